@@ -1,0 +1,119 @@
+//! Events: committed facts, numbered without a gap in their account's feed.
+
+use serde::{Deserialize, Serialize};
+
+use super::conversion::ConversionImage;
+use super::id::{AccountId, AffiliateId, EventId, ProgramId};
+use super::text_enum::text_enum;
+use super::time::Time;
+
+text_enum! {
+    /// What happened.
+    EventType {
+        /// A lead was bound.
+        LeadRecorded = "lead_recorded",
+        /// A sale was credited.
+        SaleRecorded = "sale_recorded",
+        /// A sale that nobody had referred was credited, since its lead arrived.
+        SaleAttributed = "sale_attributed",
+        /// A refund was booked.
+        RefundRecorded = "refund_recorded",
+        /// A refund waits for its sale.
+        RefundWaiting = "refund_waiting",
+        /// The sale that a refund was booked against.
+        SaleRefunded = "sale_refunded",
+        /// A customer cancelled.
+        CancellationRecorded = "cancellation_recorded",
+        /// Rewards were approved.
+        RewardApproved = "reward_approved",
+        /// Rewards were denied.
+        RewardDenied = "reward_denied",
+        /// The account was registered.
+        AccountRegistered = "account_registered",
+        /// The account was changed.
+        AccountUpdated = "account_updated",
+        /// An API key was made.
+        ApiKeyCreated = "api_key_created",
+        /// An API key was revoked.
+        ApiKeyRevoked = "api_key_revoked",
+        /// A program was made.
+        ProgramCreated = "program_created",
+        /// A program or its terms were changed.
+        ProgramUpdated = "program_updated",
+        /// A program was archived.
+        ProgramArchived = "program_archived",
+        /// An affiliate was made.
+        AffiliateCreated = "affiliate_created",
+        /// An affiliate was enrolled.
+        EnrollmentCreated = "enrollment_created",
+        /// An enrollment was changed.
+        EnrollmentUpdated = "enrollment_updated",
+        /// An enrollment ended.
+        EnrollmentEnded = "enrollment_ended",
+        /// A link was made.
+        LinkCreated = "link_created",
+        /// A link was revoked.
+        LinkRevoked = "link_revoked",
+        /// A coupon was assigned.
+        CouponAssigned = "coupon_assigned",
+        /// A coupon was removed.
+        CouponRemoved = "coupon_removed",
+    }
+}
+
+/// A fact before it has its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Its id.
+    pub id: EventId,
+    /// Whose feed.
+    pub account_id: AccountId,
+    /// What happened.
+    pub event_type: EventType,
+    /// The id of what it happened to.
+    pub subject_id: String,
+    /// The program.
+    pub program_id: Option<ProgramId>,
+    /// The affiliate.
+    pub affiliate_id: Option<AffiliateId>,
+    /// When it happened.
+    pub occurred_at: Time,
+    /// The conversion right after it. Holds ids and amounts only: the feed outlives the people in it.
+    pub image: Option<ConversionImage>,
+    /// The request_id or event_id that caused it; empty for what the server did by itself.
+    pub cause_id: String,
+}
+
+/// A fact in its place in the feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// 1, 2, 3 and so on in the account, without a gap.
+    pub sequence: i64,
+    /// When it was committed.
+    pub committed_at: Time,
+    /// The fact.
+    pub fact: NewEvent,
+}
+
+/// Which events a reader wants. Fields narrow together; within a field any value fits; an empty field lets all through.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventFilter {
+    /// Types.
+    pub types: Vec<EventType>,
+    /// Programs.
+    pub program_ids: Vec<ProgramId>,
+    /// Affiliates.
+    pub affiliate_ids: Vec<AffiliateId>,
+}
+
+impl EventFilter {
+    /// Whether the reader wants this event.
+    pub fn lets_through(&self, event: &NewEvent) -> bool {
+        fn fits<T: PartialEq>(wanted: &[T], value: Option<&T>) -> bool {
+            wanted.is_empty() || value.is_some_and(|value| wanted.contains(value))
+        }
+        fits(&self.types, Some(&event.event_type))
+            && fits(&self.program_ids, event.program_id.as_ref())
+            && fits(&self.affiliate_ids, event.affiliate_id.as_ref())
+    }
+}

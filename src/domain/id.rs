@@ -1,0 +1,150 @@
+//! Typed ids: a prefix that says what it names, and a UUIDv7 so that new rows fall at the end of every index.
+//! Knows nothing of where the random part comes from: an [`IdSource`] is passed in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+/// Where new ids come from. The one real source is in `clock.rs`; tests pass a counter.
+pub trait IdSource {
+    /// The next UUIDv7.
+    fn next_uuid(&mut self) -> Uuid;
+}
+
+/// The text is no id of the expected kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be an id like {prefix}_ and 32 hexadecimal digits")]
+pub struct MalformedId {
+    /// The prefix that was expected.
+    pub prefix: &'static str,
+}
+
+fn parse(text: &str, prefix: &'static str) -> Result<Uuid, MalformedId> {
+    let malformed = MalformedId { prefix };
+    let digits = text
+        .strip_prefix(prefix)
+        .and_then(|rest| rest.strip_prefix('_'))
+        .ok_or_else(|| malformed.clone())?;
+    // One spelling per id: an id in capitals or with hyphens would be another key to a client's cache.
+    if digits.len() != 32
+        || !digits
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    {
+        return Err(malformed);
+    }
+    Uuid::try_parse(digits).map_err(|_| malformed)
+}
+
+macro_rules! typed_ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// What every id of this kind starts with, before the underscore.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// Makes a new id.
+            pub fn new(ids: &mut dyn IdSource) -> Self {
+                Self(ids.next_uuid())
+            }
+
+            /// The id with this UUID.
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// The UUID inside, as stored.
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, "{}_{}", Self::PREFIX, self.0.simple())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = MalformedId;
+
+            fn from_str(text: &str) -> Result<Self, MalformedId> {
+                parse(text, Self::PREFIX).map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+typed_ids! {
+    /// A merchant.
+    AccountId = "acc";
+    /// An API key.
+    ApiKeyId = "key";
+    /// A program.
+    ProgramId = "prg";
+    /// An affiliate.
+    AffiliateId = "aff";
+    /// An affiliate in a program.
+    EnrollmentId = "enr";
+    /// A referral link.
+    LinkId = "lnk";
+    /// A coupon.
+    CouponId = "cpn";
+    /// A click. A visitor's first click gives the visitor's tracking id (tid).
+    ClickId = "clk";
+    /// A lead.
+    LeadId = "led";
+    /// A conversion.
+    ConversionId = "cnv";
+    /// A reward.
+    RewardId = "rwd";
+    /// An event of the feed.
+    EventId = "evt";
+}
+
+impl AccountId {
+    /// The server itself: owner of operator keys and of the request ids that they send.
+    pub const SERVER: Self = Self(Uuid::nil());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        let id = AffiliateId::from_uuid(Uuid::from_u128(0x0193_a5f0_0000_7000_8000_0000_0000_0001));
+        let text = id.to_string();
+        assert_eq!(text, "aff_0193a5f0000070008000000000000001");
+        assert_eq!(text.parse::<AffiliateId>(), Ok(id));
+        for wrong in [
+            "",
+            "aff_",
+            "aff",
+            "prg_0193a5f0000070008000000000000001",
+            "aff_0193A5F0000070008000000000000001",
+            "aff_0193a5f0-0000-7000-8000-000000000001",
+            "aff_0193a5f00000700080000000000000011",
+        ] {
+            assert!(wrong.parse::<AffiliateId>().is_err(), "{wrong}");
+        }
+    }
+}

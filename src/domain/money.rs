@@ -1,0 +1,226 @@
+//! Money in integer minor units, rates in parts per million, and the one place where anything is rounded.
+//!
+//! Exponents are those of ISO 4217 (JPY 0, USD 2, KWD 3). No floats, no decimals.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::text_enum::text_enum;
+
+/// The largest amount accepted from outside, in minor units: far above any sale, far below overflow.
+pub const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000_000;
+
+/// One whole, in parts per million.
+pub const PPM: i64 = 1_000_000;
+
+/// An ISO 4217 currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Currency(iso_currency::Currency);
+
+/// The text is no ISO 4217 currency code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be an ISO 4217 currency code in capitals, such as USD")]
+pub struct UnknownCurrency;
+
+impl Currency {
+    /// The code in capitals.
+    pub fn code(self) -> &'static str {
+        self.0.code()
+    }
+
+    /// How many decimals people write: 0 for JPY, 2 for USD, 3 for KWD.
+    pub fn exponent(self) -> u32 {
+        u32::from(self.0.exponent().unwrap_or(0))
+    }
+}
+
+impl FromStr for Currency {
+    type Err = UnknownCurrency;
+
+    fn from_str(code: &str) -> Result<Self, UnknownCurrency> {
+        let currency = iso_currency::Currency::from_code(code).ok_or(UnknownCurrency)?;
+        // Codes with no exponent (gold, special drawing rights) have no minor unit to count in.
+        currency.exponent().ok_or(UnknownCurrency)?;
+        Ok(Self(currency))
+    }
+}
+
+impl TryFrom<String> for Currency {
+    type Error = UnknownCurrency;
+
+    fn try_from(code: String) -> Result<Self, UnknownCurrency> {
+        code.parse()
+    }
+}
+
+impl From<Currency> for String {
+    fn from(currency: Currency) -> Self {
+        currency.code().to_owned()
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.code())
+    }
+}
+
+/// An amount in one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Money {
+    /// The amount in minor units of the currency.
+    pub amount_minor: i64,
+    /// The currency.
+    pub currency: Currency,
+}
+
+impl Money {
+    /// An amount in a currency.
+    pub const fn new(amount_minor: i64, currency: Currency) -> Self {
+        Self { amount_minor, currency }
+    }
+
+    /// The same amount with the other sign.
+    pub const fn negated(self) -> Self {
+        Self { amount_minor: -self.amount_minor, currency: self.currency }
+    }
+}
+
+impl fmt::Display for Money {
+    /// As people write it: `12.34 USD`, `500 JPY`, `-1.250 KWD`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exponent = self.currency.exponent();
+        let scale = 10_u64.pow(exponent);
+        let sign = if self.amount_minor < 0 { "-" } else { "" };
+        let magnitude = self.amount_minor.unsigned_abs();
+        let whole = magnitude / scale;
+        if exponent == 0 {
+            return write!(formatter, "{sign}{whole} {}", self.currency);
+        }
+        let width = exponent as usize;
+        write!(formatter, "{sign}{whole}.{:0width$} {}", magnitude % scale, self.currency)
+    }
+}
+
+text_enum! {
+    /// How an amount that is no whole number of minor units is rounded. All are symmetric about zero.
+    Rounding {
+        /// To the nearest; a half to the even neighbour.
+        HalfEven = "half_even",
+        /// To the nearest; a half away from zero.
+        HalfUp = "half_up",
+        /// Towards zero.
+        Down = "down",
+    }
+}
+
+/// A result does not fit into 64 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the amount is too large to compute with")]
+pub struct Overflow;
+
+/// `value x part / whole`, rounded. The one place where money is rounded.
+///
+/// Works on the magnitude and puts the sign back, so that `portion(-v, ..) == -portion(v, ..)`. `whole` of zero gives zero.
+///
+/// # Errors
+/// [`Overflow`] when the result does not fit into 64 bits.
+pub fn portion(value: i64, part: i64, whole: i64, rounding: Rounding) -> Result<i64, Overflow> {
+    if whole == 0 {
+        return Ok(0);
+    }
+    // Two 64-bit factors always fit into 128 bits.
+    let product = i128::from(value) * i128::from(part);
+    let negative = (product < 0) != (whole < 0);
+    let magnitude = product.unsigned_abs();
+    let divisor = u128::from(whole.unsigned_abs());
+    let (quotient, remainder) = (magnitude / divisor, magnitude % divisor);
+    // `remainder >= divisor - remainder` asks "at least a half" without doubling.
+    let up = match rounding {
+        Rounding::Down => false,
+        Rounding::HalfUp => remainder != 0 && remainder >= divisor - remainder,
+        Rounding::HalfEven => {
+            let other = divisor - remainder;
+            remainder > other || (remainder == other && quotient % 2 == 1)
+        }
+    };
+    let rounded = i128::try_from(quotient + u128::from(up)).map_err(|_| Overflow)?;
+    i64::try_from(if negative { -rounded } else { rounded }).map_err(|_| Overflow)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn currency(code: &str) -> Currency {
+        code.parse().unwrap()
+    }
+
+    #[test]
+    fn amounts_are_written_with_the_currencys_decimals() {
+        for (amount_minor, code, text) in [
+            (1234, "USD", "12.34 USD"),
+            (-5, "USD", "-0.05 USD"),
+            (500, "JPY", "500 JPY"),
+            (-1250, "KWD", "-1.250 KWD"),
+            (12345, "CLF", "1.2345 CLF"),
+        ] {
+            assert_eq!(Money::new(amount_minor, currency(code)).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn only_currencies_with_minor_units_are_known() {
+        for wrong in ["", "usd", "US", "USDX", "XAU", "ZZZ"] {
+            assert!(wrong.parse::<Currency>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn halves_are_rounded_as_named() {
+        // value x 1 / 2: the halves of 1, 3 and 5.
+        for (value, even, up, down) in [(1, 0, 1, 0), (3, 2, 2, 1), (5, 2, 3, 2), (-3, -2, -2, -1), (-5, -2, -3, -2)] {
+            assert_eq!(portion(value, 1, 2, Rounding::HalfEven), Ok(even), "{value}");
+            assert_eq!(portion(value, 1, 2, Rounding::HalfUp), Ok(up), "{value}");
+            assert_eq!(portion(value, 1, 2, Rounding::Down), Ok(down), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_result_that_does_not_fit_is_an_error() {
+        assert_eq!(portion(i64::MAX, i64::MAX, 1, Rounding::Down), Err(Overflow));
+    }
+
+    fn any_rounding() -> impl Strategy<Value = Rounding> {
+        prop::sample::select(Rounding::ALL)
+    }
+
+    proptest! {
+        #[test]
+        fn rounding_is_symmetric(
+            value in -AMOUNT_MINOR_MAX..=AMOUNT_MINOR_MAX, ppm in 0..=PPM, rounding in any_rounding(),
+        ) {
+            let there = portion(value, ppm, PPM, rounding)?;
+            prop_assert_eq!(portion(-value, ppm, PPM, rounding)?, -there);
+        }
+
+        #[test]
+        fn rounding_is_off_by_less_than_one(
+            value in 0..=AMOUNT_MINOR_MAX, ppm in 0..=PPM, rounding in any_rounding(),
+        ) {
+            let rounded = i128::from(portion(value, ppm, PPM, rounding)?);
+            let exact = i128::from(value) * i128::from(ppm);
+            prop_assert!((rounded * i128::from(PPM) - exact).abs() < i128::from(PPM));
+        }
+
+        #[test]
+        fn the_whole_is_the_whole(value in -AMOUNT_MINOR_MAX..=AMOUNT_MINOR_MAX, whole in 1..=AMOUNT_MINOR_MAX, rounding in any_rounding()) {
+            prop_assert_eq!(portion(value, whole, whole, rounding)?, value);
+        }
+    }
+}

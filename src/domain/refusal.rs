@@ -1,0 +1,145 @@
+//! Why a command was refused: one variant for each rule that can be broken, with the data that explains it.
+//! Says nothing of gRPC codes; `error.rs` has the table.
+
+use super::id::{ConversionId, RewardId};
+use super::money::{Currency, Overflow};
+use super::reward::RewardState;
+use super::text_enum::text_enum;
+
+text_enum! {
+    /// A kind of thing that a request can name.
+    Resource {
+        /// An account.
+        Account = "account",
+        /// An API key.
+        ApiKey = "api_key",
+        /// A program.
+        Program = "program",
+        /// An affiliate.
+        Affiliate = "affiliate",
+        /// An enrollment.
+        Enrollment = "enrollment",
+        /// A link.
+        Link = "link",
+        /// A coupon.
+        Coupon = "coupon",
+        /// A lead.
+        Lead = "lead",
+        /// A conversion.
+        Conversion = "conversion",
+        /// A reward.
+        Reward = "reward",
+    }
+}
+
+/// A rule that a command broke. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// What the request names is not there, or is another account's: the two cannot be told apart.
+    #[error("no {resource} {name}")]
+    NotFound {
+        /// What was looked for.
+        resource: Resource,
+        /// The name it was looked for by, as sent.
+        name: String,
+    },
+    /// No program was named and the account has no default program.
+    #[error("the account has no default program; name a program or create one")]
+    NoDefaultProgram,
+    /// A unique value is taken.
+    #[error("{field} {value} is taken")]
+    AlreadyExists {
+        /// The field of the request.
+        field: &'static str,
+        /// The value that is taken.
+        value: String,
+        /// The id of what has it; empty when it is not the caller's to know.
+        resource_id: String,
+    },
+    /// The field is well-formed but wrong here.
+    #[error("{field}: {problem}")]
+    InvalidField {
+        /// The path of the field in the request.
+        field: &'static str,
+        /// What is wrong and how to mend it.
+        problem: String,
+    },
+    /// The event_id or request_id was used with other content.
+    #[error("{key} was used before with other content")]
+    IdempotencyMismatch {
+        /// The event_id or request_id.
+        key: String,
+        /// The id of what the first call made.
+        first_id: String,
+    },
+    /// The resource changed since its etag was read.
+    #[error("the {resource} changed since the etag was read")]
+    EtagMismatch {
+        /// What changed.
+        resource: Resource,
+        /// Its etag now.
+        current_etag: String,
+    },
+    /// The reward's state does not allow the move.
+    #[error("reward {reward_id} is {from} and cannot become {to}")]
+    RewardState {
+        /// The reward.
+        reward_id: RewardId,
+        /// The state it is in.
+        from: RewardState,
+        /// The state it was to take.
+        to: RewardState,
+    },
+    /// The program is archived.
+    #[error("program {program_id} is archived")]
+    ProgramArchived {
+        /// The program.
+        program_id: super::id::ProgramId,
+    },
+    /// The enrollment has ended.
+    #[error("enrollment {enrollment_id} has ended")]
+    EnrollmentEnded {
+        /// The enrollment.
+        enrollment_id: super::id::EnrollmentId,
+    },
+    /// The refund is more than what is left of the sale.
+    #[error("the refund is more than the {left_minor} minor units of {currency} that are left of sale {sale_id}")]
+    RefundExceedsSale {
+        /// The sale.
+        sale_id: ConversionId,
+        /// What is left of it in minor units.
+        left_minor: i64,
+        /// Its currency.
+        currency: Currency,
+    },
+    /// The refund is not in the sale's currency.
+    #[error("sale {sale_id} is in {currency}; refund it in that currency")]
+    CurrencyMismatch {
+        /// The sale.
+        sale_id: ConversionId,
+        /// Its currency.
+        currency: Currency,
+    },
+    /// The customer has no sale that the refund fits.
+    #[error("the customer has no sale that this refund fits; send sale_event_id")]
+    NoSaleToRefund,
+    /// The affiliate has as many active coupons as the account allows.
+    #[error("the affiliate has {limit} active coupons, as many as the account allows")]
+    CouponLimit {
+        /// The account's limit.
+        limit: i32,
+    },
+    /// An amount does not fit into 64 bits.
+    #[error(transparent)]
+    Overflow(#[from] Overflow),
+    /// A rule asked for a row that was not loaded: a bug of ours, never "does not exist".
+    #[error("{0} was not loaded")]
+    NotLoaded(&'static str),
+}
+
+impl Refusal {
+    /// [`Refusal::NotFound`] for a resource by the name it was looked for.
+    pub fn not_found(resource: Resource, name: impl ToString) -> Self {
+        Self::NotFound { resource, name: name.to_string() }
+    }
+}

@@ -1,0 +1,81 @@
+//! Requests that were answered: what makes a repeated call give the first answer again.
+//!
+//! One mechanism for both kinds of key. The `event_id` of a recorded event is kept for ever under its kind; the `request_id` of
+//! any other call is kept for 30 days under its method. The row is written in the transaction of the effect.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::command::Outcome;
+use super::conversion::ConversionKind;
+use super::id::AccountId;
+use super::time::Time;
+
+/// How long a request_id is remembered.
+pub const REQUEST_ID_KEPT_DAYS: i32 = 30;
+
+/// What a request key is unique in: the kind of a recorded event, or the name of a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RequestScope {
+    /// Clicks, leads, sales ...: `event_id`, kept for ever. `None` is a click.
+    Event(Option<ConversionKind>),
+    /// The other calls: `request_id`, kept for [`REQUEST_ID_KEPT_DAYS`]. The method's full name.
+    Method(&'static str),
+}
+
+impl RequestScope {
+    /// The scope's text as stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Event(None) => "click",
+            Self::Event(Some(kind)) => kind.as_str(),
+            Self::Method(name) => name,
+        }
+    }
+
+    /// Whether keys in this scope are kept for ever.
+    pub const fn is_kept_for_ever(self) -> bool {
+        matches!(self, Self::Event(_))
+    }
+}
+
+/// The name that a request is remembered by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestKey {
+    /// Whose.
+    pub account_id: AccountId,
+    /// [`RequestScope::as_str`].
+    pub scope: String,
+    /// The event_id or request_id.
+    pub key: String,
+}
+
+/// A request that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Its name.
+    pub key: RequestKey,
+    /// Keyed hash of its content.
+    pub content_hash: [u8; 32],
+    /// The UUID of what it made, in the kind's own table.
+    pub effect: Uuid,
+    /// What it was answered.
+    pub outcome: Outcome,
+    /// When.
+    pub created_at: Time,
+    /// When it may be forgotten; none for ever.
+    pub expires_at: Option<Time>,
+}
+
+/// How a command may be recognised when it is sent again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// [`RequestScope::as_str`].
+    pub scope: String,
+    /// The event_id or request_id.
+    pub key: String,
+    /// Whether the key is kept for ever.
+    pub is_kept_for_ever: bool,
+    /// Keyed hash of the request's content.
+    pub content_hash: [u8; 32],
+}

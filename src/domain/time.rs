@@ -1,0 +1,27 @@
+//! A point in time as the domain sees it: microseconds since 1970 in UTC, passed in by whoever knows the clock.
+
+use serde::{Deserialize, Serialize};
+
+/// Microseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Time(i64);
+
+impl Time {
+    const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
+
+    /// The time this many microseconds after 1970.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since 1970.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// This many days of 24 hours later; earlier for a negative number. Stops at the ends of what can be told.
+    pub const fn plus_days(self, days: i32) -> Self {
+        Self(self.0.saturating_add((days as i64).saturating_mul(Self::MICROS_PER_DAY)))
+    }
+}
