@@ -1,1 +1,14 @@
-//! x
+//! Headwater: a self-hosted affiliate and referral engine.
+//!
+//! `rpc -> app -> domain`, with `store` beneath `app`. `ARCHITECTURE.md` has the map; `tests/it/tidy.rs` keeps the walls.
+
+pub mod domain;
+
+/// The generated types, clients and servers of `proto/headwater/v1`.
+pub mod pb {
+    #![allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic, clippy::restriction, clippy::allow_attributes, reason = "generated")]
+    tonic::include_proto!("headwater.v1");
+
+    /// Every message and service with its comments, for reflection and for tests that walk the API.
+    pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/headwater.bin"));
+}

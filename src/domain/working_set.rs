@@ -6,21 +6,22 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
+use uuid::Uuid;
+
 use super::account::{Account, ApiKey};
 use super::affiliate::{Affiliate, AffiliateSelector};
 use super::click::Click;
-use super::conversion::Conversion;
+use super::conversion::{Conversion, ConversionKind, ConversionOutcome};
 use super::coupon::{Coupon, CouponState};
 use super::enrollment::Enrollment;
 use super::event::NewEvent;
 use super::id::{
     AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
 };
-use super::lead::{Customer, Lead, LeadSelector, UnmatchedSale};
+use super::lead::{Lead, LeadSelector, UnmatchedSale};
 use super::ledger::Posting;
 use super::link::Link;
 use super::program::{Program, Terms};
-use super::refusal::Refusal;
 use super::request::{Request, RequestKey};
 use super::reward::Reward;
 
@@ -100,6 +101,7 @@ impl<K: Eq + Hash + Ord + Clone, V> Rows<K, V> {
         self.rows.values().map(|(row, _)| row)
     }
 
+    /// Puts a row in as the database has it. A row that is in the set already stays: it may have been changed.
     fn load(&mut self, key: K, row: V) {
         self.rows.entry(key).or_insert((row, Mark::Loaded));
     }
@@ -150,6 +152,11 @@ impl<K, V> Default for Index<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Index<K, V> {
+    /// What was found; `Some(None)` when nothing was, `None` when it was not looked for.
+    pub fn get(&self, key: &K) -> Option<Option<V>> {
+        self.found.get(key).cloned()
+    }
+
     /// Says that the key was looked for; `None` when nothing has it.
     pub fn insert(&mut self, key: K, value: Option<V>) {
         self.found.insert(key, value);
@@ -158,6 +165,10 @@ impl<K: Eq + Hash, V: Clone> Index<K, V> {
     /// Says that the key was looked for, and nothing has it unless something was found already.
     pub fn insert_absent(&mut self, key: K) {
         self.found.entry(key).or_insert(None);
+    }
+
+    fn value_mut(&mut self, key: K, empty: V) -> &mut V {
+        self.found.entry(key).or_insert(None).get_or_insert(empty)
     }
 }
 
@@ -209,8 +220,8 @@ pub struct WorkingSet {
     pub postings: Vec<Posting>,
     /// In the order of the commands.
     pub events: Vec<NewEvent>,
-
-    /// What was looked for, by every name. The store fills these in; [`WorkingSet::absorb`] keeps them true.
+    /// What was looked for, by every name. The store says here what it looked for and did not find; what it found is entered by
+    /// the `load_` functions.
     pub looked_for: LookedFor,
     /// True for a set that holds everything there is: then what it lacks does not exist. For tests of the rules alone.
     pub is_complete: bool,
@@ -220,21 +231,242 @@ pub struct WorkingSet {
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "each field is named after what is looked for, and by what")]
 pub struct LookedFor {
+    /// Rows of any kind that were looked for by their id.
+    pub ids: BTreeSet<(AccountId, Uuid)>,
     pub requests: BTreeSet<RequestKey>,
     pub account_emails: Index<String, AccountId>,
     pub default_programs: Index<AccountId, ProgramId>,
     pub affiliates: Index<(AccountId, AffiliateSelector), AffiliateId>,
-    pub enrollments: Index<(AccountId, AffiliateId, ProgramId), EnrollmentId>,
+    /// All enrollments of an affiliate.
+    pub enrollments: Index<(AccountId, AffiliateId), Vec<EnrollmentId>>,
     pub link_codes: Index<(AccountId, String), LinkId>,
+    /// The active coupon with a code or else the one removed last.
     pub coupon_codes: Index<(AccountId, String), CouponId>,
     pub leads: Index<(AccountId, LeadSelector), LeadId>,
     pub tids: Index<(AccountId, ClickId), Vec<ClickId>>,
     pub unmatched_sales: Index<(AccountId, LeadSelector), Vec<ConversionId>>,
+    /// The latest sales of a lead.
     pub latest_sales: Index<(AccountId, LeadId), Vec<ConversionId>>,
     pub waiting_refunds: Index<(AccountId, String), Vec<ConversionId>>,
     pub rewards_by_conversion: Index<(AccountId, ConversionId), Vec<RewardId>>,
     /// How many active coupons an affiliate has.
     pub coupon_counts: Index<(AccountId, AffiliateId), i64>,
-    /// Ids that were looked for, by their text; tells an id that does not exist from one that was not loaded.
-    pub ids: BTreeSet<(AccountId, uuid::Uuid)>,
+}
+
+fn add<T: PartialEq>(list: &mut Vec<T>, value: T) {
+    if !list.contains(&value) {
+        list.push(value);
+    }
+}
+
+/// Makes, for one kind of row, `load_x` (as the database has it) and `put_x` (as a command leaves it); both keep the look-ups
+/// true through `index_x`.
+macro_rules! row_kinds {
+    ($($rows:ident, $row_type:ty, $load:ident, $put:ident, $index:ident, |$row:ident| $key:expr;)*) => {$(
+        #[doc = concat!("Enters one of the `", stringify!($rows), "` as the database has it.")]
+        pub fn $load(&mut self, $row: $row_type) {
+            if self.$rows.get(&$key).is_none() {
+                self.$index(&$row);
+                self.$rows.load($key, $row);
+            }
+        }
+
+        fn $put(&mut self, $row: $row_type) {
+            self.$index(&$row);
+            self.$rows.put($key, $row);
+        }
+    )*};
+}
+
+impl WorkingSet {
+    row_kinds! {
+        accounts, Account, load_account, put_account, index_account, |row| row.id;
+        api_keys, ApiKey, load_api_key, put_api_key, index_api_key, |row| (row.account_id, row.id);
+        programs, Program, load_program, put_program, index_program, |row| (row.account_id, row.id);
+        terms, Terms, load_terms, put_terms, index_terms, |row| (row.account_id, row.program_id, row.version);
+        affiliates, Affiliate, load_affiliate, put_affiliate, index_affiliate, |row| (row.account_id, row.id);
+        enrollments, Enrollment, load_enrollment, put_enrollment, index_enrollment, |row| (row.account_id, row.id);
+        links, Link, load_link, put_link, index_link, |row| (row.account_id, row.id);
+        coupons, Coupon, load_coupon, put_coupon, index_coupon, |row| (row.account_id, row.id);
+        clicks, Click, load_click, put_click, index_click, |row| (row.account_id, row.id);
+        leads, Lead, load_lead, put_lead, index_lead, |row| (row.account_id, row.id);
+        conversions, Conversion, load_conversion, put_conversion, index_conversion, |row| (row.account_id, row.id);
+        rewards, Reward, load_reward, put_reward, index_reward, |row| (row.account_id, row.id);
+        requests, Request, load_request, put_request, index_request, |row| row.key.clone();
+        unmatched_sales, UnmatchedSale, load_unmatched_sale, put_unmatched_sale, index_unmatched_sale,
+            |row| (row.account_id, row.conversion_id);
+    }
+
+    fn index_account(&mut self, row: &Account) {
+        self.looked_for.ids.insert((row.id, row.id.uuid()));
+        self.looked_for.account_emails.insert(row.email.clone(), Some(row.id));
+    }
+
+    fn index_api_key(&mut self, row: &ApiKey) {
+        self.looked_for.ids.insert((row.account_id, row.id.uuid()));
+    }
+
+    fn index_program(&mut self, row: &Program) {
+        self.looked_for.ids.insert((row.account_id, row.id.uuid()));
+        if row.is_default {
+            self.looked_for.default_programs.insert(row.account_id, Some(row.id));
+        }
+    }
+
+    fn index_terms(&mut self, _row: &Terms) {}
+
+    fn index_affiliate(&mut self, row: &Affiliate) {
+        let account_id = row.account_id;
+        self.looked_for.ids.insert((account_id, row.id.uuid()));
+        let names = [
+            Some(AffiliateSelector::Id(row.id)),
+            row.external_id.clone().map(AffiliateSelector::ExternalId),
+            Some(AffiliateSelector::Email(row.email.clone())),
+            Some(AffiliateSelector::TokenHash(row.token_hash)),
+        ];
+        for name in names.into_iter().flatten() {
+            self.looked_for.affiliates.insert((account_id, name), Some(row.id));
+        }
+    }
+
+    fn index_enrollment(&mut self, row: &Enrollment) {
+        let account_id = row.account_id;
+        self.looked_for.ids.insert((account_id, row.id.uuid()));
+        self.looked_for
+            .affiliates
+            .insert((account_id, AffiliateSelector::RefId(row.ref_id.clone())), Some(row.affiliate_id));
+        add(self.looked_for.enrollments.value_mut((account_id, row.affiliate_id), Vec::new()), row.id);
+    }
+
+    fn index_link(&mut self, row: &Link) {
+        self.looked_for.ids.insert((row.account_id, row.id.uuid()));
+        self.looked_for.link_codes.insert((row.account_id, row.code.clone()), Some(row.id));
+    }
+
+    fn index_coupon(&mut self, row: &Coupon) {
+        let key = (row.account_id, row.code.clone());
+        self.looked_for.ids.insert((row.account_id, row.id.uuid()));
+        let other_is_active = self
+            .looked_for
+            .coupon_codes
+            .found
+            .get(&key)
+            .copied()
+            .flatten()
+            .and_then(|id| self.coupons.get(&(row.account_id, id)))
+            .is_some_and(|other| other.id != row.id && other.state == CouponState::Active);
+        if !other_is_active {
+            self.looked_for.coupon_codes.insert(key, Some(row.id));
+        }
+    }
+
+    fn index_click(&mut self, row: &Click) {
+        self.looked_for.ids.insert((row.account_id, row.id.uuid()));
+        add(self.looked_for.tids.value_mut((row.account_id, row.tid), Vec::new()), row.id);
+    }
+
+    fn index_lead(&mut self, row: &Lead) {
+        self.looked_for.ids.insert((row.account_id, row.id.uuid()));
+        let names = [
+            Some(LeadSelector::Id(row.id)),
+            row.uid.clone().map(LeadSelector::Uid),
+            row.email.clone().map(LeadSelector::Email),
+        ];
+        for name in names.into_iter().flatten() {
+            self.looked_for.leads.insert((row.account_id, name), Some(row.id));
+        }
+    }
+
+    fn index_conversion(&mut self, row: &Conversion) {
+        let account_id = row.account_id;
+        self.looked_for.ids.insert((account_id, row.id.uuid()));
+        match row.kind {
+            ConversionKind::Sale => {
+                if let Some(lead_id) = row.lead_id {
+                    add(self.looked_for.latest_sales.value_mut((account_id, lead_id), Vec::new()), row.id);
+                }
+            }
+            ConversionKind::Refund => {
+                let key = (account_id, row.sale_event_id.clone());
+                let waiting = self.looked_for.waiting_refunds.value_mut(key, Vec::new());
+                if row.outcome == ConversionOutcome::Waiting {
+                    add(waiting, row.id);
+                } else {
+                    waiting.retain(|id| *id != row.id);
+                }
+            }
+            ConversionKind::Lead | ConversionKind::Cancellation => {}
+        }
+    }
+
+    fn index_reward(&mut self, row: &Reward) {
+        self.looked_for.ids.insert((row.account_id, row.id.uuid()));
+        let key = (row.account_id, row.conversion_id);
+        add(self.looked_for.rewards_by_conversion.value_mut(key, Vec::new()), row.id);
+    }
+
+    fn index_request(&mut self, row: &Request) {
+        self.looked_for.requests.insert(row.key.clone());
+    }
+
+    fn index_unmatched_sale(&mut self, row: &UnmatchedSale) {
+        let names = [row.uid.clone().map(LeadSelector::Uid), row.email.clone().map(LeadSelector::Email)];
+        for name in names.into_iter().flatten() {
+            let key = (row.account_id, name);
+            add(self.looked_for.unmatched_sales.value_mut(key, Vec::new()), row.conversion_id);
+        }
+    }
+
+    /// Takes over what a command changed.
+    pub fn absorb(&mut self, changes: Changes) {
+        for coupon in &changes.coupons {
+            let was_active =
+                self.coupons.get(&(coupon.account_id, coupon.id)).is_some_and(|old| old.state == CouponState::Active);
+            let is_active = coupon.state == CouponState::Active;
+            let count = self.looked_for.coupon_counts.value_mut((coupon.account_id, coupon.affiliate_id), 0);
+            *count += i64::from(is_active) - i64::from(was_active);
+        }
+        for account in &changes.accounts {
+            // An email address that was given up is free for the next command of the batch.
+            if let Some(old) = self.accounts.get(&account.id)
+                && old.email != account.email
+            {
+                self.looked_for.account_emails.insert(old.email.clone(), None);
+            }
+        }
+        for enrollment in &changes.enrollments {
+            if let Some(old) = self.enrollments.get(&(enrollment.account_id, enrollment.id))
+                && old.ref_id != enrollment.ref_id
+            {
+                let name = AffiliateSelector::RefId(old.ref_id.clone());
+                self.looked_for.affiliates.insert((enrollment.account_id, name), None);
+            }
+        }
+        changes.accounts.into_iter().for_each(|row| self.put_account(row));
+        changes.api_keys.into_iter().for_each(|row| self.put_api_key(row));
+        changes.programs.into_iter().for_each(|row| self.put_program(row));
+        changes.terms.into_iter().for_each(|row| self.put_terms(row));
+        changes.affiliates.into_iter().for_each(|row| self.put_affiliate(row));
+        changes.enrollments.into_iter().for_each(|row| self.put_enrollment(row));
+        changes.links.into_iter().for_each(|row| self.put_link(row));
+        changes.coupons.into_iter().for_each(|row| self.put_coupon(row));
+        changes.clicks.into_iter().for_each(|row| self.put_click(row));
+        changes.leads.into_iter().for_each(|row| self.put_lead(row));
+        changes.conversions.into_iter().for_each(|row| self.put_conversion(row));
+        changes.unmatched_sales.into_iter().for_each(|row| self.put_unmatched_sale(row));
+        changes.rewards.into_iter().for_each(|row| self.put_reward(row));
+        changes.requests.into_iter().for_each(|row| self.put_request(row));
+        for (account_id, id) in changes.matched_sales {
+            self.looked_for.unmatched_sales.found.iter_mut().for_each(|((owner, _), ids)| {
+                if *owner == account_id
+                    && let Some(ids) = ids
+                {
+                    ids.retain(|other| *other != id);
+                }
+            });
+            self.matched_sales.push((account_id, id));
+        }
+        self.postings.extend(changes.postings);
+        self.events.extend(changes.events);
+    }
 }
