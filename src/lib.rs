@@ -6,7 +6,15 @@ pub mod domain;
 
 /// The generated types, clients and servers of `proto/headwater/v1`.
 pub mod pb {
-    #![allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic, clippy::restriction, clippy::allow_attributes, reason = "generated")]
+    #![allow(
+        missing_docs,
+        unused_qualifications,
+        clippy::all,
+        clippy::pedantic,
+        clippy::restriction,
+        clippy::allow_attributes,
+        reason = "generated"
+    )]
     tonic::include_proto!("headwater.v1");
 
     /// Every message and service with its comments, for reflection and for tests that walk the API.

@@ -128,9 +128,7 @@ impl Outcome {
             Self::Lead(lead) => lead.conversion_id.map_or(lead.lead_id.uuid(), super::id::ConversionId::uuid),
             Self::Sale(sale) => sale.conversion_id.uuid(),
             Self::Refund(refund) => refund.conversion_id.uuid(),
-            Self::Cancellation(cancellation) => {
-                cancellation.conversion_id.map_or(cancellation.lead_id.uuid(), super::id::ConversionId::uuid)
-            }
+            Self::Cancellation(cancellation) => cancellation.conversion_id.uuid(),
             Self::Rewards(rewards) => rewards.first().map_or(Uuid::nil(), |reward| reward.id.uuid()),
         }
     }
@@ -146,14 +144,10 @@ impl Outcome {
             Self::Link(link) => link.link.id.to_string(),
             Self::Coupon(coupon) => coupon.id.to_string(),
             Self::Click(click) => click.click_id.to_string(),
-            Self::Lead(lead) => {
-                lead.conversion_id.map_or_else(|| lead.lead_id.to_string(), |id| id.to_string())
-            }
+            Self::Lead(lead) => lead.conversion_id.map_or_else(|| lead.lead_id.to_string(), |id| id.to_string()),
             Self::Sale(sale) => sale.conversion_id.to_string(),
             Self::Refund(refund) => refund.conversion_id.to_string(),
-            Self::Cancellation(cancellation) => cancellation
-                .conversion_id
-                .map_or_else(|| cancellation.lead_id.to_string(), |id| id.to_string()),
+            Self::Cancellation(cancellation) => cancellation.conversion_id.to_string(),
             Self::Rewards(rewards) => rewards.first().map(|reward| reward.id.to_string()).unwrap_or_default(),
         }
     }

@@ -23,16 +23,9 @@ pub struct MalformedId {
 
 fn parse(text: &str, prefix: &'static str) -> Result<Uuid, MalformedId> {
     let malformed = MalformedId { prefix };
-    let digits = text
-        .strip_prefix(prefix)
-        .and_then(|rest| rest.strip_prefix('_'))
-        .ok_or_else(|| malformed.clone())?;
+    let digits = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).ok_or_else(|| malformed.clone())?;
     // One spelling per id: an id in capitals or with hyphens would be another key to a client's cache.
-    if digits.len() != 32
-        || !digits
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    {
+    if digits.len() != 32 || !digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(malformed);
     }
     Uuid::try_parse(digits).map_err(|_| malformed)

@@ -171,9 +171,7 @@ impl Balance {
     /// # Errors
     /// [`Overflow`] when a sum does not fit into 64 bits.
     pub fn post(&mut self, posting: &Posting) -> Result<(), Overflow> {
-        for (account, amount) in
-            [(posting.debit, -posting.amount_minor), (posting.credit, posting.amount_minor)]
-        {
+        for (account, amount) in [(posting.debit, -posting.amount_minor), (posting.credit, posting.amount_minor)] {
             let sum = match account {
                 LedgerAccount::AffiliatePending => &mut self.pending_minor,
                 LedgerAccount::AffiliatePayable => &mut self.owed_minor,

@@ -66,11 +66,7 @@ impl WorkingSet {
     }
 
     /// An API key.
-    pub fn api_key(
-        &self,
-        account_id: AccountId,
-        id: super::id::ApiKeyId,
-    ) -> Result<&super::account::ApiKey, Refusal> {
+    pub fn api_key(&self, account_id: AccountId, id: super::id::ApiKeyId) -> Result<&super::account::ApiKey, Refusal> {
         self.present(self.api_keys.get(&(account_id, id)), account_id, id.uuid(), "API key")?
             .ok_or_else(|| Refusal::not_found(Resource::ApiKey, id))
     }
@@ -193,8 +189,7 @@ impl WorkingSet {
 
     /// The lead with this name.
     pub fn find_lead(&self, account_id: AccountId, selector: &LeadSelector) -> Result<Option<&Lead>, Refusal> {
-        let id: Option<LeadId> =
-            self.found(&self.looked_for.leads, &(account_id, selector.clone()), "lead by name")?;
+        let id: Option<LeadId> = self.found(&self.looked_for.leads, &(account_id, selector.clone()), "lead by name")?;
         let Some(id) = id else { return Ok(None) };
         let row = self.leads.get(&(account_id, id)).ok_or(Refusal::NotLoaded("lead"))?;
         Ok(Some(row))
@@ -234,11 +229,7 @@ impl WorkingSet {
     }
 
     /// The refunds that wait for the sale with this event_id, earliest first.
-    pub fn refunds_waiting_for(
-        &self,
-        account_id: AccountId,
-        sale_event_id: &str,
-    ) -> Result<Vec<&Conversion>, Refusal> {
+    pub fn refunds_waiting_for(&self, account_id: AccountId, sale_event_id: &str) -> Result<Vec<&Conversion>, Refusal> {
         let key = (account_id, sale_event_id.to_owned());
         self.conversions_in(account_id, &self.looked_for.waiting_refunds, &key, "waiting refunds")
     }
@@ -252,9 +243,16 @@ impl WorkingSet {
     /// The rewards of a conversion in the order of their ids.
     pub fn rewards_of(&self, account_id: AccountId, conversion_id: ConversionId) -> Result<Vec<&Reward>, Refusal> {
         let key = (account_id, conversion_id);
-        let mut ids = self.found(&self.looked_for.rewards_by_conversion, &key, "rewards of a conversion")?.unwrap_or_default();
+        let mut ids =
+            self.found(&self.looked_for.rewards_by_conversion, &key, "rewards of a conversion")?.unwrap_or_default();
         ids.sort();
         ids.into_iter().map(|id| self.reward(account_id, id)).collect()
+    }
+
+    /// What refunds took back from a reward, in the order of their ids. Loaded with the reward.
+    pub fn reversals_of(&self, account_id: AccountId, id: RewardId) -> impl Iterator<Item = &Reward> {
+        let ids = self.looked_for.reversals.get(&(account_id, id));
+        ids.into_iter().flatten().filter_map(move |id| self.rewards.get(&(account_id, *id)))
     }
 
     /// A conversion with its rewards as the set has them.

@@ -8,8 +8,10 @@ pub mod affiliate;
 pub mod attribution;
 pub mod click;
 pub mod command;
+mod commission;
 pub mod conversion;
 pub mod coupon;
+mod decide;
 pub mod enrollment;
 pub mod event;
 pub mod id;
@@ -19,12 +21,16 @@ pub mod link;
 mod lookup;
 pub mod money;
 pub mod program;
+mod refund;
 pub mod refusal;
 pub mod request;
 pub mod reward;
+mod sale;
 mod text_enum;
 pub mod time;
 pub mod working_set;
+
+pub use decide::{Decision, decide};
 
 /// The text is no value of the closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

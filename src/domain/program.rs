@@ -6,10 +6,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::attribution::AttributionSource;
+use super::command::Outcome;
+use super::decide::{About, Context};
+use super::event::EventType;
 use super::id::{AccountId, ProgramId};
 use super::money::{Currency, Money, Rounding};
+use super::refusal::{Refusal, Resource};
 use super::text_enum::text_enum;
 use super::time::Time;
+use super::working_set::{Changes, WorkingSet};
 
 text_enum! {
     /// The state of a program.
@@ -167,4 +172,143 @@ pub struct ArchiveProgram {
     pub id: ProgramId,
     /// Refuse unless the program's etag is this.
     pub etag: Option<String>,
+}
+
+/// The version of the terms that a sale falls under: the newest that had started when it occurred and that reaches it.
+///
+/// `bound_at` is when the sale's lead was bound; none for a sale without a lead or one whose lead is bound by it.
+pub fn applicable_terms(
+    set: &WorkingSet,
+    program: &Program,
+    occurred_at: Time,
+    bound_at: Option<Time>,
+) -> Result<Terms, Refusal> {
+    for version in (1..=program.terms_version).rev() {
+        let terms = set.terms(program, version)?;
+        let reaches = match terms.rules.reach {
+            TermsReach::NewSales => true,
+            TermsReach::NewCustomers => bound_at.is_none_or(|bound_at| bound_at >= terms.starts_at),
+        };
+        // A sale from before the program, told late, falls under its first terms.
+        if (terms.starts_at <= occurred_at && reaches) || version == 1 {
+            return Ok(terms.clone());
+        }
+    }
+    Err(Refusal::NotLoaded("terms"))
+}
+
+/// A commission must be in the program's currency where it is an amount.
+pub(super) fn check_commission(commission: Commission, currency: Currency, field: &'static str) -> Result<(), Refusal> {
+    match commission {
+        Commission::Flat(flat) if flat.currency != currency => {
+            Err(Refusal::InvalidField { field, problem: format!("must be {currency}, the program's currency") })
+        }
+        Commission::Flat(_) | Commission::PercentPpm(_) => Ok(()),
+    }
+}
+
+fn check_etag(program: &Program, etag: Option<&String>) -> Result<(), Refusal> {
+    match etag {
+        Some(etag) if *etag != program.etag() => {
+            Err(Refusal::EtagMismatch { resource: Resource::Program, current_etag: program.etag() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The default program as it must be saved when another takes its place.
+fn former_default(context: &Context<'_>) -> Result<Option<Program>, Refusal> {
+    let former = context.set.default_program(context.account_id)?;
+    Ok(former.map(|program| Program {
+        is_default: false,
+        version: program.version + 1,
+        updated_at: context.now,
+        ..program.clone()
+    }))
+}
+
+fn finish(
+    context: &mut Context<'_>,
+    event_type: EventType,
+    program: Program,
+    terms: Terms,
+    mut changes: Changes,
+) -> (Outcome, Changes) {
+    let about = About { program_id: Some(program.id), ..About::subject(program.id) };
+    changes.events.push(context.event(event_type, about));
+    changes.programs.push(program.clone());
+    (Outcome::Program(ProgramWithTerms { program, terms }), changes)
+}
+
+pub(super) fn create(context: &mut Context<'_>, command: &CreateProgram) -> Result<(Outcome, Changes), Refusal> {
+    check_commission(command.rules.commission, command.currency, "terms.commission.flat.currency_code")?;
+    let former = former_default(context)?;
+    let is_default = command.is_default || former.is_none();
+    let program = Program {
+        id: ProgramId::new(context.ids),
+        account_id: context.account_id,
+        display_name: command.display_name.clone(),
+        currency: command.currency,
+        landing_url: command.landing_url.clone(),
+        is_default,
+        state: ProgramState::Active,
+        terms_version: 1,
+        version: 1,
+        created_at: context.now,
+        updated_at: context.now,
+    };
+    let terms = Terms {
+        account_id: context.account_id,
+        program_id: program.id,
+        version: 1,
+        starts_at: context.now,
+        rules: command.rules.clone(),
+    };
+    let programs = if is_default { former.into_iter().collect() } else { Vec::new() };
+    let changes = Changes { programs, terms: vec![terms.clone()], ..Changes::default() };
+    Ok(finish(context, EventType::ProgramCreated, program, terms, changes))
+}
+
+pub(super) fn update(context: &mut Context<'_>, command: &UpdateProgram) -> Result<(Outcome, Changes), Refusal> {
+    let mut program = context.set.program(context.account_id, command.id)?.clone();
+    check_etag(&program, command.etag.as_ref())?;
+    if program.state == ProgramState::Archived {
+        return Err(Refusal::ProgramArchived { program_id: program.id });
+    }
+    let mut changes = Changes::default();
+    if let Some(display_name) = &command.display_name {
+        program.display_name.clone_from(display_name);
+    }
+    if let Some(landing_url) = &command.landing_url {
+        program.landing_url.clone_from(landing_url);
+    }
+    if command.make_default && !program.is_default {
+        changes.programs.extend(former_default(context)?);
+        program.is_default = true;
+    }
+    let mut terms = context.set.terms(&program, program.terms_version)?.clone();
+    if let Some(rules) = &command.rules {
+        check_commission(rules.commission, program.currency, "program.terms.commission.flat.currency_code")?;
+        program.terms_version += 1;
+        terms = Terms { version: program.terms_version, starts_at: context.now, rules: rules.clone(), ..terms };
+        changes.terms.push(terms.clone());
+    }
+    program.version += 1;
+    program.updated_at = context.now;
+    Ok(finish(context, EventType::ProgramUpdated, program, terms, changes))
+}
+
+pub(super) fn archive(context: &mut Context<'_>, command: &ArchiveProgram) -> Result<(Outcome, Changes), Refusal> {
+    let mut program = context.set.program(context.account_id, command.id)?.clone();
+    check_etag(&program, command.etag.as_ref())?;
+    let terms = context.set.terms(&program, program.terms_version)?.clone();
+    if program.state == ProgramState::Archived {
+        return Ok((Outcome::Program(ProgramWithTerms { program, terms }), Changes::default()));
+    }
+    program.state = ProgramState::Archived;
+    // What takes nothing new cannot be meant where none is named.
+    program.is_default = false;
+    program.version += 1;
+    program.updated_at = context.now;
+    Ok(finish(context, EventType::ProgramArchived, program, terms, Changes::default()))
 }

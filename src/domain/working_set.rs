@@ -16,7 +16,8 @@ use super::coupon::{Coupon, CouponState};
 use super::enrollment::Enrollment;
 use super::event::NewEvent;
 use super::id::{
-    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
+    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId,
+    RewardId,
 };
 use super::lead::{Lead, LeadSelector, UnmatchedSale};
 use super::ledger::Posting;
@@ -251,6 +252,8 @@ pub struct LookedFor {
     pub rewards_by_conversion: Index<(AccountId, ConversionId), Vec<RewardId>>,
     /// How many active coupons an affiliate has.
     pub coupon_counts: Index<(AccountId, AffiliateId), i64>,
+    /// Rewards that take back from another, by that other.
+    pub reversals: HashMap<(AccountId, RewardId), BTreeSet<RewardId>>,
 }
 
 fn add<T: PartialEq>(list: &mut Vec<T>, value: T) {
@@ -310,6 +313,8 @@ impl WorkingSet {
         self.looked_for.ids.insert((row.account_id, row.id.uuid()));
         if row.is_default {
             self.looked_for.default_programs.insert(row.account_id, Some(row.id));
+        } else if self.looked_for.default_programs.get(&row.account_id) == Some(Some(row.id)) {
+            self.looked_for.default_programs.insert(row.account_id, None);
         }
     }
 
@@ -403,6 +408,9 @@ impl WorkingSet {
         self.looked_for.ids.insert((row.account_id, row.id.uuid()));
         let key = (row.account_id, row.conversion_id);
         add(self.looked_for.rewards_by_conversion.value_mut(key, Vec::new()), row.id);
+        if let Some(original) = row.reverses {
+            self.looked_for.reversals.entry((row.account_id, original)).or_default().insert(row.id);
+        }
     }
 
     fn index_request(&mut self, row: &Request) {

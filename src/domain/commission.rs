@@ -1,0 +1,74 @@
+//! What a sale earns: terms and amount in, reward out.
+
+use super::conversion::{Conversion, Credit};
+use super::decide::Context;
+use super::enrollment::Enrollment;
+use super::id::RewardId;
+use super::ledger::{LedgerAccount, LedgerReason, Posting};
+use super::money::{Money, PPM, portion};
+use super::program::{Commission, Terms};
+use super::refusal::Refusal;
+use super::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
+use super::working_set::Changes;
+
+/// The value of a sale to the enrollment's affiliate, and how it was computed. The enrollment's own commission goes before the
+/// program's. `reward = round(base x ppm / 1,000,000)`, or the flat amount.
+pub(super) fn price(enrollment: &Enrollment, terms: &Terms, base: Money) -> Result<(Money, Calculation), Refusal> {
+    let (rule, commission) = match enrollment.commission_override {
+        Some(commission) => (RewardRule::Enrollment, commission),
+        None => (RewardRule::Program, terms.rules.commission),
+    };
+    let rounding = terms.rules.rounding;
+    let (value, percent_ppm, flat_minor) = match commission {
+        Commission::PercentPpm(ppm) => {
+            (Money::new(portion(base.amount_minor, ppm, PPM, rounding)?, base.currency), ppm, 0)
+        }
+        Commission::Flat(flat) => (flat, 0, flat.amount_minor),
+    };
+    let calculation = Calculation { rule, base, percent_ppm, flat_minor, terms_version: terms.version, rounding };
+    Ok((value, calculation))
+}
+
+/// Prices a sale for the one it is credited to, and enters the reward and its posting into the changes. None when the reward
+/// rounds to zero.
+pub(super) fn earn(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    base: Money,
+    enrollment: &Enrollment,
+    credit: Credit,
+    terms: &Terms,
+    changes: &mut Changes,
+) -> Result<Option<Reward>, Refusal> {
+    let (value, calculation) = price(enrollment, terms, base)?;
+    if value.amount_minor == 0 {
+        return Ok(None);
+    }
+    let reward = Reward {
+        id: RewardId::new(context.ids),
+        account_id: context.account_id,
+        conversion_id: sale.id,
+        affiliate_id: credit.affiliate_id,
+        enrollment_id: credit.enrollment_id,
+        program_id: credit.program_id,
+        unit: RewardUnit::Cash,
+        value,
+        reversed_minor: 0,
+        reverses: None,
+        state: RewardState::Pending,
+        calculation,
+        approve_after: sale.occurred_at.plus_days(terms.rules.hold_period_days),
+        created_at: context.now,
+        updated_at: context.now,
+        deny_reason: String::new(),
+    };
+    changes.postings.push(Posting::for_reward(
+        &reward,
+        LedgerAccount::CommissionExpense,
+        LedgerAccount::AffiliatePending,
+        LedgerReason::Earned,
+        context.now,
+    ));
+    changes.rewards.push(reward.clone());
+    Ok(Some(reward))
+}
