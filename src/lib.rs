@@ -2,6 +2,7 @@
 //!
 //! `rpc -> app -> domain`, with `store` beneath `app`. `ARCHITECTURE.md` has the map; `tests/it/tidy.rs` keeps the walls.
 
+pub mod clock;
 pub mod domain;
 
 /// The generated types, clients and servers of `proto/headwater/v1`.

@@ -1,0 +1,146 @@
+//! The clock and the random source: the only place in the crate where time passes or anything is drawn.
+#![allow(clippy::disallowed_methods, clippy::allow_attributes, reason = "this is the one place that may")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use uuid::Uuid;
+
+use crate::domain::id::IdSource;
+use crate::domain::time::Time;
+
+/// Tells what time it is.
+pub trait Clock: Send + Sync + 'static {
+    /// Now, in UTC.
+    fn now(&self) -> Time;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Time {
+        // A clock before 1970 is broken beyond what could be mended here; 1970 makes that plain to see.
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Time::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A clock that stands still until it is moved, for tests and for playing a day in a moment.
+#[derive(Debug, Clone)]
+pub struct ManualClock {
+    micros: Arc<AtomicI64>,
+}
+
+impl ManualClock {
+    /// A clock that stands at this time.
+    pub fn new(time: Time) -> Self {
+        Self { micros: Arc::new(AtomicI64::new(time.micros())) }
+    }
+
+    /// Moves the clock.
+    pub fn set(&self, time: Time) {
+        self.micros.store(time.micros(), Ordering::SeqCst);
+    }
+
+    /// Moves the clock on by this many days.
+    pub fn advance_days(&self, days: i32) {
+        self.set(self.now().plus_days(days));
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Time {
+        Time::from_micros(self.micros.load(Ordering::SeqCst))
+    }
+}
+
+/// Draws UUIDv7s: they grow within a process, so that new rows fall at the end of every index.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RandomIds;
+
+impl IdSource for RandomIds {
+    fn next_uuid(&mut self) -> Uuid {
+        Uuid::now_v7()
+    }
+}
+
+/// A point on the clock that never goes back, for deadlines.
+pub fn monotonic_now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
+/// Bytes that nobody can guess.
+///
+/// # Panics
+/// When the operating system has no random source: nothing that is made without one is safe to use.
+#[expect(clippy::expect_used, reason = "a server that cannot draw secrets must not run")]
+pub fn random_bytes<const LENGTH: usize>() -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    getrandom::fill(&mut bytes).expect("the operating system's random source works");
+    bytes
+}
+
+const BASE62: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/// This many random letters and digits, each equally likely.
+pub fn random_base62(length: usize) -> String {
+    random_text(length, BASE62)
+}
+
+/// This many random lower-case letters and digits, each equally likely.
+pub fn random_code(length: usize) -> String {
+    random_text(length, &BASE62[..36])
+}
+
+fn random_text(length: usize, alphabet: &[u8]) -> String {
+    let mut text = String::with_capacity(length);
+    // Bytes past the last whole round of the alphabet are drawn again: taking the remainder would favour its beginning.
+    let bound = 256 - 256 % alphabet.len();
+    while text.len() < length {
+        for byte in random_bytes::<32>() {
+            if usize::from(byte) < bound && text.len() < length {
+                text.push(char::from(alphabet[usize::from(byte) % alphabet.len()]));
+            }
+        }
+    }
+    text
+}
+
+/// The duration, up to this many percent shorter or longer, so that many do not act at the same moment.
+pub fn jitter(duration: Duration, percent: u32) -> Duration {
+    let [low, high] = random_bytes::<2>();
+    let drawn = u32::from(u16::from_be_bytes([low, high]));
+    // From 100 - percent to 100 + percent, in 65,536 steps.
+    let share = (100 - percent) * 65_535 + 2 * percent * drawn;
+    duration * share / (100 * 65_535)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_grow_within_a_process() {
+        let ids: Vec<Uuid> = (0..10_000).map(|_| RandomIds.next_uuid()).collect();
+        assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn jitter_stays_within_its_percent() {
+        for _ in 0..1_000 {
+            let drawn = jitter(Duration::from_secs(100), 10);
+            assert!((90..=110).contains(&drawn.as_secs()), "{drawn:?}");
+        }
+    }
+
+    #[test]
+    fn random_texts_have_their_length_and_alphabet() {
+        let code = random_code(100);
+        assert_eq!(code.len(), 100);
+        assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()), "{code}");
+        assert_ne!(random_base62(32), random_base62(32));
+    }
+}
