@@ -281,9 +281,7 @@ impl Settings {
     /// The URL to connect to. Secret: it may hold a password.
     pub fn database_url(&self) -> SecretString {
         match self.database.0.expose_secret() {
-            "sqlite" => {
-                format!("sqlite://{}", self.data_dir.join("headwater.sqlite").display()).into()
-            }
+            "sqlite" => format!("sqlite://{}", self.data_dir.join("headwater.sqlite").display()).into(),
             url => url.to_owned().into(),
         }
     }
@@ -353,7 +351,9 @@ mod tests {
     use super::*;
 
     fn read(arguments: &[&str]) -> Result<CommandLine, ConfigError> {
-        CommandLine::read(std::iter::once("headwater").chain(arguments.iter().copied()).map(str::to_owned).collect::<Vec<_>>())
+        CommandLine::read(
+            std::iter::once("headwater").chain(arguments.iter().copied()).map(str::to_owned).collect::<Vec<_>>(),
+        )
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -404,9 +404,10 @@ mod tests {
 
     #[test]
     fn every_setting_has_help_and_is_printed() {
-        let printed = read(&[
-            "--tls-certificate-file", "certificate.pem", "--tls-key-file", "key.pem",
-        ]).unwrap().settings.to_toml();
+        let printed = read(&["--tls-certificate-file", "certificate.pem", "--tls-key-file", "key.pem"])
+            .unwrap()
+            .settings
+            .to_toml();
         for argument in CommandLine::command().get_arguments() {
             let name = argument.get_id().as_str();
             assert!(argument.get_help().is_some(), "{name} has no help");

@@ -22,7 +22,7 @@ clean_up() {
     rm -rf "$directory"
 }
 trap clean_up EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 1' HUP INT PIPE TERM
 
 # PostgreSQL refuses to run as root.
 if [ "$(id -u)" = 0 ]; then
