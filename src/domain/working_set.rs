@@ -1,7 +1,7 @@
 //! The part of an account's rows that a batch of commands needs, in memory, and what the commands changed of it.
 //!
 //! A rule reads the set and returns [`Changes`]; the set absorbs them only when the whole command succeeded, so a refused command
-//! leaves no trace. What was not loaded is an error ([`Refusal::NotLoaded`]), never "does not exist".
+//! leaves no trace. What was not loaded is an error (`Refusal::NotLoaded`), never "does not exist".
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;

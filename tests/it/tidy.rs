@@ -12,6 +12,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("error", &["app", "domain", "pb", "store"]),
     ("http", &["app", "auth", "clock", "config", "domain", "error", "pb", "store"]),
+    ("limit", &["clock", "error"]),
     ("logging", &["config"]),
     ("outbound", &["app", "domain", "store"]),
     ("rpc", &["app", "auth", "clock", "config", "domain", "error", "pb", "store"]),
