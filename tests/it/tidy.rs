@@ -1,0 +1,281 @@
+//! Reads the source and fails on what the compiler cannot see: a step over a wall between layers, a file without its opening
+//! lines, a marker left behind, SQL or a status made out of its place. Knows the house; runs none of it.
+
+mod lexer;
+mod walls;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use lexer::{Kind, Token, tokens};
+
+/// Longer files hide two subjects. The aim is 400.
+const FILE_LINES_MAX: usize = 700;
+
+/// Whoever must break a ban of `clippy.toml`, each for its own concern.
+const KEEPERS_OF_BANNED_METHODS: [&str; 3] = ["src/clock.rs", "src/error.rs", "src/store/backend.rs"];
+
+#[test]
+fn the_house_is_in_order() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["src", "migration/src", "tests", "benches"] {
+        rust_files(&root.join(folder), &mut files);
+    }
+    files.sort();
+    assert!(files.len() > 20, "found only {} files below {}", files.len(), root.display());
+    let mut report = String::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let path = file.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
+        for (line, message) in check(&path, &text) {
+            writeln!(report, "{path}:{line}: {message}").unwrap();
+        }
+    }
+    assert!(report.is_empty(), "the house is not in order:\n{report}");
+}
+
+fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    // A folder that is not there has nothing out of order.
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// All that is wrong with a file, as line and message. The path is from the repository's root.
+fn check(path: &str, text: &str) -> Vec<(usize, String)> {
+    let tokens = tokens(text);
+    let mut found = walls::violations(path, &tokens);
+    found.extend(shape(text));
+    found.extend(markers(text, &tokens));
+    if path.starts_with("src/") {
+        found.extend(out_of_place(path, &tokens));
+    }
+    found.sort();
+    found
+}
+
+fn shape(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    if !text.starts_with("//!") {
+        found.push((1, "begin with `//!`: what this is, and what it must not know".to_owned()));
+    }
+    let lines = text.lines().count();
+    if lines > FILE_LINES_MAX {
+        found.push((lines, format!("{lines} lines are too many, {FILE_LINES_MAX} is the most: split it by subject")));
+    }
+    found
+}
+
+/// Signs of work that is not done.
+fn markers(text: &str, tokens: &[Token]) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        // Written in two pieces, or this file would find itself.
+        for marker in [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")] {
+            if line.split(|character: char| !character.is_alphanumeric()).any(|word| word == marker) {
+                found.push((at + 1, format!("do it now or open an issue, but leave no {marker}")));
+            }
+        }
+    }
+    for pair in tokens.windows(2) {
+        if (pair[0].is("todo") || pair[0].is("unimplemented")) && pair[1].is("!") {
+            found.push((pair[0].line, format!("leave no {}!: what does not work is not there", pair[0].text)));
+        }
+    }
+    found
+}
+
+/// What belongs in one file of `src` and stands in another.
+fn out_of_place(path: &str, tokens: &[Token]) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    if path != "src/store/backend.rs" {
+        for token in tokens.iter().filter(|token| token.kind == Kind::Text && is_sql(&token.text)) {
+            found.push((token.line, "raw SQL lives in src/store/backend.rs".to_owned()));
+        }
+    }
+    if path != "src/error.rs" {
+        for words in tokens.windows(3) {
+            if words[0].is("Status") && words[1].is("::") && is_status_constructor(&words[2].text) {
+                found.push((words[0].line, "statuses are made in src/error.rs, the one table".to_owned()));
+            }
+        }
+    }
+    if !KEEPERS_OF_BANNED_METHODS.contains(&path) {
+        for token in tokens.iter().filter(|token| token.is("disallowed_methods")) {
+            let keepers = KEEPERS_OF_BANNED_METHODS.join(", ");
+            found.push((token.line, format!("only {keepers} may lift the bans of clippy.toml")));
+        }
+    }
+    found
+}
+
+/// Whether the text begins like a statement that a database would take.
+fn is_sql(text: &str) -> bool {
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["select", rest @ ..] => {
+            rest.contains(&"from") || rest.iter().any(|word| word.starts_with(|c: char| c.is_numeric()))
+        }
+        ["update", rest @ ..] => rest.contains(&"set"),
+        ["insert", "into", ..] | ["delete", "from", ..] | ["begin", "immediate", ..] | ["lock", "table", ..] => true,
+        ["create" | "alter" | "drop", "table" | "index" | "unique" | "database" | "view" | "trigger", ..] => true,
+        ["pragma", _, ..] | ["vacuum", "into", ..] | ["set", "transaction" | "local" | "session", ..] => true,
+        _ => false,
+    }
+}
+
+fn is_status_constructor(function: &str) -> bool {
+    const CONSTRUCTORS: [&str; 18] = [
+        "new",
+        "ok",
+        "cancelled",
+        "unknown",
+        "invalid_argument",
+        "deadline_exceeded",
+        "not_found",
+        "already_exists",
+        "permission_denied",
+        "resource_exhausted",
+        "failed_precondition",
+        "aborted",
+        "out_of_range",
+        "unimplemented",
+        "internal",
+        "unavailable",
+        "data_loss",
+        "unauthenticated",
+    ];
+    CONSTRUCTORS.contains(&function) || function.starts_with("with_") || function.starts_with("from_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The messages for a file with this body, which is given its opening line.
+    fn messages(path: &str, body: &str) -> String {
+        let found = check(path, &format!("//! A file.\n{body}"));
+        found.iter().map(|(line, message)| format!("{line}: {message}\n")).collect()
+    }
+
+    fn assert_finds(path: &str, body: &str, expected: &str) {
+        let messages = messages(path, body);
+        assert!(messages.contains(expected), "{path}: {body:?} should give {expected:?}, gave {messages:?}");
+    }
+
+    fn assert_clean(path: &str, body: &str) {
+        assert_eq!(messages(path, body), "", "{path}: {body:?}");
+    }
+
+    #[test]
+    fn a_step_over_a_wall_is_found_however_it_is_written() {
+        assert_finds(
+            "src/domain/sale.rs",
+            "use crate::store::Store;",
+            "2: domain may not use store; besides itself it may use nothing",
+        );
+        assert_finds("src/domain/sale.rs", "use crate::{domain::id, app::App};", "domain may not use app");
+        assert_finds(
+            "src/domain/sale.rs",
+            "fn f() { let _ = crate::clock::monotonic_now(); }",
+            "domain may not use clock",
+        );
+        assert_finds("src/domain/sale.rs", "use super::super::store;", "domain may not use store");
+        assert_finds("src/domain/mod.rs", "use super::app::App;", "domain may not use app");
+        assert_finds("src/domain/sale.rs", "mod tests { use super::super::super::app; }", "domain may not use app");
+        assert_finds("src/store/load.rs", "use crate::error::Error;", "store may not use error");
+        assert_finds("src/store/load.rs", "\npub(crate) use crate::rpc as other;", "3: store may not use rpc");
+        assert_finds("src/store/entity/click.rs", "use super::super::load;", "entity may not use store");
+        assert_finds("src/store/entity/click.rs", "use crate::domain::id::ClickId;", "entity may not use domain");
+        assert_finds("src/app/writer.rs", "use crate::store::{Store, entity::{click}};", "app may not use entity");
+        assert_finds("src/rpc/tracking.rs", "use crate::server;", "rpc may not use server");
+        assert_finds("src/outbound/webhook.rs", "use crate::rpc::tracking;", "outbound may not use rpc");
+        assert_finds("src/shop.rs", "", "`shop` is no part of the house yet");
+    }
+
+    #[test]
+    fn what_the_walls_allow_is_left_alone() {
+        assert_clean(
+            "src/domain/sale.rs",
+            "use super::money::Money;\nuse crate::domain::id; // crate::store\nconst A: &str = \"crate::app\";",
+        );
+        assert_clean("src/domain/sale.rs", "mod tests { use super::*; use super::super::id; }\nfn g() { super::f(); }");
+        assert_clean(
+            "src/store/load.rs",
+            "use super::entity::{click, lead as leads};\nuse crate::domain::{id::{ClickId, LeadId}, time::Time};",
+        );
+        assert_clean("src/store/entity/click.rs", "use super::lead;\nuse sea_orm::entity::prelude::*;");
+        assert_clean(
+            "src/app/writer.rs",
+            "use super::{App, feed::Feed};\nuse crate::{clock, store::{self, Store}};\nuse tokio::sync::mpsc;",
+        );
+        assert_clean(
+            "src/rpc/tracking.rs",
+            "use tonic::{Request, Status};\nuse crate::{pb, auth::Principal};\npub(crate) fn f() {}",
+        );
+        assert_clean("src/server.rs", "use crate::{rpc, store::entity};\nuse sea_orm::Database;");
+        assert_clean("migration/src/column.rs", "use sea_orm_migration::prelude::*;");
+    }
+
+    #[test]
+    fn a_library_that_a_part_must_not_know_is_found() {
+        assert_finds("src/domain/sale.rs", "use tonic::Status;", "domain must not know tonic");
+        assert_finds("src/domain/sale.rs", "fn f(x: ::sea_orm::DbErr) {}", "domain must not know sea_orm");
+        assert_finds("src/domain/sale.rs", "use tokio;", "domain must not know tokio");
+        assert_finds("src/domain/sale.rs", "use crate::pb::Sale;", "domain may not use pb");
+        assert_finds("src/domain/sale.rs", "pub async fn f() {}", "domain must not wait");
+        assert_finds("src/store/load.rs", "fn f() -> Result<(), tonic::Status> {}", "store must not know tonic");
+        assert_finds("src/app/writer.rs", "use sea_orm::DbErr;", "app must not know sea_orm");
+        assert_finds("src/rpc/tracking.rs", "use getrandom::fill;", "rpc must not know getrandom");
+        assert_clean("src/domain/sale.rs", "fn f(tokio: i64) -> i64 { tokio + own::tonic::x() }");
+    }
+
+    #[test]
+    fn the_shape_of_a_file_is_checked() {
+        assert_eq!(check("src/domain/sale.rs", "fn f() {}").len(), 1);
+        assert_clean("tests/it/feed.rs", &"\n".repeat(FILE_LINES_MAX - 1));
+        assert_finds("tests/it/feed.rs", &"\n".repeat(FILE_LINES_MAX), "701 lines are too many");
+    }
+
+    #[test]
+    fn markers_of_work_undone_are_found() {
+        assert_finds("src/domain/sale.rs", concat!("// TO", "DO: later"), "leave no TO");
+        assert_finds("tests/it/feed.rs", concat!("\n// (FIX", "ME)"), "3: do it now");
+        assert_finds("src/domain/sale.rs", concat!("fn f() { to", "do!() }"), "what does not work is not there");
+        assert_clean("src/domain/sale.rs", "// A method to do it with, in TODOS\nfn todo() {}");
+    }
+
+    #[test]
+    fn what_has_one_place_is_found_elsewhere() {
+        assert_finds("src/store/load.rs", "const A: &str = \"SELECT id FROM click\";", "raw SQL lives in");
+        assert_finds("src/app/writer.rs", "const A: &str = r#\"pragma synchronous\"#;", "raw SQL lives in");
+        assert_finds("src/store/load.rs", "const A: &str = \"update click set x = 1\";", "raw SQL lives in");
+        assert_clean("src/store/backend.rs", "const A: &str = \"SELECT id FROM click\";");
+        assert_clean("migration/src/column.rs", "const A: &str = \"CREATE TABLE click\";");
+        assert_clean("src/rpc/lead.rs", "const A: &str = \"Select a lead by id, or update it\";");
+
+        assert_finds(
+            "src/rpc/lead.rs",
+            "fn f() { tonic::Status::not_found(\"\"); }",
+            "statuses are made in src/error.rs",
+        );
+        assert_finds("src/rpc/lead.rs", "fn f() { Status::with_error_details(a, b, c); }", "statuses are made in");
+        assert_clean("src/error.rs", "fn f() { Status::internal(\"\"); }");
+        assert_clean("src/rpc/lead.rs", "fn f(s: Status) { Some(s).map(Status::code); }");
+
+        assert_finds(
+            "src/rpc/lead.rs",
+            "#![expect(clippy::disallowed_methods, reason = \"handy\")]",
+            "may lift the bans",
+        );
+        assert_clean("src/clock.rs", "#![expect(clippy::disallowed_methods, reason = \"its place\")]");
+    }
+}
