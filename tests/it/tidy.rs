@@ -153,7 +153,7 @@ fn is_status_constructor(function: &str) -> bool {
         "data_loss",
         "unauthenticated",
     ];
-    CONSTRUCTORS.contains(&function) || function.starts_with("with_") || function.starts_with("from_")
+    CONSTRUCTORS.contains(&function) || function.starts_with("with_") || function == "from_error"
 }
 
 #[cfg(test)]
@@ -269,7 +269,7 @@ mod tests {
         );
         assert_finds("src/rpc/lead.rs", "fn f() { Status::with_error_details(a, b, c); }", "statuses are made in");
         assert_clean("src/error.rs", "fn f() { Status::internal(\"\"); }");
-        assert_clean("src/rpc/lead.rs", "fn f(s: Status) { Some(s).map(Status::code); }");
+        assert_clean("src/rpc/lead.rs", "fn f(s: Status) { Some(s).map(Status::code); Status::from_header_map(h); }");
 
         assert_finds(
             "src/rpc/lead.rs",
