@@ -1,6 +1,14 @@
 //! The one binary of integration tests: what they share is in `support`, each other module is about one subject.
-//!
-//! Each is marked `#[cfg(test)]`, by which clippy knows that its helpers, too, may `unwrap`.
 
-#[cfg(test)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may die of what it does not expect"
+)]
+
+#[macro_use]
+mod support;
+
+mod scenario;
 mod tidy;

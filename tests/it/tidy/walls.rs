@@ -94,8 +94,14 @@ pub(super) fn violations(path: &str, tokens: &[Token]) -> Vec<(usize, String)> {
         }
     }
     if name == "domain" {
-        let is_async = |token: &&Token| token.is("async") || token.is("await");
-        violations.extend(tokens.iter().filter(is_async).map(|token| (token.line, "domain must not wait".to_owned())));
+        for token in tokens {
+            match token.text.as_str() {
+                _ if token.kind == Kind::Text => {}
+                "async" | "await" => violations.push((token.line, "domain must not wait".to_owned())),
+                "f32" | "f64" => violations.push((token.line, "domain must not round by chance: no floats".to_owned())),
+                _ => {}
+            }
+        }
     }
     violations
 }
