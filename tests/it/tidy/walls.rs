@@ -29,7 +29,7 @@ const GUARDED_LIBRARIES: [&str; 11] = [
 const WIRE: [&str; 6] = ["tonic", "tonic_types", "tonic_prost", "prost", "prost_types", "pb"];
 
 /// The walls, innermost first. `lib`, `main`, `cli`, `server` and `demo` wire, so they may name everything.
-const PARTS: [Part; 13] = [
+const PARTS: [Part; 14] = [
     // Pure: what it needs to know is passed in.
     Part { name: "domain", parts: &[], libraries: &[] },
     Part { name: "entity", parts: &[], libraries: &["sea_orm"] },
@@ -53,6 +53,7 @@ const PARTS: [Part; 13] = [
         parts: &["domain", "store", "app", "clock", "config", "error", "auth", "pb"],
         libraries: &["tonic", "tonic_types", "prost", "prost_types", "tokio", "tracing"],
     },
+    Part { name: "limit", parts: &["clock", "config", "error"], libraries: &["tokio", "tracing"] },
     Part {
         name: "outbound",
         parts: &["domain", "store", "app", "clock", "config", "error"],
