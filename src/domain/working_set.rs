@@ -127,7 +127,7 @@ impl<K: Eq + Hash + Ord + Clone, V> Rows<K, V> {
         let mut rows: Vec<_> =
             self.rows.iter().filter(|(_, (_, mark))| *mark == wanted).map(|(key, (row, _))| (key, row)).collect();
         // Key order, so that two server instances lock rows in the same order.
-        rows.sort_by(|(left, _), (right, _)| left.cmp(right));
+        rows.sort_by_key(|(key, _)| *key);
         rows.into_iter().map(|(_, row)| row).collect()
     }
 
