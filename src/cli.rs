@@ -1,0 +1,97 @@
+//! The command line: what the binary does, and the only place that writes to standard output.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on the terminal")]
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+
+use crate::app::App;
+use crate::clock::SystemClock;
+use crate::config::{Action, CommandLine, ConfigError, Settings};
+use crate::server::{self, Server, ServerError};
+use crate::{demo, logging};
+
+/// Runs the binary: 0 when it did what it was asked, 2 for a wrong command line or setting, 1 for anything else.
+pub fn main() -> ExitCode {
+    let line = match CommandLine::read(std::env::args().collect::<Vec<_>>()) {
+        Ok(line) => line,
+        Err(ConfigError::CommandLine(error)) => {
+            // Help and version come this way too, and are no failure.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+        Err(error) => {
+            eprintln!("headwater: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    // A demo is read by people: the log would stand between its lines.
+    let is_demo = matches!(line.action, Some(Action::Demo { .. }));
+    let filter = if is_demo && line.settings.log_filter == "info" { "warn" } else { &line.settings.log_filter };
+    if let Err(error) = logging::start(line.settings.log_format, filter) {
+        eprintln!("headwater: log_filter: {error}");
+        return ExitCode::from(2);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("headwater: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(act(line));
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("headwater: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
+    let settings = line.settings;
+    match line.action.unwrap_or(Action::Serve) {
+        Action::Serve => {
+            let server = Server::start(&settings, Arc::new(SystemClock)).await?;
+            server.run_until(stop_signal()).await?;
+        }
+        Action::Demo { once } => return demo::run(&settings, once).await,
+        Action::CreateOperatorKey => println!("{}", create_operator_key(&settings).await?.expose_secret()),
+        Action::Config => print!("{}", settings.to_toml()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn create_operator_key(settings: &Settings) -> Result<secrecy::SecretString, ServerError> {
+    let store = Arc::new(server::open_store(settings).await?);
+    let options = server::app_options(settings, &store);
+    let (app, writer) = App::start(store, Arc::new(SystemClock), &options);
+    let key = server::create_operator_key(&app).await;
+    app.close();
+    // The writer ends once it has nothing to do; that it ended badly would have shown in the key.
+    let _ = writer.await;
+    app.store().close().await;
+    key
+}
+
+/// Done when the process is asked to stop, by Ctrl-C or SIGTERM.
+pub async fn stop_signal() {
+    let interrupted = tokio::signal::ctrl_c();
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot listen for SIGTERM");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        _ = interrupted => {}
+        () = terminated => {}
+    }
+}

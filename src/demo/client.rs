@@ -1,0 +1,53 @@
+//! The generated clients of all services with a key, as any Rust backend would set them up.
+
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+use crate::error;
+use crate::pb::account_service_client::AccountServiceClient;
+use crate::pb::affiliate_service_client::AffiliateServiceClient;
+use crate::pb::reward_service_client::RewardServiceClient;
+use crate::pb::tracking_service_client::TrackingServiceClient;
+
+type Authorized = InterceptedService<Channel, Bearer>;
+
+/// Adds the key to every call.
+#[derive(Clone)]
+pub(super) struct Bearer(MetadataValue<Ascii>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+/// All services, called with one key.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) accounts: AccountServiceClient<Authorized>,
+    pub(super) affiliates: AffiliateServiceClient<Authorized>,
+    pub(super) tracking: TrackingServiceClient<Authorized>,
+    pub(super) rewards: RewardServiceClient<Authorized>,
+}
+
+impl Client {
+    pub(super) async fn connect(address: &str, key: &str) -> Result<Self, Status> {
+        let unreachable = |error: &dyn std::fmt::Display| error::Error::Internal(format!("cannot connect: {error}")).into_status("");
+        let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|error| unreachable(&error))?;
+        let channel = endpoint.connect().await.map_err(|error| unreachable(&error))?;
+        let mut bearer: MetadataValue<Ascii> =
+            format!("Bearer {key}").parse().map_err(|error| unreachable(&error))?;
+        bearer.set_sensitive(true);
+        let bearer = Bearer(bearer);
+        Ok(Self {
+            accounts: AccountServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            affiliates: AffiliateServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            tracking: TrackingServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            rewards: RewardServiceClient::with_interceptor(channel, bearer),
+        })
+    }
+}
