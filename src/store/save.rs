@@ -1,0 +1,2 @@
+//! Writes what a batch changed.
+use super::*;
