@@ -3,7 +3,9 @@
 //! `rpc -> app -> domain`, with `store` beneath `app`. `ARCHITECTURE.md` has the map; `tests/it/tidy.rs` keeps the walls.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod logging;
 
 /// The generated types, clients and servers of `proto/headwater/v1`.
 pub mod pb {

@@ -1,10 +1,32 @@
 //! Using the domain: every write is submitted here as a command and answered after its commit; the feed is read here.
 //! Knows when to commit; knows nothing of the wire, of SQL, or of what a rule says.
 
+pub mod cursor;
+pub mod feed;
+mod needs;
+mod upkeep;
+pub mod verify;
+mod writer;
+
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::domain::command::Outcome;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::domain::command::{Envelope, Outcome};
+use crate::domain::id::AccountId;
 use crate::domain::refusal::Refusal;
+use crate::domain::time::Time;
+use crate::store::{Store, StoreError};
+use feed::Feed;
+pub use upkeep::UpkeepError;
+use writer::{Job, Reply, Work, Writer};
 
 /// The answer to a command that was carried out, now or before.
 #[derive(Debug, Clone)]
@@ -37,4 +59,164 @@ pub enum SubmitError {
     /// A fault of ours; the text is for the log alone.
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<StoreError> for SubmitError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict | StoreError::Unavailable => Self::Unavailable,
+            StoreError::Inconsistent { .. } | StoreError::Unexpected(_) | StoreError::Refused(_) => {
+                Self::Internal(error.to_string())
+            }
+        }
+    }
+}
+
+/// How the app works.
+#[derive(Debug, Clone)]
+pub struct AppOptions {
+    /// How many commands may wait; more are refused at once.
+    pub queue_commands_max: usize,
+    /// How many commands are committed together at most, more only when one call brings more.
+    pub batch_commands_max: usize,
+    /// How often the heads of watched feeds are polled.
+    pub feed_poll_interval: Duration,
+    /// How often due rewards are approved and old rows removed.
+    pub upkeep_interval: Duration,
+    /// For how many days events are kept; none for ever.
+    pub event_retention_days: Option<i32>,
+}
+
+/// How long a caller that was refused for a full queue should wait: a few batches.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+
+/// The one way to the store for everything that changes it.
+pub struct App {
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    feed: Arc<Feed>,
+    /// Gone once the app is closed.
+    queue: Mutex<Option<mpsc::UnboundedSender<Job>>>,
+    room: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl App {
+    /// Starts the writer and the workers. The handle ends when the writer does, which is when the app is closed; any sooner is a
+    /// fault that the server must not survive.
+    pub fn start(store: Arc<Store>, clock: Arc<dyn Clock>, options: &AppOptions) -> (Arc<Self>, JoinHandle<()>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let feed = Arc::new(Feed::new(Arc::clone(&store)));
+        let writer = Writer {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            feed: Arc::clone(&feed),
+            batch_commands_max: options.batch_commands_max,
+        };
+        let handle = tokio::spawn(writer.run(receiver));
+        let app = Arc::new(Self {
+            store,
+            clock,
+            feed: Arc::clone(&feed),
+            queue: Mutex::new(Some(sender)),
+            room: Arc::new(Semaphore::new(options.queue_commands_max)),
+            stop: CancellationToken::new(),
+        });
+        tokio::spawn(feed.poll(options.feed_poll_interval, app.stop.clone()));
+        let (interval, retention_days) = (options.upkeep_interval, options.event_retention_days);
+        tokio::spawn(upkeep::run(Arc::clone(&app), interval, retention_days, app.stop.clone()));
+        (app, handle)
+    }
+
+    /// Takes no more commands; the writer ends when those that wait are done.
+    pub fn close(&self) {
+        self.stop.cancel();
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Carries out one command and answers after its commit.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    pub async fn submit(&self, envelope: Envelope, deadline: Option<Instant>) -> Result<Answer, SubmitError> {
+        let mut replies = self.submit_batch(vec![envelope], deadline).await?;
+        replies.pop().unwrap_or_else(|| Err(SubmitError::Internal("no reply".to_owned())))
+    }
+
+    /// Carries out several commands in order, each with its own answer, and answers after their commit.
+    ///
+    /// # Errors
+    /// [`SubmitError`] when none was looked at.
+    pub async fn submit_batch(
+        &self,
+        envelopes: Vec<Envelope>,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Reply>, SubmitError> {
+        self.enqueue(Work::Commands(envelopes), deadline).await
+    }
+
+    async fn enqueue(&self, work: Work, deadline: Option<Instant>) -> Result<Vec<Reply>, SubmitError> {
+        let size = match &work {
+            Work::Commands(envelopes) => u32::try_from(envelopes.len()).unwrap_or(u32::MAX),
+            Work::ForgetRequests(_) | Work::PruneEvents(..) => 1,
+        };
+        let room = Arc::clone(&self.room)
+            .try_acquire_many_owned(size)
+            .map_err(|_| SubmitError::Overloaded { retry_after: RETRY_AFTER })?;
+        let (reply, answer) = oneshot::channel();
+        {
+            let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let queue = queue.as_ref().ok_or(SubmitError::Unavailable)?;
+            queue.send(Job { work, deadline, reply, room }).map_err(|_| SubmitError::Unavailable)?;
+        }
+        // The writer ends only with the server: what it had taken may or may not be committed.
+        answer.await.map_err(|_| SubmitError::Unavailable)
+    }
+
+    async fn forget_requests(&self, limit: u64) -> Result<(), SubmitError> {
+        self.enqueue(Work::ForgetRequests(limit), None).await.and_then(first_error)
+    }
+
+    async fn prune_events(&self, account_id: AccountId, before: Time, limit: u64) -> Result<(), SubmitError> {
+        self.enqueue(Work::PruneEvents(account_id, before, limit), None).await.and_then(first_error)
+    }
+
+    /// Does the upkeep of rewards now: approves every reward whose hold period is over, and says how many.
+    ///
+    /// # Errors
+    /// See [`UpkeepError`].
+    pub async fn approve_due_rewards(&self) -> Result<usize, UpkeepError> {
+        upkeep::approve_due_rewards(self).await
+    }
+
+    /// The store, to read from.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// The feed.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Keyed hash of a request's content: HMAC-SHA256 over the method and the message as we encode it. Keyed, since it is kept
+    /// for ever and what is in it can be guessed.
+    pub fn content_hash(&self, method: &str, message: &[u8]) -> [u8; 32] {
+        // HMAC takes a key of any length, so this cannot fail.
+        let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(&self.store.identity.secret) else { return [0; 32] };
+        hmac.update(b"request");
+        hmac.update(method.as_bytes());
+        hmac.update(&[0]);
+        hmac.update(message);
+        hmac.finalize().into_bytes().into()
+    }
+}
+
+fn first_error(replies: Vec<Reply>) -> Result<(), SubmitError> {
+    replies.into_iter().find_map(Result::err).map_or(Ok(()), Err)
 }

@@ -1,0 +1,225 @@
+//! The one write path. A single task takes whatever commands are waiting, loads what they need, decides each, saves, commits once,
+//! and then answers. No timer: while one batch commits, the next gathers.
+//!
+//! A refused command leaves no trace and spoils no neighbour. A conflict with another server instance rolls the batch back and
+//! re-runs it command by command.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::feed::Feed;
+use super::needs;
+use super::{Answer, SubmitError};
+use crate::clock::{self, Clock, RandomIds};
+use crate::domain::command::{Command, Envelope};
+use crate::domain::decide;
+use crate::domain::id::AccountId;
+use crate::domain::ledger::AccountHead;
+use crate::domain::time::Time;
+use crate::domain::working_set::{Needs, WorkingSet};
+use crate::store::{self, Store, StoreError};
+
+/// How often a batch of one is tried when it conflicts with another server instance.
+const TRIES_MAX: u32 = 5;
+
+/// The longest that a transaction may take before it is given up, so that a stuck database does not block all writes for ever.
+const TRANSACTION_SECONDS_MAX: u64 = 20;
+
+/// What a command comes to.
+pub(super) type Reply = Result<Answer, SubmitError>;
+
+/// Commands that arrived in one call.
+pub(super) struct Job {
+    pub(super) work: Work,
+    /// Drop the job unworked after this.
+    pub(super) deadline: Option<Instant>,
+    pub(super) reply: oneshot::Sender<Vec<Reply>>,
+    /// Its room in the queue, given back when the job is dropped.
+    pub(super) room: OwnedSemaphorePermit,
+}
+
+/// What a job wants done.
+pub(super) enum Work {
+    /// Commands, each with its own answer.
+    Commands(Vec<Envelope>),
+    /// Forget request ids that have expired, at most this many.
+    ForgetRequests(u64),
+    /// Remove events of an account committed before a time, at most this many.
+    PruneEvents(AccountId, Time, u64),
+}
+
+impl Work {
+    fn size(&self) -> usize {
+        match self {
+            Self::Commands(envelopes) => envelopes.len(),
+            Self::ForgetRequests(_) | Self::PruneEvents(..) => 1,
+        }
+    }
+}
+
+/// The task's own things.
+pub(super) struct Writer {
+    pub(super) store: Arc<Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) feed: Arc<Feed>,
+    pub(super) batch_commands_max: usize,
+}
+
+impl Writer {
+    /// Works until the queue is closed and empty.
+    pub(super) async fn run(self, mut queue: mpsc::UnboundedReceiver<Job>) {
+        while let Some(first) = queue.recv().await {
+            let mut size = first.work.size();
+            let mut jobs = vec![first];
+            while size < self.batch_commands_max
+                && let Ok(job) = queue.try_recv()
+            {
+                size += job.work.size();
+                jobs.push(job);
+            }
+            self.work_off(jobs).await;
+        }
+    }
+
+    async fn work_off(&self, jobs: Vec<Job>) {
+        let now = clock::monotonic_now();
+        let mut waiting = Vec::new();
+        let mut envelopes = Vec::new();
+        for job in jobs {
+            if job.deadline.is_some_and(|deadline| deadline <= now) {
+                // The caller has gone; an answer that cannot be delivered is no fault.
+                let _ = job.reply.send(vec![Err(SubmitError::DeadlineExceeded); job.work.size()]);
+                continue;
+            }
+            match job.work {
+                Work::Commands(commands) => {
+                    waiting.push((commands.len(), job.reply, job.room));
+                    envelopes.extend(commands);
+                }
+                work => self.maintain(work, job.reply).await,
+            }
+        }
+        if envelopes.is_empty() {
+            return;
+        }
+        let mut replies = self.carry_out(&envelopes).await.into_iter();
+        for (count, reply, _room) in waiting {
+            let _ = reply.send(replies.by_ref().take(count).collect());
+        }
+    }
+
+    /// Carries out all commands in one transaction, or one by one when that conflicts.
+    async fn carry_out(&self, envelopes: &[Envelope]) -> Vec<Reply> {
+        match self.attempt(envelopes).await {
+            Ok(replies) => replies,
+            Err(StoreError::Conflict) => {
+                tracing::debug!(commands = envelopes.len(), "batch conflicted, re-running one by one");
+                let mut replies = Vec::with_capacity(envelopes.len());
+                for envelope in envelopes {
+                    replies.push(self.carry_out_one(envelope).await);
+                }
+                replies
+            }
+            Err(error) => vec![Err(error.into()); envelopes.len()],
+        }
+    }
+
+    async fn carry_out_one(&self, envelope: &Envelope) -> Reply {
+        for attempt in 1..=TRIES_MAX {
+            match self.attempt(std::slice::from_ref(envelope)).await {
+                Ok(mut replies) => {
+                    return replies.pop().unwrap_or_else(|| Err(SubmitError::Internal("no reply".to_owned())));
+                }
+                Err(StoreError::Conflict) => {
+                    let pause = Duration::from_millis(5 * u64::from(attempt));
+                    tokio::time::sleep(clock::jitter(pause, 50)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(SubmitError::Unavailable)
+    }
+
+    async fn attempt(&self, envelopes: &[Envelope]) -> Result<Vec<Reply>, StoreError> {
+        let limit = Duration::from_secs(TRANSACTION_SECONDS_MAX);
+        // Dropping the transaction rolls it back.
+        tokio::time::timeout(limit, self.transact(envelopes)).await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    async fn transact(&self, envelopes: &[Envelope]) -> Result<Vec<Reply>, StoreError> {
+        let mut wanted = Needs::default();
+        for envelope in envelopes {
+            needs::add(&mut wanted, envelope);
+        }
+        let transaction = self.store.begin().await?;
+        // The lock on its head is the account's write lock: what is loaded after it stays true until the commit.
+        let mut heads = store::save::lock_heads(&transaction, &accounts_to_lock(envelopes)).await?;
+        let before = sequences(&heads);
+        let mut set = WorkingSet::default();
+        store::load::load(&transaction, &wanted, &mut set).await?;
+
+        let now = self.clock.now();
+        let mut ids = RandomIds;
+        let replies: Vec<Reply> = envelopes
+            .iter()
+            .map(|envelope| {
+                let decision = decide(&mut set, envelope, now, &mut ids)?;
+                Ok(Answer { outcome: decision.outcome, replayed: decision.replayed })
+            })
+            .collect();
+
+        store::save::save(&transaction, &set, &mut heads, now).await?;
+        transaction.commit().await?;
+        for (account_id, head) in &heads {
+            if before.get(account_id).copied().unwrap_or(0) < head.event_sequence {
+                self.feed.publish(*account_id, head.event_sequence);
+            }
+        }
+        Ok(replies)
+    }
+
+    async fn maintain(&self, work: Work, reply: oneshot::Sender<Vec<Reply>>) {
+        let result = match work {
+            Work::ForgetRequests(limit) => self.forget_requests(limit).await,
+            Work::PruneEvents(account_id, before, limit) => self.prune_events(account_id, before, limit).await,
+            Work::Commands(_) => Ok(()),
+        };
+        let replies = match result {
+            Ok(()) => Vec::new(),
+            Err(error) => vec![Err(error.into())],
+        };
+        let _ = reply.send(replies);
+    }
+
+    async fn forget_requests(&self, limit: u64) -> Result<(), StoreError> {
+        let transaction = self.store.begin().await?;
+        store::request::forget(&transaction, self.clock.now(), limit).await?;
+        transaction.commit().await
+    }
+
+    async fn prune_events(&self, account_id: AccountId, before: Time, limit: u64) -> Result<(), StoreError> {
+        let transaction = self.store.begin().await?;
+        let mut heads = store::save::lock_heads(&transaction, &BTreeSet::from([account_id])).await?;
+        if let Some(head) = heads.get_mut(&account_id) {
+            store::event::prune(&transaction, head, before, limit).await?;
+        }
+        transaction.commit().await
+    }
+}
+
+/// Clicks make no event and no entry, so they need no lock: an account that only records clicks in this batch waits for nobody.
+fn accounts_to_lock(envelopes: &[Envelope]) -> BTreeSet<AccountId> {
+    envelopes
+        .iter()
+        .filter(|envelope| !matches!(envelope.command, Command::RecordClick(_)))
+        .map(|envelope| envelope.account_id)
+        .collect()
+}
+
+fn sequences(heads: &BTreeMap<AccountId, AccountHead>) -> BTreeMap<AccountId, i64> {
+    heads.iter().map(|(account_id, head)| (*account_id, head.event_sequence)).collect()
+}

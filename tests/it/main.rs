@@ -1,0 +1,14 @@
+//! The one binary of integration tests: what they share is in `support`, each other module is about one subject.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may die of what it does not expect"
+)]
+
+#[macro_use]
+mod support;
+
+mod scenario;
+mod tidy;

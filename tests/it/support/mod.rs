@@ -1,0 +1,5 @@
+//! What the integration tests share. Knows the test process's surroundings, not what Headwater does.
+
+#[macro_use]
+pub(crate) mod database;
+mod postgres;
