@@ -44,10 +44,10 @@ pub fn balance(name: &'static str) -> ColumnDef {
     ColumnDef::new(name)
         .big_integer()
         .not_null()
-        .check(Expr::col(name).between(
-            Expr::Constant((-BALANCE_MINOR_MAX).into()),
-            Expr::Constant(BALANCE_MINOR_MAX.into()),
-        ))
+        .check(
+            Expr::col(name)
+                .between(Expr::Constant((-BALANCE_MINOR_MAX).into()), Expr::Constant(BALANCE_MINOR_MAX.into())),
+        )
         .take()
 }
 

@@ -6,18 +6,19 @@
 use sea_orm_migration::prelude::*;
 
 use crate::column::{
-    balance, count, count_null, flag, hash, id, id_null, index, json, json_null, money, money_null, partial_index, sequence, state,
-    state_null, table, text, text_null, time, time_null, unique_index,
+    balance, count, count_null, flag, hash, id, id_null, index, json, json_null, money, money_null, partial_index,
+    sequence, state, state_null, table, text, text_null, time, time_null, unique_index,
 };
 
 /// See the head of the file.
 #[derive(DeriveMigrationName)]
-pub struct Migration;
+pub(crate) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for statement in accounts().into_iter().chain(programs()).chain(tracking()).chain(money_tables()).chain(feed()) {
+        for statement in accounts().into_iter().chain(programs()).chain(tracking()).chain(money_tables()).chain(feed())
+        {
             manager.create_table(statement).await?;
         }
         for statement in indexes() {
@@ -29,11 +30,7 @@ impl MigrationTrait for Migration {
 
 fn accounts() -> Vec<TableCreateStatement> {
     vec![
-        table("store_identity", &["id"])
-            .col(count("id"))
-            .col(id("database_id"))
-            .col(hash("secret"))
-            .take(),
+        table("store_identity", &["id"]).col(count("id")).col(id("database_id")).col(hash("secret")).take(),
         table("account", &["id"])
             .col(id("id"))
             .col(text("display_name"))
@@ -311,7 +308,12 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("reward_by_conversion", "reward", &["account_id", "conversion_id"]),
         index("reward_by_affiliate", "reward", &["account_id", "affiliate_id", "id"]),
         partial_index("reward_by_reversed", "reward", &["account_id", "reverses"], Expr::col("reverses").is_not_null()),
-        partial_index("reward_by_approval", "reward", &["approve_after"], Expr::col("state").eq(Expr::Constant("pending".into()))),
+        partial_index(
+            "reward_by_approval",
+            "reward",
+            &["approve_after"],
+            Expr::col("state").eq(Expr::Constant("pending".into())),
+        ),
         index("ledger_entry_by_affiliate", "ledger_entry", &["account_id", "affiliate_id", "sequence"]),
         partial_index("request_by_expiry", "request", &["expires_at"], Expr::col("expires_at").is_not_null()),
     ]

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::entity::{account as table, api_key as key_table};
 use super::row::RowName;
-use super::{Reading, StoreError};
+use super::{Store, StoreError};
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::time::Time;
@@ -65,8 +65,8 @@ pub(super) fn key_from_row(row: key_table::Model) -> Result<ApiKey, StoreError> 
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn find(from: &impl Reading, id: AccountId) -> Result<Option<Account>, StoreError> {
-    let row = table::Entity::find_by_id(id.uuid()).one(from.connection()).await?;
+pub async fn find(store: &Store, id: AccountId) -> Result<Option<Account>, StoreError> {
+    let row = table::Entity::find_by_id(id.uuid()).one(store.read()).await?;
     Ok(row.map(from_row))
 }
 
@@ -75,7 +75,7 @@ pub async fn find(from: &impl Reading, id: AccountId) -> Result<Option<Account>,
 /// # Errors
 /// [`StoreError`].
 pub async fn list_keys(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     after: Option<Uuid>,
     limit: u64,
@@ -84,7 +84,7 @@ pub async fn list_keys(
     if let Some(after) = after {
         query = query.filter(key_table::Column::Id.gt(after));
     }
-    let rows = query.order_by_asc(key_table::Column::Id).limit(limit).all(from.connection()).await?;
+    let rows = query.order_by_asc(key_table::Column::Id).limit(limit).all(store.read()).await?;
     rows.into_iter().map(key_from_row).collect()
 }
 
@@ -92,9 +92,8 @@ pub async fn list_keys(
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn find_key_by_prefix(from: &impl Reading, prefix: &str) -> Result<Option<ApiKey>, StoreError> {
-    let row =
-        key_table::Entity::find().filter(key_table::Column::Prefix.eq(prefix)).one(from.connection()).await?;
+pub async fn find_key_by_prefix(store: &Store, prefix: &str) -> Result<Option<ApiKey>, StoreError> {
+    let row = key_table::Entity::find().filter(key_table::Column::Prefix.eq(prefix)).one(store.read()).await?;
     row.map(key_from_row).transpose()
 }
 
@@ -102,11 +101,7 @@ pub async fn find_key_by_prefix(from: &impl Reading, prefix: &str) -> Result<Opt
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn find_key(
-    from: &impl Reading,
-    account_id: AccountId,
-    id: ApiKeyId,
-) -> Result<Option<ApiKey>, StoreError> {
-    let row = key_table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(from.connection()).await?;
+pub async fn find_key(store: &Store, account_id: AccountId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+    let row = key_table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
     row.map(key_from_row).transpose()
 }

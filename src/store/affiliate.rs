@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::entity::{affiliate as table, enrollment};
 use super::keyed::rows_by;
 use super::row::{RowName, to_json};
-use super::{Reading, StoreError};
+use super::{Store, StoreError};
 use crate::domain::affiliate::{Affiliate, AffiliateSelector};
 use crate::domain::id::{AccountId, AffiliateId, ProgramId};
 use crate::domain::time::Time;
@@ -48,7 +48,7 @@ pub(super) fn from_row(row: table::Model) -> Result<Affiliate, StoreError> {
 /// # Errors
 /// [`StoreError`].
 pub async fn find(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     selector: &AffiliateSelector,
 ) -> Result<Option<Affiliate>, StoreError> {
@@ -62,13 +62,13 @@ pub async fn find(
             let enrollment = enrollment::Entity::find()
                 .filter(enrollment::Column::AccountId.eq(account_id.uuid()))
                 .filter(enrollment::Column::RefId.eq(ref_id))
-                .one(from.connection())
+                .one(store.read())
                 .await?;
             let Some(enrollment) = enrollment else { return Ok(None) };
             mine.filter(table::Column::Id.eq(enrollment.affiliate_id))
         }
     };
-    query.one(from.connection()).await?.map(from_row).transpose()
+    query.one(store.read()).await?.map(from_row).transpose()
 }
 
 /// Affiliates in the order of their ids, those after the named one; only those ever enrolled in the program when one is named.
@@ -76,7 +76,7 @@ pub async fn find(
 /// # Errors
 /// [`StoreError`].
 pub async fn list(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     program_id: Option<ProgramId>,
     after: Option<Uuid>,
@@ -95,7 +95,7 @@ pub async fn list(
     if let Some(after) = after {
         query = query.filter(table::Column::Id.gt(after));
     }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(from.connection()).await?;
+    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
     rows.into_iter().map(from_row).collect()
 }
 
@@ -103,13 +103,9 @@ pub async fn list(
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn by_ids(
-    from: &impl Reading,
-    account_id: AccountId,
-    ids: &[AffiliateId],
-) -> Result<Vec<Affiliate>, StoreError> {
+pub async fn by_ids(store: &Store, account_id: AccountId, ids: &[AffiliateId]) -> Result<Vec<Affiliate>, StoreError> {
     let columns = [table::Column::AccountId, table::Column::Id];
     let keys = ids.iter().map(|id| (account_id.uuid(), id.uuid()));
-    let rows = rows_by::<table::Entity, _>(from.connection(), &columns, keys).await?;
+    let rows = rows_by::<table::Entity, _>(store.read(), &columns, keys).await?;
     rows.into_iter().map(from_row).collect()
 }

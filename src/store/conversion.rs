@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::entity::{conversion as table, reward as reward_table};
 use super::keyed::rows_by;
 use super::row::{RowName, to_json};
-use super::{Reading, StoreError, request, reward};
+use super::{Store, StoreError, request, reward};
 use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit};
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
 use crate::domain::request::{RequestKey, RequestScope};
@@ -104,12 +104,12 @@ pub struct ConversionQuery {
 /// # Errors
 /// [`StoreError`].
 pub async fn find(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     id: ConversionId,
 ) -> Result<Option<ConversionImage>, StoreError> {
-    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(from.connection()).await?;
-    Ok(with_rewards(from, row.into_iter().collect()).await?.pop())
+    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
+    Ok(with_rewards(store, row.into_iter().collect()).await?.pop())
 }
 
 /// The conversion that was recorded under this event_id. None also when the event made no conversion.
@@ -117,15 +117,15 @@ pub async fn find(
 /// # Errors
 /// [`StoreError`].
 pub async fn find_by_event(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     kind: ConversionKind,
     event_id: &str,
 ) -> Result<Option<ConversionImage>, StoreError> {
     let scope = RequestScope::Event(Some(kind)).as_str().to_owned();
     let key = RequestKey { account_id, scope, key: event_id.to_owned() };
-    match request::find_effect(from, &key).await? {
-        Some(effect) => find(from, account_id, ConversionId::from_uuid(effect)).await,
+    match request::find_effect(store, &key).await? {
+        Some(effect) => find(store, account_id, ConversionId::from_uuid(effect)).await,
         None => Ok(None),
     }
 }
@@ -135,7 +135,7 @@ pub async fn find_by_event(
 /// # Errors
 /// [`StoreError`].
 pub async fn list(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     wanted: &ConversionQuery,
     after: Option<Uuid>,
@@ -166,18 +166,15 @@ pub async fn list(
     if let Some(after) = after {
         query = query.filter(table::Column::Id.gt(after));
     }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(from.connection()).await?;
-    with_rewards(from, rows).await
+    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
+    with_rewards(store, rows).await
 }
 
-async fn with_rewards(
-    from: &impl Reading,
-    rows: Vec<table::Model>,
-) -> Result<Vec<ConversionImage>, StoreError> {
+async fn with_rewards(store: &Store, rows: Vec<table::Model>) -> Result<Vec<ConversionImage>, StoreError> {
     let columns = [reward_table::Column::AccountId, reward_table::Column::ConversionId];
     let keys = rows.iter().map(|row| (row.account_id, row.id));
     let mut rewards: HashMap<Uuid, Vec<_>> = HashMap::new();
-    for row in rows_by::<reward_table::Entity, _>(from.connection(), &columns, keys).await? {
+    for row in rows_by::<reward_table::Entity, _>(store.read(), &columns, keys).await? {
         rewards.entry(row.conversion_id).or_default().push(reward::from_row(row)?);
     }
     rows.into_iter()

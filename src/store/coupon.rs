@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::entity::coupon as table;
 use super::row::RowName;
-use super::{Reading, StoreError};
+use super::{Store, StoreError};
 use crate::domain::coupon::{Coupon, CouponState};
 use crate::domain::id::{AccountId, AffiliateId, CouponId, EnrollmentId};
 use crate::domain::time::Time;
@@ -57,7 +57,7 @@ pub struct CouponQuery {
 /// # Errors
 /// [`StoreError`].
 pub async fn list(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     wanted: &CouponQuery,
     after: Option<Uuid>,
@@ -76,6 +76,6 @@ pub async fn list(
     if let Some(after) = after {
         query = query.filter(table::Column::Id.gt(after));
     }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(from.connection()).await?;
+    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
     rows.into_iter().map(from_row).collect()
 }

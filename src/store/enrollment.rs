@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::entity::enrollment as table;
 use super::row::{RowName, to_json};
-use super::{Reading, StoreError};
+use super::{Store, StoreError};
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use crate::domain::time::Time;
@@ -58,12 +58,8 @@ pub struct EnrollmentQuery {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn find(
-    from: &impl Reading,
-    account_id: AccountId,
-    id: EnrollmentId,
-) -> Result<Option<Enrollment>, StoreError> {
-    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(from.connection()).await?;
+pub async fn find(store: &Store, account_id: AccountId, id: EnrollmentId) -> Result<Option<Enrollment>, StoreError> {
+    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
     row.map(from_row).transpose()
 }
 
@@ -72,7 +68,7 @@ pub async fn find(
 /// # Errors
 /// [`StoreError`].
 pub async fn list(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     wanted: &EnrollmentQuery,
     after: Option<Uuid>,
@@ -91,6 +87,6 @@ pub async fn list(
     if let Some(after) = after {
         query = query.filter(table::Column::Id.gt(after));
     }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(from.connection()).await?;
+    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
     rows.into_iter().map(from_row).collect()
 }

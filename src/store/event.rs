@@ -1,13 +1,13 @@
 //! The feed: rows, reads and pruning.
 
-use sea_orm::sea_query::{Expr, ExprTrait, Func};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::{account_head as head_table, event as table};
 use super::keyed::rows_by;
 use super::row::{RowName, to_json};
 use super::save::save_heads;
-use super::{Reading, StoreError, WriteTransaction};
+use super::{Store, StoreError, WriteTransaction};
 use crate::domain::event::{Event, NewEvent};
 use crate::domain::id::{AccountId, AffiliateId, EventId, ProgramId};
 use crate::domain::ledger::AccountHead;
@@ -72,8 +72,8 @@ pub(super) fn head_from_row(row: head_table::Model) -> Result<AccountHead, Store
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn head(from: &impl Reading, account_id: AccountId) -> Result<AccountHead, StoreError> {
-    let row = head_table::Entity::find_by_id(account_id.uuid()).one(from.connection()).await?;
+pub async fn head(store: &Store, account_id: AccountId) -> Result<AccountHead, StoreError> {
+    let row = head_table::Entity::find_by_id(account_id.uuid()).one(store.read()).await?;
     row.map_or(Ok(AccountHead::new(account_id)), head_from_row)
 }
 
@@ -81,10 +81,9 @@ pub async fn head(from: &impl Reading, account_id: AccountId) -> Result<AccountH
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn heads(from: &impl Reading, accounts: &[AccountId]) -> Result<Vec<(AccountId, i64)>, StoreError> {
+pub async fn heads(store: &Store, accounts: &[AccountId]) -> Result<Vec<(AccountId, i64)>, StoreError> {
     let keys = accounts.iter().map(|account_id| account_id.uuid());
-    let rows =
-        rows_by::<head_table::Entity, _>(from.connection(), &[head_table::Column::AccountId], keys).await?;
+    let rows = rows_by::<head_table::Entity, _>(store.read(), &[head_table::Column::AccountId], keys).await?;
     Ok(rows.into_iter().map(|row| (AccountId::from_uuid(row.account_id), row.event_sequence)).collect())
 }
 
@@ -93,7 +92,7 @@ pub async fn heads(from: &impl Reading, accounts: &[AccountId]) -> Result<Vec<(A
 /// # Errors
 /// [`StoreError`].
 pub async fn read(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     after_sequence: i64,
     limit: u64,
@@ -103,7 +102,7 @@ pub async fn read(
         .filter(table::Column::Sequence.gt(after_sequence))
         .order_by_asc(table::Column::Sequence)
         .limit(limit)
-        .all(from.connection())
+        .all(store.read())
         .await?;
     rows.into_iter().map(from_row).collect()
 }
@@ -113,12 +112,8 @@ pub async fn read(
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn first_sequence_at(
-    from: &impl Reading,
-    account_id: AccountId,
-    time: Time,
-) -> Result<i64, StoreError> {
-    let head = head(from, account_id).await?;
+pub async fn first_sequence_at(store: &Store, account_id: AccountId, time: Time) -> Result<i64, StoreError> {
+    let head = head(store, account_id).await?;
     // Always: what is at `before` or below is too early, and what is above `last` is late enough.
     let (mut before, mut last) = (head.pruned_sequence, head.event_sequence);
     while before < last {
@@ -127,7 +122,7 @@ pub async fn first_sequence_at(
             .select_only()
             .column(table::Column::CommittedAt)
             .into_tuple()
-            .one(from.connection())
+            .one(store.read())
             .await?;
         // An event that is gone was pruned since, and so is too early.
         if committed_at.is_none_or(|committed_at| committed_at < time.micros()) {
@@ -139,33 +134,34 @@ pub async fn first_sequence_at(
     Ok(before)
 }
 
-/// What is kept of an account's feed, for the check that nothing is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, FromQueryResult)]
-pub struct FeedExtent {
-    /// How many events.
-    pub count: i64,
-    /// The sequence of the first.
-    pub first_sequence: Option<i64>,
-    /// The sequence of the last.
-    pub last_sequence: Option<i64>,
-}
-
-/// What is kept of an account's feed.
+/// How many events of an account are kept.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn extent(from: &impl Reading, account_id: AccountId) -> Result<FeedExtent, StoreError> {
-    let sequence = || Expr::col(table::Column::Sequence.as_column_ref());
-    let extent = table::Entity::find()
-        .select_only()
-        .column_as(Expr::from(Func::count(sequence())), "count")
-        .column_as(sequence().min(), "first_sequence")
-        .column_as(sequence().max(), "last_sequence")
-        .filter(table::Column::AccountId.eq(account_id.uuid()))
-        .into_model::<FeedExtent>()
-        .one(from.connection())
-        .await?;
-    extent.ok_or(StoreError::Unexpected("a count without a row".to_owned()))
+pub async fn count(store: &Store, account_id: AccountId) -> Result<i64, StoreError> {
+    let count =
+        table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid())).count(store.read()).await?;
+    i64::try_from(count).map_err(|_| StoreError::Unexpected("a count that is no number of rows".to_owned()))
+}
+
+/// The accounts whose feed begins with an event that was committed before this time: for the upkeep alone.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn accounts_with_events_before(store: &Store, before: Time) -> Result<Vec<AccountId>, StoreError> {
+    let of_head = |column: head_table::Column| Expr::col((head_table::Entity, column));
+    let of_event = |column: table::Column| Expr::col((table::Entity, column));
+    let first_of_feed = of_event(table::Column::AccountId)
+        .eq(of_head(head_table::Column::AccountId))
+        .and(of_event(table::Column::Sequence).eq(of_head(head_table::Column::PrunedSequence).add(1)));
+    let query = Query::select()
+        .column((head_table::Entity, head_table::Column::AccountId))
+        .from(head_table::Entity)
+        .inner_join(table::Entity, first_of_feed)
+        .and_where(of_event(table::Column::CommittedAt).lt(before.micros()))
+        .take();
+    let rows = store.read().query_all(&query).await?;
+    rows.iter().map(|row| Ok(AccountId::from_uuid(row.try_get_by_index(0)?))).collect()
 }
 
 /// Removes events from the beginning of an account's feed that were committed before this time, at most `limit` of them, and
@@ -197,6 +193,6 @@ pub async fn prune(
         table::Entity::delete_many().filter(mine).filter(table::Column::Sequence.lte(sequence)).exec(connection);
     let count = removed.await?.rows_affected;
     head.pruned_sequence = sequence;
-    save_heads(transaction, [&*head]).await?;
+    save_heads(connection, [&*head]).await?;
     Ok(count)
 }

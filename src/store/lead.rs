@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::entity::{lead as table, unmatched_sale as unmatched_table};
 use super::row::RowName;
-use super::{Reading, StoreError};
+use super::{Store, StoreError};
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
 use crate::domain::lead::{Binding, Lead, LeadSelector, LeadState, UnmatchedSale};
 use crate::domain::time::Time;
@@ -94,11 +94,7 @@ pub struct LeadQuery {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn find(
-    from: &impl Reading,
-    account_id: AccountId,
-    selector: &LeadSelector,
-) -> Result<Option<Lead>, StoreError> {
+pub async fn find(store: &Store, account_id: AccountId, selector: &LeadSelector) -> Result<Option<Lead>, StoreError> {
     let named = match selector {
         LeadSelector::Id(id) => table::Column::Id.eq(id.uuid()),
         LeadSelector::Uid(uid) => table::Column::Uid.eq(uid),
@@ -107,7 +103,7 @@ pub async fn find(
     let row = table::Entity::find()
         .filter(table::Column::AccountId.eq(account_id.uuid()))
         .filter(named)
-        .one(from.connection())
+        .one(store.read())
         .await?;
     row.map(from_row).transpose()
 }
@@ -117,7 +113,7 @@ pub async fn find(
 /// # Errors
 /// [`StoreError`].
 pub async fn list(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     wanted: &LeadQuery,
     after: Option<Uuid>,
@@ -133,6 +129,6 @@ pub async fn list(
     if let Some(after) = after {
         query = query.filter(table::Column::Id.gt(after));
     }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(from.connection()).await?;
+    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
     rows.into_iter().map(from_row).collect()
 }

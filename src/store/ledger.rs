@@ -1,11 +1,10 @@
 //! Ledger entries and balances: rows and reads.
 
-use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::{balance as balance_table, ledger_entry as table};
 use super::row::RowName;
-use super::{Reading, StoreError};
+use super::{Store, StoreError};
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, RewardId};
 use crate::domain::ledger::{Balance, BalanceKey, LedgerEntry, Posting};
 use crate::domain::time::Time;
@@ -70,8 +69,7 @@ fn balance_from_row(row: &balance_table::Model) -> Result<(BalanceKey, Balance),
         unit: name.parse(&row.unit)?,
         currency: name.parse(&row.currency)?,
     };
-    let balance =
-        Balance { pending_minor: row.pending_minor, owed_minor: row.owed_minor, paid_minor: row.paid_minor };
+    let balance = Balance { pending_minor: row.pending_minor, owed_minor: row.owed_minor, paid_minor: row.paid_minor };
     Ok((key, balance))
 }
 
@@ -80,7 +78,7 @@ fn balance_from_row(row: &balance_table::Model) -> Result<(BalanceKey, Balance),
 /// # Errors
 /// [`StoreError`].
 pub async fn balances(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     affiliate_id: AffiliateId,
 ) -> Result<Vec<(BalanceKey, Balance)>, StoreError> {
@@ -89,34 +87,22 @@ pub async fn balances(
         .filter(balance_table::Column::AffiliateId.eq(affiliate_id.uuid()))
         .order_by_asc(balance_table::Column::Unit)
         .order_by_asc(balance_table::Column::Currency)
-        .all(from.connection())
+        .all(store.read())
         .await?;
     rows.iter().map(balance_from_row).collect()
 }
 
-/// The balances of all affiliates of an account in the order of their keys, those after the named one.
+/// The balances of all affiliates of an account in the order of their keys.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn all_balances(
-    from: &impl Reading,
-    account_id: AccountId,
-    after: Option<&BalanceKey>,
-    limit: u64,
-) -> Result<Vec<(BalanceKey, Balance)>, StoreError> {
-    use balance_table::Column::{AccountId as Account, AffiliateId as Affiliate, Currency, Unit};
-    let mut query = balance_table::Entity::find().filter(Account.eq(account_id.uuid()));
-    if let Some(after) = after {
-        let key = [after.affiliate_id.uuid().into(), after.unit.as_str().into(), after.currency.code().into()];
-        let columns = [Affiliate, Unit, Currency].map(|column| Expr::col(column.as_column_ref()));
-        query = query.filter(Expr::tuple(columns).gt(Expr::tuple(key.map(Expr::Value))));
-    }
-    let rows = query
-        .order_by_asc(Affiliate)
-        .order_by_asc(Unit)
-        .order_by_asc(Currency)
-        .limit(limit)
-        .all(from.connection())
+pub async fn all_balances(store: &Store, account_id: AccountId) -> Result<Vec<(BalanceKey, Balance)>, StoreError> {
+    let rows = balance_table::Entity::find()
+        .filter(balance_table::Column::AccountId.eq(account_id.uuid()))
+        .order_by_asc(balance_table::Column::AffiliateId)
+        .order_by_asc(balance_table::Column::Unit)
+        .order_by_asc(balance_table::Column::Currency)
+        .all(store.read())
         .await?;
     rows.iter().map(balance_from_row).collect()
 }
@@ -126,7 +112,7 @@ pub async fn all_balances(
 /// # Errors
 /// [`StoreError`].
 pub async fn list(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     affiliate_id: Option<AffiliateId>,
     after_sequence: i64,
@@ -140,7 +126,7 @@ pub async fn list(
         .filter(table::Column::Sequence.gt(after_sequence))
         .order_by_asc(table::Column::Sequence)
         .limit(limit)
-        .all(from.connection())
+        .all(store.read())
         .await?;
     rows.into_iter().map(from_row).collect()
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::entity::link as table;
 use super::row::RowName;
-use super::{Reading, StoreError};
+use super::{Store, StoreError};
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, LinkId};
 use crate::domain::link::{Link, LinkState};
 use crate::domain::time::Time;
@@ -55,7 +55,7 @@ pub struct LinkQuery {
 /// # Errors
 /// [`StoreError`].
 pub async fn list(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     wanted: &LinkQuery,
     after: Option<Uuid>,
@@ -74,6 +74,6 @@ pub async fn list(
     if let Some(after) = after {
         query = query.filter(table::Column::Id.gt(after));
     }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(from.connection()).await?;
+    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
     rows.into_iter().map(from_row).collect()
 }

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
+use sea_orm::{DatabaseConnection, DatabaseTransaction};
 use uuid::Uuid;
 
 pub mod account;
@@ -20,26 +20,25 @@ mod keyed;
 pub mod lead;
 pub mod ledger;
 pub mod link;
-mod load;
+pub mod load;
+mod load_names;
 pub mod program;
 pub mod request;
 pub mod reward;
 mod row;
-mod save;
+pub mod save;
 
 pub use backend::SchemaColumn;
-pub use load::load;
-pub use save::{lock_heads, save};
 
 /// What kept the store from answering. Texts are for the log and the operator, never for a caller of the API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Another writer came first: nothing was changed, and the same work may succeed when it is done again from the start.
-    #[error("another writer came first: {0}")]
-    Conflict(String),
+    #[error("another writer came first")]
+    Conflict,
     /// The database does not answer. Of a commit it is not known whether it happened.
-    #[error("the database does not answer: {0}")]
-    Unavailable(String),
+    #[error("the database does not answer")]
+    Unavailable,
     /// A row that no version of this program has written.
     #[error("a row of {table} does not make sense: {row}")]
     Inconsistent {
@@ -92,35 +91,14 @@ pub struct Store {
     _lock: Option<File>,
 }
 
-/// What can be read from: the store, a snapshot of it, or a write that is under way.
-pub trait Reading: Sync {
-    /// The kind of connection.
-    type Connection: ConnectionTrait;
-
-    /// The connection, for the files of this folder alone.
-    fn connection(&self) -> &Self::Connection;
-}
-
-impl Reading for Store {
-    type Connection = DatabaseConnection;
-
-    fn connection(&self) -> &DatabaseConnection {
-        &self.read
-    }
-}
-
 /// A transaction that may write. Dropped without [`WriteTransaction::commit`], it is undone.
 pub struct WriteTransaction(DatabaseTransaction);
 
-impl Reading for WriteTransaction {
-    type Connection = DatabaseTransaction;
-
+impl WriteTransaction {
     fn connection(&self) -> &DatabaseTransaction {
         &self.0
     }
-}
 
-impl WriteTransaction {
     /// Makes what was written durable.
     ///
     /// # Errors
@@ -130,18 +108,11 @@ impl WriteTransaction {
     }
 }
 
-/// The database as it was at one moment: reads that belong together.
-pub struct Snapshot(DatabaseTransaction);
-
-impl Reading for Snapshot {
-    type Connection = DatabaseTransaction;
-
-    fn connection(&self) -> &DatabaseTransaction {
-        &self.0
-    }
-}
-
 impl Store {
+    fn read(&self) -> &DatabaseConnection {
+        &self.read
+    }
+
     /// Connects, refuses a database that could lose what it has confirmed, brings the schema up to date, and reads or makes the
     /// identity.
     ///
@@ -158,14 +129,6 @@ impl Store {
     /// [`StoreError`].
     pub async fn begin(&self) -> Result<WriteTransaction, StoreError> {
         backend::begin_write(&self.write).await.map(WriteTransaction)
-    }
-
-    /// Begins a transaction that sees the database as it is now, whatever is written meanwhile.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        backend::begin_snapshot(&self.read).await.map(Snapshot)
     }
 
     /// Whether the database answers.

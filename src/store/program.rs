@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::entity::{program as table, terms as terms_table};
 use super::keyed::rows_by;
 use super::row::{RowName, to_json};
-use super::{Reading, StoreError};
+use super::{Store, StoreError};
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::program::{Program, ProgramState, ProgramWithTerms, Terms};
 use crate::domain::time::Time;
@@ -70,12 +70,8 @@ pub(super) fn terms_from_row(row: &terms_table::Model) -> Result<Terms, StoreErr
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn find(
-    from: &impl Reading,
-    account_id: AccountId,
-    id: ProgramId,
-) -> Result<Option<Program>, StoreError> {
-    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(from.connection()).await?;
+pub async fn find(store: &Store, account_id: AccountId, id: ProgramId) -> Result<Option<Program>, StoreError> {
+    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
     row.map(from_row).transpose()
 }
 
@@ -83,11 +79,11 @@ pub async fn find(
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn find_default(from: &impl Reading, account_id: AccountId) -> Result<Option<Program>, StoreError> {
+pub async fn find_default(store: &Store, account_id: AccountId) -> Result<Option<Program>, StoreError> {
     let row = table::Entity::find()
         .filter(table::Column::AccountId.eq(account_id.uuid()))
         .filter(table::Column::IsDefault.eq(true))
-        .one(from.connection())
+        .one(store.read())
         .await?;
     row.map(from_row).transpose()
 }
@@ -97,13 +93,13 @@ pub async fn find_default(from: &impl Reading, account_id: AccountId) -> Result<
 /// # Errors
 /// [`StoreError`].
 pub async fn find_terms(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     program_id: ProgramId,
     version: i32,
 ) -> Result<Option<Terms>, StoreError> {
     let key = (account_id.uuid(), program_id.uuid(), version);
-    let row = terms_table::Entity::find_by_id(key).one(from.connection()).await?;
+    let row = terms_table::Entity::find_by_id(key).one(store.read()).await?;
     row.as_ref().map(terms_from_row).transpose()
 }
 
@@ -112,7 +108,7 @@ pub async fn find_terms(
 /// # Errors
 /// [`StoreError`].
 pub async fn list(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     state: Option<ProgramState>,
     after: Option<Uuid>,
@@ -125,12 +121,12 @@ pub async fn list(
     if let Some(after) = after {
         query = query.filter(table::Column::Id.gt(after));
     }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(from.connection()).await?;
+    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
 
     let columns = [terms_table::Column::AccountId, terms_table::Column::ProgramId, terms_table::Column::Version];
     let keys = rows.iter().map(|row| (row.account_id, row.id, row.terms_version));
     let mut newest = HashMap::new();
-    for row in rows_by::<terms_table::Entity, _>(from.connection(), &columns, keys).await? {
+    for row in rows_by::<terms_table::Entity, _>(store.read(), &columns, keys).await? {
         newest.insert(row.program_id, terms_from_row(&row)?);
     }
     rows.into_iter()
@@ -146,12 +142,12 @@ pub async fn list(
 /// # Errors
 /// [`StoreError`].
 pub async fn landing_urls(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     ids: &[ProgramId],
 ) -> Result<HashMap<ProgramId, String>, StoreError> {
     let columns = [table::Column::AccountId, table::Column::Id];
     let keys = ids.iter().map(|id| (account_id.uuid(), id.uuid()));
-    let rows = rows_by::<table::Entity, _>(from.connection(), &columns, keys).await?;
+    let rows = rows_by::<table::Entity, _>(store.read(), &columns, keys).await?;
     Ok(rows.into_iter().map(|row| (ProgramId::from_uuid(row.id), row.landing_url)).collect())
 }

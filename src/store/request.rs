@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::entity::request as table;
 use super::keyed::delete_by;
 use super::row::{RowName, to_json};
-use super::{Reading, StoreError, WriteTransaction};
+use super::{Store, StoreError, WriteTransaction};
 use crate::domain::id::AccountId;
 use crate::domain::request::{Request, RequestKey};
 use crate::domain::time::Time;
@@ -40,13 +40,13 @@ pub(super) fn from_row(row: table::Model) -> Result<Request, StoreError> {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn find_effect(from: &impl Reading, key: &RequestKey) -> Result<Option<Uuid>, StoreError> {
+pub async fn find_effect(store: &Store, key: &RequestKey) -> Result<Option<Uuid>, StoreError> {
     let id = (key.account_id.uuid(), key.scope.clone(), key.key.clone());
     let row: Option<Uuid> = table::Entity::find_by_id(id)
         .select_only()
         .column(table::Column::Effect)
         .into_tuple()
-        .one(from.connection())
+        .one(store.read())
         .await?;
     Ok(row)
 }

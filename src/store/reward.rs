@@ -1,14 +1,13 @@
 //! Rewards: rows and reads.
 
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::entity::reward as table;
 use super::row::{RowName, to_json};
-use super::{Reading, StoreError};
+use super::{Store, StoreError};
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
-use crate::domain::ledger::BalanceKey;
 use crate::domain::reward::{Reward, RewardState};
 use crate::domain::time::Time;
 
@@ -75,12 +74,8 @@ pub struct RewardQuery {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn find(
-    from: &impl Reading,
-    account_id: AccountId,
-    id: RewardId,
-) -> Result<Option<Reward>, StoreError> {
-    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(from.connection()).await?;
+pub async fn find(store: &Store, account_id: AccountId, id: RewardId) -> Result<Option<Reward>, StoreError> {
+    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
     row.map(from_row).transpose()
 }
 
@@ -89,7 +84,7 @@ pub async fn find(
 /// # Errors
 /// [`StoreError`].
 pub async fn list(
-    from: &impl Reading,
+    store: &Store,
     account_id: AccountId,
     wanted: &RewardQuery,
     after: Option<Uuid>,
@@ -114,7 +109,7 @@ pub async fn list(
     if let Some(after) = after {
         query = query.filter(table::Column::Id.gt(after));
     }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(from.connection()).await?;
+    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
     rows.into_iter().map(from_row).collect()
 }
 
@@ -123,11 +118,7 @@ pub async fn list(
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn due(
-    from: &impl Reading,
-    now: Time,
-    limit: u64,
-) -> Result<Vec<(AccountId, RewardId)>, StoreError> {
+pub async fn due(store: &Store, now: Time, limit: u64) -> Result<Vec<(AccountId, RewardId)>, StoreError> {
     // The state as a constant: that is how the planner sees that the index of pending rewards serves.
     let is_pending =
         Expr::col(table::Column::State.as_column_ref()).eq(Expr::Constant(RewardState::Pending.as_str().into()));
@@ -140,75 +131,20 @@ pub async fn due(
         .order_by_asc(table::Column::ApproveAfter)
         .limit(limit)
         .into_tuple()
-        .all(from.connection())
+        .all(store.read())
         .await?;
     Ok(rows.into_iter().map(|(account, id)| (AccountId::from_uuid(account), RewardId::from_uuid(id))).collect())
 }
 
-/// What rewards in one state add up to, for the comparison with the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RewardSum {
-    /// Whose, and of what.
-    pub key: BalanceKey,
-    /// Their state.
-    pub state: RewardState,
-    /// Their sum in minor units.
-    pub value_minor: i64,
-}
-
-#[derive(Debug, FromQueryResult)]
-struct SumRow {
-    affiliate_id: Uuid,
-    unit: String,
-    currency: String,
-    state: String,
-    value_minor: i64,
-}
-
-/// The sums of the next affiliates' rewards, at most `affiliates_max` of them, those after the named one.
+/// All rewards of an account in the order of their ids, those after the named one.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn sums(
-    from: &impl Reading,
+pub async fn page(
+    store: &Store,
     account_id: AccountId,
-    after: Option<AffiliateId>,
-    affiliates_max: u64,
-) -> Result<Vec<RewardSum>, StoreError> {
-    let after = after.map_or(Uuid::nil(), AffiliateId::uuid);
-    let page = Query::select()
-        .distinct()
-        .column(table::Column::AffiliateId)
-        .from(table::Entity)
-        .and_where(table::Column::AccountId.eq(account_id.uuid()))
-        .and_where(table::Column::AffiliateId.gt(after))
-        .order_by(table::Column::AffiliateId, sea_orm::Order::Asc)
-        .limit(affiliates_max)
-        .take();
-    let group =
-        [table::Column::AffiliateId, table::Column::Unit, table::Column::Currency, table::Column::State];
-    // The cast because PostgreSQL sums 64-bit integers into a decimal.
-    let sum = Func::cast_as(Func::sum(Expr::col(table::Column::ValueMinor.as_column_ref())), "bigint");
-    let mut query = table::Entity::find()
-        .select_only()
-        .columns(group)
-        .column_as(Expr::from(sum), "value_minor")
-        .filter(table::Column::AccountId.eq(account_id.uuid()))
-        .filter(Expr::col(table::Column::AffiliateId.as_column_ref()).in_subquery(page));
-    for column in group {
-        query = query.group_by(column).order_by_asc(column);
-    }
-    let rows = query.into_model::<SumRow>().all(from.connection()).await?;
-    rows.into_iter()
-        .map(|row| {
-            let name = RowName::new("reward", row.affiliate_id);
-            let key = BalanceKey {
-                account_id,
-                affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
-                unit: name.parse(&row.unit)?,
-                currency: name.parse(&row.currency)?,
-            };
-            Ok(RewardSum { key, state: name.parse(&row.state)?, value_minor: row.value_minor })
-        })
-        .collect()
+    after: Option<RewardId>,
+    limit: u64,
+) -> Result<Vec<Reward>, StoreError> {
+    list(store, account_id, &RewardQuery::default(), after.map(RewardId::uuid), limit).await
 }

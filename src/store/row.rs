@@ -31,10 +31,6 @@ impl RowName {
         text.parse().map_err(|_| self.inconsistent())
     }
 
-    pub(super) fn parse_null<T: FromStr>(self, text: Option<&str>) -> Result<Option<T>, StoreError> {
-        text.map(|text| self.parse(text)).transpose()
-    }
-
     pub(super) fn json<T: DeserializeOwned>(self, text: &str) -> Result<T, StoreError> {
         serde_json::from_str(text).map_err(|_| self.inconsistent())
     }
