@@ -1,5 +1,5 @@
 //! The clock and the random source: the only place in the crate where time passes or anything is drawn.
-#![allow(clippy::disallowed_methods, clippy::allow_attributes, reason = "this is the one place that may")]
+#![expect(clippy::disallowed_methods, reason = "this is the one place that may")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,7 +1,7 @@
 //! The part of an account's rows that a batch of commands needs, in memory, and what the commands changed of it.
 //!
 //! A rule reads the set and returns [`Changes`]; the set absorbs them only when the whole command succeeded, so a refused command
-//! leaves no trace. What was not loaded is an error ([`Refusal::NotLoaded`]), never "does not exist".
+//! leaves no trace. What was not loaded is an error (`Refusal::NotLoaded`), never "does not exist".
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -127,7 +127,7 @@ impl<K: Eq + Hash + Ord + Clone, V> Rows<K, V> {
         let mut rows: Vec<_> =
             self.rows.iter().filter(|(_, (_, mark))| *mark == wanted).map(|(key, (row, _))| (key, row)).collect();
         // Key order, so that two server instances lock rows in the same order.
-        rows.sort_by(|(left, _), (right, _)| left.cmp(right));
+        rows.sort_by_key(|(key, _)| *key);
         rows.into_iter().map(|(_, row)| row).collect()
     }
 

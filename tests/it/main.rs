@@ -10,5 +10,6 @@
 #[macro_use]
 mod support;
 
+mod api;
 mod scenario;
 mod tidy;

@@ -1,319 +1,47 @@
-//! The walls between the layers and the rules of the house that no lint can say. Reads the sources as text; the checker is a
-//! pure function over paths and texts. `ARCHITECTURE.md` has the reasons.
+//! Reads the source and fails on what the compiler cannot see: a step over a wall between layers, a file without its opening
+//! lines, a marker left behind, SQL or a status made out of its place. Knows the house; runs none of it.
 
+mod lexer;
+mod walls;
+
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// Which top module may name which, apart from itself. A module without a row is refused: say where it stands first.
-const WALLS: &[(&str, &[&str])] = &[
-    ("app", &["clock", "domain", "store"]),
-    ("auth", &["clock", "domain", "error", "pb", "store"]),
-    ("clock", &["domain"]),
-    ("config", &[]),
-    ("domain", &[]),
-    ("error", &["app", "domain", "pb", "store"]),
-    ("http", &["app", "auth", "clock", "config", "domain", "error", "pb", "store"]),
-    ("logging", &["config"]),
-    ("outbound", &["app", "domain", "store"]),
-    ("rpc", &["app", "auth", "clock", "config", "domain", "error", "pb", "store"]),
-    ("store", &["domain"]),
-];
+use lexer::{Kind, Token, tokens};
 
-/// These put the program together, and may name everything.
-const WIRING: &[&str] = &["cli", "demo", "lib", "main", "server"];
+/// Longer files hide two subjects. The aim is 400.
+const FILE_LINES_MAX: usize = 700;
 
-/// Code that is refused in some places.
-struct Ban {
-    words: &'static [&'static str],
-    /// Where it is refused; beginnings of paths.
-    within: &'static [&'static str],
-    /// Where it is at home all the same.
-    except: &'static [&'static str],
-    reason: &'static str,
-}
+/// Whoever must break a ban of `clippy.toml`, each for its own concern.
+const KEEPERS_OF_BANNED_METHODS: [&str; 3] = ["src/clock", "src/error", "src/store/backend"];
 
-const BANS: &[Ban] = &[
-    Ban {
-        words: &["async fn", "async move", "tokio", "tonic", "prost", "sea_orm", "tracing", "f32", "f64"],
-        within: &["src/domain"],
-        except: &[],
-        reason: "the domain is pure: no waiting, no wire, no database, no log, and money is integers",
-    },
-    Ban {
-        words: &["tonic", "prost"],
-        within: &["src/app", "src/store", "src/outbound"],
-        except: &[],
-        reason: "the wire ends in rpc",
-    },
-    Ban {
-        words: &["sea_orm"],
-        within: &["src/"],
-        except: &["src/store"],
-        reason: "only the store knows how rows are read and written",
-    },
-    Ban {
-        words: &["WriteTransaction", "lock_heads", "store::save", "store::load"],
-        within: &["src/"],
-        except: &["src/app", "src/store"],
-        reason: "there is one write path: submit a command to the app",
-    },
-    Ban {
-        words: &["execute_unprepared", "Statement::from_string", "Statement::from_sql_and_values"],
-        within: &["src/"],
-        except: &["src/store/backend"],
-        reason: "raw SQL lives in store/backend.rs",
-    },
-    Ban {
-        words: &[
-            "Status::new",
-            "Status::ok",
-            "Status::cancelled",
-            "Status::unknown",
-            "Status::invalid_argument",
-            "Status::deadline_exceeded",
-            "Status::not_found",
-            "Status::already_exists",
-            "Status::permission_denied",
-            "Status::resource_exhausted",
-            "Status::failed_precondition",
-            "Status::aborted",
-            "Status::out_of_range",
-            "Status::unimplemented",
-            "Status::internal",
-            "Status::unavailable",
-            "Status::data_loss",
-            "Status::unauthenticated",
-            "Status::with_details",
-            "Status::with_metadata",
-            "Status::with_error_details",
-            "Status::from_error",
-        ],
-        within: &["src/"],
-        except: &["src/error"],
-        reason: "error.rs is the one table of statuses: return an Error",
-    },
-    Ban {
-        words: &["SystemTime::now", "Instant::now", "now_v7", "new_v4", "getrandom"],
-        within: &["src/", "migration/"],
-        except: &["src/clock.rs"],
-        reason: "time and randomness come from clock.rs, so that a test can set them",
-    },
-    Ban {
-        words: &["todo!", "unimplemented!"],
-        within: &[""],
-        except: &[],
-        reason: "what is not there yet has no name yet",
-    },
-];
+/// What writes to the store.
+const WRITE_PATH: [&str; 2] = ["WriteTransaction", "lock_heads"];
 
-/// In two parts, since this file is read too.
-const MARKERS: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
-
-const LINES_MAX: usize = 700;
-
-/// Every rule that this file breaks, as `path:line: what and why`.
-fn faults(path: &str, text: &str) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut fault = |line: usize, what: String| faults.push(format!("{path}:{line}: {what}"));
-
-    if !text.starts_with("//!") {
-        fault(1, "begin with `//!` and say what this file is and what it must not know".into());
+#[test]
+fn the_house_is_in_order() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = vec![root.join("build.rs")];
+    for folder in ["src", "migration/src", "tests", "benches"] {
+        rust_files(&root.join(folder), &mut files);
     }
-    let line_count = text.lines().count();
-    if line_count > LINES_MAX {
-        fault(line_count, format!("{line_count} lines, more than {LINES_MAX}: find the second subject in it"));
-    }
-    for (line, marker) in find_words(text, MARKERS) {
-        fault(line, format!("`{marker}` is left over: do it, or write it down where plans are kept"));
-    }
-
-    let code = without_tests(&without_words(text));
-    for ban in BANS {
-        let applies = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
-        if applies(ban.within) && !applies(ban.except) && !is_test_file(path) {
-            for (line, word) in find_words(&code, ban.words) {
-                fault(line, format!("`{word}` is not for here: {}", ban.reason));
-            }
+    files.sort();
+    assert!(files.len() > 20, "found only {} files below {}", files.len(), root.display());
+    let mut report = String::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let path = file.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
+        for (line, message) in check(&path, &text) {
+            writeln!(report, "{path}:{line}: {message}").unwrap();
         }
     }
-
-    let Some(from) = top_module(path).filter(|_| !is_test_file(path)) else { return faults };
-    if WIRING.contains(&from) {
-        return faults;
-    }
-    let Some((_, allowed)) = WALLS.iter().find(|(module, _)| *module == from) else {
-        fault(1, format!("the module `{from}` has no row in WALLS (tests/it/tidy.rs): say there what it may name"));
-        return faults;
-    };
-    for (line, to) in crate_paths(&code) {
-        if to != from && !allowed.contains(&to.as_str()) {
-            let may = if allowed.is_empty() { "no other module".into() } else { allowed.join(", ") };
-            fault(line, format!("`{from}` may not name `crate::{to}`: it may name {may}"));
-        }
-    }
-    faults
-}
-
-/// `src/store/row.rs` and `src/store.rs` belong to `store`.
-fn top_module(path: &str) -> Option<&str> {
-    let inside = path.strip_prefix("src/")?;
-    inside.split('/').next()?.split('.').next()
-}
-
-fn is_test_file(path: &str) -> bool {
-    path.starts_with("tests/") || path.starts_with("benches/") || path.ends_with("/tests.rs")
-}
-
-/// The top modules that are named as `crate::x` or in `crate::{x::y, z}`, with their lines.
-fn crate_paths(code: &str) -> Vec<(usize, String)> {
-    let mut found = Vec::new();
-    for (at, start) in code.match_indices("crate::") {
-        if is_inside_word(code, at) {
-            continue;
-        }
-        let rest = &code[at + start.len()..];
-        let line = line_at(code, at);
-        match rest.strip_prefix('{') {
-            Some(group) => found.extend(top_items(group).into_iter().map(|name| (line, name))),
-            None => found.push((line, first_word(rest))),
-        }
-    }
-    found
-}
-
-/// The first word of each item of a `use` group, whose opening brace has been read.
-fn top_items(group: &str) -> Vec<String> {
-    let mut depth = 1;
-    let mut items = vec![String::new()];
-    for character in group.chars() {
-        match character {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 1 => items.push(String::new()),
-            other => items.last_mut().unwrap().push(other),
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    items.iter().map(|item| first_word(item.trim_start())).filter(|word| !word.is_empty()).collect()
-}
-
-fn first_word(text: &str) -> String {
-    text.chars().take_while(|character| is_word(*character)).collect()
-}
-
-fn is_word(character: char) -> bool {
-    character.is_alphanumeric() || character == '_'
-}
-
-fn is_inside_word(text: &str, at: usize) -> bool {
-    text[..at].chars().next_back().is_some_and(is_word)
-}
-
-fn line_at(text: &str, at: usize) -> usize {
-    text[..at].matches('\n').count() + 1
-}
-
-/// Where these stand as whole words.
-fn find_words<'a>(text: &str, words: &[&'a str]) -> Vec<(usize, &'a str)> {
-    let mut found = Vec::new();
-    for word in words {
-        for (at, _) in text.match_indices(word) {
-            let goes_on = text[at + word.len()..].chars().next().is_some_and(is_word);
-            if !is_inside_word(text, at) && !goes_on {
-                found.push((line_at(text, at), *word));
-            }
-        }
-    }
-    found
-}
-
-/// The code without its comments and texts, lines kept.
-fn without_words(text: &str) -> String {
-    let characters: Vec<char> = text.chars().collect();
-    let mut code = String::with_capacity(text.len());
-    let mut at = 0;
-    while at < characters.len() {
-        let rest = &characters[at..];
-        let length = match rest {
-            ['/', '/', ..] => rest.iter().position(|character| *character == '\n').unwrap_or(rest.len()),
-            ['/', '*', ..] => block_comment_length(rest),
-            ['"', ..] => text_length(rest),
-            ['r', '"' | '#', ..] if !code.ends_with(is_word) || code.ends_with('b') => raw_text_length(rest),
-            ['\'', '\\', _, ..] => {
-                3 + rest[3..].iter().position(|character| *character == '\'').map_or(0, |end| end + 1)
-            }
-            ['\'', _, '\'', ..] => 3,
-            _ => 0,
-        };
-        let skipped = &rest[..length.min(rest.len())];
-        code.extend(skipped.iter().filter(|character| **character == '\n'));
-        if length == 0 {
-            code.push(rest[0]);
-        }
-        at += length.max(1);
-    }
-    code
-}
-
-fn block_comment_length(rest: &[char]) -> usize {
-    let mut depth = 0;
-    let mut at = 0;
-    while at < rest.len() {
-        match &rest[at..] {
-            ['/', '*', ..] => (depth, at) = (depth + 1, at + 2),
-            ['*', '/', ..] => (depth, at) = (depth - 1, at + 2),
-            _ => at += 1,
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    at
-}
-
-fn text_length(rest: &[char]) -> usize {
-    let mut at = 1;
-    while at < rest.len() && rest[at] != '"' {
-        at += if rest[at] == '\\' { 2 } else { 1 };
-    }
-    at + 1
-}
-
-/// Of `r"..."` and `r#"..."#`; 0 for a raw name such as `r#type`.
-fn raw_text_length(rest: &[char]) -> usize {
-    let hashes = rest[1..].iter().take_while(|character| **character == '#').count();
-    if rest.get(1 + hashes) != Some(&'"') {
-        return 0;
-    }
-    let body = 2 + hashes;
-    let closing: Vec<char> = std::iter::once('"').chain(std::iter::repeat_n('#', hashes)).collect();
-    let end = rest[body..].windows(closing.len()).position(|window| window == closing);
-    end.map_or(rest.len(), |end| body + end + closing.len())
-}
-
-/// The code without the items under `#[cfg(test)]`, lines kept.
-fn without_tests(code: &str) -> String {
-    let Some((before, after)) = code.split_once("#[cfg(test)]") else { return code.into() };
-    let mut depth = 0;
-    let mut end = after.len();
-    for (at, character) in after.char_indices() {
-        match character {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 && matches!(character, '}' | ';') {
-            end = at + 1;
-            break;
-        }
-    }
-    let lines: String = after[..end].chars().filter(|character| *character == '\n').collect();
-    format!("{before}{lines}{}", without_tests(&after[end..]))
+    assert!(report.is_empty(), "the house is not in order:\n{report}");
 }
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+    // A folder that is not there has nothing out of order.
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries {
         let path = entry.unwrap().path();
         if path.is_dir() {
             rust_files(&path, files);
@@ -323,94 +51,283 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-#[test]
-fn the_walls_stand() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = vec![root.join("build.rs")];
-    for folder in ["src", "migration", "tests", "benches"] {
-        rust_files(&root.join(folder), &mut files);
+/// All that is wrong with a file, as line and message. The path is from the repository's root.
+fn check(path: &str, text: &str) -> Vec<(usize, String)> {
+    let tokens = tokens(text);
+    let mut found = shape(text);
+    found.extend(markers(text, &tokens));
+    if path.starts_with("src/") && !path.ends_with("/tests.rs") {
+        let tokens = without_tests(tokens);
+        found.extend(walls::violations(path, &tokens));
+        found.extend(out_of_place(path, &tokens));
     }
-    files.sort();
-    let found: Vec<String> = files
-        .iter()
-        .flat_map(|file| {
-            let path = file.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
-            faults(&path, &std::fs::read_to_string(file).unwrap())
-        })
-        .collect();
-    assert!(found.is_empty(), "{} of the house's rules are broken:\n{}", found.len(), found.join("\n"));
+    found.sort();
+    found
 }
 
-/// Asserts the faults of a file that has this code under a proper first line.
-#[track_caller]
-fn check(path: &str, code: &str, expected: &[&str]) {
-    let found = faults(path, &format!("//! A file.\n{code}\n"));
-    assert_eq!(found.len(), expected.len(), "{path}: {code}\n{found:#?}");
-    for (fault, part) in found.iter().zip(expected) {
-        assert!(fault.contains(part), "{fault}\nshould say: {part}");
-    }
-}
-
-#[test]
-fn every_planted_edge_is_found() {
-    check("src/rpc/lead.rs", "use crate::app::App;\nuse crate::{domain::lead, store, pb};", &[]);
-    check("src/app/writer.rs", "use crate::pb;", &["src/app/writer.rs:2: `app` may not name `crate::pb`"]);
-    check("src/store/lead.rs", "use crate::{\n    domain::{lead, time},\n    app::App,\n};", &["`crate::app`"]);
-    check(
-        "src/domain/lead.rs",
-        "fn at() -> crate::clock::Time { crate::domain::now() }",
-        &["may name no other module"],
-    );
-    check("src/outbound/mail.rs", "use crate::rpc::lead;", &["`crate::rpc`"]);
-    check("src/error.rs", "pub(crate) fn x() {}\nuse crate::rpc;", &["src/error.rs:3:"]);
-    check("src/novelty.rs", "", &["no row in WALLS"]);
-    for wiring in ["src/main.rs", "src/server.rs", "src/cli/serve.rs", "src/lib.rs", "src/demo.rs"] {
-        check(wiring, "use crate::{app, rpc, store, pb};", &[]);
-    }
-}
-
-#[test]
-fn every_planted_word_is_found() {
-    for ban in BANS {
-        for word in ban.words {
-            let within = format!("{}/x.rs", ban.within[0].trim_end_matches('/'));
-            let found = faults(&within, &format!("//! A file.\nfn x() {{ {word}(1) }}\n"));
-            assert!(found.iter().any(|fault| fault.contains(ban.reason)), "{word} in {within}: {found:?}");
+/// Tests may bring what the code beside them must be given.
+fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
+    const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
+    let mut kept = Vec::new();
+    let mut rest = tokens.as_slice();
+    while let Some(token) = rest.first() {
+        if rest.len() < MARK.len() || !rest.iter().zip(MARK).all(|(token, mark)| token.is(mark)) {
+            kept.push(token.clone());
+            rest = &rest[1..];
+            continue;
         }
-        for home in ban.except {
-            let found = faults(home, &format!("//! A file.\nfn x() {{ {}(1) }}\n", ban.words[0]));
-            assert!(!found.iter().any(|fault| fault.contains(ban.reason)), "{home}: {found:?}");
+        let mut depth = 0;
+        let ends_item = |token: &Token| {
+            depth += i32::from(token.is("{")) - i32::from(token.is("}"));
+            depth == 0 && (token.is("}") || token.is(";"))
+        };
+        let end = rest.iter().position(ends_item);
+        rest = end.map_or(&[], |end| &rest[end + 1..]);
+    }
+    kept
+}
+
+fn shape(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    if !text.starts_with("//!") {
+        found.push((1, "begin with `//!`: what this is, and what it must not know".to_owned()));
+    }
+    let lines = text.lines().count();
+    if lines > FILE_LINES_MAX {
+        found.push((lines, format!("{lines} lines are too many, {FILE_LINES_MAX} is the most: split it by subject")));
+    }
+    found
+}
+
+/// Signs of work that is not done.
+fn markers(text: &str, tokens: &[Token]) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        // Written in two pieces, or this file would find itself.
+        for marker in [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")] {
+            if line.split(|character: char| !character.is_alphanumeric()).any(|word| word == marker) {
+                found.push((at + 1, format!("do it now or open an issue, but leave no {marker}")));
+            }
         }
     }
-    check("src/domain/sale.rs", "fn price() -> f64 { 1.0 }", &["src/domain/sale.rs:2: `f64` is not for here"]);
-    check("src/rpc/sale.rs", "x.map_err(tonic::Status::internal)", &["error.rs is the one table"]);
-    check("src/rpc/sale.rs", "x.map_err(PayoutStatus::internal)", &[]);
+    for pair in tokens.windows(2) {
+        if (pair[0].is("todo") || pair[0].is("unimplemented")) && pair[1].is("!") {
+            found.push((pair[0].line, format!("leave no {}!: what does not work is not there", pair[0].text)));
+        }
+    }
+    found
 }
 
-#[test]
-fn comments_texts_and_tests_are_not_code() {
-    check("src/domain/sale.rs", "// no f64, no crate::store\n/* tonic /* prost */ f32 */", &[]);
-    check("src/domain/sale.rs", "const A: &str = \"f64 \\\" tonic\";\nconst B: &str = r#\"f64 \" tonic\"#;", &[]);
-    check(
-        "src/domain/sale.rs",
-        "fn a<'a>(x: &'a str, y: char) -> bool { y == '\"' || y == '\\'' }\nuse tonic;",
-        &[":3:"],
-    );
-    check(
-        "src/domain/sale.rs",
-        "#[cfg(test)]\nmod tests {\n    async fn a() { tokio::x() }\n}\ntype A = f64;",
-        &[":6:"],
-    );
-    check("src/domain/sale.rs", "#[cfg(test)]\nuse crate::clock;\nuse crate::store;", &[":4:"]);
-    check("src/domain/sale/tests.rs", "use crate::clock;", &[]);
+/// What belongs in one file of `src` and stands in another.
+fn out_of_place(path: &str, tokens: &[Token]) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    if !is_within(path, &["src/store/backend"]) {
+        for token in tokens.iter().filter(|token| token.kind == Kind::Text && is_sql(&token.text)) {
+            found.push((token.line, "raw SQL lives in src/store/backend.rs".to_owned()));
+        }
+    }
+    if !is_within(path, &["src/app", "src/store"]) {
+        for token in tokens.iter().filter(|token| WRITE_PATH.iter().any(|word| token.is(word))) {
+            found.push((token.line, format!("{} is for the one write path: submit a command to the app", token.text)));
+        }
+    }
+    if !is_within(path, &["src/error"]) {
+        for words in tokens.windows(3) {
+            if words[0].is("Status") && words[1].is("::") && is_status_constructor(&words[2].text) {
+                found.push((words[0].line, "statuses are made in src/error.rs, the one table".to_owned()));
+            }
+        }
+    }
+    if !is_within(path, &KEEPERS_OF_BANNED_METHODS) {
+        for token in tokens.iter().filter(|token| token.is("disallowed_methods")) {
+            let keepers = KEEPERS_OF_BANNED_METHODS.join(", ");
+            found.push((token.line, format!("only {keepers} may lift the bans of clippy.toml")));
+        }
+    }
+    found
 }
 
-#[test]
-fn form_is_checked() {
-    assert_eq!(faults("tests/it/lead.rs", "use std::fmt;\n").len(), 1);
-    let long = "//! A file.\n".repeat(LINES_MAX + 1);
-    assert!(faults("benches/load.rs", &long)[0].contains("701 lines"));
-    for marker in MARKERS {
-        check("migration/src/lib.rs", &format!("// {marker}: later"), &["left over"]);
+/// Whether the file is one of these modules, named without `.rs`, or in its folder.
+fn is_within(path: &str, modules: &[&str]) -> bool {
+    let rests = modules.iter().filter_map(|module| path.strip_prefix(module));
+    rests.into_iter().any(|rest| rest == ".rs" || rest.starts_with('/'))
+}
+
+/// Whether the text begins like a statement that a database would take.
+fn is_sql(text: &str) -> bool {
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["select", rest @ ..] => {
+            rest.contains(&"from") || rest.iter().any(|word| word.starts_with(|c: char| c.is_numeric()))
+        }
+        ["update", rest @ ..] => rest.contains(&"set"),
+        ["insert", "into", ..] | ["delete", "from", ..] | ["begin", "immediate", ..] | ["lock", "table", ..] => true,
+        ["create" | "alter" | "drop", "table" | "index" | "unique" | "database" | "view" | "trigger", ..] => true,
+        ["pragma", _, ..] | ["vacuum", "into", ..] | ["set", "transaction" | "local" | "session", ..] => true,
+        _ => false,
+    }
+}
+
+fn is_status_constructor(function: &str) -> bool {
+    const CONSTRUCTORS: [&str; 18] = [
+        "new",
+        "ok",
+        "cancelled",
+        "unknown",
+        "invalid_argument",
+        "deadline_exceeded",
+        "not_found",
+        "already_exists",
+        "permission_denied",
+        "resource_exhausted",
+        "failed_precondition",
+        "aborted",
+        "out_of_range",
+        "unimplemented",
+        "internal",
+        "unavailable",
+        "data_loss",
+        "unauthenticated",
+    ];
+    CONSTRUCTORS.contains(&function) || function.starts_with("with_") || function == "from_error"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The messages for a file with this body, which is given its opening line.
+    fn messages(path: &str, body: &str) -> String {
+        let found = check(path, &format!("//! A file.\n{body}"));
+        found.iter().map(|(line, message)| format!("{line}: {message}\n")).collect()
+    }
+
+    fn assert_finds(path: &str, body: &str, expected: &str) {
+        let messages = messages(path, body);
+        assert!(messages.contains(expected), "{path}: {body:?} should give {expected:?}, gave {messages:?}");
+    }
+
+    fn assert_clean(path: &str, body: &str) {
+        assert_eq!(messages(path, body), "", "{path}: {body:?}");
+    }
+
+    #[test]
+    fn a_step_over_a_wall_is_found_however_it_is_written() {
+        assert_finds(
+            "src/domain/sale.rs",
+            "use crate::store::Store;",
+            "2: domain may not use store; besides itself it may use nothing",
+        );
+        assert_finds("src/domain/sale.rs", "use crate::{domain::id, app::App};", "domain may not use app");
+        assert_finds(
+            "src/domain/sale.rs",
+            "fn f() { let _ = crate::clock::monotonic_now(); }",
+            "domain may not use clock",
+        );
+        assert_finds("src/domain/sale.rs", "use super::super::store;", "domain may not use store");
+        assert_finds("src/domain/mod.rs", "use super::app::App;", "domain may not use app");
+        assert_finds("src/domain/sale.rs", "mod tests { use super::super::super::app; }", "domain may not use app");
+        assert_finds("src/store/load.rs", "use crate::error::Error;", "store may not use error");
+        assert_finds("src/store/load.rs", "\npub(crate) use crate::rpc as other;", "3: store may not use rpc");
+        assert_finds("src/store/entity/click.rs", "use super::super::load;", "entity may not use store");
+        assert_finds("src/store/entity/click.rs", "use crate::domain::id::ClickId;", "entity may not use domain");
+        assert_finds("src/app/writer.rs", "use crate::store::{Store, entity::{click}};", "app may not use entity");
+        assert_finds("src/rpc/tracking.rs", "use crate::server;", "rpc may not use server");
+        assert_finds("src/outbound/webhook.rs", "use crate::rpc::tracking;", "outbound may not use rpc");
+        assert_finds("src/shop.rs", "", "`shop` is no part of the house yet");
+    }
+
+    #[test]
+    fn what_the_walls_allow_is_left_alone() {
+        assert_clean(
+            "src/domain/sale.rs",
+            "use super::money::Money;\nuse crate::domain::id; // crate::store\nconst A: &str = \"crate::app\";",
+        );
+        assert_clean("src/domain/sale.rs", "mod tests { use super::*; use super::super::id; }\nfn g() { super::f(); }");
+        assert_clean(
+            "src/store/load.rs",
+            "use super::entity::{click, lead as leads};\nuse crate::domain::{id::{ClickId, LeadId}, time::Time};",
+        );
+        assert_clean("src/store/entity/click.rs", "use super::lead;\nuse sea_orm::entity::prelude::*;");
+        assert_clean(
+            "src/app/writer.rs",
+            "use super::{App, feed::Feed};\nuse crate::{clock, store::{self, Store}};\nuse tokio::sync::mpsc;",
+        );
+        assert_clean(
+            "src/rpc/tracking.rs",
+            "use tonic::{Request, Status};\nuse crate::{pb, auth::Principal};\npub(crate) fn f() {}",
+        );
+        assert_clean("src/server.rs", "use crate::{rpc, store::entity};\nuse sea_orm::Database;");
+        assert_clean("migration/src/column.rs", "use sea_orm_migration::prelude::*;");
+    }
+
+    #[test]
+    fn a_library_that_a_part_must_not_know_is_found() {
+        assert_finds("src/domain/sale.rs", "use tonic::Status;", "domain must not know tonic");
+        assert_finds("src/domain/sale.rs", "fn f(x: ::sea_orm::DbErr) {}", "domain must not know sea_orm");
+        assert_finds("src/domain/sale.rs", "use tokio;", "domain must not know tokio");
+        assert_finds("src/domain/sale.rs", "use crate::pb::Sale;", "domain may not use pb");
+        assert_finds("src/domain/sale.rs", "pub async fn f() {}", "domain must not wait");
+        assert_finds("src/store/load.rs", "fn f() -> Result<(), tonic::Status> {}", "store must not know tonic");
+        assert_finds("src/app/writer.rs", "use sea_orm::DbErr;", "app must not know sea_orm");
+        assert_finds("src/rpc/tracking.rs", "use getrandom::fill;", "rpc must not know getrandom");
+        assert_clean("src/domain/sale.rs", "fn f(tokio: i64) -> i64 { tokio + own::tonic::x() }");
+    }
+
+    #[test]
+    fn the_shape_of_a_file_is_checked() {
+        assert_eq!(check("src/domain/sale.rs", "fn f() {}").len(), 1);
+        assert_clean("tests/it/feed.rs", &"\n".repeat(FILE_LINES_MAX - 1));
+        assert_finds("tests/it/feed.rs", &"\n".repeat(FILE_LINES_MAX), "701 lines are too many");
+    }
+
+    #[test]
+    fn markers_of_work_undone_are_found() {
+        assert_finds("src/domain/sale.rs", concat!("// TO", "DO: later"), "leave no TO");
+        assert_finds("tests/it/feed.rs", concat!("\n// (FIX", "ME)"), "3: do it now");
+        assert_finds("src/domain/sale.rs", concat!("fn f() { to", "do!() }"), "what does not work is not there");
+        assert_clean("src/domain/sale.rs", "// A method to do it with, in TODOS\nfn todo() {}");
+    }
+
+    #[test]
+    fn tests_may_bring_what_they_need() {
+        let body = "#[cfg(test)]\nmod tests {\n use crate::clock::SystemClock;\n fn f() { if a {} }\n}\n";
+        assert_clean("src/domain/sale.rs", body);
+        assert_clean("src/domain/sale.rs", "#[cfg(test)]\nuse crate::clock;\n#[cfg(test)]\nmod tests;");
+        assert_clean("src/store/tests.rs", "use crate::clock;");
+        assert_finds("src/domain/sale.rs", &format!("{body}use crate::clock;"), "7: domain may not use clock");
+    }
+
+    #[test]
+    fn what_has_one_place_is_found_elsewhere() {
+        assert_finds("src/store/load.rs", "const A: &str = \"SELECT id FROM click\";", "raw SQL lives in");
+        assert_finds("src/app/writer.rs", "const A: &str = r#\"pragma synchronous\"#;", "raw SQL lives in");
+        assert_finds("src/store/load.rs", "const A: &str = \"update click set x = 1\";", "raw SQL lives in");
+        assert_clean("src/store/backend.rs", "const A: &str = \"SELECT id FROM click\";");
+        assert_clean("migration/src/column.rs", "const A: &str = \"CREATE TABLE click\";");
+        assert_clean("src/rpc/lead.rs", "const A: &str = \"Select a lead by id, or update it\";");
+
+        assert_finds(
+            "src/rpc/lead.rs",
+            "fn f() { tonic::Status::not_found(\"\"); }",
+            "statuses are made in src/error.rs",
+        );
+        assert_finds("src/rpc/lead.rs", "fn f() { Status::with_error_details(a, b, c); }", "statuses are made in");
+        assert_clean("src/error.rs", "fn f() { Status::internal(\"\"); }");
+        assert_clean("src/rpc/lead.rs", "fn f(s: Status) { Some(s).map(Status::code); Status::from_header_map(h); }");
+
+        assert_finds(
+            "src/rpc/lead.rs",
+            "#![expect(clippy::disallowed_methods, reason = \"handy\")]",
+            "may lift the bans",
+        );
+        assert_finds("src/errors.rs", "use crate::rpc;\nfn f() { Status::ok(\"\"); }", "statuses are made in");
+        assert_clean("src/error/table.rs", "fn f() { Status::ok(\"\"); }");
+
+        assert_finds("src/rpc/lead.rs", "use crate::store::WriteTransaction;", "submit a command to the app");
+        assert_clean("src/app/writer.rs", "use crate::store::WriteTransaction;");
+
+        assert_clean("src/clock.rs", "#![expect(clippy::disallowed_methods, reason = \"its place\")]");
     }
 }

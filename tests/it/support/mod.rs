@@ -2,4 +2,5 @@
 
 #[macro_use]
 pub(crate) mod database;
+pub(crate) mod golden;
 mod postgres;

@@ -1,0 +1,197 @@
+//! Which part of the server may use which, and the reading of paths that tells. Knows nothing of other rules.
+
+use super::lexer::{Kind, Token};
+
+/// A part of `src` and what it may name besides itself.
+struct Part {
+    name: &'static str,
+    /// Other parts.
+    parts: &'static [&'static str],
+    /// Libraries of [`GUARDED_LIBRARIES`].
+    libraries: &'static [&'static str],
+}
+
+/// Libraries that stand for a concern of one part: the wire, the tables, the outside world. All others are free.
+const GUARDED_LIBRARIES: [&str; 11] = [
+    "tonic",
+    "tonic_types",
+    "tonic_prost",
+    "prost",
+    "prost_types",
+    "sea_orm",
+    "migration",
+    "getrandom",
+    "tokio",
+    "tracing",
+    "clap",
+];
+
+const WIRE: [&str; 6] = ["tonic", "tonic_types", "tonic_prost", "prost", "prost_types", "pb"];
+
+/// The walls, innermost first. `lib`, `main`, `cli`, `server` and `demo` wire, so they may name everything.
+const PARTS: [Part; 14] = [
+    // Pure: what it needs to know is passed in.
+    Part { name: "domain", parts: &[], libraries: &[] },
+    Part { name: "entity", parts: &[], libraries: &["sea_orm"] },
+    Part { name: "store", parts: &["domain", "entity"], libraries: &["sea_orm", "migration", "tokio", "tracing"] },
+    Part { name: "clock", parts: &["domain"], libraries: &["getrandom", "tokio", "tracing"] },
+    Part { name: "config", parts: &[], libraries: &["clap"] },
+    Part { name: "logging", parts: &["config"], libraries: &["tracing"] },
+    Part { name: "app", parts: &["domain", "store", "clock", "config", "error"], libraries: &["tokio", "tracing"] },
+    Part {
+        name: "error",
+        parts: &["domain", "store", "app", "pb"],
+        libraries: &["tonic", "tonic_types", "prost", "prost_types", "tokio", "tracing"],
+    },
+    Part {
+        name: "auth",
+        parts: &["domain", "store", "app", "clock", "config", "error", "pb"],
+        libraries: &["tonic", "prost", "tokio", "tracing"],
+    },
+    Part {
+        name: "rpc",
+        parts: &["domain", "store", "app", "clock", "config", "error", "auth", "pb"],
+        libraries: &["tonic", "tonic_types", "prost", "prost_types", "tokio", "tracing"],
+    },
+    Part { name: "limit", parts: &["clock", "config", "error"], libraries: &["tokio", "tracing"] },
+    Part {
+        name: "outbound",
+        parts: &["domain", "store", "app", "clock", "config", "error"],
+        libraries: &["tokio", "tracing"],
+    },
+    Part {
+        name: "http",
+        parts: &["domain", "store", "app", "clock", "config", "error", "auth"],
+        libraries: &["tokio", "tracing"],
+    },
+    Part { name: "pb", parts: &[], libraries: &WIRE },
+];
+
+const WIRING: [&str; 5] = ["lib", "main", "cli", "server", "demo"];
+
+/// Every step over a wall in the file, as line and message. None for a file outside `src`.
+pub(super) fn violations(path: &str, tokens: &[Token]) -> Vec<(usize, String)> {
+    let Some(module) = module_path(path) else { return Vec::new() };
+    let name = part_of(&module);
+    if WIRING.contains(&name.as_str()) {
+        return Vec::new();
+    }
+    let Some(part) = PARTS.iter().find(|part| part.name == name) else {
+        return vec![(
+            1,
+            format!("`{name}` is no part of the house yet: say in tests/it/tidy/walls.rs what it may use"),
+        )];
+    };
+    let mut violations = Vec::new();
+    for (line, target) in parts_named(&module, tokens) {
+        if target != name && !part.parts.contains(&target.as_str()) {
+            let allowed = if part.parts.is_empty() { "nothing".to_owned() } else { part.parts.join(", ") };
+            violations.push((line, format!("{name} may not use {target}; besides itself it may use {allowed}")));
+        }
+    }
+    for (line, library) in libraries_named(tokens) {
+        if !part.libraries.contains(&library) {
+            violations.push((line, format!("{name} must not know {library}")));
+        }
+    }
+    if name == "domain" {
+        for token in tokens {
+            match token.text.as_str() {
+                _ if token.kind == Kind::Text => {}
+                "async" | "await" => violations.push((token.line, "domain must not wait".to_owned())),
+                "f32" | "f64" => violations.push((token.line, "domain must not round by chance: no floats".to_owned())),
+                _ => {}
+            }
+        }
+    }
+    violations
+}
+
+/// `src/store/entity/click.rs` is `store::entity::click`.
+fn module_path(path: &str) -> Option<Vec<String>> {
+    let stem = path.strip_prefix("src/")?.strip_suffix(".rs")?;
+    let stem = stem.strip_suffix("/mod").unwrap_or(stem);
+    Some(stem.split('/').map(str::to_owned).collect())
+}
+
+/// The part that a module is in. The entities are a part of their own, inside the store's folder.
+fn part_of(module: &[String]) -> String {
+    match module {
+        [store, entity, ..] if store == "store" && entity == "entity" => "entity".to_owned(),
+        [first, ..] => first.clone(),
+        [] => "lib".to_owned(),
+    }
+}
+
+/// The parts that paths from `crate` or `super` lead into, with the line.
+fn parts_named(file: &[String], tokens: &[Token]) -> Vec<(usize, String)> {
+    let mut named = Vec::new();
+    // Modules written inside the file, each with the depth of braces that it ends at.
+    let mut inner: Vec<(usize, String)> = Vec::new();
+    let mut depth = 0;
+    let mut at = 0;
+    while at < tokens.len() {
+        let token = &tokens[at];
+        if token.is("{") {
+            depth += 1;
+        } else if token.is("}") {
+            depth -= 1;
+            inner.retain(|(ends_at, _)| *ends_at <= depth);
+        } else if token.is("mod") && tokens.get(at + 2).is_some_and(|next| next.is("{")) {
+            inner.push((depth + 1, tokens[at + 1].text.clone()));
+        } else if (token.is("crate") || token.is("super")) && tokens.get(at + 1).is_some_and(|next| next.is("::")) {
+            let mut from = Vec::new();
+            if token.is("super") {
+                from.extend_from_slice(file);
+                from.extend(inner.iter().map(|(_, name)| name.clone()));
+                from.pop();
+            }
+            let mut leaves = Vec::new();
+            at = follow(tokens, at + 2, from, &mut leaves);
+            named.extend(leaves.into_iter().map(|leaf| (token.line, part_of(&leaf))).filter(|(_, part)| part != "lib"));
+            continue;
+        }
+        at += 1;
+    }
+    named
+}
+
+/// Reads a path, or a tree of them as in `use`, from after its first `::`, and says where it ends.
+fn follow(tokens: &[Token], mut at: usize, mut path: Vec<String>, leaves: &mut Vec<Vec<String>>) -> usize {
+    while let Some(token) = tokens.get(at) {
+        if token.is("{") {
+            at += 1;
+            while tokens.get(at).is_some_and(|token| !token.is("}")) {
+                at = if tokens[at].is(",") { at + 1 } else { follow(tokens, at, path.clone(), leaves).max(at + 1) };
+            }
+            return at + 1;
+        }
+        if token.is("super") {
+            path.pop();
+        } else if token.kind == Kind::Word && !token.is("self") {
+            path.push(token.text.clone());
+        }
+        at += 1;
+        if !tokens.get(at).is_some_and(|token| token.is("::")) {
+            break;
+        }
+        at += 1;
+    }
+    leaves.push(path);
+    // What a path is renamed to is no path.
+    if tokens.get(at).is_some_and(|token| token.is("as")) { at + 2 } else { at }
+}
+
+/// The guarded libraries that are named at the beginning of a path, with the line.
+fn libraries_named(tokens: &[Token]) -> Vec<(usize, &'static str)> {
+    let mut named = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let Some(library) = GUARDED_LIBRARIES.iter().find(|library| token.is(library)) else { continue };
+        let after = |text| at > 0 && tokens[at - 1].is(text);
+        let before = |text| tokens.get(at + 1).is_some_and(|next| next.is(text));
+        if (before("::") && !(after("::") && at > 1 && tokens[at - 2].kind == Kind::Word)) || after("use") {
+            named.push((token.line, *library));
+        }
+    }
+    named
+}
