@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod logging;
+pub mod store;
 
 /// The generated types, clients and servers of `proto/headwater/v1`.
 pub mod pb {

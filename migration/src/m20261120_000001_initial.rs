@@ -1,0 +1,320 @@
+//! The schema of the first release.
+//!
+//! Every primary key starts with the account, so that one account's rows lie together and a database can be split by account.
+//! Hot tables have as few further indexes as their reads can bear.
+
+use sea_orm_migration::prelude::*;
+
+use crate::column::{
+    balance, count, count_null, flag, hash, id, id_null, index, json, json_null, money, money_null, partial_index,
+    sequence, state, state_null, table, text, text_null, time, time_null, unique_index,
+};
+
+/// See the head of the file.
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for statement in accounts().into_iter().chain(programs()).chain(tracking()).chain(money_tables()).chain(feed())
+        {
+            manager.create_table(statement).await?;
+        }
+        for statement in indexes() {
+            manager.create_index(statement).await?;
+        }
+        Ok(())
+    }
+}
+
+fn accounts() -> Vec<TableCreateStatement> {
+    vec![
+        table("store_identity", &["id"]).col(count("id")).col(id("database_id")).col(hash("secret")).take(),
+        table("account", &["id"])
+            .col(id("id"))
+            .col(text("display_name"))
+            .col(text("email"))
+            .col(count("max_active_coupons_per_affiliate"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .take(),
+        table("api_key", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(state("prefix"))
+            .col(state("kind"))
+            .col(text("display_name"))
+            .col(hash("secret_hash"))
+            .col(time("created_at"))
+            .col(time_null("expires_at"))
+            .col(time_null("revoked_at"))
+            .take(),
+    ]
+}
+
+fn programs() -> Vec<TableCreateStatement> {
+    vec![
+        table("program", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(text("display_name"))
+            .col(state("currency"))
+            .col(text("landing_url"))
+            .col(flag("is_default"))
+            .col(state("state"))
+            .col(count("terms_version"))
+            .col(count("version"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .take(),
+        table("terms", &["account_id", "program_id", "version"])
+            .col(id("account_id"))
+            .col(id("program_id"))
+            .col(count("version"))
+            .col(time("starts_at"))
+            .col(json("rules"))
+            .take(),
+        table("affiliate", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(text_null("external_id"))
+            .col(text("email"))
+            .col(text("first_name"))
+            .col(text("last_name"))
+            .col(json("profile"))
+            .col(hash("token_hash"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .take(),
+        table("enrollment", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(id("affiliate_id"))
+            .col(id("program_id"))
+            .col(text("ref_id"))
+            .col(text("landing_url"))
+            .col(json_null("commission_override"))
+            .col(state("state"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .col(time_null("ended_at"))
+            .take(),
+        table("link", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(id("enrollment_id"))
+            .col(id("affiliate_id"))
+            .col(text("code"))
+            .col(text("destination_url"))
+            .col(state("state"))
+            .col(time("created_at"))
+            .col(time_null("revoked_at"))
+            .take(),
+        table("coupon", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(id("enrollment_id"))
+            .col(id("affiliate_id"))
+            .col(text("code"))
+            .col(text_null("active_code"))
+            .col(text("description"))
+            .col(state("state"))
+            .col(time("created_at"))
+            .col(time_null("removed_at"))
+            .take(),
+    ]
+}
+
+fn tracking() -> Vec<TableCreateStatement> {
+    vec![
+        table("click", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(id("tid"))
+            .col(id("link_id"))
+            .col(id("enrollment_id"))
+            .col(id("affiliate_id"))
+            .col(id("program_id"))
+            .col(text("referrer_url"))
+            .col(time("occurred_at"))
+            .col(time("created_at"))
+            .take(),
+        table("lead", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(text_null("email"))
+            .col(text_null("uid"))
+            .col(text("first_name"))
+            .col(text("last_name"))
+            .col(state("state"))
+            .col(id_null("enrollment_id"))
+            .col(id_null("affiliate_id"))
+            .col(id_null("program_id"))
+            .col(time_null("bound_at"))
+            .col(text("plan"))
+            .col(money_null("mrr_minor"))
+            .col(state_null("mrr_currency"))
+            .col(time_null("customer_since"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .take(),
+        table("conversion", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(state("kind"))
+            .col(text("event_id"))
+            .col(state("outcome"))
+            .col(money_null("amount_minor"))
+            .col(state_null("currency"))
+            .col(money("refunded_minor"))
+            .col(id_null("sale_id"))
+            .col(text("sale_event_id"))
+            .col(id_null("lead_id"))
+            .col(id_null("affiliate_id"))
+            .col(id_null("enrollment_id"))
+            .col(id_null("program_id"))
+            .col(count_null("terms_version"))
+            .col(state_null("credit_source"))
+            .col(state("channel"))
+            .col(json("order_details"))
+            .col(json("candidates"))
+            .col(time("occurred_at"))
+            .col(time("created_at"))
+            .col(count("version"))
+            .take(),
+        table("waiting_refund", &["account_id", "sale_event_id", "conversion_id"])
+            .col(id("account_id"))
+            .col(text("sale_event_id"))
+            .col(id("conversion_id"))
+            .take(),
+        table("unmatched_sale", &["account_id", "conversion_id"])
+            .col(id("account_id"))
+            .col(id("conversion_id"))
+            .col(text_null("email"))
+            .col(text_null("uid"))
+            .col(time("occurred_at"))
+            .take(),
+    ]
+}
+
+fn money_tables() -> Vec<TableCreateStatement> {
+    vec![
+        table("reward", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(id("conversion_id"))
+            .col(id("affiliate_id"))
+            .col(id("enrollment_id"))
+            .col(id("program_id"))
+            .col(state("unit"))
+            .col(money("value_minor"))
+            .col(state("currency"))
+            .col(money("reversed_minor"))
+            .col(id_null("reverses"))
+            .col(state("state"))
+            .col(json("calculation"))
+            .col(time("approve_after"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .col(text("deny_reason"))
+            .take(),
+        table("ledger_entry", &["account_id", "sequence"])
+            .col(id("account_id"))
+            .col(sequence("sequence"))
+            .col(state("debit"))
+            .col(state("credit"))
+            .col(state("unit"))
+            .col(state("currency"))
+            .col(money("amount_minor"))
+            .col(id("affiliate_id"))
+            .col(id("reward_id"))
+            .col(id("conversion_id"))
+            .col(state("reason"))
+            .col(time("posted_at"))
+            .col(hash("hash"))
+            .take(),
+        table("balance", &["account_id", "affiliate_id", "unit", "currency"])
+            .col(id("account_id"))
+            .col(id("affiliate_id"))
+            .col(state("unit"))
+            .col(state("currency"))
+            .col(balance("pending_minor"))
+            .col(balance("owed_minor"))
+            .col(balance("paid_minor"))
+            .take(),
+    ]
+}
+
+fn feed() -> Vec<TableCreateStatement> {
+    vec![
+        table("account_head", &["account_id"])
+            .col(id("account_id"))
+            .col(sequence("event_sequence"))
+            .col(sequence("pruned_sequence"))
+            .col(sequence("ledger_sequence"))
+            .col(hash("ledger_hash"))
+            .take(),
+        table("event", &["account_id", "sequence"])
+            .col(id("account_id"))
+            .col(sequence("sequence"))
+            .col(id("id"))
+            .col(state("event_type"))
+            .col(text("subject_id"))
+            .col(id_null("program_id"))
+            .col(id_null("affiliate_id"))
+            .col(time("occurred_at"))
+            .col(time("committed_at"))
+            .col(json_null("image"))
+            .col(text("cause_id"))
+            .take(),
+        table("request", &["account_id", "scope", "key"])
+            .col(id("account_id"))
+            .col(text("scope"))
+            .col(text("key"))
+            .col(hash("content_hash"))
+            .col(id("effect"))
+            .col(json("outcome"))
+            .col(time("created_at"))
+            .col(time_null("expires_at"))
+            .take(),
+    ]
+}
+
+fn indexes() -> Vec<IndexCreateStatement> {
+    vec![
+        unique_index("account_by_email", "account", &["email"]),
+        unique_index("api_key_by_prefix", "api_key", &["prefix"]),
+        unique_index("affiliate_by_email", "affiliate", &["account_id", "email"]),
+        unique_index("affiliate_by_external_id", "affiliate", &["account_id", "external_id"]),
+        unique_index("affiliate_by_token", "affiliate", &["account_id", "token_hash"]),
+        unique_index("enrollment_by_pair", "enrollment", &["account_id", "affiliate_id", "program_id"]),
+        unique_index("enrollment_by_ref_id", "enrollment", &["account_id", "ref_id"]),
+        index("enrollment_by_program", "enrollment", &["account_id", "program_id", "affiliate_id"]),
+        unique_index("link_by_code", "link", &["account_id", "code"]),
+        index("link_by_enrollment", "link", &["account_id", "enrollment_id"]),
+        index("link_by_affiliate", "link", &["account_id", "affiliate_id"]),
+        unique_index("coupon_by_active_code", "coupon", &["account_id", "active_code"]),
+        index("coupon_by_code", "coupon", &["account_id", "code"]),
+        index("coupon_by_affiliate", "coupon", &["account_id", "affiliate_id"]),
+        index("click_by_tid", "click", &["account_id", "tid", "id"]),
+        unique_index("lead_by_email", "lead", &["account_id", "email"]),
+        unique_index("lead_by_uid", "lead", &["account_id", "uid"]),
+        index("lead_by_affiliate", "lead", &["account_id", "affiliate_id", "id"]),
+        index("conversion_by_lead", "conversion", &["account_id", "lead_id", "occurred_at"]),
+        index("conversion_by_affiliate", "conversion", &["account_id", "affiliate_id", "id"]),
+        index("unmatched_sale_by_email", "unmatched_sale", &["account_id", "email"]),
+        index("unmatched_sale_by_uid", "unmatched_sale", &["account_id", "uid"]),
+        index("reward_by_conversion", "reward", &["account_id", "conversion_id"]),
+        index("reward_by_affiliate", "reward", &["account_id", "affiliate_id", "id"]),
+        partial_index("reward_by_reversed", "reward", &["account_id", "reverses"], Expr::col("reverses").is_not_null()),
+        partial_index(
+            "reward_by_approval",
+            "reward",
+            &["approve_after"],
+            Expr::col("state").eq(Expr::Constant("pending".into())),
+        ),
+        index("ledger_entry_by_affiliate", "ledger_entry", &["account_id", "affiliate_id", "sequence"]),
+        partial_index("request_by_expiry", "request", &["expires_at"], Expr::col("expires_at").is_not_null()),
+    ]
+}

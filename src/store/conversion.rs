@@ -1,0 +1,187 @@
+//! Conversions: rows and reads. A conversion is shown with its rewards.
+
+use std::collections::HashMap;
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::entity::{conversion as table, reward as reward_table};
+use super::keyed::rows_by;
+use super::row::{RowName, to_json};
+use super::{Store, StoreError, request, reward};
+use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit};
+use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
+use crate::domain::request::{RequestKey, RequestScope};
+use crate::domain::time::Time;
+
+pub(super) fn to_row(conversion: &Conversion) -> Result<table::Model, StoreError> {
+    Ok(table::Model {
+        account_id: conversion.account_id.uuid(),
+        id: conversion.id.uuid(),
+        kind: conversion.kind.as_str().to_owned(),
+        event_id: conversion.event_id.clone(),
+        outcome: conversion.outcome.as_str().to_owned(),
+        amount_minor: conversion.amount.map(|amount| amount.amount_minor),
+        currency: conversion.amount.map(|amount| amount.currency.code().to_owned()),
+        refunded_minor: conversion.refunded_minor,
+        sale_id: conversion.sale_id.map(ConversionId::uuid),
+        sale_event_id: conversion.sale_event_id.clone(),
+        lead_id: conversion.lead_id.map(LeadId::uuid),
+        affiliate_id: conversion.credit.map(|credit| credit.affiliate_id.uuid()),
+        enrollment_id: conversion.credit.map(|credit| credit.enrollment_id.uuid()),
+        program_id: conversion.credit.map(|credit| credit.program_id.uuid()),
+        terms_version: conversion.credit.map(|credit| credit.terms_version),
+        credit_source: conversion.credit.map(|credit| credit.source.as_str().to_owned()),
+        channel: conversion.channel.as_str().to_owned(),
+        order_details: to_json(&conversion.order)?,
+        candidates: to_json(&conversion.candidates)?,
+        occurred_at: conversion.occurred_at.micros(),
+        created_at: conversion.created_at.micros(),
+        version: conversion.version,
+    })
+}
+
+fn credit(row: &table::Model, name: RowName) -> Result<Option<Credit>, StoreError> {
+    match (row.affiliate_id, row.enrollment_id, row.program_id, row.terms_version, &row.credit_source) {
+        (Some(affiliate_id), Some(enrollment_id), Some(program_id), Some(terms_version), Some(source)) => {
+            Ok(Some(Credit {
+                affiliate_id: AffiliateId::from_uuid(affiliate_id),
+                enrollment_id: EnrollmentId::from_uuid(enrollment_id),
+                program_id: ProgramId::from_uuid(program_id),
+                terms_version,
+                source: name.parse(source)?,
+            }))
+        }
+        (None, None, None, None, None) => Ok(None),
+        _ => Err(name.inconsistent()),
+    }
+}
+
+pub(super) fn from_row(row: table::Model) -> Result<Conversion, StoreError> {
+    let name = RowName::new("conversion", row.id);
+    Ok(Conversion {
+        id: ConversionId::from_uuid(row.id),
+        account_id: AccountId::from_uuid(row.account_id),
+        kind: name.parse(&row.kind)?,
+        outcome: name.parse(&row.outcome)?,
+        amount: name.money_null(row.amount_minor, row.currency.as_deref())?,
+        refunded_minor: row.refunded_minor,
+        sale_id: row.sale_id.map(ConversionId::from_uuid),
+        lead_id: row.lead_id.map(LeadId::from_uuid),
+        credit: credit(&row, name)?,
+        channel: name.parse(&row.channel)?,
+        order: name.json(&row.order_details)?,
+        candidates: name.json(&row.candidates)?,
+        occurred_at: Time::from_micros(row.occurred_at),
+        created_at: Time::from_micros(row.created_at),
+        version: row.version,
+        event_id: row.event_id,
+        sale_event_id: row.sale_event_id,
+    })
+}
+
+/// Which conversions are wanted. Fields narrow together.
+#[derive(Debug, Clone, Default)]
+pub struct ConversionQuery {
+    /// Of this kind.
+    pub kind: Option<ConversionKind>,
+    /// With one of these outcomes; any when empty.
+    pub outcomes: Vec<ConversionOutcome>,
+    /// Credited to this affiliate.
+    pub affiliate_id: Option<AffiliateId>,
+    /// Credited in this program.
+    pub program_id: Option<ProgramId>,
+    /// Of this lead.
+    pub lead_id: Option<LeadId>,
+    /// Happened at this time or later.
+    pub occurred_from: Option<Time>,
+    /// Happened before this time.
+    pub occurred_before: Option<Time>,
+}
+
+/// A conversion.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find(
+    store: &Store,
+    account_id: AccountId,
+    id: ConversionId,
+) -> Result<Option<ConversionImage>, StoreError> {
+    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
+    Ok(with_rewards(store, row.into_iter().collect()).await?.pop())
+}
+
+/// The conversion that was recorded under this event_id. None also when the event made no conversion.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find_by_event(
+    store: &Store,
+    account_id: AccountId,
+    kind: ConversionKind,
+    event_id: &str,
+) -> Result<Option<ConversionImage>, StoreError> {
+    let scope = RequestScope::Event(Some(kind)).as_str().to_owned();
+    let key = RequestKey { account_id, scope, key: event_id.to_owned() };
+    match request::find_effect(store, &key).await? {
+        Some(effect) => find(store, account_id, ConversionId::from_uuid(effect)).await,
+        None => Ok(None),
+    }
+}
+
+/// Conversions in the order of their ids, those after the named one.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list(
+    store: &Store,
+    account_id: AccountId,
+    wanted: &ConversionQuery,
+    after: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<ConversionImage>, StoreError> {
+    let mut query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
+    if let Some(kind) = wanted.kind {
+        query = query.filter(table::Column::Kind.eq(kind.as_str()));
+    }
+    if !wanted.outcomes.is_empty() {
+        query = query.filter(table::Column::Outcome.is_in(wanted.outcomes.iter().map(|outcome| outcome.as_str())));
+    }
+    if let Some(affiliate_id) = wanted.affiliate_id {
+        query = query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()));
+    }
+    if let Some(program_id) = wanted.program_id {
+        query = query.filter(table::Column::ProgramId.eq(program_id.uuid()));
+    }
+    if let Some(lead_id) = wanted.lead_id {
+        query = query.filter(table::Column::LeadId.eq(lead_id.uuid()));
+    }
+    if let Some(from) = wanted.occurred_from {
+        query = query.filter(table::Column::OccurredAt.gte(from.micros()));
+    }
+    if let Some(before) = wanted.occurred_before {
+        query = query.filter(table::Column::OccurredAt.lt(before.micros()));
+    }
+    if let Some(after) = after {
+        query = query.filter(table::Column::Id.gt(after));
+    }
+    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
+    with_rewards(store, rows).await
+}
+
+async fn with_rewards(store: &Store, rows: Vec<table::Model>) -> Result<Vec<ConversionImage>, StoreError> {
+    let columns = [reward_table::Column::AccountId, reward_table::Column::ConversionId];
+    let keys = rows.iter().map(|row| (row.account_id, row.id));
+    let mut rewards: HashMap<Uuid, Vec<_>> = HashMap::new();
+    for row in rows_by::<reward_table::Entity, _>(store.read(), &columns, keys).await? {
+        rewards.entry(row.conversion_id).or_default().push(reward::from_row(row)?);
+    }
+    rows.into_iter()
+        .map(|row| {
+            let mut rewards = rewards.remove(&row.id).unwrap_or_default();
+            rewards.sort_by_key(|reward| reward.id);
+            Ok(ConversionImage { conversion: from_row(row)?, rewards })
+        })
+        .collect()
+}

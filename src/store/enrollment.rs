@@ -1,0 +1,92 @@
+//! Enrollments: rows and reads.
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::entity::enrollment as table;
+use super::row::{RowName, to_json};
+use super::{Store, StoreError};
+use crate::domain::enrollment::{Enrollment, EnrollmentState};
+use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
+use crate::domain::time::Time;
+
+pub(super) fn to_row(enrollment: &Enrollment) -> Result<table::Model, StoreError> {
+    Ok(table::Model {
+        account_id: enrollment.account_id.uuid(),
+        id: enrollment.id.uuid(),
+        affiliate_id: enrollment.affiliate_id.uuid(),
+        program_id: enrollment.program_id.uuid(),
+        ref_id: enrollment.ref_id.clone(),
+        landing_url: enrollment.landing_url.clone(),
+        commission_override: enrollment.commission_override.as_ref().map(to_json).transpose()?,
+        state: enrollment.state.as_str().to_owned(),
+        created_at: enrollment.created_at.micros(),
+        updated_at: enrollment.updated_at.micros(),
+        ended_at: enrollment.ended_at.map(Time::micros),
+    })
+}
+
+pub(super) fn from_row(row: table::Model) -> Result<Enrollment, StoreError> {
+    let name = RowName::new("enrollment", row.id);
+    Ok(Enrollment {
+        id: EnrollmentId::from_uuid(row.id),
+        account_id: AccountId::from_uuid(row.account_id),
+        affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
+        program_id: ProgramId::from_uuid(row.program_id),
+        ref_id: row.ref_id,
+        landing_url: row.landing_url,
+        commission_override: row.commission_override.as_deref().map(|text| name.json(text)).transpose()?,
+        state: name.parse(&row.state)?,
+        created_at: Time::from_micros(row.created_at),
+        updated_at: Time::from_micros(row.updated_at),
+        ended_at: row.ended_at.map(Time::from_micros),
+    })
+}
+
+/// Which enrollments are wanted. Fields narrow together.
+#[derive(Debug, Clone, Default)]
+pub struct EnrollmentQuery {
+    /// Of this affiliate.
+    pub affiliate_id: Option<AffiliateId>,
+    /// In this program.
+    pub program_id: Option<ProgramId>,
+    /// In this state.
+    pub state: Option<EnrollmentState>,
+}
+
+/// An enrollment.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find(store: &Store, account_id: AccountId, id: EnrollmentId) -> Result<Option<Enrollment>, StoreError> {
+    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
+    row.map(from_row).transpose()
+}
+
+/// Enrollments in the order of their ids, those after the named one.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list(
+    store: &Store,
+    account_id: AccountId,
+    wanted: &EnrollmentQuery,
+    after: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<Enrollment>, StoreError> {
+    let mut query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
+    if let Some(affiliate_id) = wanted.affiliate_id {
+        query = query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()));
+    }
+    if let Some(program_id) = wanted.program_id {
+        query = query.filter(table::Column::ProgramId.eq(program_id.uuid()));
+    }
+    if let Some(state) = wanted.state {
+        query = query.filter(table::Column::State.eq(state.as_str()));
+    }
+    if let Some(after) = after {
+        query = query.filter(table::Column::Id.gt(after));
+    }
+    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
+    rows.into_iter().map(from_row).collect()
+}

@@ -1,0 +1,32 @@
+//! One SeaORM entity per table, in the order of the migrations. No logic.
+
+pub mod account;
+pub mod account_head;
+pub mod affiliate;
+pub mod api_key;
+pub mod balance;
+pub mod click;
+pub mod conversion;
+pub mod coupon;
+pub mod enrollment;
+pub mod event;
+pub mod lead;
+pub mod ledger_entry;
+pub mod link;
+pub mod program;
+pub mod request;
+pub mod reward;
+pub mod store_identity;
+pub mod terms;
+pub mod unmatched_sale;
+pub mod waiting_refund;
+
+/// Calls a macro with the module of every entity: whatever must hold for every table is checked for every table.
+#[macro_export]
+macro_rules! for_all_entities {
+    ($callback:ident) => {
+        $callback! {
+            store_identity, account, api_key, program, terms, affiliate, enrollment, link, coupon, click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, event, request
+        }
+    };
+}

@@ -1,0 +1,132 @@
+//! Ledger entries and balances: rows and reads.
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::{balance as balance_table, ledger_entry as table};
+use super::row::RowName;
+use super::{Store, StoreError};
+use crate::domain::id::{AccountId, AffiliateId, ConversionId, RewardId};
+use crate::domain::ledger::{Balance, BalanceKey, LedgerEntry, Posting};
+use crate::domain::time::Time;
+
+pub(super) fn to_row(entry: &LedgerEntry) -> table::Model {
+    let posting = &entry.posting;
+    table::Model {
+        account_id: posting.account_id.uuid(),
+        sequence: entry.sequence,
+        debit: posting.debit.as_str().to_owned(),
+        credit: posting.credit.as_str().to_owned(),
+        unit: posting.unit.as_str().to_owned(),
+        currency: posting.currency.code().to_owned(),
+        amount_minor: posting.amount_minor,
+        affiliate_id: posting.affiliate_id.uuid(),
+        reward_id: posting.reward_id.uuid(),
+        conversion_id: posting.conversion_id.uuid(),
+        reason: posting.reason.as_str().to_owned(),
+        posted_at: posting.posted_at.micros(),
+        hash: entry.hash.to_vec(),
+    }
+}
+
+pub(super) fn from_row(row: table::Model) -> Result<LedgerEntry, StoreError> {
+    let name = RowName::new("ledger_entry", row.reward_id);
+    Ok(LedgerEntry {
+        sequence: row.sequence,
+        posting: Posting {
+            account_id: AccountId::from_uuid(row.account_id),
+            debit: name.parse(&row.debit)?,
+            credit: name.parse(&row.credit)?,
+            unit: name.parse(&row.unit)?,
+            currency: name.parse(&row.currency)?,
+            amount_minor: row.amount_minor,
+            affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
+            reward_id: RewardId::from_uuid(row.reward_id),
+            conversion_id: ConversionId::from_uuid(row.conversion_id),
+            reason: name.parse(&row.reason)?,
+            posted_at: Time::from_micros(row.posted_at),
+        },
+        hash: name.hash(row.hash)?,
+    })
+}
+
+pub(super) fn balance_to_row(key: &BalanceKey, balance: Balance) -> balance_table::Model {
+    balance_table::Model {
+        account_id: key.account_id.uuid(),
+        affiliate_id: key.affiliate_id.uuid(),
+        unit: key.unit.as_str().to_owned(),
+        currency: key.currency.code().to_owned(),
+        pending_minor: balance.pending_minor,
+        owed_minor: balance.owed_minor,
+        paid_minor: balance.paid_minor,
+    }
+}
+
+fn balance_from_row(row: &balance_table::Model) -> Result<(BalanceKey, Balance), StoreError> {
+    let name = RowName::new("balance", row.affiliate_id);
+    let key = BalanceKey {
+        account_id: AccountId::from_uuid(row.account_id),
+        affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
+        unit: name.parse(&row.unit)?,
+        currency: name.parse(&row.currency)?,
+    };
+    let balance = Balance { pending_minor: row.pending_minor, owed_minor: row.owed_minor, paid_minor: row.paid_minor };
+    Ok((key, balance))
+}
+
+/// The balances of an affiliate, one per unit and currency.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn balances(
+    store: &Store,
+    account_id: AccountId,
+    affiliate_id: AffiliateId,
+) -> Result<Vec<(BalanceKey, Balance)>, StoreError> {
+    let rows = balance_table::Entity::find()
+        .filter(balance_table::Column::AccountId.eq(account_id.uuid()))
+        .filter(balance_table::Column::AffiliateId.eq(affiliate_id.uuid()))
+        .order_by_asc(balance_table::Column::Unit)
+        .order_by_asc(balance_table::Column::Currency)
+        .all(store.read())
+        .await?;
+    rows.iter().map(balance_from_row).collect()
+}
+
+/// The balances of all affiliates of an account in the order of their keys.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn all_balances(store: &Store, account_id: AccountId) -> Result<Vec<(BalanceKey, Balance)>, StoreError> {
+    let rows = balance_table::Entity::find()
+        .filter(balance_table::Column::AccountId.eq(account_id.uuid()))
+        .order_by_asc(balance_table::Column::AffiliateId)
+        .order_by_asc(balance_table::Column::Unit)
+        .order_by_asc(balance_table::Column::Currency)
+        .all(store.read())
+        .await?;
+    rows.iter().map(balance_from_row).collect()
+}
+
+/// Ledger entries in their order, those after the named sequence; only one affiliate's when it is named.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list(
+    store: &Store,
+    account_id: AccountId,
+    affiliate_id: Option<AffiliateId>,
+    after_sequence: i64,
+    limit: u64,
+) -> Result<Vec<LedgerEntry>, StoreError> {
+    let mut query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
+    if let Some(affiliate_id) = affiliate_id {
+        query = query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()));
+    }
+    let rows = query
+        .filter(table::Column::Sequence.gt(after_sequence))
+        .order_by_asc(table::Column::Sequence)
+        .limit(limit)
+        .all(store.read())
+        .await?;
+    rows.into_iter().map(from_row).collect()
+}

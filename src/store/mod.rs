@@ -1,0 +1,172 @@
+//! Rows in and out of the database: what a batch needs, what it changed, and the reads of the API.
+//! Knows no rule of the business and nothing of the wire. Which database it is, only `backend.rs` knows.
+
+use std::fs::File;
+
+use sea_orm::{DatabaseConnection, DatabaseTransaction};
+use uuid::Uuid;
+
+pub mod account;
+pub mod affiliate;
+mod backend;
+mod click;
+pub mod conversion;
+pub mod coupon;
+pub mod enrollment;
+#[expect(missing_docs, reason = "columns are named after the fields of the domain, which are documented")]
+pub mod entity;
+pub mod event;
+mod keyed;
+pub mod lead;
+pub mod ledger;
+pub mod link;
+pub mod load;
+mod load_names;
+pub mod program;
+pub mod request;
+pub mod reward;
+mod row;
+pub mod save;
+
+pub use backend::SchemaColumn;
+
+/// What kept the store from answering. Texts are for the log and the operator, never for a caller of the API.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer came first: nothing was changed, and the same work may succeed when it is done again from the start.
+    #[error("another writer came first")]
+    Conflict,
+    /// The database does not answer. Of a commit it is not known whether it happened.
+    #[error("the database does not answer")]
+    Unavailable,
+    /// A row that no version of this program has written.
+    #[error("a row of {table} does not make sense: {row}")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// The UUID that names the row.
+        row: Uuid,
+    },
+    /// The store may not be opened; the text says what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// A fault of ours or of the database.
+    #[error("unexpected: {0}")]
+    Unexpected(String),
+}
+
+/// What a database is known by.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Named in cursors, so that a cursor of another database is recognised.
+    pub database_id: Uuid,
+    /// The key for hashes of requests and for page tokens.
+    pub secret: [u8; 32],
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Identity").field("database_id", &self.database_id).finish_non_exhaustive()
+    }
+}
+
+/// How to open the store.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// `sqlite://FILE` or `postgres://...`. A SQLite file that is not there is made.
+    pub url: String,
+    /// The most connections that reads use at a time, at least 1.
+    pub read_connections_max: u32,
+    /// What a database that is opened for the first time is to be known by.
+    pub new_identity: Identity,
+}
+
+/// An open database.
+pub struct Store {
+    read: DatabaseConnection,
+    write: DatabaseConnection,
+    /// What the database is known by.
+    pub identity: Identity,
+    /// Held while the store is open: keeps other processes from a SQLite file.
+    _lock: Option<File>,
+}
+
+/// A transaction that may write. Dropped without [`WriteTransaction::commit`], it is undone.
+pub struct WriteTransaction(DatabaseTransaction);
+
+impl WriteTransaction {
+    fn connection(&self) -> &DatabaseTransaction {
+        &self.0
+    }
+
+    /// Makes what was written durable.
+    ///
+    /// # Errors
+    /// [`StoreError`]. After [`StoreError::Unavailable`] it is not known whether it was.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.0.commit().await?)
+    }
+}
+
+impl Store {
+    fn read(&self) -> &DatabaseConnection {
+        &self.read
+    }
+
+    /// Connects, refuses a database that could lose what it has confirmed, brings the schema up to date, and reads or makes the
+    /// identity.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the database may not be used; else [`StoreError`].
+    pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
+        let backend::Opened { read, write, identity, lock } = backend::open(options).await?;
+        Ok(Self { read, write, identity, _lock: lock })
+    }
+
+    /// Begins a transaction that may write.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn begin(&self) -> Result<WriteTransaction, StoreError> {
+        backend::begin_write(&self.write).await.map(WriteTransaction)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.read.ping().await?)
+    }
+
+    /// Whether others may write too, so that new events must be looked for now and then.
+    pub fn wants_polling(&self) -> bool {
+        backend::is_shared(&self.write)
+    }
+
+    /// Waits for what is under way and closes every connection.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn close(self) -> Result<(), StoreError> {
+        // The writer last: SQLite folds its log into the file when the last connection closes, and only the writer may.
+        self.read.close().await?;
+        Ok(self.write.close().await?)
+    }
+
+    /// Every column of the database as it is, for the comparison with the entities.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn schema_columns(&self) -> Result<Vec<SchemaColumn>, StoreError> {
+        backend::schema_columns(&self.read).await
+    }
+
+    /// The schema as text, one statement or column a line, in a stable order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn schema_text(&self) -> Result<String, StoreError> {
+        backend::schema_text(&self.read).await
+    }
+}

@@ -1,0 +1,71 @@
+//! Requests that were answered: rows, the look-up of an event's effect, and forgetting.
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::entity::request as table;
+use super::keyed::delete_by;
+use super::row::{RowName, to_json};
+use super::{Store, StoreError, WriteTransaction};
+use crate::domain::id::AccountId;
+use crate::domain::request::{Request, RequestKey};
+use crate::domain::time::Time;
+
+pub(super) fn to_row(request: &Request) -> Result<table::Model, StoreError> {
+    Ok(table::Model {
+        account_id: request.key.account_id.uuid(),
+        scope: request.key.scope.clone(),
+        key: request.key.key.clone(),
+        content_hash: request.content_hash.to_vec(),
+        effect: request.effect,
+        outcome: to_json(&request.outcome)?,
+        created_at: request.created_at.micros(),
+        expires_at: request.expires_at.map(Time::micros),
+    })
+}
+
+pub(super) fn from_row(row: table::Model) -> Result<Request, StoreError> {
+    let name = RowName::new("request", row.effect);
+    Ok(Request {
+        key: RequestKey { account_id: AccountId::from_uuid(row.account_id), scope: row.scope, key: row.key },
+        content_hash: name.hash(row.content_hash)?,
+        effect: row.effect,
+        outcome: name.json(&row.outcome)?,
+        created_at: Time::from_micros(row.created_at),
+        expires_at: row.expires_at.map(Time::from_micros),
+    })
+}
+
+/// The UUID of what a request made or changed.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find_effect(store: &Store, key: &RequestKey) -> Result<Option<Uuid>, StoreError> {
+    let id = (key.account_id.uuid(), key.scope.clone(), key.key.clone());
+    let row: Option<Uuid> = table::Entity::find_by_id(id)
+        .select_only()
+        .column(table::Column::Effect)
+        .into_tuple()
+        .one(store.read())
+        .await?;
+    Ok(row)
+}
+
+/// Forgets requests of all accounts that may be forgotten, at most `limit` of them. Says how many.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn forget(transaction: &WriteTransaction, now: Time, limit: u64) -> Result<u64, StoreError> {
+    let connection = transaction.connection();
+    let columns = [table::Column::AccountId, table::Column::Scope, table::Column::Key];
+    let keys: Vec<(Uuid, String, String)> = table::Entity::find()
+        .select_only()
+        .columns(columns)
+        .filter(table::Column::ExpiresAt.lte(now.micros()))
+        .order_by_asc(table::Column::ExpiresAt)
+        .limit(limit)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    delete_by::<table::Entity, _>(connection, &columns, keys).await
+}

@@ -1,0 +1,63 @@
+//! What all conversions between rows and the domain share. A stored text that does not parse is an error that names its row.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::money::Money;
+
+/// A row, as errors name it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowName {
+    /// The table.
+    pub(super) table: &'static str,
+    /// The UUID that names the row best.
+    pub(super) row: Uuid,
+}
+
+impl RowName {
+    pub(super) const fn new(table: &'static str, row: Uuid) -> Self {
+        Self { table, row }
+    }
+
+    pub(super) fn inconsistent(self) -> StoreError {
+        StoreError::Inconsistent { table: self.table, row: self.row }
+    }
+
+    pub(super) fn parse<T: FromStr>(self, text: &str) -> Result<T, StoreError> {
+        text.parse().map_err(|_| self.inconsistent())
+    }
+
+    pub(super) fn json<T: DeserializeOwned>(self, text: &str) -> Result<T, StoreError> {
+        serde_json::from_str(text).map_err(|_| self.inconsistent())
+    }
+
+    pub(super) fn hash(self, bytes: Vec<u8>) -> Result<[u8; 32], StoreError> {
+        bytes.try_into().map_err(|_| self.inconsistent())
+    }
+
+    pub(super) fn money(self, amount_minor: i64, currency: &str) -> Result<Money, StoreError> {
+        Ok(Money::new(amount_minor, self.parse(currency)?))
+    }
+
+    /// Both or neither.
+    pub(super) fn money_null(
+        self,
+        amount_minor: Option<i64>,
+        currency: Option<&str>,
+    ) -> Result<Option<Money>, StoreError> {
+        match (amount_minor, currency) {
+            (Some(amount_minor), Some(currency)) => self.money(amount_minor, currency).map(Some),
+            (None, None) => Ok(None),
+            _ => Err(self.inconsistent()),
+        }
+    }
+}
+
+/// The JSON of a value of ours.
+pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Unexpected(error.to_string()))
+}
