@@ -28,6 +28,8 @@ text_enum! {
         RewardApproved = "reward_approved",
         /// Rewards were denied.
         RewardDenied = "reward_denied",
+        /// What a refund took back was settled, since a later refund left nothing of the reward.
+        RewardReversed = "reward_reversed",
         /// The account was registered.
         AccountRegistered = "account_registered",
         /// The account was changed.

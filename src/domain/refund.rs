@@ -3,6 +3,8 @@
 //! `reversed so far = round(reward x refunded so far / base)`; each refund takes back the difference to what was taken back before.
 //! So any number of partial refunds equals one full refund, and a full refund gives exactly zero.
 
+use std::collections::BTreeSet;
+
 use super::command::Outcome;
 use super::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, OrderDetails, RecordRefund, RefundOutcome,
@@ -17,6 +19,7 @@ use super::money::{Money, portion};
 use super::refusal::Refusal;
 use super::request::{RequestKey, RequestScope};
 use super::reward::{Calculation, Reward, RewardRule, RewardState};
+use super::sale;
 use super::working_set::Changes;
 
 /// A sale with its rewards while refunds are applied to it.
@@ -24,19 +27,31 @@ pub(super) struct SaleInHand {
     pub(super) sale: Conversion,
     /// What the sale earned.
     pub(super) rewards: Vec<Reward>,
-    /// What refunds took back so far.
-    pub(super) reversals: Vec<Reward>,
+    /// The refunds so far that took something back.
+    refunds: Vec<Conversion>,
+    /// What they took back.
+    reversals: Vec<Reward>,
 }
 
 impl SaleInHand {
+    /// A sale that was not refunded yet.
+    pub(super) fn new(sale: Conversion, rewards: Vec<Reward>) -> Self {
+        Self { sale, rewards, refunds: Vec::new(), reversals: Vec::new() }
+    }
+
     fn load(context: &Context<'_>, sale: &Conversion) -> Result<Self, Refusal> {
         let rewards: Vec<Reward> = context.set.rewards_of(context.account_id, sale.id)?.into_iter().cloned().collect();
-        let reversals = rewards
+        let reversals: Vec<Reward> = rewards
             .iter()
             .flat_map(|reward| context.set.reversals_of(context.account_id, reward.id))
             .cloned()
             .collect();
-        Ok(Self { sale: sale.clone(), rewards, reversals })
+        let refund_ids: BTreeSet<ConversionId> = reversals.iter().map(|reversal| reversal.conversion_id).collect();
+        let refunds = refund_ids
+            .into_iter()
+            .map(|id| context.set.conversion(context.account_id, id).cloned())
+            .collect::<Result<_, _>>()?;
+        Ok(Self { sale: sale.clone(), rewards, refunds, reversals })
     }
 
     fn image(&self) -> ConversionImage {
@@ -75,8 +90,8 @@ fn outcome(refund: &Conversion, taken_back: &[Reward]) -> Outcome {
     })
 }
 
-/// The sale that is refunded: the one that was named, or the customer's latest that the refund fits. None for a named sale that
-/// has not arrived, and for a customer nobody knows.
+/// The sale that is refunded: the one that was named, or the customer's latest that the refund fits, referred or not. None for a
+/// named sale that has not arrived, and for a customer of whom nothing is known.
 fn find_sale<'set>(context: &Context<'set>, command: &RecordRefund) -> Result<Option<&'set Conversion>, Refusal> {
     let set = context.set;
     if let Some(sale_event_id) = &command.sale_event_id {
@@ -88,12 +103,17 @@ fn find_sale<'set>(context: &Context<'set>, command: &RecordRefund) -> Result<Op
         let Some(request) = set.request(&key)? else { return Ok(None) };
         return set.conversion(context.account_id, ConversionId::from_uuid(request.effect)).map(Some);
     }
-    let Some(lead) = lead::find_customer(context, &command.customer)? else { return Ok(None) };
-    let sales = set.latest_sales_of(context.account_id, lead.id)?;
+    let lead = lead::find_customer(context, &command.customer)?;
+    let mut sales = sale::unmatched_sales_of(context, lead, &command.customer)?;
+    if let Some(lead) = lead {
+        sales.extend(set.latest_sales_of(context.account_id, lead.id)?);
+    } else if sales.is_empty() {
+        return Ok(None);
+    }
     sales
         .into_iter()
-        .rev()
-        .find(|sale| check_fits(sale, command.amount).is_ok())
+        .filter(|sale| check_fits(sale, command.amount).is_ok())
+        .max_by_key(|sale| (sale.occurred_at, sale.id))
         .map(Some)
         .ok_or(Refusal::NoSaleToRefund)
 }
@@ -162,6 +182,8 @@ fn apply(
     refund: &mut Conversion,
     changes: &mut Changes,
 ) -> Result<Vec<Reward>, Refusal> {
+    // The feed was told of it, and so must hear what became of it, referred or not.
+    let was_waiting = refund.outcome == ConversionOutcome::Waiting;
     let sale = &mut in_hand.sale;
     sale.refunded_minor -= refund.amount.map_or(0, |amount| amount.amount_minor);
     sale.version += 1;
@@ -173,27 +195,49 @@ fn apply(
     refund.channel = sale.channel;
     refund.order = OrderDetails { refund_id: refund.order.refund_id.clone(), ..sale.order.clone() };
 
-    let mut taken_back = Vec::new();
+    let (mut taken_back, mut settled) = (Vec::new(), Vec::new());
     for place in 0..in_hand.rewards.len() {
-        taken_back.extend(reverse(context, in_hand, place, refund, changes)?);
+        taken_back.extend(reverse(context, in_hand, place, refund, &mut settled, changes)?);
     }
     changes.conversions.push(in_hand.sale.clone());
     changes.conversions.push(refund.clone());
-    if refund.outcome == ConversionOutcome::Attributed {
+    if refund.outcome == ConversionOutcome::Attributed || was_waiting {
         let image = ConversionImage { conversion: refund.clone(), rewards: taken_back.clone() };
         changes.events.push(context.conversion_event(EventType::RefundRecorded, refund.occurred_at, image));
+    }
+    if refund.outcome == ConversionOutcome::Attributed {
         let event = context.conversion_event(EventType::SaleRefunded, refund.occurred_at, in_hand.image());
         changes.events.push(event);
+    }
+    tell_settled(context, in_hand, &settled, changes);
+    if !taken_back.is_empty() {
+        in_hand.refunds.push(refund.clone());
     }
     Ok(taken_back)
 }
 
-/// Takes back one reward's share of what has been refunded so far. None when that is no more than before.
+/// Tells of the earlier refunds whose rewards were settled: one event each, with the image that they leave.
+fn tell_settled(context: &mut Context<'_>, in_hand: &mut SaleInHand, settled: &[Reward], changes: &mut Changes) {
+    for refund in &mut in_hand.refunds {
+        if !settled.iter().any(|reversal| reversal.conversion_id == refund.id) {
+            continue;
+        }
+        refund.version += 1;
+        let rewards = in_hand.reversals.iter().filter(|other| other.conversion_id == refund.id).cloned().collect();
+        let image = ConversionImage { conversion: refund.clone(), rewards };
+        changes.conversions.push(refund.clone());
+        changes.events.push(context.conversion_event(EventType::RewardReversed, context.now, image));
+    }
+}
+
+/// Takes back one reward's share of what has been refunded so far. None when that is no more than before. What earlier refunds
+/// took back and is settled by this one is added to `settled`.
 fn reverse(
     context: &mut Context<'_>,
     in_hand: &mut SaleInHand,
     place: usize,
     refund: &Conversion,
+    settled: &mut Vec<Reward>,
     changes: &mut Changes,
 ) -> Result<Option<Reward>, Refusal> {
     let reward = &mut in_hand.rewards[place];
@@ -244,6 +288,7 @@ fn reverse(
             earlier.state = RewardState::Reversed;
             earlier.updated_at = context.now;
             changes.rewards.push(earlier.clone());
+            settled.push(earlier.clone());
         }
     }
     changes.postings.push(Posting::for_reward(

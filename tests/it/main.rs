@@ -11,5 +11,6 @@
 mod support;
 
 mod api;
+mod properties;
 mod scenario;
 mod tidy;
