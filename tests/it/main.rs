@@ -11,5 +11,8 @@
 mod support;
 
 mod api;
+mod binary;
+mod documents;
+mod readme;
 mod scenario;
 mod tidy;
