@@ -41,8 +41,11 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn is_path(text: &str) -> bool {
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte));
-    is_plain && (text.contains('/') && !text.ends_with("-data/") || [".rs", ".txt", ".md", ".toml", ".proto"].iter().any(|end| text.ends_with(end)))
+    const FOLDERS: [&str; 5] = ["docs/", "migration/", "proto/", "src/", "tests/"];
+    const ENDINGS: [&str; 5] = [".md", ".proto", ".rs", ".toml", ".txt"];
+    let is_one_word = !text.contains(' ');
+    is_one_word
+        && (FOLDERS.iter().any(|folder| text.starts_with(folder)) || ENDINGS.iter().any(|ending| text.ends_with(ending)))
 }
 
 /// A file may be named from the root, from `src`, or from where its kind lies.
