@@ -204,7 +204,9 @@ impl Server {
         if tokio::time::timeout(self.shutdown_deadline, &mut self.writer).await.is_err() {
             tracing::warn!("the last batch was not committed by the deadline");
         }
-        self.app.store().close().await;
+        if let Err(error) = self.app.store().close().await {
+            tracing::warn!(%error, "the database did not close cleanly");
+        }
         tracing::info!("stopped");
     }
 }

@@ -148,10 +148,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn close(self) -> Result<(), StoreError> {
+    pub async fn close(&self) -> Result<(), StoreError> {
         // The writer last: SQLite folds its log into the file when the last connection closes, and only the writer may.
-        self.read.close().await?;
-        Ok(self.write.close().await?)
+        self.read.close_by_ref().await?;
+        Ok(self.write.close_by_ref().await?)
     }
 
     /// Every column of the database as it is, for the comparison with the entities.

@@ -27,7 +27,8 @@ use headwater::domain::{Decision, decide};
 use uuid::Uuid;
 
 use super::script::{Step, amount, minor_units};
-use super::{START_MICROS, World};
+use super::World;
+use crate::support::server::START_MICROS;
 
 struct CountedIds(u128);
 

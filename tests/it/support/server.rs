@@ -75,11 +75,11 @@ pub(crate) fn settings(database_url: &str, data_dir: &Path, flags: &[&str]) -> S
         database_url,
         "--data-dir",
         data_dir.to_str().unwrap(),
-        // Tests approve due rewards when they mean to.
-        "--upkeep-interval-seconds",
-        "86400",
     ];
-    let arguments: Vec<String> = fixed.iter().chain(flags).map(|text| (*text).to_owned()).collect();
+    // Tests approve due rewards when they mean to.
+    let upkeep = ["--upkeep-interval-seconds", "86400"];
+    let upkeep = if flags.contains(&upkeep[0]) { &[][..] } else { &upkeep[..] };
+    let arguments: Vec<String> = fixed.iter().chain(upkeep).chain(flags).map(|text| (*text).to_owned()).collect();
     CommandLine::read(arguments).unwrap().settings
 }
 
