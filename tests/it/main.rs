@@ -11,5 +11,6 @@
 mod support;
 
 mod api;
+mod error_table;
 mod scenario;
 mod tidy;
