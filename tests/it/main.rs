@@ -12,5 +12,6 @@ mod support;
 
 mod api;
 mod error_table;
+mod permissions;
 mod scenario;
 mod tidy;
