@@ -9,6 +9,7 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod logging;
+pub mod rpc;
 pub mod store;
 
 /// The generated types, clients and servers of `proto/headwater/v1`.
