@@ -46,8 +46,8 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
     assert_eq!(of(KeyKind::Publishable), ["CheckApiKey", "RecordClick"]);
     assert_eq!(of(KeyKind::Admin).len(), METHODS.len() - 1);
     let reads = |method: &&str| ["Get", "List", "Watch", "Check", "Verify"].iter().any(|verb| method.starts_with(verb));
-    assert!(of(KeyKind::Read).iter().all(|method| reads(method)));
-    assert!(of(KeyKind::Payout).iter().all(|method| reads(method)));
+    assert!(of(KeyKind::Read).iter().all(reads));
+    assert!(of(KeyKind::Payout).iter().all(reads));
     // A tracking key leaks nothing: it reads only what itself is.
     assert!(of(KeyKind::Tracking).iter().all(|method| !reads(method) || *method == "CheckApiKey"));
     let all_reads: Vec<_> =
