@@ -3,10 +3,13 @@
 //! `rpc -> app -> domain`, with `store` beneath `app`. `ARCHITECTURE.md` has the map; `tests/it/tidy.rs` keeps the walls.
 
 pub mod app;
+pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod error;
 pub mod logging;
+pub mod rpc;
 pub mod store;
 
 /// The generated types, clients and servers of `proto/headwater/v1`.

@@ -102,3 +102,14 @@ pub async fn list(
     let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
     rows.into_iter().map(from_row).collect()
 }
+
+/// The enrollments with these ids, in no order.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn by_ids(store: &Store, account_id: AccountId, ids: &[EnrollmentId]) -> Result<Vec<Enrollment>, StoreError> {
+    let columns = [table::Column::AccountId, table::Column::Id];
+    let keys = ids.iter().map(|id| (account_id.uuid(), id.uuid()));
+    let rows = rows_by::<table::Entity, _>(store.read(), &columns, keys).await?;
+    rows.into_iter().map(from_row).collect()
+}

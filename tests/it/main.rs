@@ -11,5 +11,7 @@
 mod support;
 
 mod api;
+mod error_table;
+mod permissions;
 mod scenario;
 mod tidy;
