@@ -349,7 +349,12 @@ pub(super) async fn schema_text(connection: &DatabaseConnection) -> Result<Strin
     let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), sql)).await?;
     let mut text = String::new();
     for row in rows {
-        text.push_str(&row.try_get_by_index::<String>(0)?);
+        let mut line: String = row.try_get_by_index(0)?;
+        if line.starts_with("CREATE TABLE") {
+            // A column a line, so that a change of one is seen as such.
+            line = line.replace("( \"", "(\n  \"").replace(", \"", ",\n  \"");
+        }
+        text.push_str(&line);
         text.push('\n');
     }
     Ok(text)

@@ -12,4 +12,6 @@ mod support;
 
 mod api;
 mod scenario;
+mod schema;
+mod store;
 mod tidy;
