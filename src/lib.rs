@@ -2,6 +2,7 @@
 //!
 //! `rpc -> app -> domain`, with `store` beneath `app`. `ARCHITECTURE.md` has the map; `tests/it/tidy.rs` keeps the walls.
 
+pub mod app;
 pub mod clock;
 pub mod config;
 pub mod domain;
