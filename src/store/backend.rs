@@ -149,6 +149,7 @@ async fn open_postgres(
                     ("enable_seqscan", "off"),
                     ("enable_hashjoin", "off"),
                     ("enable_mergejoin", "off"),
+                    ("enable_bitmapscan", "off"),
                 ])
             });
         connect
@@ -262,8 +263,10 @@ impl From<DbErr> for StoreError {
             },
             _ => Self::Unexpected(error.to_string()),
         };
-        if kind == Self::Unavailable {
-            tracing::warn!(%error, "the database does not answer");
+        match kind {
+            Self::Conflict => tracing::debug!(%error, "another writer came first"),
+            Self::Unavailable => tracing::warn!(%error, "the database does not answer"),
+            _ => {}
         }
         kind
     }

@@ -28,7 +28,7 @@ CREATE UNIQUE INDEX affiliate_by_token ON public.affiliate USING btree (account_
 CREATE UNIQUE INDEX affiliate_pkey ON public.affiliate USING btree (account_id, id)
 api_key.account_id uuid NOT NULL
 api_key.id uuid NOT NULL
-api_key.prefix character varying(32) NOT NULL
+api_key.prefix text NOT NULL
 api_key.kind character varying(32) NOT NULL
 api_key.display_name text NOT NULL
 api_key.secret_hash bytea NOT NULL

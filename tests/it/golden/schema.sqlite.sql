@@ -30,7 +30,7 @@ CREATE UNIQUE INDEX "affiliate_by_token" ON "affiliate" ("account_id", "token_ha
 CREATE TABLE "api_key" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
-  "prefix" varchar(32) NOT NULL,
+  "prefix" text NOT NULL,
   "kind" varchar(32) NOT NULL,
   "display_name" text NOT NULL,
   "secret_hash" blob NOT NULL,

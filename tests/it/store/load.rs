@@ -101,11 +101,8 @@ db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move
         AffiliateSelector::TokenHash([9; 32]),
     ] {
         let name = (ACCOUNT, selector);
-        let needs = Needs {
-            affiliates: [name.clone()].into(),
-            coupon_counts: [name.clone()].into(),
-            ..Needs::default()
-        };
+        let needs =
+            Needs { affiliates: [name.clone()].into(), coupon_counts: [name.clone()].into(), ..Needs::default() };
         let set = read(&store, needs).await;
         assert_eq!(set.find_affiliate(ACCOUNT, &name.1), Ok(Some(&affiliate)), "{:?}", name.1);
         assert_eq!(set.enrollment_in(ACCOUNT, affiliate.id, program.id), Ok(Some(&enrollment)));
@@ -247,9 +244,8 @@ db_test!(of_a_code_the_active_coupon_or_else_the_last_removed_is_found, |databas
     let changes = Changes { coupons: vec![removed(3), removed(1), removed(2)], ..Changes::default() };
     write(&store, Needs::default(), changes, NOW).await.unwrap();
     let needs = || Needs { coupon_codes: [(ACCOUNT, "ADA10".to_owned())].into(), ..Needs::default() };
-    let found = |set: &headwater::domain::working_set::WorkingSet| {
-        set.coupon_with_code(ACCOUNT, "ADA10").unwrap().unwrap().id
-    };
+    let found =
+        |set: &headwater::domain::working_set::WorkingSet| set.coupon_with_code(ACCOUNT, "ADA10").unwrap().unwrap().id;
     assert_eq!(found(&read(&store, needs()).await), removed(3).id);
 
     let active = rows::coupon(9, "ADA10", CouponState::Active);
@@ -263,8 +259,12 @@ db_test!(of_many_clicks_and_sales_the_newest_hundred_are_loaded, |database: Test
     let (busy, calm) = (ClickId::from_uuid(uuid(1)), ClickId::from_uuid(uuid(1001)));
     let mut clicks: Vec<Click> = (1..=250).map(|number| rows::click(number, busy)).collect();
     clicks.push(rows::click(1001, calm));
-    let changes =
-        Changes { clicks, leads: vec![rows::lead()], conversions: (1..=150).map(rows::sale).collect(), ..Changes::default() };
+    let changes = Changes {
+        clicks,
+        leads: vec![rows::lead()],
+        conversions: (1..=150).map(rows::sale).collect(),
+        ..Changes::default()
+    };
     write(&store, Needs::default(), changes, NOW).await.unwrap();
 
     let needs = Needs {

@@ -1,6 +1,7 @@
 //! The store on both databases: what is saved comes back, what is not there is said to be absent, and numbers have no gap.
 
 mod load;
+mod read;
 mod rows;
 mod save;
 

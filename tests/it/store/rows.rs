@@ -19,9 +19,7 @@ use headwater::domain::lead::{Binding, Lead, LeadState, UnmatchedSale};
 use headwater::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use headwater::domain::link::{Link, LinkState};
 use headwater::domain::money::{Money, Rounding};
-use headwater::domain::program::{
-    AttributionModel, Commission, Program, ProgramState, Terms, TermsDraft, TermsReach,
-};
+use headwater::domain::program::{AttributionModel, Commission, Program, ProgramState, Terms, TermsDraft, TermsReach};
 use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::time::Time;

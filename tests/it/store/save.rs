@@ -155,7 +155,9 @@ db_test!(requests_are_forgotten_when_they_may_be, |database: TestDatabase| async
     let forever = headwater::domain::request::Request { expires_at: None, ..rows::request("sale", "order-1", effect) };
     let requests = vec![forever.clone(), rows::request("m", "1", effect), rows::request("m", "2", effect)];
     write(&store, Needs::default(), Changes { requests, ..Changes::default() }, NOW).await.unwrap();
-    for (now, forgotten) in [(NOW.plus_days(29), 0), (NOW.plus_days(30), 1), (NOW.plus_days(30), 1), (NOW.plus_days(99), 0)] {
+    for (now, forgotten) in
+        [(NOW.plus_days(29), 0), (NOW.plus_days(30), 1), (NOW.plus_days(30), 1), (NOW.plus_days(99), 0)]
+    {
         let transaction = store.begin().await.unwrap();
         assert_eq!(store::request::forget(&transaction, now, 1).await.unwrap(), forgotten);
         transaction.commit().await.unwrap();
@@ -224,6 +226,17 @@ db_test!(the_heads_lock_is_the_accounts_write_lock, |database: TestDatabase| asy
     let events = store::event::read(&store, ACCOUNT, 0, 10).await.unwrap();
     let order: Vec<_> = events.iter().map(|event| (event.sequence, event.fact.id.uuid())).collect();
     assert_eq!(order, [(1, uuid(1)), (2, uuid(2))]);
+});
+
+db_test!(a_balance_that_no_longer_fits_is_an_error_and_no_float, |database: TestDatabase| async move {
+    let store = open_with_account(&database).await;
+    let huge = Reward { value: rows::usd(5_000_000_000_000_000_000), ..rows::reward(1, &rows::sale(1), None) };
+    let changes = || Changes { postings: vec![rows::posting(&huge)], ..Changes::default() };
+    write(&store, Needs::default(), changes(), NOW).await.unwrap();
+    let result = write(&store, Needs::default(), changes(), NOW).await;
+    assert!(matches!(result, Err(StoreError::Unexpected(_))), "{result:?}");
+    let balances = store::ledger::balances(&store, ACCOUNT, huge.affiliate_id).await.unwrap();
+    assert_eq!(balances[0].1.pending_minor, huge.value.amount_minor);
 });
 
 db_test!(what_is_not_committed_is_not_written, |database: TestDatabase| async move {
