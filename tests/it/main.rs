@@ -14,4 +14,6 @@ mod api;
 mod error_table;
 mod permissions;
 mod scenario;
+mod schema;
+mod store;
 mod tidy;

@@ -4,3 +4,4 @@
 pub(crate) mod database;
 pub(crate) mod golden;
 mod postgres;
+pub(crate) mod store;
