@@ -5,5 +5,8 @@ pub(crate) mod binary;
 pub(crate) mod database;
 pub(crate) mod golden;
 mod postgres;
+pub(crate) mod server;
+pub(crate) mod shop;
+pub(crate) mod store;
 
 pub(crate) use postgres::say;
