@@ -14,7 +14,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::binary::{Serving, run};
+use crate::support::binary::{Serving, run_to_end};
 use crate::support::database::TestDatabase;
 use crate::support::say;
 use crate::support::server::TestClient;
@@ -46,7 +46,7 @@ async fn register(server: &Serving, operator_key: &str) -> TestClient {
 db_test!(the_demo_plays_its_day_and_ends_well, |database: TestDatabase| async move {
     let folder = folder();
     let arguments = ["demo", "--once", "--listen-address", "127.0.0.1:0", "--database", &database.url];
-    let output = run(folder.path(), &arguments).await;
+    let output = run_to_end(folder.path(), &arguments).await;
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}{}", stderr(&output));
     assert!(said.contains("Everything checked"), "{said}");
@@ -71,7 +71,7 @@ async fn the_operator_key_is_made_once_and_is_its_owners_alone() {
     assert!(!path.exists(), "a second start made a key nobody asked for");
     server.terminate().await;
 
-    let output = run(folder.path(), &["create-operator-key"]).await;
+    let output = run_to_end(folder.path(), &["create-operator-key"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let further = String::from_utf8(output.stdout).unwrap();
     let server = Serving::start(folder.path(), &[]).await;
@@ -85,9 +85,13 @@ async fn the_operator_key_is_made_once_and_is_its_owners_alone() {
 async fn a_second_process_on_one_sqlite_file_is_refused() {
     let folder = folder();
     let server = Serving::start(folder.path(), &[]).await;
-    let output = run(folder.path(), &["--listen-address", "127.0.0.1:0"]).await;
+    let output = run_to_end(folder.path(), &["--listen-address", "127.0.0.1:0"]).await;
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("another process has headwater-data/headwater.sqlite open"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("another process has headwater-data/headwater.sqlite open"),
+        "{}",
+        stderr(&output)
+    );
 
     // The file is free again however the first process ended.
     server.kill().await;
@@ -109,7 +113,7 @@ async fn wrong_settings_are_refused_with_what_to_do() {
         (vec!["--log-filter", "headwater=loud"], "log_filter"),
         (vec!["fly"], "fly"),
     ] {
-        let output = run(folder.path(), &arguments).await;
+        let output = run_to_end(folder.path(), &arguments).await;
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(words), "{arguments:?}: {}", stderr(&output));
     }
@@ -126,7 +130,8 @@ async fn what_cannot_be_used_ends_the_start_with_1() {
         (vec!["--database", "sqlite://headwater.sqlite?mode=memory"], "in memory would lose everything"),
         (vec!["--tls-certificate-file", "none.pem", "--tls-key-file", "none.pem"], "none.pem"),
     ] {
-        let output = run(folder.path(), &[&["--listen-address", "127.0.0.1:0"], arguments.as_slice()].concat()).await;
+        let output =
+            run_to_end(folder.path(), &[&["--listen-address", "127.0.0.1:0"], arguments.as_slice()].concat()).await;
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(words), "{arguments:?}: {}", stderr(&output));
     }
@@ -135,7 +140,8 @@ async fn what_cannot_be_used_ends_the_start_with_1() {
 #[tokio::test]
 async fn the_printed_settings_hide_the_password() {
     let folder = folder();
-    let output = run(folder.path(), &["config", "--database", "postgres://me:hunter2@localhost/headwater"]).await;
+    let output =
+        run_to_end(folder.path(), &["config", "--database", "postgres://me:hunter2@localhost/headwater"]).await;
     assert_eq!(output.status.code(), Some(0));
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(printed.contains("postgres://me:masked@localhost/headwater"), "{printed}");
@@ -151,7 +157,8 @@ async fn sigterm_drains_the_streams_and_stops_within_the_deadline() {
     let folder = folder();
     let server = Serving::start(folder.path(), &["--shutdown-seconds", "2"]).await;
     let mut client = register(&server, &operator_key(folder.path())).await;
-    let request = pb::WatchConversionsRequest { start: Some(Start::Latest(())), ..pb::WatchConversionsRequest::default() };
+    let request =
+        pb::WatchConversionsRequest { start: Some(Start::Latest(())), ..pb::WatchConversionsRequest::default() };
     let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
     let opened = stream.message().await.unwrap().unwrap();
     assert!(matches!(opened.message, Some(Message::Opened(_))), "{opened:?}");
@@ -180,7 +187,8 @@ db_test!(what_was_acknowledged_survives_a_crash, |database: TestDatabase| async 
     let server = Serving::start(folder.path(), &flags).await;
     let mut client = register(&server, &operator_key(folder.path())).await;
     set_up_program(&mut client).await;
-    let callers: Vec<_> = (0..CALLERS).map(|caller| tokio::spawn(sell_until_it_breaks(client.clone(), caller))).collect();
+    let callers: Vec<_> =
+        (0..CALLERS).map(|caller| tokio::spawn(sell_until_it_breaks(client.clone(), caller))).collect();
     tokio::time::sleep(Duration::from_millis(700)).await;
     server.kill().await;
     let mut acknowledged = Vec::new();

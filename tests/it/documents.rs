@@ -45,7 +45,8 @@ fn is_path(text: &str) -> bool {
     const ENDINGS: [&str; 5] = [".md", ".proto", ".rs", ".toml", ".txt"];
     let is_one_word = !text.contains(' ');
     is_one_word
-        && (FOLDERS.iter().any(|folder| text.starts_with(folder)) || ENDINGS.iter().any(|ending| text.ends_with(ending)))
+        && (FOLDERS.iter().any(|folder| text.starts_with(folder))
+            || ENDINGS.iter().any(|ending| text.ends_with(ending)))
 }
 
 /// A file may be named from the root, from `src`, or from where its kind lies.

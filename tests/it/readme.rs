@@ -44,7 +44,10 @@ async fn the_readmes_lines_work_when_pasted() {
         if let Some(shown) = &example.shown
             && let Err(missing) = check_shown(shown, output)
         {
-            panic!("the README shows\n  {missing}\nwhich is not in its place in the output of\n{}\n{output}", example.lines);
+            panic!(
+                "the README shows\n  {missing}\nwhich is not in its place in the output of\n{}\n{output}",
+                example.lines
+            );
         }
     }
     let (status, _) = server.terminate().await;
@@ -74,7 +77,8 @@ fn examples(page: &str) -> Vec<Example> {
             is_next &= line.is_empty();
             continue;
         };
-        let block: String = lines.by_ref().take_while(|line| *line != "```").fold(String::new(), |text, line| text + line + "\n");
+        let block: String =
+            lines.by_ref().take_while(|line| *line != "```").fold(String::new(), |text, line| text + line + "\n");
         match kind {
             "sh" => {
                 is_next = block.contains(README_ADDRESS);

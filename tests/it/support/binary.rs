@@ -25,7 +25,7 @@ pub(crate) fn headwater(directory: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Runs the binary to its end.
-pub(crate) async fn run(directory: &Path, arguments: &[&str]) -> Output {
+pub(crate) async fn run_to_end(directory: &Path, arguments: &[&str]) -> Output {
     let output = headwater(directory, arguments).output();
     tokio::time::timeout(PATIENCE, output).await.expect("the binary ends in time").unwrap()
 }
@@ -42,8 +42,11 @@ impl Serving {
     /// Starts it in the directory, with its data in `headwater-data` there unless the flags say otherwise, on a free port.
     pub(crate) async fn start(directory: &Path, flags: &[&str]) -> Self {
         let fixed = ["--listen-address", "127.0.0.1:0", "--log-format", "json"];
-        let mut child =
-            headwater(directory, &[&fixed, flags].concat()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = headwater(directory, &[&fixed, flags].concat())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut said = String::new();
         let address = tokio::time::timeout(PATIENCE, async {
