@@ -64,17 +64,6 @@ pub async fn find(store: &Store, account_id: AccountId, id: EnrollmentId) -> Res
     row.map(from_row).transpose()
 }
 
-/// The enrollments with these ids, in no order.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn by_ids(store: &Store, account_id: AccountId, ids: &[EnrollmentId]) -> Result<Vec<Enrollment>, StoreError> {
-    let columns = [table::Column::AccountId, table::Column::Id];
-    let keys = ids.iter().map(|id| (account_id.uuid(), id.uuid()));
-    let rows = rows_by::<table::Entity, _>(store.read(), &columns, keys).await?;
-    rows.into_iter().map(from_row).collect()
-}
-
 /// Enrollments in the order of their ids, those after the named one.
 ///
 /// # Errors
