@@ -86,7 +86,6 @@ impl Services {
                 $server::new($handlers)
                     .max_decoding_message_size(message_bytes_max)
                     .accept_compressed(CompressionEncoding::Gzip)
-                    .send_compressed(CompressionEncoding::Gzip)
             };
         }
         let rpc = || Arc::clone(&self.rpc);

@@ -40,7 +40,11 @@ async fn listed(client: &mut TestClient, request: pb::ListConversionEventsReques
 }
 
 fn list_from(start: pb::list_conversion_events_request::Start) -> pb::ListConversionEventsRequest {
-    pb::ListConversionEventsRequest { start: Some(start), page_size: 1_000, ..pb::ListConversionEventsRequest::default() }
+    pb::ListConversionEventsRequest {
+        start: Some(start),
+        page_size: 1_000,
+        ..pb::ListConversionEventsRequest::default()
+    }
 }
 
 db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |database: TestDatabase| async move {
@@ -52,8 +56,7 @@ db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |databa
         DatabaseKind::Sqlite => None,
         DatabaseKind::Postgres => Some(TestServer::start(&database).await),
     };
-    let addresses: Vec<String> =
-        std::iter::once(&first).chain(&second).map(|server| server.address.clone()).collect();
+    let addresses: Vec<String> = std::iter::once(&first).chain(&second).map(|server| server.address.clone()).collect();
     let mut writers = Vec::new();
     for writer in 0..4 {
         let address = addresses[writer % addresses.len()].clone();
@@ -220,13 +223,16 @@ db_test!(long_poll_waits_for_news, |database: TestDatabase| async move {
 });
 
 db_test!(cursors_that_cannot_be_served_say_why, |database: TestDatabase| async move {
-    let server = TestServer::start_with(&database, &["--event-retention-days", "30", "--upkeep-interval-seconds", "1"]).await;
+    let server =
+        TestServer::start_with(&database, &["--event-retention-days", "30", "--upkeep-interval-seconds", "1"]).await;
     let shop = Shop::open(&server, "shop").await;
     let stranger = Shop::open(&server, "stranger").await;
     let mut client = shop.client.clone();
     let latest = pb::list_conversion_events_request::Start::Latest(());
     let foreign = listed(&mut stranger.client.clone(), list_from(latest)).await.next_cursor;
-    let old = listed(&mut client, list_from(pb::list_conversion_events_request::Start::Beginning(()))).await.events[0].cursor.clone();
+    let old = listed(&mut client, list_from(pb::list_conversion_events_request::Start::Beginning(()))).await.events[0]
+        .cursor
+        .clone();
 
     for (cursor, code, expected) in [
         ("nonsense".to_owned(), Code::InvalidArgument, "CURSOR_MALFORMED"),
@@ -275,7 +281,11 @@ db_test!(a_revoked_key_ends_its_streams, |database: TestDatabase| async move {
     next(&mut stream).await;
     next(&mut stream).await;
     let api_key_id = made.api_key.unwrap().id;
-    admin.accounts.revoke_api_key(pb::RevokeApiKeyRequest { api_key_id, ..pb::RevokeApiKeyRequest::default() }).await.unwrap();
+    admin
+        .accounts
+        .revoke_api_key(pb::RevokeApiKeyRequest { api_key_id, ..pb::RevokeApiKeyRequest::default() })
+        .await
+        .unwrap();
     // At the next heartbeat at the latest; until then it may see its own end coming.
     let ended = loop {
         match tokio::time::timeout(Duration::from_secs(30), stream.message()).await.unwrap() {
@@ -293,7 +303,8 @@ db_test!(streams_grow_old_and_are_counted, |database: TestDatabase| async move {
     let mut client = shop.client.clone();
     let mut one = watch(&mut client, Start::Latest(())).await;
     let _two = watch(&mut client, Start::Latest(())).await;
-    let request = pb::WatchConversionsRequest { start: Some(Start::Latest(())), ..pb::WatchConversionsRequest::default() };
+    let request =
+        pb::WatchConversionsRequest { start: Some(Start::Latest(())), ..pb::WatchConversionsRequest::default() };
     let status = client.tracking.watch_conversions(request).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "TOO_MANY_STREAMS"));
     let mut last = next(&mut one).await;
@@ -336,7 +347,12 @@ db_test!(a_reader_that_takes_nothing_is_ended_and_others_go_on, |database: TestD
                 let items = (0..500).map(|_| {
                     number += 1;
                     let filler = "x".repeat(100);
-                    let sale = pb::RecordSaleRequest { order_id: filler.clone(), order_number: filler.clone(), plan: filler, ..sale(format!("sale-{number}")) };
+                    let sale = pb::RecordSaleRequest {
+                        order_id: filler.clone(),
+                        order_number: filler.clone(),
+                        plan: filler,
+                        ..sale(format!("sale-{number}"))
+                    };
                     pb::RecordItem { item: Some(pb::record_item::Item::Sale(sale)) }
                 });
                 let request = pb::BatchRecordRequest { items: items.collect() };

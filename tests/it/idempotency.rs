@@ -140,7 +140,13 @@ db_test!(many_sales_at_once_are_all_there_once, |database: TestDatabase| async m
     for number in 0..300 {
         let mut client = shop.client.clone();
         calls.push(tokio::spawn(async move {
-            client.tracking.record_sale(sale(&format!("charge-{number}"), 100)).await.unwrap().into_inner().conversion_id
+            client
+                .tracking
+                .record_sale(sale(&format!("charge-{number}"), 100))
+                .await
+                .unwrap()
+                .into_inner()
+                .conversion_id
         }));
     }
     let mut ids = BTreeSet::new();

@@ -12,6 +12,8 @@ mod support;
 
 mod api;
 mod error_table;
+mod feed;
+mod idempotency;
 mod permissions;
 mod scenario;
 mod schema;

@@ -10,7 +10,6 @@ use headwater::domain::money::Currency;
 use crate::support::database::TestDatabase;
 use script::{Step, amount};
 
-
 /// Something that carries out steps and answers as the scenario writes it.
 pub(crate) trait World {
     async fn perform(&mut self, step: &Step) -> String;

@@ -33,7 +33,7 @@ pub(crate) struct TestServer {
     pub(crate) address: String,
     pub(crate) operator_key: String,
     /// Goes when the server does.
-    pub(crate) data_dir: TempDir,
+    _data_dir: TempDir,
 }
 
 impl TestServer {
@@ -50,7 +50,7 @@ impl TestServer {
         let address = format!("http://{}", server.address());
         // A second server on one database finds the operator key made.
         let operator_key = std::fs::read_to_string(data_dir.path().join(OPERATOR_KEY_FILE)).unwrap_or_default();
-        Self { server, clock, address, operator_key: operator_key.trim().to_owned(), data_dir }
+        Self { server, clock, address, operator_key: operator_key.trim().to_owned(), _data_dir: data_dir }
     }
 
     /// Registers an account and gives a client with its admin key.

@@ -9,7 +9,6 @@ pub(crate) struct Shop {
     pub(crate) client: TestClient,
     pub(crate) program_id: String,
     pub(crate) affiliate_id: String,
-    pub(crate) enrollment_id: String,
 }
 
 impl Shop {
@@ -32,12 +31,7 @@ impl Shop {
             ..pb::CreateAffiliateRequest::default()
         };
         let made = client.affiliates.create_affiliate(request).await.unwrap().into_inner();
-        Self {
-            client,
-            program_id: program.id,
-            affiliate_id: made.affiliate.unwrap().id,
-            enrollment_id: made.enrollment.unwrap().id,
-        }
+        Self { client, program_id: program.id, affiliate_id: made.affiliate.unwrap().id }
     }
 
     pub(crate) fn affiliate(&self) -> pb::AffiliateSelector {
