@@ -22,3 +22,4 @@ mod scenario;
 mod schema;
 mod store;
 mod tidy;
+mod verify;
