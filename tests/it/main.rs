@@ -16,8 +16,13 @@ mod documents;
 mod error_table;
 mod feed;
 mod idempotency;
+mod keys;
 mod permissions;
+<<<<<<< HEAD
 mod readme;
+=======
+mod resources;
+>>>>>>> rpc
 mod scenario;
 mod schema;
 mod store;
