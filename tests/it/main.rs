@@ -18,12 +18,10 @@ mod feed;
 mod idempotency;
 mod keys;
 mod permissions;
-<<<<<<< HEAD
 mod readme;
-=======
 mod resources;
->>>>>>> rpc
 mod scenario;
 mod schema;
 mod store;
 mod tidy;
+mod write_path;
