@@ -73,7 +73,8 @@ db_test!(what_nobody_waits_for_any_more_is_not_begun, |database: TestDatabase| a
     // Sent as it stands, so that the client itself does not give up first.
     request.metadata_mut().insert("grpc-timeout", "0n".parse().unwrap());
     let status = client.tracking.record_sale(request).await.unwrap_err();
-    assert_eq!(status.code(), Code::DeadlineExceeded);
+    // CANCELLED is what tonic answers by itself when it notices first.
+    assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled), "{status:?}");
     let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: "late".to_owned() };
     let selector = Some(pb::get_conversion_request::Selector::Event(event));
     let status = client.tracking.get_conversion(pb::GetConversionRequest { selector }).await.unwrap_err();
