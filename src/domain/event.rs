@@ -28,7 +28,7 @@ text_enum! {
         RewardApproved = "reward_approved",
         /// Rewards were denied.
         RewardDenied = "reward_denied",
-        /// What a refund took back was settled, since a later refund left nothing of the reward.
+        /// What earlier refunds took back was settled with the reward it was taken from.
         RewardReversed = "reward_reversed",
         /// The account was registered.
         AccountRegistered = "account_registered",

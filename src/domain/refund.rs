@@ -20,6 +20,7 @@ use super::refusal::Refusal;
 use super::request::{RequestKey, RequestScope};
 use super::reward::{Calculation, Reward, RewardRule, RewardState};
 use super::sale;
+use super::time::Time;
 use super::working_set::Changes;
 
 /// A sale with its rewards while refunds are applied to it.
@@ -27,31 +28,26 @@ pub(super) struct SaleInHand {
     pub(super) sale: Conversion,
     /// What the sale earned.
     pub(super) rewards: Vec<Reward>,
-    /// The refunds so far that took something back.
-    refunds: Vec<Conversion>,
-    /// What they took back.
-    reversals: Vec<Reward>,
+    /// What refunds took back so far.
+    pub(super) reversals: Vec<Reward>,
+    /// Earlier refunds whose rewards the refund in progress has settled, and the feed has not been told of yet.
+    settled: BTreeSet<ConversionId>,
 }
 
 impl SaleInHand {
-    /// A sale that was not refunded yet.
-    pub(super) fn new(sale: Conversion, rewards: Vec<Reward>) -> Self {
-        Self { sale, rewards, refunds: Vec::new(), reversals: Vec::new() }
-    }
-
     fn load(context: &Context<'_>, sale: &Conversion) -> Result<Self, Refusal> {
         let rewards: Vec<Reward> = context.set.rewards_of(context.account_id, sale.id)?.into_iter().cloned().collect();
-        let reversals: Vec<Reward> = rewards
+        let reversals = rewards
             .iter()
             .flat_map(|reward| context.set.reversals_of(context.account_id, reward.id))
             .cloned()
             .collect();
-        let refund_ids: BTreeSet<ConversionId> = reversals.iter().map(|reversal| reversal.conversion_id).collect();
-        let refunds = refund_ids
-            .into_iter()
-            .map(|id| context.set.conversion(context.account_id, id).cloned())
-            .collect::<Result<_, _>>()?;
-        Ok(Self { sale: sale.clone(), rewards, refunds, reversals })
+        Ok(Self { sale: sale.clone(), rewards, reversals, settled: BTreeSet::new() })
+    }
+
+    /// A sale that has just been recorded.
+    pub(super) fn new(sale: Conversion, rewards: Vec<Reward>) -> Self {
+        Self { sale, rewards, reversals: Vec::new(), settled: BTreeSet::new() }
     }
 
     fn image(&self) -> ConversionImage {
@@ -104,6 +100,7 @@ fn find_sale<'set>(context: &Context<'set>, command: &RecordRefund) -> Result<Op
         return set.conversion(context.account_id, ConversionId::from_uuid(request.effect)).map(Some);
     }
     let lead = lead::find_customer(context, &command.customer)?;
+    // Kept until their lead arrives: what is refunded before must not be priced then.
     let mut sales = sale::unmatched_sales_of(context, lead, &command.customer)?;
     if let Some(lead) = lead {
         sales.extend(set.latest_sales_of(context.account_id, lead.id)?);
@@ -182,7 +179,7 @@ fn apply(
     refund: &mut Conversion,
     changes: &mut Changes,
 ) -> Result<Vec<Reward>, Refusal> {
-    // The feed was told of it, and so must hear what became of it, referred or not.
+    // The feed was told that it waits, and must hear what became of it, referred or not.
     let was_waiting = refund.outcome == ConversionOutcome::Waiting;
     let sale = &mut in_hand.sale;
     sale.refunded_minor -= refund.amount.map_or(0, |amount| amount.amount_minor);
@@ -195,9 +192,9 @@ fn apply(
     refund.channel = sale.channel;
     refund.order = OrderDetails { refund_id: refund.order.refund_id.clone(), ..sale.order.clone() };
 
-    let (mut taken_back, mut settled) = (Vec::new(), Vec::new());
+    let mut taken_back = Vec::new();
     for place in 0..in_hand.rewards.len() {
-        taken_back.extend(reverse(context, in_hand, place, refund, &mut settled, changes)?);
+        taken_back.extend(reverse(context, in_hand, place, refund, changes)?);
     }
     changes.conversions.push(in_hand.sale.clone());
     changes.conversions.push(refund.clone());
@@ -209,35 +206,16 @@ fn apply(
         let event = context.conversion_event(EventType::SaleRefunded, refund.occurred_at, in_hand.image());
         changes.events.push(event);
     }
-    tell_settled(context, in_hand, &settled, changes);
-    if !taken_back.is_empty() {
-        in_hand.refunds.push(refund.clone());
-    }
+    tell_settled(context, in_hand, changes)?;
     Ok(taken_back)
 }
 
-/// Tells of the earlier refunds whose rewards were settled: one event each, with the image that they leave.
-fn tell_settled(context: &mut Context<'_>, in_hand: &mut SaleInHand, settled: &[Reward], changes: &mut Changes) {
-    for refund in &mut in_hand.refunds {
-        if !settled.iter().any(|reversal| reversal.conversion_id == refund.id) {
-            continue;
-        }
-        refund.version += 1;
-        let rewards = in_hand.reversals.iter().filter(|other| other.conversion_id == refund.id).cloned().collect();
-        let image = ConversionImage { conversion: refund.clone(), rewards };
-        changes.conversions.push(refund.clone());
-        changes.events.push(context.conversion_event(EventType::RewardReversed, context.now, image));
-    }
-}
-
-/// Takes back one reward's share of what has been refunded so far. None when that is no more than before. What earlier refunds
-/// took back and is settled by this one is added to `settled`.
+/// Takes back one reward's share of what has been refunded so far. None when that is no more than before.
 fn reverse(
     context: &mut Context<'_>,
     in_hand: &mut SaleInHand,
     place: usize,
     refund: &Conversion,
-    settled: &mut Vec<Reward>,
     changes: &mut Changes,
 ) -> Result<Option<Reward>, Refusal> {
     let reward = &mut in_hand.rewards[place];
@@ -284,12 +262,7 @@ fn reverse(
     }
     let reward = reward.clone();
     if is_settled {
-        for earlier in in_hand.reversals.iter_mut().filter(|earlier| earlier.reverses == Some(reward.id)) {
-            earlier.state = RewardState::Reversed;
-            earlier.updated_at = context.now;
-            changes.rewards.push(earlier.clone());
-            settled.push(earlier.clone());
-        }
+        settle_earlier(context.now, in_hand, reward.id, changes);
     }
     changes.postings.push(Posting::for_reward(
         &reversal,
@@ -302,4 +275,31 @@ fn reverse(
     changes.rewards.push(reversal.clone());
     in_hand.reversals.push(reversal.clone());
     Ok(Some(reversal))
+}
+
+/// Settles with a reward what was taken back from it before.
+fn settle_earlier(now: Time, in_hand: &mut SaleInHand, reward_id: RewardId, changes: &mut Changes) {
+    for earlier in in_hand.reversals.iter_mut().filter(|earlier| earlier.reverses == Some(reward_id)) {
+        earlier.state = RewardState::Reversed;
+        earlier.updated_at = now;
+        changes.rewards.push(earlier.clone());
+        in_hand.settled.insert(earlier.conversion_id);
+    }
+}
+
+/// Tells the feed of the earlier refunds whose rewards were settled.
+fn tell_settled(context: &mut Context<'_>, in_hand: &mut SaleInHand, changes: &mut Changes) -> Result<(), Refusal> {
+    for id in std::mem::take(&mut in_hand.settled) {
+        // The refund may have been booked by this very command.
+        let mut conversion = match changes.conversions.iter().rev().find(|conversion| conversion.id == id) {
+            Some(conversion) => conversion.clone(),
+            None => context.set.conversion(context.account_id, id)?.clone(),
+        };
+        conversion.version += 1;
+        let rewards = in_hand.reversals.iter().filter(|reversal| reversal.conversion_id == id).cloned().collect();
+        changes.conversions.push(conversion.clone());
+        let image = ConversionImage { conversion, rewards };
+        changes.events.push(context.conversion_event(EventType::RewardReversed, context.now, image));
+    }
+    Ok(())
 }

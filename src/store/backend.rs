@@ -11,9 +11,9 @@ use migration::{Migrator, MigratorTrait};
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteError, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ActiveModelTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, EntityTrait, IntoActiveModel, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait, sqlx,
+    AccessMode, ActiveModelTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, EntityTrait, IntoActiveModel, IsolationLevel, RuntimeErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait, sqlx,
 };
 
 use super::entity::store_identity;
@@ -78,6 +78,7 @@ async fn open_sqlite(
         let mut connect = ConnectOptions::new(&options.url);
         connect
             .sqlx_logging(false)
+            .record_stmt_in_spans(false)
             .max_connections(connections)
             .min_connections(1)
             .acquire_timeout(WAIT)
@@ -132,6 +133,7 @@ async fn open_postgres(
         let mut connect = ConnectOptions::new(&options.url);
         connect
             .sqlx_logging(false)
+            .record_stmt_in_spans(false)
             .max_connections(connections)
             .min_connections(1)
             .acquire_timeout(WAIT)
@@ -149,6 +151,7 @@ async fn open_postgres(
                     ("enable_seqscan", "off"),
                     ("enable_hashjoin", "off"),
                     ("enable_mergejoin", "off"),
+                    ("enable_bitmapscan", "off"),
                 ])
             });
         connect
@@ -240,6 +243,20 @@ pub(super) async fn begin_write(connection: &DatabaseConnection) -> Result<Datab
     Ok(connection.begin_with_options(options).await?)
 }
 
+/// Begins a transaction that sees everything as it was at its first read. SQLite's do so by nature.
+pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
+    let options = if is_shared(connection) {
+        TransactionOptions {
+            isolation_level: Some(IsolationLevel::RepeatableRead),
+            access_mode: Some(AccessMode::ReadOnly),
+            ..TransactionOptions::default()
+        }
+    } else {
+        TransactionOptions::default()
+    };
+    Ok(connection.begin_with_options(options).await?)
+}
+
 /// Whether other processes may write to the database too.
 pub(super) fn is_shared(connection: &DatabaseConnection) -> bool {
     connection.get_database_backend() == DbBackend::Postgres
@@ -262,8 +279,10 @@ impl From<DbErr> for StoreError {
             },
             _ => Self::Unexpected(error.to_string()),
         };
-        if kind == Self::Unavailable {
-            tracing::warn!(%error, "the database does not answer");
+        match kind {
+            Self::Conflict => tracing::debug!(%error, "another writer came first"),
+            Self::Unavailable => tracing::warn!(%error, "the database does not answer"),
+            _ => {}
         }
         kind
     }
@@ -349,7 +368,12 @@ pub(super) async fn schema_text(connection: &DatabaseConnection) -> Result<Strin
     let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), sql)).await?;
     let mut text = String::new();
     for row in rows {
-        text.push_str(&row.try_get_by_index::<String>(0)?);
+        let mut line: String = row.try_get_by_index(0)?;
+        if line.starts_with("CREATE TABLE") {
+            // A column a line, so that a change of one is seen as such.
+            line = line.replace("( \"", "(\n  \"").replace(", \"", ",\n  \"");
+        }
+        text.push_str(&line);
         text.push('\n');
     }
     Ok(text)

@@ -2,8 +2,9 @@
 //! Knows no rule of the business and nothing of the wire. Which database it is, only `backend.rs` knows.
 
 use std::fs::File;
+use std::sync::{Mutex, PoisonError};
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
 use uuid::Uuid;
 
 pub mod account;
@@ -88,7 +89,7 @@ pub struct Store {
     /// What the database is known by.
     pub identity: Identity,
     /// Held while the store is open: keeps other processes from a SQLite file.
-    _lock: Option<File>,
+    lock: Mutex<Option<File>>,
 }
 
 /// A transaction that may write. Dropped without [`WriteTransaction::commit`], it is undone.
@@ -108,6 +109,34 @@ impl WriteTransaction {
     }
 }
 
+/// Everything as it was at one moment, whatever is written meanwhile.
+pub struct Snapshot(DatabaseTransaction);
+
+/// What can be read from: the [`Store`] as it is at each read, or a [`Snapshot`].
+pub trait Source: Sync {
+    /// What runs the statements.
+    type Connection: ConnectionTrait;
+
+    /// What runs the statements.
+    fn connection(&self) -> &Self::Connection;
+}
+
+impl Source for Store {
+    type Connection = DatabaseConnection;
+
+    fn connection(&self) -> &DatabaseConnection {
+        &self.read
+    }
+}
+
+impl Source for Snapshot {
+    type Connection = DatabaseTransaction;
+
+    fn connection(&self) -> &DatabaseTransaction {
+        &self.0
+    }
+}
+
 impl Store {
     fn read(&self) -> &DatabaseConnection {
         &self.read
@@ -120,7 +149,7 @@ impl Store {
     /// [`StoreError::Refused`] when the database may not be used; else [`StoreError`].
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let backend::Opened { read, write, identity, lock } = backend::open(options).await?;
-        Ok(Self { read, write, identity, _lock: lock })
+        Ok(Self { read, write, identity, lock: Mutex::new(lock) })
     }
 
     /// Begins a transaction that may write.
@@ -129,6 +158,14 @@ impl Store {
     /// [`StoreError`].
     pub async fn begin(&self) -> Result<WriteTransaction, StoreError> {
         backend::begin_write(&self.write).await.map(WriteTransaction)
+    }
+
+    /// Takes a snapshot to read from. It holds one of the connections that read until it is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        backend::begin_snapshot(&self.read).await.map(Snapshot)
     }
 
     /// Whether the database answers.
@@ -144,14 +181,16 @@ impl Store {
         backend::is_shared(&self.write)
     }
 
-    /// Waits for what is under way and closes every connection.
+    /// Waits for what is under way, closes every connection, and lets go of a SQLite file.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn close(self) -> Result<(), StoreError> {
+    pub async fn close(&self) -> Result<(), StoreError> {
         // The writer last: SQLite folds its log into the file when the last connection closes, and only the writer may.
-        self.read.close().await?;
-        Ok(self.write.close().await?)
+        self.read.close_by_ref().await?;
+        self.write.close_by_ref().await?;
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(())
     }
 
     /// Every column of the database as it is, for the comparison with the entities.

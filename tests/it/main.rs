@@ -11,6 +11,19 @@
 mod support;
 
 mod api;
+mod binary;
+mod documents;
+mod error_table;
+mod feed;
+mod idempotency;
+mod keys;
+mod permissions;
 mod properties;
+mod readme;
+mod resources;
 mod scenario;
+mod schema;
+mod store;
 mod tidy;
+mod verify;
+mod write_path;

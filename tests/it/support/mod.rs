@@ -1,6 +1,12 @@
 //! What the integration tests share. Knows the test process's surroundings, not what Headwater does.
 
+pub(crate) mod binary;
 #[macro_use]
 pub(crate) mod database;
 pub(crate) mod golden;
 mod postgres;
+pub(crate) mod server;
+pub(crate) mod shop;
+pub(crate) mod store;
+
+pub(crate) use postgres::say;
