@@ -12,8 +12,14 @@ use super::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use super::working_set::Changes;
 
 /// The value of a sale to the enrollment's affiliate, and how it was computed. The enrollment's own commission goes before the
-/// program's. `reward = round(base x ppm / 1,000,000)`, or the flat amount.
-pub(super) fn price(enrollment: &Enrollment, terms: &Terms, base: Money) -> Result<(Money, Calculation), Refusal> {
+/// program's. `reward = round(base x ppm / 1,000,000)`, or `round(flat x base / whole)`: of a sale that was refunded in part before
+/// it was priced, as much is left as if it had been priced before.
+fn price(
+    enrollment: &Enrollment,
+    terms: &Terms,
+    base: Money,
+    whole_minor: i64,
+) -> Result<(Money, Calculation), Refusal> {
     let (rule, commission) = match enrollment.commission_override {
         Some(commission) => (RewardRule::Enrollment, commission),
         None => (RewardRule::Program, terms.rules.commission),
@@ -23,7 +29,10 @@ pub(super) fn price(enrollment: &Enrollment, terms: &Terms, base: Money) -> Resu
         Commission::PercentPpm(ppm) => {
             (Money::new(portion(base.amount_minor, ppm, PPM, rounding)?, base.currency), ppm, 0)
         }
-        Commission::Flat(flat) => (flat, 0, flat.amount_minor),
+        Commission::Flat(flat) => {
+            let value = portion(flat.amount_minor, base.amount_minor, whole_minor, rounding)?;
+            (Money::new(value, flat.currency), 0, flat.amount_minor)
+        }
     };
     let calculation = Calculation { rule, base, percent_ppm, flat_minor, terms_version: terms.version, rounding };
     Ok((value, calculation))
@@ -40,7 +49,8 @@ pub(super) fn earn(
     terms: &Terms,
     changes: &mut Changes,
 ) -> Result<Option<Reward>, Refusal> {
-    let (value, calculation) = price(enrollment, terms, base)?;
+    let whole_minor = sale.amount.map_or(0, |amount| amount.amount_minor);
+    let (value, calculation) = price(enrollment, terms, base, whole_minor)?;
     if value.amount_minor == 0 {
         return Ok(None);
     }

@@ -74,3 +74,20 @@ impl<K: Eq + Hash, V: Clone + PartialEq> Lists<K, V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_met_on_the_way_is_not_all_there_is() {
+        let mut lists = Lists::default();
+        lists.add("sales of a lead", 1);
+        assert_eq!(lists.get(&"sales of a lead"), None);
+        lists.insert_absent("sales of a lead");
+        assert_eq!(lists.get(&"sales of a lead"), Some(vec![1]));
+        lists.add("sales of a lead", 2);
+        lists.remove(&"sales of a lead", &1);
+        assert_eq!(lists.get(&"sales of a lead"), Some(vec![2]));
+    }
+}

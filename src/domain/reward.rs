@@ -73,11 +73,11 @@ text_enum! {
 pub struct Calculation {
     /// Where the rate came from.
     pub rule: RewardRule,
-    /// The amount it was computed from.
+    /// The amount it was computed from: what was left of the sale when it was priced.
     pub base: Money,
     /// The rate in parts per million; 0 for a flat commission.
     pub percent_ppm: i64,
-    /// The flat amount in minor units; 0 for a percentage.
+    /// The flat amount for the whole sale in minor units; 0 for a percentage.
     pub flat_minor: i64,
     /// The version of the terms.
     pub terms_version: i32,

@@ -64,7 +64,7 @@ pub struct Needs {
     pub tids: BTreeSet<(AccountId, ClickId)>,
     /// Leads by id, uid or email.
     pub leads: BTreeSet<(AccountId, LeadSelector)>,
-    /// Customers whose sales that nobody referred are needed.
+    /// Customers whose sales that nobody referred are needed, by this name and all others of their lead.
     pub unmatched_sales: BTreeSet<(AccountId, LeadSelector)>,
     /// Customers whose sales are needed, the latest of them, with their rewards.
     pub latest_sales: BTreeSet<(AccountId, LeadSelector)>,

@@ -6,9 +6,10 @@ use headwater::domain::attribution::CandidateResult;
 use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome};
 use headwater::domain::coupon::CouponState;
 use headwater::domain::id::{AccountId, ConversionId, LeadId, RewardId};
-use headwater::domain::lead::Binding;
+use headwater::domain::lead::Lead;
 use headwater::domain::ledger::{Balance, BalanceKey, LedgerAccount};
 use headwater::domain::money::{Currency, portion};
+use headwater::domain::program::ProgramState;
 use headwater::domain::reward::{Reward, RewardState};
 use headwater::domain::working_set::WorkingSet;
 use proptest::test_runner::TestCaseError;
@@ -33,7 +34,7 @@ pub(super) struct Audit {
     told: HashMap<String, ConversionImage>,
     /// Each conversion when it was last looked at.
     known: HashMap<ConversionId, ConversionImage>,
-    bindings: HashMap<LeadId, Binding>,
+    leads: HashMap<LeadId, Lead>,
 }
 
 type Checked = Result<(), TestCaseError>;
@@ -61,7 +62,8 @@ impl Audit {
             check_credit(conversion)?;
             check_refunded(set, conversion)?;
         }
-        self.check_bindings(set)?;
+        self.check_leads(set)?;
+        check_unmatched(set)?;
         check_names(set, account_id)
     }
 
@@ -140,15 +142,33 @@ impl Audit {
         Ok(())
     }
 
-    fn check_bindings(&mut self, set: &WorkingSet) -> Checked {
+    /// What a lead is known by and whom it is bound to stay.
+    fn check_leads(&mut self, set: &WorkingSet) -> Checked {
+        fn stays<T: PartialEq>(before: Option<&T>, now: Option<&T>) -> bool {
+            before.is_none() || before == now
+        }
         for lead in set.leads.iter() {
-            if let Some(before) = self.bindings.get(&lead.id) {
-                prop_assert_eq!(lead.binding.as_ref(), Some(before), "a binding stays");
+            if let Some(before) = self.leads.insert(lead.id, lead.clone()) {
+                prop_assert!(stays(before.binding.as_ref(), lead.binding.as_ref()), "{:?} {:?}", before, lead);
+                prop_assert!(stays(before.uid.as_ref(), lead.uid.as_ref()), "{:?} {:?}", before, lead);
+                prop_assert!(stays(before.email.as_ref(), lead.email.as_ref()), "{:?} {:?}", before, lead);
             }
-            self.bindings.extend(lead.binding.map(|binding| (lead.id, binding)));
         }
         Ok(())
     }
+}
+
+/// Exactly the sales that nobody referred wait for their lead.
+fn check_unmatched(set: &WorkingSet) -> Checked {
+    for row in set.unmatched_sales.iter() {
+        let sale = set.conversion(row.account_id, row.conversion_id).unwrap();
+        for name in row.selectors() {
+            let waiting = set.unmatched_sales_of(row.account_id, &name).unwrap();
+            let waits = waiting.iter().any(|other| other.id == sale.id);
+            prop_assert_eq!(waits, sale.outcome == ConversionOutcome::NotReferred, "{:?}", sale);
+        }
+    }
+    Ok(())
 }
 
 fn reversals(set: &WorkingSet) -> BTreeMap<RewardId, Vec<&Reward>> {
@@ -283,7 +303,8 @@ fn check_names(set: &WorkingSet, account_id: AccountId) -> Checked {
         let link = set.link_with_code(account_id, &enrollment.ref_id).unwrap();
         prop_assert_eq!(link.map(|link| link.enrollment_id), Some(enrollment.id), "the ref_id is a link's code");
     }
-    let default = set.programs.iter().find(|program| program.is_default).map(|program| program.id);
-    prop_assert_eq!(set.default_program(account_id).unwrap().map(|program| program.id), default);
+    let default = set.programs.iter().find(|program| program.is_default);
+    prop_assert_eq!(set.default_program(account_id).unwrap(), default);
+    prop_assert!(default.is_none_or(|program| program.state == ProgramState::Active), "{:?}", default);
     Ok(())
 }
