@@ -18,6 +18,7 @@ mod feed;
 mod idempotency;
 mod keys;
 mod permissions;
+mod properties;
 mod readme;
 mod resources;
 mod scenario;
