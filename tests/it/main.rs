@@ -12,17 +12,15 @@ mod support;
 
 mod api;
 mod binary;
+mod crash;
 mod documents;
 mod error_table;
 mod feed;
 mod idempotency;
 mod keys;
 mod permissions;
-<<<<<<< HEAD
 mod readme;
-=======
 mod resources;
->>>>>>> rpc
 mod scenario;
 mod schema;
 mod store;

@@ -13,7 +13,12 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) async fn open(server: &TestServer, name: &str) -> Self {
-        let mut client = server.new_account(name).await;
+        Self::register(&server.address, &server.operator_key, name).await
+    }
+
+    /// As `open`, of a server that is a process of its own.
+    pub(crate) async fn register(address: &str, operator_key: &str, name: &str) -> Self {
+        let mut client = TestClient::register(address, operator_key, name).await;
         let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(200_000)) };
         let request = pb::CreateProgramRequest {
             display_name: "main".to_owned(),
