@@ -77,8 +77,9 @@ pub struct Settings {
     #[arg(long, global = true, env = "HEADWATER_ALLOW_PLAINTEXT", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
     pub allow_plaintext: bool,
 
-    /// How many writes may wait; more are refused at once with RESOURCE_EXHAUSTED. About 1 KiB of memory each.
-    #[arg(long, global = true, env = "HEADWATER_QUEUE_COMMANDS_MAX", default_value = "8192", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// How many writes may wait, at least the 1,000 of one BatchRecord; more are refused at once with RESOURCE_EXHAUSTED. About
+    /// 1 KiB of memory each.
+    #[arg(long, global = true, env = "HEADWATER_QUEUE_COMMANDS_MAX", default_value = "8192", value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
     pub queue_commands_max: u32,
 
     /// How many writes are committed together at most. More makes each commit longer, fewer makes more commits.

@@ -242,7 +242,7 @@ db_test!(killed_again_and_again_it_loses_nothing_and_doubles_nothing, |database:
     let flags = ["--database", database.url.as_str()];
     let mut server = Serving::start(folder.path(), &flags).await;
     let operator_key = std::fs::read_to_string(folder.path().join("headwater-data/operator.key")).unwrap();
-    let shop = Shop::register(&server.url(), operator_key.trim(), "shop").await;
+    let shop = Shop::furnish(TestClient::register(&server.url(), operator_key.trim(), "shop").await).await;
     let (up, address) = watch::channel(server.url());
     let is_over = Arc::new(AtomicBool::new(false));
     let target = Target { address, key: shop.client.key.clone(), is_over: Arc::clone(&is_over) };

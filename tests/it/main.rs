@@ -25,3 +25,5 @@ mod scenario;
 mod schema;
 mod store;
 mod tidy;
+mod verify;
+mod write_path;

@@ -13,12 +13,11 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) async fn open(server: &TestServer, name: &str) -> Self {
-        Self::register(&server.address, &server.operator_key, name).await
+        Self::furnish(server.new_account(name).await).await
     }
 
-    /// As `open`, of a server that is a process of its own.
-    pub(crate) async fn register(address: &str, operator_key: &str, name: &str) -> Self {
-        let mut client = TestClient::register(address, operator_key, name).await;
+    /// In an account that has nothing yet.
+    pub(crate) async fn furnish(mut client: TestClient) -> Self {
         let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(200_000)) };
         let request = pb::CreateProgramRequest {
             display_name: "main".to_owned(),
