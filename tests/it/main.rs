@@ -12,6 +12,7 @@ mod support;
 
 mod api;
 mod binary;
+mod crash;
 mod documents;
 mod error_table;
 mod feed;
