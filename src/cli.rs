@@ -72,7 +72,7 @@ async fn create_operator_key(settings: &Settings) -> Result<secrecy::SecretStrin
     app.close();
     // The writer ends once it has nothing to do; that it ended badly would have shown in the key.
     let _ = writer.await;
-    app.store().close().await;
+    app.store().close().await?;
     key
 }
 

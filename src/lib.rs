@@ -3,10 +3,17 @@
 //! `rpc -> app -> domain`, with `store` beneath `app`. `ARCHITECTURE.md` has the map; `tests/it/tidy.rs` keeps the walls.
 
 pub mod app;
+pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod domain;
+pub mod error;
+pub mod limit;
 pub mod logging;
+pub mod rpc;
+pub mod server;
 pub mod store;
 
 /// The generated types, clients and servers of `proto/headwater/v1`.

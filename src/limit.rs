@@ -55,7 +55,7 @@ where
     S::Future: Send,
     S::Error: Send,
     RequestBody: Send + 'static,
-    ResponseBody: Default + Send,
+    ResponseBody: Default + Send + 'static,
 {
     type Response = Response<ResponseBody>;
     type Error = S::Error;

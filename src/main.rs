@@ -1,3 +1,5 @@
-//! The binary.
+//! The binary: see `cli.rs` for what it does.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    headwater::cli::main()
+}

@@ -105,12 +105,8 @@ impl Server {
 
         let authenticator = Arc::new(Authenticator::new(Arc::clone(&store), clock));
         let draining = CancellationToken::new();
-        let streams = FeedStreams::new(
-            Arc::clone(&app),
-            Arc::clone(&authenticator),
-            feed_limits(settings),
-            draining.clone(),
-        );
+        let streams =
+            FeedStreams::new(Arc::clone(&app), Arc::clone(&authenticator), feed_limits(settings), draining.clone());
         let services = Services::new(Arc::clone(&app), Arc::clone(&authenticator), streams, settings.request_timeout());
 
         let tls = tls_config(settings)?;
@@ -204,7 +200,9 @@ impl Server {
         if tokio::time::timeout(self.shutdown_deadline, &mut self.writer).await.is_err() {
             tracing::warn!("the last batch was not committed by the deadline");
         }
-        self.app.store().close().await;
+        if let Err(error) = self.app.store().close().await {
+            tracing::warn!(%error, "the database did not close cleanly");
+        }
         tracing::info!("stopped");
     }
 }
@@ -262,9 +260,7 @@ fn tls_config(settings: &Settings) -> Result<Option<ServerTlsConfig>, ServerErro
     let (Some(certificate), Some(key)) = (&settings.tls_certificate_file, &settings.tls_key_file) else {
         return Ok(None);
     };
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|source| ServerError::File { path: path.to_owned(), source })
-    };
+    let read = |path: &Path| std::fs::read(path).map_err(|source| ServerError::File { path: path.to_owned(), source });
     Ok(Some(ServerTlsConfig::new().identity(TlsIdentity::from_pem(read(certificate)?, read(key)?))))
 }
 
@@ -283,7 +279,9 @@ async fn ensure_operator_key(app: &App, data_dir: &Path) -> Result<(), ServerErr
     let path = data_dir.join(OPERATOR_KEY_FILE);
     let (text, new_key) = key::generate(KeyKind::Operator);
     // The file first: a key that is in the database and nowhere else is lost.
-    write_secret(&path, text.expose_secret()).await.map_err(|source| ServerError::File { path: path.clone(), source })?;
+    write_secret(&path, text.expose_secret())
+        .await
+        .map_err(|source| ServerError::File { path: path.clone(), source })?;
     // Of several server instances that start at once on an empty database, one makes the key.
     let fingerprint = Fingerprint {
         scope: RequestScope::Method("first operator key").as_str().to_owned(),
@@ -311,12 +309,7 @@ pub async fn create_operator_key(app: &App) -> Result<secrecy::SecretString, Ser
 }
 
 fn operator_key_envelope(key: crate::domain::account::NewApiKey, fingerprint: Option<Fingerprint>) -> Envelope {
-    let command = CreateApiKey {
-        kind: KeyKind::Operator,
-        display_name: "operator".to_owned(),
-        expires_at: None,
-        key,
-    };
+    let command = CreateApiKey { kind: KeyKind::Operator, display_name: "operator".to_owned(), expires_at: None, key };
     Envelope { account_id: AccountId::SERVER, fingerprint, command: Command::CreateApiKey(command) }
 }
 

@@ -42,7 +42,7 @@ fn accounts() -> Vec<TableCreateStatement> {
         table("api_key", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))
-            .col(state("prefix"))
+            .col(text("prefix"))
             .col(state("kind"))
             .col(text("display_name"))
             .col(hash("secret_hash"))

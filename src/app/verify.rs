@@ -70,8 +70,7 @@ async fn read_through(store: &Store, account_id: AccountId) -> Result<Report, St
     let mut booked: BTreeMap<RewardId, Booked> = BTreeMap::new();
     let mut previous = GENESIS_HASH;
     loop {
-        let page =
-            store::ledger::list(store, account_id, None, report.entry_count, PAGE_ROWS).await?;
+        let page = store::ledger::list(store, account_id, None, report.entry_count, PAGE_ROWS).await?;
         for entry in &page {
             report.entry_count += 1;
             check_entry(&mut report, entry, &mut previous, &mut balances, &mut booked);

@@ -89,65 +89,175 @@ const NOBODY: SaleLine = SaleLine {
 pub(super) const DAY: &[(&str, &str, Happening)] = &[
     ("07:12", "a reader of Lena's blog follows her link", Happening::Click { visitor: "anna", ref_id: "lena" }),
     ("07:13", "Marco's video brings a visitor", Happening::Click { visitor: "jonas", ref_id: "marco" }),
-    ("07:31", "she orders two bags of beans", Happening::Sale(SaleLine {
-        event: "ch_8001", email: "anna@example.net", visitor: "anna", amount_minor: 2_790, ..NOBODY
-    })),
-    ("08:02", "a regular whom nobody referred orders", Happening::Sale(SaleLine {
-        event: "ch_8002", email: "regular@example.net", amount_minor: 1_450, ..NOBODY
-    })),
-    ("08:15", "a till slip in the café with Lena's code, no customer named", Happening::Sale(SaleLine {
-        event: "till_0415", coupon: "LENA10", amount_minor: 890, at_till: true, ..NOBODY
-    })),
-    ("08:20", "the till was offline and sends the slip again", Happening::Sale(SaleLine {
-        event: "till_0415", coupon: "LENA10", amount_minor: 890, at_till: true, ..NOBODY
-    })),
-    ("09:05", "Marco's visitor buys a grinder", Happening::Sale(SaleLine {
-        event: "ch_8003", email: "jonas@example.net", visitor: "jonas", amount_minor: 18_900, ..NOBODY
-    })),
+    (
+        "07:31",
+        "she orders two bags of beans",
+        Happening::Sale(SaleLine {
+            event: "ch_8001",
+            email: "anna@example.net",
+            visitor: "anna",
+            amount_minor: 2_790,
+            ..NOBODY
+        }),
+    ),
+    (
+        "08:02",
+        "a regular whom nobody referred orders",
+        Happening::Sale(SaleLine { event: "ch_8002", email: "regular@example.net", amount_minor: 1_450, ..NOBODY }),
+    ),
+    (
+        "08:15",
+        "a till slip in the café with Lena's code, no customer named",
+        Happening::Sale(SaleLine { event: "till_0415", coupon: "LENA10", amount_minor: 890, at_till: true, ..NOBODY }),
+    ),
+    (
+        "08:20",
+        "the till was offline and sends the slip again",
+        Happening::Sale(SaleLine { event: "till_0415", coupon: "LENA10", amount_minor: 890, at_till: true, ..NOBODY }),
+    ),
+    (
+        "09:05",
+        "Marco's visitor buys a grinder",
+        Happening::Sale(SaleLine {
+            event: "ch_8003",
+            email: "jonas@example.net",
+            visitor: "jonas",
+            amount_minor: 18_900,
+            ..NOBODY
+        }),
+    ),
     ("09:40", "Kenji's readers find the Kyoto store", Happening::Click { visitor: "yuki", ref_id: "kenji" }),
-    ("09:52", "matcha set", Happening::Sale(SaleLine {
-        event: "ch_8004", email: "yuki@example.jp", visitor: "yuki", amount_minor: 6_480, currency: "JPY", ..NOBODY
-    })),
+    (
+        "09:52",
+        "matcha set",
+        Happening::Sale(SaleLine {
+            event: "ch_8004",
+            email: "yuki@example.jp",
+            visitor: "yuki",
+            amount_minor: 6_480,
+            currency: "JPY",
+            ..NOBODY
+        }),
+    ),
     ("10:10", "a café owner follows Priya's link", Happening::Click { visitor: "otto", ref_id: "priya" }),
-    ("10:14", "and signs up for a trial", Happening::Lead { event: "su_310", email: "otto@cafe-otto.example", visitor: "otto" }),
-    ("10:58", "the trial becomes the Team plan", Happening::Sale(SaleLine {
-        event: "in_9001", email: "otto@cafe-otto.example", amount_minor: 4_900, currency: "USD", plan: "team", ..NOBODY
-    })),
-    ("11:30", "one of the two bags comes back", Happening::Refund {
-        event: "re_1", sale: "ch_8001", amount_minor: 1_395, currency: "EUR"
-    }),
-    ("12:04", "a refund overtakes its own sale in the queue", Happening::Refund {
-        event: "re_2", sale: "ch_8005", amount_minor: 500, currency: "EUR"
-    }),
-    ("12:05", "the sale arrives and the refund is booked against it", Happening::Sale(SaleLine {
-        event: "ch_8005", email: "mia@example.net", coupon: "MARCO5", amount_minor: 4_200, ..NOBODY
-    })),
-    ("13:22", "Kenji's code at the Kyoto till", Happening::Sale(SaleLine {
-        event: "till_2201", coupon: "KENJI8", amount_minor: 1_155, currency: "JPY", at_till: true, ..NOBODY
-    })),
-    ("14:00", "a code that nobody has", Happening::Sale(SaleLine {
-        event: "ch_8006", email: "zoe@example.net", coupon: "SUMMER99", amount_minor: 3_300, ..NOBODY
-    })),
-    ("14:45", "Priya sells a yearly plan by her code", Happening::Sale(SaleLine {
-        event: "in_9002", email: "bistro@example.org", coupon: "PRIYA", amount_minor: 49_000, currency: "USD", plan: "team-yearly", ..NOBODY
-    })),
-    ("15:20", "otto adds a second café", Happening::Sale(SaleLine {
-        event: "in_9003", email: "otto@cafe-otto.example", amount_minor: 4_900, currency: "USD", plan: "team", ..NOBODY
-    })),
-    ("16:02", "the grinder was Marco's own order: denied", Happening::Deny {
-        sale: "ch_8003", reason: "The order was placed by the affiliate himself."
-    }),
+    (
+        "10:14",
+        "and signs up for a trial",
+        Happening::Lead { event: "su_310", email: "otto@cafe-otto.example", visitor: "otto" },
+    ),
+    (
+        "10:58",
+        "the trial becomes the Team plan",
+        Happening::Sale(SaleLine {
+            event: "in_9001",
+            email: "otto@cafe-otto.example",
+            amount_minor: 4_900,
+            currency: "USD",
+            plan: "team",
+            ..NOBODY
+        }),
+    ),
+    (
+        "11:30",
+        "one of the two bags comes back",
+        Happening::Refund { event: "re_1", sale: "ch_8001", amount_minor: 1_395, currency: "EUR" },
+    ),
+    (
+        "12:04",
+        "a refund overtakes its own sale in the queue",
+        Happening::Refund { event: "re_2", sale: "ch_8005", amount_minor: 500, currency: "EUR" },
+    ),
+    (
+        "12:05",
+        "the sale arrives and the refund is booked against it",
+        Happening::Sale(SaleLine {
+            event: "ch_8005",
+            email: "mia@example.net",
+            coupon: "MARCO5",
+            amount_minor: 4_200,
+            ..NOBODY
+        }),
+    ),
+    (
+        "13:22",
+        "Kenji's code at the Kyoto till",
+        Happening::Sale(SaleLine {
+            event: "till_2201",
+            coupon: "KENJI8",
+            amount_minor: 1_155,
+            currency: "JPY",
+            at_till: true,
+            ..NOBODY
+        }),
+    ),
+    (
+        "14:00",
+        "a code that nobody has",
+        Happening::Sale(SaleLine {
+            event: "ch_8006",
+            email: "zoe@example.net",
+            coupon: "SUMMER99",
+            amount_minor: 3_300,
+            ..NOBODY
+        }),
+    ),
+    (
+        "14:45",
+        "Priya sells a yearly plan by her code",
+        Happening::Sale(SaleLine {
+            event: "in_9002",
+            email: "bistro@example.org",
+            coupon: "PRIYA",
+            amount_minor: 49_000,
+            currency: "USD",
+            plan: "team-yearly",
+            ..NOBODY
+        }),
+    ),
+    (
+        "15:20",
+        "otto adds a second café",
+        Happening::Sale(SaleLine {
+            event: "in_9003",
+            email: "otto@cafe-otto.example",
+            amount_minor: 4_900,
+            currency: "USD",
+            plan: "team",
+            ..NOBODY
+        }),
+    ),
+    (
+        "16:02",
+        "the grinder was Marco's own order: denied",
+        Happening::Deny { sale: "ch_8003", reason: "The order was placed by the affiliate himself." },
+    ),
     ("16:30", "the owner approves Lena's sale ahead of time", Happening::Approve { sale: "ch_8001" }),
-    ("17:11", "the second bag comes back too, after the approval", Happening::Refund {
-        event: "re_3", sale: "ch_8001", amount_minor: 1_395, currency: "EUR"
-    }),
-    ("18:40", "the second café is cancelled", Happening::Cancellation { event: "cx_1", email: "otto@cafe-otto.example" }),
-    ("19:05", "anna comes back and is still Lena's customer", Happening::Sale(SaleLine {
-        event: "ch_8007", email: "anna@example.net", amount_minor: 3_150, ..NOBODY
-    })),
-    ("21:17", "late order in Kyoto", Happening::Sale(SaleLine {
-        event: "ch_8008", email: "yuki@example.jp", amount_minor: 3_240, currency: "JPY", ..NOBODY
-    })),
+    (
+        "17:11",
+        "the second bag comes back too, after the approval",
+        Happening::Refund { event: "re_3", sale: "ch_8001", amount_minor: 1_395, currency: "EUR" },
+    ),
+    (
+        "18:40",
+        "the second café is cancelled",
+        Happening::Cancellation { event: "cx_1", email: "otto@cafe-otto.example" },
+    ),
+    (
+        "19:05",
+        "anna comes back and is still Lena's customer",
+        Happening::Sale(SaleLine { event: "ch_8007", email: "anna@example.net", amount_minor: 3_150, ..NOBODY }),
+    ),
+    (
+        "21:17",
+        "late order in Kyoto",
+        Happening::Sale(SaleLine {
+            event: "ch_8008",
+            email: "yuki@example.jp",
+            amount_minor: 3_240,
+            currency: "JPY",
+            ..NOBODY
+        }),
+    ),
 ];
 
 /// What the books must say in the evening: the affiliate's number in [`AFFILIATES`], currency, pending, owed. Worked out by hand

@@ -41,7 +41,9 @@ pub async fn run(settings: &Settings, once: bool) -> Result<ExitCode, ServerErro
     let played = play(&address, &operator_key).await;
     let code = match &played {
         Ok(evening) if evening.problems.is_empty() => {
-            println!("\nEverything checked: the feed has no gap, the ledger verifies, the balances are those worked out by hand.");
+            println!(
+                "\nEverything checked: the feed has no gap, the ledger verifies, the balances are those worked out by hand."
+            );
             ExitCode::SUCCESS
         }
         Ok(evening) => {
@@ -167,8 +169,7 @@ impl Merchant {
         match happening {
             Happening::Click { visitor, ref_id } => {
                 let referral = pb::record_click_request::Referral::RefId((*ref_id).to_owned());
-                let request =
-                    pb::RecordClickRequest { referral: Some(referral), ..pb::RecordClickRequest::default() };
+                let request = pb::RecordClickRequest { referral: Some(referral), ..pb::RecordClickRequest::default() };
                 let click = client.tracking.record_click(request).await?.into_inner();
                 self.tids.insert(visitor, click.tid);
             }
@@ -363,8 +364,7 @@ async fn check(client: &mut Client, merchant: &Merchant, mut follower: Follower)
 /// Why was there no commission? The answer for the sale with the code that nobody has.
 async fn explain(client: &mut Client) -> Result<(), Status> {
     use pb::get_conversion_request::Selector;
-    let event =
-        pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: "ch_8006".to_owned() };
+    let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: "ch_8006".to_owned() };
     let request = pb::GetConversionRequest { selector: Some(Selector::Event(event)) };
     let conversion = client.tracking.get_conversion(request).await?.into_inner().conversion.unwrap_or_default();
     for candidate in &conversion.candidates {

@@ -19,7 +19,10 @@ use super::reward::{ApproveRewards, DenyRewards, Reward};
 /// A write. Fields are valid by themselves; whether they are allowed is for the rules to say.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "each variant is named after the struct that it holds, which is documented")]
-#[expect(clippy::large_enum_variant, reason = "a command is moved a few times; a box would cost every sale an allocation")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a command is moved a few times; a box would cost every sale an allocation"
+)]
 pub enum Command {
     RegisterAccount(RegisterAccount),
     UpdateAccount(UpdateAccount),
@@ -66,7 +69,10 @@ impl Envelope {
 /// The answer to a write, as it is kept for repeated requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "an outcome is moved a few times; a box would cost every sale an allocation")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an outcome is moved a few times; a box would cost every sale an allocation"
+)]
 pub enum Outcome {
     /// RegisterAccount: the account and its first key.
     Registered {

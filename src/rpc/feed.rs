@@ -208,15 +208,13 @@ impl FeedStreams {
         let position = match start {
             Start::Beginning => head.pruned_sequence,
             Start::Latest => head.event_sequence,
-            Start::Time(time) => {
-                self.app.feed().sequence_before(account_id, *time).await?.max(head.pruned_sequence)
-            }
-            Start::After(text) => cursor::decode(&self.app.store().identity, account_id, text).map_err(|error| {
-                match error {
+            Start::Time(time) => self.app.feed().sequence_before(account_id, *time).await?.max(head.pruned_sequence),
+            Start::After(text) => {
+                cursor::decode(&self.app.store().identity, account_id, text).map_err(|error| match error {
                     CursorError::Malformed => Error::CursorMalformed,
                     CursorError::Foreign => Error::CursorForeign,
-                }
-            })?,
+                })?
+            }
         };
         if position > head.event_sequence {
             return Err(Error::CursorAheadOfHead);

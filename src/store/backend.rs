@@ -149,6 +149,7 @@ async fn open_postgres(
                     ("enable_seqscan", "off"),
                     ("enable_hashjoin", "off"),
                     ("enable_mergejoin", "off"),
+                    ("enable_bitmapscan", "off"),
                 ])
             });
         connect
@@ -262,8 +263,10 @@ impl From<DbErr> for StoreError {
             },
             _ => Self::Unexpected(error.to_string()),
         };
-        if kind == Self::Unavailable {
-            tracing::warn!(%error, "the database does not answer");
+        match kind {
+            Self::Conflict => tracing::debug!(%error, "another writer came first"),
+            Self::Unavailable => tracing::warn!(%error, "the database does not answer"),
+            _ => {}
         }
         kind
     }
@@ -349,7 +352,12 @@ pub(super) async fn schema_text(connection: &DatabaseConnection) -> Result<Strin
     let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), sql)).await?;
     let mut text = String::new();
     for row in rows {
-        text.push_str(&row.try_get_by_index::<String>(0)?);
+        let mut line: String = row.try_get_by_index(0)?;
+        if line.starts_with("CREATE TABLE") {
+            // A column a line, so that a change of one is seen as such.
+            line = line.replace("( \"", "(\n  \"").replace(", \"", ",\n  \"");
+        }
+        text.push_str(&line);
         text.push('\n');
     }
     Ok(text)

@@ -4,6 +4,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::entity::enrollment as table;
+use super::keyed::rows_by;
 use super::row::{RowName, to_json};
 use super::{Store, StoreError};
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
@@ -88,5 +89,16 @@ pub async fn list(
         query = query.filter(table::Column::Id.gt(after));
     }
     let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
+    rows.into_iter().map(from_row).collect()
+}
+
+/// The enrollments with these ids, in no order.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn by_ids(store: &Store, account_id: AccountId, ids: &[EnrollmentId]) -> Result<Vec<Enrollment>, StoreError> {
+    let columns = [table::Column::AccountId, table::Column::Id];
+    let keys = ids.iter().map(|id| (account_id.uuid(), id.uuid()));
+    let rows = rows_by::<table::Entity, _>(store.read(), &columns, keys).await?;
     rows.into_iter().map(from_row).collect()
 }

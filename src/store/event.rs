@@ -151,14 +151,16 @@ pub async fn count(store: &Store, account_id: AccountId) -> Result<i64, StoreErr
 pub async fn accounts_with_events_before(store: &Store, before: Time) -> Result<Vec<AccountId>, StoreError> {
     let of_head = |column: head_table::Column| Expr::col((head_table::Entity, column));
     let of_event = |column: table::Column| Expr::col((table::Entity, column));
-    let first_of_feed = of_event(table::Column::AccountId)
-        .eq(of_head(head_table::Column::AccountId))
-        .and(of_event(table::Column::Sequence).eq(of_head(head_table::Column::PrunedSequence).add(1)));
+    let first_of_feed = Query::select()
+        .column(table::Column::CommittedAt)
+        .from(table::Entity)
+        .and_where(of_event(table::Column::AccountId).eq(of_head(head_table::Column::AccountId)))
+        .and_where(of_event(table::Column::Sequence).eq(of_head(head_table::Column::PrunedSequence).add(1_i64)))
+        .take();
     let query = Query::select()
-        .column((head_table::Entity, head_table::Column::AccountId))
+        .column(head_table::Column::AccountId)
         .from(head_table::Entity)
-        .inner_join(table::Entity, first_of_feed)
-        .and_where(of_event(table::Column::CommittedAt).lt(before.micros()))
+        .and_where(Expr::SubQuery(None, Box::new(first_of_feed.into())).lt(before.micros()))
         .take();
     let rows = store.read().query_all(&query).await?;
     rows.iter().map(|row| Ok(AccountId::from_uuid(row.try_get_by_index(0)?))).collect()

@@ -1,6 +1,7 @@
 //! Rows by a list of keys, in one statement however long the list.
 //!
-//! Lists are filled up to a power of two, so that the database sees few different statements and has each prepared.
+//! The list is joined to the table, which both databases serve by walking the list and looking each key up in an index. It is
+//! filled up to a power of two, so that a database sees few different statements and keeps each prepared.
 
 use sea_orm::sea_query::{
     Alias, Asterisk, Expr, ExprTrait, Func, IntoValueTuple, JoinType, Query, SelectStatement, ValueTuple,
@@ -12,6 +13,9 @@ use super::StoreError;
 
 /// The most keys of one statement. With up to three columns a key, below the 32,766 values that SQLite takes.
 pub(super) const KEYS_MAX: usize = 8_192;
+
+/// What the list is called in a statement.
+const WANTED: &str = "wanted";
 
 /// The rows of which the columns have one of the keys. No keys, no statement.
 pub(super) async fn rows_by<E, K>(
@@ -26,25 +30,47 @@ where
     let keys: Vec<ValueTuple> = keys.into_iter().map(IntoValueTuple::into_value_tuple).collect();
     let mut rows = Vec::new();
     for chunk in keys.chunks(KEYS_MAX) {
-        rows.extend(E::find().filter(is_one_of(columns, chunk)).all(connection).await?);
+        let mut query = E::find().into_query();
+        join::<E>(&mut query, columns, chunk);
+        for row in connection.query_all(&query).await? {
+            rows.push(E::Model::from_query_result(&row, "")?);
+        }
     }
     Ok(rows)
 }
 
-/// The condition that the columns have one of the keys, of which there is at least one.
-pub(super) fn is_one_of<C: ColumnTrait>(columns: &[C], keys: &[ValueTuple]) -> Expr {
+/// Narrows a query of a table to the rows of which the columns have one of the keys.
+pub(super) fn join<E: EntityTrait>(query: &mut SelectStatement, columns: &[E::Column], keys: &[ValueTuple]) {
+    let table = Alias::new(E::default().table_name());
+    query.join_subquery(JoinType::InnerJoin, list(keys), WANTED, has_key::<E>(&table, columns));
+}
+
+fn has_key<E: EntityTrait>(table: &Alias, columns: &[E::Column]) -> Expr {
+    // The names that both databases give to the columns of a list of values.
+    let place = |place: usize| Expr::col((WANTED, Alias::new(format!("column{place}"))));
+    let pairs = columns.iter().zip(1..);
+    pairs
+        .map(|(column, number)| Expr::col((table.clone(), *column)).eq(place(number)))
+        .reduce(ExprTrait::and)
+        .unwrap_or(Expr::Constant(true.into()))
+}
+
+/// Of a primary key: the condition that it is one of the keys. Where nothing can be joined.
+fn is_one_of<C: ColumnTrait>(columns: &[C], keys: &[ValueTuple]) -> Expr {
     Expr::tuple(columns.iter().map(|column| Expr::col(column.as_column_ref()))).in_subquery(list(keys))
 }
 
 fn list(keys: &[ValueTuple]) -> SelectStatement {
     let mut keys = keys.to_vec();
-    if let Some(first) = keys.first().cloned() {
-        keys.resize(keys.len().next_power_of_two(), first);
+    if let Some(first) = keys.first() {
+        // Nulls equal nothing, and have the type that the database expects.
+        let nothing: Vec<Value> = first.clone().into_iter().map(|value| value.as_null()).collect();
+        keys.resize(keys.len().next_power_of_two(), ValueTuple::Many(nothing));
     }
-    Query::select().column(Asterisk).from_values(keys, "wanted").take()
+    Query::select().column(Asterisk).from_values(keys, WANTED).take()
 }
 
-/// Deletes the rows of which the columns have one of the keys. Says how many there were.
+/// Deletes the rows with these primary keys. Says how many there were.
 pub(super) async fn delete_by<E, K>(
     connection: &impl ConnectionTrait,
     columns: &[E::Column],
@@ -85,23 +111,23 @@ impl<E: EntityTrait> Newest<E> {
         keys: impl IntoIterator<Item = (Uuid, Uuid)>,
     ) -> Result<Vec<E::Model>, StoreError> {
         let keys: Vec<ValueTuple> = keys.into_iter().map(IntoValueTuple::into_value_tuple).collect();
-        let table = Alias::new(E::default().table_name());
+        let (table, other) = (Alias::new(E::default().table_name()), Alias::new("other"));
         let mut rows = Vec::new();
         for chunk in keys.chunks(KEYS_MAX) {
             let last = Query::select()
-                .column(("other", self.age))
-                .from_as(E::default(), "other")
-                .and_where(self.belongs(Alias::new("other")))
-                .order_by(("other", self.age), Order::Desc)
+                .column((other.clone(), self.age))
+                .from_as(E::default(), other.clone())
+                .and_where(has_key::<E>(&other, &self.key))
+                .and_where_option(self.is_of_kind(&other))
+                .order_by((other.clone(), self.age), Order::Desc)
                 .limit(1)
                 .offset(self.limit.saturating_sub(1))
                 .take();
             let last = Expr::SubQuery(None, Box::new(last.into()));
             let from = Func::coalesce([last, Expr::Value(self.age_least.clone())]);
             let mut query = E::find().into_query();
-            query
-                .join_subquery(JoinType::InnerJoin, list(chunk), "wanted", self.belongs(table.clone()))
-                .and_where(Expr::col((table.clone(), self.age)).gte(from));
+            join::<E>(&mut query, &self.key, chunk);
+            query.and_where(Expr::col((table.clone(), self.age)).gte(from)).and_where_option(self.is_of_kind(&table));
             for row in connection.query_all(&query).await? {
                 rows.push(E::Model::from_query_result(&row, "")?);
             }
@@ -109,15 +135,7 @@ impl<E: EntityTrait> Newest<E> {
         Ok(rows)
     }
 
-    fn belongs(&self, table: Alias) -> Expr {
-        let column = |column: E::Column| Expr::col((table.clone(), column));
-        // The names that both databases give to the columns of a list of values.
-        let same = column(self.key[0])
-            .eq(Expr::col(("wanted", "column1")))
-            .and(column(self.key[1]).eq(Expr::col(("wanted", "column2"))));
-        match self.only {
-            Some((kind, text)) => same.and(column(kind).eq(text)),
-            None => same,
-        }
+    fn is_of_kind(&self, table: &Alias) -> Option<Expr> {
+        self.only.map(|(column, kind)| Expr::col((table.clone(), column)).eq(kind))
     }
 }

@@ -3,16 +3,17 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::sea_query::{Expr, ExprTrait, IntoValueTuple};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::ConnectionTrait;
+use sea_orm::sea_query::{Expr, ExprTrait, IntoValueTuple, Query};
 use uuid::Uuid;
 
 use super::entity;
-use super::keyed::{KEYS_MAX, is_one_of, rows_by};
+use super::keyed::{KEYS_MAX, join, rows_by};
 use super::load::Loading;
 use super::{StoreError, affiliate, lead, request};
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::conversion::ConversionKind;
+use crate::domain::coupon::CouponState;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId};
 use crate::domain::lead::LeadSelector;
 use crate::domain::request::RequestScope;
@@ -165,23 +166,22 @@ impl Loading<'_> {
         let affiliates: Vec<_> = self.affiliates_with_name(&needs.coupon_counts).into_iter().collect();
         for chunk in affiliates.chunks(KEYS_MAX) {
             let keys = chunk.iter().map(|(account_id, id)| (account_id.uuid(), id.uuid()).into_value_tuple());
-            let counts: Vec<(Uuid, Uuid, i64)> = Entity::find()
-                .select_only()
-                .columns(columns)
-                .column_as(Expr::col(Column::Id.as_column_ref()).count(), "count")
-                .filter(is_one_of(&columns, &keys.collect::<Vec<_>>()))
-                .filter(Column::ActiveCode.is_not_null())
-                .group_by(Column::AccountId)
-                .group_by(Column::AffiliateId)
-                .into_tuple()
-                .all(self.connection)
-                .await?;
+            let mut query = Query::select();
+            query
+                .columns(columns.map(|column| (Entity, column)))
+                .expr(Expr::col((Entity, Column::Id)).count())
+                .from(Entity)
+                .and_where(Expr::col((Entity, Column::State)).eq(CouponState::Active.as_str()))
+                .group_by_columns(columns.map(|column| (Entity, column)));
+            join::<Entity>(&mut query, &columns, &keys.collect::<Vec<_>>());
+            let counts = self.connection.query_all(&query).await?;
             for affiliate in chunk {
                 self.set.looked_for.coupon_counts.insert(*affiliate, Some(0));
             }
-            for (account_id, affiliate_id, count) in counts {
+            for row in counts {
+                let (account_id, affiliate_id) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
                 let affiliate = (AccountId::from_uuid(account_id), AffiliateId::from_uuid(affiliate_id));
-                self.set.looked_for.coupon_counts.insert(affiliate, Some(count));
+                self.set.looked_for.coupon_counts.insert(affiliate, Some(row.try_get_by_index(2)?));
             }
         }
         Ok(())

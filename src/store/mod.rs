@@ -2,6 +2,7 @@
 //! Knows no rule of the business and nothing of the wire. Which database it is, only `backend.rs` knows.
 
 use std::fs::File;
+use std::sync::{Mutex, PoisonError};
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 use uuid::Uuid;
@@ -88,7 +89,7 @@ pub struct Store {
     /// What the database is known by.
     pub identity: Identity,
     /// Held while the store is open: keeps other processes from a SQLite file.
-    _lock: Option<File>,
+    lock: Mutex<Option<File>>,
 }
 
 /// A transaction that may write. Dropped without [`WriteTransaction::commit`], it is undone.
@@ -120,7 +121,7 @@ impl Store {
     /// [`StoreError::Refused`] when the database may not be used; else [`StoreError`].
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let backend::Opened { read, write, identity, lock } = backend::open(options).await?;
-        Ok(Self { read, write, identity, _lock: lock })
+        Ok(Self { read, write, identity, lock: Mutex::new(lock) })
     }
 
     /// Begins a transaction that may write.
@@ -144,14 +145,16 @@ impl Store {
         backend::is_shared(&self.write)
     }
 
-    /// Waits for what is under way and closes every connection.
+    /// Waits for what is under way, closes every connection, and lets go of a SQLite file.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn close(self) -> Result<(), StoreError> {
+    pub async fn close(&self) -> Result<(), StoreError> {
         // The writer last: SQLite folds its log into the file when the last connection closes, and only the writer may.
-        self.read.close().await?;
-        Ok(self.write.close().await?)
+        self.read.close_by_ref().await?;
+        self.write.close_by_ref().await?;
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(())
     }
 
     /// Every column of the database as it is, for the comparison with the entities.

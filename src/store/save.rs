@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::sea_query::{Expr, ExprTrait, IntoValueTuple, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable, PrimaryKeyToColumn,
-    QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable,
+    PrimaryKeyToColumn, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use super::entity;
-use super::keyed::{delete_by, is_one_of};
+use super::keyed::delete_by;
 use super::{
     StoreError, WriteTransaction, account, affiliate, click, conversion, coupon, enrollment, event, lead, ledger, link,
     program, request, reward,
@@ -24,6 +24,9 @@ use crate::domain::working_set::WorkingSet;
 /// The most values of one statement: below the 32,766 that SQLite takes.
 const VALUES_MAX: usize = 30_000;
 
+/// The most rows of one statement: a longer text is no faster, and takes memory in every connection that has it prepared.
+const ROWS_MAX: usize = 256;
+
 /// Locks the heads of these accounts until the end of the transaction and returns those that exist. Whoever holds an account's
 /// head is the only one who writes to the account.
 ///
@@ -34,12 +37,12 @@ pub async fn lock_heads(
     accounts: &BTreeSet<AccountId>,
 ) -> Result<BTreeMap<AccountId, AccountHead>, StoreError> {
     use entity::account_head::{Column, Entity};
-    if accounts.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let keys: Vec<_> = accounts.iter().map(|account_id| account_id.uuid().into_value_tuple()).collect();
+    let Some(first) = accounts.first() else { return Ok(BTreeMap::new()) };
+    let mut ids: Vec<_> = accounts.iter().map(|account_id| account_id.uuid()).collect();
+    // Few different statements, as in `keyed`; there a lock could not follow the join.
+    ids.resize(ids.len().next_power_of_two(), first.uuid());
     let rows = Entity::find()
-        .filter(is_one_of(&[Column::AccountId], &keys))
+        .filter(Column::AccountId.is_in(ids))
         // In one order, so that two writers never wait for each other.
         .order_by_asc(Column::AccountId)
         .lock_exclusive()
@@ -252,6 +255,7 @@ where
     insert_or::<E>(connection, rows, Some(conflict)).await
 }
 
+/// In lots of a power of two, so that a database sees few different statements and keeps each prepared.
 async fn insert_or<E>(
     connection: &impl ConnectionTrait,
     rows: Vec<E::Model>,
@@ -262,10 +266,11 @@ where
     E::Model: IntoActiveModel<E::ActiveModel>,
     E::ActiveModel: ActiveModelTrait<Entity = E>,
 {
-    let rows_max = VALUES_MAX / E::Column::iter().count().max(1);
-    let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model).peekable();
-    while rows.peek().is_some() {
-        let mut statement = E::insert_many(rows.by_ref().take(rows_max));
+    let rows_max = (VALUES_MAX / E::Column::iter().count().max(1)).min(ROWS_MAX);
+    let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model);
+    while rows.len() > 0 {
+        let count = 1 << rows.len().min(rows_max).ilog2();
+        let mut statement = E::insert_many(rows.by_ref().take(count));
         if let Some(conflict) = &conflict {
             statement = statement.on_conflict(conflict.clone());
         }

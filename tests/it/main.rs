@@ -11,5 +11,11 @@
 mod support;
 
 mod api;
+mod error_table;
+mod feed;
+mod idempotency;
+mod permissions;
 mod scenario;
+mod schema;
+mod store;
 mod tidy;

@@ -3,13 +3,12 @@
 
 mod pure;
 mod script;
+mod wire;
 
 use headwater::domain::money::Currency;
 
+use crate::support::database::TestDatabase;
 use script::{Step, amount};
-
-/// Day 0 of every scenario: 2026-01-01T00:00:00Z.
-pub(crate) const START_MICROS: i64 = 1_767_225_600_000_000;
 
 /// Something that carries out steps and answers as the scenario writes it.
 pub(crate) trait World {
@@ -56,3 +55,12 @@ async fn scenarios_hold_for_the_rules_alone() {
         check(&path, &mut pure::PureWorld::new()).await;
     }
 }
+
+db_test!(scenarios_hold_over_the_wire, |database: TestDatabase| async move {
+    let mut world = wire::WireWorld::new(&database).await;
+    for path in script::files() {
+        world.begin(path.file_stem().unwrap().to_str().unwrap()).await;
+        check(&path, &mut world).await;
+        world.verify().await;
+    }
+});

@@ -26,8 +26,9 @@ use headwater::domain::working_set::WorkingSet;
 use headwater::domain::{Decision, decide};
 use uuid::Uuid;
 
+use super::World;
 use super::script::{Step, amount, minor_units};
-use super::{START_MICROS, World};
+use crate::support::server::START_MICROS;
 
 struct CountedIds(u128);
 

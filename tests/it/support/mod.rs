@@ -4,3 +4,6 @@
 pub(crate) mod database;
 pub(crate) mod golden;
 mod postgres;
+pub(crate) mod server;
+pub(crate) mod shop;
+pub(crate) mod store;

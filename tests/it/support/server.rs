@@ -33,7 +33,7 @@ pub(crate) struct TestServer {
     pub(crate) address: String,
     pub(crate) operator_key: String,
     /// Goes when the server does.
-    pub(crate) data_dir: TempDir,
+    _data_dir: TempDir,
 }
 
 impl TestServer {
@@ -50,7 +50,7 @@ impl TestServer {
         let address = format!("http://{}", server.address());
         // A second server on one database finds the operator key made.
         let operator_key = std::fs::read_to_string(data_dir.path().join(OPERATOR_KEY_FILE)).unwrap_or_default();
-        Self { server, clock, address, operator_key: operator_key.trim().to_owned(), data_dir }
+        Self { server, clock, address, operator_key: operator_key.trim().to_owned(), _data_dir: data_dir }
     }
 
     /// Registers an account and gives a client with its admin key.
@@ -75,11 +75,11 @@ pub(crate) fn settings(database_url: &str, data_dir: &Path, flags: &[&str]) -> S
         database_url,
         "--data-dir",
         data_dir.to_str().unwrap(),
-        // Tests approve due rewards when they mean to.
-        "--upkeep-interval-seconds",
-        "86400",
     ];
-    let arguments: Vec<String> = fixed.iter().chain(flags).map(|text| (*text).to_owned()).collect();
+    // Tests approve due rewards when they mean to.
+    let upkeep = ["--upkeep-interval-seconds", "86400"];
+    let upkeep = if flags.contains(&upkeep[0]) { &[][..] } else { &upkeep[..] };
+    let arguments: Vec<String> = fixed.iter().chain(upkeep).chain(flags).map(|text| (*text).to_owned()).collect();
     CommandLine::read(arguments).unwrap().settings
 }
 

@@ -1,0 +1,100 @@
+//! Who calls: from the text of an API key to the account it acts for and what it may do.
+//! Knows keys and methods; knows nothing of what a method does.
+
+pub mod key;
+pub mod layer;
+pub mod permission;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::ops::compute::Op;
+use moka::sync::Cache;
+use subtle::ConstantTimeEq;
+
+use crate::clock::Clock;
+use crate::domain::account::{ApiKey, KeyKind};
+use crate::domain::id::{AccountId, ApiKeyId};
+use crate::error::Error;
+use crate::store::{self, Store};
+
+/// How long a key that was read from the database is believed: as long as a key revoked on another server instance may still
+/// work here.
+const BELIEVED_FOR: Duration = Duration::from_secs(2);
+
+/// How many keys are remembered at most.
+const REMEMBERED_MAX: u64 = 10_000;
+
+/// A caller whose key was checked.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// The account that the key acts for; [`AccountId::SERVER`] for operator keys.
+    pub account_id: AccountId,
+    /// The key.
+    pub key_id: ApiKeyId,
+    /// What it may do.
+    pub kind: KeyKind,
+    /// All of it.
+    pub key: Arc<ApiKey>,
+}
+
+/// Checks keys.
+pub struct Authenticator {
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    /// By prefix. Only keys that exist, so that guessing fills nothing.
+    keys: Cache<String, Arc<ApiKey>>,
+}
+
+impl Authenticator {
+    /// Checks keys against this store.
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
+        let keys = Cache::builder().max_capacity(REMEMBERED_MAX).time_to_live(BELIEVED_FOR).build();
+        Self { store, clock, keys }
+    }
+
+    /// The caller that holds this key.
+    ///
+    /// # Errors
+    /// [`Error::KeyInvalid`]; [`Error::Unavailable`] when the database does not answer.
+    pub async fn resolve(&self, text: &str) -> Result<Principal, Error> {
+        let prefix = key::prefix(text).ok_or(Error::KeyInvalid)?;
+        let key = match self.keys.get(prefix) {
+            Some(key) => key,
+            None => self.read(prefix).await?,
+        };
+        let is_same = bool::from(key.secret_hash.ct_eq(&key::hash(text)));
+        if !is_same || !key.is_valid(self.clock.now()) {
+            return Err(Error::KeyInvalid);
+        }
+        Ok(Principal { account_id: key.account_id, key_id: key.id, kind: key.kind, key })
+    }
+
+    /// Whether the caller's key still works, asked of the database itself: for streams, which outlive what is remembered.
+    ///
+    /// # Errors
+    /// [`Error::KeyInvalid`] when it was revoked or has expired; [`Error::Unavailable`] when the database does not answer.
+    pub async fn recheck(&self, principal: &Principal) -> Result<(), Error> {
+        let key = store::account::find_key_by_prefix(&self.store, &principal.key.prefix).await?;
+        match key {
+            Some(key) if key.id == principal.key_id && key.is_valid(self.clock.now()) => Ok(()),
+            _ => Err(Error::KeyInvalid),
+        }
+    }
+
+    /// Says that a key was revoked, so that it stops working here at once.
+    pub fn revoked(&self, key: ApiKey) {
+        // Remembered as revoked rather than forgotten: a read that is under way may still bring the key as it was.
+        self.keys.entry(key.prefix.clone()).and_compute_with(|_| Op::Put(Arc::new(key)));
+    }
+
+    async fn read(&self, prefix: &str) -> Result<Arc<ApiKey>, Error> {
+        let key = store::account::find_key_by_prefix(&self.store, prefix).await?.ok_or(Error::KeyInvalid)?;
+        let key = Arc::new(key);
+        self.keys.entry(prefix.to_owned()).and_compute_with(|known| match known {
+            Some(known) if known.value().revoked_at.is_some() => Op::Nop,
+            _ => Op::Put(Arc::clone(&key)),
+        });
+        Ok(key)
+    }
+}

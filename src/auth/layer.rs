@@ -1,0 +1,208 @@
+//! The layer in front of every service: gives the call its request id, finds out who calls, and refuses what may not be called.
+//! Refuses in this order: no such method, no key, a key that does not work, a key of the wrong kind.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Response};
+use tonic::Status;
+use tower::{Layer, Service};
+use tracing::{Instrument, Span};
+
+use super::permission::{self, Access};
+use super::{Authenticator, Principal};
+use crate::clock::RandomIds;
+use crate::domain::id::IdSource;
+use crate::error::{self, Error};
+
+/// The header that a request id comes in and goes out with.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const REQUEST_ID_LENGTH_MAX: usize = 128;
+
+/// Who calls what: in the extensions of every request that needs a key.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Whose key it is.
+    pub principal: Principal,
+    /// What is called, such as `headwater.v1.TrackingService/RecordSale`.
+    pub method: &'static str,
+    /// Names the call in the log and in errors.
+    pub request_id: Arc<str>,
+}
+
+/// See the head of the file.
+#[derive(Clone)]
+pub struct AuthLayer {
+    authenticator: Arc<Authenticator>,
+}
+
+impl AuthLayer {
+    /// A layer that checks keys with this.
+    pub fn new(authenticator: Arc<Authenticator>) -> Self {
+        Self { authenticator }
+    }
+}
+
+impl<S> Layer<S> for AuthLayer {
+    type Service = AuthService<S>;
+
+    fn layer(&self, inner: S) -> AuthService<S> {
+        AuthService { inner, authenticator: Arc::clone(&self.authenticator) }
+    }
+}
+
+/// The service that [`AuthLayer`] makes.
+#[derive(Clone)]
+pub struct AuthService<S> {
+    inner: S,
+    authenticator: Arc<Authenticator>,
+}
+
+impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for AuthService<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    RequestBody: Send + 'static,
+    ResponseBody: Default + Send,
+{
+    type Response = Response<ResponseBody>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        // The clone may not be ready; the one that was asked is.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let authenticator = Arc::clone(&self.authenticator);
+        let request_id = request_id(request.headers());
+        let method = request.uri().path().trim_start_matches('/').to_owned();
+        let span = tracing::info_span!(
+            "call",
+            method,
+            request_id = &*request_id,
+            key_id = tracing::field::Empty,
+            account_id = tracing::field::Empty,
+        );
+        let call = async move {
+            let refusal = match identify(&authenticator, &method, &request_id, request.headers_mut()).await {
+                Ok(caller) => {
+                    if let Some(caller) = caller {
+                        request.extensions_mut().insert(caller);
+                    }
+                    let response = inner.call(request).await?;
+                    let adopted = Status::from_header_map(response.headers()).as_ref().and_then(error::adopt);
+                    match adopted {
+                        None => return Ok(named(response, &request_id)),
+                        Some(error) => error,
+                    }
+                }
+                Err(error) => error,
+            };
+            Ok(named(refusal.into_status(&request_id).into_http(), &request_id))
+        };
+        Box::pin(call.instrument(span))
+    }
+}
+
+/// Who calls; none for a method that is open to everybody.
+async fn identify(
+    authenticator: &Authenticator,
+    method: &str,
+    request_id: &Arc<str>,
+    headers: &mut HeaderMap,
+) -> Result<Option<Caller>, Error> {
+    // Taken out in any case: nothing further in needs the key, and what is not there cannot be logged.
+    let bearer = headers.remove(AUTHORIZATION);
+    let api_key = headers.remove(API_KEY);
+    let (method, kinds) = match permission::access(method) {
+        None => return Err(Error::MethodUnknown { method: method.to_owned() }),
+        Some(Access::Open) => return Ok(None),
+        Some(Access::Kinds { method, kinds }) => (method, kinds),
+    };
+    let principal = authenticator.resolve(sent_key(bearer.as_ref(), api_key.as_ref())?).await?;
+    let span = Span::current();
+    span.record("key_id", tracing::field::display(principal.key_id));
+    span.record("account_id", tracing::field::display(principal.account_id));
+    if !kinds.contains(&principal.kind) {
+        return Err(Error::KeyKindNotAllowed { method, kind: principal.kind, allowed: kinds });
+    }
+    Ok(Some(Caller { principal, method, request_id: Arc::clone(request_id) }))
+}
+
+/// The key that was sent, in whichever of the two headers.
+fn sent_key<'headers>(
+    authorization: Option<&'headers HeaderValue>,
+    api_key: Option<&'headers HeaderValue>,
+) -> Result<&'headers str, Error> {
+    let text = |value: &'headers HeaderValue| value.to_str().map_err(|_| Error::KeyInvalid);
+    if let Some(authorization) = authorization
+        && let Some((scheme, key)) = text(authorization)?.split_once(' ')
+        && scheme.eq_ignore_ascii_case("bearer")
+    {
+        return Ok(key.trim());
+    }
+    api_key.map_or(Err(Error::KeyMissing), |key| Ok(text(key)?.trim()))
+}
+
+/// The caller's name for the call, if it is one that may stand in a log; else a new one.
+fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let is_fit =
+        |id: &&str| (1..=REQUEST_ID_LENGTH_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    match headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_fit) {
+        Some(id) => id.into(),
+        None => RandomIds.next_uuid().simple().to_string().into(),
+    }
+}
+
+/// The response with the request id in its headers.
+fn named<Body>(mut response: Response<Body>, request_id: &str) -> Response<Body> {
+    if let Ok(request_id) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(REQUEST_ID, request_id);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    fn key_in(pairs: &[(&'static str, &'static str)]) -> Option<String> {
+        let headers = headers(pairs);
+        sent_key(headers.get(AUTHORIZATION), headers.get(API_KEY)).ok().map(ToOwned::to_owned)
+    }
+
+    #[test]
+    fn a_key_comes_in_either_header() {
+        assert_eq!(key_in(&[("authorization", "Bearer k1")]).as_deref(), Some("k1"));
+        assert_eq!(key_in(&[("authorization", "bearer  k1 ")]).as_deref(), Some("k1"));
+        assert_eq!(key_in(&[("x-api-key", "k2")]).as_deref(), Some("k2"));
+        assert_eq!(key_in(&[("authorization", "Basic abc"), ("x-api-key", "k2")]).as_deref(), Some("k2"));
+        assert_eq!(key_in(&[("authorization", "Bearer k1"), ("x-api-key", "k2")]).as_deref(), Some("k1"));
+        assert_eq!(key_in(&[("authorization", "Basic abc")]), None);
+        assert_eq!(key_in(&[]), None);
+    }
+
+    #[test]
+    fn a_request_id_is_taken_over_only_when_it_is_fit_for_a_log() {
+        assert_eq!(&*request_id(&headers(&[("x-request-id", "order-17/a")])), "order-17/a");
+        for unfit in ["", "a b", "tab\there"] {
+            assert_eq!(request_id(&headers(&[("x-request-id", unfit)])).len(), 32, "{unfit}");
+        }
+        let long: &'static str = Box::leak("x".repeat(129).into_boxed_str());
+        assert_eq!(request_id(&headers(&[("x-request-id", long)])).len(), 32);
+        assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+    }
+}

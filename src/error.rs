@@ -1,0 +1,191 @@
+//! Every error of the server, and what becomes of it: a status for the caller, a line in the log for a fault of ours.
+//! The only place where a `tonic::Status` is made; `table.rs` beside it says what callers see. Knows nothing of how errors arise.
+
+#![expect(clippy::disallowed_methods, reason = "this is the one place where a status is made")]
+
+mod table;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use prost::Message;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};
+
+use crate::app::SubmitError;
+use crate::domain::account::KeyKind;
+use crate::domain::refusal::Refusal;
+use crate::store::StoreError;
+use table::{Answer, Detail};
+
+/// The domain of every `google.rpc.ErrorInfo` that the server sends.
+pub const DOMAIN: &str = "headwater.dev";
+
+/// One field of a request that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldViolation {
+    /// The path of the field, such as `terms.commission.percent_ppm`.
+    pub field: String,
+    /// What is wrong and how to mend it.
+    pub description: String,
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone)]
+pub enum Error {
+    /// Fields of the request are wrong: all of them.
+    InvalidFields(Vec<FieldViolation>),
+    /// A rule of the business said no.
+    Refused(Refusal),
+    /// No API key was sent.
+    KeyMissing,
+    /// The API key is malformed, unknown, revoked or expired.
+    KeyInvalid,
+    /// This kind of key may not make this call.
+    KeyKindNotAllowed {
+        /// The method, such as `headwater.v1.TrackingService/RecordSale`.
+        method: &'static str,
+        /// The kind of the calling key.
+        kind: KeyKind,
+        /// The kinds that may.
+        allowed: &'static [KeyKind],
+    },
+    /// There is no such method.
+    MethodUnknown {
+        /// What was called.
+        method: String,
+    },
+    /// The cursor is not one of ours.
+    CursorMalformed,
+    /// The cursor belongs to another database or account.
+    CursorForeign,
+    /// The events after the cursor are no longer kept.
+    CursorExpired {
+        /// The earliest cursor that works.
+        earliest_cursor: String,
+    },
+    /// The cursor is ahead of the newest event.
+    CursorAheadOfHead,
+    /// The reader of a stream did not take events for too long.
+    SlowConsumer {
+        /// The last cursor that was sent.
+        last_cursor: String,
+    },
+    /// The key has as many open streams as it may.
+    TooManyStreams {
+        /// How many it may.
+        limit: usize,
+    },
+    /// The page token is not one of ours, or belongs to another filter.
+    PageTokenInvalid,
+    /// The request is larger than the server takes, or the answer than it sends.
+    MessageTooLarge,
+    /// As much is waiting as the server takes.
+    Overloaded {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The deadline passed before the work began.
+    DeadlineExceeded,
+    /// The database did not answer, or the server is stopping.
+    Unavailable,
+    /// A fault of ours. The text is for the log alone.
+    Internal(String),
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<SubmitError> for Error {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Refused(refusal) => Self::Refused(refusal),
+            SubmitError::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            SubmitError::DeadlineExceeded => Self::DeadlineExceeded,
+            SubmitError::Unavailable => Self::Unavailable,
+            SubmitError::Internal(cause) => Self::Internal(cause),
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        SubmitError::from(error).into()
+    }
+}
+
+impl Error {
+    /// The error as the single call ends with it. A fault of ours is logged here, once; its text goes no further.
+    pub fn into_status(self, request_id: &str) -> Status {
+        if let Some(cause) = self.fault() {
+            tracing::error!(request_id, cause, "internal error");
+        }
+        status(self.answer(request_id))
+    }
+
+    /// The error as a result inside a batch: the same code, message and details.
+    pub fn into_rpc_status(self, request_id: &str) -> tonic_types::Status {
+        let status = self.into_status(request_id);
+        // The details of a status are a whole `google.rpc.Status`, encoded.
+        tonic_types::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {
+            code: status.code().into(),
+            message: status.message().to_owned(),
+            details: Vec::new(),
+        })
+    }
+
+    /// The text for the log, when the error is a fault of ours.
+    fn fault(&self) -> Option<&str> {
+        match self {
+            Self::Internal(cause) => Some(cause),
+            Self::Refused(Refusal::NotLoaded(what)) => Some(what),
+            _ => None,
+        }
+    }
+}
+
+/// The status that an answer is sent as.
+fn status(answer: Answer) -> Status {
+    let reason = answer.reason.as_str_name().trim_start_matches("ERROR_REASON_");
+    let metadata: HashMap<String, String> =
+        answer.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
+    match answer.detail {
+        Detail::None => {}
+        Detail::Fields(violations) => {
+            for violation in violations {
+                details.add_bad_request_violation(violation.field, violation.description);
+            }
+        }
+        Detail::Precondition(subject) => {
+            details.set_precondition_failure(vec![PreconditionViolation::new(reason, subject, &answer.message)]);
+        }
+        Detail::Resource(resource_type, name) => {
+            details.set_resource_info(resource_type, name, "", &answer.message);
+        }
+        Detail::Retry(delay) => {
+            details.set_retry_info(Some(delay));
+        }
+    }
+    Status::with_error_details(answer.code, answer.message, details)
+}
+
+/// What tonic answers by itself, before or after a handler, in our words. None for what must stay as it is: our own errors, and
+/// the refusal of a compression that we do not speak, which the client's library handles.
+pub fn adopt(status: &Status) -> Option<Error> {
+    let text = status.message();
+    match status.code() {
+        _ if !status.details().is_empty() => None,
+        Code::OutOfRange if text.contains("message length too large") => Some(Error::MessageTooLarge),
+        Code::ResourceExhausted if text.contains("exceeded while decompressing") => Some(Error::MessageTooLarge),
+        // Our handlers never answer without details, so this is about the bytes that came in.
+        Code::Internal => Some(Error::InvalidFields(vec![FieldViolation {
+            field: String::new(),
+            description: format!("the request is no message of this method's request type: {text}"),
+        }])),
+        _ => None,
+    }
+}

@@ -1,0 +1,295 @@
+//! The one table from errors to what callers see: reason, gRPC code, message and details.
+//! `tests/it/golden/errors.txt` is printed from it.
+
+use std::time::Duration;
+
+use tonic::Code;
+
+use super::{Error, FieldViolation};
+use crate::domain::account::KeyKind;
+use crate::domain::money::Overflow;
+use crate::domain::refusal::{Refusal, Resource};
+use crate::pb::ErrorReason;
+
+/// How many field violations an answer lists. Status details travel in HTTP/2 headers, which clients cap at 8 KiB or more; a
+/// list of 1,000 wrong ids would reach them as a broken connection.
+const VIOLATIONS_MAX: usize = 25;
+
+/// When to try again what failed for a reason that passes by itself.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// What a caller sees of an error.
+pub(super) struct Answer {
+    pub(super) reason: ErrorReason,
+    pub(super) code: Code,
+    pub(super) message: String,
+    pub(super) metadata: Vec<(&'static str, String)>,
+    pub(super) detail: Detail,
+}
+
+/// What stands beside the ErrorInfo.
+pub(super) enum Detail {
+    None,
+    Fields(Vec<FieldViolation>),
+    /// What does not fit: the subject, such as `reward/rwd_...`.
+    Precondition(String),
+    Resource(&'static str, String),
+    Retry(Duration),
+}
+
+impl Answer {
+    fn new(reason: ErrorReason, code: Code, message: impl Into<String>) -> Self {
+        Self { reason, code, message: message.into(), metadata: Vec::new(), detail: Detail::None }
+    }
+
+    fn fields(reason: ErrorReason, violations: &[FieldViolation]) -> Self {
+        let mut listed = violations.to_vec();
+        if listed.len() > VIOLATIONS_MAX {
+            let rest = listed.len() - VIOLATIONS_MAX;
+            listed.truncate(VIOLATIONS_MAX);
+            listed.push(FieldViolation { field: "...".to_owned(), description: format!("and {rest} more") });
+        }
+        let message = match listed.as_slice() {
+            [only] => sentence(only),
+            [first, rest @ ..] => format!("{} (and {} more, see the details)", sentence(first), rest.len()),
+            [] => "the request is wrong".to_owned(),
+        };
+        Self { detail: Detail::Fields(listed), ..Self::new(reason, Code::InvalidArgument, message) }
+    }
+
+    fn field(reason: ErrorReason, field: &str, description: impl Into<String>) -> Self {
+        Self::fields(reason, &[FieldViolation { field: field.to_owned(), description: description.into() }])
+    }
+
+    fn precondition(reason: ErrorReason, subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { detail: Detail::Precondition(subject.into()), ..Self::new(reason, Code::FailedPrecondition, message) }
+    }
+
+    fn retry(reason: ErrorReason, code: Code, delay: Duration, message: impl Into<String>) -> Self {
+        Self { detail: Detail::Retry(delay), ..Self::new(reason, code, message) }
+    }
+
+    fn resource(self, resource_type: &'static str, name: impl Into<String>) -> Self {
+        Self { detail: Detail::Resource(resource_type, name.into()), ..self }
+    }
+
+    fn with(mut self, key: &'static str, value: impl ToString) -> Self {
+        self.metadata.push((key, value.to_string()));
+        self
+    }
+}
+
+/// Field and description as one sentence; a fault of the message as a whole has no field.
+fn sentence(violation: &FieldViolation) -> String {
+    match violation.field.as_str() {
+        "" => violation.description.clone(),
+        field => format!("{field}: {}", violation.description),
+    }
+}
+
+impl Error {
+    /// The table. No wildcard: a new error must say what callers see.
+    pub(super) fn answer(&self, request_id: &str) -> Answer {
+        match self {
+            Self::InvalidFields(violations) => Answer::fields(ErrorReason::InvalidFields, violations),
+            Self::Refused(refusal) => refused(refusal, request_id),
+            Self::KeyMissing => Answer::new(
+                ErrorReason::KeyMissing,
+                Code::Unauthenticated,
+                "no API key was sent; send `authorization: Bearer <key>` or `x-api-key: <key>`",
+            ),
+            Self::KeyInvalid => Answer::new(
+                ErrorReason::KeyInvalid,
+                Code::Unauthenticated,
+                "the API key is malformed, unknown, revoked or expired; send one that works",
+            ),
+            Self::KeyKindNotAllowed { method, kind, allowed } => Answer::new(
+                ErrorReason::KeyKindNotAllowed,
+                Code::PermissionDenied,
+                format!("a key of kind {kind} may not call {method}; use one of kind {}", alternatives(allowed)),
+            )
+            .with("method", method)
+            .with("key_kind", kind),
+            Self::MethodUnknown { method } => Answer::new(
+                ErrorReason::MethodUnknown,
+                Code::Unimplemented,
+                format!("there is no method {method}; server reflection lists those that there are"),
+            )
+            .with("method", method),
+            Self::CursorMalformed => Answer::field(
+                ErrorReason::CursorMalformed,
+                "after_cursor",
+                "is no cursor of this server; send one exactly as you received it",
+            ),
+            Self::CursorForeign => Answer::field(
+                ErrorReason::CursorForeign,
+                "after_cursor",
+                "belongs to another database or another account; start again from a cursor of this one",
+            ),
+            Self::CursorExpired { earliest_cursor } => Answer::new(
+                ErrorReason::CursorExpired,
+                Code::OutOfRange,
+                "the events after after_cursor are no longer kept, so events were missed; \
+                 decide what that means, then start from earliest_cursor or from beginning",
+            )
+            .with("earliest_cursor", earliest_cursor),
+            Self::CursorAheadOfHead => Answer::precondition(
+                ErrorReason::CursorAheadOfHead,
+                "after_cursor",
+                "after_cursor is ahead of the newest event, so the database was restored from a backup; \
+                 compare what you hold with the server, then start from a time before the backup",
+            ),
+            Self::SlowConsumer { last_cursor } => Answer::retry(
+                ErrorReason::SlowConsumer,
+                Code::ResourceExhausted,
+                RETRY_DELAY,
+                "the reader took no events for too long; resume from last_cursor",
+            )
+            .with("last_cursor", last_cursor),
+            Self::TooManyStreams { limit } => Answer::retry(
+                ErrorReason::TooManyStreams,
+                Code::ResourceExhausted,
+                RETRY_DELAY,
+                format!("this key has {limit} open streams, as many as it may; close one first"),
+            )
+            .with("limit", limit),
+            Self::PageTokenInvalid => Answer::field(
+                ErrorReason::PageTokenInvalid,
+                "page_token",
+                "is no token of this list with this filter; send next_page_token as you received it, with the same filter",
+            ),
+            // No RetryInfo: the same message will be too large the next time too.
+            Self::MessageTooLarge => Answer::new(
+                ErrorReason::MessageTooLarge,
+                Code::ResourceExhausted,
+                "the message is larger than the server takes or sends; send fewer items, or ask for a smaller page_size",
+            ),
+            Self::Overloaded { retry_after } => Answer::retry(
+                ErrorReason::Overloaded,
+                Code::ResourceExhausted,
+                *retry_after,
+                "the server has as much waiting as it takes; try again with a growing delay",
+            ),
+            Self::DeadlineExceeded => Answer::new(
+                ErrorReason::DeadlineExceeded,
+                Code::DeadlineExceeded,
+                "the deadline passed before the work began; nothing was changed",
+            ),
+            Self::Unavailable => Answer::retry(
+                ErrorReason::Unavailable,
+                Code::Unavailable,
+                RETRY_DELAY,
+                "the database did not answer, or the server is stopping; repeat with the same event_id or request_id",
+            ),
+            Self::Internal(_) => internal(request_id),
+        }
+    }
+}
+
+fn internal(request_id: &str) -> Answer {
+    Answer::new(
+        ErrorReason::Internal,
+        Code::Internal,
+        format!("a fault of the server; its log has the cause under request id {request_id}"),
+    )
+    .with("request_id", request_id)
+}
+
+fn alternatives(kinds: &[KeyKind]) -> String {
+    kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" or ")
+}
+
+/// The table's part for refusals.
+fn refused(refusal: &Refusal, request_id: &str) -> Answer {
+    let text = refusal.to_string();
+    match refusal {
+        Refusal::NotFound { resource, name } => {
+            let (reason, resource_type) = missing(*resource);
+            Answer::new(reason, Code::NotFound, format!("{text}; check the identifier")).resource(resource_type, name)
+        }
+        Refusal::NoDefaultProgram => {
+            let (reason, resource_type) = missing(Resource::Program);
+            Answer::new(reason, Code::NotFound, text).resource(resource_type, "")
+        }
+        Refusal::AlreadyExists { field, value, resource_id } => Answer::new(
+            ErrorReason::AlreadyExists,
+            Code::AlreadyExists,
+            format!("{text}; send another {field}, or use what has it"),
+        )
+        .resource(field, value)
+        .with("field", field)
+        .with("value", value)
+        .with("resource_id", resource_id),
+        Refusal::InvalidField { field, problem } => Answer::field(ErrorReason::InvalidFields, field, problem),
+        Refusal::IdempotencyMismatch { key, first_id } => Answer::precondition(
+            ErrorReason::IdempotencyMismatch,
+            key,
+            format!("{text}; send the same content again, or a new id"),
+        )
+        .with("first_id", first_id),
+        Refusal::EtagMismatch { resource: _, current_etag } => Answer::retry(
+            ErrorReason::EtagMismatch,
+            Code::Aborted,
+            Duration::ZERO,
+            format!("{text}; read it again and repeat"),
+        )
+        .with("current_etag", current_etag),
+        Refusal::RewardState { reward_id, from, to: _ } => {
+            Answer::precondition(ErrorReason::RewardState, reward_id.to_string(), text)
+                .with("reward_id", reward_id)
+                .with("state", from)
+        }
+        Refusal::ProgramArchived { program_id } => Answer::precondition(
+            ErrorReason::ProgramArchived,
+            program_id.to_string(),
+            format!("{text}; name an active program"),
+        )
+        .with("program_id", program_id),
+        Refusal::EnrollmentEnded { enrollment_id } => Answer::precondition(
+            ErrorReason::EnrollmentEnded,
+            enrollment_id.to_string(),
+            format!("{text}; name an active enrollment"),
+        )
+        .with("enrollment_id", enrollment_id),
+        Refusal::RefundExceedsSale { sale_id, left_minor, currency } => Answer::precondition(
+            ErrorReason::RefundExceedsSale,
+            sale_id.to_string(),
+            format!("{text}; send an amount up to that"),
+        )
+        .with("sale_id", sale_id)
+        .with("left_minor", left_minor)
+        .with("currency_code", currency),
+        Refusal::CurrencyMismatch { sale_id, currency } => {
+            Answer::precondition(ErrorReason::CurrencyMismatch, sale_id.to_string(), text)
+                .with("sale_id", sale_id)
+                .with("currency_code", currency)
+        }
+        Refusal::NoSaleToRefund => Answer::precondition(ErrorReason::NoSaleToRefund, "sale_event_id", text),
+        Refusal::CouponLimit { limit } => Answer::precondition(
+            ErrorReason::CouponLimit,
+            "max_active_coupons_per_affiliate",
+            format!("{text}; remove one, or raise the account's max_active_coupons_per_affiliate"),
+        )
+        .with("limit", limit),
+        // Sums near 64 bits are reached only with amounts that no customer ever paid.
+        Refusal::Overflow(Overflow) => {
+            Answer::field(ErrorReason::InvalidFields, "amount", format!("{text}; send a smaller amount"))
+        }
+        Refusal::NotLoaded(_) => internal(request_id),
+    }
+}
+
+fn missing(resource: Resource) -> (ErrorReason, &'static str) {
+    match resource {
+        Resource::Account => (ErrorReason::AccountNotFound, "headwater.v1.Account"),
+        Resource::ApiKey => (ErrorReason::ApiKeyNotFound, "headwater.v1.ApiKey"),
+        Resource::Program => (ErrorReason::ProgramNotFound, "headwater.v1.Program"),
+        Resource::Affiliate => (ErrorReason::AffiliateNotFound, "headwater.v1.Affiliate"),
+        Resource::Enrollment => (ErrorReason::EnrollmentNotFound, "headwater.v1.Enrollment"),
+        Resource::Link => (ErrorReason::LinkNotFound, "headwater.v1.Link"),
+        Resource::Coupon => (ErrorReason::CouponNotFound, "headwater.v1.Coupon"),
+        Resource::Lead => (ErrorReason::LeadNotFound, "headwater.v1.Lead"),
+        Resource::Conversion => (ErrorReason::ConversionNotFound, "headwater.v1.Conversion"),
+        Resource::Reward => (ErrorReason::RewardNotFound, "headwater.v1.Reward"),
+    }
+}

@@ -1,0 +1,119 @@
+//! Conversions on the wire: reading them back, and how they look in answers and in the feed.
+
+use super::parse::Fields;
+use super::render::{id_or_empty, money, timestamp};
+use super::wire_enum::WireEnum;
+use super::{Call, page, reward, selector};
+use crate::domain::attribution::Candidate;
+use crate::domain::conversion::{ConversionImage, ConversionKind, ConversionOutcome};
+use crate::domain::money::Money;
+use crate::domain::refusal::{Refusal, Resource};
+use crate::error::Error;
+use crate::pb::{self, get_conversion_request};
+use crate::store;
+use crate::store::conversion::ConversionQuery;
+
+pub(super) async fn get(call: Call, message: pb::GetConversionRequest) -> Result<pb::GetConversionResponse, Error> {
+    use get_conversion_request::Selector;
+    let (store, account_id) = (call.store(), call.account_id());
+    let mut fields = Fields::default();
+    let missing = |name: String| Refusal::not_found(Resource::Conversion, name);
+    let image = match &message.selector {
+        None => {
+            fields.wrong("conversion_id", "is required, or event in its place");
+            return Err(fields.into_error());
+        }
+        Some(Selector::ConversionId(text)) => {
+            let Some(id) = fields.id("conversion_id", text) else { return Err(fields.into_error()) };
+            store::conversion::find(store, account_id, id).await?.ok_or_else(|| missing(id.to_string()))?
+        }
+        Some(Selector::Event(event)) => {
+            let (kind, event_id) = fields.within("event", |fields| {
+                (fields.value("kind", event.kind), fields.required_key("event_id", &event.event_id))
+            });
+            let Some(kind) = kind else { return Err(fields.into_error()) };
+            fields.finish()?;
+            let image = store::conversion::find_by_event(store, account_id, kind, &event_id).await?;
+            image.ok_or_else(|| missing(format!("of {kind} {event_id}")))?
+        }
+    };
+    Ok(pb::GetConversionResponse { conversion: Some(render(&image)) })
+}
+
+pub(super) async fn list(
+    call: Call,
+    message: pb::ListConversionsRequest,
+) -> Result<pb::ListConversionsResponse, Error> {
+    let mut fields = Fields::default();
+    let size = page::size(&mut fields, message.page_size);
+    let kind = fields.optional_value("kind", message.kind);
+    let outcome = fields.optional_value("outcome", message.outcome);
+    let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
+    let program_id = fields.optional_id("program_id", &message.program_id);
+    let lead = selector::optional_lead(&mut fields, "lead", message.lead.as_ref());
+    let occurred_from = fields.time("occur_time_from", message.occur_time_from.as_ref());
+    let occurred_before = fields.time("occur_time_before", message.occur_time_before.as_ref());
+    fields.finish()?;
+    let filter = pb::ListConversionsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let page = call.page(&filter, size, &message.page_token)?;
+    let query = ConversionQuery {
+        kind,
+        outcomes: outcome
+            .map_or_else(|| vec![ConversionOutcome::Attributed, ConversionOutcome::Waiting], |one| vec![one]),
+        affiliate_id: call.affiliate_id(affiliate.as_ref()).await?,
+        program_id,
+        lead_id: call.lead_id(lead.as_ref()).await?,
+        occurred_from,
+        occurred_before,
+    };
+    let mut images = store::conversion::list(call.store(), call.account_id(), &query, page.after, page.limit()).await?;
+    let next_page_token = page.cut(&mut images, |image| image.conversion.id.uuid());
+    Ok(pb::ListConversionsResponse { conversions: images.iter().map(render).collect(), next_page_token })
+}
+
+/// A conversion with its rewards as it stands in messages.
+pub(super) fn render(image: &ConversionImage) -> pb::Conversion {
+    let conversion = &image.conversion;
+    let order = &conversion.order;
+    let credit = conversion.credit;
+    let is_sale = conversion.kind == ConversionKind::Sale;
+    let refunded =
+        conversion.amount.filter(|_| is_sale).map(|sold| Money::new(conversion.refunded_minor, sold.currency));
+    pb::Conversion {
+        id: conversion.id.to_string(),
+        kind: conversion.kind.number(),
+        event_id: conversion.event_id.clone(),
+        outcome: conversion.outcome.number(),
+        amount: conversion.amount.map(money),
+        refunded_amount: refunded.map(money),
+        sale_conversion_id: id_or_empty(conversion.sale_id),
+        sale_event_id: conversion.sale_event_id.clone(),
+        lead_id: id_or_empty(conversion.lead_id),
+        affiliate_id: id_or_empty(credit.map(|credit| credit.affiliate_id)),
+        enrollment_id: id_or_empty(credit.map(|credit| credit.enrollment_id)),
+        program_id: id_or_empty(credit.map(|credit| credit.program_id)),
+        terms_version: credit.map_or(0, |credit| credit.terms_version),
+        channel: if is_sale { conversion.channel.number() } else { 0 },
+        coupon_code: order.coupon_code.clone(),
+        plan: order.plan.clone(),
+        quantity: order.quantity,
+        order_id: order.order_id.clone(),
+        order_number: order.order_number.clone(),
+        refund_id: order.refund_id.clone(),
+        candidates: conversion.candidates.iter().map(candidate).collect(),
+        rewards: image.rewards.iter().map(reward::render).collect(),
+        occur_time: Some(timestamp(conversion.occurred_at)),
+        create_time: Some(timestamp(conversion.created_at)),
+        version: conversion.version,
+    }
+}
+
+fn candidate(candidate: &Candidate) -> pb::AttributionCandidate {
+    pb::AttributionCandidate {
+        source: candidate.source.number(),
+        reference: candidate.reference.clone(),
+        affiliate_id: id_or_empty(candidate.affiliate_id),
+        enrollment_id: id_or_empty(candidate.enrollment_id),
+        result: candidate.result.number(),
+    }
+}

@@ -1,0 +1,265 @@
+//! Events of the feed on the wire: what a reader asks for, and how an event looks.
+
+use std::time::Duration;
+
+use super::conversion;
+use super::page;
+use super::parse::Fields;
+use super::render::id_or_empty;
+pub(super) use super::render::timestamp;
+use super::wire_enum::WireEnum;
+use crate::domain::event::{Event, EventFilter};
+use crate::domain::time::Time;
+use crate::error::Error;
+use crate::pb::{self, list_conversion_events_request, watch_conversions_request};
+
+/// How many events a message of a stream holds when the reader does not say.
+const BATCH_EVENTS_DEFAULT: usize = 100;
+const BATCH_EVENTS_MAX: usize = 1_000;
+
+const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(15);
+const HEARTBEAT_MIN: Duration = Duration::from_secs(5);
+const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
+
+/// The longest that a long poll waits.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How many programs, or affiliates, a filter may name.
+const FILTER_LENGTH_MAX: usize = 1_000;
+
+/// Where a reader starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Start {
+    /// After this cursor.
+    After(String),
+    /// From the oldest event that is kept.
+    Beginning,
+    /// After the newest event.
+    Latest,
+    /// From the first event committed at this time or later.
+    Time(Time),
+}
+
+/// What WatchConversions asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WantedStream {
+    /// Where to start.
+    pub(super) start: Start,
+    /// Which events.
+    pub(super) filter: EventFilter,
+    /// How often to say that the stream is alive.
+    pub(super) heartbeat_interval: Duration,
+    /// How many events a message holds at most.
+    pub(super) batch_events_max: usize,
+}
+
+/// What ListConversionEvents asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WantedPage {
+    /// Where to start.
+    pub(super) start: Start,
+    /// Which events.
+    pub(super) filter: EventFilter,
+    /// How many events at most.
+    pub(super) page_events_max: u64,
+    /// How long to wait for the first.
+    pub(super) max_wait: Duration,
+}
+
+/// Reads a request of WatchConversions.
+///
+/// # Errors
+/// [`Error::InvalidFields`].
+pub(super) fn parse_watch(message: &pb::WatchConversionsRequest) -> Result<WantedStream, Error> {
+    use watch_conversions_request::Start as Sent;
+    let mut fields = Fields::default();
+    let start = match &message.start {
+        Some(Sent::AfterCursor(cursor)) => after(&mut fields, cursor),
+        Some(Sent::Beginning(_)) => Some(Start::Beginning),
+        Some(Sent::Latest(_)) => Some(Start::Latest),
+        Some(Sent::StartTime(time)) => fields.time("start_time", Some(time)).map(Start::Time),
+        None => no_start(&mut fields),
+    };
+    let filter = filter(&mut fields, message.filter.as_ref());
+    let heartbeat_interval = optional_duration(&mut fields, "heartbeat_interval", message.heartbeat_interval.as_ref());
+    let batch_events_max = match usize::try_from(message.max_batch_size) {
+        Ok(0) => BATCH_EVENTS_DEFAULT,
+        Ok(size) => size.min(BATCH_EVENTS_MAX),
+        Err(_) => {
+            fields.wrong("max_batch_size", format!("must not be negative; send 0 for {BATCH_EVENTS_DEFAULT}"));
+            BATCH_EVENTS_DEFAULT
+        }
+    };
+    let Some(start) = start else { return Err(fields.into_error()) };
+    fields.finish()?;
+    let heartbeat_interval = heartbeat_interval.unwrap_or(HEARTBEAT_DEFAULT).clamp(HEARTBEAT_MIN, HEARTBEAT_MAX);
+    Ok(WantedStream { start, filter, heartbeat_interval, batch_events_max })
+}
+
+/// Reads a request of ListConversionEvents.
+///
+/// # Errors
+/// [`Error::InvalidFields`].
+pub(super) fn parse_list(message: &pb::ListConversionEventsRequest) -> Result<WantedPage, Error> {
+    use list_conversion_events_request::Start as Sent;
+    let mut fields = Fields::default();
+    let start = match &message.start {
+        Some(Sent::AfterCursor(cursor)) => after(&mut fields, cursor),
+        Some(Sent::Beginning(_)) => Some(Start::Beginning),
+        Some(Sent::Latest(_)) => Some(Start::Latest),
+        Some(Sent::StartTime(time)) => fields.time("start_time", Some(time)).map(Start::Time),
+        None => no_start(&mut fields),
+    };
+    let filter = filter(&mut fields, message.filter.as_ref());
+    let page_events_max = page::size(&mut fields, message.page_size);
+    let max_wait = optional_duration(&mut fields, "max_wait", message.max_wait.as_ref()).unwrap_or_default();
+    if max_wait > WAIT_MAX {
+        fields.wrong("max_wait", format!("must be at most {} seconds", WAIT_MAX.as_secs()));
+    }
+    let Some(start) = start else { return Err(fields.into_error()) };
+    fields.finish()?;
+    Ok(WantedPage { start, filter, page_events_max, max_wait })
+}
+
+fn after(fields: &mut Fields, cursor: &str) -> Option<Start> {
+    if cursor.is_empty() {
+        fields.wrong(
+            "after_cursor",
+            "must not be empty; to start anew, send beginning, latest or start_time in its place",
+        );
+        return None;
+    }
+    Some(Start::After(cursor.to_owned()))
+}
+
+fn no_start(fields: &mut Fields) -> Option<Start> {
+    fields.wrong("after_cursor", "is required, or one of beginning, latest and start_time in its place");
+    None
+}
+
+fn filter(fields: &mut Fields, filter: Option<&pb::EventFilter>) -> EventFilter {
+    let Some(filter) = filter else { return EventFilter::default() };
+    fields.within("filter", |fields| {
+        for (field, length) in
+            [("program_ids", filter.program_ids.len()), ("affiliate_ids", filter.affiliate_ids.len())]
+        {
+            if length > FILTER_LENGTH_MAX {
+                fields.wrong(field, format!("has {length} ids; at most {FILTER_LENGTH_MAX} are taken"));
+            }
+        }
+        fn each<S, T>(values: &[S], mut read: impl FnMut(usize, &S) -> Option<T>) -> Vec<T> {
+            values.iter().take(FILTER_LENGTH_MAX).enumerate().filter_map(|(index, value)| read(index, value)).collect()
+        }
+        EventFilter {
+            types: each(&filter.types, |index, number| fields.value(&format!("types[{index}]"), *number)),
+            program_ids: each(&filter.program_ids, |index, id| fields.id(&format!("program_ids[{index}]"), id)),
+            affiliate_ids: each(&filter.affiliate_ids, |index, id| fields.id(&format!("affiliate_ids[{index}]"), id)),
+        }
+    })
+}
+
+fn optional_duration(fields: &mut Fields, field: &str, sent: Option<&prost_types::Duration>) -> Option<Duration> {
+    let duration = Duration::try_from(*sent?).ok();
+    if duration.is_none() {
+        fields.wrong(field, "must not be negative");
+    }
+    duration
+}
+
+/// A length of time as it stands in messages; none for one of more than 292 thousand million years.
+pub(super) fn duration(duration: Duration) -> Option<prost_types::Duration> {
+    duration.try_into().ok()
+}
+
+/// An event as it stands in messages.
+pub(super) fn render(event: &Event, cursor: String) -> pb::ConversionEvent {
+    let fact = &event.fact;
+    pb::ConversionEvent {
+        id: fact.id.to_string(),
+        cursor,
+        sequence: event.sequence,
+        r#type: fact.event_type.number(),
+        subject_id: fact.subject_id.clone(),
+        program_id: id_or_empty(fact.program_id),
+        affiliate_id: id_or_empty(fact.affiliate_id),
+        occur_time: Some(timestamp(fact.occurred_at)),
+        commit_time: Some(timestamp(event.committed_at)),
+        conversion: fact.image.as_ref().map(conversion::render),
+        cause_id: fact.cause_id.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::EventType;
+
+    fn wrong_fields<T: std::fmt::Debug>(result: Result<T, Error>) -> Vec<String> {
+        match result {
+            Err(Error::InvalidFields(violations)) => violations.into_iter().map(|violation| violation.field).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_stream_must_say_where_it_starts() {
+        assert_eq!(wrong_fields(parse_watch(&pb::WatchConversionsRequest::default())), ["after_cursor"]);
+        // An empty cursor is what a client sends that lost its place: to start anew would repeat or lose everything.
+        let start = Some(watch_conversions_request::Start::AfterCursor(String::new()));
+        let message = pb::WatchConversionsRequest { start, ..Default::default() };
+        assert_eq!(wrong_fields(parse_watch(&message)), ["after_cursor"]);
+        assert_eq!(wrong_fields(parse_list(&pb::ListConversionEventsRequest::default())), ["after_cursor"]);
+    }
+
+    #[test]
+    fn heartbeats_and_batches_have_their_limits() {
+        let watch = |seconds, max_batch_size| {
+            let start = Some(watch_conversions_request::Start::Latest(()));
+            let heartbeat_interval = Some(prost_types::Duration { seconds, nanos: 0 });
+            let message =
+                pb::WatchConversionsRequest { start, heartbeat_interval, max_batch_size, ..Default::default() };
+            parse_watch(&message).map(|wanted| (wanted.heartbeat_interval.as_secs(), wanted.batch_events_max))
+        };
+        assert_eq!(watch(1, 0).unwrap(), (5, 100));
+        assert_eq!(watch(30, 7).unwrap(), (30, 7));
+        assert_eq!(watch(3_600, 5_000).unwrap(), (60, 1_000));
+        assert_eq!(wrong_fields(watch(-1, -1)), ["heartbeat_interval", "max_batch_size"]);
+    }
+
+    #[test]
+    fn a_filter_names_what_is_wrong_in_it() {
+        let message = pb::ListConversionEventsRequest {
+            start: Some(list_conversion_events_request::Start::Beginning(())),
+            filter: Some(pb::EventFilter {
+                types: vec![pb::EventType::SaleRecorded.into(), 0, 99],
+                program_ids: vec!["prg_0193a5f0000070008000000000000001".to_owned(), "x".to_owned()],
+                affiliate_ids: vec![String::new()],
+            }),
+            page_size: -1,
+            max_wait: Some(prost_types::Duration { seconds: 31, nanos: 0 }),
+        };
+        assert_eq!(
+            wrong_fields(parse_list(&message)),
+            [
+                "filter.types[1]",
+                "filter.types[2]",
+                "filter.program_ids[1]",
+                "filter.affiliate_ids[0]",
+                "page_size",
+                "max_wait"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_filter_is_read_whole() {
+        let message = pb::ListConversionEventsRequest {
+            start: Some(list_conversion_events_request::Start::Beginning(())),
+            filter: Some(pb::EventFilter { types: vec![pb::EventType::SaleRecorded.into()], ..Default::default() }),
+            ..Default::default()
+        };
+        let wanted = parse_list(&message).unwrap();
+        assert_eq!(wanted.filter.types, [EventType::SaleRecorded]);
+        assert_eq!((wanted.start, wanted.page_events_max, wanted.max_wait), (Start::Beginning, 50, Duration::ZERO));
+    }
+}

@@ -1,0 +1,108 @@
+//! Balances and the ledger on the wire.
+
+use std::fmt::Write;
+
+use uuid::Uuid;
+
+use super::parse::Fields;
+use super::render::{reward_value, timestamp};
+use super::wire_enum::WireEnum;
+use super::{Call, page, selector};
+use crate::app::verify;
+use crate::domain::ledger::{Balance, BalanceKey, LedgerEntry};
+use crate::domain::money::Money;
+use crate::error::Error;
+use crate::pb;
+use crate::store;
+
+pub(super) async fn balance(call: Call, message: pb::GetBalanceRequest) -> Result<pb::GetBalanceResponse, Error> {
+    let mut fields = Fields::default();
+    let wanted = selector::affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
+    let Some(wanted) = wanted else { return Err(fields.into_error()) };
+    fields.finish()?;
+    let affiliate = call.affiliate(&wanted).await?;
+    let mut balances = store::ledger::balances(call.store(), call.account_id(), affiliate.id).await?;
+    balances.sort_by_key(|(key, _)| (key.unit, key.currency.code()));
+    let balances = balances.iter().map(|(key, balance)| render_balance(key, *balance)).collect();
+    Ok(pb::GetBalanceResponse { affiliate_id: affiliate.id.to_string(), balances })
+}
+
+fn render_balance(key: &BalanceKey, balance: Balance) -> pb::Balance {
+    pb::Balance {
+        unit: key.unit.number(),
+        currency_code: key.currency.code().to_owned(),
+        earned_minor: balance.earned_minor(),
+        pending_minor: balance.pending_minor,
+        owed_minor: balance.owed_minor,
+        paid_minor: balance.paid_minor,
+    }
+}
+
+pub(super) async fn list(
+    call: Call,
+    message: pb::ListLedgerEntriesRequest,
+) -> Result<pb::ListLedgerEntriesResponse, Error> {
+    let mut fields = Fields::default();
+    let size = page::size(&mut fields, message.page_size);
+    let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
+    fields.finish()?;
+    let filter = pb::ListLedgerEntriesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let page = call.page(&filter, size, &message.page_token)?;
+    let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
+    let after = page.after.map_or(0, sequence_of);
+    let mut entries = store::ledger::list(call.store(), call.account_id(), affiliate_id, after, page.limit()).await?;
+    let next_page_token = page.cut(&mut entries, |entry| place_of(entry.sequence));
+    Ok(pb::ListLedgerEntriesResponse { entries: entries.iter().map(render_entry).collect(), next_page_token })
+}
+
+/// Entries have a number and no id; page tokens hold ids.
+fn place_of(sequence: i64) -> Uuid {
+    Uuid::from_u128(u128::from(sequence.unsigned_abs()))
+}
+
+fn sequence_of(place: Uuid) -> i64 {
+    i64::try_from(place.as_u128()).unwrap_or(i64::MAX)
+}
+
+fn render_entry(entry: &LedgerEntry) -> pb::LedgerEntry {
+    let posting = &entry.posting;
+    pb::LedgerEntry {
+        sequence: entry.sequence,
+        debit: posting.debit.number(),
+        credit: posting.credit.number(),
+        value: Some(reward_value(posting.unit, Money::new(posting.amount_minor, posting.currency))),
+        affiliate_id: posting.affiliate_id.to_string(),
+        reward_id: posting.reward_id.to_string(),
+        conversion_id: posting.conversion_id.to_string(),
+        reason: posting.reason.number(),
+        post_time: Some(timestamp(posting.posted_at)),
+        hash: hexadecimal(&entry.hash),
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+pub(super) async fn verify(call: Call, _: pb::VerifyLedgerRequest) -> Result<pb::VerifyLedgerResponse, Error> {
+    let report = verify::verify(call.store(), call.account_id()).await?;
+    let mut totals = Vec::with_capacity(report.totals.len());
+    for ((unit, currency, account), sum) in report.totals {
+        let sum = i64::try_from(sum)
+            .map_err(|_| Error::Internal(format!("the sum of {account} in {currency} does not fit into 64 bits")))?;
+        let value = Some(reward_value(unit, Money::new(sum, currency)));
+        totals.push(pb::LedgerTotal { account: account.number(), value });
+    }
+    Ok(pb::VerifyLedgerResponse {
+        ok: report.differences.is_empty(),
+        entry_count: report.entry_count,
+        reward_count: report.reward_count,
+        event_count: report.event_count,
+        totals,
+        differences: report.differences,
+    })
+}

@@ -1,0 +1,333 @@
+//! Programs and their terms on the wire.
+
+use super::parse::{Amounts, Fields, NAME_LENGTH_MAX};
+use super::render::{money, timestamp};
+use super::wire_enum::WireEnum;
+use super::{Call, page, unexpected_outcome};
+use crate::app::Answer;
+use crate::domain::attribution::AttributionSource;
+use crate::domain::command::{Command, Outcome};
+use crate::domain::money::{PPM, Rounding};
+use crate::domain::program::{
+    ArchiveProgram, AttributionModel, Commission, CreateProgram, Program, ProgramWithTerms, Terms, TermsDraft,
+    TermsReach, UpdateProgram,
+};
+use crate::domain::refusal::{Refusal, Resource};
+use crate::error::Error;
+use crate::pb::{self, commission};
+use crate::store;
+
+const HOLD_PERIOD_DAYS_DEFAULT: i32 = 30;
+const ATTRIBUTION_WINDOW_DAYS_DEFAULT: i32 = 60;
+const DAYS_MAX: i32 = 3_650;
+const PRECEDENCE_DEFAULT: [AttributionSource; 3] =
+    [AttributionSource::LeadBinding, AttributionSource::Coupon, AttributionSource::Click];
+
+pub(super) async fn create(call: Call, message: pb::CreateProgramRequest) -> Result<pb::CreateProgramResponse, Error> {
+    let fingerprint = call.request_key(&message.request_id, &message);
+    let answer = call.submit(fingerprint, Command::CreateProgram(parse_create(&message)?)).await?;
+    let (program, replayed) = outcome(answer)?;
+    Ok(pb::CreateProgramResponse { program: Some(program), replayed })
+}
+
+fn parse_create(message: &pb::CreateProgramRequest) -> Result<CreateProgram, Error> {
+    let mut fields = Fields::default();
+    fields.request_id(&message.request_id);
+    let display_name = fields.required_line("display_name", &message.display_name, NAME_LENGTH_MAX);
+    let currency = fields.currency("currency_code", &message.currency_code);
+    let landing_url = fields.url("landing_url", &message.landing_url);
+    let rules = terms(&mut fields, "terms", message.terms.as_ref());
+    let (Some(currency), Some(rules)) = (currency, rules) else { return Err(fields.into_error()) };
+    fields.finish()?;
+    Ok(CreateProgram { display_name, currency, landing_url, is_default: message.is_default, rules })
+}
+
+pub(super) async fn get(call: Call, message: pb::GetProgramRequest) -> Result<pb::GetProgramResponse, Error> {
+    let mut fields = Fields::default();
+    let id = fields.optional_id("program_id", &message.program_id);
+    let version = fields.number("terms_version", message.terms_version, 0..=i32::MAX);
+    fields.finish()?;
+    let (store, account_id) = (call.store(), call.account_id());
+    let program = match id {
+        Some(id) => store::program::find(store, account_id, id)
+            .await?
+            .ok_or_else(|| Refusal::not_found(Resource::Program, id))?,
+        None => store::program::find_default(store, account_id).await?.ok_or(Refusal::NoDefaultProgram)?,
+    };
+    let version = if version == 0 { program.terms_version } else { version };
+    let terms = store::program::find_terms(store, account_id, program.id, version).await?.ok_or_else(|| {
+        Refusal::not_found(Resource::Program, format!("{} with version {version} of its terms", program.id))
+    })?;
+    Ok(pb::GetProgramResponse { program: Some(render(&program, &terms)) })
+}
+
+pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result<pb::ListProgramsResponse, Error> {
+    let mut fields = Fields::default();
+    let size = page::size(&mut fields, message.page_size);
+    let state = fields.optional_value("state", message.state);
+    fields.finish()?;
+    let filter = pb::ListProgramsRequest { state: message.state, ..Default::default() };
+    let page = call.page(&filter, size, &message.page_token)?;
+    let mut programs = store::program::list(call.store(), call.account_id(), state, page.after, page.limit()).await?;
+    let next_page_token = page.cut(&mut programs, |row| row.program.id.uuid());
+    let programs = programs.iter().map(|row| render(&row.program, &row.terms)).collect();
+    Ok(pb::ListProgramsResponse { programs, next_page_token })
+}
+
+pub(super) async fn update(call: Call, message: pb::UpdateProgramRequest) -> Result<pb::UpdateProgramResponse, Error> {
+    let fingerprint = call.request_key(&message.request_id, &message);
+    let answer = call.submit(fingerprint, Command::UpdateProgram(parse_update(&message)?)).await?;
+    let (program, replayed) = outcome(answer)?;
+    Ok(pb::UpdateProgramResponse { program: Some(program), replayed })
+}
+
+fn parse_update(message: &pb::UpdateProgramRequest) -> Result<UpdateProgram, Error> {
+    let mut fields = Fields::default();
+    fields.request_id(&message.request_id);
+    let known = ["display_name", "landing_url", "is_default", "terms"];
+    let paths = fields.update_mask(message.update_mask.as_ref(), &known);
+    let Some(values) = fields.required("program", message.program.as_ref()) else { return Err(fields.into_error()) };
+    let command = fields.within("program", |fields| {
+        let mut command = UpdateProgram {
+            id: fields.id("id", &values.id)?,
+            etag: (!values.etag.is_empty()).then(|| values.etag.clone()),
+            display_name: None,
+            landing_url: None,
+            make_default: false,
+            rules: None,
+        };
+        if paths.contains(&"display_name") {
+            command.display_name = Some(fields.required_line("display_name", &values.display_name, NAME_LENGTH_MAX));
+        }
+        if paths.contains(&"landing_url") {
+            command.landing_url = Some(fields.url("landing_url", &values.landing_url));
+        }
+        if paths.contains(&"is_default") {
+            if !values.is_default {
+                fields.wrong("is_default", "can be set to true only; make another program the default instead");
+            }
+            command.make_default = true;
+        }
+        if paths.contains(&"terms") {
+            command.rules = terms(fields, "terms", values.terms.as_ref());
+        }
+        Some(command)
+    });
+    let Some(command) = command else { return Err(fields.into_error()) };
+    fields.finish()?;
+    Ok(command)
+}
+
+pub(super) async fn archive(
+    call: Call,
+    message: pb::ArchiveProgramRequest,
+) -> Result<pb::ArchiveProgramResponse, Error> {
+    let fingerprint = call.request_key(&message.request_id, &message);
+    let mut fields = Fields::default();
+    fields.request_id(&message.request_id);
+    let Some(id) = fields.id("program_id", &message.program_id) else { return Err(fields.into_error()) };
+    fields.finish()?;
+    let etag = (!message.etag.is_empty()).then_some(message.etag);
+    let answer = call.submit(fingerprint, Command::ArchiveProgram(ArchiveProgram { id, etag })).await?;
+    let (program, replayed) = outcome(answer)?;
+    Ok(pb::ArchiveProgramResponse { program: Some(program), replayed })
+}
+
+fn outcome(answer: Answer) -> Result<(pb::Program, bool), Error> {
+    match answer.outcome {
+        Outcome::Program(ProgramWithTerms { program, terms }) => Ok((render(&program, &terms), answer.replayed)),
+        _ => Err(unexpected_outcome()),
+    }
+}
+
+/// The terms as an owner sets them. Version and start are the server's to set, so what stands there is not read.
+fn terms(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) -> Option<TermsDraft> {
+    let terms = fields.required(field, terms)?;
+    fields.within(field, |fields| {
+        let reach = fields.optional_value("reach", terms.reach).unwrap_or(TermsReach::NewSales);
+        let commission = fields.required("commission", terms.commission.as_ref());
+        let commission = commission.and_then(|value| optional_commission(fields, "commission", Some(value)));
+        let hold_period_days = terms.hold_period_days.unwrap_or(HOLD_PERIOD_DAYS_DEFAULT);
+        let window_days = terms.attribution_window_days.unwrap_or(ATTRIBUTION_WINDOW_DAYS_DEFAULT);
+        let model = fields.optional_value("attribution_model", terms.attribution_model);
+        let rules = TermsDraft {
+            reach,
+            hold_period_days: fields.number("hold_period_days", hold_period_days, 0..=DAYS_MAX),
+            attribution_model: model.unwrap_or(AttributionModel::LastClick),
+            attribution_window_days: fields.number("attribution_window_days", window_days, 1..=DAYS_MAX),
+            precedence: precedence(fields, &terms.precedence),
+            rounding: fields.optional_value("rounding", terms.rounding).unwrap_or(Rounding::HalfEven),
+            commission: commission?,
+        };
+        Some(rules)
+    })
+}
+
+fn precedence(fields: &mut Fields, numbers: &[i32]) -> [AttributionSource; 3] {
+    if numbers.is_empty() {
+        return PRECEDENCE_DEFAULT;
+    }
+    let sources: Vec<AttributionSource> = numbers.iter().filter_map(|number| WireEnum::from_number(*number)).collect();
+    let has_each = AttributionSource::ALL.iter().all(|source| sources.contains(source));
+    match <[AttributionSource; 3]>::try_from(sources) {
+        Ok(sources) if has_each && numbers.len() == sources.len() => sources,
+        _ => {
+            let names: Vec<_> = PRECEDENCE_DEFAULT.iter().map(|source| source.wire_name()).collect();
+            fields.wrong("precedence", format!("must have each of {} once, or nothing", names.join(", ")));
+            PRECEDENCE_DEFAULT
+        }
+    }
+}
+
+/// A commission; none when it is not set.
+pub(super) fn optional_commission(
+    fields: &mut Fields,
+    field: &str,
+    commission: Option<&pb::Commission>,
+) -> Option<Commission> {
+    let commission = commission?;
+    let Some(kind) = &commission.commission else {
+        fields.wrong(field, "must have one of percent_ppm and flat");
+        return None;
+    };
+    fields.within(field, |fields| match kind {
+        commission::Commission::PercentPpm(ppm) => {
+            if !(0..=PPM).contains(ppm) {
+                fields.wrong("percent_ppm", format!("must be 0 to {PPM}, in parts per million: 20 % is 200000"));
+            }
+            Some(Commission::PercentPpm(*ppm))
+        }
+        commission::Commission::Flat(flat) => {
+            fields.optional_money("flat", Some(flat), Amounts::NotNegative).map(Commission::Flat)
+        }
+    })
+}
+
+/// A commission as it stands in messages.
+pub(super) fn commission(value: Commission) -> pb::Commission {
+    let kind = match value {
+        Commission::PercentPpm(ppm) => commission::Commission::PercentPpm(ppm),
+        Commission::Flat(flat) => commission::Commission::Flat(money(flat)),
+    };
+    pb::Commission { commission: Some(kind) }
+}
+
+fn render(program: &Program, terms: &Terms) -> pb::Program {
+    let rules = &terms.rules;
+    pb::Program {
+        id: program.id.to_string(),
+        display_name: program.display_name.clone(),
+        currency_code: program.currency.code().to_owned(),
+        landing_url: program.landing_url.clone(),
+        is_default: program.is_default,
+        state: program.state.number(),
+        terms: Some(pb::Terms {
+            version: terms.version,
+            start_time: Some(timestamp(terms.starts_at)),
+            reach: rules.reach.number(),
+            commission: Some(commission(rules.commission)),
+            hold_period_days: Some(rules.hold_period_days),
+            attribution_model: rules.attribution_model.number(),
+            attribution_window_days: Some(rules.attribution_window_days),
+            precedence: rules.precedence.iter().map(|source| source.number()).collect(),
+            rounding: rules.rounding.number(),
+        }),
+        create_time: Some(timestamp(program.created_at)),
+        update_time: Some(timestamp(program.updated_at)),
+        etag: program.etag(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn percent(ppm: i64) -> Option<pb::Commission> {
+        Some(pb::Commission { commission: Some(commission::Commission::PercentPpm(ppm)) })
+    }
+
+    fn request(terms: pb::Terms) -> pb::CreateProgramRequest {
+        pb::CreateProgramRequest {
+            display_name: "Spring".to_owned(),
+            currency_code: "USD".to_owned(),
+            landing_url: "https://shop.example/".to_owned(),
+            terms: Some(terms),
+            ..Default::default()
+        }
+    }
+
+    fn wrong_fields(message: &pb::CreateProgramRequest) -> Vec<String> {
+        match parse_create(message) {
+            Err(Error::InvalidFields(violations)) => violations.into_iter().map(|violation| violation.field).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn terms_have_the_defaults_that_the_proto_says() {
+        let command = parse_create(&request(pb::Terms { commission: percent(200_000), ..Default::default() })).unwrap();
+        assert_eq!(
+            command.rules,
+            TermsDraft {
+                reach: TermsReach::NewSales,
+                commission: Commission::PercentPpm(200_000),
+                hold_period_days: 30,
+                attribution_model: AttributionModel::LastClick,
+                attribution_window_days: 60,
+                precedence: PRECEDENCE_DEFAULT,
+                rounding: Rounding::HalfEven,
+            }
+        );
+    }
+
+    #[test]
+    fn zero_days_of_hold_are_not_the_default() {
+        let terms = pb::Terms { commission: percent(1), hold_period_days: Some(0), ..Default::default() };
+        assert_eq!(parse_create(&request(terms)).unwrap().rules.hold_period_days, 0);
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let message = pb::CreateProgramRequest {
+            currency_code: "usd".to_owned(),
+            landing_url: "ftp://shop.example".to_owned(),
+            terms: Some(pb::Terms {
+                commission: percent(1_000_001),
+                reach: 9,
+                hold_period_days: Some(-1),
+                attribution_window_days: Some(0),
+                precedence: vec![1, 1, 2],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        assert_eq!(
+            wrong_fields(&message),
+            [
+                "display_name",
+                "currency_code",
+                "landing_url",
+                "terms.reach",
+                "terms.commission.percent_ppm",
+                "terms.hold_period_days",
+                "terms.attribution_window_days",
+                "terms.precedence",
+            ]
+        );
+    }
+
+    #[test]
+    fn precedence_has_each_source_once() {
+        for (numbers, is_right) in [
+            (vec![], true),
+            (vec![3, 2, 1], true),
+            (vec![1], false),
+            (vec![1, 2, 3, 3], false),
+            (vec![1, 2, 0], false),
+            (vec![1, 2, 3, 9], false),
+        ] {
+            let terms = pb::Terms { commission: percent(1), precedence: numbers.clone(), ..Default::default() };
+            assert_eq!(parse_create(&request(terms)).is_ok(), is_right, "{numbers:?}");
+        }
+    }
+}

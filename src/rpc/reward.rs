@@ -1,0 +1,114 @@
+//! Rewards on the wire.
+
+use super::parse::{DESCRIPTION_LENGTH_MAX, Fields};
+use super::render::{id_or_empty, money, reward_value, timestamp};
+use super::wire_enum::WireEnum;
+use super::{Call, page, selector, unexpected_outcome};
+use crate::app::Answer;
+use crate::domain::command::{Command, Outcome};
+use crate::domain::refusal::{Refusal, Resource};
+use crate::domain::reward::{ApproveRewards, DenyRewards, Reward, RewardSummary};
+use crate::error::Error;
+use crate::pb;
+use crate::store;
+use crate::store::reward::RewardQuery;
+
+pub(super) async fn get(call: Call, message: pb::GetRewardRequest) -> Result<pb::GetRewardResponse, Error> {
+    let mut fields = Fields::default();
+    let Some(id) = fields.id("reward_id", &message.reward_id) else { return Err(fields.into_error()) };
+    let reward = store::reward::find(call.store(), call.account_id(), id).await?;
+    let reward = reward.ok_or_else(|| Refusal::not_found(Resource::Reward, id))?;
+    Ok(pb::GetRewardResponse { reward: Some(render(&reward)) })
+}
+
+pub(super) async fn list(call: Call, message: pb::ListRewardsRequest) -> Result<pb::ListRewardsResponse, Error> {
+    let mut fields = Fields::default();
+    let size = page::size(&mut fields, message.page_size);
+    let state = fields.optional_value("state", message.state);
+    let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
+    let program_id = fields.optional_id("program_id", &message.program_id);
+    let created_from = fields.time("create_time_from", message.create_time_from.as_ref());
+    let created_before = fields.time("create_time_before", message.create_time_before.as_ref());
+    fields.finish()?;
+    let filter = pb::ListRewardsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let page = call.page(&filter, size, &message.page_token)?;
+    let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
+    let query = RewardQuery { state, affiliate_id, program_id, created_from, created_before };
+    let mut rewards = store::reward::list(call.store(), call.account_id(), &query, page.after, page.limit()).await?;
+    let next_page_token = page.cut(&mut rewards, |reward| reward.id.uuid());
+    Ok(pb::ListRewardsResponse { rewards: rewards.iter().map(render).collect(), next_page_token })
+}
+
+pub(super) async fn approve(
+    call: Call,
+    message: pb::ApproveRewardsRequest,
+) -> Result<pb::ApproveRewardsResponse, Error> {
+    let fingerprint = call.request_key(&message.request_id, &message);
+    let mut fields = Fields::default();
+    fields.request_id(&message.request_id);
+    let ids = fields.ids("reward_ids", &message.reward_ids);
+    fields.finish()?;
+    let command = ApproveRewards { ids, skip_others: false };
+    let answer = call.submit(fingerprint, Command::ApproveRewards(command)).await?;
+    let (rewards, replayed) = outcome(answer)?;
+    Ok(pb::ApproveRewardsResponse { rewards, replayed })
+}
+
+pub(super) async fn deny(call: Call, message: pb::DenyRewardsRequest) -> Result<pb::DenyRewardsResponse, Error> {
+    let fingerprint = call.request_key(&message.request_id, &message);
+    let mut fields = Fields::default();
+    fields.request_id(&message.request_id);
+    let ids = fields.ids("reward_ids", &message.reward_ids);
+    let reason = fields.paragraph("reason", &message.reason);
+    if reason.is_empty() {
+        fields
+            .wrong("reason", format!("is required, up to {DESCRIPTION_LENGTH_MAX} characters: the affiliate will ask"));
+    }
+    fields.finish()?;
+    let answer = call.submit(fingerprint, Command::DenyRewards(DenyRewards { ids, reason })).await?;
+    let (rewards, replayed) = outcome(answer)?;
+    Ok(pb::DenyRewardsResponse { rewards, replayed })
+}
+
+fn outcome(answer: Answer) -> Result<(Vec<pb::Reward>, bool), Error> {
+    match answer.outcome {
+        Outcome::Rewards(rewards) => Ok((rewards.iter().map(render).collect(), answer.replayed)),
+        _ => Err(unexpected_outcome()),
+    }
+}
+
+/// A reward as it stands in messages.
+pub(super) fn render(reward: &Reward) -> pb::Reward {
+    let calculation = &reward.calculation;
+    pb::Reward {
+        id: reward.id.to_string(),
+        conversion_id: reward.conversion_id.to_string(),
+        affiliate_id: reward.affiliate_id.to_string(),
+        enrollment_id: reward.enrollment_id.to_string(),
+        program_id: reward.program_id.to_string(),
+        value: Some(reward_value(reward.unit, reward.value)),
+        reversed_amount_minor: reward.reversed_minor,
+        reverses_reward_id: id_or_empty(reward.reverses),
+        state: reward.state.number(),
+        calculation: Some(pb::RewardCalculation {
+            rule: calculation.rule.number(),
+            base: Some(money(calculation.base)),
+            percent_ppm: calculation.percent_ppm,
+            flat_minor: calculation.flat_minor,
+            terms_version: calculation.terms_version,
+        }),
+        approve_after_time: Some(timestamp(reward.approve_after)),
+        create_time: Some(timestamp(reward.created_at)),
+        update_time: Some(timestamp(reward.updated_at)),
+        deny_reason: reward.deny_reason.clone(),
+    }
+}
+
+/// A reward as first made, as it stands in messages.
+pub(super) fn summary(summary: &RewardSummary) -> pb::RewardSummary {
+    pb::RewardSummary {
+        reward_id: summary.reward_id.to_string(),
+        affiliate_id: summary.affiliate_id.to_string(),
+        value: Some(reward_value(summary.unit, summary.value)),
+    }
+}

@@ -1,0 +1,401 @@
+//! The feed's contract: nothing missed, nothing repeated, one order, whatever breaks; and typed errors where it cannot go on.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use headwater::pb;
+use headwater::pb::watch_conversions_request::Start;
+use headwater::pb::watch_conversions_response::Message;
+use prost_types::Duration as ProtoDuration;
+use tonic::{Code, Streaming};
+use tonic_types::StatusExt;
+
+use crate::support::database::{DatabaseKind, TestDatabase};
+use crate::support::server::{TestClient, TestServer, reason};
+use crate::support::shop::Shop;
+
+fn sale(event_id: String) -> pb::RecordSaleRequest {
+    pb::RecordSaleRequest {
+        event_id,
+        coupon_code: "ANN".to_owned(),
+        amount: Some(pb::Money { amount_minor: 100, currency_code: "USD".to_owned() }),
+        ..pb::RecordSaleRequest::default()
+    }
+}
+
+async fn watch(client: &mut TestClient, start: Start) -> Streaming<pb::WatchConversionsResponse> {
+    let request = pb::WatchConversionsRequest { start: Some(start), ..pb::WatchConversionsRequest::default() };
+    client.tracking.watch_conversions(request).await.unwrap().into_inner()
+}
+
+/// The next message; fails the test rather than wait for ever.
+async fn next(stream: &mut Streaming<pb::WatchConversionsResponse>) -> pb::WatchConversionsResponse {
+    tokio::time::timeout(Duration::from_secs(30), stream.message()).await.unwrap().unwrap().unwrap()
+}
+
+async fn listed(client: &mut TestClient, request: pb::ListConversionEventsRequest) -> pb::ListConversionEventsResponse {
+    client.tracking.list_conversion_events(request).await.unwrap().into_inner()
+}
+
+fn list_from(start: pb::list_conversion_events_request::Start) -> pb::ListConversionEventsRequest {
+    pb::ListConversionEventsRequest {
+        start: Some(start),
+        page_size: 1_000,
+        ..pb::ListConversionEventsRequest::default()
+    }
+}
+
+db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |database: TestDatabase| async move {
+    const SALES_PER_WRITER: usize = 600;
+    let first = TestServer::start(&database).await;
+    let shop = Shop::open(&first, "shop").await;
+    // On PostgreSQL two server instances write and serve the feed; on SQLite there is one.
+    let second = match database.kind {
+        DatabaseKind::Sqlite => None,
+        DatabaseKind::Postgres => Some(TestServer::start(&database).await),
+    };
+    let addresses: Vec<String> = std::iter::once(&first).chain(&second).map(|server| server.address.clone()).collect();
+    let mut writers = Vec::new();
+    for writer in 0..4 {
+        let address = addresses[writer % addresses.len()].clone();
+        let key = shop.client.key.clone();
+        writers.push(tokio::spawn(async move {
+            let mut client = TestClient::connect(&address, &key).await;
+            for number in 0..SALES_PER_WRITER {
+                client.tracking.record_sale(sale(format!("sale-{writer}-{number}"))).await.unwrap();
+                // Leaves time for the consumer to be killed a hundred times meanwhile.
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }));
+    }
+
+    let mut cursor = String::new();
+    let mut seen: Vec<pb::ConversionEvent> = Vec::new();
+    let mut kills = 0;
+    let sales = 4 * SALES_PER_WRITER;
+    let is_sale = |event: &&pb::ConversionEvent| event.r#type() == pb::EventType::SaleRecorded;
+    while kills < 100 || seen.iter().filter(is_sale).count() < sales {
+        let mut client = TestClient::connect(&addresses[kills % addresses.len()], &shop.client.key).await;
+        let start = if cursor.is_empty() { Start::Beginning(()) } else { Start::AfterCursor(cursor.clone()) };
+        let mut stream = watch(&mut client, start).await;
+        assert!(matches!(next(&mut stream).await.message, Some(Message::Opened(_))), "`opened` comes first");
+        // Killed after a varying number of messages, some of them right away.
+        for _ in 0..kills % 4 {
+            let Ok(message) = tokio::time::timeout(Duration::from_millis(300), stream.message()).await else { break };
+            let message = message.unwrap().unwrap();
+            if let Some(Message::Batch(batch)) = message.message {
+                assert_eq!(batch.events.last().unwrap().cursor, message.cursor);
+                seen.extend(batch.events);
+            }
+            cursor = message.cursor;
+        }
+        kills += 1;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert!(kills >= 100);
+    for (place, event) in (1..).zip(&seen) {
+        assert_eq!(event.sequence, place, "in order, without gap or repeat");
+    }
+    let ids: HashSet<&str> = seen.iter().map(|event| event.id.as_str()).collect();
+    assert_eq!(ids.len(), seen.len());
+    assert_eq!(seen.iter().filter(is_sale).count(), sales);
+    // Every reader sees the same order, on either instance and either way of reading.
+    for address in &addresses {
+        let mut client = TestClient::connect(address, &shop.client.key).await;
+        let mut start = pb::list_conversion_events_request::Start::Beginning(());
+        let mut all = Vec::new();
+        loop {
+            let page = listed(&mut client, list_from(start)).await;
+            start = pb::list_conversion_events_request::Start::AfterCursor(page.next_cursor.clone());
+            if page.events.is_empty() {
+                break;
+            }
+            all.extend(page.events);
+        }
+        assert_eq!(all, seen);
+    }
+});
+
+db_test!(the_stream_opens_catches_up_and_goes_live, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut client = shop.client.clone();
+    client.tracking.record_sale(sale("one".to_owned())).await.unwrap();
+    let mut stream = watch(&mut client, Start::Beginning(())).await;
+    let opened = next(&mut stream).await;
+    let Some(Message::Opened(opened_message)) = opened.message else { panic!("{opened:?}") };
+    assert_eq!(opened.cursor, opened_message.earliest_cursor);
+    assert_eq!(opened_message.heartbeat_interval.unwrap().seconds, 15);
+    let Some(Message::Batch(batch)) = next(&mut stream).await.message else { panic!("a batch follows") };
+    let image = batch.events.last().unwrap().conversion.clone().unwrap();
+    assert_eq!((image.event_id.as_str(), image.version, image.rewards.len()), ("one", 1, 1));
+    let caught_up = next(&mut stream).await;
+    assert_eq!(caught_up.message, Some(Message::CaughtUp(pb::CaughtUp {})));
+    assert_eq!(caught_up.cursor, opened_message.head_cursor);
+    client.tracking.record_sale(sale("two".to_owned())).await.unwrap();
+    let Some(Message::Batch(batch)) = next(&mut stream).await.message else { panic!("the new sale arrives") };
+    assert_eq!(batch.events[0].conversion.as_ref().unwrap().event_id, "two");
+    // `latest` begins after all that.
+    let mut late = watch(&mut client, Start::Latest(())).await;
+    next(&mut late).await;
+    assert!(matches!(next(&mut late).await.message, Some(Message::CaughtUp(_))));
+    client.tracking.record_sale(sale("three".to_owned())).await.unwrap();
+    let Some(Message::Batch(batch)) = next(&mut late).await.message else { panic!("the third sale arrives") };
+    assert_eq!(batch.events.len(), 1);
+});
+
+db_test!(filters_narrow_and_the_cursor_moves_on_all_the_same, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut client = shop.client.clone();
+    let request = pb::CreateAffiliateRequest {
+        email: "bea@affiliates.example".to_owned(),
+        promo_code: "BEA".to_owned(),
+        ..pb::CreateAffiliateRequest::default()
+    };
+    let bea = client.affiliates.create_affiliate(request).await.unwrap().into_inner().affiliate.unwrap().id;
+    for number in 0..10 {
+        let code = if number % 2 == 0 { "ANN" } else { "BEA" };
+        let request = pb::RecordSaleRequest { coupon_code: code.to_owned(), ..sale(format!("sale-{number}")) };
+        client.tracking.record_sale(request).await.unwrap();
+    }
+    let beginning = pb::list_conversion_events_request::Start::Beginning(());
+    let filter = pb::EventFilter {
+        types: vec![pb::EventType::SaleRecorded.into()],
+        affiliate_ids: vec![bea],
+        program_ids: vec![shop.program_id.clone()],
+    };
+    let request = pb::ListConversionEventsRequest { filter: Some(filter), ..list_from(beginning) };
+    let page = listed(&mut client, request.clone()).await;
+    assert_eq!(page.events.len(), 5);
+    let nothing = pb::EventFilter { types: vec![pb::EventType::AccountUpdated.into()], ..pb::EventFilter::default() };
+    let page = listed(&mut client, pb::ListConversionEventsRequest { filter: Some(nothing.clone()), ..request }).await;
+    assert_eq!(page.events.len(), 0);
+    assert_eq!(page.next_cursor, page.head_cursor, "the cursor does not wait for the filter");
+    // A cursor that was got under one filter works under another.
+    client.tracking.record_sale(sale("last".to_owned())).await.unwrap();
+    let after = pb::list_conversion_events_request::Start::AfterCursor(page.next_cursor);
+    assert_eq!(listed(&mut client, list_from(after)).await.events.len(), 1);
+});
+
+db_test!(an_idle_stream_shows_signs_of_life, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut client = shop.client.clone();
+    let request = pb::WatchConversionsRequest {
+        start: Some(Start::Latest(())),
+        // Moved in to 5 seconds, the shortest.
+        heartbeat_interval: Some(ProtoDuration { seconds: 1, nanos: 0 }),
+        ..pb::WatchConversionsRequest::default()
+    };
+    let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
+    let opened = next(&mut stream).await;
+    let Some(Message::Opened(opened_message)) = &opened.message else { panic!("{opened:?}") };
+    assert_eq!(opened_message.heartbeat_interval.unwrap().seconds, 5);
+    next(&mut stream).await;
+    let heartbeat = next(&mut stream).await;
+    let Some(Message::Heartbeat(message)) = heartbeat.message else { panic!("{heartbeat:?}") };
+    assert_eq!(message.lag_event_count, 0);
+    assert_eq!(heartbeat.cursor, opened.cursor);
+});
+
+db_test!(long_poll_waits_for_news, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut client = shop.client.clone();
+    let latest = pb::list_conversion_events_request::Start::Latest(());
+    let cursor = listed(&mut client, list_from(latest)).await.next_cursor;
+    let mut waiting_client = shop.client.clone();
+    let waiting = tokio::spawn(async move {
+        let after = pb::list_conversion_events_request::Start::AfterCursor(cursor);
+        let max_wait = Some(ProtoDuration { seconds: 30, nanos: 0 });
+        listed(&mut waiting_client, pb::ListConversionEventsRequest { max_wait, ..list_from(after) }).await
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!waiting.is_finished());
+    client.tracking.record_sale(sale("news".to_owned())).await.unwrap();
+    let page = tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap();
+    assert_eq!(page.events.len(), 1);
+});
+
+db_test!(cursors_that_cannot_be_served_say_why, |database: TestDatabase| async move {
+    let server =
+        TestServer::start_with(&database, &["--event-retention-days", "30", "--upkeep-interval-seconds", "1"]).await;
+    let shop = Shop::open(&server, "shop").await;
+    let stranger = Shop::open(&server, "stranger").await;
+    let mut client = shop.client.clone();
+    let latest = pb::list_conversion_events_request::Start::Latest(());
+    let foreign = listed(&mut stranger.client.clone(), list_from(latest)).await.next_cursor;
+    let old = listed(&mut client, list_from(pb::list_conversion_events_request::Start::Beginning(()))).await.events[0]
+        .cursor
+        .clone();
+
+    for (cursor, code, expected) in [
+        ("nonsense".to_owned(), Code::InvalidArgument, "CURSOR_MALFORMED"),
+        (foreign, Code::InvalidArgument, "CURSOR_FOREIGN"),
+    ] {
+        let start = Some(Start::AfterCursor(cursor));
+        let request = pb::WatchConversionsRequest { start, ..pb::WatchConversionsRequest::default() };
+        let status = client.tracking.watch_conversions(request).await.unwrap_err();
+        assert_eq!((status.code(), reason(&status).as_str()), (code, expected));
+    }
+    let status = client.tracking.watch_conversions(pb::WatchConversionsRequest::default()).await.unwrap_err();
+    assert_eq!(reason(&status), "INVALID_FIELDS", "no start is no start at zero");
+
+    // A month later the early events are gone, and that is said, not jumped over.
+    server.clock.advance_days(31);
+    let expired = loop {
+        let start = Some(Start::AfterCursor(old.clone()));
+        let request = pb::WatchConversionsRequest { start, ..pb::WatchConversionsRequest::default() };
+        match client.tracking.watch_conversions(request).await {
+            Err(status) => break status,
+            Ok(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    };
+    assert_eq!((expired.code(), reason(&expired).as_str()), (Code::OutOfRange, "CURSOR_EXPIRED"));
+    let earliest = expired.get_error_details().error_info().unwrap().metadata["earliest_cursor"].clone();
+    client.tracking.record_sale(sale("new".to_owned())).await.unwrap();
+    let after = pb::list_conversion_events_request::Start::AfterCursor(earliest);
+    let page = listed(&mut client, list_from(after)).await;
+    assert_eq!(page.events.len(), 1);
+    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    assert!(report.ok, "{:?}", report.differences);
+});
+
+db_test!(a_revoked_key_ends_its_streams, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut admin = Shop::open(&server, "shop").await.client;
+    let request = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Read.into(), ..pb::CreateApiKeyRequest::default() };
+    let made = admin.accounts.create_api_key(request).await.unwrap().into_inner();
+    let mut reader = TestClient::connect(&server.address, &made.api_key_text).await;
+    let request = pb::WatchConversionsRequest {
+        start: Some(Start::Latest(())),
+        heartbeat_interval: Some(ProtoDuration { seconds: 5, nanos: 0 }),
+        ..pb::WatchConversionsRequest::default()
+    };
+    let mut stream = reader.tracking.watch_conversions(request).await.unwrap().into_inner();
+    next(&mut stream).await;
+    next(&mut stream).await;
+    let api_key_id = made.api_key.unwrap().id;
+    admin
+        .accounts
+        .revoke_api_key(pb::RevokeApiKeyRequest { api_key_id, ..pb::RevokeApiKeyRequest::default() })
+        .await
+        .unwrap();
+    // At the next heartbeat at the latest; until then it may see its own end coming.
+    let ended = loop {
+        match tokio::time::timeout(Duration::from_secs(30), stream.message()).await.unwrap() {
+            Ok(message) => assert!(message.is_some(), "not with OK"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!((ended.code(), reason(&ended).as_str()), (Code::Unauthenticated, "KEY_INVALID"));
+});
+
+db_test!(streams_grow_old_and_are_counted, |database: TestDatabase| async move {
+    let flags = ["--feed-stream-age-seconds", "1", "--feed-streams-per-key-max", "2"];
+    let server = TestServer::start_with(&database, &flags).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut client = shop.client.clone();
+    let mut one = watch(&mut client, Start::Latest(())).await;
+    let _two = watch(&mut client, Start::Latest(())).await;
+    let request =
+        pb::WatchConversionsRequest { start: Some(Start::Latest(())), ..pb::WatchConversionsRequest::default() };
+    let status = client.tracking.watch_conversions(request).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "TOO_MANY_STREAMS"));
+    let mut last = next(&mut one).await;
+    while let Some(message) = tokio::time::timeout(Duration::from_secs(30), one.message()).await.unwrap().unwrap() {
+        last = message;
+    }
+    let Some(Message::Draining(draining)) = last.message else { panic!("`draining` comes before OK: {last:?}") };
+    assert_eq!(draining.reason(), pb::DrainReason::MaxAge);
+});
+
+db_test!(a_stopping_server_ends_streams_with_draining, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut client = shop.client.clone();
+    let mut stream = watch(&mut client, Start::Latest(())).await;
+    next(&mut stream).await;
+    let stopping = tokio::spawn(server.server.stop());
+    let mut last = next(&mut stream).await;
+    while let Some(message) = tokio::time::timeout(Duration::from_secs(30), stream.message()).await.unwrap().unwrap() {
+        last = message;
+    }
+    let Some(Message::Draining(draining)) = last.message else { panic!("`draining` comes before OK: {last:?}") };
+    assert_eq!(draining.reason(), pb::DrainReason::Shutdown);
+    drop((client, stream, shop));
+    tokio::time::timeout(Duration::from_secs(30), stopping).await.unwrap().unwrap();
+});
+
+db_test!(a_reader_that_takes_nothing_is_ended_and_others_go_on, |database: TestDatabase| async move {
+    let server = TestServer::start_with(&database, &["--feed-stall-seconds", "1"]).await;
+    let shop = Shop::open(&server, "shop").await;
+    // Long texts fill the reader's window soon.
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut stalled_client = TestClient::connect(&server.address, &shop.client.key).await;
+    let mut stalled = watch(&mut stalled_client, Start::Beginning(())).await;
+    let writer = {
+        let (mut client, stop) = (shop.client.clone(), Arc::clone(&stop));
+        tokio::spawn(async move {
+            let mut number = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let items = (0..500).map(|_| {
+                    number += 1;
+                    let filler = "x".repeat(100);
+                    let sale = pb::RecordSaleRequest {
+                        order_id: filler.clone(),
+                        order_number: filler.clone(),
+                        plan: filler,
+                        ..sale(format!("sale-{number}"))
+                    };
+                    pb::RecordItem { item: Some(pb::record_item::Item::Sale(sale)) }
+                });
+                let request = pb::BatchRecordRequest { items: items.collect() };
+                client.tracking.batch_record(request).await.unwrap();
+            }
+            number
+        })
+    };
+    // A reader beside it that does take what comes is not disturbed.
+    let mut lively_client = TestClient::connect(&server.address, &shop.client.key).await;
+    let mut lively = watch(&mut lively_client, Start::Beginning(())).await;
+    let mut place = 0;
+    while place < 6_000 {
+        if let Some(Message::Batch(batch)) = next(&mut lively).await.message {
+            for event in batch.events {
+                place += 1;
+                assert_eq!(event.sequence, place);
+            }
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    stop.store(true, Ordering::Relaxed);
+    writer.await.unwrap();
+    // What had been handed over still arrives, then the typed end with the cursor to go on from.
+    let mut seen = 0;
+    let status = loop {
+        match stalled.message().await {
+            Ok(Some(message)) => {
+                if let Some(Message::Batch(batch)) = message.message {
+                    seen = batch.events.last().unwrap().sequence;
+                }
+            }
+            Ok(None) => panic!("a stalled stream does not end with OK"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "SLOW_CONSUMER"));
+    let last_cursor = status.get_error_details().error_info().unwrap().metadata["last_cursor"].clone();
+    let mut stream = watch(&mut stalled_client, Start::AfterCursor(last_cursor)).await;
+    loop {
+        if let Some(Message::Batch(batch)) = next(&mut stream).await.message {
+            assert_eq!(batch.events[0].sequence, seen + 1, "it goes on where it stopped");
+            break;
+        }
+    }
+});

@@ -1,0 +1,243 @@
+account.id uuid NOT NULL
+account.display_name text NOT NULL
+account.email text NOT NULL
+account.max_active_coupons_per_affiliate integer NOT NULL
+account.created_at bigint NOT NULL
+account.updated_at bigint NOT NULL
+CREATE UNIQUE INDEX account_by_email ON public.account USING btree (email)
+CREATE UNIQUE INDEX account_pkey ON public.account USING btree (id)
+account_head.account_id uuid NOT NULL
+account_head.event_sequence bigint NOT NULL
+account_head.pruned_sequence bigint NOT NULL
+account_head.ledger_sequence bigint NOT NULL
+account_head.ledger_hash bytea NOT NULL
+CREATE UNIQUE INDEX account_head_pkey ON public.account_head USING btree (account_id)
+affiliate.account_id uuid NOT NULL
+affiliate.id uuid NOT NULL
+affiliate.external_id text
+affiliate.email text NOT NULL
+affiliate.first_name text NOT NULL
+affiliate.last_name text NOT NULL
+affiliate.profile text NOT NULL
+affiliate.token_hash bytea NOT NULL
+affiliate.created_at bigint NOT NULL
+affiliate.updated_at bigint NOT NULL
+CREATE UNIQUE INDEX affiliate_by_email ON public.affiliate USING btree (account_id, email)
+CREATE UNIQUE INDEX affiliate_by_external_id ON public.affiliate USING btree (account_id, external_id)
+CREATE UNIQUE INDEX affiliate_by_token ON public.affiliate USING btree (account_id, token_hash)
+CREATE UNIQUE INDEX affiliate_pkey ON public.affiliate USING btree (account_id, id)
+api_key.account_id uuid NOT NULL
+api_key.id uuid NOT NULL
+api_key.prefix text NOT NULL
+api_key.kind character varying(32) NOT NULL
+api_key.display_name text NOT NULL
+api_key.secret_hash bytea NOT NULL
+api_key.created_at bigint NOT NULL
+api_key.expires_at bigint
+api_key.revoked_at bigint
+CREATE UNIQUE INDEX api_key_by_prefix ON public.api_key USING btree (prefix)
+CREATE UNIQUE INDEX api_key_pkey ON public.api_key USING btree (account_id, id)
+balance.account_id uuid NOT NULL
+balance.affiliate_id uuid NOT NULL
+balance.unit character varying(32) NOT NULL
+balance.currency character varying(32) NOT NULL
+balance.pending_minor bigint NOT NULL
+balance.owed_minor bigint NOT NULL
+balance.paid_minor bigint NOT NULL
+CREATE UNIQUE INDEX balance_pkey ON public.balance USING btree (account_id, affiliate_id, unit, currency)
+balance: CHECK (((owed_minor >= '-9000000000000000000'::bigint) AND (owed_minor <= '9000000000000000000'::bigint)))
+balance: CHECK (((paid_minor >= '-9000000000000000000'::bigint) AND (paid_minor <= '9000000000000000000'::bigint)))
+balance: CHECK (((pending_minor >= '-9000000000000000000'::bigint) AND (pending_minor <= '9000000000000000000'::bigint)))
+click.account_id uuid NOT NULL
+click.id uuid NOT NULL
+click.tid uuid NOT NULL
+click.link_id uuid NOT NULL
+click.enrollment_id uuid NOT NULL
+click.affiliate_id uuid NOT NULL
+click.program_id uuid NOT NULL
+click.referrer_url text NOT NULL
+click.occurred_at bigint NOT NULL
+click.created_at bigint NOT NULL
+CREATE INDEX click_by_tid ON public.click USING btree (account_id, tid, id)
+CREATE UNIQUE INDEX click_pkey ON public.click USING btree (account_id, id)
+conversion.account_id uuid NOT NULL
+conversion.id uuid NOT NULL
+conversion.kind character varying(32) NOT NULL
+conversion.event_id text NOT NULL
+conversion.outcome character varying(32) NOT NULL
+conversion.amount_minor bigint
+conversion.currency character varying(32)
+conversion.refunded_minor bigint NOT NULL
+conversion.sale_id uuid
+conversion.sale_event_id text NOT NULL
+conversion.lead_id uuid
+conversion.affiliate_id uuid
+conversion.enrollment_id uuid
+conversion.program_id uuid
+conversion.terms_version integer
+conversion.credit_source character varying(32)
+conversion.channel character varying(32) NOT NULL
+conversion.order_details text NOT NULL
+conversion.candidates text NOT NULL
+conversion.occurred_at bigint NOT NULL
+conversion.created_at bigint NOT NULL
+conversion.version integer NOT NULL
+CREATE INDEX conversion_by_affiliate ON public.conversion USING btree (account_id, affiliate_id, id)
+CREATE INDEX conversion_by_lead ON public.conversion USING btree (account_id, lead_id, occurred_at)
+CREATE UNIQUE INDEX conversion_pkey ON public.conversion USING btree (account_id, id)
+coupon.account_id uuid NOT NULL
+coupon.id uuid NOT NULL
+coupon.enrollment_id uuid NOT NULL
+coupon.affiliate_id uuid NOT NULL
+coupon.code text NOT NULL
+coupon.active_code text
+coupon.description text NOT NULL
+coupon.state character varying(32) NOT NULL
+coupon.created_at bigint NOT NULL
+coupon.removed_at bigint
+CREATE UNIQUE INDEX coupon_by_active_code ON public.coupon USING btree (account_id, active_code)
+CREATE INDEX coupon_by_affiliate ON public.coupon USING btree (account_id, affiliate_id)
+CREATE INDEX coupon_by_code ON public.coupon USING btree (account_id, code)
+CREATE UNIQUE INDEX coupon_pkey ON public.coupon USING btree (account_id, id)
+enrollment.account_id uuid NOT NULL
+enrollment.id uuid NOT NULL
+enrollment.affiliate_id uuid NOT NULL
+enrollment.program_id uuid NOT NULL
+enrollment.ref_id text NOT NULL
+enrollment.landing_url text NOT NULL
+enrollment.commission_override text
+enrollment.state character varying(32) NOT NULL
+enrollment.created_at bigint NOT NULL
+enrollment.updated_at bigint NOT NULL
+enrollment.ended_at bigint
+CREATE UNIQUE INDEX enrollment_by_pair ON public.enrollment USING btree (account_id, affiliate_id, program_id)
+CREATE INDEX enrollment_by_program ON public.enrollment USING btree (account_id, program_id, affiliate_id)
+CREATE UNIQUE INDEX enrollment_by_ref_id ON public.enrollment USING btree (account_id, ref_id)
+CREATE UNIQUE INDEX enrollment_pkey ON public.enrollment USING btree (account_id, id)
+event.account_id uuid NOT NULL
+event.sequence bigint NOT NULL
+event.id uuid NOT NULL
+event.event_type character varying(32) NOT NULL
+event.subject_id text NOT NULL
+event.program_id uuid
+event.affiliate_id uuid
+event.occurred_at bigint NOT NULL
+event.committed_at bigint NOT NULL
+event.image text
+event.cause_id text NOT NULL
+CREATE UNIQUE INDEX event_pkey ON public.event USING btree (account_id, sequence)
+lead.account_id uuid NOT NULL
+lead.id uuid NOT NULL
+lead.email text
+lead.uid text
+lead.first_name text NOT NULL
+lead.last_name text NOT NULL
+lead.state character varying(32) NOT NULL
+lead.enrollment_id uuid
+lead.affiliate_id uuid
+lead.program_id uuid
+lead.bound_at bigint
+lead.plan text NOT NULL
+lead.mrr_minor bigint
+lead.mrr_currency character varying(32)
+lead.customer_since bigint
+lead.created_at bigint NOT NULL
+lead.updated_at bigint NOT NULL
+CREATE INDEX lead_by_affiliate ON public.lead USING btree (account_id, affiliate_id, id)
+CREATE UNIQUE INDEX lead_by_email ON public.lead USING btree (account_id, email)
+CREATE UNIQUE INDEX lead_by_uid ON public.lead USING btree (account_id, uid)
+CREATE UNIQUE INDEX lead_pkey ON public.lead USING btree (account_id, id)
+ledger_entry.account_id uuid NOT NULL
+ledger_entry.sequence bigint NOT NULL
+ledger_entry.debit character varying(32) NOT NULL
+ledger_entry.credit character varying(32) NOT NULL
+ledger_entry.unit character varying(32) NOT NULL
+ledger_entry.currency character varying(32) NOT NULL
+ledger_entry.amount_minor bigint NOT NULL
+ledger_entry.affiliate_id uuid NOT NULL
+ledger_entry.reward_id uuid NOT NULL
+ledger_entry.conversion_id uuid NOT NULL
+ledger_entry.reason character varying(32) NOT NULL
+ledger_entry.posted_at bigint NOT NULL
+ledger_entry.hash bytea NOT NULL
+CREATE INDEX ledger_entry_by_affiliate ON public.ledger_entry USING btree (account_id, affiliate_id, sequence)
+CREATE UNIQUE INDEX ledger_entry_pkey ON public.ledger_entry USING btree (account_id, sequence)
+link.account_id uuid NOT NULL
+link.id uuid NOT NULL
+link.enrollment_id uuid NOT NULL
+link.affiliate_id uuid NOT NULL
+link.code text NOT NULL
+link.destination_url text NOT NULL
+link.state character varying(32) NOT NULL
+link.created_at bigint NOT NULL
+link.revoked_at bigint
+CREATE INDEX link_by_affiliate ON public.link USING btree (account_id, affiliate_id)
+CREATE UNIQUE INDEX link_by_code ON public.link USING btree (account_id, code)
+CREATE INDEX link_by_enrollment ON public.link USING btree (account_id, enrollment_id)
+CREATE UNIQUE INDEX link_pkey ON public.link USING btree (account_id, id)
+program.account_id uuid NOT NULL
+program.id uuid NOT NULL
+program.display_name text NOT NULL
+program.currency character varying(32) NOT NULL
+program.landing_url text NOT NULL
+program.is_default boolean NOT NULL
+program.state character varying(32) NOT NULL
+program.terms_version integer NOT NULL
+program.version integer NOT NULL
+program.created_at bigint NOT NULL
+program.updated_at bigint NOT NULL
+CREATE UNIQUE INDEX program_pkey ON public.program USING btree (account_id, id)
+request.account_id uuid NOT NULL
+request.scope text NOT NULL
+request.key text NOT NULL
+request.content_hash bytea NOT NULL
+request.effect uuid NOT NULL
+request.outcome text NOT NULL
+request.created_at bigint NOT NULL
+request.expires_at bigint
+CREATE INDEX request_by_expiry ON public.request USING btree (expires_at) WHERE (expires_at IS NOT NULL)
+CREATE UNIQUE INDEX request_pkey ON public.request USING btree (account_id, scope, key)
+reward.account_id uuid NOT NULL
+reward.id uuid NOT NULL
+reward.conversion_id uuid NOT NULL
+reward.affiliate_id uuid NOT NULL
+reward.enrollment_id uuid NOT NULL
+reward.program_id uuid NOT NULL
+reward.unit character varying(32) NOT NULL
+reward.value_minor bigint NOT NULL
+reward.currency character varying(32) NOT NULL
+reward.reversed_minor bigint NOT NULL
+reward.reverses uuid
+reward.state character varying(32) NOT NULL
+reward.calculation text NOT NULL
+reward.approve_after bigint NOT NULL
+reward.created_at bigint NOT NULL
+reward.updated_at bigint NOT NULL
+reward.deny_reason text NOT NULL
+CREATE INDEX reward_by_affiliate ON public.reward USING btree (account_id, affiliate_id, id)
+CREATE INDEX reward_by_approval ON public.reward USING btree (approve_after) WHERE ((state)::text = 'pending'::text)
+CREATE INDEX reward_by_conversion ON public.reward USING btree (account_id, conversion_id)
+CREATE INDEX reward_by_reversed ON public.reward USING btree (account_id, reverses) WHERE (reverses IS NOT NULL)
+CREATE UNIQUE INDEX reward_pkey ON public.reward USING btree (account_id, id)
+store_identity.id integer NOT NULL
+store_identity.database_id uuid NOT NULL
+store_identity.secret bytea NOT NULL
+CREATE UNIQUE INDEX store_identity_pkey ON public.store_identity USING btree (id)
+terms.account_id uuid NOT NULL
+terms.program_id uuid NOT NULL
+terms.version integer NOT NULL
+terms.starts_at bigint NOT NULL
+terms.rules text NOT NULL
+CREATE UNIQUE INDEX terms_pkey ON public.terms USING btree (account_id, program_id, version)
+unmatched_sale.account_id uuid NOT NULL
+unmatched_sale.conversion_id uuid NOT NULL
+unmatched_sale.email text
+unmatched_sale.uid text
+unmatched_sale.occurred_at bigint NOT NULL
+CREATE INDEX unmatched_sale_by_email ON public.unmatched_sale USING btree (account_id, email)
+CREATE INDEX unmatched_sale_by_uid ON public.unmatched_sale USING btree (account_id, uid)
+CREATE UNIQUE INDEX unmatched_sale_pkey ON public.unmatched_sale USING btree (account_id, conversion_id)
+waiting_refund.account_id uuid NOT NULL
+waiting_refund.sale_event_id text NOT NULL
+waiting_refund.conversion_id uuid NOT NULL
+CREATE UNIQUE INDEX waiting_refund_pkey ON public.waiting_refund USING btree (account_id, sale_event_id, conversion_id)

@@ -1,0 +1,262 @@
+CREATE TABLE "account" (
+  "id" uuid_text NOT NULL,
+  "display_name" text NOT NULL,
+  "email" text NOT NULL,
+  "max_active_coupons_per_affiliate" integer NOT NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL, PRIMARY KEY ("id") )
+CREATE UNIQUE INDEX "account_by_email" ON "account" ("email")
+CREATE TABLE "account_head" (
+  "account_id" uuid_text NOT NULL,
+  "event_sequence" integer NOT NULL,
+  "pruned_sequence" integer NOT NULL,
+  "ledger_sequence" integer NOT NULL,
+  "ledger_hash" blob NOT NULL, PRIMARY KEY ("account_id") )
+CREATE TABLE "affiliate" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "external_id" text NULL,
+  "email" text NOT NULL,
+  "first_name" text NOT NULL,
+  "last_name" text NOT NULL,
+  "profile" text NOT NULL,
+  "token_hash" blob NOT NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "id") )
+CREATE UNIQUE INDEX "affiliate_by_email" ON "affiliate" ("account_id", "email")
+CREATE UNIQUE INDEX "affiliate_by_external_id" ON "affiliate" ("account_id", "external_id")
+CREATE UNIQUE INDEX "affiliate_by_token" ON "affiliate" ("account_id", "token_hash")
+CREATE TABLE "api_key" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "prefix" text NOT NULL,
+  "kind" varchar(32) NOT NULL,
+  "display_name" text NOT NULL,
+  "secret_hash" blob NOT NULL,
+  "created_at" integer NOT NULL,
+  "expires_at" integer NULL,
+  "revoked_at" integer NULL, PRIMARY KEY ("account_id",
+  "id") )
+CREATE UNIQUE INDEX "api_key_by_prefix" ON "api_key" ("prefix")
+CREATE TABLE "balance" (
+  "account_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "unit" varchar(32) NOT NULL,
+  "currency" varchar(32) NOT NULL,
+  "pending_minor" integer NOT NULL CHECK ("pending_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
+  "owed_minor" integer NOT NULL CHECK ("owed_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
+  "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000), PRIMARY KEY ("account_id",
+  "affiliate_id",
+  "unit",
+  "currency") )
+CREATE TABLE "click" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "tid" uuid_text NOT NULL,
+  "link_id" uuid_text NOT NULL,
+  "enrollment_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "program_id" uuid_text NOT NULL,
+  "referrer_url" text NOT NULL,
+  "occurred_at" integer NOT NULL,
+  "created_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "id") )
+CREATE INDEX "click_by_tid" ON "click" ("account_id", "tid", "id")
+CREATE TABLE "conversion" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "kind" varchar(32) NOT NULL,
+  "event_id" text NOT NULL,
+  "outcome" varchar(32) NOT NULL,
+  "amount_minor" integer NULL,
+  "currency" varchar(32) NULL,
+  "refunded_minor" integer NOT NULL,
+  "sale_id" uuid_text NULL,
+  "sale_event_id" text NOT NULL,
+  "lead_id" uuid_text NULL,
+  "affiliate_id" uuid_text NULL,
+  "enrollment_id" uuid_text NULL,
+  "program_id" uuid_text NULL,
+  "terms_version" integer NULL,
+  "credit_source" varchar(32) NULL,
+  "channel" varchar(32) NOT NULL,
+  "order_details" text NOT NULL,
+  "candidates" text NOT NULL,
+  "occurred_at" integer NOT NULL,
+  "created_at" integer NOT NULL,
+  "version" integer NOT NULL, PRIMARY KEY ("account_id",
+  "id") )
+CREATE INDEX "conversion_by_affiliate" ON "conversion" ("account_id", "affiliate_id", "id")
+CREATE INDEX "conversion_by_lead" ON "conversion" ("account_id", "lead_id", "occurred_at")
+CREATE TABLE "coupon" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "enrollment_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "code" text NOT NULL,
+  "active_code" text NULL,
+  "description" text NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "created_at" integer NOT NULL,
+  "removed_at" integer NULL, PRIMARY KEY ("account_id",
+  "id") )
+CREATE UNIQUE INDEX "coupon_by_active_code" ON "coupon" ("account_id", "active_code")
+CREATE INDEX "coupon_by_affiliate" ON "coupon" ("account_id", "affiliate_id")
+CREATE INDEX "coupon_by_code" ON "coupon" ("account_id", "code")
+CREATE TABLE "enrollment" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "program_id" uuid_text NOT NULL,
+  "ref_id" text NOT NULL,
+  "landing_url" text NOT NULL,
+  "commission_override" text NULL,
+  "state" varchar(32) NOT NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL,
+  "ended_at" integer NULL, PRIMARY KEY ("account_id",
+  "id") )
+CREATE UNIQUE INDEX "enrollment_by_pair" ON "enrollment" ("account_id", "affiliate_id", "program_id")
+CREATE INDEX "enrollment_by_program" ON "enrollment" ("account_id", "program_id", "affiliate_id")
+CREATE UNIQUE INDEX "enrollment_by_ref_id" ON "enrollment" ("account_id", "ref_id")
+CREATE TABLE "event" (
+  "account_id" uuid_text NOT NULL,
+  "sequence" integer NOT NULL,
+  "id" uuid_text NOT NULL,
+  "event_type" varchar(32) NOT NULL,
+  "subject_id" text NOT NULL,
+  "program_id" uuid_text NULL,
+  "affiliate_id" uuid_text NULL,
+  "occurred_at" integer NOT NULL,
+  "committed_at" integer NOT NULL,
+  "image" text NULL,
+  "cause_id" text NOT NULL, PRIMARY KEY ("account_id",
+  "sequence") )
+CREATE TABLE "lead" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "email" text NULL,
+  "uid" text NULL,
+  "first_name" text NOT NULL,
+  "last_name" text NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "enrollment_id" uuid_text NULL,
+  "affiliate_id" uuid_text NULL,
+  "program_id" uuid_text NULL,
+  "bound_at" integer NULL,
+  "plan" text NOT NULL,
+  "mrr_minor" integer NULL,
+  "mrr_currency" varchar(32) NULL,
+  "customer_since" integer NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "id") )
+CREATE INDEX "lead_by_affiliate" ON "lead" ("account_id", "affiliate_id", "id")
+CREATE UNIQUE INDEX "lead_by_email" ON "lead" ("account_id", "email")
+CREATE UNIQUE INDEX "lead_by_uid" ON "lead" ("account_id", "uid")
+CREATE TABLE "ledger_entry" (
+  "account_id" uuid_text NOT NULL,
+  "sequence" integer NOT NULL,
+  "debit" varchar(32) NOT NULL,
+  "credit" varchar(32) NOT NULL,
+  "unit" varchar(32) NOT NULL,
+  "currency" varchar(32) NOT NULL,
+  "amount_minor" integer NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "reward_id" uuid_text NOT NULL,
+  "conversion_id" uuid_text NOT NULL,
+  "reason" varchar(32) NOT NULL,
+  "posted_at" integer NOT NULL,
+  "hash" blob NOT NULL, PRIMARY KEY ("account_id",
+  "sequence") )
+CREATE INDEX "ledger_entry_by_affiliate" ON "ledger_entry" ("account_id", "affiliate_id", "sequence")
+CREATE TABLE "link" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "enrollment_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "code" text NOT NULL,
+  "destination_url" text NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "created_at" integer NOT NULL,
+  "revoked_at" integer NULL, PRIMARY KEY ("account_id",
+  "id") )
+CREATE INDEX "link_by_affiliate" ON "link" ("account_id", "affiliate_id")
+CREATE UNIQUE INDEX "link_by_code" ON "link" ("account_id", "code")
+CREATE INDEX "link_by_enrollment" ON "link" ("account_id", "enrollment_id")
+CREATE TABLE "program" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "display_name" text NOT NULL,
+  "currency" varchar(32) NOT NULL,
+  "landing_url" text NOT NULL,
+  "is_default" boolean NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "terms_version" integer NOT NULL,
+  "version" integer NOT NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "id") )
+CREATE TABLE "request" (
+  "account_id" uuid_text NOT NULL,
+  "scope" text NOT NULL,
+  "key" text NOT NULL,
+  "content_hash" blob NOT NULL,
+  "effect" uuid_text NOT NULL,
+  "outcome" text NOT NULL,
+  "created_at" integer NOT NULL,
+  "expires_at" integer NULL, PRIMARY KEY ("account_id",
+  "scope",
+  "key") )
+CREATE INDEX "request_by_expiry" ON "request" ("expires_at") WHERE "expires_at" IS NOT NULL
+CREATE TABLE "reward" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "conversion_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "enrollment_id" uuid_text NOT NULL,
+  "program_id" uuid_text NOT NULL,
+  "unit" varchar(32) NOT NULL,
+  "value_minor" integer NOT NULL,
+  "currency" varchar(32) NOT NULL,
+  "reversed_minor" integer NOT NULL,
+  "reverses" uuid_text NULL,
+  "state" varchar(32) NOT NULL,
+  "calculation" text NOT NULL,
+  "approve_after" integer NOT NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL,
+  "deny_reason" text NOT NULL, PRIMARY KEY ("account_id",
+  "id") )
+CREATE INDEX "reward_by_affiliate" ON "reward" ("account_id", "affiliate_id", "id")
+CREATE INDEX "reward_by_approval" ON "reward" ("approve_after") WHERE "state" = 'pending'
+CREATE INDEX "reward_by_conversion" ON "reward" ("account_id", "conversion_id")
+CREATE INDEX "reward_by_reversed" ON "reward" ("account_id", "reverses") WHERE "reverses" IS NOT NULL
+CREATE TABLE "store_identity" (
+  "id" integer NOT NULL,
+  "database_id" uuid_text NOT NULL,
+  "secret" blob NOT NULL, PRIMARY KEY ("id") )
+CREATE TABLE "terms" (
+  "account_id" uuid_text NOT NULL,
+  "program_id" uuid_text NOT NULL,
+  "version" integer NOT NULL,
+  "starts_at" integer NOT NULL,
+  "rules" text NOT NULL, PRIMARY KEY ("account_id",
+  "program_id",
+  "version") )
+CREATE TABLE "unmatched_sale" (
+  "account_id" uuid_text NOT NULL,
+  "conversion_id" uuid_text NOT NULL,
+  "email" text NULL,
+  "uid" text NULL,
+  "occurred_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "conversion_id") )
+CREATE INDEX "unmatched_sale_by_email" ON "unmatched_sale" ("account_id", "email")
+CREATE INDEX "unmatched_sale_by_uid" ON "unmatched_sale" ("account_id", "uid")
+CREATE TABLE "waiting_refund" (
+  "account_id" uuid_text NOT NULL,
+  "sale_event_id" text NOT NULL,
+  "conversion_id" uuid_text NOT NULL, PRIMARY KEY ("account_id",
+  "sale_event_id",
+  "conversion_id") )

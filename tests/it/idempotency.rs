@@ -1,0 +1,163 @@
+//! One effect per event_id or request_id, however often and from however many sides it is sent.
+
+use std::collections::BTreeSet;
+
+use headwater::pb;
+use tonic::Code;
+use tonic_types::StatusExt;
+
+use crate::support::database::{DatabaseKind, TestDatabase};
+use crate::support::server::{TestClient, TestServer, reason};
+use crate::support::shop::Shop;
+
+fn sale(event_id: &str, amount_minor: i64) -> pb::RecordSaleRequest {
+    pb::RecordSaleRequest {
+        event_id: event_id.to_owned(),
+        email: "bob@shop.example".to_owned(),
+        coupon_code: "ANN".to_owned(),
+        amount: Some(pb::Money { amount_minor, currency_code: "USD".to_owned() }),
+        ..pb::RecordSaleRequest::default()
+    }
+}
+
+/// What must be equal in all answers: everything but `replayed`.
+fn first_answer(answer: pb::RecordSaleResponse) -> pb::RecordSaleResponse {
+    pb::RecordSaleResponse { replayed: false, ..answer }
+}
+
+db_test!(the_same_sale_64_times_at_once_is_one_conversion, |database: TestDatabase| async move {
+    let first = TestServer::start(&database).await;
+    let shop = Shop::open(&first, "shop").await;
+    // On PostgreSQL the callers are spread over two server instances.
+    let second = match database.kind {
+        DatabaseKind::Sqlite => None,
+        DatabaseKind::Postgres => Some(TestServer::start(&database).await),
+    };
+    for round in 0..5 {
+        let mut calls = Vec::new();
+        for number in 0..64 {
+            let address = match &second {
+                Some(second) if number % 2 == 1 => second.address.clone(),
+                _ => first.address.clone(),
+            };
+            let key = shop.client.key.clone();
+            calls.push(tokio::spawn(async move {
+                let mut client = TestClient::connect(&address, &key).await;
+                client.tracking.record_sale(sale(&format!("charge-{round}"), 6_000)).await.unwrap().into_inner()
+            }));
+        }
+        let mut answers = Vec::new();
+        let mut first_count = 0;
+        for call in calls {
+            let answer = call.await.unwrap();
+            first_count += usize::from(!answer.replayed);
+            answers.push(first_answer(answer));
+        }
+        assert_eq!(first_count, 1, "exactly one of the calls did it");
+        assert_eq!(answers[0].rewards[0].value.as_ref().unwrap().amount_minor, 1_200);
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "64 equal answers");
+    }
+    let mut client = shop.client.clone();
+    let listed = client.tracking.list_conversions(pb::ListConversionsRequest::default()).await.unwrap().into_inner();
+    assert_eq!(listed.conversions.len(), 5);
+    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    assert!(report.ok, "{:?}", report.differences);
+    assert_eq!(report.entry_count, 5);
+});
+
+db_test!(the_same_id_with_another_amount_is_refused_with_the_first_ones_id, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let first = client.tracking.record_sale(sale("charge-1", 6_000)).await.unwrap().into_inner();
+    let status = client.tracking.record_sale(sale("charge-1", 6_001)).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "IDEMPOTENCY_MISMATCH"));
+    let details = status.get_error_details();
+    assert_eq!(details.error_info().unwrap().metadata["first_id"], first.conversion_id);
+    assert!(details.precondition_failure().is_some());
+    // The first answer is still the first answer.
+    let again = client.tracking.record_sale(sale("charge-1", 6_000)).await.unwrap().into_inner();
+    assert!(again.replayed);
+    assert_eq!(first_answer(again), first);
+});
+
+db_test!(a_batch_answers_item_by_item_in_order, |database: TestDatabase| async move {
+    use pb::record_item::Item;
+    use pb::record_result::Result as Recorded;
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let wrong = pb::RecordSaleRequest { email: "no address".to_owned(), ..sale("charge-2", -1) };
+    let items = [sale("charge-1", 6_000), wrong, sale("charge-1", 6_000), sale("charge-1", 1), sale("charge-3", 100)];
+    let items = items.map(|sale| pb::RecordItem { item: Some(Item::Sale(sale)) }).to_vec();
+    let answer = client.tracking.batch_record(pb::BatchRecordRequest { items }).await.unwrap().into_inner();
+    let told: Vec<String> = answer
+        .results
+        .into_iter()
+        .map(|result| match result.result.unwrap() {
+            Recorded::Sale(sale) if sale.replayed => "replayed".to_owned(),
+            Recorded::Sale(_) => "recorded".to_owned(),
+            Recorded::Error(status) => format!("{:?}", Code::from_i32(status.code)),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, ["recorded", "InvalidArgument", "replayed", "FailedPrecondition", "recorded"]);
+});
+
+db_test!(request_ids_make_the_other_calls_safe_to_repeat, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut client = shop.client.clone();
+    let request = pb::CreateAffiliateRequest {
+        request_id: "make-carl".to_owned(),
+        email: "carl@affiliates.example".to_owned(),
+        ..pb::CreateAffiliateRequest::default()
+    };
+    let first = client.affiliates.create_affiliate(request.clone()).await.unwrap().into_inner();
+    let again = client.affiliates.create_affiliate(request.clone()).await.unwrap().into_inner();
+    assert!(!first.replayed && again.replayed);
+    assert_eq!(first.affiliate, again.affiliate);
+    assert_eq!(first.enrollment, again.enrollment);
+    assert!(!first.auth_token.is_empty() && again.auth_token.is_empty(), "a secret is shown once");
+    let other = pb::CreateAffiliateRequest { email: "dora@affiliates.example".to_owned(), ..request.clone() };
+    let status = client.affiliates.create_affiliate(other.clone()).await.unwrap_err();
+    assert_eq!(reason(&status), "IDEMPOTENCY_MISMATCH");
+    // Another account may use the same request_id.
+    let mut stranger = Shop::open(&server, "stranger").await.client;
+    assert!(!stranger.affiliates.create_affiliate(other.clone()).await.unwrap().into_inner().replayed);
+    // What was refused is not remembered: with the fault mended, the same id works.
+    let taken = pb::CreateAffiliateRequest { request_id: "make-dora".to_owned(), ref_id: "ann".to_owned(), ..other };
+    assert_eq!(reason(&client.affiliates.create_affiliate(taken.clone()).await.unwrap_err()), "ALREADY_EXISTS");
+    let mended = pb::CreateAffiliateRequest { ref_id: "dora".to_owned(), ..taken };
+    client.affiliates.create_affiliate(mended).await.unwrap();
+    // After 30 days a request_id is forgotten; the email is still taken.
+    server.clock.advance_days(31);
+    assert_eq!(reason(&client.affiliates.create_affiliate(request).await.unwrap_err()), "ALREADY_EXISTS");
+});
+
+db_test!(many_sales_at_once_are_all_there_once, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut calls = Vec::new();
+    for number in 0..300 {
+        let mut client = shop.client.clone();
+        calls.push(tokio::spawn(async move {
+            client
+                .tracking
+                .record_sale(sale(&format!("charge-{number}"), 100))
+                .await
+                .unwrap()
+                .into_inner()
+                .conversion_id
+        }));
+    }
+    let mut ids = BTreeSet::new();
+    for call in calls {
+        ids.insert(call.await.unwrap());
+    }
+    assert_eq!(ids.len(), 300);
+    let mut client = shop.client.clone();
+    let request = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()) };
+    let balance = client.rewards.get_balance(request).await.unwrap().into_inner().balances.remove(0);
+    assert_eq!((balance.pending_minor, balance.owed_minor), (300 * 20, 0));
+    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    assert!(report.ok, "{:?}", report.differences);
+});

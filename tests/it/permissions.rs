@@ -1,0 +1,77 @@
+//! The table of permissions: printed, and compared with the services that there are.
+
+use std::collections::BTreeSet;
+
+use headwater::auth::permission::{Access, METHODS, OPEN_METHODS, access, methods_of};
+use headwater::domain::account::KeyKind;
+use prost_reflect::DescriptorPool;
+
+fn declared_methods() -> BTreeSet<String> {
+    let pool = DescriptorPool::decode(headwater::pb::FILE_DESCRIPTOR_SET).unwrap();
+    let services: Vec<_> = pool.services().filter(|service| service.package_name() == "headwater.v1").collect();
+    services
+        .iter()
+        .flat_map(|service| service.methods().map(|method| format!("{}/{}", service.full_name(), method.name())))
+        .collect()
+}
+
+#[test]
+fn every_method_is_in_the_table_once() {
+    let listed: BTreeSet<String> = METHODS.iter().map(|(method, _)| (*method).to_owned()).collect();
+    assert_eq!(listed.len(), METHODS.len(), "a method is listed twice");
+    let declared = declared_methods();
+    let missing: Vec<_> = declared.difference(&listed).collect();
+    assert!(missing.is_empty(), "say in src/auth/permission.rs who may call {missing:?}");
+    let gone: Vec<_> = listed.difference(&declared).collect();
+    assert!(gone.is_empty(), "src/auth/permission.rs lists methods that are in no proto: {gone:?}");
+}
+
+#[test]
+fn what_is_not_listed_is_refused() {
+    for unknown in
+        ["", "headwater.v1.AccountService", "headwater.v1.AccountService/", "headwater.v1.AccountService/getaccount"]
+    {
+        assert_eq!(access(unknown), None, "{unknown}");
+    }
+    for open in OPEN_METHODS {
+        assert_eq!(access(open), Some(Access::Open));
+        assert!(open.starts_with("grpc."), "{open} is open to everybody");
+    }
+}
+
+#[test]
+fn kinds_may_do_what_their_comments_in_the_proto_say() {
+    let of = |kind| methods_of(kind).map(|method| method.rsplit('/').next().unwrap()).collect::<Vec<_>>();
+    assert_eq!(of(KeyKind::Operator), ["RegisterAccount", "CheckApiKey"]);
+    assert_eq!(of(KeyKind::Publishable), ["CheckApiKey", "RecordClick"]);
+    assert_eq!(of(KeyKind::Admin).len(), METHODS.len() - 1);
+    let reads = |method: &&str| ["Get", "List", "Watch", "Check", "Verify"].iter().any(|verb| method.starts_with(verb));
+    assert!(of(KeyKind::Read).iter().all(reads));
+    assert!(of(KeyKind::Payout).iter().all(reads));
+    // A tracking key leaks nothing: it reads only what itself is.
+    assert!(of(KeyKind::Tracking).iter().all(|method| !reads(method) || *method == "CheckApiKey"));
+    let all_reads: Vec<_> =
+        METHODS.iter().map(|(method, _)| method.rsplit('/').next().unwrap()).filter(|m| reads(m)).collect();
+    assert_eq!(of(KeyKind::Read), all_reads);
+}
+
+#[test]
+fn the_table_is_published() {
+    let width = METHODS.iter().map(|(method, _)| method.len()).max().unwrap();
+    let mut text =
+        "Which kind of API key may call which method. A method that is not listed is refused.\n\n".to_owned();
+    let kinds = KeyKind::ALL.iter().map(KeyKind::to_string).collect::<Vec<_>>().join("  ");
+    text += &format!("{:width$}  {kinds}\n", "method");
+    for (method, allowed) in METHODS {
+        let marks: Vec<String> = KeyKind::ALL
+            .iter()
+            .map(|kind| format!("{:<1$}", if allowed.contains(kind) { "yes" } else { "-" }, kind.as_str().len()))
+            .collect();
+        text += format!("{method:width$}  {}", marks.join("  ")).trim_end();
+        text.push('\n');
+    }
+    for method in OPEN_METHODS {
+        text += &format!("{method:width$}  everybody, without a key\n");
+    }
+    crate::support::golden::assert_golden("permissions.txt", &text);
+}

@@ -1,0 +1,169 @@
+//! The schema that the migrations make, against the entities and against the golden files, and which databases are refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use headwater::store::{SchemaColumn, Store, StoreError, StoreOptions};
+use sea_orm::sea_query::{ColumnType, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, Database, EntityTrait, IdenStatic, Iterable};
+
+use crate::support::database::{DatabaseKind, TestDatabase};
+use crate::support::golden::assert_golden;
+use crate::support::store::{open, options};
+
+/// A column as an entity has it.
+struct EntityColumn {
+    column_type: ColumnType,
+    is_nullable: bool,
+}
+
+macro_rules! columns_of_entities {
+    ($($entity:ident),*) => {
+        [$({
+            use headwater::store::entity::$entity::{Column, Entity};
+            let columns = Column::iter().map(|column| {
+                let definition = column.def();
+                let is_nullable = definition.is_null();
+                let column = column.as_str().to_owned();
+                (column, EntityColumn { column_type: definition.get_column_type().clone(), is_nullable })
+            });
+            let primary_key = <Entity as EntityTrait>::PrimaryKey::iter().count();
+            assert!(primary_key > 0, "{}", stringify!($entity));
+            (stringify!($entity), columns.collect::<BTreeMap<_, _>>())
+        }),*]
+    };
+}
+
+/// Whether the database's type holds what the entity's field has, no less and no more.
+fn fits(kind: DatabaseKind, entity: &ColumnType, database: &str) -> bool {
+    let name = database.split('(').next().unwrap_or_default();
+    match (kind, entity) {
+        (DatabaseKind::Sqlite, ColumnType::Uuid) => name == "uuid_text",
+        (DatabaseKind::Sqlite, ColumnType::BigInteger | ColumnType::Integer) => matches!(name, "integer" | "bigint"),
+        (DatabaseKind::Sqlite, ColumnType::VarBinary(_)) => name == "blob",
+        (DatabaseKind::Postgres, ColumnType::Uuid) => name == "uuid",
+        (DatabaseKind::Postgres, ColumnType::BigInteger) => name == "bigint",
+        (DatabaseKind::Postgres, ColumnType::Integer) => name == "integer",
+        (DatabaseKind::Postgres, ColumnType::VarBinary(_)) => name == "bytea",
+        (_, ColumnType::String(_)) => matches!(name, "text" | "varchar" | "character varying"),
+        (_, ColumnType::Boolean) => name == "boolean",
+        (_, other) => panic!("no entity should have a {other:?}"),
+    }
+}
+
+db_test!(entities_and_migrations_agree, |database: TestDatabase| async move {
+    let store = open(&database).await;
+    let mut tables: BTreeMap<String, BTreeMap<String, SchemaColumn>> = BTreeMap::new();
+    for column in store.schema_columns().await.unwrap() {
+        tables.entry(column.table.clone()).or_default().insert(column.name.clone(), column);
+    }
+    let entities: BTreeMap<_, _> = headwater::for_all_entities!(columns_of_entities).into_iter().collect();
+
+    let names = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+    let of_tables = names(tables.keys().map(String::as_str).collect());
+    assert_eq!(names(entities.keys().copied().collect()), of_tables, "one entity per table");
+    for (table, columns) in &entities {
+        let of_table = &tables[*table];
+        assert_eq!(
+            names(columns.keys().map(String::as_str).collect()),
+            names(of_table.keys().map(String::as_str).collect()),
+            "the columns of {table}"
+        );
+        for (name, column) in columns {
+            let found = &of_table[name];
+            assert_eq!(column.is_nullable, found.is_nullable, "{table}.{name}: whether it may be null");
+            assert!(
+                fits(database.kind, &column.column_type, &found.type_name),
+                "{table}.{name}: {:?} in the entity, {} in the database",
+                column.column_type,
+                found.type_name
+            );
+        }
+    }
+});
+
+db_test!(the_schema_is_the_golden_one, |database: TestDatabase| async move {
+    let text = open(&database).await.schema_text().await.unwrap();
+    match database.kind {
+        DatabaseKind::Sqlite => assert_golden("schema.sqlite.sql", &text),
+        DatabaseKind::Postgres => assert_golden("schema.postgres.sql", &text),
+    }
+});
+
+db_test!(a_store_that_is_opened_again_is_the_same, |database: TestDatabase| async move {
+    let first = open(&database).await;
+    let identity = first.identity.clone();
+    first.close().await.unwrap();
+    let mut options = options(&database);
+    options.new_identity.database_id = uuid::Uuid::from_u128(99);
+    let second = Store::open(&options).await.unwrap();
+    assert!(second.identity == identity);
+    second.ping().await.unwrap();
+    assert_eq!(second.wants_polling(), database.kind == DatabaseKind::Postgres);
+});
+
+db_test!(a_newer_schema_is_refused, |database: TestDatabase| async move {
+    open(&database).await.close().await.unwrap();
+    let connection = Database::connect(&database.url).await.unwrap();
+    let newer = Query::insert()
+        .into_table("seaql_migrations")
+        .columns(["version", "applied_at"])
+        .values_panic(["m29990101_000001_from_the_future".into(), 0_i64.into()])
+        .take();
+    connection.execute(&newer).await.unwrap();
+    connection.close().await.unwrap();
+
+    let refusal = refusal_of(&options(&database)).await;
+    assert!(refusal.contains("newer version") && refusal.contains("m29990101"), "{refusal}");
+});
+
+async fn refusal_of(options: &StoreOptions) -> String {
+    match Store::open(options).await {
+        Err(StoreError::Refused(text)) => text,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("was opened"),
+    }
+}
+
+#[tokio::test]
+async fn a_sqlite_file_is_opened_once_at_a_time() {
+    let database = TestDatabase::sqlite();
+    let first = open(&database).await;
+    let refusal = refusal_of(&options(&database)).await;
+    assert!(refusal.contains("another process"), "{refusal}");
+    first.close().await.unwrap();
+    open(&database).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_durable_or_opened_is_refused_in_words() {
+    let database = TestDatabase::sqlite();
+    for (url, word) in [
+        ("sqlite::memory:", "memory"),
+        ("sqlite://x.sqlite?mode=memory", "memory"),
+        ("mysql://localhost/headwater", "sqlite:// or postgres://"),
+        ("headwater.sqlite", "sqlite:// or postgres://"),
+        ("sqlite:///no/such/folder/headwater.sqlite", "folder"),
+    ] {
+        let mut options = options(&database);
+        options.url = url.to_owned();
+        let refusal = refusal_of(&options).await;
+        assert!(refusal.contains(word), "{url}: {refusal}");
+    }
+}
+
+#[tokio::test]
+async fn postgres_without_synchronous_commit_is_refused() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let mut options = options(&database);
+    options.url.push_str("?options=-c%20synchronous_commit%3Doff");
+    let refusal = refusal_of(&options).await;
+    assert!(refusal.contains("synchronous_commit"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_unavailable() {
+    let database = TestDatabase::sqlite();
+    let mut options = options(&database);
+    options.url = "postgres://127.0.0.1:1/headwater".to_owned();
+    assert_eq!(Store::open(&options).await.err(), Some(StoreError::Unavailable));
+}

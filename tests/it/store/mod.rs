@@ -1,0 +1,43 @@
+//! The store on both databases: what is saved comes back, what is not there is said to be absent, and numbers have no gap.
+
+mod load;
+mod read;
+mod rows;
+mod save;
+
+use std::collections::BTreeSet;
+
+use headwater::domain::id::AccountId;
+use headwater::domain::time::Time;
+use headwater::domain::working_set::{Changes, Needs, WorkingSet};
+use headwater::store::{self, Store, StoreError};
+
+use crate::support::store::open;
+use rows::{ACCOUNT, NOW, account};
+
+/// Saves changes as a batch does: heads locked, rows that are already there loaded first.
+async fn write(store: &Store, needs: Needs, changes: Changes, now: Time) -> Result<(), StoreError> {
+    let transaction = store.begin().await?;
+    let mut accounts: BTreeSet<AccountId> = changes.events.iter().map(|event| event.account_id).collect();
+    accounts.insert(ACCOUNT);
+    let mut heads = store::save::lock_heads(&transaction, &accounts).await?;
+    let mut set = WorkingSet::default();
+    store::load::load(&transaction, &needs, &mut set).await?;
+    set.absorb(changes);
+    store::save::save(&transaction, &set, &mut heads, now).await?;
+    transaction.commit().await
+}
+
+async fn read(store: &Store, needs: Needs) -> WorkingSet {
+    let transaction = store.begin().await.unwrap();
+    let mut set = WorkingSet::default();
+    store::load::load(&transaction, &needs, &mut set).await.unwrap();
+    set
+}
+
+async fn open_with_account(database: &crate::support::database::TestDatabase) -> Store {
+    let store = open(database).await;
+    let changes = Changes { accounts: vec![account(ACCOUNT)], ..Changes::default() };
+    write(&store, Needs::default(), changes, NOW).await.unwrap();
+    store
+}

@@ -1,0 +1,265 @@
+//! The reads of the API: every filter and every page, on both databases.
+
+use headwater::domain::affiliate::{Affiliate, AffiliateSelector};
+use headwater::domain::conversion::{Conversion, ConversionKind, ConversionOutcome};
+use headwater::domain::coupon::{Coupon, CouponState};
+use headwater::domain::enrollment::{Enrollment, EnrollmentState};
+use headwater::domain::id::{AccountId, AffiliateId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
+use headwater::domain::lead::{Lead, LeadSelector, LeadState};
+use headwater::domain::link::{Link, LinkState};
+use headwater::domain::program::{Program, ProgramState, ProgramWithTerms, Terms};
+use headwater::domain::reward::{Reward, RewardState};
+use headwater::domain::working_set::{Changes, Needs};
+use headwater::store::conversion::ConversionQuery;
+use headwater::store::coupon::CouponQuery;
+use headwater::store::enrollment::EnrollmentQuery;
+use headwater::store::lead::LeadQuery;
+use headwater::store::link::LinkQuery;
+use headwater::store::reward::RewardQuery;
+use headwater::store::{self, Store};
+use uuid::Uuid;
+
+use super::rows::{self, ACCOUNT, NOW, uuid};
+use super::{open_with_account, write};
+use crate::support::database::TestDatabase;
+
+const OTHER: AccountId = AccountId::from_uuid(Uuid::from_u128(0xb));
+
+async fn open_with(database: &TestDatabase, changes: Changes) -> Store {
+    let store = open_with_account(database).await;
+    write(&store, Needs::default(), changes, NOW).await.unwrap();
+    store
+}
+
+/// Checks that a list gives these numbers' rows, all at once and one page after the other, and none of another account.
+macro_rules! assert_lists {
+    ($list:path, $store:expr, ($($filter:expr)?), |$row:ident| $id:expr, $expected:expr) => {{
+        let expected: Vec<Uuid> = $expected.into_iter().map(uuid).collect();
+        let rows = $list($store, ACCOUNT, $($filter,)? None, 100).await.unwrap();
+        assert_eq!(rows.iter().map(|$row| $id.uuid()).collect::<Vec<_>>(), expected);
+        let mut paged = Vec::new();
+        while let Some($row) = $list($store, ACCOUNT, $($filter,)? paged.last().copied(), 1).await.unwrap().first() {
+            paged.push($id.uuid());
+        }
+        assert_eq!(paged, expected);
+        assert!($list($store, OTHER, $($filter,)? None, 100).await.unwrap().is_empty());
+    }};
+}
+
+db_test!(accounts_and_keys, |database: TestDatabase| async move {
+    let second = headwater::domain::account::ApiKey {
+        id: headwater::domain::id::ApiKeyId::from_uuid(uuid(2)),
+        prefix: "hw_admin_2".to_owned(),
+        expires_at: None,
+        ..rows::api_key()
+    };
+    let store = open_with(&database, Changes { api_keys: vec![rows::api_key(), second], ..Changes::default() }).await;
+    assert_eq!(store::account::find(&store, ACCOUNT).await, Ok(Some(rows::account(ACCOUNT))));
+    assert_eq!(store::account::find(&store, OTHER).await, Ok(None));
+    assert_eq!(store::account::find_key(&store, ACCOUNT, rows::api_key().id).await, Ok(Some(rows::api_key())));
+    assert_eq!(store::account::find_key(&store, OTHER, rows::api_key().id).await, Ok(None));
+    assert_eq!(store::account::find_key_by_prefix(&store, "hw_admin_1").await, Ok(Some(rows::api_key())));
+    assert_eq!(store::account::find_key_by_prefix(&store, "hw_admin_9").await, Ok(None));
+    assert_lists!(store::account::list_keys, &store, (), |row| row.id, [1, 2]);
+});
+
+db_test!(programs, |database: TestDatabase| async move {
+    let archived = Program {
+        id: ProgramId::from_uuid(uuid(2)),
+        is_default: false,
+        state: ProgramState::Archived,
+        terms_version: 2,
+        landing_url: "https://two.test/".to_owned(),
+        ..rows::program()
+    };
+    let terms = |version| Terms { program_id: archived.id, version, ..rows::terms() };
+    let changes = Changes {
+        programs: vec![rows::program(), archived.clone()],
+        terms: vec![rows::terms(), terms(1), terms(2)],
+        ..Changes::default()
+    };
+    let store = open_with(&database, changes).await;
+    assert_eq!(store::program::find(&store, ACCOUNT, archived.id).await, Ok(Some(archived.clone())));
+    assert_eq!(store::program::find(&store, OTHER, archived.id).await, Ok(None));
+    assert_eq!(store::program::find_default(&store, ACCOUNT).await, Ok(Some(rows::program())));
+    assert_eq!(store::program::find_default(&store, OTHER).await, Ok(None));
+    assert_eq!(store::program::find_terms(&store, ACCOUNT, archived.id, 1).await, Ok(Some(terms(1))));
+    assert_eq!(store::program::find_terms(&store, ACCOUNT, archived.id, 3).await, Ok(None));
+    assert_lists!(store::program::list, &store, (None), |row| row.program.id, [1, 2]);
+    assert_lists!(store::program::list, &store, (Some(ProgramState::Active)), |row| row.program.id, [1]);
+    let listed = store::program::list(&store, ACCOUNT, Some(ProgramState::Archived), None, 10).await.unwrap();
+    assert_eq!(listed, [ProgramWithTerms { program: archived.clone(), terms: terms(2) }]);
+    let urls =
+        store::program::landing_urls(&store, ACCOUNT, &[archived.id, ProgramId::from_uuid(uuid(9))]).await.unwrap();
+    assert_eq!(urls.into_iter().collect::<Vec<_>>(), [(archived.id, "https://two.test/".to_owned())]);
+});
+
+db_test!(affiliates_and_enrollments, |database: TestDatabase| async move {
+    let second = Affiliate {
+        id: AffiliateId::from_uuid(uuid(2)),
+        external_id: None,
+        email: "two@partner.test".to_owned(),
+        token_hash: [2; 32],
+        ..rows::affiliate()
+    };
+    let in_other_program = Enrollment {
+        id: EnrollmentId::from_uuid(uuid(2)),
+        affiliate_id: second.id,
+        program_id: ProgramId::from_uuid(uuid(2)),
+        ref_id: "two".to_owned(),
+        state: EnrollmentState::Active,
+        ..rows::enrollment()
+    };
+    let changes = Changes {
+        affiliates: vec![rows::affiliate(), second.clone()],
+        enrollments: vec![rows::enrollment(), in_other_program.clone()],
+        ..Changes::default()
+    };
+    let store = open_with(&database, changes).await;
+    for selector in [
+        AffiliateSelector::Id(second.id),
+        AffiliateSelector::Email(second.email.clone()),
+        AffiliateSelector::TokenHash([2; 32]),
+        AffiliateSelector::RefId("two".to_owned()),
+    ] {
+        assert_eq!(store::affiliate::find(&store, ACCOUNT, &selector).await, Ok(Some(second.clone())), "{selector:?}");
+        assert_eq!(store::affiliate::find(&store, OTHER, &selector).await, Ok(None), "{selector:?}");
+    }
+    let by_external_id = AffiliateSelector::ExternalId("partner-1".to_owned());
+    assert_eq!(store::affiliate::find(&store, ACCOUNT, &by_external_id).await, Ok(Some(rows::affiliate())));
+    assert_lists!(store::affiliate::list, &store, (None), |row| row.id, [1, 2]);
+    assert_lists!(store::affiliate::list, &store, (Some(in_other_program.program_id)), |row| row.id, [2]);
+    assert_eq!(store::affiliate::by_ids(&store, ACCOUNT, &[second.id]).await, Ok(vec![second.clone()]));
+
+    let found = store::enrollment::find(&store, ACCOUNT, in_other_program.id).await;
+    assert_eq!(found, Ok(Some(in_other_program.clone())));
+    for (query, expected) in [
+        (EnrollmentQuery::default(), vec![1, 2]),
+        (EnrollmentQuery { affiliate_id: Some(second.id), ..EnrollmentQuery::default() }, vec![2]),
+        (EnrollmentQuery { program_id: Some(rows::program().id), ..EnrollmentQuery::default() }, vec![1]),
+        (EnrollmentQuery { state: Some(EnrollmentState::Ended), ..EnrollmentQuery::default() }, vec![1]),
+    ] {
+        assert_lists!(store::enrollment::list, &store, (&query), |row| row.id, expected);
+    }
+});
+
+db_test!(links_and_coupons, |database: TestDatabase| async move {
+    let second = Link {
+        id: LinkId::from_uuid(uuid(2)),
+        affiliate_id: AffiliateId::from_uuid(uuid(2)),
+        enrollment_id: EnrollmentId::from_uuid(uuid(2)),
+        code: "two".to_owned(),
+        state: LinkState::Active,
+        ..rows::link()
+    };
+    let other_coupon = Coupon {
+        affiliate_id: AffiliateId::from_uuid(uuid(2)),
+        code: "TWO".to_owned(),
+        ..rows::coupon(3, "ADA10", CouponState::Removed)
+    };
+    let changes = Changes {
+        links: vec![rows::link(), second.clone()],
+        coupons: vec![
+            rows::coupon(1, "ADA10", CouponState::Removed),
+            rows::coupon(2, "ADA10", CouponState::Active),
+            other_coupon.clone(),
+        ],
+        ..Changes::default()
+    };
+    let store = open_with(&database, changes).await;
+    for (query, expected) in [
+        (LinkQuery::default(), vec![1, 2]),
+        (LinkQuery { affiliate_id: Some(second.affiliate_id), ..LinkQuery::default() }, vec![2]),
+        (LinkQuery { enrollment_id: Some(rows::enrollment().id), ..LinkQuery::default() }, vec![1]),
+        (LinkQuery { state: Some(LinkState::Active), ..LinkQuery::default() }, vec![2]),
+    ] {
+        assert_lists!(store::link::list, &store, (&query), |row| row.id, expected);
+    }
+    for (query, expected) in [
+        (CouponQuery::default(), vec![1, 2, 3]),
+        (CouponQuery { affiliate_id: Some(other_coupon.affiliate_id), ..CouponQuery::default() }, vec![3]),
+        (CouponQuery { code: Some("ADA10".to_owned()), ..CouponQuery::default() }, vec![1, 2]),
+        (CouponQuery { state: Some(CouponState::Active), ..CouponQuery::default() }, vec![2]),
+    ] {
+        assert_lists!(store::coupon::list, &store, (&query), |row| row.id, expected);
+    }
+});
+
+db_test!(leads, |database: TestDatabase| async move {
+    let second = Lead {
+        id: LeadId::from_uuid(uuid(2)),
+        email: None,
+        uid: Some("u-2".to_owned()),
+        binding: None,
+        state: LeadState::Signup,
+        ..rows::lead()
+    };
+    let store = open_with(&database, Changes { leads: vec![rows::lead(), second.clone()], ..Changes::default() }).await;
+    for selector in [LeadSelector::Id(second.id), LeadSelector::Uid("u-2".to_owned())] {
+        assert_eq!(store::lead::find(&store, ACCOUNT, &selector).await, Ok(Some(second.clone())));
+        assert_eq!(store::lead::find(&store, OTHER, &selector).await, Ok(None));
+    }
+    let by_email = LeadSelector::Email("grace@customer.test".to_owned());
+    assert_eq!(store::lead::find(&store, ACCOUNT, &by_email).await, Ok(Some(rows::lead())));
+    for (query, expected) in [
+        (LeadQuery::default(), vec![1, 2]),
+        (LeadQuery { state: Some(LeadState::Signup), ..LeadQuery::default() }, vec![2]),
+        (LeadQuery { affiliate_id: Some(rows::affiliate().id), ..LeadQuery::default() }, vec![1]),
+    ] {
+        assert_lists!(store::lead::list, &store, (&query), |row| row.id, expected);
+    }
+});
+
+db_test!(conversions_and_rewards, |database: TestDatabase| async move {
+    let (sale, refund) = (rows::sale(1), rows::refund(2, ConversionOutcome::Attributed));
+    let unreferred =
+        Conversion { outcome: ConversionOutcome::NotReferred, lead_id: None, credit: None, ..rows::sale(3) };
+    let first = rows::reward(1, &sale, None);
+    let second = Reward { created_at: NOW.plus_days(1), state: RewardState::Denied, ..rows::reward(2, &sale, None) };
+    let changes = Changes {
+        conversions: vec![sale.clone(), refund.clone(), unreferred.clone()],
+        rewards: vec![second.clone(), first.clone(), rows::reward(3, &refund, Some(first.id))],
+        requests: vec![rows::request("sale", "order-1", sale.id.uuid())],
+        ..Changes::default()
+    };
+    let store = open_with(&database, changes).await;
+    let image = store::conversion::find(&store, ACCOUNT, sale.id).await.unwrap().unwrap();
+    assert_eq!((&image.conversion, image.rewards.as_slice()), (&sale, [first.clone(), second.clone()].as_slice()));
+    assert_eq!(store::conversion::find(&store, OTHER, sale.id).await, Ok(None));
+    let by_event = async |kind| store::conversion::find_by_event(&store, ACCOUNT, kind, "order-1").await.unwrap();
+    assert_eq!(by_event(ConversionKind::Sale).await, Some(image));
+    assert_eq!(by_event(ConversionKind::Refund).await, None);
+
+    let all = ConversionQuery::default;
+    for (query, expected) in [
+        (all(), vec![1, 2, 3]),
+        (ConversionQuery { kind: Some(ConversionKind::Refund), ..all() }, vec![2]),
+        (
+            ConversionQuery { outcomes: vec![ConversionOutcome::NotReferred, ConversionOutcome::Waiting], ..all() },
+            vec![3],
+        ),
+        (ConversionQuery { affiliate_id: Some(rows::affiliate().id), ..all() }, vec![1]),
+        (ConversionQuery { program_id: Some(rows::program().id), ..all() }, vec![1]),
+        (ConversionQuery { lead_id: Some(rows::lead().id), ..all() }, vec![1]),
+        (ConversionQuery { occurred_from: Some(refund.occurred_at), ..all() }, vec![2, 3]),
+        (ConversionQuery { occurred_before: Some(refund.occurred_at), ..all() }, vec![1]),
+    ] {
+        assert_lists!(store::conversion::list, &store, (&query), |row| row.conversion.id, expected);
+    }
+
+    assert_eq!(store::reward::find(&store, ACCOUNT, second.id).await, Ok(Some(second.clone())));
+    assert_eq!(store::reward::find(&store, OTHER, second.id).await, Ok(None));
+    let all = RewardQuery::default;
+    for (query, expected) in [
+        (all(), vec![1, 2, 3]),
+        (RewardQuery { state: Some(RewardState::Denied), ..all() }, vec![2]),
+        (RewardQuery { affiliate_id: Some(rows::affiliate().id), ..all() }, vec![1, 2, 3]),
+        (RewardQuery { program_id: Some(ProgramId::from_uuid(uuid(9))), ..all() }, vec![]),
+        (RewardQuery { created_from: Some(second.created_at), ..all() }, vec![2]),
+        (RewardQuery { created_before: Some(second.created_at), ..all() }, vec![1, 3]),
+    ] {
+        assert_lists!(store::reward::list, &store, (&query), |row| row.id, expected);
+    }
+    let page = store::reward::page(&store, ACCOUNT, Some(RewardId::from_uuid(uuid(2))), 10).await.unwrap();
+    assert_eq!(page.len(), 1);
+});

@@ -1,0 +1,321 @@
+//! One row of every kind, with every field that may be missing filled, all of one account and pointing to each other.
+
+use headwater::domain::account::{Account, ApiKey, KeyKind};
+use headwater::domain::affiliate::{Affiliate, Profile};
+use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult};
+use headwater::domain::click::Click;
+use headwater::domain::command::Outcome;
+use headwater::domain::conversion::{
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, OrderDetails, SaleChannel,
+};
+use headwater::domain::coupon::{Coupon, CouponState};
+use headwater::domain::enrollment::{Enrollment, EnrollmentState};
+use headwater::domain::event::{EventType, NewEvent};
+use headwater::domain::id::{
+    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, LeadId, LinkId,
+    ProgramId, RewardId,
+};
+use headwater::domain::lead::{Binding, Lead, LeadState, UnmatchedSale};
+use headwater::domain::ledger::{LedgerAccount, LedgerReason, Posting};
+use headwater::domain::link::{Link, LinkState};
+use headwater::domain::money::{Money, Rounding};
+use headwater::domain::program::{AttributionModel, Commission, Program, ProgramState, Terms, TermsDraft, TermsReach};
+use headwater::domain::request::{Request, RequestKey};
+use headwater::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
+use headwater::domain::time::Time;
+use uuid::Uuid;
+
+pub(super) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
+
+/// The account that the rows belong to unless a test says otherwise.
+pub(super) const ACCOUNT: AccountId = AccountId::from_uuid(Uuid::from_u128(0xa));
+
+/// The ids of every kind are numbers; the same number of two kinds are two ids.
+pub(super) const fn uuid(number: u128) -> Uuid {
+    Uuid::from_u128(0x0193_a5f0_0000_7000_8000_0000_0000_0000 + number)
+}
+
+pub(super) fn usd(amount_minor: i64) -> Money {
+    Money::new(amount_minor, "USD".parse().unwrap())
+}
+
+pub(super) fn account(id: AccountId) -> Account {
+    Account {
+        id,
+        display_name: "Rivière & Söhne".to_owned(),
+        email: format!("{}@shop.test", id.uuid().simple()),
+        max_active_coupons_per_affiliate: 5,
+        created_at: NOW,
+        updated_at: NOW.plus_days(1),
+    }
+}
+
+pub(super) fn api_key() -> ApiKey {
+    ApiKey {
+        id: ApiKeyId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        kind: KeyKind::Admin,
+        display_name: "backend".to_owned(),
+        prefix: "hw_admin_1".to_owned(),
+        secret_hash: [3; 32],
+        created_at: NOW,
+        expires_at: Some(NOW.plus_days(30)),
+        revoked_at: Some(NOW.plus_days(3)),
+    }
+}
+
+pub(super) fn program() -> Program {
+    Program {
+        id: ProgramId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        display_name: "Partners".to_owned(),
+        currency: "USD".parse().unwrap(),
+        landing_url: "https://shop.test/".to_owned(),
+        is_default: true,
+        state: ProgramState::Active,
+        terms_version: 1,
+        version: 4,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+pub(super) fn terms() -> Terms {
+    Terms {
+        account_id: ACCOUNT,
+        program_id: program().id,
+        version: 1,
+        starts_at: NOW,
+        rules: TermsDraft {
+            reach: TermsReach::NewCustomers,
+            commission: Commission::PercentPpm(125_000),
+            hold_period_days: 30,
+            attribution_model: AttributionModel::FirstClick,
+            attribution_window_days: 60,
+            precedence: [AttributionSource::Click, AttributionSource::Coupon, AttributionSource::LeadBinding],
+            rounding: Rounding::HalfUp,
+        },
+    }
+}
+
+pub(super) fn affiliate() -> Affiliate {
+    Affiliate {
+        id: AffiliateId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        external_id: Some("partner-1".to_owned()),
+        email: "ada@partner.test".to_owned(),
+        first_name: "Ada".to_owned(),
+        last_name: "Lovelace".to_owned(),
+        profile: Profile { company: "Engines".to_owned(), ..Profile::default() },
+        token_hash: [9; 32],
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+pub(super) fn enrollment() -> Enrollment {
+    Enrollment {
+        id: EnrollmentId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        affiliate_id: affiliate().id,
+        program_id: program().id,
+        ref_id: "ada".to_owned(),
+        landing_url: "https://shop.test/ada".to_owned(),
+        commission_override: Some(Commission::Flat(usd(500))),
+        state: EnrollmentState::Ended,
+        created_at: NOW,
+        updated_at: NOW,
+        ended_at: Some(NOW.plus_days(2)),
+    }
+}
+
+pub(super) fn link() -> Link {
+    Link {
+        id: LinkId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        enrollment_id: enrollment().id,
+        affiliate_id: affiliate().id,
+        code: "ada-blog".to_owned(),
+        destination_url: "https://shop.test/blog".to_owned(),
+        state: LinkState::Revoked,
+        created_at: NOW,
+        revoked_at: Some(NOW.plus_days(2)),
+    }
+}
+
+pub(super) fn coupon(number: u128, code: &str, state: CouponState) -> Coupon {
+    Coupon {
+        id: CouponId::from_uuid(uuid(number)),
+        account_id: ACCOUNT,
+        enrollment_id: enrollment().id,
+        affiliate_id: affiliate().id,
+        code: code.to_owned(),
+        description: "ten off".to_owned(),
+        state,
+        created_at: NOW,
+        removed_at: (state == CouponState::Removed).then(|| NOW.plus_days(i32::try_from(number).unwrap())),
+    }
+}
+
+pub(super) fn click(number: u128, tid: ClickId) -> Click {
+    Click {
+        id: ClickId::from_uuid(uuid(number)),
+        account_id: ACCOUNT,
+        tid,
+        link_id: link().id,
+        enrollment_id: enrollment().id,
+        affiliate_id: affiliate().id,
+        program_id: program().id,
+        referrer_url: "https://blog.test/".to_owned(),
+        occurred_at: NOW,
+        created_at: NOW,
+    }
+}
+
+pub(super) fn lead() -> Lead {
+    Lead {
+        id: LeadId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        email: Some("grace@customer.test".to_owned()),
+        uid: Some("u-1".to_owned()),
+        first_name: "Grace".to_owned(),
+        last_name: "Hopper".to_owned(),
+        state: LeadState::Active,
+        binding: Some(Binding {
+            enrollment_id: enrollment().id,
+            affiliate_id: affiliate().id,
+            program_id: program().id,
+            bound_at: NOW,
+        }),
+        plan: "pro".to_owned(),
+        mrr: Some(usd(4900)),
+        customer_since: Some(NOW),
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+pub(super) fn sale(number: u128) -> Conversion {
+    Conversion {
+        id: ConversionId::from_uuid(uuid(number)),
+        account_id: ACCOUNT,
+        kind: ConversionKind::Sale,
+        event_id: format!("order-{number}"),
+        outcome: ConversionOutcome::Attributed,
+        amount: Some(usd(10_000)),
+        refunded_minor: 2500,
+        sale_id: None,
+        sale_event_id: String::new(),
+        lead_id: Some(lead().id),
+        credit: Some(Credit {
+            affiliate_id: affiliate().id,
+            enrollment_id: enrollment().id,
+            program_id: program().id,
+            terms_version: 1,
+            source: AttributionSource::Coupon,
+        }),
+        channel: SaleChannel::PointOfSale,
+        order: OrderDetails { plan: "pro".to_owned(), quantity: 2, ..OrderDetails::default() },
+        candidates: vec![Candidate {
+            source: AttributionSource::Coupon,
+            reference: "ADA10".to_owned(),
+            affiliate_id: Some(affiliate().id),
+            enrollment_id: Some(enrollment().id),
+            result: CandidateResult::Won,
+        }],
+        occurred_at: Time::from_micros(NOW.micros() + i64::try_from(number).unwrap()),
+        created_at: NOW,
+        version: 2,
+    }
+}
+
+/// A refund of the first sale; without it when it waits.
+pub(super) fn refund(number: u128, outcome: ConversionOutcome) -> Conversion {
+    let sale = sale(1);
+    Conversion {
+        kind: ConversionKind::Refund,
+        event_id: format!("refund-{number}"),
+        outcome,
+        amount: Some(usd(-2500)),
+        refunded_minor: 0,
+        sale_id: (outcome != ConversionOutcome::Waiting).then_some(sale.id),
+        sale_event_id: sale.event_id.clone(),
+        lead_id: None,
+        credit: None,
+        candidates: Vec::new(),
+        ..self::sale(number)
+    }
+}
+
+pub(super) fn reward(number: u128, conversion: &Conversion, reverses: Option<RewardId>) -> Reward {
+    Reward {
+        id: RewardId::from_uuid(uuid(number)),
+        account_id: ACCOUNT,
+        conversion_id: conversion.id,
+        affiliate_id: affiliate().id,
+        enrollment_id: enrollment().id,
+        program_id: program().id,
+        unit: RewardUnit::Cash,
+        value: usd(if reverses.is_some() { -250 } else { 1000 }),
+        reversed_minor: 250,
+        reverses,
+        state: RewardState::Pending,
+        calculation: Calculation {
+            rule: RewardRule::Program,
+            base: usd(10_000),
+            percent_ppm: 100_000,
+            flat_minor: 0,
+            terms_version: 1,
+            rounding: Rounding::HalfEven,
+        },
+        approve_after: NOW.plus_days(30),
+        created_at: NOW,
+        updated_at: NOW,
+        deny_reason: "none".to_owned(),
+    }
+}
+
+pub(super) fn unmatched_sale(conversion: &Conversion) -> UnmatchedSale {
+    UnmatchedSale {
+        account_id: ACCOUNT,
+        conversion_id: conversion.id,
+        email: Some("later@customer.test".to_owned()),
+        uid: Some("u-9".to_owned()),
+        occurred_at: NOW,
+    }
+}
+
+pub(super) fn request(scope: &str, key: &str, effect: Uuid) -> Request {
+    Request {
+        key: RequestKey { account_id: ACCOUNT, scope: scope.to_owned(), key: key.to_owned() },
+        content_hash: [5; 32],
+        effect,
+        outcome: Outcome::Coupon(coupon(1, "ADA10", CouponState::Active)),
+        created_at: NOW,
+        expires_at: Some(NOW.plus_days(30)),
+    }
+}
+
+pub(super) fn posting(reward: &Reward) -> Posting {
+    Posting::for_reward(
+        reward,
+        LedgerAccount::CommissionExpense,
+        LedgerAccount::AffiliatePending,
+        LedgerReason::Earned,
+        NOW,
+    )
+}
+
+pub(super) fn event(account_id: AccountId, number: u128, image: Option<ConversionImage>) -> NewEvent {
+    NewEvent {
+        id: EventId::from_uuid(uuid(number)),
+        account_id,
+        event_type: EventType::SaleRecorded,
+        subject_id: "cnv_1".to_owned(),
+        program_id: Some(program().id),
+        affiliate_id: Some(affiliate().id),
+        occurred_at: NOW,
+        image,
+        cause_id: "order-1".to_owned(),
+    }
+}

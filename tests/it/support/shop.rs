@@ -1,0 +1,40 @@
+//! A merchant with one program at 20 % and one affiliate, Ann, with the ref_id `ann` and the code `ANN`.
+
+use headwater::pb;
+
+use super::server::{TestClient, TestServer};
+
+pub(crate) struct Shop {
+    /// With the account's admin key.
+    pub(crate) client: TestClient,
+    pub(crate) program_id: String,
+    pub(crate) affiliate_id: String,
+}
+
+impl Shop {
+    pub(crate) async fn open(server: &TestServer, name: &str) -> Self {
+        let mut client = server.new_account(name).await;
+        let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(200_000)) };
+        let request = pb::CreateProgramRequest {
+            display_name: "main".to_owned(),
+            currency_code: "USD".to_owned(),
+            landing_url: "https://shop.example/".to_owned(),
+            terms: Some(pb::Terms { commission: Some(commission), ..pb::Terms::default() }),
+            ..pb::CreateProgramRequest::default()
+        };
+        let program = client.affiliates.create_program(request).await.unwrap().into_inner().program.unwrap();
+        let request = pb::CreateAffiliateRequest {
+            email: "ann@affiliates.example".to_owned(),
+            first_name: "Ann".to_owned(),
+            ref_id: "ann".to_owned(),
+            promo_code: "ANN".to_owned(),
+            ..pb::CreateAffiliateRequest::default()
+        };
+        let made = client.affiliates.create_affiliate(request).await.unwrap().into_inner();
+        Self { client, program_id: program.id, affiliate_id: made.affiliate.unwrap().id }
+    }
+
+    pub(crate) fn affiliate(&self) -> pb::AffiliateSelector {
+        pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(self.affiliate_id.clone())) }
+    }
+}
