@@ -11,6 +11,7 @@
 mod support;
 
 mod api;
+mod coverage;
 mod error_table;
 mod feed;
 mod idempotency;

@@ -145,12 +145,12 @@ fn header_names(metadata: &MetadataMap) -> Vec<String> {
 
 /// The details in one order: the metadata of ErrorInfo comes in any.
 fn details_picture(details: &ErrorDetails) -> String {
-    let mut others = details.clone();
-    others.error_info = None;
     let info = details.error_info().map(|info| {
         (info.reason.clone(), info.domain.clone(), info.metadata.clone().into_iter().collect::<BTreeMap<_, _>>())
     });
-    format!("{info:?} {others:?}")
+    let wrong = (details.bad_request(), details.precondition_failure(), details.resource_info());
+    let others = (details.retry_info(), details.quota_failure(), details.debug_info(), details.help());
+    format!("{info:?} {wrong:?} {others:?} {:?} {:?}", details.request_info(), details.localized_message())
 }
 
 /// The message that JSON says, field by field under the names of the proto: times, masks and durations as the messages they are,

@@ -16,7 +16,7 @@ fn lists() -> Vec<MethodDescriptor> {
 
 /// The rows of a list's answer.
 fn rows(list: &MethodDescriptor, answer: &Json) -> Vec<Json> {
-    let field = list.output().fields().find(|field| field.is_list()).unwrap();
+    let field = list.output().fields().find(prost_reflect::FieldDescriptor::is_list).unwrap();
     answer[field.name()].as_array().cloned().unwrap_or_default()
 }
 

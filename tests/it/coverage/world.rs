@@ -15,7 +15,8 @@ use crate::support::server::{START_MICROS, TestServer};
 pub(super) type Names = BTreeMap<String, String>;
 
 pub(super) struct World {
-    pub(super) server: TestServer,
+    /// Its files go when it does.
+    _server: TestServer,
     pub(super) wire: Wire,
     pub(super) alpha: Account,
     pub(super) bravo: Account,
@@ -35,7 +36,7 @@ impl World {
         let bravo = Account::furnish(&wire, &server.operator_key, "bravo").await;
         // The key that expires within the first hour has expired.
         server.clock.set(Time::from_micros(START_MICROS).plus_days(1));
-        Self { server, wire, alpha, bravo }
+        Self { _server: server, wire, alpha, bravo }
     }
 
     /// Calls a method with an account's own names; fails the test when it is refused.
@@ -150,6 +151,7 @@ impl Account {
         self.name("third_ref_id", "cid-${tag}");
         self.name("coupon_code", "SAVE-${TAG}");
         self.name("other_coupon_code", "BEST-${TAG}");
+        self.name("third_coupon_code", "MORE-${TAG}");
         self.name("link_code", "spring-${tag}");
         let request = json!({
             "email": "${affiliate_email}",
@@ -168,7 +170,12 @@ impl Account {
         let request =
             json!({"email": "bea@${tag}.example", "ref_id": "${other_ref_id}", "promo_code": "${other_coupon_code}"});
         self.make(wire, "AffiliateService/CreateAffiliate", request, &[("other_affiliate_id", "/affiliate/id")]).await;
-        let request = json!({"affiliate": {"id": "${affiliate_id}"}, "program_id": "${other_program_id}", "ref_id": "${third_ref_id}"});
+        let request = json!({
+            "affiliate": {"id": "${affiliate_id}"},
+            "program_id": "${other_program_id}",
+            "ref_id": "${third_ref_id}",
+            "promo_code": "${third_coupon_code}",
+        });
         self.make(wire, "AffiliateService/Enroll", request, &[]).await;
         let request = json!({"enrollment_id": "${enrollment_id}", "code": "${link_code}"});
         self.make(wire, "AffiliateService/CreateLink", request, &[("link_id", "/link/id")]).await;

@@ -49,7 +49,7 @@ fn coupons() -> Vec<Case> {
             .other(json!({"code": "another-${unique}"}))
             .affiliate_reference()
             .reference(json!({"program_id": "${program_id}"}))
-            .reference(json!({"code": "${coupon_code}"}))
+            .reference(json!({"code": "${third_coupon_code}"}))
             .wrong(json!({
                 "request_id": long(),
                 "affiliate": {"id": "aff_1"},
