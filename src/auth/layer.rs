@@ -22,6 +22,8 @@ use crate::error::{self, Error};
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const REQUEST_ID_LENGTH_MAX: usize = 128;
+/// Longer than any method's name. What is sent in its place goes into the log and into an answer's headers.
+const METHOD_LENGTH_MAX: usize = 128;
 
 /// Who calls what: in the extensions of every request that needs a key.
 #[derive(Debug, Clone)]
@@ -84,7 +86,7 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let authenticator = Arc::clone(&self.authenticator);
         let request_id = request_id(request.headers());
-        let method = request.uri().path().trim_start_matches('/').to_owned();
+        let method = request.uri().path().trim_start_matches('/').chars().take(METHOD_LENGTH_MAX).collect::<String>();
         let span = tracing::info_span!(
             "call",
             method,

@@ -28,6 +28,8 @@ text_enum! {
         RewardApproved = "reward_approved",
         /// Rewards were denied.
         RewardDenied = "reward_denied",
+        /// What earlier refunds took back was settled with the reward it was taken from.
+        RewardReversed = "reward_reversed",
         /// The account was registered.
         AccountRegistered = "account_registered",
         /// The account was changed.

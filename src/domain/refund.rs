@@ -3,6 +3,8 @@
 //! `reversed so far = round(reward x refunded so far / base)`; each refund takes back the difference to what was taken back before.
 //! So any number of partial refunds equals one full refund, and a full refund gives exactly zero.
 
+use std::collections::BTreeSet;
+
 use super::command::Outcome;
 use super::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, OrderDetails, RecordRefund, RefundOutcome,
@@ -17,6 +19,7 @@ use super::money::{Money, portion};
 use super::refusal::Refusal;
 use super::request::{RequestKey, RequestScope};
 use super::reward::{Calculation, Reward, RewardRule, RewardState};
+use super::time::Time;
 use super::working_set::Changes;
 
 /// A sale with its rewards while refunds are applied to it.
@@ -26,6 +29,8 @@ pub(super) struct SaleInHand {
     pub(super) rewards: Vec<Reward>,
     /// What refunds took back so far.
     pub(super) reversals: Vec<Reward>,
+    /// Earlier refunds whose rewards the refund in progress has settled, and the feed has not been told of yet.
+    settled: BTreeSet<ConversionId>,
 }
 
 impl SaleInHand {
@@ -36,7 +41,12 @@ impl SaleInHand {
             .flat_map(|reward| context.set.reversals_of(context.account_id, reward.id))
             .cloned()
             .collect();
-        Ok(Self { sale: sale.clone(), rewards, reversals })
+        Ok(Self { sale: sale.clone(), rewards, reversals, settled: BTreeSet::new() })
+    }
+
+    /// A sale that has just been recorded.
+    pub(super) fn new(sale: Conversion, rewards: Vec<Reward>) -> Self {
+        Self { sale, rewards, reversals: Vec::new(), settled: BTreeSet::new() }
     }
 
     fn image(&self) -> ConversionImage {
@@ -185,6 +195,7 @@ fn apply(
         let event = context.conversion_event(EventType::SaleRefunded, refund.occurred_at, in_hand.image());
         changes.events.push(event);
     }
+    tell_settled(context, in_hand, changes)?;
     Ok(taken_back)
 }
 
@@ -240,11 +251,7 @@ fn reverse(
     }
     let reward = reward.clone();
     if is_settled {
-        for earlier in in_hand.reversals.iter_mut().filter(|earlier| earlier.reverses == Some(reward.id)) {
-            earlier.state = RewardState::Reversed;
-            earlier.updated_at = context.now;
-            changes.rewards.push(earlier.clone());
-        }
+        settle_earlier(context.now, in_hand, reward.id, changes);
     }
     changes.postings.push(Posting::for_reward(
         &reversal,
@@ -257,4 +264,31 @@ fn reverse(
     changes.rewards.push(reversal.clone());
     in_hand.reversals.push(reversal.clone());
     Ok(Some(reversal))
+}
+
+/// Settles with a reward what was taken back from it before.
+fn settle_earlier(now: Time, in_hand: &mut SaleInHand, reward_id: RewardId, changes: &mut Changes) {
+    for earlier in in_hand.reversals.iter_mut().filter(|earlier| earlier.reverses == Some(reward_id)) {
+        earlier.state = RewardState::Reversed;
+        earlier.updated_at = now;
+        changes.rewards.push(earlier.clone());
+        in_hand.settled.insert(earlier.conversion_id);
+    }
+}
+
+/// Tells the feed of the earlier refunds whose rewards were settled.
+fn tell_settled(context: &mut Context<'_>, in_hand: &mut SaleInHand, changes: &mut Changes) -> Result<(), Refusal> {
+    for id in std::mem::take(&mut in_hand.settled) {
+        // The refund may have been booked by this very command.
+        let mut conversion = match changes.conversions.iter().rev().find(|conversion| conversion.id == id) {
+            Some(conversion) => conversion.clone(),
+            None => context.set.conversion(context.account_id, id)?.clone(),
+        };
+        conversion.version += 1;
+        let rewards = in_hand.reversals.iter().filter(|reversal| reversal.conversion_id == id).cloned().collect();
+        changes.conversions.push(conversion.clone());
+        let image = ConversionImage { conversion, rewards };
+        changes.events.push(context.conversion_event(EventType::RewardReversed, context.now, image));
+    }
+    Ok(())
 }

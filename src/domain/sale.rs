@@ -54,8 +54,7 @@ pub(super) fn record(context: &mut Context<'_>, command: &RecordSale) -> Result<
         credit: sale.credit,
         rewards: rewards.iter().map(Reward::summary).collect(),
     };
-    let in_hand = SaleInHand { sale, rewards, reversals: Vec::new() };
-    refund::apply_waiting(context, in_hand, &mut changes)?;
+    refund::apply_waiting(context, SaleInHand::new(sale, rewards), &mut changes)?;
     Ok((Outcome::Sale(outcome), changes))
 }
 

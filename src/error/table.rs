@@ -11,9 +11,9 @@ use crate::domain::money::Overflow;
 use crate::domain::refusal::{Refusal, Resource};
 use crate::pb::ErrorReason;
 
-/// How many field violations an answer lists. Status details travel in HTTP/2 headers, which clients cap at 8 KiB or more; a
-/// list of 1,000 wrong ids would reach them as a broken connection.
-const VIOLATIONS_MAX: usize = 25;
+/// How many bytes of field violations an answer lists. Status details travel in HTTP/2 headers, which many clients cap at 8 KiB,
+/// and grow by a third there; a list of 1,000 wrong ids would reach them as a broken connection.
+const VIOLATION_BYTES_MAX: usize = 4_096;
 
 /// When to try again what failed for a reason that passes by itself.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -43,15 +43,19 @@ impl Answer {
     }
 
     fn fields(reason: ErrorReason, violations: &[FieldViolation]) -> Self {
-        let mut listed = violations.to_vec();
-        if listed.len() > VIOLATIONS_MAX {
-            let rest = listed.len() - VIOLATIONS_MAX;
-            listed.truncate(VIOLATIONS_MAX);
+        let mut bytes = 0;
+        let fits = |violation: &&FieldViolation| {
+            bytes += violation.field.len() + violation.description.len();
+            bytes <= VIOLATION_BYTES_MAX
+        };
+        let mut listed: Vec<FieldViolation> = violations.iter().take_while(fits).cloned().collect();
+        let rest = violations.len() - listed.len();
+        if rest > 0 {
             listed.push(FieldViolation { field: "...".to_owned(), description: format!("and {rest} more") });
         }
         let message = match listed.as_slice() {
             [only] => sentence(only),
-            [first, rest @ ..] => format!("{} (and {} more, see the details)", sentence(first), rest.len()),
+            [first, ..] => format!("{} (and {} more, see the details)", sentence(first), violations.len() - 1),
             [] => "the request is wrong".to_owned(),
         };
         Self { detail: Detail::Fields(listed), ..Self::new(reason, Code::InvalidArgument, message) }

@@ -269,7 +269,7 @@ impl Fields {
         self.optional_url(field, text)
     }
 
-    /// The page that a visitor came from, as the browser says it: any text, cut to what is kept.
+    /// The page that a visitor came from, as the browser says it: any text, since some are no URLs.
     pub(super) fn referrer(&mut self, field: &str, text: &str) -> String {
         self.line(field, text, URL_LENGTH_MAX)
     }

@@ -78,6 +78,7 @@ async fn open_sqlite(
         let mut connect = ConnectOptions::new(&options.url);
         connect
             .sqlx_logging(false)
+            .record_stmt_in_spans(false)
             .max_connections(connections)
             .min_connections(1)
             .acquire_timeout(WAIT)
@@ -132,6 +133,7 @@ async fn open_postgres(
         let mut connect = ConnectOptions::new(&options.url);
         connect
             .sqlx_logging(false)
+            .record_stmt_in_spans(false)
             .max_connections(connections)
             .min_connections(1)
             .acquire_timeout(WAIT)

@@ -117,7 +117,7 @@ impl<'load> Loading<'load> {
         };
         let keys = leads.iter().map(|(account_id, id)| (account_id.uuid(), id.uuid()));
         for row in newest.of(self.connection, keys).await? {
-            // Entered with the other conversions, when their rewards are read.
+            // Its rewards are read with those of the other conversions.
             self.conversions.insert((AccountId::from_uuid(row.account_id), ConversionId::from_uuid(row.id)));
             self.set.load_conversion(conversion::from_row(row)?);
         }

@@ -4,6 +4,7 @@
 mod api;
 mod batch;
 mod cases;
+mod hostile;
 mod isolation;
 mod keys;
 mod paging;

@@ -12,10 +12,15 @@ mod support;
 
 mod api;
 mod coverage;
+mod binary;
+mod documents;
 mod error_table;
 mod feed;
 mod idempotency;
+mod keys;
 mod permissions;
+mod readme;
+mod resources;
 mod scenario;
 mod schema;
 mod store;

@@ -20,6 +20,9 @@ use tonic_types::{ErrorDetails, StatusExt};
 /// No call of these tests takes longer.
 const CALL_SECONDS_MAX: u64 = 60;
 
+/// What clients take of headers where nobody raised their limit. An error travels in them, its details in base64.
+const HEADER_BYTES_MAX: usize = 8 * 1_024;
+
 /// What an error must not tell: the words of the database, of its driver, and of a crash.
 const UNSPEAKABLE: &[&str] = &[
     "sqlx", "sea_orm", "sea-orm", "sqlite", "postgres", "select ", "insert ", "delete from", " where ", "constraint",
@@ -118,6 +121,8 @@ fn examine(path: &str, status: &Status) {
         info.reason
     );
     assert_ne!(status.code(), Code::Internal, "{path}: {status:?}");
+    let header_bytes = status.message().len() + status.details().len().div_ceil(3) * 4;
+    assert!(header_bytes < HEADER_BYTES_MAX - 500, "{path}: the error takes {header_bytes} bytes of headers");
     assert!(!status.message().trim().is_empty(), "{path}: an error without a message");
     let told = format!("{} {details:?}", status.message()).to_lowercase();
     for word in UNSPEAKABLE {

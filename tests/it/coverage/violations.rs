@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -47,6 +48,30 @@ db_test!(all_wrong_fields_are_named_at_once, |database: TestDatabase| async move
         }
     }
     assert_golden("violations.txt", &text);
+});
+
+db_test!(an_answer_about_a_thousand_wrong_fields_still_arrives, |database: TestDatabase| async move {
+    let world = World::open(&database).await;
+    let wrong = |text: &str| vec![json!(text); 1_000];
+    let watch = json!({
+        "beginning": {},
+        "filter": {"types": vec![99; 1_000], "program_ids": wrong("prg_1"), "affiliate_ids": wrong("aff_1")},
+    });
+    let list = watch.clone();
+    let mask = json!({"account": {}, "update_mask": {"paths": wrong(&"y".repeat(200))}});
+    for (name, request) in [
+        ("TrackingService/WatchConversions", watch),
+        ("TrackingService/ListConversionEvents", list),
+        ("RewardService/ApproveRewards", json!({"reward_ids": wrong("rwd_1")})),
+        ("AccountService/UpdateAccount", mask),
+    ] {
+        let status = world.wire.call(&world.alpha.keys["admin"], &method(name), &request).await.unwrap_err();
+        assert_eq!(reason(&status), "INVALID_FIELDS", "{name}");
+        let violations = status.get_details_bad_request().unwrap().field_violations;
+        let last = violations.last().unwrap();
+        assert!(violations.len() > 3, "{name}: {} are listed", violations.len());
+        assert!(last.description.starts_with("and ") && last.description.ends_with(" more"), "{name}: {}", last.description);
+    }
 });
 
 fn shortened(text: &str) -> String {

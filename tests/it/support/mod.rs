@@ -1,5 +1,6 @@
 //! What the integration tests share. Knows the test process's surroundings, not what Headwater does.
 
+pub(crate) mod binary;
 #[macro_use]
 pub(crate) mod database;
 pub(crate) mod golden;
@@ -7,3 +8,5 @@ mod postgres;
 pub(crate) mod server;
 pub(crate) mod shop;
 pub(crate) mod store;
+
+pub(crate) use postgres::say;

@@ -156,6 +156,6 @@ fn start(binaries: &Path) -> Result<Server, String> {
 }
 
 /// One line past the test harness's capture, so that it is seen when every test passes.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,0 +1,295 @@
+//! The binary as an operator meets it: what it refuses, what it leaves behind, how it stops, and what a crash costs.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Output;
+use std::time::Duration;
+
+use headwater::{clock, pb};
+use pb::watch_conversions_request::Start;
+use pb::watch_conversions_response::Message;
+use tempfile::TempDir;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::support::binary::{Serving, run_to_end};
+use crate::support::database::TestDatabase;
+use crate::support::say;
+use crate::support::server::TestClient;
+
+fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("headwater-binary-").tempdir().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn operator_key(directory: &Path) -> String {
+    std::fs::read_to_string(directory.join("headwater-data/operator.key")).unwrap().trim().to_owned()
+}
+
+/// A client with the admin key of a new account.
+async fn register(server: &Serving, operator_key: &str) -> TestClient {
+    let mut operator = TestClient::connect(&server.url(), operator_key).await;
+    let request = pb::RegisterAccountRequest {
+        display_name: "Shop".to_owned(),
+        email: "owner@shop.example".to_owned(),
+        ..pb::RegisterAccountRequest::default()
+    };
+    let registered = operator.accounts.register_account(request).await.unwrap().into_inner();
+    TestClient::connect(&server.url(), &registered.api_key_text).await
+}
+
+db_test!(the_demo_plays_its_day_and_ends_well, |database: TestDatabase| async move {
+    let folder = folder();
+    let arguments = ["demo", "--once", "--listen-address", "127.0.0.1:0", "--database", &database.url];
+    let output = run_to_end(folder.path(), &arguments).await;
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", stderr(&output));
+    assert!(said.contains("Everything checked"), "{said}");
+});
+
+#[tokio::test]
+async fn the_operator_key_is_made_once_and_is_its_owners_alone() {
+    let folder = folder();
+    let path = folder.path().join("headwater-data/operator.key");
+    let server = Serving::start(folder.path(), &[]).await;
+    let key = operator_key(folder.path());
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut client = TestClient::connect(&server.url(), &key).await;
+    let checked = client.accounts.check_api_key(pb::CheckApiKeyRequest {}).await.unwrap().into_inner();
+    assert_eq!(checked.api_key.unwrap().kind(), pb::ApiKeyKind::Operator);
+    let (_, log) = server.terminate().await;
+    assert!(log.contains("operator.key"), "{log}");
+    assert!(!log.contains(&key), "the log shows the operator key");
+
+    std::fs::remove_file(&path).unwrap();
+    let server = Serving::start(folder.path(), &[]).await;
+    assert!(!path.exists(), "a second start made a key nobody asked for");
+    server.terminate().await;
+
+    let output = run_to_end(folder.path(), &["create-operator-key"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let further = String::from_utf8(output.stdout).unwrap();
+    let server = Serving::start(folder.path(), &[]).await;
+    for key in [key.as_str(), further.trim()] {
+        let mut client = TestClient::connect(&server.url(), key).await;
+        client.accounts.check_api_key(pb::CheckApiKeyRequest {}).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_on_one_sqlite_file_is_refused() {
+    let folder = folder();
+    let server = Serving::start(folder.path(), &[]).await;
+    let output = run_to_end(folder.path(), &["--listen-address", "127.0.0.1:0"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("another process has headwater-data/headwater.sqlite open"),
+        "{}",
+        stderr(&output)
+    );
+
+    // The file is free again however the first process ended.
+    server.kill().await;
+    Serving::start(folder.path(), &[]).await.terminate().await;
+}
+
+#[tokio::test]
+async fn wrong_settings_are_refused_with_what_to_do() {
+    let folder = folder();
+    let file = folder.path().join("headwater.toml");
+    std::fs::write(&file, "listen_adress = \"127.0.0.1:0\"\n").unwrap();
+    for (arguments, words) in [
+        (vec!["--listen-address", "0.0.0.0:0"], "allow_plaintext"),
+        (vec!["--database", "mysql://localhost/headwater"], "postgres://"),
+        (vec!["--queue-commands-max", "many"], "--queue-commands-max"),
+        (vec!["--tls-key-file", "key.pem"], "--tls-certificate-file"),
+        (vec!["--config", file.to_str().unwrap()], "`listen_adress`, which is no setting"),
+        (vec!["--config", "missing.toml"], "missing.toml"),
+        (vec!["--log-filter", "headwater=loud"], "log_filter"),
+        (vec!["fly"], "fly"),
+    ] {
+        let output = run_to_end(folder.path(), &arguments).await;
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{arguments:?}: {}", stderr(&output));
+    }
+    assert!(!folder.path().join("headwater-data").exists(), "a refused start left something behind");
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_ends_the_start_with_1() {
+    let folder = folder();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    for (arguments, words) in [
+        (vec!["--data-dir", "file"], "file"),
+        (vec!["--database", "sqlite://missing/folder/headwater.sqlite"], "its folder must be there"),
+        (vec!["--database", "sqlite://headwater.sqlite?mode=memory"], "in memory would lose everything"),
+        (vec!["--tls-certificate-file", "none.pem", "--tls-key-file", "none.pem"], "none.pem"),
+    ] {
+        let output =
+            run_to_end(folder.path(), &[&["--listen-address", "127.0.0.1:0"], arguments.as_slice()].concat()).await;
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[tokio::test]
+async fn the_printed_settings_hide_the_password() {
+    let folder = folder();
+    let output =
+        run_to_end(folder.path(), &["config", "--database", "postgres://me:hunter2@localhost/headwater"]).await;
+    assert_eq!(output.status.code(), Some(0));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("postgres://me:masked@localhost/headwater"), "{printed}");
+    assert!(!printed.contains("hunter2") && !stderr_contains_password(&output.stderr));
+}
+
+fn stderr_contains_password(stderr: &[u8]) -> bool {
+    String::from_utf8_lossy(stderr).contains("hunter2")
+}
+
+#[tokio::test]
+async fn sigterm_drains_the_streams_and_stops_within_the_deadline() {
+    let folder = folder();
+    let server = Serving::start(folder.path(), &["--shutdown-seconds", "2"]).await;
+    let mut client = register(&server, &operator_key(folder.path())).await;
+    let request =
+        pb::WatchConversionsRequest { start: Some(Start::Latest(())), ..pb::WatchConversionsRequest::default() };
+    let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
+    let opened = stream.message().await.unwrap().unwrap();
+    assert!(matches!(opened.message, Some(Message::Opened(_))), "{opened:?}");
+    // A connection that never says a word must not hold up the stop.
+    let silent = tokio::net::TcpStream::connect(&server.address).await.unwrap();
+
+    let asked_at = clock::monotonic_now();
+    let stopping = tokio::spawn(server.terminate());
+    let mut last = opened;
+    while let Some(message) = stream.message().await.expect("the stream ends with OK") {
+        last = message;
+    }
+    let Some(Message::Draining(draining)) = last.message else { panic!("the last word was {last:?}") };
+    assert_eq!(draining.reason(), pb::DrainReason::Shutdown);
+    let (status, log) = stopping.await.unwrap();
+    assert_eq!(status.code(), Some(0), "{log}");
+    // Its own deadline once for the connections and once for the writer, and some time for a busy machine.
+    assert!(asked_at.elapsed() < Duration::from_secs(10), "it took {:?}", asked_at.elapsed());
+    drop(silent);
+}
+
+db_test!(what_was_acknowledged_survives_a_crash, |database: TestDatabase| async move {
+    const CALLERS: usize = 8;
+    let folder = folder();
+    let flags = ["--database", database.url.as_str()];
+    let server = Serving::start(folder.path(), &flags).await;
+    let mut client = register(&server, &operator_key(folder.path())).await;
+    set_up_program(&mut client).await;
+    let callers: Vec<_> =
+        (0..CALLERS).map(|caller| tokio::spawn(sell_until_it_breaks(client.clone(), caller))).collect();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    server.kill().await;
+    let mut acknowledged = Vec::new();
+    for caller in callers {
+        acknowledged.extend(caller.await.unwrap());
+    }
+    assert!(acknowledged.len() > CALLERS, "only {} sales were answered", acknowledged.len());
+
+    let server = Serving::start(folder.path(), &flags).await;
+    let mut client = TestClient::connect(&server.url(), &client.key).await;
+    let mut conversion_ids = std::collections::BTreeSet::new();
+    for (event_id, conversion_id) in &acknowledged {
+        let again = client.tracking.record_sale(sale(event_id)).await.unwrap().into_inner();
+        assert!(again.replayed, "{event_id} was answered and is gone");
+        assert_eq!(again.conversion_id, *conversion_id);
+        conversion_ids.insert(again.conversion_id);
+    }
+    assert_eq!(conversion_ids.len(), acknowledged.len());
+    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    assert!(report.ok, "{:?}", report.differences);
+    assert!(report.entry_count >= i64::try_from(acknowledged.len()).unwrap());
+});
+
+async fn set_up_program(client: &mut TestClient) {
+    let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(100_000)) };
+    let request = pb::CreateProgramRequest {
+        display_name: "Shop".to_owned(),
+        currency_code: "EUR".to_owned(),
+        landing_url: "https://shop.example/".to_owned(),
+        terms: Some(pb::Terms { commission: Some(commission), ..pb::Terms::default() }),
+        ..pb::CreateProgramRequest::default()
+    };
+    client.affiliates.create_program(request).await.unwrap();
+    let request = pb::CreateAffiliateRequest {
+        email: "ann@affiliates.example".to_owned(),
+        promo_code: "ANN".to_owned(),
+        ..pb::CreateAffiliateRequest::default()
+    };
+    client.affiliates.create_affiliate(request).await.unwrap();
+}
+
+fn sale(event_id: &str) -> pb::RecordSaleRequest {
+    pb::RecordSaleRequest {
+        event_id: event_id.to_owned(),
+        coupon_code: "ANN".to_owned(),
+        amount: Some(pb::Money { amount_minor: 1_000, currency_code: "EUR".to_owned() }),
+        ..pb::RecordSaleRequest::default()
+    }
+}
+
+/// The event_ids that were answered, with their conversions.
+async fn sell_until_it_breaks(mut client: TestClient, caller: usize) -> Vec<(String, String)> {
+    let mut answered = Vec::new();
+    for number in 0.. {
+        let event_id = format!("sale-{caller}-{number}");
+        let Ok(answer) = client.tracking.record_sale(sale(&event_id)).await else { break };
+        answered.push((event_id, answer.into_inner().conversion_id));
+    }
+    answered
+}
+
+async fn health(channel: Channel) -> Result<ServingStatus, tonic::Status> {
+    let answer = HealthClient::new(channel).check(HealthCheckRequest { service: String::new() }).await?;
+    Ok(answer.into_inner().status())
+}
+
+#[tokio::test]
+async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
+    let folder = folder();
+    if !make_certificates(folder.path()).await {
+        say("TLS is not tested: there is no openssl in PATH");
+        return;
+    }
+    let flags = ["--tls-certificate-file", "server.pem", "--tls-key-file", "server.key"];
+    let server = Serving::start(folder.path(), &flags).await;
+    let authority = Certificate::from_pem(std::fs::read(folder.path().join("authority.pem")).unwrap());
+    let tls = ClientTlsConfig::new().ca_certificate(authority).domain_name("localhost");
+    let url = format!("https://{}", server.address);
+    let channel = Endpoint::from_shared(url).unwrap().tls_config(tls).unwrap().connect().await.unwrap();
+    assert_eq!(health(channel).await.unwrap(), ServingStatus::Serving);
+
+    let plaintext = Endpoint::from_shared(server.url()).unwrap().connect_lazy();
+    assert!(health(plaintext).await.is_err(), "plaintext was answered");
+}
+
+/// An authority, and a certificate of it for localhost. False where there is no openssl.
+async fn make_certificates(folder: &Path) -> bool {
+    const SCRIPT: &str = "
+        openssl ecparam -name prime256v1 -genkey -noout -out authority.key
+        openssl req -x509 -new -key authority.key -subj /CN=authority -days 2 -out authority.pem
+        openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out server.key
+        openssl req -new -key server.key -subj /CN=localhost -out server.csr
+        printf 'subjectAltName=DNS:localhost\\nbasicConstraints=CA:FALSE\\n' >extensions
+        openssl x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -days 2 \
+            -extfile extensions -out server.pem";
+    let has_openssl = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .any(|folder| folder.join("openssl").is_file());
+    if has_openssl {
+        let made = tokio::process::Command::new("sh").args(["-eu", "-c", SCRIPT]).current_dir(folder).output();
+        let made = made.await.unwrap();
+        assert!(made.status.success(), "{}", stderr(&made));
+    }
+    has_openssl
+}

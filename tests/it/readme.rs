@@ -1,0 +1,177 @@
+//! The README's lines, run as a stranger would paste them: every `sh` block that calls a local server, in order, in one shell. What
+//! the README shows under a block must come out of it.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::support::binary::Serving;
+use crate::support::say;
+
+const README: &str = include_str!("../../README.md");
+
+/// Where the README's server listens.
+const README_ADDRESS: &str = "localhost:50051";
+
+/// What a line of the README shows where the output differs from run to run; alone on a line, any number of lines.
+const ANYTHING: &str = "...";
+
+/// What grpcurl ends with at its `-max-time`: 64 and the gRPC code DEADLINE_EXCEEDED.
+const TIME_IS_UP: i32 = 64 + 4;
+
+/// Far more than all lines take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Lines to paste, and what they show.
+struct Example {
+    lines: String,
+    shown: Option<String>,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readmes_lines_work_when_pasted() {
+    let Some(folder_of_grpcurl) = find_grpcurl() else { return };
+    let examples = examples(README);
+    assert!(examples.len() > 10, "found only {} examples", examples.len());
+    let directory = tempfile::Builder::new().prefix("headwater-readme-").tempdir().unwrap();
+    let server = Serving::start(directory.path(), &[]).await;
+
+    let outputs = paste(&examples, directory.path(), &folder_of_grpcurl, &server.address).await;
+    for (example, output) in examples.iter().zip(&outputs) {
+        if let Some(shown) = &example.shown
+            && let Err(missing) = check_shown(shown, output)
+        {
+            panic!(
+                "the README shows\n  {missing}\nwhich is not in its place in the output of\n{}\n{output}",
+                example.lines
+            );
+        }
+    }
+    let (status, _) = server.terminate().await;
+    assert_eq!(status.code(), Some(0));
+}
+
+/// The folder that grpcurl is in. None where it is not installed and not required, which is said.
+fn find_grpcurl() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let of_go = std::env::var_os("HOME").map(|home| Path::new(&home).join("go/bin"));
+    let found = std::env::split_paths(&path).chain(of_go).find(|folder| folder.join("grpcurl").is_file());
+    if found.is_none() {
+        let required = std::env::var("HEADWATER_REQUIRE_GRPCURL").is_ok_and(|value| value == "1");
+        assert!(!required, "HEADWATER_REQUIRE_GRPCURL=1, but there is no grpcurl in PATH or ~/go/bin");
+        say("the README's lines are not tested: there is no grpcurl in PATH or ~/go/bin");
+    }
+    found
+}
+
+fn examples(page: &str) -> Vec<Example> {
+    let mut examples: Vec<Example> = Vec::new();
+    let mut lines = page.lines();
+    // Whether nothing but empty lines came since the last example.
+    let mut is_next = false;
+    while let Some(line) = lines.next() {
+        let Some(kind) = line.strip_prefix("```") else {
+            is_next &= line.is_empty();
+            continue;
+        };
+        let block: String =
+            lines.by_ref().take_while(|line| *line != "```").fold(String::new(), |text, line| text + line + "\n");
+        match kind {
+            "sh" => {
+                is_next = block.contains(README_ADDRESS);
+                if is_next {
+                    examples.push(Example { lines: block, shown: None });
+                }
+            }
+            "json" | "text" if is_next => {
+                examples.last_mut().unwrap().shown = Some(block);
+                is_next = false;
+            }
+            _ => is_next = false,
+        }
+    }
+    examples
+}
+
+/// Runs all examples in one shell, so that variables carry over, and gives what each wrote.
+async fn paste(examples: &[Example], directory: &Path, folder_of_grpcurl: &Path, address: &str) -> Vec<String> {
+    const MARK: &str = "==== next example";
+    let mut script = String::new();
+    for Example { lines, .. } in examples {
+        let lines = lines.replace(README_ADDRESS, address);
+        writeln!(script, "echo '{MARK}'").unwrap();
+        if lines.contains("-max-time") {
+            // An endless stream is meant to end this way, and no other.
+            writeln!(script, "code=0\n{{\n{lines}}} || code=$?\ntest $code -eq {TIME_IS_UP}").unwrap();
+        } else {
+            script.push_str(&lines);
+        }
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(folder_of_grpcurl.to_owned()).chain(std::env::split_paths(&path));
+    let output = Command::new("sh")
+        .args(["-eu", "-c", &script])
+        .current_dir(directory)
+        .env("PATH", std::env::join_paths(folders).unwrap())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, output).await.expect("the lines end in time").unwrap();
+    let (said, troubles) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "a line of the README failed, {}:\n{said}\n{troubles}", output.status);
+    said.split(&format!("{MARK}\n")).skip(1).map(ToOwned::to_owned).collect()
+}
+
+/// Whether the output is what is shown; else the line that is not where it should be.
+fn check_shown<'page>(shown: &'page str, output: &str) -> Result<(), &'page str> {
+    let output: Vec<&str> = output.lines().collect();
+    let (mut place, mut anywhere) = (0, false);
+    for line in shown.lines() {
+        if line.trim() == ANYTHING {
+            anywhere = true;
+            continue;
+        }
+        let distance = output[place..].iter().position(|other| fits(line, other)).ok_or(line)?;
+        if distance > 0 && !anywhere {
+            return Err(line);
+        }
+        place += distance + 1;
+        anywhere = false;
+    }
+    if anywhere || place == output.len() { Ok(()) } else { Err("(the end)") }
+}
+
+fn fits(shown: &str, line: &str) -> bool {
+    let mut parts = shown.split(ANYTHING);
+    let Some(mut rest) = parts.next().and_then(|beginning| line.strip_prefix(beginning)) else { return false };
+    let mut is_open = false;
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+        is_open = part.is_empty();
+    }
+    is_open || rest.is_empty()
+}
+
+#[test]
+fn what_is_shown_is_compared() {
+    let output = "{\n  \"id\": \"cnv_1\",\n  \"amount\": \"-120\"\n}\n";
+    assert_eq!(check_shown(output, output), Ok(()));
+    assert_eq!(check_shown("...\n  \"id\": \"cnv_...\",\n...\n", output), Ok(()));
+    assert_eq!(check_shown("...\n}\n", output), Ok(()));
+    assert_eq!(check_shown("...\n  \"id\": \"cnv_2\",\n...\n", output), Err("  \"id\": \"cnv_2\","));
+    assert_eq!(check_shown("{\n  \"amount\": \"-120\"\n...\n", output), Err("  \"amount\": \"-120\""));
+    assert_eq!(check_shown("{\n", output), Err("(the end)"));
+}
+
+#[test]
+fn examples_are_found_with_what_they_show() {
+    let page = "```sh\ncargo run\n```\n\n```sh\ngrpcurl localhost:50051 list\n```\n\n```text\nall\n```\n\nand\n\n```text\nno\n```\n";
+    let found = examples(page);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].lines, "grpcurl localhost:50051 list\n");
+    assert_eq!(found[0].shown.as_deref(), Some("all\n"));
+}

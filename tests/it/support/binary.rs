@@ -1,0 +1,90 @@
+//! The real binary as a process of its own. Knows how to start and stop it, not what it serves.
+
+use std::path::Path;
+use std::process::{ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+/// Far more than starting or stopping takes on the busiest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The binary with these arguments, to be run in the directory. It is killed when it is dropped.
+pub(crate) fn headwater(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+    command.args(arguments).current_dir(directory).stdin(Stdio::null()).kill_on_drop(true);
+    // Settings of whoever runs the tests are not meant for them.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("HEADWATER_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs the binary to its end.
+pub(crate) async fn run_to_end(directory: &Path, arguments: &[&str]) -> Output {
+    let output = headwater(directory, arguments).output();
+    tokio::time::timeout(PATIENCE, output).await.expect("the binary ends in time").unwrap()
+}
+
+/// The binary while it serves.
+pub(crate) struct Serving {
+    /// Address and port.
+    pub(crate) address: String,
+    child: Child,
+    log: JoinHandle<String>,
+}
+
+impl Serving {
+    /// Starts it in the directory, with its data in `headwater-data` there unless the flags say otherwise, on a free port.
+    pub(crate) async fn start(directory: &Path, flags: &[&str]) -> Self {
+        let fixed = ["--listen-address", "127.0.0.1:0", "--log-format", "json"];
+        let mut child = headwater(directory, &[&fixed, flags].concat())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = String::new();
+        let address = tokio::time::timeout(PATIENCE, async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                said.push_str(&line);
+                said.push('\n');
+                let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+                if entry["fields"]["message"] == "serving" {
+                    return entry["fields"]["address"].as_str().unwrap().to_owned();
+                }
+            }
+            panic!("the binary did not serve:\n{said}");
+        });
+        let address = address.await.expect("the binary serves in time");
+        // Read on, or the process would stand still once the pipe is full.
+        let log = tokio::spawn(async move {
+            let _ = lines.into_inner().read_to_string(&mut said).await;
+            said
+        });
+        Self { address, child, log }
+    }
+
+    /// The address as clients take it.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Asks it to stop, and gives its exit status and all that it logged.
+    pub(crate) async fn terminate(mut self) -> (ExitStatus, String) {
+        let id = self.child.id().expect("it runs");
+        let asked = Command::new("sh").args(["-c", &format!("kill -TERM {id}")]).status().await.unwrap();
+        assert!(asked.success());
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it stops in time").unwrap();
+        (status, self.log.await.unwrap())
+    }
+
+    /// Ends it without a word, as a crash would.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+}
