@@ -8,7 +8,9 @@ use std::time::Duration;
 use headwater::pb;
 use prost::Message;
 use prost::bytes::Buf;
-use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
+};
 use serde_json::Value as Json;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
@@ -25,14 +27,27 @@ const HEADER_BYTES_MAX: usize = 8 * 1_024;
 
 /// What an error must not tell: the words of the database, of its driver, and of a crash.
 const UNSPEAKABLE: &[&str] = &[
-    "sqlx", "sea_orm", "sea-orm", "sqlite", "postgres", "select ", "insert ", "delete from", " where ", "constraint",
-    "column", "relation", "panicked", "unwrap", ".rs:", "src/",
+    "sqlx",
+    "sea_orm",
+    "sea-orm",
+    "sqlite",
+    "postgres",
+    "select ",
+    "insert ",
+    "delete from",
+    " where ",
+    "constraint",
+    "column",
+    "relation",
+    "panicked",
+    "unwrap",
+    ".rs:",
+    "src/",
 ];
 
 /// Every method of `headwater.v1`, in the order of the files.
 pub(super) fn methods() -> Vec<MethodDescriptor> {
-    static POOL: LazyLock<DescriptorPool> =
-        LazyLock::new(|| DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).unwrap());
+    static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).unwrap());
     let services = POOL.services().filter(|service| service.package_name() == "headwater.v1");
     services.flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
 }

@@ -33,9 +33,8 @@ db_test!(each_item_of_a_batch_is_answered_as_its_own_call, |database: TestDataba
         let names = case.prepared(&world, account).await;
         let wrong = case.wrong.iter().map(|wrong| resolve(wrong, &names));
         // What another account has, too.
-        let foreign = case.references.iter().map(|fields| {
-            patched(&case.request(&names), &resolve(fields, &world.alpha.names))
-        });
+        let foreign =
+            case.references.iter().map(|fields| patched(&case.request(&names), &resolve(fields, &world.alpha.names)));
         let right = case.request(&names);
         for request in wrong.chain(foreign).chain([right]) {
             let result = match world.wire.call(&account.keys["admin"], &method(case.method), &request).await {

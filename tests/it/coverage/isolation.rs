@@ -13,7 +13,15 @@ use crate::support::golden::assert_golden;
 
 /// Differ from call to call.
 const RANDOM_FIELDS: &[&str] = &[
-    "auth_token", "api_key_text", "prefix", "etag", "hash", "cursor", "next_cursor", "head_cursor", "earliest_cursor",
+    "auth_token",
+    "api_key_text",
+    "prefix",
+    "etag",
+    "hash",
+    "cursor",
+    "next_cursor",
+    "head_cursor",
+    "earliest_cursor",
     "next_page_token",
 ];
 
@@ -72,7 +80,10 @@ fn assert_tells_nothing(what: &str, request: &Json, answer: &Result<Json, Status
     let (told, request) = (told.to_lowercase(), request.to_string().to_lowercase());
     for (name, value) in other.names.iter().filter(|(name, _)| !matches!(name.as_str(), "tag" | "TAG")) {
         let value = value.to_lowercase();
-        assert!(!told.contains(&value) || request.contains(&value), "{what}: the answer tells the other's {name}: {told}");
+        assert!(
+            !told.contains(&value) || request.contains(&value),
+            "{what}: the answer tells the other's {name}: {told}"
+        );
     }
 }
 
@@ -99,7 +110,10 @@ db_test!(what_is_anothers_answers_like_what_does_not_exist, |database: TestDatab
             }
             let [(of_nobodys, _), (of_anothers, answer)] = answers.as_slice() else { panic!("two answers") };
             assert_eq!(of_anothers, of_nobodys, "{} {fields}", case.method);
-            let outcome = answer.as_ref().map_or_else(|status| format!("{:?} {}", status.code(), reason(status)), |_| "Ok".into());
+            let outcome = match answer {
+                Ok(answer) => format!("Ok {}", answer["outcome"].as_str().unwrap_or_default()).trim_end().to_owned(),
+                Err(status) => format!("{:?} {}", status.code(), reason(status)),
+            };
             let field = leaves(fields, &method(case.method).input()).join(" ");
             outcomes.insert(format!("{} {field}", case.method), outcome);
         }

@@ -64,11 +64,17 @@ db_test!(no_call_is_answered_without_a_key_that_works, |database: TestDatabase| 
         let basic = [("authorization", "Basic am86c2VjcmV0")];
         for headers in [[].as_slice(), &basic] {
             let status = world.wire.call_with(headers, &method, request).await.unwrap_err();
-            assert_eq!((status.code(), reason(&status).as_str()), (Code::Unauthenticated, "KEY_MISSING"), "{}", case.method);
+            assert_eq!(
+                (status.code(), reason(&status).as_str()),
+                (Code::Unauthenticated, "KEY_MISSING"),
+                "{}",
+                case.method
+            );
             missing_answers.push(bytes(&status));
         }
         for wrong_key in wrong_keys {
-            for (name, value) in [("x-api-key", wrong_key.to_owned()), ("authorization", format!("Bearer {wrong_key}"))] {
+            for (name, value) in [("x-api-key", wrong_key.to_owned()), ("authorization", format!("Bearer {wrong_key}"))]
+            {
                 let status = world.wire.call_with(&[(name, &value)], &method, request).await.unwrap_err();
                 let told = (status.code(), reason(&status));
                 assert_eq!(told, (Code::Unauthenticated, "KEY_INVALID".to_owned()), "{} with {value}", case.method);
@@ -109,9 +115,11 @@ db_test!(a_key_works_in_either_header, |database: TestDatabase| async move {
     let world = World::open(&database).await;
     let check = method("AccountService/CheckApiKey");
     let key = &world.alpha.keys["read"];
-    for (name, value) in
-        [("x-api-key", key.clone()), ("authorization", format!("Bearer {key}")), ("authorization", format!("bearer {key}"))]
-    {
+    for (name, value) in [
+        ("x-api-key", key.clone()),
+        ("authorization", format!("Bearer {key}")),
+        ("authorization", format!("bearer {key}")),
+    ] {
         let answer = world.wire.call_with(&[(name, &value)], &check, &serde_json::json!({})).await.unwrap();
         assert_eq!(answer["account_id"], world.alpha.names["account_id"].as_str());
     }

@@ -85,7 +85,10 @@ fn keys_that_leave_the_merchants_house_can_record_and_nothing_else() {
     for (kind, what) in [("tracking", "Record"), ("publishable", "RecordClick")] {
         for name in published[kind].iter().filter(|name| *name != "AccountService/CheckApiKey") {
             let call = name.strip_prefix("TrackingService/").unwrap_or_else(|| panic!("{kind} keys may call {name}"));
-            assert!(call.starts_with(what) || (kind == "tracking" && call == "BatchRecord"), "{kind} keys may call {name}");
+            assert!(
+                call.starts_with(what) || (kind == "tracking" && call == "BatchRecord"),
+                "{kind} keys may call {name}"
+            );
         }
     }
 }

@@ -34,7 +34,8 @@ db_test!(a_repeated_request_has_one_effect_and_one_answer, |database: TestDataba
     for case in cases() {
         let Some(repeat_field) = case.repeat_field() else { continue };
         let (request, other) = request_and_other(&world, account, case, repeat_field).await;
-        let call = async |request: &Json| world.wire.call(account.key_for(case.method), &method(case.method), request).await;
+        let call =
+            async |request: &Json| world.wire.call(account.key_for(case.method), &method(case.method), request).await;
 
         // A request that was refused is not remembered.
         let refused = patched(&case.wrong[0], &json!({repeat_field: request[repeat_field]}));
@@ -56,7 +57,8 @@ db_test!(a_repeated_request_has_one_effect_and_one_answer, |database: TestDataba
         let first_id = status.get_details_error_info().unwrap().metadata["first_id"].clone();
         assert!(!first_id.is_empty(), "{}", case.method);
         // What nobody referred is kept under an id that no answer tells.
-        let is_told = first.to_string().contains(&first_id) || first["outcome"] == json!("CONVERSION_OUTCOME_NOT_REFERRED");
+        let is_told =
+            first.to_string().contains(&first_id) || first["outcome"] == json!("CONVERSION_OUTCOME_NOT_REFERRED");
         assert!(is_told, "{}: {first_id} is in the first answer {first}", case.method);
         assert_unchanged(&after_first, &world.snapshot(account).await, &format!("{} repeated", case.method));
     }

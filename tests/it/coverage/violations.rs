@@ -70,7 +70,11 @@ db_test!(an_answer_about_a_thousand_wrong_fields_still_arrives, |database: TestD
         let violations = status.get_details_bad_request().unwrap().field_violations;
         let last = violations.last().unwrap();
         assert!(violations.len() > 3, "{name}: {} are listed", violations.len());
-        assert!(last.description.starts_with("and ") && last.description.ends_with(" more"), "{name}: {}", last.description);
+        assert!(
+            last.description.starts_with("and ") && last.description.ends_with(" more"),
+            "{name}: {}",
+            last.description
+        );
     }
 });
 

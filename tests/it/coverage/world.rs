@@ -184,9 +184,11 @@ impl Account {
     async fn furnish_conversions(&mut self, wire: &Wire) {
         self.name("lead_uid", "customer-${tag}-1");
         self.name("lead_email", "bob@${tag}.example");
-        for (name, value) in
-            [("click_event_id", "click-${tag}"), ("lead_event_id", "lead-${tag}"), ("cancellation_event_id", "end-${tag}")]
-        {
+        for (name, value) in [
+            ("click_event_id", "click-${tag}"),
+            ("lead_event_id", "lead-${tag}"),
+            ("cancellation_event_id", "end-${tag}"),
+        ] {
             self.name(name, value);
         }
         self.name("sale_event_id", "sale-${tag}-1");

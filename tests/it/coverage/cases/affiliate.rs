@@ -126,26 +126,43 @@ fn wrong_enrollment() -> Json {
 
 fn affiliates() -> Vec<Case> {
     let profile_texts = [
-        "company", "address", "city", "state", "zipcode", "country_code", "phone", "website", "avatar_url", "description",
-        "facebook", "youtube", "instagram", "twitter",
+        "company",
+        "address",
+        "city",
+        "state",
+        "zipcode",
+        "country_code",
+        "phone",
+        "website",
+        "avatar_url",
+        "description",
+        "facebook",
+        "youtube",
+        "instagram",
+        "twitter",
     ];
     let profile: Json = profile_texts.iter().map(|field| ((*field).to_owned(), long())).collect();
     let mut all_wrong = wrong_enrollment();
-    for (field, value) in [("email", json!("ann")), ("external_id", json!(" ")), ("first_name", long()), ("last_name", long())] {
+    for (field, value) in
+        [("email", json!("ann")), ("external_id", json!(" ")), ("first_name", long()), ("last_name", long())]
+    {
         all_wrong[field] = value;
     }
     all_wrong["profile"] = profile;
     vec![
-        case("AffiliateService/CreateAffiliate", json!({"email": "${unique}@new.example", "ref_id": "${unique}"}))
-            .other(json!({"email": "${unique}@other.example"}))
-            .reference(json!({"email": "${affiliate_email}"}))
-            .reference(json!({"external_id": "${affiliate_external_id}"}))
-            .reference(json!({"program_id": "${program_id}"}))
-            .reference(json!({"ref_id": "${affiliate_ref_id}"}))
-            .reference(json!({"promo_code": "${coupon_code}"}))
-            .wrong(all_wrong)
-            .wrong(json!({"email": "", "external_id": long(), "commission_override": wrong_flat()}))
-            .wrong(json!({"email": "", "commission_override": {}})),
+        case(
+            "AffiliateService/CreateAffiliate",
+            json!({"email": "${unique}@new.example", "program_id": "${program_id}", "ref_id": "${unique}"}),
+        )
+        .other(json!({"email": "${unique}@other.example"}))
+        .reference(json!({"email": "${affiliate_email}"}))
+        .reference(json!({"external_id": "${affiliate_external_id}"}))
+        .reference(json!({"program_id": "${program_id}"}))
+        .reference(json!({"ref_id": "${affiliate_ref_id}"}))
+        .reference(json!({"promo_code": "${coupon_code}"}))
+        .wrong(all_wrong)
+        .wrong(json!({"email": "", "external_id": long(), "commission_override": wrong_flat()}))
+        .wrong(json!({"email": "", "commission_override": {}})),
         case("AffiliateService/GetAffiliate", json!({"affiliate": {"id": "${affiliate_id}"}}))
             .affiliate_reference()
             .wrong(json!({"affiliate": {"id": "aff_1"}}))
@@ -162,7 +179,7 @@ const FRESH_AFFILIATE: &[(&str, &str)] =
     &[("fresh_affiliate_id", "/affiliate/id"), ("fresh_enrollment_id", "/enrollment/id")];
 
 fn enrollments() -> Vec<Case> {
-    let fresh = json!({"email": "${unique}@fresh.example", "ref_id": "${unique}"});
+    let fresh = json!({"email": "${unique}@fresh.example", "program_id": "${program_id}", "ref_id": "${unique}"});
     let enrollment = |fields: Json| {
         let mut enrollment = json!({"id": "${fresh_enrollment_id}"});
         enrollment.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());

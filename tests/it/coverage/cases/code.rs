@@ -43,7 +43,7 @@ fn links() -> Vec<Case> {
 }
 
 fn coupons() -> Vec<Case> {
-    let fresh = json!({"affiliate": {"id": "${affiliate_id}"}, "code": "${unique}"});
+    let fresh = json!({"affiliate": {"id": "${affiliate_id}"}, "program_id": "${program_id}", "code": "${unique}"});
     vec![
         case("AffiliateService/AssignCoupon", fresh.clone())
             .other(json!({"code": "another-${unique}"}))

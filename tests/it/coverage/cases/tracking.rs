@@ -207,6 +207,7 @@ fn reads() -> Vec<Case> {
 
 fn feed() -> Vec<Case> {
     let wrong_filter = json!({"types": [0, 99], "program_ids": ["prg_1", ""], "affiliate_ids": ["aff_1"]});
+    let long_filter = json!({"filter": {"types": vec![1; 1_001]}});
     vec![
         case("TrackingService/ListConversionEvents", json!({"beginning": {}}))
             .reference(json!({"beginning": null, "after_cursor": "${cursor}"}))
@@ -214,6 +215,7 @@ fn feed() -> Vec<Case> {
             .reference(json!({"filter": {"affiliate_ids": ["${affiliate_id}"]}}))
             .wrong(json!({"after_cursor": "", "filter": wrong_filter, "page_size": -1, "max_wait": {"seconds": 31}}))
             .wrong(json!({"start_time": no_time(), "max_wait": {"seconds": -1}}))
+            .wrong(super::patched(&json!({"after_cursor": null}), &long_filter))
             .wrong(json!({"after_cursor": null}))
             .free(&["beginning", "latest"]),
         case("TrackingService/WatchConversions", json!({"beginning": {}}))
@@ -227,6 +229,7 @@ fn feed() -> Vec<Case> {
                 "max_batch_size": -1,
             }))
             .wrong(json!({"start_time": no_time()}))
+            .wrong(super::patched(&json!({"after_cursor": null}), &long_filter))
             .wrong(json!({"after_cursor": null}))
             .free(&["beginning", "latest"]),
     ]
