@@ -11,6 +11,7 @@
 mod support;
 
 mod api;
+mod coverage;
 mod binary;
 mod crash;
 mod documents;
