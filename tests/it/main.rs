@@ -11,13 +11,16 @@
 mod support;
 
 mod api;
+mod coverage;
 mod binary;
+mod crash;
 mod documents;
 mod error_table;
 mod feed;
 mod idempotency;
 mod keys;
 mod permissions;
+mod properties;
 mod readme;
 mod resources;
 mod scenario;
