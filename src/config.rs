@@ -77,15 +77,17 @@ pub struct Settings {
     #[arg(long, global = true, env = "HEADWATER_ALLOW_PLAINTEXT", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
     pub allow_plaintext: bool,
 
-    /// How many writes may wait; more are refused at once with RESOURCE_EXHAUSTED. About 1 KiB of memory each.
-    #[arg(long, global = true, env = "HEADWATER_QUEUE_COMMANDS_MAX", default_value = "8192", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// How many writes may wait, at least the 1,000 of one BatchRecord; more are refused at once with RESOURCE_EXHAUSTED. About
+    /// 1 KiB of memory each.
+    #[arg(long, global = true, env = "HEADWATER_QUEUE_COMMANDS_MAX", default_value = "8192", value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
     pub queue_commands_max: u32,
 
     /// How many writes are committed together at most. More makes each commit longer, fewer makes more commits.
     #[arg(long, global = true, env = "HEADWATER_BATCH_COMMANDS_MAX", default_value = "512", value_parser = clap::value_parser!(u32).range(1..=5_000))]
     pub batch_commands_max: u32,
 
-    /// The longest that a call may take, in seconds; a shorter deadline of the caller counts. Not for streams.
+    /// How long a read may take, and how long a write may wait before it is begun, in seconds; a shorter deadline of the caller
+    /// counts. Not for streams, long polls and VerifyLedger.
     #[arg(long, global = true, env = "HEADWATER_REQUEST_TIMEOUT_SECONDS", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=600))]
     pub request_timeout_seconds: u32,
 

@@ -52,7 +52,7 @@ impl Feed {
     /// # Errors
     /// As the store's.
     pub async fn head(&self, account_id: AccountId) -> Result<AccountHead, StoreError> {
-        store::event::head(&self.store, account_id).await
+        store::event::head(&*self.store, account_id).await
     }
 
     /// The events after a sequence, in order, at most `limit`.

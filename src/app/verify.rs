@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::domain::id::{AccountId, RewardId};
-use crate::domain::ledger::{Balance, BalanceKey, GENESIS_HASH, LedgerAccount, LedgerEntry, entry_hash};
+use crate::domain::ledger::{AccountHead, Balance, BalanceKey, GENESIS_HASH, LedgerAccount, LedgerEntry, entry_hash};
 use crate::domain::money::Currency;
 use crate::domain::reward::{Reward, RewardState, RewardUnit};
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Snapshot, Store, StoreError};
 
 /// How many rows are read at once.
 const PAGE_ROWS: u64 = 1_000;
@@ -44,33 +44,20 @@ struct Booked {
     payable: i64,
 }
 
-/// Recomputes the books of one account.
-///
-/// Writes that are committed while it reads could look like differences, so it reads up to the head it began with and asks again
-/// for what moved: a difference that is still there with the head unchanged is one.
+/// Recomputes the books of one account as they are at one moment.
 ///
 /// # Errors
 /// As the store's.
 pub async fn verify(store: &Store, account_id: AccountId) -> Result<Report, StoreError> {
-    const TRIES: usize = 5;
-    for _ in 1..TRIES {
-        let before = store::event::head(store, account_id).await?;
-        let report = read_through(store, account_id).await?;
-        if report.differences.is_empty() || store::event::head(store, account_id).await? == before {
-            return Ok(report);
-        }
-    }
-    read_through(store, account_id).await
-}
-
-async fn read_through(store: &Store, account_id: AccountId) -> Result<Report, StoreError> {
+    // Entries, balances and rewards are read one after the other, and sales go on meanwhile.
+    let books = store.snapshot().await?;
     let mut report = Report::default();
-    let head = store::event::head(store, account_id).await?;
+    let head = store::event::head(&books, account_id).await?;
     let mut balances: BTreeMap<BalanceKey, Balance> = BTreeMap::new();
     let mut booked: BTreeMap<RewardId, Booked> = BTreeMap::new();
     let mut previous = GENESIS_HASH;
     loop {
-        let page = store::ledger::list(store, account_id, None, report.entry_count, PAGE_ROWS).await?;
+        let page = store::ledger::list(&books, account_id, None, report.entry_count, PAGE_ROWS).await?;
         for entry in &page {
             report.entry_count += 1;
             check_entry(&mut report, entry, &mut previous, &mut balances, &mut booked);
@@ -79,14 +66,14 @@ async fn read_through(store: &Store, account_id: AccountId) -> Result<Report, St
             break;
         }
     }
-    if head.ledger_sequence > report.entry_count {
+    if head.ledger_sequence != report.entry_count {
         report.differs(format!("the head counts {} entries, {} are there", head.ledger_sequence, report.entry_count));
-    } else if head.ledger_sequence == report.entry_count && head.ledger_hash != previous {
+    } else if head.ledger_hash != previous {
         report.differs("the last entry's hash is not the head's".to_owned());
     }
-    check_balances(store, account_id, &balances, &mut report).await?;
-    check_rewards(store, account_id, booked, &mut report).await?;
-    check_events(store, account_id, &mut report).await?;
+    check_balances(&books, account_id, &balances, &mut report).await?;
+    check_rewards(&books, account_id, booked, &mut report).await?;
+    check_events(&books, &head, &mut report).await?;
     check_totals(&mut report);
     Ok(report)
 }
@@ -125,13 +112,13 @@ fn check_entry(
 }
 
 async fn check_balances(
-    store: &Store,
+    books: &Snapshot,
     account_id: AccountId,
     summed: &BTreeMap<BalanceKey, Balance>,
     report: &mut Report,
 ) -> Result<(), StoreError> {
     let mut kept: BTreeMap<BalanceKey, Balance> =
-        store::ledger::all_balances(store, account_id).await?.into_iter().collect();
+        store::ledger::all_balances(books, account_id).await?.into_iter().collect();
     for (key, sum) in summed {
         let of_kept = kept.remove(key).unwrap_or_default();
         // What was paid is not in these entries' accounts.
@@ -159,7 +146,7 @@ async fn check_balances(
 }
 
 async fn check_rewards(
-    store: &Store,
+    books: &Snapshot,
     account_id: AccountId,
     mut booked: BTreeMap<RewardId, Booked>,
     report: &mut Report,
@@ -167,7 +154,7 @@ async fn check_rewards(
     let mut settled: BTreeMap<RewardId, i128> = BTreeMap::new();
     let mut after = None;
     loop {
-        let page = store::reward::page(store, account_id, after, PAGE_ROWS).await?;
+        let page = store::reward::page(books, account_id, after, PAGE_ROWS).await?;
         for reward in &page {
             report.reward_count += 1;
             let entries = booked.remove(&reward.id).unwrap_or_default();
@@ -208,9 +195,8 @@ fn fits(reward: &Reward, entries: Booked) -> bool {
     entries == expected
 }
 
-async fn check_events(store: &Store, account_id: AccountId, report: &mut Report) -> Result<(), StoreError> {
-    report.event_count = store::event::count(store, account_id).await?;
-    let head = store::event::head(store, account_id).await?;
+async fn check_events(books: &Snapshot, head: &AccountHead, report: &mut Report) -> Result<(), StoreError> {
+    report.event_count = store::event::count(books, head.account_id).await?;
     let expected = head.event_sequence - head.pruned_sequence;
     if report.event_count != expected {
         report.differs(format!("the feed should hold {expected} events and holds {}", report.event_count));

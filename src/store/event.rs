@@ -7,7 +7,7 @@ use super::entity::{account_head as head_table, event as table};
 use super::keyed::rows_by;
 use super::row::{RowName, to_json};
 use super::save::save_heads;
-use super::{Store, StoreError, WriteTransaction};
+use super::{Source, Store, StoreError, WriteTransaction};
 use crate::domain::event::{Event, NewEvent};
 use crate::domain::id::{AccountId, AffiliateId, EventId, ProgramId};
 use crate::domain::ledger::AccountHead;
@@ -72,8 +72,8 @@ pub(super) fn head_from_row(row: head_table::Model) -> Result<AccountHead, Store
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn head(store: &Store, account_id: AccountId) -> Result<AccountHead, StoreError> {
-    let row = head_table::Entity::find_by_id(account_id.uuid()).one(store.read()).await?;
+pub async fn head(source: &impl Source, account_id: AccountId) -> Result<AccountHead, StoreError> {
+    let row = head_table::Entity::find_by_id(account_id.uuid()).one(source.connection()).await?;
     row.map_or(Ok(AccountHead::new(account_id)), head_from_row)
 }
 
@@ -138,9 +138,9 @@ pub async fn first_sequence_at(store: &Store, account_id: AccountId, time: Time)
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn count(store: &Store, account_id: AccountId) -> Result<i64, StoreError> {
+pub async fn count(source: &impl Source, account_id: AccountId) -> Result<i64, StoreError> {
     let count =
-        table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid())).count(store.read()).await?;
+        table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid())).count(source.connection()).await?;
     i64::try_from(count).map_err(|_| StoreError::Unexpected("a count that is no number of rows".to_owned()))
 }
 

@@ -4,7 +4,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::{balance as balance_table, ledger_entry as table};
 use super::row::RowName;
-use super::{Store, StoreError};
+use super::{Source, Store, StoreError};
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, RewardId};
 use crate::domain::ledger::{Balance, BalanceKey, LedgerEntry, Posting};
 use crate::domain::time::Time;
@@ -96,13 +96,16 @@ pub async fn balances(
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn all_balances(store: &Store, account_id: AccountId) -> Result<Vec<(BalanceKey, Balance)>, StoreError> {
+pub async fn all_balances(
+    source: &impl Source,
+    account_id: AccountId,
+) -> Result<Vec<(BalanceKey, Balance)>, StoreError> {
     let rows = balance_table::Entity::find()
         .filter(balance_table::Column::AccountId.eq(account_id.uuid()))
         .order_by_asc(balance_table::Column::AffiliateId)
         .order_by_asc(balance_table::Column::Unit)
         .order_by_asc(balance_table::Column::Currency)
-        .all(store.read())
+        .all(source.connection())
         .await?;
     rows.iter().map(balance_from_row).collect()
 }
@@ -112,7 +115,7 @@ pub async fn all_balances(store: &Store, account_id: AccountId) -> Result<Vec<(B
 /// # Errors
 /// [`StoreError`].
 pub async fn list(
-    store: &Store,
+    source: &impl Source,
     account_id: AccountId,
     affiliate_id: Option<AffiliateId>,
     after_sequence: i64,
@@ -126,7 +129,7 @@ pub async fn list(
         .filter(table::Column::Sequence.gt(after_sequence))
         .order_by_asc(table::Column::Sequence)
         .limit(limit)
-        .all(store.read())
+        .all(source.connection())
         .await?;
     rows.into_iter().map(from_row).collect()
 }

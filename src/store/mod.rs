@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::sync::{Mutex, PoisonError};
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
 use uuid::Uuid;
 
 pub mod account;
@@ -109,6 +109,34 @@ impl WriteTransaction {
     }
 }
 
+/// Everything as it was at one moment, whatever is written meanwhile.
+pub struct Snapshot(DatabaseTransaction);
+
+/// What can be read from: the [`Store`] as it is at each read, or a [`Snapshot`].
+pub trait Source: Sync {
+    /// What runs the statements.
+    type Connection: ConnectionTrait;
+
+    /// What runs the statements.
+    fn connection(&self) -> &Self::Connection;
+}
+
+impl Source for Store {
+    type Connection = DatabaseConnection;
+
+    fn connection(&self) -> &DatabaseConnection {
+        &self.read
+    }
+}
+
+impl Source for Snapshot {
+    type Connection = DatabaseTransaction;
+
+    fn connection(&self) -> &DatabaseTransaction {
+        &self.0
+    }
+}
+
 impl Store {
     fn read(&self) -> &DatabaseConnection {
         &self.read
@@ -130,6 +158,14 @@ impl Store {
     /// [`StoreError`].
     pub async fn begin(&self) -> Result<WriteTransaction, StoreError> {
         backend::begin_write(&self.write).await.map(WriteTransaction)
+    }
+
+    /// Takes a snapshot to read from. It holds one of the connections that read until it is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        backend::begin_snapshot(&self.read).await.map(Snapshot)
     }
 
     /// Whether the database answers.

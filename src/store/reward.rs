@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::entity::reward as table;
 use super::row::{RowName, to_json};
-use super::{Store, StoreError};
+use super::{Source, Store, StoreError};
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
 use crate::domain::reward::{Reward, RewardState};
 use crate::domain::time::Time;
@@ -84,7 +84,7 @@ pub async fn find(store: &Store, account_id: AccountId, id: RewardId) -> Result<
 /// # Errors
 /// [`StoreError`].
 pub async fn list(
-    store: &Store,
+    source: &impl Source,
     account_id: AccountId,
     wanted: &RewardQuery,
     after: Option<Uuid>,
@@ -109,7 +109,7 @@ pub async fn list(
     if let Some(after) = after {
         query = query.filter(table::Column::Id.gt(after));
     }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
+    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(source.connection()).await?;
     rows.into_iter().map(from_row).collect()
 }
 
@@ -141,10 +141,10 @@ pub async fn due(store: &Store, now: Time, limit: u64) -> Result<Vec<(AccountId,
 /// # Errors
 /// [`StoreError`].
 pub async fn page(
-    store: &Store,
+    source: &impl Source,
     account_id: AccountId,
     after: Option<RewardId>,
     limit: u64,
 ) -> Result<Vec<Reward>, StoreError> {
-    list(store, account_id, &RewardQuery::default(), after.map(RewardId::uuid), limit).await
+    list(source, account_id, &RewardQuery::default(), after.map(RewardId::uuid), limit).await
 }

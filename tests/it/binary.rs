@@ -18,6 +18,7 @@ use crate::support::binary::{Serving, run_to_end};
 use crate::support::database::TestDatabase;
 use crate::support::say;
 use crate::support::server::TestClient;
+use crate::support::shop::Shop;
 
 fn folder() -> TempDir {
     tempfile::Builder::new().prefix("headwater-binary-").tempdir().unwrap()
@@ -134,6 +135,7 @@ async fn what_cannot_be_used_ends_the_start_with_1() {
             run_to_end(folder.path(), &[&["--listen-address", "127.0.0.1:0"], arguments.as_slice()].concat()).await;
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(words), "{arguments:?}: {}", stderr(&output));
+        assert!(!stderr(&output).contains('\u{1b}'), "colours in a log that is no terminal");
     }
 }
 
@@ -185,8 +187,8 @@ db_test!(what_was_acknowledged_survives_a_crash, |database: TestDatabase| async 
     let folder = folder();
     let flags = ["--database", database.url.as_str()];
     let server = Serving::start(folder.path(), &flags).await;
-    let mut client = register(&server, &operator_key(folder.path())).await;
-    set_up_program(&mut client).await;
+    let client = register(&server, &operator_key(folder.path())).await;
+    Shop::furnish(client.clone()).await;
     let callers: Vec<_> =
         (0..CALLERS).map(|caller| tokio::spawn(sell_until_it_breaks(client.clone(), caller))).collect();
     tokio::time::sleep(Duration::from_millis(700)).await;
@@ -212,29 +214,11 @@ db_test!(what_was_acknowledged_survives_a_crash, |database: TestDatabase| async 
     assert!(report.entry_count >= i64::try_from(acknowledged.len()).unwrap());
 });
 
-async fn set_up_program(client: &mut TestClient) {
-    let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(100_000)) };
-    let request = pb::CreateProgramRequest {
-        display_name: "Shop".to_owned(),
-        currency_code: "EUR".to_owned(),
-        landing_url: "https://shop.example/".to_owned(),
-        terms: Some(pb::Terms { commission: Some(commission), ..pb::Terms::default() }),
-        ..pb::CreateProgramRequest::default()
-    };
-    client.affiliates.create_program(request).await.unwrap();
-    let request = pb::CreateAffiliateRequest {
-        email: "ann@affiliates.example".to_owned(),
-        promo_code: "ANN".to_owned(),
-        ..pb::CreateAffiliateRequest::default()
-    };
-    client.affiliates.create_affiliate(request).await.unwrap();
-}
-
 fn sale(event_id: &str) -> pb::RecordSaleRequest {
     pb::RecordSaleRequest {
         event_id: event_id.to_owned(),
         coupon_code: "ANN".to_owned(),
-        amount: Some(pb::Money { amount_minor: 1_000, currency_code: "EUR".to_owned() }),
+        amount: Some(pb::Money { amount_minor: 1_000, currency_code: "USD".to_owned() }),
         ..pb::RecordSaleRequest::default()
     }
 }

@@ -11,17 +11,20 @@
 mod support;
 
 mod api;
-mod coverage;
 mod binary;
+mod coverage;
 mod documents;
 mod error_table;
 mod feed;
 mod idempotency;
 mod keys;
 mod permissions;
+mod properties;
 mod readme;
 mod resources;
 mod scenario;
 mod schema;
 mod store;
 mod tidy;
+mod verify;
+mod write_path;

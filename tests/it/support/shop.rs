@@ -13,7 +13,11 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) async fn open(server: &TestServer, name: &str) -> Self {
-        let mut client = server.new_account(name).await;
+        Self::furnish(server.new_account(name).await).await
+    }
+
+    /// In an account that has nothing yet.
+    pub(crate) async fn furnish(mut client: TestClient) -> Self {
         let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(200_000)) };
         let request = pb::CreateProgramRequest {
             display_name: "main".to_owned(),

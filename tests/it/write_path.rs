@@ -1,0 +1,117 @@
+//! What the write path promises beside the rules: it refuses rather than grows, drops what nobody waits for, and re-runs what
+//! conflicts.
+
+use std::time::Duration;
+
+use headwater::pb;
+use tonic::{Code, Request};
+use tonic_types::StatusExt;
+
+use crate::support::database::{DatabaseKind, TestDatabase};
+use crate::support::server::{TestClient, TestServer, reason};
+use crate::support::shop::Shop;
+
+fn batch(name: usize, count: usize) -> pb::BatchRecordRequest {
+    let items = (0..count).map(|number| {
+        let sale = pb::RecordSaleRequest {
+            event_id: format!("sale-{name}-{number}"),
+            coupon_code: "ANN".to_owned(),
+            amount: Some(pb::Money { amount_minor: 100, currency_code: "USD".to_owned() }),
+            ..pb::RecordSaleRequest::default()
+        };
+        pb::RecordItem { item: Some(pb::record_item::Item::Sale(sale)) }
+    });
+    pb::BatchRecordRequest { items: items.collect() }
+}
+
+db_test!(a_full_queue_refuses_at_once_and_says_when_to_try_again, |database: TestDatabase| async move {
+    const CALLS: usize = 20;
+    let server = TestServer::start_with(&database, &["--queue-commands-max", "1000"]).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut calls = Vec::new();
+    for call in 0..CALLS {
+        let mut client = shop.client.clone();
+        calls.push(tokio::spawn(async move { client.tracking.batch_record(batch(call, 1_000)).await }));
+    }
+    let mut recorded = 0;
+    let mut refused = Vec::new();
+    for (name, call) in calls.into_iter().enumerate() {
+        match call.await.unwrap() {
+            Ok(_) => recorded += 1,
+            Err(status) => {
+                assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "OVERLOADED"));
+                let details = status.get_error_details();
+                let delay = details.retry_info().unwrap().retry_delay.unwrap();
+                assert!(delay > Duration::ZERO && delay < Duration::from_secs(5), "{delay:?}");
+                refused.push(name);
+            }
+        }
+    }
+    assert!(recorded >= 1 && !refused.is_empty(), "{recorded} recorded, {refused:?} refused");
+    // What was refused left no trace, and goes through when it is tried again.
+    let mut client = shop.client.clone();
+    let answer = client.tracking.batch_record(batch(refused[0], 1_000)).await.unwrap().into_inner();
+    assert!(answer.results.iter().all(|result| matches!(
+        &result.result,
+        Some(pb::record_result::Result::Sale(sale)) if !sale.replayed
+    )));
+    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    assert!(report.ok, "{:?}", report.differences);
+    assert_eq!(report.entry_count, 1_000 * (recorded + 1));
+});
+
+db_test!(what_nobody_waits_for_any_more_is_not_begun, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut client = shop.client.clone();
+    let mut request = Request::new(pb::RecordSaleRequest {
+        event_id: "late".to_owned(),
+        coupon_code: "ANN".to_owned(),
+        amount: Some(pb::Money { amount_minor: 100, currency_code: "USD".to_owned() }),
+        ..pb::RecordSaleRequest::default()
+    });
+    // Sent as it stands, so that the client itself does not give up first.
+    request.metadata_mut().insert("grpc-timeout", "0n".parse().unwrap());
+    let status = client.tracking.record_sale(request).await.unwrap_err();
+    // CANCELLED is what tonic answers by itself when it notices first.
+    assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled), "{status:?}");
+    let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: "late".to_owned() };
+    let selector = Some(pb::get_conversion_request::Selector::Event(event));
+    let status = client.tracking.get_conversion(pb::GetConversionRequest { selector }).await.unwrap_err();
+    assert_eq!(reason(&status), "CONVERSION_NOT_FOUND");
+});
+
+db_test!(clicks_with_one_id_that_race_are_one_click, |database: TestDatabase| async move {
+    let first = TestServer::start(&database).await;
+    let shop = Shop::open(&first, "shop").await;
+    let second = match database.kind {
+        DatabaseKind::Sqlite => None,
+        DatabaseKind::Postgres => Some(TestServer::start(&database).await),
+    };
+    // Clicks take no lock, so two server instances do collide here: one of them re-runs and finds the other's answer.
+    for round in 0..10 {
+        let mut calls = Vec::new();
+        for number in 0..16 {
+            let address = match &second {
+                Some(second) if number % 2 == 1 => second.address.clone(),
+                _ => first.address.clone(),
+            };
+            let key = shop.client.key.clone();
+            calls.push(tokio::spawn(async move {
+                let mut client = TestClient::connect(&address, &key).await;
+                let request = pb::RecordClickRequest {
+                    event_id: format!("click-{round}"),
+                    referral: Some(pb::record_click_request::Referral::RefId("ann".to_owned())),
+                    ..pb::RecordClickRequest::default()
+                };
+                client.tracking.record_click(request).await.unwrap().into_inner()
+            }));
+        }
+        let mut answers = Vec::new();
+        for call in calls {
+            answers.push(call.await.unwrap());
+        }
+        assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
+        assert!(answers.iter().all(|answer| answer.click_id == answers[0].click_id));
+    }
+});
