@@ -13,6 +13,7 @@ mod support;
 mod api;
 mod binary;
 mod coverage;
+mod crash;
 mod documents;
 mod error_table;
 mod feed;
