@@ -8,6 +8,7 @@ mod upkeep;
 pub mod verify;
 mod writer;
 
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -112,6 +113,7 @@ impl App {
             clock: Arc::clone(&clock),
             feed: Arc::clone(&feed),
             batch_commands_max: options.batch_commands_max,
+            last_commit_micros: AtomicI64::new(i64::MIN),
         };
         let handle = tokio::spawn(writer.run(receiver));
         let app = Arc::new(Self {

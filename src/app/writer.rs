@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -68,6 +69,8 @@ pub(super) struct Writer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) feed: Arc<Feed>,
     pub(super) batch_commands_max: usize,
+    /// The latest commit time that was given out.
+    pub(super) last_commit_micros: AtomicI64,
 }
 
 impl Writer {
@@ -181,7 +184,7 @@ impl Writer {
             replies.push(answer.map_err(SubmitError::from));
         }
 
-        store::save::save(&transaction, &set, &mut heads, now).await?;
+        store::save::save(&transaction, &set, &mut heads, self.commit_time(now)).await?;
         transaction.commit().await?;
         for (account_id, head) in &heads {
             if before.get(account_id).copied().unwrap_or(0) < head.event_sequence {
@@ -189,6 +192,12 @@ impl Writer {
             }
         }
         Ok(replies)
+    }
+
+    /// The time of a commit: now, but never earlier than that of the commit before, wherever the clock was set meanwhile.
+    fn commit_time(&self, now: Time) -> Time {
+        let before = self.last_commit_micros.fetch_max(now.micros(), Ordering::Relaxed);
+        Time::from_micros(before.max(now.micros()))
     }
 
     async fn maintain(&self, work: Work, reply: oneshot::Sender<Vec<Reply>>) {
