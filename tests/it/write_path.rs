@@ -115,3 +115,54 @@ db_test!(clicks_with_one_id_that_race_are_one_click, |database: TestDatabase| as
         assert!(answers.iter().all(|answer| answer.click_id == answers[0].click_id));
     }
 });
+
+db_test!(a_batch_may_name_what_it_has_just_made_known, |database: TestDatabase| async move {
+    use pb::record_item::Item;
+    use pb::record_result::Result as Recorded;
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let money = |amount_minor| Some(pb::Money { amount_minor, currency_code: "USD".to_owned() });
+    let sale = |event_id: &str, uid: &str, email: &str, coupon_code: &str| {
+        Item::Sale(pb::RecordSaleRequest {
+            event_id: event_id.to_owned(),
+            uid: uid.to_owned(),
+            email: email.to_owned(),
+            coupon_code: coupon_code.to_owned(),
+            amount: money(10_000),
+            ..pb::RecordSaleRequest::default()
+        })
+    };
+    let refund = |event_id: &str, sale_event_id: &str, email: &str, amount_minor| {
+        Item::Refund(pb::RecordRefundRequest {
+            event_id: event_id.to_owned(),
+            sale_event_id: sale_event_id.to_owned(),
+            email: email.to_owned(),
+            amount: money(amount_minor),
+            ..pb::RecordRefundRequest::default()
+        })
+    };
+    let mut record = async |items: Vec<Item>| {
+        let items = items.into_iter().map(|item| pb::RecordItem { item: Some(item) }).collect();
+        let answer = client.tracking.batch_record(pb::BatchRecordRequest { items }).await.unwrap().into_inner();
+        let told = answer.results.into_iter().map(|result| match result.result.unwrap() {
+            Recorded::Sale(sale) => format!("{:?}", sale.outcome()),
+            Recorded::Refund(refund) => format!("{:?} {}", refund.outcome(), refund.rewards.len()),
+            other => format!("{other:?}"),
+        });
+        told.collect::<Vec<_>>()
+    };
+    // A sale that nobody referred and its refund.
+    let items = vec![sale("order-1", "stranger", "", ""), refund("refund-1", "order-1", "", 100)];
+    assert_eq!(record(items).await, ["NotReferred", "NotReferred 0"]);
+    // A customer who is known by uid is refunded by the email address that the second sale brings, more than that sale was left.
+    assert_eq!(record(vec![sale("order-2", "7", "", "ANN")]).await, ["Attributed"]);
+    let items = vec![
+        sale("order-3", "7", "bob@shop.example", ""),
+        refund("refund-2", "order-3", "", 9_000),
+        refund("refund-3", "", "bob@shop.example", 5_000),
+        refund("refund-4", "", "bob@shop.example", 1_000),
+    ];
+    assert_eq!(record(items).await, ["Attributed", "Attributed 1", "Attributed 1", "Attributed 1"]);
+    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    assert!(report.ok, "{:?}", report.differences);
+});

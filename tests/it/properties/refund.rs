@@ -20,6 +20,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
 
+use super::audit::Audit;
 use super::config;
 use super::rules::Rules;
 use super::step::Pay;
@@ -109,6 +110,7 @@ struct Till {
     currency: &'static str,
     /// What was owed when it was paid out.
     paid_out: i64,
+    is_paid: bool,
 }
 
 fn coupon() -> Referral {
@@ -163,7 +165,7 @@ impl Till {
             enrollment,
         };
         rules.carry_out(Command::CreateAffiliate(affiliate)).unwrap();
-        Self { rules, currency, paid_out: 0 }
+        Self { rules, currency, paid_out: 0, is_paid: false }
     }
 
     fn money(&self, minor: i64) -> Money {
@@ -242,6 +244,7 @@ impl Till {
         self.rules.carry_out(command).unwrap();
         if verdict == Verdict::Pay {
             self.paid_out = self.balance().owed_minor;
+            self.is_paid = true;
             self.rules.set = paid(&self.rules.set);
         }
     }
@@ -287,6 +290,7 @@ struct Result {
 /// Plays a plan, and looks after each refund that no more is taken back than was earned.
 fn play(plan: &Plan) -> std::result::Result<Till, TestCaseError> {
     let mut till = Till::open(plan.currency, plan.rounding, plan.pay);
+    let mut audit = Audit::default();
     let referral = if plan.priced_after.is_some() { Referral::default() } else { coupon() };
     for number in 0..=plan.parts.len() {
         let is_last = number == plan.parts.len();
@@ -308,6 +312,10 @@ fn play(plan: &Plan) -> std::result::Result<Till, TestCaseError> {
             prop_assert!((0..=reward.value.amount_minor).contains(&reward.reversed_minor), "{:?}", reward);
         }
         prop_assert!(till.balance().pending_minor >= 0);
+        // What was paid is on no account of these books, and what the feed had is not in a set that is loaded.
+        if !till.is_paid {
+            audit.check(&till.rules.set, till.rules.account_id)?;
+        }
     }
     Ok(till)
 }
