@@ -15,6 +15,7 @@ mod binary;
 mod crash;
 mod documents;
 mod error_table;
+mod faults;
 mod feed;
 mod idempotency;
 mod keys;
