@@ -85,7 +85,7 @@ pub enum Error {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The deadline passed, before the work began or during it.
+    /// The deadline passed before the work began.
     DeadlineExceeded,
     /// The database did not answer, or the server is stopping.
     Unavailable,

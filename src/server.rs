@@ -129,8 +129,8 @@ impl Server {
             builder = builder.tls_config(tls)?;
         }
         let mut router = builder
-            .layer(LimitLayer::new(settings.calls_max as usize, settings.request_timeout()))
             .layer(AuthLayer::new(authenticator))
+            .layer(LimitLayer::new(settings.calls_max as usize))
             .add_service(health_service);
         if settings.reflection {
             router = router.add_service(reflection()?.build_v1()?).add_service(reflection()?.build_v1alpha()?);

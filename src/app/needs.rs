@@ -87,7 +87,7 @@ pub(super) fn add(needs: &mut Needs, envelope: &Envelope) {
         Command::RecordLead(command) => {
             add_customer(needs, account, &command.customer);
             add_referral(needs, account, &command.referral);
-            needs.unmatched_sales.extend(command.customer.selectors().into_iter().map(|selector| (account, selector)));
+            add_unmatched_sales(needs, account, &command.customer);
         }
         Command::RecordSale(command) => {
             add_customer(needs, account, &command.customer);
@@ -104,6 +104,7 @@ pub(super) fn add(needs: &mut Needs, envelope: &Envelope) {
             }
             None => {
                 add_customer(needs, account, &command.customer);
+                add_unmatched_sales(needs, account, &command.customer);
                 needs.latest_sales.extend(command.customer.selectors().into_iter().map(|selector| (account, selector)));
             }
         },
@@ -150,6 +151,10 @@ fn add_new_enrollment(needs: &mut Needs, account: AccountId, enrollment: &NewEnr
 
 fn add_customer(needs: &mut Needs, account: AccountId, customer: &Customer) {
     needs.leads.extend(customer.selectors().into_iter().map(|selector| (account, selector)));
+}
+
+fn add_unmatched_sales(needs: &mut Needs, account: AccountId, customer: &Customer) {
+    needs.unmatched_sales.extend(customer.selectors().into_iter().map(|selector| (account, selector)));
 }
 
 fn add_referral(needs: &mut Needs, account: AccountId, referral: &Referral) {

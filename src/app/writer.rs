@@ -19,6 +19,7 @@ use crate::domain::command::{Command, Envelope};
 use crate::domain::decide;
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
+use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
 use crate::domain::working_set::{Needs, WorkingSet};
 use crate::store::{self, Store, StoreError};
@@ -122,21 +123,25 @@ impl Writer {
         }
     }
 
-    /// Carries out all commands in one transaction, or one by one when the database refuses that.
+    /// Carries out all commands in one transaction, or in several where one names what an earlier one made known, or one by one
+    /// when the database refuses that.
     async fn carry_out(&self, envelopes: &[Envelope]) -> Vec<Reply> {
-        match self.attempt(envelopes).await {
-            Ok(replies) => replies,
-            // Not again: it may have been committed, and the next attempt would wait as long.
-            Err(error @ StoreError::Unavailable) => vec![Err(error.into()); envelopes.len()],
-            Err(error) => {
-                tracing::debug!(commands = envelopes.len(), %error, "batch was refused, re-running one by one");
-                let mut replies = Vec::with_capacity(envelopes.len());
-                for envelope in envelopes {
-                    replies.push(self.carry_out_one(envelope).await);
+        let mut replies = Vec::with_capacity(envelopes.len());
+        while replies.len() < envelopes.len() {
+            let rest = &envelopes[replies.len()..];
+            match self.attempt(rest).await {
+                Ok(done) => replies.extend(done),
+                // Not again: it may have been committed, and the next attempt would wait as long.
+                Err(error @ StoreError::Unavailable) => replies.resize(envelopes.len(), Err(error.into())),
+                Err(error) => {
+                    tracing::debug!(commands = rest.len(), %error, "batch was refused, re-running one by one");
+                    for envelope in rest {
+                        replies.push(self.carry_out_one(envelope).await);
+                    }
                 }
-                replies
             }
         }
+        replies
     }
 
     async fn carry_out_one(&self, envelope: &Envelope) -> Reply {
@@ -162,6 +167,7 @@ impl Writer {
         tokio::time::timeout(limit, self.transact(envelopes)).await.unwrap_or(Err(StoreError::Unavailable))
     }
 
+    /// Carries out the commands, the first at least, and replies to those that it came to.
     async fn transact(&self, envelopes: &[Envelope]) -> Result<Vec<Reply>, StoreError> {
         let mut wanted = Needs::default();
         for envelope in envelopes {
@@ -176,13 +182,16 @@ impl Writer {
 
         let now = self.clock.now();
         let mut ids = RandomIds;
-        let replies: Vec<Reply> = envelopes
-            .iter()
-            .map(|envelope| {
-                let decision = decide(&mut set, envelope, now, &mut ids)?;
-                Ok(Answer { outcome: decision.outcome, replayed: decision.replayed })
-            })
-            .collect();
+        let mut replies: Vec<Reply> = Vec::with_capacity(envelopes.len());
+        for envelope in envelopes {
+            let decision = decide(&mut set, envelope, now, &mut ids);
+            // It names something by a name that an earlier one gave, so that nobody knew what to load. The next transaction does.
+            if !replies.is_empty() && matches!(decision, Err(Refusal::NotLoaded(_))) {
+                break;
+            }
+            let answer = decision.map(|decision| Answer { outcome: decision.outcome, replayed: decision.replayed });
+            replies.push(answer.map_err(SubmitError::from));
+        }
 
         store::save::save(&transaction, &set, &mut heads, now).await?;
         transaction.commit().await?;

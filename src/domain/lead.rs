@@ -188,6 +188,13 @@ impl Customer {
     }
 }
 
+impl UnmatchedSale {
+    /// The merchant's names for the customer.
+    pub fn selectors(&self) -> Vec<LeadSelector> {
+        Customer { uid: self.uid.clone(), email: self.email.clone() }.selectors()
+    }
+}
+
 impl Lead {
     /// The merchant's names for the lead.
     pub fn selectors(&self) -> Vec<LeadSelector> {

@@ -10,13 +10,14 @@ use super::enrollment::{Enrollment, EnrollmentState};
 use super::id::{
     AccountId, AffiliateId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
 };
+use super::index::{Index, Lists};
 use super::lead::{Lead, LeadSelector};
 use super::link::Link;
 use super::program::{Program, ProgramState, Terms};
 use super::refusal::{Refusal, Resource};
 use super::request::{Request, RequestKey};
 use super::reward::Reward;
-use super::working_set::{Index, WorkingSet};
+use super::working_set::WorkingSet;
 
 impl WorkingSet {
     fn present<'set, T>(
@@ -41,6 +42,19 @@ impl WorkingSet {
         match index.get(key) {
             Some(value) => Ok(value),
             None if self.is_complete => Ok(None),
+            None => Err(Refusal::NotLoaded(what)),
+        }
+    }
+
+    fn listed<K: Eq + std::hash::Hash, V: Clone + PartialEq>(
+        &self,
+        lists: &Lists<K, V>,
+        key: &K,
+        what: &'static str,
+    ) -> Result<Vec<V>, Refusal> {
+        match lists.get(key) {
+            Some(values) => Ok(values),
+            None if self.is_complete => Ok(lists.met(key)),
             None => Err(Refusal::NotLoaded(what)),
         }
     }
@@ -140,10 +154,9 @@ impl WorkingSet {
         affiliate_id: AffiliateId,
         program_id: ProgramId,
     ) -> Result<Option<&Enrollment>, Refusal> {
-        let ids = self.found(&self.looked_for.enrollments, &(account_id, affiliate_id), "enrollments")?;
+        let ids = self.listed(&self.looked_for.enrollments, &(account_id, affiliate_id), "enrollments")?;
         Ok(ids
             .into_iter()
-            .flatten()
             .filter_map(|id| self.enrollments.get(&(account_id, id)))
             .find(|enrollment| enrollment.program_id == program_id))
     }
@@ -180,9 +193,8 @@ impl WorkingSet {
 
     /// The visitor's clicks, earliest first.
     pub fn clicks_of(&self, account_id: AccountId, tid: ClickId) -> Result<Vec<&Click>, Refusal> {
-        let ids = self.found(&self.looked_for.tids, &(account_id, tid), "clicks")?;
-        let mut clicks: Vec<_> =
-            ids.into_iter().flatten().filter_map(|id| self.clicks.get(&(account_id, id))).collect();
+        let ids = self.listed(&self.looked_for.tids, &(account_id, tid), "clicks")?;
+        let mut clicks: Vec<_> = ids.into_iter().filter_map(|id| self.clicks.get(&(account_id, id))).collect();
         clicks.sort_by_key(|click| (click.occurred_at, click.id));
         Ok(clicks)
     }
@@ -203,11 +215,11 @@ impl WorkingSet {
     fn conversions_in<K: Eq + std::hash::Hash>(
         &self,
         account_id: AccountId,
-        index: &Index<K, Vec<ConversionId>>,
+        lists: &Lists<K, ConversionId>,
         key: &K,
         what: &'static str,
     ) -> Result<Vec<&Conversion>, Refusal> {
-        let ids = self.found(index, key, what)?.unwrap_or_default();
+        let ids = self.listed(lists, key, what)?;
         let mut rows = ids.into_iter().map(|id| self.conversion(account_id, id)).collect::<Result<Vec<_>, _>>()?;
         rows.sort_by_key(|row| (row.occurred_at, row.id));
         Ok(rows)
@@ -243,8 +255,7 @@ impl WorkingSet {
     /// The rewards of a conversion in the order of their ids.
     pub fn rewards_of(&self, account_id: AccountId, conversion_id: ConversionId) -> Result<Vec<&Reward>, Refusal> {
         let key = (account_id, conversion_id);
-        let mut ids =
-            self.found(&self.looked_for.rewards_by_conversion, &key, "rewards of a conversion")?.unwrap_or_default();
+        let mut ids = self.listed(&self.looked_for.rewards_by_conversion, &key, "rewards of a conversion")?;
         ids.sort();
         ids.into_iter().map(|id| self.reward(account_id, id)).collect()
     }

@@ -15,6 +15,7 @@ mod decide;
 pub mod enrollment;
 pub mod event;
 pub mod id;
+pub mod index;
 pub mod lead;
 pub mod ledger;
 pub mod link;

@@ -19,6 +19,7 @@ use super::money::{Money, portion};
 use super::refusal::Refusal;
 use super::request::{RequestKey, RequestScope};
 use super::reward::{Calculation, Reward, RewardRule, RewardState};
+use super::sale;
 use super::time::Time;
 use super::working_set::Changes;
 
@@ -85,8 +86,8 @@ fn outcome(refund: &Conversion, taken_back: &[Reward]) -> Outcome {
     })
 }
 
-/// The sale that is refunded: the one that was named, or the customer's latest that the refund fits. None for a named sale that
-/// has not arrived, and for a customer nobody knows.
+/// The sale that is refunded: the one that was named, or the customer's latest that the refund fits, referred or not. None for a
+/// named sale that has not arrived, and for a customer of whom nothing is known.
 fn find_sale<'set>(context: &Context<'set>, command: &RecordRefund) -> Result<Option<&'set Conversion>, Refusal> {
     let set = context.set;
     if let Some(sale_event_id) = &command.sale_event_id {
@@ -98,12 +99,18 @@ fn find_sale<'set>(context: &Context<'set>, command: &RecordRefund) -> Result<Op
         let Some(request) = set.request(&key)? else { return Ok(None) };
         return set.conversion(context.account_id, ConversionId::from_uuid(request.effect)).map(Some);
     }
-    let Some(lead) = lead::find_customer(context, &command.customer)? else { return Ok(None) };
-    let sales = set.latest_sales_of(context.account_id, lead.id)?;
+    let lead = lead::find_customer(context, &command.customer)?;
+    // Kept until their lead arrives: what is refunded before must not be priced then.
+    let mut sales = sale::unmatched_sales_of(context, lead, &command.customer)?;
+    if let Some(lead) = lead {
+        sales.extend(set.latest_sales_of(context.account_id, lead.id)?);
+    } else if sales.is_empty() {
+        return Ok(None);
+    }
     sales
         .into_iter()
-        .rev()
-        .find(|sale| check_fits(sale, command.amount).is_ok())
+        .filter(|sale| check_fits(sale, command.amount).is_ok())
+        .max_by_key(|sale| (sale.occurred_at, sale.id))
         .map(Some)
         .ok_or(Refusal::NoSaleToRefund)
 }
@@ -172,6 +179,8 @@ fn apply(
     refund: &mut Conversion,
     changes: &mut Changes,
 ) -> Result<Vec<Reward>, Refusal> {
+    // The feed was told that it waits, and must hear what became of it, referred or not.
+    let was_waiting = refund.outcome == ConversionOutcome::Waiting;
     let sale = &mut in_hand.sale;
     sale.refunded_minor -= refund.amount.map_or(0, |amount| amount.amount_minor);
     sale.version += 1;
@@ -189,9 +198,11 @@ fn apply(
     }
     changes.conversions.push(in_hand.sale.clone());
     changes.conversions.push(refund.clone());
-    if refund.outcome == ConversionOutcome::Attributed {
+    if refund.outcome == ConversionOutcome::Attributed || was_waiting {
         let image = ConversionImage { conversion: refund.clone(), rewards: taken_back.clone() };
         changes.events.push(context.conversion_event(EventType::RefundRecorded, refund.occurred_at, image));
+    }
+    if refund.outcome == ConversionOutcome::Attributed {
         let event = context.conversion_event(EventType::SaleRefunded, refund.occurred_at, in_hand.image());
         changes.events.push(event);
     }

@@ -1,5 +1,7 @@
 //! Recording a sale: who referred it, what it earns, and what was waiting for it.
 
+use std::collections::BTreeSet;
+
 use super::attribution::{self, Attribution, AttributionSource, Candidate, CandidateResult};
 use super::command::Outcome;
 use super::commission;
@@ -10,7 +12,7 @@ use super::decide::Context;
 use super::enrollment::Enrollment;
 use super::event::EventType;
 use super::id::ConversionId;
-use super::lead::{self, Lead, LeadState, UnmatchedSale};
+use super::lead::{self, Customer, Lead, LeadSelector, LeadState, UnmatchedSale};
 use super::money::Money;
 use super::program::applicable_terms;
 use super::refund::{self, SaleInHand};
@@ -172,6 +174,28 @@ fn leave_unmatched(
     Ok(())
 }
 
+/// The sales that nobody referred of a customer, by all the names of the lead, if there is one, and those of the request. What was
+/// bought by another lead is not the customer's, though both may have been named.
+pub(super) fn unmatched_sales_of<'set>(
+    context: &Context<'set>,
+    lead: Option<&Lead>,
+    customer: &Customer,
+) -> Result<Vec<&'set Conversion>, Refusal> {
+    let names: BTreeSet<LeadSelector> =
+        lead.map(Lead::selectors).unwrap_or_default().into_iter().chain(customer.selectors()).collect();
+    let mut sales: Vec<&Conversion> = Vec::new();
+    for name in names {
+        for sale in context.set.unmatched_sales_of(context.account_id, &name)? {
+            let is_anothers = sale.lead_id.is_some() && sale.lead_id != lead.map(|lead| lead.id);
+            if !is_anothers && !sales.iter().any(|other| other.id == sale.id) {
+                sales.push(sale);
+            }
+        }
+    }
+    sales.sort_by_key(|sale| (sale.occurred_at, sale.id));
+    Ok(sales)
+}
+
 /// Prices the sales of a lead that nobody had referred when they were recorded, now that the lead is bound: those inside the
 /// attribution window before `bound_at`.
 pub(super) fn match_to_lead(
@@ -183,17 +207,12 @@ pub(super) fn match_to_lead(
 ) -> Result<(), Refusal> {
     let program = context.set.program(context.account_id, enrollment.program_id)?;
     let window_days = applicable_terms(context.set, program, bound_at, None)?.rules.attribution_window_days;
-    let mut sales = Vec::new();
-    for selector in lead.selectors() {
-        for sale in context.set.unmatched_sales_of(context.account_id, &selector)? {
-            if sale.occurred_at.plus_days(window_days) >= bound_at
-                && !sales.iter().any(|other: &Conversion| other.id == sale.id)
-            {
-                sales.push(sale.clone());
-            }
-        }
-    }
+    let sales: Vec<Conversion> =
+        unmatched_sales_of(context, Some(lead), &Customer::default())?.into_iter().cloned().collect();
     for mut sale in sales {
+        if sale.occurred_at.plus_days(window_days) < bound_at {
+            continue;
+        }
         sale.lead_id = Some(lead.id);
         sale.version += 1;
         sale.candidates.insert(

@@ -19,6 +19,7 @@ use super::id::{
     AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId,
     RewardId,
 };
+use super::index::{Index, Lists};
 use super::lead::{Lead, LeadSelector, UnmatchedSale};
 use super::ledger::Posting;
 use super::link::Link;
@@ -142,39 +143,6 @@ impl<K: Eq + Hash + Ord + Clone, V> Rows<K, V> {
     }
 }
 
-/// A look-up by another name than the id: known to be there, known to be absent, or not looked for.
-#[derive(Debug)]
-pub struct Index<K, V> {
-    found: HashMap<K, Option<V>>,
-}
-
-impl<K, V> Default for Index<K, V> {
-    fn default() -> Self {
-        Self { found: HashMap::new() }
-    }
-}
-
-impl<K: Eq + Hash, V: Clone> Index<K, V> {
-    /// What was found; `Some(None)` when nothing was, `None` when it was not looked for.
-    pub fn get(&self, key: &K) -> Option<Option<V>> {
-        self.found.get(key).cloned()
-    }
-
-    /// Says that the key was looked for; `None` when nothing has it.
-    pub fn insert(&mut self, key: K, value: Option<V>) {
-        self.found.insert(key, value);
-    }
-
-    /// Says that the key was looked for, and nothing has it unless something was found already.
-    pub fn insert_absent(&mut self, key: K) {
-        self.found.entry(key).or_insert(None);
-    }
-
-    fn value_mut(&mut self, key: K, empty: V) -> &mut V {
-        self.found.entry(key).or_insert(None).get_or_insert(empty)
-    }
-}
-
 /// What a command changes. Rows are whole; a row whose key the set has is an update.
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "each field is named after the rows that it holds")]
@@ -241,27 +209,21 @@ pub struct LookedFor {
     pub default_programs: Index<AccountId, ProgramId>,
     pub affiliates: Index<(AccountId, AffiliateSelector), AffiliateId>,
     /// All enrollments of an affiliate.
-    pub enrollments: Index<(AccountId, AffiliateId), Vec<EnrollmentId>>,
+    pub enrollments: Lists<(AccountId, AffiliateId), EnrollmentId>,
     pub link_codes: Index<(AccountId, String), LinkId>,
     /// The active coupon with a code or else the one removed last.
     pub coupon_codes: Index<(AccountId, String), CouponId>,
     pub leads: Index<(AccountId, LeadSelector), LeadId>,
-    pub tids: Index<(AccountId, ClickId), Vec<ClickId>>,
-    pub unmatched_sales: Index<(AccountId, LeadSelector), Vec<ConversionId>>,
+    pub tids: Lists<(AccountId, ClickId), ClickId>,
+    pub unmatched_sales: Lists<(AccountId, LeadSelector), ConversionId>,
     /// The latest sales of a lead.
-    pub latest_sales: Index<(AccountId, LeadId), Vec<ConversionId>>,
-    pub waiting_refunds: Index<(AccountId, String), Vec<ConversionId>>,
-    pub rewards_by_conversion: Index<(AccountId, ConversionId), Vec<RewardId>>,
+    pub latest_sales: Lists<(AccountId, LeadId), ConversionId>,
+    pub waiting_refunds: Lists<(AccountId, String), ConversionId>,
+    pub rewards_by_conversion: Lists<(AccountId, ConversionId), RewardId>,
     /// How many active coupons an affiliate has.
     pub coupon_counts: Index<(AccountId, AffiliateId), i64>,
     /// Rewards that take back from another, by that other.
     pub reversals: HashMap<(AccountId, RewardId), BTreeSet<RewardId>>,
-}
-
-fn add<T: PartialEq>(list: &mut Vec<T>, value: T) {
-    if !list.contains(&value) {
-        list.push(value);
-    }
 }
 
 /// Makes, for one kind of row, `load_x` (as the database has it) and `put_x` (as a command leaves it); both keep the look-ups
@@ -342,7 +304,7 @@ impl WorkingSet {
         self.looked_for
             .affiliates
             .insert((account_id, AffiliateSelector::RefId(row.ref_id.clone())), Some(row.affiliate_id));
-        add(self.looked_for.enrollments.value_mut((account_id, row.affiliate_id), Vec::new()), row.id);
+        self.looked_for.enrollments.add((account_id, row.affiliate_id), row.id);
     }
 
     fn index_link(&mut self, row: &Link) {
@@ -356,9 +318,7 @@ impl WorkingSet {
         let other_is_active = self
             .looked_for
             .coupon_codes
-            .found
             .get(&key)
-            .copied()
             .flatten()
             .and_then(|id| self.coupons.get(&(row.account_id, id)))
             .is_some_and(|other| other.id != row.id && other.state == CouponState::Active);
@@ -369,7 +329,7 @@ impl WorkingSet {
 
     fn index_click(&mut self, row: &Click) {
         self.looked_for.ids.insert((row.account_id, row.id.uuid()));
-        add(self.looked_for.tids.value_mut((row.account_id, row.tid), Vec::new()), row.id);
+        self.looked_for.tids.add((row.account_id, row.tid), row.id);
     }
 
     fn index_lead(&mut self, row: &Lead) {
@@ -390,16 +350,15 @@ impl WorkingSet {
         match row.kind {
             ConversionKind::Sale => {
                 if let Some(lead_id) = row.lead_id {
-                    add(self.looked_for.latest_sales.value_mut((account_id, lead_id), Vec::new()), row.id);
+                    self.looked_for.latest_sales.add((account_id, lead_id), row.id);
                 }
             }
             ConversionKind::Refund => {
                 let key = (account_id, row.sale_event_id.clone());
-                let waiting = self.looked_for.waiting_refunds.value_mut(key, Vec::new());
                 if row.outcome == ConversionOutcome::Waiting {
-                    add(waiting, row.id);
+                    self.looked_for.waiting_refunds.add(key, row.id);
                 } else {
-                    waiting.retain(|id| *id != row.id);
+                    self.looked_for.waiting_refunds.remove(&key, &row.id);
                 }
             }
             ConversionKind::Lead | ConversionKind::Cancellation => {}
@@ -408,8 +367,7 @@ impl WorkingSet {
 
     fn index_reward(&mut self, row: &Reward) {
         self.looked_for.ids.insert((row.account_id, row.id.uuid()));
-        let key = (row.account_id, row.conversion_id);
-        add(self.looked_for.rewards_by_conversion.value_mut(key, Vec::new()), row.id);
+        self.looked_for.rewards_by_conversion.add((row.account_id, row.conversion_id), row.id);
         if let Some(original) = row.reverses {
             self.looked_for.reversals.entry((row.account_id, original)).or_default().insert(row.id);
         }
@@ -420,21 +378,40 @@ impl WorkingSet {
     }
 
     fn index_unmatched_sale(&mut self, row: &UnmatchedSale) {
-        let names = [row.uid.clone().map(LeadSelector::Uid), row.email.clone().map(LeadSelector::Email)];
-        for name in names.into_iter().flatten() {
-            let key = (row.account_id, name);
-            add(self.looked_for.unmatched_sales.value_mut(key, Vec::new()), row.conversion_id);
+        for name in row.selectors() {
+            self.looked_for.unmatched_sales.add((row.account_id, name), row.conversion_id);
+        }
+    }
+
+    /// Nothing hangs on what is new but what hangs on it in this set.
+    fn begin_lists(&mut self, changes: &Changes) {
+        for row in changes.affiliates.iter().filter(|row| self.affiliates.get(&(row.account_id, row.id)).is_none()) {
+            self.looked_for.enrollments.insert_absent((row.account_id, row.id));
+            self.looked_for.coupon_counts.insert((row.account_id, row.id), Some(0));
+        }
+        for row in changes.leads.iter().filter(|row| self.leads.get(&(row.account_id, row.id)).is_none()) {
+            self.looked_for.latest_sales.insert_absent((row.account_id, row.id));
+        }
+        for row in changes.conversions.iter().filter(|row| self.conversions.get(&(row.account_id, row.id)).is_none()) {
+            self.looked_for.rewards_by_conversion.insert_absent((row.account_id, row.id));
+        }
+        for row in changes.clicks.iter().filter(|row| row.tid == row.id) {
+            self.looked_for.tids.insert_absent((row.account_id, row.tid));
         }
     }
 
     /// Takes over what a command changed.
     pub fn absorb(&mut self, changes: Changes) {
+        self.begin_lists(&changes);
         for coupon in &changes.coupons {
             let was_active =
                 self.coupons.get(&(coupon.account_id, coupon.id)).is_some_and(|old| old.state == CouponState::Active);
             let is_active = coupon.state == CouponState::Active;
-            let count = self.looked_for.coupon_counts.value_mut((coupon.account_id, coupon.affiliate_id), 0);
-            *count += i64::from(is_active) - i64::from(was_active);
+            let key = (coupon.account_id, coupon.affiliate_id);
+            if let Some(Some(count)) = self.looked_for.coupon_counts.get(&key) {
+                let count = count + i64::from(is_active) - i64::from(was_active);
+                self.looked_for.coupon_counts.insert(key, Some(count));
+            }
         }
         for account in &changes.accounts {
             // An email address that was given up is free for the next command of the batch.
@@ -467,13 +444,10 @@ impl WorkingSet {
         changes.rewards.into_iter().for_each(|row| self.put_reward(row));
         changes.requests.into_iter().for_each(|row| self.put_request(row));
         for (account_id, id) in changes.matched_sales {
-            self.looked_for.unmatched_sales.found.iter_mut().for_each(|((owner, _), ids)| {
-                if *owner == account_id
-                    && let Some(ids) = ids
-                {
-                    ids.retain(|other| *other != id);
-                }
-            });
+            let names = self.unmatched_sales.get(&(account_id, id)).map(UnmatchedSale::selectors).unwrap_or_default();
+            for name in names {
+                self.looked_for.unmatched_sales.remove(&(account_id, name), &id);
+            }
             self.matched_sales.push((account_id, id));
         }
         self.postings.extend(changes.postings);

@@ -177,7 +177,7 @@ impl Error {
             Self::DeadlineExceeded => Answer::new(
                 ErrorReason::DeadlineExceeded,
                 Code::DeadlineExceeded,
-                "the deadline passed; what was asked may have been done or not, so repeat it with the same event_id or request_id",
+                "the deadline passed before the work began; nothing was changed",
             ),
             Self::Unavailable => Answer::retry(
                 ErrorReason::Unavailable,

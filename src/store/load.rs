@@ -180,10 +180,9 @@ impl<'load> Loading<'load> {
         let mut rows = self.by_id::<Entity>([Column::AccountId, Column::Id], ids).await?;
 
         let codes = needs.coupon_codes.iter().map(|(account_id, code)| (account_id.uuid(), code.clone()));
-        let mut of_codes = rows_by::<Entity, _>(self.connection, &[Column::AccountId, Column::Code], codes).await?;
+        rows.extend(rows_by::<Entity, _>(self.connection, &[Column::AccountId, Column::Code], codes).await?);
         // Of the coupons that had a code one after the other, the set's index keeps what is entered last.
-        of_codes.sort_by_key(|row| (row.active_code.is_some(), row.removed_at, row.id));
-        rows.extend(of_codes);
+        rows.sort_by_key(|row| (row.active_code.is_some(), row.removed_at, row.id));
 
         for row in rows {
             let coupon = coupon::from_row(row)?;
@@ -213,10 +212,14 @@ impl<'load> Loading<'load> {
             .iter()
             .map(|row| (AccountId::from_uuid(row.account_id), ConversionId::from_uuid(row.conversion_id)))
             .collect();
-        self.conversions_and_their_sales(refunds).await?;
         for row in reversals {
             self.set.load_reward(reward::from_row(row)?);
         }
+        // All that a refund gives takes back from its one sale's rewards, whose reversals these are.
+        for key in &refunds {
+            self.set.looked_for.rewards_by_conversion.insert_absent(*key);
+        }
+        self.conversions_and_their_sales(refunds).await?;
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::conversion::ConversionKind;
 use crate::domain::coupon::CouponState;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId};
-use crate::domain::lead::LeadSelector;
+use crate::domain::lead::{Lead, LeadSelector};
 use crate::domain::request::RequestScope;
 use crate::domain::working_set::Needs;
 
@@ -75,10 +75,22 @@ impl Loading<'_> {
         Ok(())
     }
 
+    /// The names with all others of the leads that have them, which must be loaded already.
+    fn with_other_names(&self, names: &BTreeSet<(AccountId, LeadSelector)>) -> BTreeSet<(AccountId, LeadSelector)> {
+        let mut all = names.clone();
+        for key in names {
+            let Some(id) = self.set.looked_for.leads.get(key).flatten() else { continue };
+            let lead = self.set.leads.get(&(key.0, id));
+            all.extend(lead.into_iter().flat_map(Lead::selectors).map(|name| (key.0, name)));
+        }
+        all
+    }
+
     /// Sales that wait for their lead, and refunds that wait for their sale.
     pub(super) async fn waiting(&mut self, needs: &Needs) -> Result<(), StoreError> {
         use entity::unmatched_sale::{Column, Entity};
-        let names = LeadNames::sort(&needs.unmatched_sales);
+        let wanted = self.with_other_names(&needs.unmatched_sales);
+        let names = LeadNames::sort(&wanted);
         let mut rows = rows_by::<Entity, _>(self.connection, &[Column::AccountId, Column::Uid], names.uids).await?;
         rows.extend(rows_by::<Entity, _>(self.connection, &[Column::AccountId, Column::Email], names.emails).await?);
         for row in rows {
@@ -86,8 +98,8 @@ impl Loading<'_> {
             self.conversions.insert((sale.account_id, sale.conversion_id));
             self.set.load_unmatched_sale(sale);
         }
-        for name in &needs.unmatched_sales {
-            self.set.looked_for.unmatched_sales.insert_absent(name.clone());
+        for name in wanted {
+            self.set.looked_for.unmatched_sales.insert_absent(name);
         }
 
         use entity::waiting_refund::{Column as RefundColumn, Entity as Refunds};

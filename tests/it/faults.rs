@@ -139,29 +139,6 @@ db_test!(a_stop_keeps_its_deadline_though_the_database_hangs, |database: TestDat
     call.abort();
 });
 
-db_test!(a_deadline_that_passes_during_the_work_promises_nothing, |database: TestDatabase| async move {
-    let server = TestServer::start_with(&database, &["--request-timeout-seconds", "1"]).await;
-    let shop = Shop::open(&server, "shop").await;
-    let console = console(&database).await;
-    let mut client = shop.client.clone();
-    let held = hold(&console, account_of(&client).await).await;
-    let status = client.tracking.record_sale(sale("sale".to_owned())).await.unwrap_err();
-    assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
-    assert!(!status.message().contains("nothing was changed"), "{}", status.message());
-    drop(held);
-    // The work had begun, and is done.
-    let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: "sale".to_owned() };
-    let selector = Some(pb::get_conversion_request::Selector::Event(event));
-    for _ in 0..100 {
-        let request = pb::GetConversionRequest { selector: selector.clone() };
-        if client.tracking.get_conversion(request).await.is_ok() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the sale was never recorded");
-});
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_server_lets_go_of_its_lock_on_postgres() {
     let Some(database) = TestDatabase::postgres().await else { return };

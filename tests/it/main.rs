@@ -12,6 +12,7 @@ mod support;
 
 mod api;
 mod binary;
+mod coverage;
 mod crash;
 mod documents;
 mod error_table;
@@ -20,6 +21,7 @@ mod feed;
 mod idempotency;
 mod keys;
 mod permissions;
+mod properties;
 mod readme;
 mod resources;
 mod scenario;

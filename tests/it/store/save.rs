@@ -153,7 +153,7 @@ db_test!(a_sale_that_found_its_lead_waits_no_more, |database: TestDatabase| asyn
 db_test!(requests_are_forgotten_when_they_may_be, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let effect = ConversionId::from_uuid(uuid(1)).uuid();
-    let forever = headwater::domain::request::Request { expires_at: None, ..rows::request("sale", "order-1", effect) };
+    let forever = Request { expires_at: None, ..rows::request("sale", "order-1", effect) };
     let requests = vec![forever.clone(), rows::request("m", "1", effect), rows::request("m", "2", effect)];
     write(&store, Needs::default(), Changes { requests, ..Changes::default() }, NOW).await.unwrap();
     for (now, forgotten) in

@@ -1,0 +1,289 @@
+//! What must always be true of a set that holds everything, and of what it told the feed. Called after each step.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use headwater::domain::attribution::CandidateResult;
+use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome};
+use headwater::domain::coupon::CouponState;
+use headwater::domain::id::{AccountId, ConversionId, LeadId, RewardId};
+use headwater::domain::lead::Binding;
+use headwater::domain::ledger::{Balance, BalanceKey, LedgerAccount};
+use headwater::domain::money::{Currency, portion};
+use headwater::domain::reward::{Reward, RewardState};
+use headwater::domain::working_set::WorkingSet;
+use proptest::test_runner::TestCaseError;
+use proptest::{prop_assert, prop_assert_eq};
+
+/// Where a reward's value stands according to the entries.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Booked {
+    pending: i64,
+    payable: i64,
+}
+
+/// What was seen so far.
+#[derive(Default)]
+pub(super) struct Audit {
+    postings_seen: usize,
+    events_seen: usize,
+    balances: BTreeMap<BalanceKey, Balance>,
+    totals: BTreeMap<(Currency, LedgerAccount), i128>,
+    booked: BTreeMap<RewardId, Booked>,
+    /// The last image that the feed had of each conversion.
+    told: HashMap<String, ConversionImage>,
+    /// Each conversion when it was last looked at.
+    known: HashMap<ConversionId, ConversionImage>,
+    bindings: HashMap<LeadId, Binding>,
+}
+
+type Checked = Result<(), TestCaseError>;
+
+fn image(set: &WorkingSet, conversion: &Conversion) -> ConversionImage {
+    set.image(conversion.account_id, conversion.id).unwrap()
+}
+
+impl Audit {
+    /// Looks at everything.
+    pub(super) fn check(&mut self, set: &WorkingSet, account_id: AccountId) -> Checked {
+        self.read_postings(set)?;
+        self.read_events(set)?;
+        self.check_balances(set)?;
+        let by_original = reversals(set);
+        for reward in set.rewards.iter() {
+            let none = Vec::new();
+            match reward.reverses {
+                None => check_reward(set, reward, by_original.get(&reward.id).unwrap_or(&none), &self.booked)?,
+                Some(original) => check_reversal(set, reward, original)?,
+            }
+        }
+        for conversion in set.conversions.iter() {
+            self.check_version(set, conversion)?;
+            check_credit(conversion)?;
+            check_refunded(set, conversion)?;
+        }
+        self.check_bindings(set)?;
+        check_names(set, account_id)
+    }
+
+    fn read_postings(&mut self, set: &WorkingSet) -> Checked {
+        for posting in &set.postings[self.postings_seen..] {
+            prop_assert!(posting.amount_minor > 0, "{:?}", posting);
+            prop_assert!(posting.debit != posting.credit, "{:?}", posting);
+            self.balances.entry(posting.balance_key()).or_default().post(posting).unwrap();
+            let booked = self.booked.entry(posting.reward_id).or_default();
+            for (account, amount) in [(posting.debit, -posting.amount_minor), (posting.credit, posting.amount_minor)] {
+                *self.totals.entry((posting.currency, account)).or_default() += i128::from(amount);
+                match account {
+                    LedgerAccount::AffiliatePending => booked.pending += amount,
+                    LedgerAccount::AffiliatePayable => booked.payable += amount,
+                    LedgerAccount::CommissionExpense => {}
+                }
+            }
+        }
+        self.postings_seen = set.postings.len();
+        let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
+        for ((currency, _), total) in &self.totals {
+            *sums.entry(*currency).or_default() += total;
+        }
+        prop_assert!(sums.values().all(|sum| *sum == 0), "the books do not sum to zero: {:?}", self.totals);
+        Ok(())
+    }
+
+    /// A conversion's images must come in the order of their versions.
+    fn read_events(&mut self, set: &WorkingSet) -> Checked {
+        for event in &set.events[self.events_seen..] {
+            let Some(image) = &event.image else { continue };
+            let before =
+                self.told.insert(event.subject_id.clone(), image.clone()).map(|image| image.conversion.version);
+            prop_assert!(before < Some(image.conversion.version), "version {:?}, then {:?}", before, event);
+        }
+        self.events_seen = set.events.len();
+        Ok(())
+    }
+
+    fn check_balances(&self, set: &WorkingSet) -> Checked {
+        let mut expected: BTreeMap<BalanceKey, Balance> = BTreeMap::new();
+        for reward in set.rewards.iter() {
+            let key = BalanceKey {
+                account_id: reward.account_id,
+                affiliate_id: reward.affiliate_id,
+                unit: reward.unit,
+                currency: reward.value.currency,
+            };
+            let balance = expected.entry(key).or_default();
+            match reward.state {
+                RewardState::Pending => balance.pending_minor += reward.value.amount_minor,
+                RewardState::Approved => balance.owed_minor += reward.value.amount_minor,
+                RewardState::Denied | RewardState::Paid | RewardState::Reversed => {}
+            }
+            prop_assert!(reward.state != RewardState::Paid, "nothing pays here");
+        }
+        prop_assert_eq!(&self.balances, &expected);
+        let negative = expected.values().find(|balance| balance.pending_minor < 0 || balance.owed_minor < 0);
+        prop_assert_eq!(negative, None);
+        Ok(())
+    }
+
+    /// Every change grows the version, and the feed's last image of a conversion is the conversion as it is. Only what nobody
+    /// referred and the feed never heard of may change unheard.
+    fn check_version(&mut self, set: &WorkingSet, conversion: &Conversion) -> Checked {
+        let now = image(set, conversion);
+        if let Some(before) = self.known.get(&conversion.id) {
+            let grew = before.conversion.version < now.conversion.version;
+            prop_assert!(grew || *before == now, "changed without a version: {:#?} {:#?}", before, now);
+        }
+        match self.told.get(&conversion.id.to_string()) {
+            Some(told) => prop_assert_eq!(told, &now, "the feed's last image is not the conversion"),
+            None => prop_assert_eq!(conversion.outcome, ConversionOutcome::NotReferred, "the feed knows nothing of it"),
+        }
+        self.known.insert(conversion.id, now);
+        Ok(())
+    }
+
+    fn check_bindings(&mut self, set: &WorkingSet) -> Checked {
+        for lead in set.leads.iter() {
+            if let Some(before) = self.bindings.get(&lead.id) {
+                prop_assert_eq!(lead.binding.as_ref(), Some(before), "a binding stays");
+            }
+            self.bindings.extend(lead.binding.map(|binding| (lead.id, binding)));
+        }
+        Ok(())
+    }
+}
+
+fn reversals(set: &WorkingSet) -> BTreeMap<RewardId, Vec<&Reward>> {
+    let mut by_original: BTreeMap<RewardId, Vec<&Reward>> = BTreeMap::new();
+    for reward in set.rewards.iter() {
+        if let Some(original) = reward.reverses {
+            by_original.entry(original).or_default().push(reward);
+        }
+    }
+    by_original
+}
+
+fn check_reward(
+    set: &WorkingSet,
+    reward: &Reward,
+    reversals: &[&Reward],
+    booked: &BTreeMap<RewardId, Booked>,
+) -> Checked {
+    let value = reward.value.amount_minor;
+    prop_assert!(value > 0 && (0..=value).contains(&reward.reversed_minor), "{:?}", reward);
+    let taken_back: i64 = reversals.iter().map(|reversal| -reversal.value.amount_minor).sum();
+    prop_assert_eq!(taken_back, reward.reversed_minor);
+    prop_assert!(reversals.iter().all(|reversal| reversal.state == reward.state), "{:?} {:?}", reward, reversals);
+    let nothing_is_left = reward.reversed_minor == value;
+    if reward.state != RewardState::Denied {
+        prop_assert_eq!(reward.state == RewardState::Reversed, nothing_is_left);
+        let sale = set.conversion(reward.account_id, reward.conversion_id).unwrap();
+        let base = reward.calculation.base.amount_minor;
+        let refunded = sale.refunded_minor - (sale.amount.unwrap().amount_minor - base);
+        let expected = portion(value, refunded, base, reward.calculation.rounding).unwrap();
+        prop_assert_eq!(reward.reversed_minor, expected, "{:?}", reward);
+    }
+    let mut entries = Booked::default();
+    for part in std::iter::once(&reward).chain(reversals) {
+        let of_part = booked.get(&part.id).copied().unwrap_or_default();
+        entries.pending += of_part.pending;
+        entries.payable += of_part.payable;
+    }
+    let left = value - reward.reversed_minor;
+    let expected = match reward.state {
+        RewardState::Pending => Booked { pending: left, payable: 0 },
+        RewardState::Approved | RewardState::Paid => Booked { pending: 0, payable: left },
+        RewardState::Denied | RewardState::Reversed => Booked::default(),
+    };
+    prop_assert_eq!(entries, expected, "{:?}", reward);
+    let credit = set.conversion(reward.account_id, reward.conversion_id).unwrap().credit.unwrap();
+    prop_assert_eq!(
+        (credit.affiliate_id, credit.enrollment_id, credit.program_id, credit.terms_version),
+        (reward.affiliate_id, reward.enrollment_id, reward.program_id, reward.calculation.terms_version)
+    );
+    Ok(())
+}
+
+fn check_reversal(set: &WorkingSet, reversal: &Reward, original: RewardId) -> Checked {
+    prop_assert!(reversal.value.amount_minor < 0 && reversal.reversed_minor == 0, "{:?}", reversal);
+    let original = set.reward(reversal.account_id, original).unwrap();
+    let refund = set.conversion(reversal.account_id, reversal.conversion_id).unwrap();
+    prop_assert_eq!(refund.sale_id, Some(original.conversion_id));
+    prop_assert_eq!(original.affiliate_id, reversal.affiliate_id);
+    prop_assert_eq!(original.value.currency, reversal.value.currency);
+    Ok(())
+}
+
+/// Who has the credit is the one candidate that won.
+fn check_credit(conversion: &Conversion) -> Checked {
+    let winners: Vec<_> =
+        conversion.candidates.iter().filter(|candidate| candidate.result == CandidateResult::Won).collect();
+    let is_attributed = conversion.outcome == ConversionOutcome::Attributed;
+    prop_assert_eq!(conversion.credit.is_some(), is_attributed, "{:?}", conversion);
+    match conversion.kind {
+        ConversionKind::Sale | ConversionKind::Lead => {
+            let won: Vec<_> = winners.iter().map(|winner| (winner.enrollment_id, winner.source)).collect();
+            let credited: Vec<_> =
+                conversion.credit.iter().map(|credit| (Some(credit.enrollment_id), credit.source)).collect();
+            prop_assert_eq!(won, credited, "{:?}", conversion);
+        }
+        ConversionKind::Refund | ConversionKind::Cancellation => prop_assert!(winners.is_empty()),
+    }
+    Ok(())
+}
+
+fn check_refunded(set: &WorkingSet, conversion: &Conversion) -> Checked {
+    let Some(amount) = conversion.amount else { return Ok(()) };
+    match conversion.kind {
+        ConversionKind::Sale => {
+            let booked: i64 = set
+                .conversions
+                .iter()
+                .filter(|row| row.sale_id == Some(conversion.id))
+                .map(|refund| -refund.amount.unwrap().amount_minor)
+                .sum();
+            prop_assert_eq!(conversion.refunded_minor, booked);
+            prop_assert!((0..=amount.amount_minor).contains(&booked), "{:?}", conversion);
+        }
+        _ => {
+            prop_assert!(amount.amount_minor < 0, "{:?}", conversion);
+            let waits = conversion.outcome == ConversionOutcome::Waiting;
+            prop_assert!(!(waits && conversion.sale_id.is_some()), "{:?}", conversion);
+        }
+    }
+    Ok(())
+}
+
+fn each_once<T: Ord + std::fmt::Debug>(what: &str, names: impl IntoIterator<Item = T>) -> Checked {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        let text = format!("{name:?}");
+        prop_assert!(seen.insert(name), "{} {} twice", what, text);
+    }
+    Ok(())
+}
+
+/// Names lead to one thing each, and the look-ups say what the rows do.
+fn check_names(set: &WorkingSet, account_id: AccountId) -> Checked {
+    each_once("uid", set.leads.iter().filter_map(|lead| lead.uid.clone()))?;
+    each_once("email", set.leads.iter().filter_map(|lead| lead.email.clone()))?;
+    each_once("event", set.conversions.iter().map(|row| (row.kind, row.event_id.clone())))?;
+    each_once("code", set.links.iter().map(|link| link.code.clone()))?;
+    each_once("enrollment", set.enrollments.iter().map(|row| (row.affiliate_id, row.program_id)))?;
+    each_once("default program", set.programs.iter().filter(|program| program.is_default).map(|_| ()))?;
+    let active = || set.coupons.iter().filter(|coupon| coupon.state == CouponState::Active);
+    each_once("coupon", active().map(|coupon| coupon.code.clone()))?;
+    for coupon in active() {
+        let found = set.coupon_with_code(account_id, &coupon.code).unwrap();
+        prop_assert_eq!(found.map(|coupon| coupon.id), Some(coupon.id));
+    }
+    for affiliate in set.affiliates.iter() {
+        let count = active().filter(|coupon| coupon.affiliate_id == affiliate.id).count();
+        prop_assert_eq!(set.active_coupon_count(account_id, affiliate.id).unwrap(), i64::try_from(count).unwrap());
+    }
+    for enrollment in set.enrollments.iter() {
+        let link = set.link_with_code(account_id, &enrollment.ref_id).unwrap();
+        prop_assert_eq!(link.map(|link| link.enrollment_id), Some(enrollment.id), "the ref_id is a link's code");
+    }
+    let default = set.programs.iter().find(|program| program.is_default).map(|program| program.id);
+    prop_assert_eq!(set.default_program(account_id).unwrap().map(|program| program.id), default);
+    Ok(())
+}

@@ -1,0 +1,398 @@
+//! Refunds to the last minor unit: however a sale is refunded, in what parts, in what order, before or after it is known, priced,
+//! approved, denied or paid, what is taken back is the share of the reward that is refunded.
+
+use headwater::domain::affiliate::{CreateAffiliate, Profile};
+use headwater::domain::attribution::{AttributionSource, Referral};
+use headwater::domain::command::Command;
+use headwater::domain::conversion::{ConversionKind, OrderDetails, RecordRefund, RecordSale, SaleChannel};
+use headwater::domain::enrollment::NewEnrollment;
+use headwater::domain::id::RewardId;
+use headwater::domain::lead::{Customer, LeadState, RecordLead};
+use headwater::domain::ledger::Balance;
+use headwater::domain::money::{AMOUNT_MINOR_MAX, Money, PPM, Rounding};
+use headwater::domain::program::{AttributionModel, Commission, CreateProgram, TermsDraft, TermsReach};
+use headwater::domain::request::{Fingerprint, RequestScope};
+use headwater::domain::reward::{ApproveRewards, DenyRewards, Reward, RewardState};
+use headwater::domain::working_set::WorkingSet;
+use headwater::domain::{Decision, command::Envelope};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::TestCaseError;
+
+use super::config;
+use super::rules::Rules;
+use super::step::Pay;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Approve,
+    Deny,
+    Pay,
+}
+
+/// One sale and its refunds.
+#[derive(Debug, Clone)]
+struct Plan {
+    currency: &'static str,
+    rounding: Rounding,
+    pay: Pay,
+    amount: i64,
+    /// The refunds, which may leave something.
+    parts: Vec<i64>,
+    /// How many refunds come before the sale.
+    early_count: usize,
+    /// How many refunds come before the sale is credited to anybody; none for a sale that names its coupon.
+    priced_after: Option<usize>,
+    /// Refunds name the customer, not the sale.
+    by_customer: bool,
+    /// What is decided about the reward, before which refund.
+    verdict: Option<(usize, Verdict)>,
+}
+
+fn amount() -> impl Strategy<Value = i64> {
+    prop_oneof![3 => 1..=100_i64, 2 => 1..=1_000_000_i64, 1 => AMOUNT_MINOR_MAX - 10..=AMOUNT_MINOR_MAX]
+}
+
+fn pay() -> impl Strategy<Value = Pay> {
+    prop_oneof![
+        3 => (0..=PPM).prop_map(Pay::Percent),
+        1 => select(vec![1, 3, 1_000, AMOUNT_MINOR_MAX]).prop_map(Pay::Flat),
+    ]
+}
+
+/// Parts of an amount, all of it or not, in any order.
+fn parts(amount: i64) -> impl Strategy<Value = Vec<i64>> {
+    (prop::collection::vec(1..=amount, 1..6), any::<bool>()).prop_flat_map(move |(mut cuts, is_full)| {
+        if is_full {
+            cuts.push(amount);
+        }
+        cuts.sort_unstable();
+        cuts.dedup();
+        let parts: Vec<i64> = cuts.iter().scan(0, |before, cut| Some(cut - std::mem::replace(before, *cut))).collect();
+        Just(parts).prop_shuffle()
+    })
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let verdict = (0..6_usize, select(vec![Verdict::Approve, Verdict::Deny, Verdict::Pay]));
+    (
+        (select(vec!["JPY", "USD", "KWD", "CLF"]), select(Rounding::ALL), pay()),
+        amount().prop_flat_map(|amount| (Just(amount), parts(amount))),
+        (0..3_usize, option::weighted(0.3, 0..6_usize), any::<bool>(), option::of(verdict)),
+    )
+        .prop_map(
+            |((currency, rounding, pay), (amount, parts), (early_count, priced_after, by_customer, verdict))| {
+                // What names no sale cannot wait for it.
+                let early_count = if by_customer { 0 } else { early_count.min(parts.len()) };
+                Plan { currency, rounding, pay, amount, parts, early_count, priced_after, by_customer, verdict }
+            },
+        )
+}
+
+/// A share of a value, computed otherwise than by the code under test: by trying the neighbours.
+fn share(value: i64, part: i64, whole: i64, rounding: Rounding) -> i64 {
+    let (exact, whole) = (i128::from(value) * i128::from(part), i128::from(whole));
+    let down = exact / whole;
+    let (below, above) = (exact - down * whole, (down + 1) * whole - exact);
+    let rounded = match rounding {
+        Rounding::Down => down,
+        Rounding::HalfUp => down + i128::from(above <= below),
+        Rounding::HalfEven if above == below => down + down % 2,
+        Rounding::HalfEven => down + i128::from(above < below),
+    };
+    i64::try_from(rounded).unwrap()
+}
+
+struct Till {
+    rules: Rules,
+    currency: &'static str,
+    /// What was owed when it was paid out.
+    paid_out: i64,
+}
+
+fn coupon() -> Referral {
+    Referral { coupon_code: Some("ANN".to_owned()), ..Referral::default() }
+}
+
+fn bob() -> Customer {
+    Customer { uid: Some("bob".to_owned()), email: None }
+}
+
+impl Till {
+    fn open(currency: &'static str, rounding: Rounding, pay: Pay) -> Self {
+        let mut rules = Rules::new();
+        let currency_of_program = currency.parse().unwrap();
+        let commission = match pay {
+            Pay::Percent(ppm) => Commission::PercentPpm(ppm),
+            Pay::Flat(minor) => Commission::Flat(Money::new(minor, currency_of_program)),
+        };
+        let terms = TermsDraft {
+            reach: TermsReach::NewSales,
+            commission,
+            hold_period_days: 30,
+            attribution_model: AttributionModel::LastClick,
+            attribution_window_days: 60,
+            precedence: [AttributionSource::LeadBinding, AttributionSource::Coupon, AttributionSource::Click],
+            rounding,
+        };
+        let program = CreateProgram {
+            display_name: "main".to_owned(),
+            currency: currency_of_program,
+            landing_url: String::new(),
+            is_default: true,
+            rules: terms,
+        };
+        rules.carry_out(Command::CreateProgram(program)).unwrap();
+        let enrollment = NewEnrollment {
+            program_id: None,
+            ref_id: Some("ann".to_owned()),
+            ref_id_stem: String::new(),
+            ref_id_suffix: String::new(),
+            promo_code: Some("ANN".to_owned()),
+            landing_url: String::new(),
+            commission_override: None,
+        };
+        let affiliate = CreateAffiliate {
+            external_id: None,
+            email: "ann@affiliates.example".to_owned(),
+            first_name: "Ann".to_owned(),
+            last_name: String::new(),
+            profile: Profile::default(),
+            token_hash: [0; 32],
+            enrollment,
+        };
+        rules.carry_out(Command::CreateAffiliate(affiliate)).unwrap();
+        Self { rules, currency, paid_out: 0 }
+    }
+
+    fn money(&self, minor: i64) -> Money {
+        Money::new(minor, self.currency.parse().unwrap())
+    }
+
+    fn record(&mut self, kind: ConversionKind, event_id: &str, command: Command) {
+        let scope = RequestScope::Event(Some(kind));
+        let fingerprint = Fingerprint {
+            scope: scope.as_str().to_owned(),
+            key: event_id.to_owned(),
+            is_kept_for_ever: scope.is_kept_for_ever(),
+            content_hash: [0; 32],
+        };
+        let envelope = Envelope { account_id: self.rules.account_id, fingerprint: Some(fingerprint), command };
+        let Decision { replayed, .. } = self.rules.decide(&envelope).unwrap();
+        assert!(!replayed);
+    }
+
+    fn sell(&mut self, amount: i64, referral: Referral) {
+        let sale = RecordSale {
+            event_id: "sale".to_owned(),
+            customer: bob(),
+            referral,
+            amount: self.money(amount),
+            occurred_at: None,
+            channel: SaleChannel::Online,
+            first_name: String::new(),
+            last_name: String::new(),
+            mrr: None,
+            order: OrderDetails::default(),
+        };
+        self.record(ConversionKind::Sale, "sale", Command::RecordSale(sale));
+    }
+
+    fn sign_up(&mut self) {
+        let lead = RecordLead {
+            event_id: "lead".to_owned(),
+            customer: bob(),
+            referral: coupon(),
+            first_name: String::new(),
+            last_name: String::new(),
+            state: LeadState::Signup,
+            occurred_at: None,
+        };
+        self.record(ConversionKind::Lead, "lead", Command::RecordLead(lead));
+    }
+
+    fn refund(&mut self, number: usize, amount: i64, by_customer: bool) {
+        let event_id = format!("refund-{number}");
+        let refund = RecordRefund {
+            event_id: event_id.clone(),
+            sale_event_id: (!by_customer).then(|| "sale".to_owned()),
+            customer: if by_customer { bob() } else { Customer::default() },
+            amount: self.money(amount),
+            refund_id: String::new(),
+            occurred_at: None,
+        };
+        self.record(ConversionKind::Refund, &event_id, Command::RecordRefund(refund));
+    }
+
+    fn reward(&self) -> Option<&Reward> {
+        let id: RewardId = self.rules.rewards_of(ConversionKind::Sale, "sale").first().copied()?;
+        self.rules.set.reward(self.rules.account_id, id).ok()
+    }
+
+    /// Decides about the reward, if it is still open.
+    fn decide(&mut self, verdict: Verdict) {
+        let Some(Reward { id, state: RewardState::Pending, .. }) = self.reward().cloned() else { return };
+        let command = match verdict {
+            Verdict::Deny => Command::DenyRewards(DenyRewards { ids: vec![id], reason: "no".to_owned() }),
+            Verdict::Approve | Verdict::Pay => {
+                Command::ApproveRewards(ApproveRewards { ids: vec![id], skip_others: false })
+            }
+        };
+        self.rules.carry_out(command).unwrap();
+        if verdict == Verdict::Pay {
+            self.paid_out = self.balance().owed_minor;
+            self.rules.set = paid(&self.rules.set);
+        }
+    }
+
+    /// The sums over the ledger, less what was paid out.
+    fn balance(&self) -> Balance {
+        let mut balance = Balance::default();
+        for posting in &self.rules.set.postings {
+            balance.post(posting).unwrap();
+        }
+        Balance { owed_minor: balance.owed_minor - self.paid_out, ..balance }
+    }
+}
+
+/// The set as it is loaded after all that is approved was paid. What was posted so far stays to be summed.
+fn paid(before: &WorkingSet) -> WorkingSet {
+    let mut set = WorkingSet { is_complete: true, postings: before.postings.clone(), ..WorkingSet::default() };
+    before.accounts.iter().for_each(|row| set.load_account(row.clone()));
+    before.programs.iter().for_each(|row| set.load_program(row.clone()));
+    before.terms.iter().for_each(|row| set.load_terms(row.clone()));
+    before.enrollments.iter().for_each(|row| set.load_enrollment(row.clone()));
+    before.links.iter().for_each(|row| set.load_link(row.clone()));
+    before.coupons.iter().for_each(|row| set.load_coupon(row.clone()));
+    before.leads.iter().for_each(|row| set.load_lead(row.clone()));
+    before.conversions.iter().for_each(|row| set.load_conversion(row.clone()));
+    before.requests.iter().for_each(|row| set.load_request(row.clone()));
+    for reward in before.rewards.iter() {
+        let state = if reward.state == RewardState::Approved { RewardState::Paid } else { reward.state };
+        set.load_reward(Reward { state, ..reward.clone() });
+    }
+    set
+}
+
+/// What the plan must come to.
+#[derive(Debug, PartialEq, Eq)]
+struct Result {
+    value: i64,
+    reversed: i64,
+    state: RewardState,
+    balance: Balance,
+}
+
+/// Plays a plan, and looks after each refund that no more is taken back than was earned.
+fn play(plan: &Plan) -> std::result::Result<Till, TestCaseError> {
+    let mut till = Till::open(plan.currency, plan.rounding, plan.pay);
+    let referral = if plan.priced_after.is_some() { Referral::default() } else { coupon() };
+    for number in 0..=plan.parts.len() {
+        let is_last = number == plan.parts.len();
+        if number == plan.early_count {
+            till.sell(plan.amount, referral.clone());
+        }
+        if plan.priced_after.is_some_and(|count| number == priced_at(plan, count)) {
+            till.sign_up();
+        }
+        if let Some((place, verdict)) = plan.verdict
+            && (place == number || (is_last && place > number))
+        {
+            till.decide(verdict);
+        }
+        if !is_last {
+            till.refund(number, plan.parts[number], plan.by_customer);
+        }
+        if let Some(reward) = till.reward() {
+            prop_assert!((0..=reward.value.amount_minor).contains(&reward.reversed_minor), "{:?}", reward);
+        }
+        prop_assert!(till.balance().pending_minor >= 0);
+    }
+    Ok(till)
+}
+
+/// How many refunds come before the sale is priced: the sale must be there.
+fn priced_at(plan: &Plan, count: usize) -> usize {
+    count.clamp(plan.early_count, plan.parts.len())
+}
+
+/// The result by the formula; none for a sale that earned nothing.
+fn expected(plan: &Plan) -> Option<Result> {
+    let priced_at = plan.priced_after.map(|count| priced_at(plan, count));
+    let refunded = |parts: &[i64]| parts.iter().sum::<i64>();
+    let base = plan.amount - priced_at.map_or(0, |count| refunded(&plan.parts[..count]));
+    let value = match plan.pay {
+        _ if base == 0 => 0,
+        Pay::Percent(ppm) => share(base, ppm, PPM, plan.rounding),
+        Pay::Flat(minor) => minor,
+    };
+    let after = &plan.parts[priced_at.unwrap_or(0)..];
+    let reversed_after = |count: usize| share(value, refunded(&after[..count]), base, plan.rounding);
+    if value == 0 {
+        return None;
+    }
+    // The refunds that are booked when it is decided, of those after pricing. Early ones are booked when the sale arrives.
+    let decided = plan.verdict.and_then(|(place, verdict)| {
+        let place = place.min(plan.parts.len());
+        let reward_is_there = place >= priced_at.unwrap_or(plan.early_count);
+        let before = reversed_after(place.saturating_sub(priced_at.unwrap_or(0)).min(after.len()));
+        (reward_is_there && before < value).then_some((verdict, before))
+    });
+    let all = reversed_after(after.len());
+    let left = value - all;
+    let state_if_open = if left == 0 { RewardState::Reversed } else { RewardState::Pending };
+    let balance = Balance::default();
+    Some(match decided {
+        None => {
+            Result { value, reversed: all, state: state_if_open, balance: Balance { pending_minor: left, ..balance } }
+        }
+        Some((Verdict::Deny, before)) => Result { value, reversed: before, state: RewardState::Denied, balance },
+        Some((Verdict::Approve, _)) => Result {
+            value,
+            reversed: all,
+            state: if left == 0 { RewardState::Reversed } else { RewardState::Approved },
+            balance: Balance { owed_minor: left, ..balance },
+        },
+        // What was paid too much is owed back.
+        Some((Verdict::Pay, before)) => Result {
+            value,
+            reversed: all,
+            state: RewardState::Paid,
+            balance: Balance { owed_minor: before - all, ..balance },
+        },
+    })
+}
+
+proptest! {
+    #![proptest_config(config(400))]
+
+    #[test]
+    fn what_is_taken_back_is_the_share_that_is_refunded(plan in plan()) {
+        let till = play(&plan)?;
+        let result = till.reward().map(|reward| Result {
+            value: reward.value.amount_minor,
+            reversed: reward.reversed_minor,
+            state: reward.state,
+            balance: till.balance(),
+        });
+        if result.is_none() {
+            prop_assert_eq!(till.balance(), Balance::default());
+        }
+        prop_assert_eq!(result, expected(&plan));
+    }
+
+    #[test]
+    fn parts_in_any_order_equal_one_refund(plan in plan()) {
+        let whole = Plan { parts: vec![plan.parts.iter().sum()], early_count: 0, verdict: None, ..plan.clone() };
+        let parts = Plan { verdict: None, ..plan };
+        // Both are priced before the first refund, or else they have not the same base.
+        let [whole, parts] = [whole, parts].map(|plan| Plan { priced_after: None, ..plan });
+        let (whole, parts) = (play(&whole)?, play(&parts)?);
+        prop_assert_eq!(parts.balance(), whole.balance());
+        prop_assert_eq!(
+            parts.reward().map(|reward| (reward.reversed_minor, reward.state)),
+            whole.reward().map(|reward| (reward.reversed_minor, reward.state))
+        );
+    }
+}

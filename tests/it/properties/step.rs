@@ -1,0 +1,256 @@
+//! The steps that are played and how they are drawn. Names are small numbers, so that steps meet often; ids come in only when a
+//! step is played, since each world draws its own.
+
+use std::fmt;
+
+use headwater::domain::attribution::AttributionSource;
+use headwater::domain::conversion::ConversionKind;
+use headwater::domain::money::{AMOUNT_MINOR_MAX, Rounding};
+use headwater::domain::program::{AttributionModel, Commission, TermsDraft, TermsReach};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// What is paid: the currency of an amount is the program's.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Pay {
+    Percent(i64),
+    Flat(i64),
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum AffiliateName {
+    Nth(u8),
+    Email(u8),
+    RefId(u8),
+    ExternalId(u8),
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Who {
+    pub(super) uid: Option<u8>,
+    pub(super) email: Option<u8>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Traces {
+    pub(super) visitor: Option<u8>,
+    pub(super) ref_id: Option<u8>,
+    pub(super) coupon: Option<u8>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Enrolling {
+    pub(super) program: Option<u8>,
+    pub(super) ref_id: Option<u8>,
+    pub(super) coupon: Option<u8>,
+    pub(super) pay: Option<Pay>,
+}
+
+/// One command, before it is known which ids it names.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    UpdateAccount { coupons_max: u8 },
+    CreateProgram { currency: &'static str, is_default: bool, rules: TermsDraft, pay: Pay },
+    UpdateProgram { program: u8, make_default: bool, rules: Option<(TermsDraft, Pay)> },
+    ArchiveProgram { program: u8 },
+    CreateAffiliate { name: u8, enrolling: Enrolling },
+    Enroll { affiliate: AffiliateName, enrolling: Enrolling },
+    UpdateEnrollment { enrollment: u8, ref_id: Option<u8>, pay: Option<Option<Pay>> },
+    EndEnrollment { enrollment: u8 },
+    CreateLink { enrollment: u8, code: u8 },
+    RevokeLink { link: u8 },
+    AssignCoupon { affiliate: AffiliateName, program: Option<u8>, code: u8 },
+    RemoveCoupon { coupon: u8 },
+    Click { visitor: u8, code: u8, days_ago: Option<u8> },
+    Lead { event: u8, who: Who, traces: Traces, days_ago: Option<u8> },
+    Sale { event: u8, who: Who, traces: Traces, amount: i64, currency: &'static str, days_ago: Option<u8> },
+    Refund { event: u8, sale: Option<u8>, who: Who, amount: i64, currency: &'static str, days_ago: Option<u8> },
+    Cancel { event: u8, who: Who },
+    Approve { of: Vec<(ConversionKind, u8)>, skip_others: bool },
+    Deny { of: Vec<(ConversionKind, u8)> },
+}
+
+/// A step, under a request_id or none (recorded events always have their event_id).
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) request_id: Option<u8>,
+    pub(super) step: Step,
+}
+
+/// What happens at one moment, some hours after the moment before.
+#[derive(Clone)]
+pub(super) struct Moment {
+    pub(super) hours_later: u16,
+    pub(super) calls: Vec<Call>,
+}
+
+/// On one line, so that the smallest steps that fail can be read.
+impl fmt::Debug for Moment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "after {} h", self.hours_later)?;
+        self.calls.iter().try_for_each(|call| match call.request_id {
+            Some(number) => write!(formatter, "; as {number}: {:?}", call.step),
+            None => write!(formatter, "; {:?}", call.step),
+        })
+    }
+}
+
+fn pay() -> impl Strategy<Value = Pay> {
+    prop_oneof![
+        4 => select(vec![10_000, 100_000, 125_000, 333_333, 1_000_000]).prop_map(Pay::Percent),
+        2 => select(vec![1, 7, 500]).prop_map(Pay::Flat),
+        1 => Just(Pay::Percent(0)),
+    ]
+}
+
+fn rules() -> impl Strategy<Value = TermsDraft> {
+    use AttributionSource::{Click, Coupon, LeadBinding};
+    let orders = vec![[LeadBinding, Coupon, Click], [Coupon, Click, LeadBinding], [Click, LeadBinding, Coupon]];
+    (
+        (select(TermsReach::ALL), select(vec![0, 30]), select(AttributionModel::ALL)),
+        (select(vec![1, 30, 60]), select(orders), select(Rounding::ALL)),
+    )
+        .prop_map(
+            |((reach, hold_period_days, attribution_model), (attribution_window_days, precedence, rounding))| {
+                TermsDraft {
+                    reach,
+                    commission: Commission::PercentPpm(0),
+                    hold_period_days,
+                    attribution_model,
+                    attribution_window_days,
+                    precedence,
+                    rounding,
+                }
+            },
+        )
+}
+
+/// A number below the limit, mostly none.
+fn seldom(limit: u8) -> impl Strategy<Value = Option<u8>> {
+    option::weighted(0.3, 0..limit)
+}
+
+fn who() -> impl Strategy<Value = Who> {
+    (option::of(0..3_u8), option::of(0..3_u8)).prop_map(|(uid, email)| Who { uid, email })
+}
+
+fn traces() -> impl Strategy<Value = Traces> {
+    (seldom(3), seldom(6), seldom(4)).prop_map(|(visitor, ref_id, coupon)| Traces { visitor, ref_id, coupon })
+}
+
+fn days_ago() -> impl Strategy<Value = Option<u8>> {
+    option::weighted(0.2, select(vec![1, 5, 31, 61, 100]))
+}
+
+fn amount() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        8 => select(vec![1, 2, 3, 5, 7, 10, 33, 50, 99, 100, 999, 1_000]),
+        2 => 1..5_000_i64,
+        1 => Just(AMOUNT_MINOR_MAX),
+    ]
+}
+
+fn currency() -> impl Strategy<Value = &'static str> {
+    prop_oneof![5 => Just("USD"), 1 => Just("JPY")]
+}
+
+fn enrolling() -> impl Strategy<Value = Enrolling> {
+    (option::of(0..3_u8), option::weighted(0.8, 0..6_u8), seldom(4), option::weighted(0.2, pay()))
+        .prop_map(|(program, ref_id, coupon, pay)| Enrolling { program, ref_id, coupon, pay })
+}
+
+fn affiliate() -> impl Strategy<Value = AffiliateName> {
+    prop_oneof![
+        (0..4_u8).prop_map(AffiliateName::Nth),
+        (0..4_u8).prop_map(AffiliateName::Email),
+        (0..6_u8).prop_map(AffiliateName::RefId),
+        (0..4_u8).prop_map(AffiliateName::ExternalId),
+    ]
+}
+
+fn of_conversions() -> impl Strategy<Value = Vec<(ConversionKind, u8)>> {
+    let kind = prop_oneof![9 => Just(ConversionKind::Sale), 1 => Just(ConversionKind::Refund)];
+    // Each once, as the wire requires.
+    prop::collection::btree_set((kind, 0..10_u8), 1..4).prop_map(|of| of.into_iter().collect())
+}
+
+fn owner_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        1 => (0..4_u8).prop_map(|coupons_max| Step::UpdateAccount { coupons_max }),
+        1 => (select(vec!["USD", "JPY"]), any::<bool>(), rules(), pay())
+            .prop_map(|(currency, is_default, rules, pay)| Step::CreateProgram { currency, is_default, rules, pay }),
+        3 => (0..3_u8, any::<bool>(), option::of((rules(), pay())))
+            .prop_map(|(program, make_default, rules)| Step::UpdateProgram { program, make_default, rules }),
+        1 => (0..3_u8).prop_map(|program| Step::ArchiveProgram { program }),
+        2 => (0..4_u8, enrolling()).prop_map(|(name, enrolling)| Step::CreateAffiliate { name, enrolling }),
+        2 => (affiliate(), enrolling()).prop_map(|(affiliate, enrolling)| Step::Enroll { affiliate, enrolling }),
+        3 => (0..5_u8, seldom(6), option::weighted(0.5, option::of(pay())))
+            .prop_map(|(enrollment, ref_id, pay)| Step::UpdateEnrollment { enrollment, ref_id, pay }),
+        2 => (0..5_u8).prop_map(|enrollment| Step::EndEnrollment { enrollment }),
+        1 => (0..5_u8, 0..6_u8).prop_map(|(enrollment, code)| Step::CreateLink { enrollment, code }),
+        1 => (0..8_u8).prop_map(|link| Step::RevokeLink { link }),
+        4 => (affiliate(), option::of(0..3_u8), 0..4_u8)
+            .prop_map(|(affiliate, program, code)| Step::AssignCoupon { affiliate, program, code }),
+        4 => (0..8_u8).prop_map(|coupon| Step::RemoveCoupon { coupon }),
+    ]
+}
+
+fn event_step() -> impl Strategy<Value = Step> {
+    let refund = (0..30_u8, option::weighted(0.7, 0..10_u8), who(), amount(), currency(), days_ago());
+    prop_oneof![
+        3 => (0..3_u8, 0..6_u8, days_ago())
+            .prop_map(|(visitor, code, days_ago)| Step::Click { visitor, code, days_ago }),
+        4 => (0..20_u8, who(), traces(), days_ago())
+            .prop_map(|(event, who, traces, days_ago)| Step::Lead { event, who, traces, days_ago }),
+        8 => (0..10_u8, who(), traces(), amount(), currency(), days_ago()).prop_map(
+            |(event, who, traces, amount, currency, days_ago)| {
+                Step::Sale { event, who, traces, amount, currency, days_ago }
+            }
+        ),
+        8 => refund.prop_map(|(event, sale, who, amount, currency, days_ago)| {
+            Step::Refund { event, sale, who, amount, currency, days_ago }
+        }),
+        1 => (0..20_u8, who()).prop_map(|(event, who)| Step::Cancel { event, who }),
+        3 => (of_conversions(), any::<bool>()).prop_map(|(of, skip_others)| Step::Approve { of, skip_others }),
+        1 => of_conversions().prop_map(|of| Step::Deny { of }),
+    ]
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    let step = prop_oneof![1 => owner_step(), 3 => event_step()];
+    (option::weighted(0.3, 0..20_u8), step).prop_map(|(request_id, step)| Call { request_id, step })
+}
+
+/// Moments with up to so many calls each, after the opening of a shop.
+pub(super) fn moments(count: std::ops::RangeInclusive<usize>, calls_max: usize) -> impl Strategy<Value = Vec<Moment>> {
+    let hours_later = prop_oneof![6 => 0..48_u16, 1 => 24 * 25..24 * 40_u16];
+    let moment = (hours_later, prop::collection::vec(call(), 1..=calls_max))
+        .prop_map(|(hours_later, calls)| Moment { hours_later, calls });
+    (opening(), prop::collection::vec(moment, count)).prop_map(|(opening, moments)| {
+        let mut all = opening;
+        all.extend(moments);
+        all
+    })
+}
+
+/// Two programs and three affiliates, so that there is something to play with.
+fn opening() -> impl Strategy<Value = Vec<Moment>> {
+    (rules(), rules(), pay(), pay()).prop_map(|(first, second, pay, other_pay)| {
+        let enrolling = |number, program| Enrolling {
+            program: Some(program),
+            ref_id: Some(number),
+            coupon: Some(number),
+            pay: None,
+        };
+        [
+            Step::CreateProgram { currency: "USD", is_default: true, rules: first, pay },
+            Step::CreateProgram { currency: "USD", is_default: false, rules: second, pay: other_pay },
+            Step::CreateAffiliate { name: 0, enrolling: enrolling(0, 0) },
+            Step::CreateAffiliate { name: 1, enrolling: enrolling(1, 0) },
+            Step::CreateAffiliate { name: 2, enrolling: enrolling(2, 1) },
+        ]
+        .map(|step| Moment { hours_later: 0, calls: vec![Call { request_id: None, step }] })
+        .to_vec()
+    })
+}

@@ -1,0 +1,242 @@
+//! The same steps against the rules alone and against the rules on a store, batch by batch: equal answers, and equal rows, entries
+//! and events in the end. So what a batch needs is loaded whole, what it changed is saved whole, and nobody notices the batches.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use headwater::app::{App, AppOptions, SubmitError, verify};
+use headwater::clock::ManualClock;
+use headwater::domain::Decision;
+use headwater::domain::command::{Envelope, Outcome};
+use headwater::domain::id::AccountId;
+use headwater::domain::ledger::{Balance, BalanceKey};
+use headwater::domain::refusal::Refusal;
+use headwater::store::{self, Identity, Store, StoreOptions};
+use proptest::prop_assert_eq;
+use proptest::test_runner::{TestCaseError, TestRunner};
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use super::book::{Book, Earned};
+use super::config;
+use super::rules::{Rules, START, register};
+use super::step::{Call, Moment, moments};
+use crate::support::database::TestDatabase;
+
+/// More than there is of anything.
+const ALL: u64 = 10_000;
+
+/// Names ids by the order in which they were met, so that texts of two worlds can be compared.
+#[derive(Default)]
+struct Names(HashMap<Uuid, usize>);
+
+impl Names {
+    fn rewrite(&mut self, text: &str) -> String {
+        let (mut rewritten, mut rest) = (String::new(), text);
+        while let Some(first) = rest.chars().next() {
+            let id = [36, 32].into_iter().find_map(|length| Some((length, Uuid::parse_str(rest.get(..length)?).ok()?)));
+            let length = match id {
+                Some((length, uuid)) => {
+                    let next = self.0.len();
+                    rewritten.push_str(&format!("#{}", self.0.entry(uuid).or_insert(next)));
+                    length
+                }
+                None => {
+                    rewritten.push(first);
+                    first.len_utf8()
+                }
+            };
+            rest = &rest[length..];
+        }
+        rewritten
+    }
+
+    fn all(&mut self, lines: Vec<String>) -> Vec<String> {
+        lines.iter().map(|line| self.rewrite(line)).collect()
+    }
+}
+
+fn lines<T: std::fmt::Debug>(rows: impl IntoIterator<Item = T>) -> Vec<String> {
+    rows.into_iter().map(|row| format!("{row:?}")).collect()
+}
+
+fn sorted<T, K: Ord>(rows: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut rows: Vec<T> = rows.collect();
+    rows.sort_by_key(key);
+    rows
+}
+
+fn answer_text(result: &Result<(Outcome, bool), Refusal>) -> String {
+    match result {
+        // As it is kept for repeated requests, which leaves secrets out.
+        Ok((outcome, replayed)) => format!("{replayed} {}", serde_json::to_string(outcome).unwrap()),
+        Err(refusal) => format!("{refusal:?}"),
+    }
+}
+
+/// The rules on a store.
+struct Stored {
+    app: Arc<App>,
+    clock: ManualClock,
+    /// Each case plays in an account of its own.
+    cases: AtomicU32,
+}
+
+impl Stored {
+    async fn start(database: &TestDatabase) -> Self {
+        let new_identity = Identity { database_id: Uuid::from_u128(1), secret: [1; 32] };
+        let options = StoreOptions { url: database.url.clone(), read_connections_max: 2, new_identity };
+        let store = Arc::new(Store::open(&options).await.unwrap());
+        let clock = ManualClock::new(START);
+        let never = Duration::from_secs(1_000_000);
+        let options = AppOptions {
+            queue_commands_max: 1_000,
+            batch_commands_max: 100,
+            feed_poll_interval: never,
+            upkeep_interval: never,
+            event_retention_days: None,
+        };
+        let (app, _) = App::start(store, Arc::new(clock.clone()), &options);
+        // The upkeep works once at the start; not while cases are played.
+        app.approve_due_rewards().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Self { app, clock, cases: AtomicU32::new(0) }
+    }
+
+    async fn submit(&self, envelopes: Vec<Envelope>) -> Vec<Result<(Outcome, bool), Refusal>> {
+        if envelopes.is_empty() {
+            return Vec::new();
+        }
+        let replies = self.app.submit_batch(envelopes, None).await.unwrap();
+        let answer = |reply| match reply {
+            Ok(headwater::app::Answer { outcome, replayed }) => Ok((outcome, replayed)),
+            Err(SubmitError::Refused(refusal)) => Err(refusal),
+            Err(other) => panic!("{other}"),
+        };
+        replies.into_iter().map(answer).collect()
+    }
+
+    async fn envelope(&self, book: &Book, account_id: AccountId, call: &Call, rules: &Rules) -> Option<Envelope> {
+        let mut earned: Earned = BTreeMap::new();
+        for (kind, event_id) in Book::rewards_wanted(call) {
+            let image = store::conversion::find_by_event(self.app.store(), account_id, kind, &event_id).await.unwrap();
+            let ids = image.into_iter().flat_map(|image| image.rewards).map(|reward| reward.id).collect();
+            earned.insert((kind, event_id), ids);
+        }
+        book.envelope(call, rules.now, &earned)
+    }
+
+    async fn play(&self, moments: &[Moment]) -> Result<(), TestCaseError> {
+        let case = self.cases.fetch_add(1, Ordering::SeqCst);
+        self.clock.set(START);
+        let owner = format!("owner-{case}");
+        let mut rules = Rules::of(&owner);
+        let registered = self.submit(vec![register(&owner)]).await.remove(0).unwrap().0;
+        let Outcome::Registered { account, .. } = registered else { panic!("{registered:?}") };
+        let mut book = Book::new(account.id);
+        let (mut names, mut stored_names) = (Names::default(), Names::default());
+        for moment in moments {
+            rules.wait(moment.hours_later);
+            self.clock.set(rules.now);
+            let (mut calls, mut envelopes, mut stored_envelopes) = (Vec::new(), Vec::new(), Vec::new());
+            for call in &moment.calls {
+                let envelope = rules.envelope(call);
+                let stored_envelope = self.envelope(&book, account.id, call, &rules).await;
+                prop_assert_eq!(envelope.is_some(), stored_envelope.is_some());
+                calls.extend(envelope.is_some().then_some(call));
+                envelopes.extend(envelope);
+                stored_envelopes.extend(stored_envelope);
+            }
+            let stored_answers = self.submit(stored_envelopes).await;
+            for ((call, envelope), stored_answer) in calls.iter().zip(&envelopes).zip(&stored_answers) {
+                let answer = rules.decide(envelope).map(|Decision { outcome, replayed }| (outcome, replayed));
+                prop_assert_eq!(
+                    stored_names.rewrite(&answer_text(stored_answer)),
+                    names.rewrite(&answer_text(&answer)),
+                    "on the store and by the rules alone: {:?}",
+                    call
+                );
+                if let (Ok((outcome, _)), Ok((stored_outcome, _))) = (&answer, stored_answer) {
+                    rules.book.learn(call, outcome);
+                    book.learn(call, stored_outcome);
+                }
+            }
+        }
+        let (stored, alone) = (stored_state(self.app.store(), account.id).await, state(&rules));
+        for (stored, alone) in stored_names.all(stored).iter().zip(&names.all(alone)) {
+            prop_assert_eq!(stored, alone, "on the store and by the rules alone, in the end");
+        }
+        let report = verify::verify(self.app.store(), account.id).await.unwrap();
+        prop_assert_eq!(report.differences, Vec::<String>::new());
+        Ok(())
+    }
+}
+
+/// All that an account has, in an order that does not hang on the ids. Each kind ends with a count.
+async fn stored_state(store: &Store, account_id: AccountId) -> Vec<String> {
+    let none = None::<Uuid>;
+    let events = store::event::read(store, account_id, 0, ALL).await.unwrap();
+    let entries = store::ledger::list(store, account_id, None, 0, ALL).await.unwrap();
+    let kinds = [
+        lines(store::program::list(store, account_id, None, none, ALL).await.unwrap()),
+        lines(store::affiliate::list(store, account_id, None, none, ALL).await.unwrap()),
+        lines(store::enrollment::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
+        lines(store::link::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
+        lines(store::coupon::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
+        lines(store::lead::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
+        lines(store::conversion::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
+        lines(events.iter().map(|event| &event.fact).filter(|fact| fact.subject_id != account_id.to_string())),
+        lines(entries.iter().map(|entry| &entry.posting)),
+        lines(store::ledger::all_balances(store, account_id).await.unwrap()),
+    ];
+    counted(kinds)
+}
+
+fn state(rules: &Rules) -> Vec<String> {
+    let set = &rules.set;
+    let account = rules.account_id;
+    let programs = sorted(set.programs.iter(), |row| row.id).into_iter().map(|program| {
+        let terms = set.terms(program, program.terms_version).unwrap().clone();
+        headwater::domain::program::ProgramWithTerms { program: program.clone(), terms }
+    });
+    let mut balances: BTreeMap<BalanceKey, Balance> = BTreeMap::new();
+    for posting in &set.postings {
+        balances.entry(posting.balance_key()).or_default().post(posting).unwrap();
+    }
+    let conversions = sorted(set.conversions.iter(), |row| row.id);
+    let kinds = [
+        lines(programs),
+        lines(sorted(set.affiliates.iter(), |row| row.id)),
+        lines(sorted(set.enrollments.iter(), |row| row.id)),
+        lines(sorted(set.links.iter(), |row| row.id)),
+        lines(sorted(set.coupons.iter(), |row| row.id)),
+        lines(sorted(set.leads.iter(), |row| row.id)),
+        lines(conversions.into_iter().map(|row| set.image(account, row.id).unwrap())),
+        lines(set.events.iter().filter(|fact| fact.subject_id != account.to_string())),
+        lines(&set.postings),
+        lines(balances),
+    ];
+    counted(kinds)
+}
+
+fn counted(kinds: [Vec<String>; 10]) -> Vec<String> {
+    kinds
+        .into_iter()
+        .flat_map(|lines| {
+            let count = format!("{} rows", lines.len());
+            lines.into_iter().chain([count])
+        })
+        .collect()
+}
+
+db_test!(batches_on_a_store_come_to_what_the_rules_alone_come_to, |database: TestDatabase| async move {
+    let stored = Stored::start(&database).await;
+    let handle = Handle::current();
+    tokio::task::block_in_place(|| {
+        let mut runner = TestRunner::new(proptest::test_runner::Config { max_shrink_iters: 300, ..config(12) });
+        let result = runner.run(&moments(1..=12, 8), |moments| handle.block_on(stored.play(&moments)));
+        assert!(result.is_ok(), "{}", result.unwrap_err());
+    });
+});
