@@ -16,6 +16,7 @@ mod coverage;
 mod crash;
 mod documents;
 mod error_table;
+mod faults;
 mod feed;
 mod idempotency;
 mod keys;
