@@ -194,8 +194,7 @@ impl WorkingSet {
     /// The visitor's clicks, earliest first.
     pub fn clicks_of(&self, account_id: AccountId, tid: ClickId) -> Result<Vec<&Click>, Refusal> {
         let ids = self.listed(&self.looked_for.tids, &(account_id, tid), "clicks")?;
-        let mut clicks: Vec<_> =
-            ids.into_iter().filter_map(|id| self.clicks.get(&(account_id, id))).collect();
+        let mut clicks: Vec<_> = ids.into_iter().filter_map(|id| self.clicks.get(&(account_id, id))).collect();
         clicks.sort_by_key(|click| (click.occurred_at, click.id));
         Ok(clicks)
     }

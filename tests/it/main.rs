@@ -11,8 +11,8 @@
 mod support;
 
 mod api;
-mod coverage;
 mod binary;
+mod coverage;
 mod crash;
 mod documents;
 mod error_table;
