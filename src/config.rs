@@ -86,7 +86,8 @@ pub struct Settings {
     #[arg(long, global = true, env = "HEADWATER_BATCH_COMMANDS_MAX", default_value = "512", value_parser = clap::value_parser!(u32).range(1..=5_000))]
     pub batch_commands_max: u32,
 
-    /// The longest that a call may take, in seconds; a shorter deadline of the caller counts. Not for streams.
+    /// How long a read may take, and how long a write may wait before it is begun, in seconds; a shorter deadline of the caller
+    /// counts. Not for streams, long polls and VerifyLedger.
     #[arg(long, global = true, env = "HEADWATER_REQUEST_TIMEOUT_SECONDS", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=600))]
     pub request_timeout_seconds: u32,
 

@@ -1,5 +1,5 @@
-//! Limits on what is worked on at once and for how long. More is refused at once rather than queued: a queue that only grows helps
-//! nobody.
+//! The limit on what is worked on at once. More is refused at once rather than queued: a queue that only grows helps nobody.
+//! How long a call may take is for `rpc` to say: a write that has begun must not be cut, or its caller is told nothing was done.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,26 +11,22 @@ use http::{Request, Response};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
+use crate::auth::layer::Caller;
 use crate::error::Error;
 
 /// How long a refused caller should wait.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
-/// The one call that may take longer than others: it waits for news up to 30 seconds.
-const LONG_POLL: &str = "/headwater.v1.TrackingService/ListConversionEvents";
-const LONG_POLL_SECONDS_MAX: u64 = 30;
-
 /// See the head of the file.
 #[derive(Clone)]
 pub struct LimitLayer {
     calls: Arc<Semaphore>,
-    timeout: Duration,
 }
 
 impl LimitLayer {
-    /// At most this many calls at once, none longer than this until its answer begins. Streams are free once they are open.
-    pub fn new(calls_max: usize, timeout: Duration) -> Self {
-        Self { calls: Arc::new(Semaphore::new(calls_max)), timeout }
+    /// At most this many calls at once. Streams are free once they are open.
+    pub fn new(calls_max: usize) -> Self {
+        Self { calls: Arc::new(Semaphore::new(calls_max)) }
     }
 }
 
@@ -67,22 +63,17 @@ where
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let Ok(place) = Arc::clone(&self.limits.calls).try_acquire_owned() else {
-            let status = Error::Overloaded { retry_after: RETRY_AFTER }.into_status("");
+            let request_id = request.extensions().get::<Caller>().map(|caller| Arc::clone(&caller.request_id));
+            let error = Error::Overloaded { retry_after: RETRY_AFTER };
+            let status = error.into_status(request_id.as_deref().unwrap_or_default());
             return Box::pin(std::future::ready(Ok(status.into_http())));
         };
-        let mut timeout = self.limits.timeout;
-        if request.uri().path() == LONG_POLL {
-            timeout += Duration::from_secs(LONG_POLL_SECONDS_MAX);
-        }
         // The clone may not be ready; the one that was asked is.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
             let _place = place;
-            match tokio::time::timeout(timeout, inner.call(request)).await {
-                Ok(response) => response,
-                Err(_) => Ok(Error::DeadlineExceeded.into_status("").into_http()),
-            }
+            inner.call(request).await
         })
     }
 }

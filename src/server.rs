@@ -39,6 +39,9 @@ const SERVICE_NAMES: [&str; 5] = [
     "headwater.v1.RewardService",
 ];
 
+/// How long the writer and the database have at least to close on a stop, when connections took all the time there was.
+const CLOSING_TIME: Duration = Duration::from_secs(1);
+
 /// The name of the file that the first operator key is written to, in the data directory.
 pub const OPERATOR_KEY_FILE: &str = "operator.key";
 
@@ -126,8 +129,8 @@ impl Server {
             builder = builder.tls_config(tls)?;
         }
         let mut router = builder
-            .layer(LimitLayer::new(settings.calls_max as usize, settings.request_timeout()))
             .layer(AuthLayer::new(authenticator))
+            .layer(LimitLayer::new(settings.calls_max as usize))
             .add_service(health_service);
         if settings.reflection {
             router = router.add_service(reflection()?.build_v1()?).add_service(reflection()?.build_v1alpha()?);
@@ -182,26 +185,30 @@ impl Server {
     }
 
     /// Stops in order: says NOT_SERVING, ends the feed streams, takes no more calls, finishes those in progress, commits what
-    /// waits. What is not done by the deadline is cut; it was not acknowledged.
+    /// waits. What is not done by the deadline is cut; it was not acknowledged. The database has a second more to close.
     pub async fn stop(mut self) {
         tracing::info!("stopping");
         for name in SERVICE_NAMES {
             self.health.set_service_status(name, ServingStatus::NotServing).await;
         }
         tokio::time::sleep(self.drain_delay).await;
+        let deadline = clock::monotonic_now() + self.shutdown_deadline;
         self.draining.cancel();
         self.closing.cancel();
         // Our own deadline: a connection that never spoke would hold up the listener for ever.
-        if tokio::time::timeout(self.shutdown_deadline, &mut self.serving).await.is_err() {
+        if tokio::time::timeout_at(deadline, &mut self.serving).await.is_err() {
             tracing::warn!("some connections did not end by the deadline and are cut");
             self.serving.abort();
         }
         self.app.close();
-        if tokio::time::timeout(self.shutdown_deadline, &mut self.writer).await.is_err() {
+        let deadline = deadline.max(clock::monotonic_now() + CLOSING_TIME);
+        if tokio::time::timeout_at(deadline, &mut self.writer).await.is_err() {
             tracing::warn!("the last batch was not committed by the deadline");
         }
-        if let Err(error) = self.app.store().close().await {
-            tracing::warn!(%error, "the database did not close cleanly");
+        match tokio::time::timeout_at(deadline, self.app.store().close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the database did not close cleanly"),
+            Err(_) => tracing::warn!("the database did not close by the deadline"),
         }
         tracing::info!("stopped");
     }

@@ -8,6 +8,7 @@ mod upkeep;
 pub mod verify;
 mod writer;
 
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,13 +21,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::command::{Envelope, Outcome};
-use crate::domain::id::AccountId;
 use crate::domain::refusal::Refusal;
-use crate::domain::time::Time;
 use crate::store::{Store, StoreError};
 use feed::Feed;
 pub use upkeep::UpkeepError;
-use writer::{Job, Reply, Work, Writer};
+use writer::{Job, Reply, Upkeep, Work, Writer};
 
 /// The answer to a command that was carried out, now or before.
 #[derive(Debug, Clone)]
@@ -112,6 +111,7 @@ impl App {
             clock: Arc::clone(&clock),
             feed: Arc::clone(&feed),
             batch_commands_max: options.batch_commands_max,
+            last_commit_micros: AtomicI64::new(i64::MIN),
         };
         let handle = tokio::spawn(writer.run(receiver));
         let app = Arc::new(Self {
@@ -152,33 +152,31 @@ impl App {
         envelopes: Vec<Envelope>,
         deadline: Option<Instant>,
     ) -> Result<Vec<Reply>, SubmitError> {
-        self.enqueue(Work::Commands(envelopes), deadline).await
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Work::Commands(envelopes, reply), deadline, answer).await
     }
 
-    async fn enqueue(&self, work: Work, deadline: Option<Instant>) -> Result<Vec<Reply>, SubmitError> {
-        let size = match &work {
-            Work::Commands(envelopes) => u32::try_from(envelopes.len()).unwrap_or(u32::MAX),
-            Work::ForgetRequests(_) | Work::PruneEvents(..) => 1,
-        };
+    async fn enqueue<A>(
+        &self,
+        work: Work,
+        deadline: Option<Instant>,
+        answer: oneshot::Receiver<A>,
+    ) -> Result<A, SubmitError> {
         let room = Arc::clone(&self.room)
-            .try_acquire_many_owned(size)
+            .try_acquire_many_owned(u32::try_from(work.size()).unwrap_or(u32::MAX))
             .map_err(|_| SubmitError::Overloaded { retry_after: RETRY_AFTER })?;
-        let (reply, answer) = oneshot::channel();
         {
             let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             let queue = queue.as_ref().ok_or(SubmitError::Unavailable)?;
-            queue.send(Job { work, deadline, reply, room }).map_err(|_| SubmitError::Unavailable)?;
+            queue.send(Job { work, deadline, room }).map_err(|_| SubmitError::Unavailable)?;
         }
         // The writer ends only with the server: what it had taken may or may not be committed.
         answer.await.map_err(|_| SubmitError::Unavailable)
     }
 
-    async fn forget_requests(&self, limit: u64) -> Result<(), SubmitError> {
-        self.enqueue(Work::ForgetRequests(limit), None).await.and_then(first_error)
-    }
-
-    async fn prune_events(&self, account_id: AccountId, before: Time, limit: u64) -> Result<(), SubmitError> {
-        self.enqueue(Work::PruneEvents(account_id, before, limit), None).await.and_then(first_error)
+    async fn keep_up(&self, upkeep: Upkeep) -> Result<u64, SubmitError> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Work::Upkeep(upkeep, reply), None, answer).await?
     }
 
     /// Does the upkeep of rewards now: approves every reward whose hold period is over, and says how many.
@@ -215,8 +213,4 @@ impl App {
         hmac.update(message);
         hmac.finalize().into_bytes().into()
     }
-}
-
-fn first_error(replies: Vec<Reply>) -> Result<(), SubmitError> {
-    replies.into_iter().find_map(Result::err).map_or(Ok(()), Err)
 }

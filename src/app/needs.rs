@@ -57,8 +57,6 @@ pub(super) fn add(needs: &mut Needs, envelope: &Envelope) {
         Command::UpdateEnrollment(command) => {
             needs.enrollments.insert((account, command.id));
             needs.link_codes.extend(command.ref_id.clone().map(|code| (account, code)));
-            // The link of the ref_id that is given up.
-            needs.links_of_enrollments.insert((account, command.id));
         }
         Command::EndEnrollment(command) => {
             needs.enrollments.insert((account, command.id));

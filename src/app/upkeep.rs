@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::App;
+use super::writer::Upkeep;
+use super::{App, SubmitError};
 use crate::clock;
 use crate::domain::command::{Command, Envelope};
 use crate::domain::id::{AccountId, RewardId};
@@ -27,7 +28,7 @@ pub(super) async fn run(app: Arc<App>, interval: Duration, retention_days: Optio
         if let Err(error) = approve_due_rewards(&app).await {
             tracing::warn!(%error, "could not approve due rewards; trying again");
         }
-        if let Err(error) = app.forget_requests(ROWS_REMOVED_MAX).await {
+        if let Err(error) = remove_all(&app, Upkeep::ForgetRequests(ROWS_REMOVED_MAX)).await {
             tracing::warn!(%error, "could not forget old request ids; trying again");
         }
         if let Some(days) = retention_days
@@ -42,23 +43,33 @@ pub(super) async fn run(app: Arc<App>, interval: Duration, retention_days: Optio
     }
 }
 
-/// Approves every reward whose hold period is over, and says how many.
+/// Approves every reward whose hold period is over, and says how many. An account whose rewards cannot be approved holds up no
+/// other; the error is told in the end.
 pub(super) async fn approve_due_rewards(app: &App) -> Result<usize, UpkeepError> {
     let mut approved = 0;
+    let mut broken = BTreeMap::new();
     loop {
-        let due = store::reward::due(app.store(), app.clock().now(), REWARDS_PER_COMMAND as u64).await?;
+        let left_out: Vec<AccountId> = broken.keys().copied().collect();
+        let due = store::reward::due(app.store(), app.clock().now(), &left_out, REWARDS_PER_COMMAND as u64).await?;
         let is_last = due.len() < REWARDS_PER_COMMAND;
         let mut by_account: BTreeMap<AccountId, Vec<RewardId>> = BTreeMap::new();
         for (account_id, id) in due {
             by_account.entry(account_id).or_default().push(id);
         }
         for (account_id, ids) in by_account {
-            approved += ids.len();
+            let count = ids.len();
             let command = Command::ApproveRewards(ApproveRewards { ids, skip_others: true });
-            app.submit(Envelope { account_id, fingerprint: None, command }, None).await?;
+            match app.submit(Envelope { account_id, fingerprint: None, command }, None).await {
+                Ok(_) => approved += count,
+                Err(error @ (SubmitError::Refused(_) | SubmitError::Internal(_))) => {
+                    tracing::error!(%account_id, %error, "the due rewards of an account cannot be approved");
+                    broken.insert(account_id, error);
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         if is_last {
-            return Ok(approved);
+            return broken.into_values().next().map_or(Ok(approved), |error| Err(error.into()));
         }
     }
 }
@@ -66,8 +77,14 @@ pub(super) async fn approve_due_rewards(app: &App) -> Result<usize, UpkeepError>
 async fn prune_events(app: &App, retention_days: i32) -> Result<(), UpkeepError> {
     let before = app.clock().now().plus_days(-retention_days);
     for account_id in store::event::accounts_with_events_before(app.store(), before).await? {
-        app.prune_events(account_id, before, ROWS_REMOVED_MAX).await?;
+        remove_all(app, Upkeep::PruneEvents(account_id, before, ROWS_REMOVED_MAX)).await?;
     }
+    Ok(())
+}
+
+/// In as many transactions as it takes; other writes go in between.
+async fn remove_all(app: &App, upkeep: Upkeep) -> Result<(), SubmitError> {
+    while app.keep_up(upkeep).await? == ROWS_REMOVED_MAX {}
     Ok(())
 }
 
@@ -79,5 +96,5 @@ pub enum UpkeepError {
     Store(#[from] StoreError),
     /// A command was not carried out.
     #[error(transparent)]
-    Submit(#[from] super::SubmitError),
+    Submit(#[from] SubmitError),
 }

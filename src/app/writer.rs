@@ -1,11 +1,12 @@
 //! The one write path. A single task takes whatever commands are waiting, loads what they need, decides each, saves, commits once,
 //! and then answers. No timer: while one batch commits, the next gathers.
 //!
-//! A refused command leaves no trace and spoils no neighbour. A conflict with another server instance rolls the batch back and
-//! re-runs it command by command.
+//! A refused command leaves no trace and spoils no neighbour. A batch that the database refuses is rolled back and re-run command
+//! by command: after a conflict with another server instance, and so that one account's broken row is felt by nobody else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -30,34 +31,43 @@ const TRIES_MAX: u32 = 5;
 /// The longest that a transaction may take before it is given up, so that a stuck database does not block all writes for ever.
 const TRANSACTION_SECONDS_MAX: u64 = 20;
 
+/// The longest that upkeep may take at a time: everybody's writes wait behind it, and it can be done later.
+const UPKEEP_SECONDS_MAX: u64 = 5;
+
 /// What a command comes to.
 pub(super) type Reply = Result<Answer, SubmitError>;
 
-/// Commands that arrived in one call.
+/// What arrived in one call.
 pub(super) struct Job {
     pub(super) work: Work,
     /// Drop the job unworked after this.
     pub(super) deadline: Option<Instant>,
-    pub(super) reply: oneshot::Sender<Vec<Reply>>,
     /// Its room in the queue, given back when the job is dropped.
     pub(super) room: OwnedSemaphorePermit,
 }
 
-/// What a job wants done.
+/// What a job wants done, and who is to be told.
 pub(super) enum Work {
     /// Commands, each with its own answer.
-    Commands(Vec<Envelope>),
-    /// Forget request ids that have expired, at most this many.
+    Commands(Vec<Envelope>, oneshot::Sender<Vec<Reply>>),
+    /// Remove old rows.
+    Upkeep(Upkeep, oneshot::Sender<Result<u64, SubmitError>>),
+}
+
+/// Old rows to remove, at most so many. It is told how many there were.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Upkeep {
+    /// Request ids that have expired.
     ForgetRequests(u64),
-    /// Remove events of an account committed before a time, at most this many.
+    /// Events of an account that were committed before a time.
     PruneEvents(AccountId, Time, u64),
 }
 
 impl Work {
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         match self {
-            Self::Commands(envelopes) => envelopes.len(),
-            Self::ForgetRequests(_) | Self::PruneEvents(..) => 1,
+            Self::Commands(envelopes, _) => envelopes.len(),
+            Self::Upkeep(..) => 1,
         }
     }
 }
@@ -68,6 +78,8 @@ pub(super) struct Writer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) feed: Arc<Feed>,
     pub(super) batch_commands_max: usize,
+    /// The latest commit time that was given out.
+    pub(super) last_commit_micros: AtomicI64,
 }
 
 impl Writer {
@@ -91,17 +103,18 @@ impl Writer {
         let mut waiting = Vec::new();
         let mut envelopes = Vec::new();
         for job in jobs {
-            if job.deadline.is_some_and(|deadline| deadline <= now) {
-                // The caller has gone; an answer that cannot be delivered is no fault.
-                let _ = job.reply.send(vec![Err(SubmitError::DeadlineExceeded); job.work.size()]);
-                continue;
-            }
+            // That a caller has gone, and the answer cannot be delivered, is no fault.
             match job.work {
-                Work::Commands(commands) => {
-                    waiting.push((commands.len(), job.reply, job.room));
+                Work::Commands(commands, reply) if job.deadline.is_some_and(|deadline| deadline <= now) => {
+                    let _ = reply.send(vec![Err(SubmitError::DeadlineExceeded); commands.len()]);
+                }
+                Work::Commands(commands, reply) => {
+                    waiting.push((commands.len(), reply, job.room));
                     envelopes.extend(commands);
                 }
-                work => self.maintain(work, job.reply).await,
+                Work::Upkeep(upkeep, reply) => {
+                    let _ = reply.send(self.keep_up(upkeep).await.map_err(SubmitError::from));
+                }
             }
         }
         if envelopes.is_empty() {
@@ -114,20 +127,21 @@ impl Writer {
     }
 
     /// Carries out all commands in one transaction, or in several where one names what an earlier one made known, or one by one
-    /// when that conflicts.
+    /// when the database refuses that.
     async fn carry_out(&self, envelopes: &[Envelope]) -> Vec<Reply> {
         let mut replies = Vec::with_capacity(envelopes.len());
         while replies.len() < envelopes.len() {
             let rest = &envelopes[replies.len()..];
             match self.attempt(rest).await {
                 Ok(done) => replies.extend(done),
-                Err(StoreError::Conflict) => {
-                    tracing::debug!(commands = rest.len(), "batch conflicted, re-running one by one");
+                // Not again: it may have been committed, and the next attempt would wait as long.
+                Err(error @ StoreError::Unavailable) => replies.resize(envelopes.len(), Err(error.into())),
+                Err(error) => {
+                    tracing::debug!(commands = rest.len(), %error, "batch was refused, re-running one by one");
                     for envelope in rest {
                         replies.push(self.carry_out_one(envelope).await);
                     }
                 }
-                Err(error) => replies.resize(envelopes.len(), Err(error.into())),
             }
         }
         replies
@@ -146,6 +160,7 @@ impl Writer {
                 Err(error) => return Err(error.into()),
             }
         }
+        tracing::warn!(tries = TRIES_MAX, "a command conflicted every time");
         Err(SubmitError::Unavailable)
     }
 
@@ -181,7 +196,7 @@ impl Writer {
             replies.push(answer.map_err(SubmitError::from));
         }
 
-        store::save::save(&transaction, &set, &mut heads, now).await?;
+        store::save::save(&transaction, &set, &mut heads, self.commit_time(now)).await?;
         transaction.commit().await?;
         for (account_id, head) in &heads {
             if before.get(account_id).copied().unwrap_or(0) < head.event_sequence {
@@ -191,32 +206,31 @@ impl Writer {
         Ok(replies)
     }
 
-    async fn maintain(&self, work: Work, reply: oneshot::Sender<Vec<Reply>>) {
-        let result = match work {
-            Work::ForgetRequests(limit) => self.forget_requests(limit).await,
-            Work::PruneEvents(account_id, before, limit) => self.prune_events(account_id, before, limit).await,
-            Work::Commands(_) => Ok(()),
-        };
-        let replies = match result {
-            Ok(()) => Vec::new(),
-            Err(error) => vec![Err(error.into())],
-        };
-        let _ = reply.send(replies);
+    /// The time of a commit: now, but never earlier than that of the commit before, wherever the clock was set meanwhile.
+    fn commit_time(&self, now: Time) -> Time {
+        let before = self.last_commit_micros.fetch_max(now.micros(), Ordering::Relaxed);
+        Time::from_micros(before.max(now.micros()))
     }
 
-    async fn forget_requests(&self, limit: u64) -> Result<(), StoreError> {
-        let transaction = self.store.begin().await?;
-        store::request::forget(&transaction, self.clock.now(), limit).await?;
-        transaction.commit().await
+    async fn keep_up(&self, upkeep: Upkeep) -> Result<u64, StoreError> {
+        let limit = Duration::from_secs(UPKEEP_SECONDS_MAX);
+        tokio::time::timeout(limit, self.remove(upkeep)).await.unwrap_or(Err(StoreError::Unavailable))
     }
 
-    async fn prune_events(&self, account_id: AccountId, before: Time, limit: u64) -> Result<(), StoreError> {
+    async fn remove(&self, upkeep: Upkeep) -> Result<u64, StoreError> {
         let transaction = self.store.begin().await?;
-        let mut heads = store::save::lock_heads(&transaction, &BTreeSet::from([account_id])).await?;
-        if let Some(head) = heads.get_mut(&account_id) {
-            store::event::prune(&transaction, head, before, limit).await?;
-        }
-        transaction.commit().await
+        let count = match upkeep {
+            Upkeep::ForgetRequests(limit) => store::request::forget(&transaction, self.clock.now(), limit).await?,
+            Upkeep::PruneEvents(account_id, before, limit) => {
+                let mut heads = store::save::lock_heads(&transaction, &BTreeSet::from([account_id])).await?;
+                match heads.get_mut(&account_id) {
+                    Some(head) => store::event::prune(&transaction, head, before, limit).await?,
+                    None => 0,
+                }
+            }
+        };
+        transaction.commit().await?;
+        Ok(count)
     }
 }
 

@@ -1,11 +1,14 @@
 //! The layer in front of every service: gives the call its request id, finds out who calls, and refuses what may not be called.
 //! Refuses in this order: no such method, no key, a key that does not work, a key of the wrong kind.
 
+use std::any::Any;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures::FutureExt;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response};
 use tonic::Status;
@@ -100,11 +103,16 @@ where
                     if let Some(caller) = caller {
                         request.extensions_mut().insert(caller);
                     }
-                    let response = inner.call(request).await?;
-                    let adopted = Status::from_header_map(response.headers()).as_ref().and_then(error::adopt);
-                    match adopted {
-                        None => return Ok(named(response, &request_id)),
-                        Some(error) => error,
+                    // A fault in one call must not take the other calls of its connection with it.
+                    match AssertUnwindSafe(inner.call(request)).catch_unwind().await {
+                        Err(panic) => Error::Internal(format!("a handler panicked: {}", text_of(&*panic))),
+                        Ok(response) => {
+                            let response = response?;
+                            match Status::from_header_map(response.headers()).as_ref().and_then(error::adopt) {
+                                None => return Ok(named(response, &request_id)),
+                                Some(error) => error,
+                            }
+                        }
                     }
                 }
                 Err(error) => error,
@@ -113,6 +121,12 @@ where
         };
         Box::pin(call.instrument(span))
     }
+}
+
+/// What a panic says.
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("nothing")
 }
 
 /// Who calls; none for a method that is open to everybody.
@@ -176,6 +190,14 @@ fn named<Body>(mut response: Response<Body>, request_id: &str) -> Response<Body>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_panic_says_is_found() {
+        let said = |panic: Result<(), Box<dyn Any + Send>>| text_of(&*panic.unwrap_err()).to_owned();
+        assert_eq!(said(std::panic::catch_unwind(|| panic!("plain"))), "plain");
+        assert_eq!(said(std::panic::catch_unwind(|| panic!("made of {}", 2))), "made of 2");
+        assert_eq!(said(std::panic::catch_unwind(|| std::panic::panic_any(7))), "nothing");
+    }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()

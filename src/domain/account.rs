@@ -7,7 +7,7 @@ use super::command::Outcome;
 use super::decide::{About, Context};
 use super::event::EventType;
 use super::id::{AccountId, ApiKeyId};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Resource};
 use super::text_enum::text_enum;
 use super::time::Time;
 use super::working_set::Changes;
@@ -137,6 +137,7 @@ fn email_is_free(context: &Context<'_>, email: &str, own: Option<AccountId>) -> 
         Some(other) if Some(other) != own => Err(Refusal::AlreadyExists {
             field: "email",
             value: email.to_owned(),
+            resource: Resource::Account,
             // The other account is not the caller's to know.
             resource_id: String::new(),
         }),

@@ -7,7 +7,7 @@ use super::decide::{About, Context};
 use super::enrollment::{self, NewEnrollment};
 use super::event::EventType;
 use super::id::{AccountId, AffiliateId};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Resource};
 use super::time::Time;
 use super::working_set::Changes;
 
@@ -118,9 +118,12 @@ pub struct CreateAffiliate {
 
 fn name_is_free(context: &Context<'_>, selector: &AffiliateSelector, field: &'static str) -> Result<(), Refusal> {
     match context.set.find_affiliate(context.account_id, selector)? {
-        Some(other) => {
-            Err(Refusal::AlreadyExists { field, value: selector.to_string(), resource_id: other.id.to_string() })
-        }
+        Some(other) => Err(Refusal::AlreadyExists {
+            field,
+            value: selector.to_string(),
+            resource: Resource::Affiliate,
+            resource_id: other.id.to_string(),
+        }),
         None => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::coupon::CouponState;
 use super::enrollment::{Enrollment, EnrollmentState};
 use super::id::{AccountId, AffiliateId, ClickId, EnrollmentId};
-use super::lead::Lead;
+use super::lead::{Binding, Lead};
 use super::link::{Link, LinkState};
 use super::program::{AttributionModel, Program, ProgramState, applicable_terms};
 use super::refusal::Refusal;
@@ -34,7 +34,7 @@ text_enum! {
         LowerPrecedence = "lower_precedence",
         /// Another click won under the program's model.
         OtherClick = "other_click",
-        /// The click is older than the window.
+        /// The click is older than the window, or the lead was bound longer after the conversion than that.
         OutsideWindow = "outside_window",
         /// The click is later than the conversion.
         AfterConversion = "after_conversion",
@@ -56,7 +56,7 @@ text_enum! {
 pub struct Candidate {
     /// The way.
     pub source: AttributionSource,
-    /// What was sent or found: the lead's id, the coupon code, the tid, or the ref_id.
+    /// What was sent or found: the lead's id, the coupon code, the click's id or a tid without clicks, or the ref_id.
     pub reference: String,
     /// The affiliate it leads to.
     pub affiliate_id: Option<AffiliateId>,
@@ -81,7 +81,7 @@ pub struct Referral {
 const DEFAULT_PRECEDENCE: [AttributionSource; 3] =
     [AttributionSource::LeadBinding, AttributionSource::Coupon, AttributionSource::Click];
 
-/// How many of a visitor's clicks are kept for the explanation, the latest ones.
+/// How many of a visitor's clicks are kept for the explanation, the latest ones; beside them the first, and the one chosen.
 const CLICKS_EXPLAINED_MAX: usize = 20;
 
 /// Who gets the credit, and how everyone fared.
@@ -154,8 +154,7 @@ pub(super) fn attribute<'set>(
 ) -> Result<Attribution<'set>, Refusal> {
     let mut runners = Vec::new();
     if let Some((lead, binding)) = lead.and_then(|lead| lead.binding.map(|binding| (lead, binding))) {
-        let enrollment = set.enrollment(account_id, binding.enrollment_id)?;
-        runners.push(Runner::new(set, AttributionSource::LeadBinding, lead.id.to_string(), enrollment)?);
+        runners.push(binding_runner(set, lead, binding, occurred_at)?);
     }
     if let Some(code) = &referral.coupon_code {
         runners.push(coupon_runner(set, account_id, code)?);
@@ -176,11 +175,26 @@ pub(super) fn attribute<'set>(
         }
     }
     runners.sort_by_key(|runner| precedence.iter().position(|source| *source == runner.source));
-    let candidates = runners.into_iter().map(explained).collect();
-    Ok(Attribution { winner, candidates })
+    Ok(Attribution { winner, candidates: explained(runners) })
 }
 
-fn explained(runner: Runner<'_>) -> Candidate {
+/// All candidates, but for the many clicks between the first and the latest of a visitor that were never near to winning.
+fn explained(runners: Vec<Runner<'_>>) -> Vec<Candidate> {
+    let click_count = runners.iter().filter(|runner| runner.source == AttributionSource::Click).count();
+    let mut place = 0;
+    let is_told = |runner: &Runner<'_>| {
+        if runner.source != AttributionSource::Click {
+            return true;
+        }
+        place += 1;
+        place == 1
+            || place + CLICKS_EXPLAINED_MAX > click_count
+            || matches!(runner.result, Some(CandidateResult::Won | CandidateResult::LowerPrecedence))
+    };
+    runners.into_iter().filter(is_told).map(candidate).collect()
+}
+
+fn candidate(runner: Runner<'_>) -> Candidate {
     Candidate {
         source: runner.source,
         reference: runner.reference,
@@ -188,6 +202,29 @@ fn explained(runner: Runner<'_>) -> Candidate {
         enrollment_id: runner.enrollment.map(|enrollment| enrollment.id),
         result: runner.result.unwrap_or(CandidateResult::LowerPrecedence),
     }
+}
+
+/// What was bought longer before the lead was bound than the window reaches is not the affiliate's doing: told late or in order, a
+/// sale is credited alike (`match_to_lead` in `sale.rs`).
+fn binding_runner<'set>(
+    set: &'set WorkingSet,
+    lead: &Lead,
+    binding: Binding,
+    occurred_at: Time,
+) -> Result<Runner<'set>, Refusal> {
+    let enrollment = set.enrollment(lead.account_id, binding.enrollment_id)?;
+    let mut runner = Runner::new(set, AttributionSource::LeadBinding, lead.id.to_string(), enrollment)?;
+    if let Some(program) = runner.program
+        && occurred_at.plus_days(window_days(set, program, binding.bound_at)?) < binding.bound_at
+    {
+        runner.lose(CandidateResult::OutsideWindow);
+    }
+    Ok(runner)
+}
+
+/// For how many days after a click what happens is credited to it.
+pub(super) fn window_days(set: &WorkingSet, program: &Program, at: Time) -> Result<i32, Refusal> {
+    Ok(applicable_terms(set, program, at, None)?.rules.attribution_window_days)
 }
 
 fn coupon_runner<'set>(set: &'set WorkingSet, account_id: AccountId, code: &str) -> Result<Runner<'set>, Refusal> {
@@ -230,13 +267,9 @@ fn click_runners<'set>(
             if clicks.is_empty() {
                 runners.push(Runner::unknown(AttributionSource::Click, &tid.to_string()));
             }
-            let skipped = clicks.len().saturating_sub(CLICKS_EXPLAINED_MAX);
-            // The first click stays whatever came after: it may be the one that earns.
-            for (place, click) in clicks.into_iter().enumerate() {
-                if place == 0 || place > skipped {
-                    let link = set.link(account_id, click.link_id)?;
-                    runners.push(link_runner(set, link, click.id.to_string(), click.occurred_at)?);
-                }
+            for click in clicks {
+                let link = set.link(account_id, click.link_id)?;
+                runners.push(link_runner(set, link, click.id.to_string(), click.occurred_at)?);
             }
         }
         Some(Err(text)) => runners.push(Runner::unknown(AttributionSource::Click, text)),
@@ -255,10 +288,9 @@ fn click_runners<'set>(
 fn choose_click(set: &WorkingSet, runners: &mut [Runner<'_>], occurred_at: Time) -> Result<(), Refusal> {
     for runner in runners.iter_mut() {
         let (Some(clicked_at), Some(program)) = (runner.clicked_at, runner.program) else { continue };
-        let window_days = applicable_terms(set, program, occurred_at, None)?.rules.attribution_window_days;
         if clicked_at > occurred_at {
             runner.lose(CandidateResult::AfterConversion);
-        } else if clicked_at.plus_days(window_days) < occurred_at {
+        } else if clicked_at.plus_days(window_days(set, program, occurred_at)?) < occurred_at {
             runner.lose(CandidateResult::OutsideWindow);
         }
     }

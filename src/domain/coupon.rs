@@ -8,7 +8,7 @@ use super::decide::{About, Context};
 use super::enrollment::{Enrollment, EnrollmentState};
 use super::event::{EventType, NewEvent};
 use super::id::{AccountId, AffiliateId, CouponId, EnrollmentId, ProgramId};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Resource};
 use super::text_enum::text_enum;
 use super::time::Time;
 use super::working_set::Changes;
@@ -79,7 +79,12 @@ pub(super) fn make(
     if let Some(other) = context.set.coupon_with_code(context.account_id, code)?
         && other.state == CouponState::Active
     {
-        return Err(Refusal::AlreadyExists { field, value: code.to_owned(), resource_id: other.id.to_string() });
+        return Err(Refusal::AlreadyExists {
+            field,
+            value: code.to_owned(),
+            resource: Resource::Coupon,
+            resource_id: other.id.to_string(),
+        });
     }
     let limit = context.set.account(context.account_id)?.max_active_coupons_per_affiliate;
     if active_count >= i64::from(limit) {
@@ -113,13 +118,8 @@ fn event(context: &mut Context<'_>, event_type: EventType, coupon: &Coupon, prog
 pub(super) fn assign(context: &mut Context<'_>, command: &AssignCoupon) -> Result<(Outcome, Changes), Refusal> {
     let affiliate_id = context.set.affiliate(context.account_id, &command.affiliate)?.id;
     let program_id = context.set.active_program(context.account_id, command.program_id)?.id;
-    let enrollment =
-        context.set.enrollment_in(context.account_id, affiliate_id, program_id)?.cloned().ok_or_else(|| {
-            Refusal::InvalidField {
-                field: "program_id",
-                problem: format!("affiliate {affiliate_id} is not enrolled in {program_id}; enroll it first"),
-            }
-        })?;
+    let enrollment = context.set.enrollment_in(context.account_id, affiliate_id, program_id)?;
+    let enrollment = enrollment.cloned().ok_or(Refusal::NotEnrolled { affiliate_id, program_id })?;
     if enrollment.state == EnrollmentState::Ended {
         return Err(Refusal::EnrollmentEnded { enrollment_id: enrollment.id });
     }

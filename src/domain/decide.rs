@@ -132,6 +132,7 @@ fn answered_before(
     }
     if request.content_hash != fingerprint.content_hash {
         return Err(Refusal::IdempotencyMismatch {
+            field: fingerprint.key_field(),
             key: fingerprint.key.clone(),
             first_id: request.outcome.effect_id(),
         });

@@ -125,15 +125,12 @@ pub(super) fn make(
     wanted: &NewEnrollment,
     changes: &mut Changes,
 ) -> Result<Made, Refusal> {
-    let program = context.set.active_program(context.account_id, wanted.program_id)?;
-    if let Some(commission) = wanted.commission_override {
-        check_commission(commission, program.currency, "commission_override.flat.currency_code")?;
-    }
+    let program_id = context.set.active_program(context.account_id, wanted.program_id)?.id;
     let enrollment = Enrollment {
         id: EnrollmentId::new(context.ids),
         account_id: context.account_id,
         affiliate_id,
-        program_id: program.id,
+        program_id,
         ref_id: free_ref_id(context, wanted)?,
         landing_url: wanted.landing_url.clone(),
         commission_override: wanted.commission_override,
@@ -142,7 +139,19 @@ pub(super) fn make(
         updated_at: context.now,
         ended_at: None,
     };
+    check_override(context, &enrollment, "commission_override.flat.currency_code")?;
     changes.links.push(link::for_code(context, &enrollment, &enrollment.ref_id, ""));
+    finish_new(context, enrollment, coupon_count, wanted, changes)
+}
+
+/// What is the same for an enrollment that is new and for one that is opened again.
+fn finish_new(
+    context: &mut Context<'_>,
+    enrollment: Enrollment,
+    coupon_count: i64,
+    wanted: &NewEnrollment,
+    changes: &mut Changes,
+) -> Result<Made, Refusal> {
     changes.events.push(event(context, EventType::EnrollmentCreated, &enrollment));
     let coupon = match &wanted.promo_code {
         Some(code) => Some(coupon::make(context, &enrollment, coupon_count, "promo_code", code, "", changes)?),
@@ -196,43 +205,83 @@ fn event(context: &mut Context<'_>, event_type: EventType, enrollment: &Enrollme
 
 pub(super) fn enroll(context: &mut Context<'_>, command: &Enroll) -> Result<(Outcome, Changes), Refusal> {
     let affiliate_id = context.set.affiliate(context.account_id, &command.affiliate)?.id;
-    let program = context.set.active_program(context.account_id, command.enrollment.program_id)?;
-    if let Some(other) = context.set.enrollment_in(context.account_id, affiliate_id, program.id)? {
-        return Err(Refusal::AlreadyExists {
-            field: "program_id",
-            value: program.id.to_string(),
-            resource_id: other.id.to_string(),
-        });
-    }
+    let program_id = context.set.active_program(context.account_id, command.enrollment.program_id)?.id;
     let coupon_count = context.set.active_coupon_count(context.account_id, affiliate_id)?;
     let mut changes = Changes::default();
-    let made = make(context, affiliate_id, coupon_count, &command.enrollment, &mut changes)?;
+    let made = match context.set.enrollment_in(context.account_id, affiliate_id, program_id)?.cloned() {
+        Some(other) if other.state == EnrollmentState::Active => {
+            return Err(Refusal::AlreadyEnrolled { affiliate_id, program_id, enrollment_id: other.id });
+        }
+        Some(ended) => reopen(context, ended, coupon_count, &command.enrollment, &mut changes)?,
+        None => make(context, affiliate_id, coupon_count, &command.enrollment, &mut changes)?,
+    };
     Ok((Outcome::Enrollment { enrollment: made.enrollment, coupon: made.coupon }, changes))
+}
+
+/// Opens an enrollment that had ended: an affiliate that comes back finds its links, coupons and leads. The rest is as for one that
+/// is new.
+fn reopen(
+    context: &mut Context<'_>,
+    ended: Enrollment,
+    coupon_count: i64,
+    wanted: &NewEnrollment,
+    changes: &mut Changes,
+) -> Result<Made, Refusal> {
+    let mut enrollment = Enrollment {
+        landing_url: wanted.landing_url.clone(),
+        commission_override: wanted.commission_override,
+        state: EnrollmentState::Active,
+        updated_at: context.now,
+        ended_at: None,
+        ..ended
+    };
+    check_override(context, &enrollment, "commission_override.flat.currency_code")?;
+    if let Some(ref_id) = &wanted.ref_id {
+        set_ref_id(context, &mut enrollment, ref_id, "ref_id", changes)?;
+    }
+    finish_new(context, enrollment, coupon_count, wanted, changes)
+}
+
+/// Gives an enrollment another ref_id. The one before goes on as an ordinary link until it is revoked: it stands in posts and mails
+/// that nobody will change, and the clicks through it are the affiliate's.
+fn set_ref_id(
+    context: &mut Context<'_>,
+    enrollment: &mut Enrollment,
+    ref_id: &str,
+    field: &'static str,
+    changes: &mut Changes,
+) -> Result<(), Refusal> {
+    if ref_id == enrollment.ref_id {
+        return Ok(());
+    }
+    match context.set.link_with_code(context.account_id, ref_id)? {
+        // A ref_id that it had before, or a link of its own that leads to the same page.
+        Some(link) if link.serves_as_ref_id_of(enrollment) => {}
+        Some(other) => return Err(link::taken(other, field)),
+        None => changes.links.push(link::for_code(context, enrollment, ref_id, "")),
+    }
+    ref_id.clone_into(&mut enrollment.ref_id);
+    Ok(())
+}
+
+fn check_override(context: &Context<'_>, enrollment: &Enrollment, field: &'static str) -> Result<(), Refusal> {
+    let Some(commission) = enrollment.commission_override else { return Ok(()) };
+    let program = context.set.program(context.account_id, enrollment.program_id)?;
+    check_commission(commission, program.currency, field)
 }
 
 pub(super) fn update(context: &mut Context<'_>, command: &UpdateEnrollment) -> Result<(Outcome, Changes), Refusal> {
     let mut enrollment = context.set.active_enrollment(context.account_id, command.id)?.clone();
     let mut changes = Changes::default();
-    if let Some(ref_id) = &command.ref_id
-        && *ref_id != enrollment.ref_id
-    {
-        link::code_is_free(context, ref_id, "enrollment.ref_id")?;
-        // The old code keeps its row, revoked: nobody else can take over the links that are out in the world.
-        if let Some(old) = context.set.link_with_code(context.account_id, &enrollment.ref_id)? {
-            changes.links.push(link::revoked(old, context.now));
-        }
-        enrollment.ref_id.clone_from(ref_id);
-        changes.links.push(link::for_code(context, &enrollment, ref_id, ""));
+    if let Some(ref_id) = &command.ref_id {
+        set_ref_id(context, &mut enrollment, ref_id, "enrollment.ref_id", &mut changes)?;
     }
     if let Some(landing_url) = &command.landing_url {
         enrollment.landing_url.clone_from(landing_url);
     }
     if let Some(commission) = command.commission_override {
-        let program = context.set.program(context.account_id, enrollment.program_id)?;
-        if let Some(commission) = commission {
-            check_commission(commission, program.currency, "enrollment.commission_override.flat.currency_code")?;
-        }
         enrollment.commission_override = commission;
+        check_override(context, &enrollment, "enrollment.commission_override.flat.currency_code")?;
     }
     finish(context, EventType::EnrollmentUpdated, enrollment, changes)
 }

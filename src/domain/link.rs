@@ -8,7 +8,7 @@ use super::decide::{About, Context};
 use super::enrollment::{self, Enrollment};
 use super::event::EventType;
 use super::id::{AccountId, AffiliateId, EnrollmentId, LinkId};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Resource};
 use super::text_enum::text_enum;
 use super::time::Time;
 use super::working_set::Changes;
@@ -46,6 +46,13 @@ pub struct Link {
     pub revoked_at: Option<Time>,
 }
 
+impl Link {
+    /// Whether its code can be the ref_id of the enrollment: an active link of its own, that leads to its landing page.
+    pub fn serves_as_ref_id_of(&self, enrollment: &Enrollment) -> bool {
+        self.enrollment_id == enrollment.id && self.state == LinkState::Active && self.destination_url.is_empty()
+    }
+}
+
 /// A link with the page that it leads to: what an answer shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkWithDestination {
@@ -74,9 +81,16 @@ pub struct RevokeLink {
 }
 
 pub(super) fn code_is_free(context: &Context<'_>, code: &str, field: &'static str) -> Result<(), Refusal> {
-    match context.set.link_with_code(context.account_id, code)? {
-        Some(other) => Err(Refusal::AlreadyExists { field, value: code.to_owned(), resource_id: other.id.to_string() }),
-        None => Ok(()),
+    context.set.link_with_code(context.account_id, code)?.map_or(Ok(()), |other| Err(taken(other, field)))
+}
+
+/// The refusal of a code that a link has.
+pub(super) fn taken(other: &Link, field: &'static str) -> Refusal {
+    Refusal::AlreadyExists {
+        field,
+        value: other.code.clone(),
+        resource: Resource::Link,
+        resource_id: other.id.to_string(),
     }
 }
 
@@ -92,10 +106,6 @@ pub(super) fn for_code(context: &mut Context<'_>, enrollment: &Enrollment, code:
         created_at: context.now,
         revoked_at: None,
     }
-}
-
-pub(super) fn revoked(link: &Link, now: Time) -> Link {
-    Link { state: LinkState::Revoked, revoked_at: Some(now), ..link.clone() }
 }
 
 /// Where a link leads: its own destination, else the enrollment's page, else the program's.
@@ -137,6 +147,6 @@ pub(super) fn revoke(context: &mut Context<'_>, command: &RevokeLink) -> Result<
         let destination_url = destination(context, &link, &enrollment)?;
         return Ok((Outcome::Link(LinkWithDestination { link, destination_url }), Changes::default()));
     }
-    let link = revoked(&link, context.now);
+    let link = Link { state: LinkState::Revoked, revoked_at: Some(context.now), ..link };
     finish(context, EventType::LinkRevoked, link, &enrollment)
 }

@@ -1,7 +1,7 @@
 //! Why a command was refused: one variant for each rule that can be broken, with the data that explains it.
 //! Says nothing of gRPC codes; `error.rs` has the table.
 
-use super::id::{ConversionId, RewardId};
+use super::id::{AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
 use super::money::{Currency, Overflow};
 use super::reward::RewardState;
 use super::text_enum::text_enum;
@@ -53,8 +53,28 @@ pub enum Refusal {
         field: &'static str,
         /// The value that is taken.
         value: String,
+        /// What has it.
+        resource: Resource,
         /// The id of what has it; empty when it is not the caller's to know.
         resource_id: String,
+    },
+    /// The affiliate is in the program.
+    #[error("affiliate {affiliate_id} is enrolled in program {program_id}")]
+    AlreadyEnrolled {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+        /// The program.
+        program_id: ProgramId,
+        /// The enrollment.
+        enrollment_id: EnrollmentId,
+    },
+    /// The affiliate was never in the program.
+    #[error("affiliate {affiliate_id} is not enrolled in program {program_id}")]
+    NotEnrolled {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+        /// The program.
+        program_id: ProgramId,
     },
     /// The field is well-formed but wrong here.
     #[error("{field}: {problem}")]
@@ -65,8 +85,10 @@ pub enum Refusal {
         problem: String,
     },
     /// The event_id or request_id was used with other content.
-    #[error("{key} was used before with other content")]
+    #[error("{field} {key} was used before with other content")]
     IdempotencyMismatch {
+        /// Which of the two it is, `event_id` or `request_id`.
+        field: &'static str,
         /// The event_id or request_id.
         key: String,
         /// The id of what the first call made.
@@ -94,13 +116,13 @@ pub enum Refusal {
     #[error("program {program_id} is archived")]
     ProgramArchived {
         /// The program.
-        program_id: super::id::ProgramId,
+        program_id: ProgramId,
     },
     /// The enrollment has ended.
     #[error("enrollment {enrollment_id} has ended")]
     EnrollmentEnded {
         /// The enrollment.
-        enrollment_id: super::id::EnrollmentId,
+        enrollment_id: EnrollmentId,
     },
     /// The refund is more than what is left of the sale.
     #[error("the refund is more than the {left_minor} minor units of {currency} that are left of sale {sale_id}")]

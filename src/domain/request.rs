@@ -23,6 +23,13 @@ pub enum RequestScope {
     Method(&'static str),
 }
 
+impl Fingerprint {
+    /// The field of the request that has the key.
+    pub const fn key_field(&self) -> &'static str {
+        if self.is_kept_for_ever { "event_id" } else { "request_id" }
+    }
+}
+
 impl RequestScope {
     /// The scope's text as stored.
     pub const fn as_str(self) -> &'static str {

@@ -206,7 +206,7 @@ pub(super) fn match_to_lead(
     changes: &mut Changes,
 ) -> Result<(), Refusal> {
     let program = context.set.program(context.account_id, enrollment.program_id)?;
-    let window_days = applicable_terms(context.set, program, bound_at, None)?.rules.attribution_window_days;
+    let window_days = attribution::window_days(context.set, program, bound_at)?;
     let sales: Vec<Conversion> =
         unmatched_sales_of(context, Some(lead), &Customer::default())?.into_iter().cloned().collect();
     for mut sale in sales {

@@ -50,8 +50,6 @@ pub struct Needs {
     pub enrollments: BTreeSet<(AccountId, EnrollmentId)>,
     /// Links by id.
     pub links: BTreeSet<(AccountId, LinkId)>,
-    /// Enrollments whose links are needed.
-    pub links_of_enrollments: BTreeSet<(AccountId, EnrollmentId)>,
     /// Links by code, with their enrollments.
     pub link_codes: BTreeSet<(AccountId, String)>,
     /// Coupons by id.

@@ -215,20 +215,34 @@ fn refused(refusal: &Refusal, request_id: &str) -> Answer {
             let (reason, resource_type) = missing(Resource::Program);
             Answer::new(reason, Code::NotFound, text).resource(resource_type, "")
         }
-        Refusal::AlreadyExists { field, value, resource_id } => Answer::new(
+        Refusal::AlreadyExists { field, value, resource, resource_id } => Answer::new(
             ErrorReason::AlreadyExists,
             Code::AlreadyExists,
             format!("{text}; send another {field}, or use what has it"),
         )
-        .resource(field, value)
+        .resource(missing(*resource).1, resource_id)
         .with("field", field)
         .with("value", value)
         .with("resource_id", resource_id),
+        Refusal::AlreadyEnrolled { affiliate_id: _, program_id, enrollment_id } => Answer::new(
+            ErrorReason::AlreadyExists,
+            Code::AlreadyExists,
+            format!("{text} already; use enrollment {enrollment_id}, or name another program_id"),
+        )
+        .resource(missing(Resource::Enrollment).1, enrollment_id.to_string())
+        .with("field", "program_id")
+        .with("value", program_id)
+        .with("resource_id", enrollment_id),
+        Refusal::NotEnrolled { .. } => {
+            let (reason, resource_type) = missing(Resource::Enrollment);
+            let message = format!("{text}; enroll it first, or name another program_id");
+            Answer::new(reason, Code::NotFound, message).resource(resource_type, "")
+        }
         Refusal::InvalidField { field, problem } => Answer::field(ErrorReason::InvalidFields, field, problem),
-        Refusal::IdempotencyMismatch { key, first_id } => Answer::precondition(
+        Refusal::IdempotencyMismatch { field, key, first_id } => Answer::precondition(
             ErrorReason::IdempotencyMismatch,
             key,
-            format!("{text}; send the same content again, or a new id"),
+            format!("{text}; send the same content again, or a new {field}"),
         )
         .with("first_id", first_id),
         Refusal::EtagMismatch { resource: _, current_etag } => Answer::retry(
@@ -238,11 +252,13 @@ fn refused(refusal: &Refusal, request_id: &str) -> Answer {
             format!("{text}; read it again and repeat"),
         )
         .with("current_etag", current_etag),
-        Refusal::RewardState { reward_id, from, to: _ } => {
-            Answer::precondition(ErrorReason::RewardState, reward_id.to_string(), text)
-                .with("reward_id", reward_id)
-                .with("state", from)
-        }
+        Refusal::RewardState { reward_id, from, to: _ } => Answer::precondition(
+            ErrorReason::RewardState,
+            reward_id.to_string(),
+            format!("{text}; leave it out of reward_ids"),
+        )
+        .with("reward_id", reward_id)
+        .with("state", from),
         Refusal::ProgramArchived { program_id } => Answer::precondition(
             ErrorReason::ProgramArchived,
             program_id.to_string(),
@@ -260,12 +276,12 @@ fn refused(refusal: &Refusal, request_id: &str) -> Answer {
             sale_id.to_string(),
             format!("{text}; send an amount up to that"),
         )
-        .with("sale_id", sale_id)
+        .with("sale_conversion_id", sale_id)
         .with("left_minor", left_minor)
         .with("currency_code", currency),
         Refusal::CurrencyMismatch { sale_id, currency } => {
             Answer::precondition(ErrorReason::CurrencyMismatch, sale_id.to_string(), text)
-                .with("sale_id", sale_id)
+                .with("sale_conversion_id", sale_id)
                 .with("currency_code", currency)
         }
         Refusal::NoSaleToRefund => Answer::precondition(ErrorReason::NoSaleToRefund, "sale_event_id", text),
@@ -283,6 +299,7 @@ fn refused(refusal: &Refusal, request_id: &str) -> Answer {
     }
 }
 
+/// The reason for something of this kind that is not there, and the kind's name on the wire.
 fn missing(resource: Resource) -> (ErrorReason, &'static str) {
     match resource {
         Resource::Account => (ErrorReason::AccountNotFound, "headwater.v1.Account"),

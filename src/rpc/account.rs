@@ -89,10 +89,9 @@ pub(super) async fn create_key(
     let fingerprint = call.request_key(&message.request_id, &message);
     let mut fields = Fields::default();
     fields.request_id(&message.request_id);
-    let kind = fields.value::<KeyKind>("kind", message.kind);
-    if kind == Some(KeyKind::Operator) {
-        fields.wrong("kind", "must not be API_KEY_KIND_OPERATOR; only the server itself makes those");
-    }
+    // Operator keys are made by the server itself alone.
+    let kinds: Vec<KeyKind> = KeyKind::ALL.iter().copied().filter(|kind| *kind != KeyKind::Operator).collect();
+    let kind = fields.value_of("kind", message.kind, &kinds);
     let display_name = fields.line("display_name", &message.display_name, NAME_LENGTH_MAX);
     let expires_at = fields.time("expire_time", message.expire_time.as_ref());
     if expires_at.is_some_and(|expires_at| expires_at <= call.now()) {

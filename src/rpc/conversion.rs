@@ -29,7 +29,10 @@ pub(super) async fn get(call: Call, message: pb::GetConversionRequest) -> Result
         }
         Some(Selector::Event(event)) => {
             let (kind, event_id) = fields.within("event", |fields| {
-                (fields.value("kind", event.kind), fields.required_key("event_id", &event.event_id))
+                (
+                    fields.value_of("kind", event.kind, ConversionKind::VALUES),
+                    fields.required_key("event_id", &event.event_id),
+                )
             });
             let Some(kind) = kind else { return Err(fields.into_error()) };
             fields.finish()?;

@@ -131,22 +131,20 @@ fn parse_update(message: &pb::UpdateEnrollmentRequest) -> Result<UpdateEnrollmen
     };
     let command = fields.within("enrollment", |fields| {
         let id = fields.id("id", &values.id);
-        let mut command = UpdateEnrollment { id: id?, ref_id: None, landing_url: None, commission_override: None };
-        if paths.contains(&"ref_id") {
-            let code = fields.new_code("ref_id", &values.ref_id);
+        let ref_id = if paths.contains(&"ref_id") {
             if values.ref_id.trim().is_empty() {
                 fields.wrong("ref_id", "is required");
             }
-            command.ref_id = code.map(|code| code.to_ascii_lowercase());
-        }
-        if paths.contains(&"landing_url") {
-            command.landing_url = Some(fields.optional_url("landing_url", &values.landing_url));
-        }
-        if paths.contains(&"commission_override") {
-            let wanted = optional_commission(fields, "commission_override", values.commission_override.as_ref());
-            command.commission_override = Some(wanted);
-        }
-        Some(command)
+            fields.new_code("ref_id", &values.ref_id).map(|code| code.to_ascii_lowercase())
+        } else {
+            None
+        };
+        let landing_url =
+            paths.contains(&"landing_url").then(|| fields.optional_url("landing_url", &values.landing_url));
+        let commission_override = paths
+            .contains(&"commission_override")
+            .then(|| optional_commission(fields, "commission_override", values.commission_override.as_ref()));
+        Some(UpdateEnrollment { id: id?, ref_id, landing_url, commission_override })
     });
     let Some(command) = command else { return Err(fields.into_error()) };
     fields.finish()?;

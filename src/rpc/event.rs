@@ -8,7 +8,7 @@ use super::parse::Fields;
 use super::render::id_or_empty;
 pub(super) use super::render::timestamp;
 use super::wire_enum::WireEnum;
-use crate::domain::event::{Event, EventFilter};
+use crate::domain::event::{Event, EventFilter, EventType};
 use crate::domain::time::Time;
 use crate::error::Error;
 use crate::pb::{self, list_conversion_events_request, watch_conversions_request};
@@ -24,7 +24,7 @@ const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
 /// The longest that a long poll waits.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// How many programs, or affiliates, a filter may name.
+/// How many types, programs, or affiliates a filter may name.
 const FILTER_LENGTH_MAX: usize = 1_000;
 
 /// Where a reader starts.
@@ -140,18 +140,22 @@ fn no_start(fields: &mut Fields) -> Option<Start> {
 fn filter(fields: &mut Fields, filter: Option<&pb::EventFilter>) -> EventFilter {
     let Some(filter) = filter else { return EventFilter::default() };
     fields.within("filter", |fields| {
-        for (field, length) in
-            [("program_ids", filter.program_ids.len()), ("affiliate_ids", filter.affiliate_ids.len())]
-        {
+        for (field, length) in [
+            ("types", filter.types.len()),
+            ("program_ids", filter.program_ids.len()),
+            ("affiliate_ids", filter.affiliate_ids.len()),
+        ] {
             if length > FILTER_LENGTH_MAX {
-                fields.wrong(field, format!("has {length} ids; at most {FILTER_LENGTH_MAX} are taken"));
+                fields.wrong(field, format!("has {length} values; at most {FILTER_LENGTH_MAX} are taken"));
             }
         }
         fn each<S, T>(values: &[S], mut read: impl FnMut(usize, &S) -> Option<T>) -> Vec<T> {
             values.iter().take(FILTER_LENGTH_MAX).enumerate().filter_map(|(index, value)| read(index, value)).collect()
         }
         EventFilter {
-            types: each(&filter.types, |index, number| fields.value(&format!("types[{index}]"), *number)),
+            types: each(&filter.types, |index, number| {
+                fields.value_of(&format!("types[{index}]"), *number, EventType::VALUES)
+            }),
             program_ids: each(&filter.program_ids, |index, id| fields.id(&format!("program_ids[{index}]"), id)),
             affiliate_ids: each(&filter.affiliate_ids, |index, id| fields.id(&format!("affiliate_ids[{index}]"), id)),
         }
@@ -159,11 +163,15 @@ fn filter(fields: &mut Fields, filter: Option<&pb::EventFilter>) -> EventFilter 
 }
 
 fn optional_duration(fields: &mut Fields, field: &str, sent: Option<&prost_types::Duration>) -> Option<Duration> {
-    let duration = Duration::try_from(*sent?).ok();
-    if duration.is_none() {
-        fields.wrong(field, "must not be negative");
+    let sent = sent?;
+    // Not by the library's conversion, which panics at the ends of its range.
+    match (u64::try_from(sent.seconds), u32::try_from(sent.nanos)) {
+        (Ok(seconds), Ok(nanos @ 0..1_000_000_000)) => Some(Duration::new(seconds, nanos)),
+        _ => {
+            fields.wrong(field, "must not be negative, with nanos from 0 to 999999999");
+            None
+        }
     }
-    duration
 }
 
 /// A length of time as it stands in messages; none for one of more than 292 thousand million years.
@@ -192,7 +200,6 @@ pub(super) fn render(event: &Event, cursor: String) -> pb::ConversionEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::EventType;
 
     fn wrong_fields<T: std::fmt::Debug>(result: Result<T, Error>) -> Vec<String> {
         match result {
@@ -224,6 +231,8 @@ mod tests {
         assert_eq!(watch(30, 7).unwrap(), (30, 7));
         assert_eq!(watch(3_600, 5_000).unwrap(), (60, 1_000));
         assert_eq!(wrong_fields(watch(-1, -1)), ["heartbeat_interval", "max_batch_size"]);
+        assert_eq!(wrong_fields(watch(i64::MIN, 0)), ["heartbeat_interval"]);
+        assert_eq!(watch(i64::MAX, 0).unwrap(), (60, 100));
     }
 
     #[test]

@@ -32,13 +32,9 @@ pub(super) fn parse(message: &pb::RecordLeadRequest, now: Time) -> Result<Record
     let referral = referral(&mut fields, &message.tid, &message.ref_id, &message.coupon_code);
     let first_name = fields.line("first_name", &message.first_name, NAME_LENGTH_MAX);
     let last_name = fields.line("last_name", &message.last_name, NAME_LENGTH_MAX);
-    let state = fields.optional_value("state", message.state).unwrap_or(LeadState::Signup);
-    if !matches!(state, LeadState::Subscribed | LeadState::Signup) {
-        fields.wrong(
-            "state",
-            "must be LEAD_STATE_SUBSCRIBED or LEAD_STATE_SIGNUP; sales and cancellations set the others",
-        );
-    }
+    // Sales and cancellations set the other states.
+    let states = [LeadState::Subscribed, LeadState::Signup];
+    let state = fields.optional_value_of("state", message.state, &states).unwrap_or(LeadState::Signup);
     let occurred_at = fields.occur_time("occur_time", message.occur_time.as_ref(), now);
     fields.finish()?;
     Ok(RecordLead { event_id, customer, referral, first_name, last_name, state, occurred_at })

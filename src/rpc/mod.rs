@@ -116,7 +116,9 @@ impl Rpc {
         Ok(Call { rpc: Arc::clone(self), caller, deadline: clock::monotonic_now() + timeout })
     }
 
-    /// Answers a call that changes something: past its deadline it is dropped only while nothing was begun.
+    /// Answers a call that is carried to its end once it is begun: one that changes something, which must not be cut in the
+    /// middle, and the audit that reads everything, which takes as long as the books are. Past its deadline a write is dropped
+    /// only while nothing was begun.
     async fn write<Q, A, F>(
         self: &Arc<Self>,
         request: Request<Q>,

@@ -339,23 +339,27 @@ impl Fields {
 
     /// A value of a closed set; none when it is not set.
     pub(super) fn optional_value<E: WireEnum>(&mut self, field: &str, number: i32) -> Option<E> {
+        self.optional_value_of(field, number, E::VALUES)
+    }
+
+    /// One of these values of a closed set; none when it is not set.
+    pub(super) fn optional_value_of<E: WireEnum>(&mut self, field: &str, number: i32, values: &[E]) -> Option<E> {
         if number == 0 {
             return None;
         }
-        let value = E::from_number(number);
+        let value = values.iter().copied().find(|value| value.number() == number);
         if value.is_none() {
-            self.wrong(field, alternatives(E::VALUES));
+            self.wrong(field, alternatives(values));
         }
         value
     }
 
-    /// A value of a closed set that must be there.
-    pub(super) fn value<E: WireEnum>(&mut self, field: &str, number: i32) -> Option<E> {
+    /// One of these values of a closed set, which must be there.
+    pub(super) fn value_of<E: WireEnum>(&mut self, field: &str, number: i32, values: &[E]) -> Option<E> {
         if number == 0 {
-            self.wrong(field, format!("is required and {}", alternatives(E::VALUES)));
-            return None;
+            self.wrong(field, format!("is required and {}", alternatives(values)));
         }
-        self.optional_value(field, number)
+        self.optional_value_of(field, number, values)
     }
 
     /// The names in an update mask, of those that may stand in it.

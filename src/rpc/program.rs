@@ -88,30 +88,18 @@ fn parse_update(message: &pb::UpdateProgramRequest) -> Result<UpdateProgram, Err
     let paths = fields.update_mask(message.update_mask.as_ref(), &known);
     let Some(values) = fields.required("program", message.program.as_ref()) else { return Err(fields.into_error()) };
     let command = fields.within("program", |fields| {
-        let mut command = UpdateProgram {
-            id: fields.id("id", &values.id)?,
-            etag: (!values.etag.is_empty()).then(|| values.etag.clone()),
-            display_name: None,
-            landing_url: None,
-            make_default: false,
-            rules: None,
-        };
-        if paths.contains(&"display_name") {
-            command.display_name = Some(fields.required_line("display_name", &values.display_name, NAME_LENGTH_MAX));
+        let id = fields.id("id", &values.id);
+        let display_name = paths
+            .contains(&"display_name")
+            .then(|| fields.required_line("display_name", &values.display_name, NAME_LENGTH_MAX));
+        let landing_url = paths.contains(&"landing_url").then(|| fields.url("landing_url", &values.landing_url));
+        let make_default = paths.contains(&"is_default");
+        if make_default && !values.is_default {
+            fields.wrong("is_default", "can be set to true only; make another program the default instead");
         }
-        if paths.contains(&"landing_url") {
-            command.landing_url = Some(fields.url("landing_url", &values.landing_url));
-        }
-        if paths.contains(&"is_default") {
-            if !values.is_default {
-                fields.wrong("is_default", "can be set to true only; make another program the default instead");
-            }
-            command.make_default = true;
-        }
-        if paths.contains(&"terms") {
-            command.rules = terms(fields, "terms", values.terms.as_ref());
-        }
-        Some(command)
+        let rules = if paths.contains(&"terms") { terms(fields, "terms", values.terms.as_ref()) } else { None };
+        let etag = (!values.etag.is_empty()).then(|| values.etag.clone());
+        Some(UpdateProgram { id: id?, etag, display_name, landing_url, make_default, rules })
     });
     let Some(command) = command else { return Err(fields.into_error()) };
     fields.finish()?;

@@ -59,6 +59,6 @@ impl RewardService for RewardHandlers {
         &self,
         request: Request<pb::VerifyLedgerRequest>,
     ) -> Result<Response<pb::VerifyLedgerResponse>, Status> {
-        self.0.read(request, ledger::verify).await
+        self.0.write(request, ledger::verify).await
     }
 }

@@ -31,6 +31,10 @@ const WRITE_CONNECTIONS_MAX: u32 = 4;
 /// How long to wait for a free connection, and in SQLite for a lock.
 const WAIT: Duration = Duration::from_secs(5);
 
+/// How long PostgreSQL lets a writer stand still inside a transaction. A server that froze, or whose machine is gone, would hold
+/// its accounts' locks for hours otherwise; one that works pauses for milliseconds.
+const STILL_IN_TRANSACTION_MAX: &str = "5s";
+
 /// A connection that lay unused this long is tried before it is used.
 const STALE_AFTER: Duration = Duration::from_secs(10);
 
@@ -144,9 +148,10 @@ async fn open_postgres(
                 if !is_writer {
                     return postgres;
                 }
-                // Every statement of a writer asks for rows by their keys. Without these the planner, when its statistics are
-                // old, reads a whole table now and then.
+                // Every statement of a writer asks for rows by their keys. Without the last five the planner, when its statistics
+                // are old, reads a whole table now and then.
                 postgres.options([
+                    ("idle_in_transaction_session_timeout", STILL_IN_TRANSACTION_MAX),
                     ("plan_cache_mode", "force_generic_plan"),
                     ("enable_seqscan", "off"),
                     ("enable_hashjoin", "off"),
@@ -294,19 +299,19 @@ fn of_database(error: &(dyn DatabaseError + 'static)) -> StoreError {
         let code: i32 = code.parse().unwrap_or_default();
         // The lower byte is the kind, the whole says more: 1555 and 2067 are the two unique constraints.
         return match (code, code & 0xff) {
-            (1555 | 2067, _) | (_, 5 | 6) => StoreError::Conflict,
-            // Read-only, I/O, full, cannot open.
-            (_, 8 | 10 | 13 | 14) => StoreError::Unavailable,
+            (1555 | 2067, _) => StoreError::Conflict,
+            // Held by another program longer than we wait; read-only, I/O, full, cannot open.
+            (_, 5 | 6 | 8 | 10 | 13 | 14) => StoreError::Unavailable,
             _ => StoreError::Unexpected(error.to_string()),
         };
     }
     match &*code {
         // Unique violation, serialization failure, deadlock, lock not available.
         "23505" | "40001" | "40P01" | "55P03" => StoreError::Conflict,
-        // A read-only standby; shutting down, crashed, or starting.
-        "25006" | "57P01" | "57P02" | "57P03" => StoreError::Unavailable,
-        // Connection exceptions; out of disk, memory or connections.
-        code if code.starts_with("08") || code.starts_with("53") => StoreError::Unavailable,
+        // A read-only standby; a transaction that stood still.
+        "25006" | "25P03" => StoreError::Unavailable,
+        // Connection exceptions; out of disk, memory or connections; cancelled, shutting down, crashed or starting; I/O.
+        code if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => StoreError::Unavailable,
         _ => StoreError::Unexpected(error.to_string()),
     }
 }

@@ -159,10 +159,6 @@ impl<'load> Loading<'load> {
         let codes = needs.link_codes.iter().map(|(account_id, code)| (account_id.uuid(), code.clone()));
         rows.extend(rows_by::<Entity, _>(self.connection, &[Column::AccountId, Column::Code], codes).await?);
 
-        let enrollments = needs.links_of_enrollments.iter().map(|(account_id, id)| (account_id.uuid(), id.uuid()));
-        let columns = [Column::AccountId, Column::EnrollmentId];
-        rows.extend(rows_by::<Entity, _>(self.connection, &columns, enrollments).await?);
-
         for row in rows {
             let link = link::from_row(row)?;
             self.enrollments.insert((link.account_id, link.enrollment_id));

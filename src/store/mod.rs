@@ -103,9 +103,15 @@ impl WriteTransaction {
     /// Makes what was written durable.
     ///
     /// # Errors
-    /// [`StoreError`]. After [`StoreError::Unavailable`] it is not known whether it was.
+    /// [`StoreError::Conflict`], or [`StoreError::Unavailable`]: then it is not known whether it was.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.0.commit().await?)
+        self.0.commit().await.map_err(|error| match error.into() {
+            StoreError::Conflict => StoreError::Conflict,
+            error => {
+                tracing::warn!(%error, "a commit failed");
+                StoreError::Unavailable
+            }
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Requests that were answered: rows, the look-up of an event's effect, and forgetting.
 
+use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
@@ -64,6 +65,8 @@ pub async fn forget(transaction: &WriteTransaction, now: Time, limit: u64) -> Re
         .filter(table::Column::ExpiresAt.lte(now.micros()))
         .order_by_asc(table::Column::ExpiresAt)
         .limit(limit)
+        // One that is used again at this moment, by another server instance, is a new one by the time that it could be removed.
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_tuple()
         .all(connection)
         .await?;

@@ -113,12 +113,17 @@ pub async fn list(
     rows.into_iter().map(from_row).collect()
 }
 
-/// Rewards of all accounts whose hold period has ended, the longest overdue first: for the worker that approves them. What a
-/// refund takes back is approved with what it is taken from, and so is not among them.
+/// Rewards of all accounts but those left out whose hold period has ended, the longest overdue first: for the worker that
+/// approves them. What a refund takes back is approved with what it is taken from, and so is not among them.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn due(store: &Store, now: Time, limit: u64) -> Result<Vec<(AccountId, RewardId)>, StoreError> {
+pub async fn due(
+    store: &Store,
+    now: Time,
+    left_out: &[AccountId],
+    limit: u64,
+) -> Result<Vec<(AccountId, RewardId)>, StoreError> {
     // The state as a constant: that is how the planner sees that the index of pending rewards serves.
     let is_pending =
         Expr::col(table::Column::State.as_column_ref()).eq(Expr::Constant(RewardState::Pending.as_str().into()));
@@ -128,6 +133,7 @@ pub async fn due(store: &Store, now: Time, limit: u64) -> Result<Vec<(AccountId,
         .filter(is_pending)
         .filter(table::Column::Reverses.is_null())
         .filter(table::Column::ApproveAfter.lte(now.micros()))
+        .filter(table::Column::AccountId.is_not_in(left_out.iter().map(|account_id| account_id.uuid())))
         .order_by_asc(table::Column::ApproveAfter)
         .limit(limit)
         .into_tuple()

@@ -1,4 +1,4 @@
-//! The binary as an operator meets it: what it refuses, what it leaves behind, how it stops, and what a crash costs.
+//! The binary as an operator meets it: what it refuses, what it leaves behind, and how it stops. What a crash costs is in `crash.rs`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -18,7 +18,6 @@ use crate::support::binary::{Serving, run_to_end};
 use crate::support::database::TestDatabase;
 use crate::support::say;
 use crate::support::server::TestClient;
-use crate::support::shop::Shop;
 
 fn folder() -> TempDir {
     tempfile::Builder::new().prefix("headwater-binary-").tempdir().unwrap()
@@ -180,58 +179,6 @@ async fn sigterm_drains_the_streams_and_stops_within_the_deadline() {
     // Its own deadline once for the connections and once for the writer, and some time for a busy machine.
     assert!(asked_at.elapsed() < Duration::from_secs(10), "it took {:?}", asked_at.elapsed());
     drop(silent);
-}
-
-db_test!(what_was_acknowledged_survives_a_crash, |database: TestDatabase| async move {
-    const CALLERS: usize = 8;
-    let folder = folder();
-    let flags = ["--database", database.url.as_str()];
-    let server = Serving::start(folder.path(), &flags).await;
-    let client = register(&server, &operator_key(folder.path())).await;
-    Shop::furnish(client.clone()).await;
-    let callers: Vec<_> =
-        (0..CALLERS).map(|caller| tokio::spawn(sell_until_it_breaks(client.clone(), caller))).collect();
-    tokio::time::sleep(Duration::from_millis(700)).await;
-    server.kill().await;
-    let mut acknowledged = Vec::new();
-    for caller in callers {
-        acknowledged.extend(caller.await.unwrap());
-    }
-    assert!(acknowledged.len() > CALLERS, "only {} sales were answered", acknowledged.len());
-
-    let server = Serving::start(folder.path(), &flags).await;
-    let mut client = TestClient::connect(&server.url(), &client.key).await;
-    let mut conversion_ids = std::collections::BTreeSet::new();
-    for (event_id, conversion_id) in &acknowledged {
-        let again = client.tracking.record_sale(sale(event_id)).await.unwrap().into_inner();
-        assert!(again.replayed, "{event_id} was answered and is gone");
-        assert_eq!(again.conversion_id, *conversion_id);
-        conversion_ids.insert(again.conversion_id);
-    }
-    assert_eq!(conversion_ids.len(), acknowledged.len());
-    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
-    assert!(report.ok, "{:?}", report.differences);
-    assert!(report.entry_count >= i64::try_from(acknowledged.len()).unwrap());
-});
-
-fn sale(event_id: &str) -> pb::RecordSaleRequest {
-    pb::RecordSaleRequest {
-        event_id: event_id.to_owned(),
-        coupon_code: "ANN".to_owned(),
-        amount: Some(pb::Money { amount_minor: 1_000, currency_code: "USD".to_owned() }),
-        ..pb::RecordSaleRequest::default()
-    }
-}
-
-/// The event_ids that were answered, with their conversions.
-async fn sell_until_it_breaks(mut client: TestClient, caller: usize) -> Vec<(String, String)> {
-    let mut answered = Vec::new();
-    for number in 0.. {
-        let event_id = format!("sale-{caller}-{number}");
-        let Ok(answer) = client.tracking.record_sale(sale(&event_id)).await else { break };
-        answered.push((event_id, answer.into_inner().conversion_id));
-    }
-    answered
 }
 
 async fn health(channel: Channel) -> Result<ServingStatus, tonic::Status> {

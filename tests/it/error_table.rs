@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use headwater::domain::account::KeyKind;
-use headwater::domain::id::{ConversionId, EnrollmentId, ProgramId, RewardId};
+use headwater::domain::id::{AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
 use headwater::domain::money::Overflow;
 use headwater::domain::refusal::{Refusal, Resource};
 use headwater::domain::reward::RewardState;
@@ -27,9 +27,20 @@ fn refusals() -> Vec<Refusal> {
         Resource::ALL.iter().map(|resource| Refusal::not_found(*resource, "the name that was sent")).collect();
     refusals.extend([
         Refusal::NoDefaultProgram,
-        Refusal::AlreadyExists { field: "promo_code", value: "SAVE10".to_owned(), resource_id: "cpn_1".to_owned() },
+        Refusal::AlreadyExists {
+            field: "promo_code",
+            value: "SAVE10".to_owned(),
+            resource: Resource::Coupon,
+            resource_id: "cpn_1".to_owned(),
+        },
+        Refusal::AlreadyEnrolled {
+            affiliate_id: AffiliateId::from_uuid(id()),
+            program_id: ProgramId::from_uuid(id()),
+            enrollment_id: EnrollmentId::from_uuid(id()),
+        },
+        Refusal::NotEnrolled { affiliate_id: AffiliateId::from_uuid(id()), program_id: ProgramId::from_uuid(id()) },
         Refusal::InvalidField { field: "program_id", problem: "is wrong here".to_owned() },
-        Refusal::IdempotencyMismatch { key: "order-1".to_owned(), first_id: sale_id.to_string() },
+        Refusal::IdempotencyMismatch { field: "event_id", key: "order-1".to_owned(), first_id: sale_id.to_string() },
         Refusal::EtagMismatch { resource: Resource::Program, current_etag: "v3".to_owned() },
         Refusal::RewardState {
             reward_id: RewardId::from_uuid(id()),

@@ -399,3 +399,17 @@ db_test!(a_reader_that_takes_nothing_is_ended_and_others_go_on, |database: TestD
         }
     }
 });
+
+db_test!(commit_times_never_go_back_wherever_the_clock_goes, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut client = shop.client.clone();
+    for (number, days) in [3, -2, 1].into_iter().enumerate() {
+        server.clock.advance_days(days);
+        client.tracking.record_sale(sale(format!("sale-{number}"))).await.unwrap();
+    }
+    let beginning = pb::list_conversion_events_request::Start::Beginning(());
+    let events = listed(&mut client, list_from(beginning)).await.events;
+    let times: Vec<i64> = events.iter().map(|event| event.commit_time.unwrap().seconds).collect();
+    assert!(times.is_sorted(), "{times:?}");
+});

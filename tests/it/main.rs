@@ -12,8 +12,11 @@ mod support;
 
 mod api;
 mod binary;
+mod coverage;
+mod crash;
 mod documents;
 mod error_table;
+mod faults;
 mod feed;
 mod idempotency;
 mod keys;

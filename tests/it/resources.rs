@@ -150,7 +150,11 @@ db_test!(a_name_that_is_taken_is_told_with_who_has_it, |database: TestDatabase| 
         assert_eq!(reason(&status), "ALREADY_EXISTS");
         let metadata = status.get_details_error_info().unwrap().metadata;
         assert_eq!((metadata["field"].as_str(), metadata["value"].as_str()), (field, value));
-        assert!(!metadata["resource_id"].is_empty());
+        let resource = status.get_details_resource_info().unwrap();
+        assert_eq!(resource.resource_name, metadata["resource_id"]);
+        let prefix = resource.resource_name.split('_').next().unwrap();
+        let types = [("aff", "headwater.v1.Affiliate"), ("lnk", "headwater.v1.Link"), ("cpn", "headwater.v1.Coupon")];
+        assert!(types.contains(&(prefix, &resource.resource_type)), "{resource:?}");
     }
     // A refused call leaves nothing behind.
     let listed = affiliates.list_affiliates(pb::ListAffiliatesRequest::default()).await.unwrap().into_inner();

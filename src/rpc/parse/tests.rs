@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::id::{AffiliateId, RewardId};
+use crate::domain::link::LinkState;
 use crate::domain::reward::RewardState;
 
 /// The violations that reading leaves, as `field: description`.
@@ -155,7 +156,7 @@ fn amounts_are_in_range_and_in_a_known_currency() {
 
 #[test]
 fn values_of_closed_sets_are_named() {
-    let value = |number| faults(|fields| fields.value::<crate::domain::link::LinkState>("state", number));
+    let value = |number| faults(|fields| fields.value_of("state", number, LinkState::VALUES));
     assert_eq!(value(2), Vec::<String>::new());
     assert_eq!(value(3), ["state: must be one of LINK_STATE_ACTIVE, LINK_STATE_REVOKED"]);
     assert_eq!(value(0), ["state: is required and must be one of LINK_STATE_ACTIVE, LINK_STATE_REVOKED"]);

@@ -49,8 +49,10 @@ fn repeat(rules: &mut Rules, done: &Done) -> Result<(), TestCaseError> {
     other.fingerprint.as_mut().unwrap().content_hash[0] ^= 1;
     let refused = rules.decide(&other);
     let is_told = match &refused {
-        Err(Refusal::IdempotencyMismatch { key, first_id }) => {
-            *key == fingerprint.key && *first_id == done.decision.outcome.effect_id()
+        Err(Refusal::IdempotencyMismatch { field, key, first_id }) => {
+            *field == fingerprint.key_field()
+                && *key == fingerprint.key
+                && *first_id == done.decision.outcome.effect_id()
         }
         _ => false,
     };

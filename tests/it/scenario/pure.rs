@@ -147,7 +147,7 @@ impl PureWorld {
                 Ok("ok".to_owned())
             }
             "program" | "terms" | "archive" => self.program_step(step),
-            "affiliate" | "enroll" | "override" | "end" => self.affiliate_step(step),
+            "affiliate" | "enroll" | "override" | "ref" | "end" => self.affiliate_step(step),
             "link" | "revoke" | "coupon" | "remove" => self.code_step(step),
             "click" => self.click_step(step),
             "lead" | "sale" | "refund" | "cancel" => self.record_step(step),
@@ -225,6 +225,12 @@ impl PureWorld {
                 let id = self.enrollment(&name, self.program(step));
                 let commission_override = Some(Some(commission(step.word(1), "USD".parse().unwrap())));
                 let command = UpdateEnrollment { id, ref_id: None, landing_url: None, commission_override };
+                self.administer(Command::UpdateEnrollment(command))
+            }
+            "ref" => {
+                let id = self.enrollment(&name, self.program(step));
+                let ref_id = Some(step.word(1).to_owned());
+                let command = UpdateEnrollment { id, ref_id, landing_url: None, commission_override: None };
                 self.administer(Command::UpdateEnrollment(command))
             }
             _ => {
@@ -515,7 +521,8 @@ fn reason(refusal: &Refusal) -> &'static str {
         Refusal::NotFound { resource: Resource::Lead, .. } => "LEAD_NOT_FOUND",
         Refusal::NotFound { .. } => "NOT_FOUND",
         Refusal::NoDefaultProgram => "PROGRAM_NOT_FOUND",
-        Refusal::AlreadyExists { .. } => "ALREADY_EXISTS",
+        Refusal::AlreadyExists { .. } | Refusal::AlreadyEnrolled { .. } => "ALREADY_EXISTS",
+        Refusal::NotEnrolled { .. } => "ENROLLMENT_NOT_FOUND",
         Refusal::InvalidField { .. } => "INVALID_FIELDS",
         Refusal::IdempotencyMismatch { .. } => "IDEMPOTENCY_MISMATCH",
         Refusal::EtagMismatch { .. } => "ETAG_MISMATCH",

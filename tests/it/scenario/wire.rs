@@ -80,7 +80,7 @@ impl WireWorld {
                 Ok("ok".to_owned())
             }
             "program" | "terms" | "archive" => self.program_step(step).await,
-            "affiliate" | "enroll" | "override" | "end" => self.affiliate_step(step).await,
+            "affiliate" | "enroll" | "override" | "ref" | "end" => self.affiliate_step(step).await,
             "link" | "revoke" | "coupon" | "remove" => self.code_step(step).await,
             "click" => self.click_step(step).await,
             "lead" => self.lead_step(step).await,
@@ -163,6 +163,19 @@ impl WireWorld {
                 let request = pb::UpdateEnrollmentRequest {
                     enrollment: Some(pb::Enrollment { id, commission_override, ..pb::Enrollment::default() }),
                     update_mask: Some(prost_types::FieldMask { paths: vec!["commission_override".to_owned()] }),
+                    ..pb::UpdateEnrollmentRequest::default()
+                };
+                self.client.affiliates.update_enrollment(request).await?;
+            }
+            "ref" => {
+                let enrollment = pb::Enrollment {
+                    id: self.enrollment_id(&name, step).await,
+                    ref_id: step.word(1).to_owned(),
+                    ..Default::default()
+                };
+                let request = pb::UpdateEnrollmentRequest {
+                    enrollment: Some(enrollment),
+                    update_mask: Some(prost_types::FieldMask { paths: vec!["ref_id".to_owned()] }),
                     ..pb::UpdateEnrollmentRequest::default()
                 };
                 self.client.affiliates.update_enrollment(request).await?;

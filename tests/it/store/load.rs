@@ -142,9 +142,6 @@ db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move
     assert_eq!(set.enrollment(ACCOUNT, enrollment.id), Ok(&enrollment));
     let later = LeadSelector::Email("later@customer.test".to_owned());
     assert_eq!(set.unmatched_sales_of(ACCOUNT, &later), Ok(vec![&rows::sale(1)]));
-
-    let needs = Needs { links_of_enrollments: [(ACCOUNT, enrollment.id)].into(), ..Needs::default() };
-    assert_eq!(read(&store, needs).await.link(ACCOUNT, rows::link().id), Ok(&rows::link()));
 });
 
 db_test!(a_refunds_sale_and_a_rewards_reversals_come_along, |database: TestDatabase| async move {

@@ -9,7 +9,7 @@ use headwater::domain::coupon::CouponState;
 use headwater::domain::id::{AccountId, ConversionId};
 use headwater::domain::lead::LeadSelector;
 use headwater::domain::ledger::{Balance, GENESIS_HASH, entry_hash};
-use headwater::domain::request::RequestKey;
+use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{Reward, RewardState};
 use headwater::domain::time::Time;
 use headwater::domain::working_set::{Changes, Needs, WorkingSet};
@@ -18,6 +18,7 @@ use headwater::store::{self, StoreError};
 use super::rows::{self, ACCOUNT, NOW, uuid};
 use super::{open_with_account, read, write};
 use crate::support::database::{DatabaseKind, TestDatabase};
+use crate::support::store::open;
 
 db_test!(a_changed_row_replaces_the_old_one, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
@@ -152,7 +153,7 @@ db_test!(a_sale_that_found_its_lead_waits_no_more, |database: TestDatabase| asyn
 db_test!(requests_are_forgotten_when_they_may_be, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let effect = ConversionId::from_uuid(uuid(1)).uuid();
-    let forever = headwater::domain::request::Request { expires_at: None, ..rows::request("sale", "order-1", effect) };
+    let forever = Request { expires_at: None, ..rows::request("sale", "order-1", effect) };
     let requests = vec![forever.clone(), rows::request("m", "1", effect), rows::request("m", "2", effect)];
     write(&store, Needs::default(), Changes { requests, ..Changes::default() }, NOW).await.unwrap();
     for (now, forgotten) in
@@ -167,6 +168,36 @@ db_test!(requests_are_forgotten_when_they_may_be, |database: TestDatabase| async
     assert_eq!(store::request::find_effect(&store, &gone).await.unwrap(), None);
 });
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_id_that_is_used_again_while_it_is_forgotten_stays_on_postgres() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let store = open_with_account(&database).await;
+    let first = rows::request("m", "1", uuid(1));
+    let requests = vec![first.clone()];
+    write(&store, Needs::default(), Changes { requests, ..Changes::default() }, NOW).await.unwrap();
+
+    // One server uses it again, and is about to commit that; another forgets what has expired.
+    let later = NOW.plus_days(31);
+    let again = Request { effect: uuid(2), expires_at: Some(later.plus_days(30)), ..first.clone() };
+    let transaction = store.begin().await.unwrap();
+    let mut heads = store::save::lock_heads(&transaction, &[ACCOUNT].into()).await.unwrap();
+    let mut set = WorkingSet::default();
+    let needs = Needs { requests: [first.key.clone()].into(), ..Needs::default() };
+    store::load::load(&transaction, &needs, &mut set).await.unwrap();
+    set.absorb(Changes { requests: vec![again.clone()], ..Changes::default() });
+    store::save::save(&transaction, &set, &mut heads, later).await.unwrap();
+    let other = open(&database).await;
+    let forgetting = tokio::spawn(async move {
+        let transaction = other.begin().await.unwrap();
+        store::request::forget(&transaction, later, 10).await.unwrap();
+        transaction.commit().await.unwrap();
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    transaction.commit().await.unwrap();
+    forgetting.await.unwrap();
+    assert_eq!(store::request::find_effect(&store, &first.key).await.unwrap(), Some(again.effect));
+}
+
 db_test!(rewards_fall_due_when_their_hold_period_ends, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let sale = rows::sale(1);
@@ -177,8 +208,9 @@ db_test!(rewards_fall_due_when_their_hold_period_ends, |database: TestDatabase| 
         Reward { state: RewardState::Approved, ..rows::reward(3, &sale, None) },
     ];
     write(&store, Needs::default(), Changes { rewards, ..Changes::default() }, NOW).await.unwrap();
-    assert!(store::reward::due(&store, NOW.plus_days(29), 10).await.unwrap().is_empty());
-    assert_eq!(store::reward::due(&store, NOW.plus_days(30), 10).await.unwrap(), [(ACCOUNT, pending.id)]);
+    assert!(store::reward::due(&store, NOW.plus_days(29), &[], 10).await.unwrap().is_empty());
+    assert_eq!(store::reward::due(&store, NOW.plus_days(30), &[], 10).await.unwrap(), [(ACCOUNT, pending.id)]);
+    assert!(store::reward::due(&store, NOW.plus_days(30), &[ACCOUNT], 10).await.unwrap().is_empty());
 });
 
 db_test!(a_batch_larger_than_a_statement_is_written_whole, |database: TestDatabase| async move {

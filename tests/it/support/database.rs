@@ -15,7 +15,7 @@ pub(crate) struct TestDatabase {
     pub(crate) url: String,
     pub(crate) kind: DatabaseKind,
     _folder: Option<TempDir>,
-    _postgres: Option<PostgresDatabase>,
+    postgres: Option<PostgresDatabase>,
 }
 
 impl TestDatabase {
@@ -23,14 +23,19 @@ impl TestDatabase {
     pub(crate) fn sqlite() -> TestDatabase {
         let folder = tempfile::Builder::new().prefix("headwater-sqlite-").tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("headwater.sqlite").display());
-        TestDatabase { url, kind: DatabaseKind::Sqlite, _folder: Some(folder), _postgres: None }
+        TestDatabase { url, kind: DatabaseKind::Sqlite, _folder: Some(folder), postgres: None }
     }
 
     /// `None` where there is no PostgreSQL and none is required.
     pub(crate) async fn postgres() -> Option<TestDatabase> {
         let database = PostgresDatabase::create().await?;
         let url = database.url.clone();
-        Some(TestDatabase { url, kind: DatabaseKind::Postgres, _folder: None, _postgres: Some(database) })
+        Some(TestDatabase { url, kind: DatabaseKind::Postgres, _folder: None, postgres: Some(database) })
+    }
+
+    /// Ends every connection to a PostgreSQL database, whatever it is doing.
+    pub(crate) async fn cut_connections(&self) {
+        self.postgres.as_ref().expect("it is on PostgreSQL").cut_connections().await;
     }
 }
 

@@ -47,6 +47,12 @@ impl PostgresDatabase {
         url.set_path(&name);
         Some(PostgresDatabase { url: url.into(), name, server })
     }
+
+    pub(super) async fn cut_connections(&self) {
+        let statement =
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", self.name);
+        administer(&self.server.admin_url, &statement).await.unwrap();
+    }
 }
 
 impl Drop for PostgresDatabase {

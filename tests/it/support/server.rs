@@ -55,14 +55,7 @@ impl TestServer {
 
     /// Registers an account and gives a client with its admin key.
     pub(crate) async fn new_account(&self, name: &str) -> TestClient {
-        let mut operator = TestClient::connect(&self.address, &self.operator_key).await;
-        let request = pb::RegisterAccountRequest {
-            display_name: name.to_owned(),
-            email: format!("{name}@owners.example"),
-            ..pb::RegisterAccountRequest::default()
-        };
-        let registered = operator.accounts.register_account(request).await.unwrap().into_inner();
-        TestClient::connect(&self.address, &registered.api_key_text).await
+        TestClient::register(&self.address, &self.operator_key, name).await
     }
 }
 
@@ -111,7 +104,29 @@ pub(crate) struct TestClient {
 impl TestClient {
     /// A client with this key; without one when it is empty.
     pub(crate) async fn connect(address: &str, key: &str) -> Self {
-        let channel = Endpoint::from_shared(address.to_owned()).unwrap().connect().await.unwrap();
+        Self::try_connect(address, key).await.unwrap()
+    }
+
+    /// Registers an account and gives a client with its admin key.
+    pub(crate) async fn register(address: &str, operator_key: &str, name: &str) -> Self {
+        let mut operator = Self::connect(address, operator_key).await;
+        let request = pb::RegisterAccountRequest {
+            display_name: name.to_owned(),
+            email: format!("{name}@owners.example"),
+            ..pb::RegisterAccountRequest::default()
+        };
+        let registered = operator.accounts.register_account(request).await.unwrap().into_inner();
+        Self::connect(address, &registered.api_key_text).await
+    }
+
+    /// As `connect`, of a server that may not be up.
+    pub(crate) async fn try_connect(address: &str, key: &str) -> Result<Self, tonic::transport::Error> {
+        let channel = Endpoint::from_shared(address.to_owned()).unwrap().connect().await?;
+        Ok(Self::on(channel, key))
+    }
+
+    /// On a connection that was made in a special way.
+    pub(crate) fn on(channel: Channel, key: &str) -> Self {
         let sent = ApiKey((!key.is_empty()).then(|| key.parse().unwrap()));
         Self {
             key: key.to_owned(),

@@ -53,7 +53,7 @@ const PARTS: [Part; 14] = [
         parts: &["domain", "store", "app", "clock", "config", "error", "auth", "pb"],
         libraries: &["tonic", "tonic_types", "prost", "prost_types", "tokio", "tracing"],
     },
-    Part { name: "limit", parts: &["clock", "config", "error"], libraries: &["tokio", "tracing"] },
+    Part { name: "limit", parts: &["auth", "error"], libraries: &["tokio", "tracing"] },
     Part {
         name: "outbound",
         parts: &["domain", "store", "app", "clock", "config", "error"],

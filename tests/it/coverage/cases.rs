@@ -1,0 +1,323 @@
+//! The table: for every method a request that is answered with OK, and all the ways in which its fields can be wrong or name
+//! what is another account's. That nothing is left out is checked against the API's descriptor.
+
+mod account;
+mod affiliate;
+mod code;
+mod reward;
+mod tracking;
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use prost_reflect::{Kind, MessageDescriptor};
+use serde_json::{Value as Json, json};
+
+use super::api::{Wire, method, methods, short_name};
+use super::world::{Account, Names, World, resolve, text_at};
+
+/// What a case says of one method. Requests have names such as `${program_id}`, see `world`.
+pub(super) struct Case {
+    /// The method's short name.
+    pub(super) method: &'static str,
+    /// What is made anew before each request, and the names that are kept of it.
+    prepare: Vec<Preparation>,
+    /// Answered with OK.
+    valid: Json,
+    /// Fields that make the valid request one of other content.
+    pub(super) other: Json,
+    /// Fields that name something, set in place of those of the valid request.
+    pub(super) references: Vec<Json>,
+    /// Requests in which every field that is set is wrong.
+    pub(super) wrong: Vec<Json>,
+    /// Fields that cannot be wrong: any value is right, or they are not read.
+    free: &'static [&'static str],
+    /// Fields that look like names of something, and are not.
+    not_references: &'static [&'static str],
+}
+
+struct Preparation {
+    method: &'static str,
+    request: Json,
+    kept: &'static [(&'static str, &'static str)],
+}
+
+/// Longer than any text may be.
+fn long() -> Json {
+    Json::from("x".repeat(3_000))
+}
+
+/// A time that is none.
+fn no_time() -> Json {
+    json!({"seconds": -1})
+}
+
+fn case(method: &'static str, valid: Json) -> Case {
+    Case {
+        method,
+        prepare: Vec::new(),
+        valid,
+        other: Json::Null,
+        references: Vec::new(),
+        wrong: Vec::new(),
+        free: &[],
+        not_references: &[],
+    }
+}
+
+impl Case {
+    fn prepare(mut self, method: &'static str, request: Json, kept: &'static [(&'static str, &'static str)]) -> Self {
+        self.prepare.push(Preparation { method, request, kept });
+        self
+    }
+
+    fn other(self, other: Json) -> Self {
+        Self { other, ..self }
+    }
+
+    fn reference(mut self, fields: Json) -> Self {
+        self.references.push(fields);
+        self
+    }
+
+    /// An affiliate, by each of its names.
+    fn affiliate_reference(mut self) -> Self {
+        for name in ["id", "external_id", "email", "ref_id", "auth_token"] {
+            self.references.push(json!({"affiliate": {name: format!("${{affiliate_{name}}}")}}));
+        }
+        self
+    }
+
+    /// A lead, by each of its names.
+    fn lead_reference(mut self) -> Self {
+        for name in ["id", "uid", "email"] {
+            self.references.push(json!({"lead": {name: format!("${{lead_{name}}}")}}));
+        }
+        self
+    }
+
+    fn wrong(mut self, request: Json) -> Self {
+        self.wrong.push(request);
+        self
+    }
+
+    /// An affiliate that is named wrongly in each way, and one that is not named; `rest` is what else the request must have.
+    fn wrong_affiliates(self, rest: &Json) -> Self {
+        let selectors = json!([
+            {}, {"id": ""}, {"external_id": " "}, {"external_id": ""}, {"email": "ann"}, {"email": ""}, {"ref_id": ""},
+            {"ref_id": long()}, {"auth_token": ""}, {"auth_token": long()}
+        ]);
+        self.wrong_selectors("affiliate", &selectors, rest)
+    }
+
+    /// The same for a lead.
+    fn wrong_leads(self, rest: &Json) -> Self {
+        let selectors = json!([
+            {}, {"id": ""}, {"uid": " "}, {"uid": ""}, {"uid": long()}, {"email": "bob"}, {"email": ""}
+        ]);
+        self.wrong_selectors("lead", &selectors, rest)
+    }
+
+    fn wrong_selectors(mut self, field: &str, selectors: &Json, rest: &Json) -> Self {
+        for selector in selectors.as_array().unwrap() {
+            self.wrong.push(patched(rest, &json!({field: selector})));
+        }
+        self
+    }
+
+    /// What every list has.
+    fn list(self) -> Self {
+        let token = format!("${{{}_page_token}}", self.method.split_once('/').unwrap().1);
+        self.reference(json!({"page_token": token}))
+    }
+
+    fn free(self, free: &'static [&'static str]) -> Self {
+        Self { free, ..self }
+    }
+
+    fn not_references(self, not_references: &'static [&'static str]) -> Self {
+        Self { not_references, ..self }
+    }
+
+    /// Makes what the request needs, and gives the account's names with those of what was made.
+    pub(super) async fn prepared(&self, world: &World, account: &Account) -> Names {
+        self.prepared_by(&world.wire, account).await
+    }
+
+    async fn prepared_by(&self, wire: &Wire, account: &Account) -> Names {
+        let mut names = account.names.clone();
+        for step in &self.prepare {
+            let request = resolve(&step.request, &names);
+            let answer = wire.call(&account.keys["admin"], &method(step.method), &request).await;
+            let answer = answer.unwrap_or_else(|status| panic!("{} {request}: {status:?}", step.method));
+            for (name, place) in step.kept {
+                names.insert((*name).to_owned(), text_at(&answer, place));
+            }
+        }
+        names
+    }
+
+    /// The valid request.
+    pub(super) fn request(&self, names: &Names) -> Json {
+        resolve(&self.valid, names)
+    }
+
+    /// The valid request with some fields in place of its own.
+    pub(super) fn request_with(&self, fields: &Json, names: &Names) -> Json {
+        resolve(&patched(&self.valid, fields), names)
+    }
+
+    /// Whether the method changes something.
+    pub(super) fn changes_something(&self) -> bool {
+        self.method == "TrackingService/BatchRecord" || self.repeat_field().is_some()
+    }
+
+    /// The field that makes the method safe to repeat.
+    pub(super) fn repeat_field(&self) -> Option<&'static str> {
+        let input = method(self.method).input();
+        ["request_id", "event_id"].into_iter().find(|name| input.get_field_by_name(name).is_some())
+    }
+}
+
+/// `request` with the fields of `fields`, each as a whole; null removes one.
+pub(super) fn patched(request: &Json, fields: &Json) -> Json {
+    let mut request = request.clone();
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        request[name] = value.clone();
+    }
+    request
+}
+
+/// All cases, in the order of the API's files.
+pub(super) fn cases() -> &'static [Case] {
+    static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
+        let mut cases: Vec<Case> =
+            [account::cases(), affiliate::cases(), code::cases(), tracking::cases(), reward::cases()]
+                .into_iter()
+                .flatten()
+                .collect();
+        let order: Vec<String> = methods().iter().map(short_name).collect();
+        cases.sort_by_key(|case| order.iter().position(|name| name == case.method));
+        cases
+    });
+    &CASES
+}
+
+/// The paths of a request's wrong fields: all that it sets, but for an update mask that is right.
+pub(super) fn leaves(request: &Json, descriptor: &MessageDescriptor) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, value) in request.as_object().unwrap() {
+        let field = descriptor.get_field_by_name(name).unwrap();
+        let inside = match field.kind() {
+            Kind::Message(inside) if !is_one_value(&inside) => Some(inside),
+            _ => None,
+        };
+        match (value, inside) {
+            (Json::Object(mask), None) if mask.contains_key("paths") => {
+                let paths = mask["paths"].as_array().unwrap();
+                if paths.is_empty() || paths.contains(&json!("nope")) {
+                    found.push(name.clone());
+                }
+            }
+            (Json::Object(set), Some(inside)) if !set.is_empty() => {
+                found.extend(leaves(value, &inside).into_iter().map(|path| format!("{name}.{path}")));
+            }
+            (Json::Array(values), None) if !values.is_empty() => {
+                found.extend((0..values.len()).map(|index| format!("{name}[{index}]")));
+            }
+            _ => found.push(name.clone()),
+        }
+    }
+    found
+}
+
+/// Times, lengths of time and masks are one value to their reader.
+fn is_one_value(message: &MessageDescriptor) -> bool {
+    message.package_name() == "google.protobuf"
+}
+
+/// The path without the places in lists.
+pub(super) fn without_index(path: &str) -> &str {
+    path.split_once('[').map_or(path, |(list, _)| list)
+}
+
+/// The paths of all fields that a request can have.
+fn all_fields(descriptor: &MessageDescriptor) -> Vec<String> {
+    let mut found = Vec::new();
+    for field in descriptor.fields() {
+        match field.kind() {
+            Kind::Message(inside) if !is_one_value(&inside) => {
+                found.extend(all_fields(&inside).into_iter().map(|path| format!("{}.{path}", field.name())));
+            }
+            _ => found.push(field.name().to_owned()),
+        }
+    }
+    found
+}
+
+/// Whether the last part of a path names something that there is or is not.
+fn looks_like_a_name(path: &str) -> bool {
+    let last = path.rsplit('.').next().unwrap();
+    let ends = ["_id", "_ids", "_code", "_token", "_cursor"];
+    (ends.iter().any(|end| last.ends_with(end)) || matches!(last, "id" | "code" | "email" | "uid" | "tid"))
+        && !matches!(last, "request_id" | "currency_code" | "country_code")
+}
+
+fn is_listed(path: &str, list: &[&str]) -> bool {
+    list.iter().any(|listed| path == *listed || path.strip_prefix(listed).is_some_and(|rest| rest.starts_with('.')))
+}
+
+#[test]
+fn every_method_has_one_case() {
+    let methods: Vec<String> = methods().iter().map(short_name).collect();
+    let cases: Vec<&str> = cases().iter().map(|case| case.method).collect();
+    for method in &methods {
+        assert_eq!(cases.iter().filter(|name| *name == method).count(), 1, "cases of {method}");
+    }
+    assert_eq!(methods.len(), cases.len());
+}
+
+#[test]
+fn every_field_is_sent_wrong_or_said_to_be_free() {
+    for case in cases() {
+        let input = method(case.method).input();
+        let wrong: BTreeSet<String> = case
+            .wrong
+            .iter()
+            .flat_map(|request| leaves(request, &input))
+            .map(|path| without_index(&path).to_owned())
+            .collect();
+        for field in all_fields(&input) {
+            let is_sent_wrong = wrong.contains(&field);
+            let is_free = is_listed(&field, case.free) || field == "page_token";
+            assert!(is_sent_wrong != is_free, "{}: {field}: wrong {is_sent_wrong}, free {is_free}", case.method);
+        }
+    }
+}
+
+#[test]
+fn every_name_is_tried_with_what_is_another_accounts() {
+    for case in cases() {
+        let input = method(case.method).input();
+        let tried: BTreeSet<String> = case
+            .references
+            .iter()
+            .flat_map(|fields| leaves(fields, &input))
+            .map(|path| without_index(&path).to_owned())
+            .collect();
+        for field in all_fields(&input).iter().filter(|field| looks_like_a_name(field)) {
+            let is_tried = tried.contains(field);
+            let is_none = is_listed(field, case.not_references);
+            assert!(is_tried != is_none, "{}: {field}: tried {is_tried}, no reference {is_none}", case.method);
+        }
+    }
+}
+
+#[test]
+fn what_changes_something_can_be_repeated() {
+    for case in cases() {
+        let has_replayed = method(case.method).output().get_field_by_name("replayed").is_some();
+        assert_eq!(has_replayed, case.repeat_field().is_some(), "{}", case.method);
+        assert_eq!(has_replayed, !case.other.is_null(), "{}: a request of other content", case.method);
+    }
+}

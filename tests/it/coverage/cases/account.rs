@@ -1,0 +1,53 @@
+//! The cases of AccountService.
+
+use serde_json::json;
+
+use super::{Case, case, long, no_time};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case("AccountService/RegisterAccount", json!({"display_name": "Shop", "email": "${unique}@owners.example"}))
+            .other(json!({"display_name": "Another shop"}))
+            .wrong(json!({"request_id": long(), "display_name": "", "email": "owner"}))
+            .wrong(json!({"request_id": " ", "display_name": long(), "email": ""}))
+            // Unique on the whole server, and says so.
+            .not_references(&["email"]),
+        case("AccountService/GetAccount", json!({})),
+        case(
+            "AccountService/UpdateAccount",
+            json!({"account": {"display_name": "New name"}, "update_mask": {"paths": ["display_name"]}}),
+        )
+        .other(json!({"account": {"display_name": "Newer name"}}))
+        // Which account, the key says.
+        .reference(json!({"account": {"id": "${account_id}", "display_name": "New name"}}))
+        .wrong(json!({
+            "request_id": long(),
+            "account": {"display_name": "", "email": "owner", "max_active_coupons_per_affiliate": 0},
+            "update_mask": {"paths": ["display_name", "email", "max_active_coupons_per_affiliate", "nope"]},
+        }))
+        .wrong(json!({
+            "account": {"display_name": long(), "email": "", "max_active_coupons_per_affiliate": 10_001},
+            "update_mask": {"paths": ["display_name", "email", "max_active_coupons_per_affiliate"]},
+        }))
+        .wrong(json!({"account": null, "update_mask": {"paths": []}}))
+        .free(&["account.id", "account.create_time", "account.update_time"])
+        .not_references(&["account.email"]),
+        case("AccountService/CreateApiKey", json!({"kind": "API_KEY_KIND_READ"}))
+            .other(json!({"kind": "API_KEY_KIND_TRACKING"}))
+            .wrong(json!({"request_id": long(), "kind": 0, "display_name": long(), "expire_time": {"seconds": 1}}))
+            .wrong(json!({"request_id": " ", "kind": 99, "display_name": "a\u{0}b", "expire_time": no_time()}))
+            .wrong(json!({"kind": "API_KEY_KIND_OPERATOR"})),
+        case("AccountService/ListApiKeys", json!({})).list().wrong(json!({"page_size": -1})),
+        case("AccountService/RevokeApiKey", json!({"api_key_id": "${fresh_key_id}"}))
+            .prepare(
+                "AccountService/CreateApiKey",
+                json!({"kind": "API_KEY_KIND_READ"}),
+                &[("fresh_key_id", "/api_key/id")],
+            )
+            .other(json!({"api_key_id": "${api_key_id}"}))
+            .reference(json!({"api_key_id": "${api_key_id}"}))
+            .wrong(json!({"request_id": long(), "api_key_id": "key_1"}))
+            .wrong(json!({"api_key_id": ""})),
+        case("AccountService/CheckApiKey", json!({})),
+    ]
+}

@@ -1,0 +1,59 @@
+//! The cases of RewardService.
+
+use serde_json::{Value as Json, json};
+
+use super::{Case, case, long, no_time};
+
+const FRESH_REWARD: &[(&str, &str)] = &[("fresh_reward_id", "/rewards/0/reward_id")];
+
+fn fresh_sale() -> Json {
+    let amount = json!({"amount_minor": 5_000, "currency_code": "USD"});
+    json!({"event_id": "${unique}", "uid": "${lead_uid}", "amount": amount})
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case("RewardService/GetReward", json!({"reward_id": "${reward_id}"}))
+            .reference(json!({"reward_id": "${reward_id}"}))
+            .wrong(json!({"reward_id": "rwd_1"}))
+            .wrong(json!({"reward_id": ""})),
+        case("RewardService/ListRewards", json!({}))
+            .list()
+            .affiliate_reference()
+            .reference(json!({"program_id": "${program_id}"}))
+            .wrong(json!({
+                "page_size": -1,
+                "state": 99,
+                "affiliate": {"id": "aff_1"},
+                "program_id": "prg_1",
+                "create_time_from": no_time(),
+                "create_time_before": no_time(),
+            }))
+            .wrong_affiliates(&json!({})),
+        case("RewardService/ApproveRewards", json!({"reward_ids": ["${fresh_reward_id}"]}))
+            .prepare("TrackingService/RecordSale", fresh_sale(), FRESH_REWARD)
+            .other(json!({"reward_ids": ["${reward_id}"]}))
+            .reference(json!({"reward_ids": ["${reward_id}"]}))
+            // One's own beside it is not approved either.
+            .reference(json!({"reward_ids": ["${fresh_reward_id}", "${reward_id}"]}))
+            .wrong(json!({"request_id": long(), "reward_ids": ["rwd_1", ""]}))
+            .wrong(json!({"reward_ids": []})),
+        case("RewardService/DenyRewards", json!({"reward_ids": ["${fresh_reward_id}"], "reason": "test order"}))
+            .prepare("TrackingService/RecordSale", fresh_sale(), FRESH_REWARD)
+            .other(json!({"reason": "fraud"}))
+            .reference(json!({"reward_ids": ["${reward_id}"]}))
+            .wrong(json!({"request_id": long(), "reward_ids": ["rwd_1", ""], "reason": ""}))
+            .wrong(json!({"reward_ids": [], "reason": long()})),
+        case("RewardService/GetBalance", json!({"affiliate": {"id": "${affiliate_id}"}}))
+            .affiliate_reference()
+            .wrong(json!({"affiliate": {"id": "aff_1"}}))
+            .wrong(json!({"affiliate": null}))
+            .wrong_affiliates(&json!({})),
+        case("RewardService/ListLedgerEntries", json!({}))
+            .list()
+            .affiliate_reference()
+            .wrong(json!({"page_size": -1, "affiliate": {"id": "aff_1"}}))
+            .wrong_affiliates(&json!({})),
+        case("RewardService/VerifyLedger", json!({})),
+    ]
+}

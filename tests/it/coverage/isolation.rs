@@ -1,0 +1,138 @@
+//! Tenants: what is another account's answers exactly like what does not exist.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+use tonic::Status;
+
+use super::api::{method, picture, reason};
+use super::cases::{Case, cases, leaves, patched};
+use super::world::{Account, Names, World, assert_unchanged, resolve, unknown};
+use crate::support::database::TestDatabase;
+use crate::support::golden::assert_golden;
+
+/// Differ from call to call.
+const RANDOM_FIELDS: &[&str] = &[
+    "auth_token",
+    "api_key_text",
+    "prefix",
+    "etag",
+    "hash",
+    "cursor",
+    "next_cursor",
+    "head_cursor",
+    "earliest_cursor",
+    "next_page_token",
+];
+
+/// The case's valid request in the caller's own names, with these fields in place of its own under other names.
+fn request(case: &Case, own: &Names, fields: &Json, others: &Names) -> Json {
+    let mut names = own.clone();
+    names.extend(others.clone());
+    patched(&case.request(own), &resolve(fields, &names))
+}
+
+/// The texts that a request took from these names.
+fn taken(fields: &Json, names: &Names) -> Vec<String> {
+    let text = fields.to_string();
+    names.iter().filter(|(name, _)| text.contains(&format!("${{{name}}}"))).map(|(_, value)| value.clone()).collect()
+}
+
+/// The answer without what differs from call to call, and without the names that were sent.
+fn masked(answer: &Result<Json, Status>, sent: &[String]) -> String {
+    let mut text = match answer {
+        Ok(answer) => without_random(answer).to_string(),
+        Err(status) => picture(status),
+    };
+    text = text.to_lowercase();
+    for value in sent {
+        text = text.replace(&value.to_lowercase(), "<sent>");
+    }
+    text
+}
+
+fn without_random(answer: &Json) -> Json {
+    match answer {
+        Json::Object(fields) => fields
+            .iter()
+            .filter(|(name, _)| !RANDOM_FIELDS.contains(&name.as_str()))
+            .map(|(name, value)| (name.clone(), without_random(value)))
+            .collect(),
+        Json::Array(values) => values.iter().map(without_random).collect(),
+        Json::String(text) => {
+            let is_id = text.len() == 36 && text.as_bytes()[3] == b'_';
+            match text.find("unique-") {
+                _ if is_id => json!(format!("{}_<id>", &text[..3])),
+                Some(place) => json!(format!("{}<unique>{}", &text[..place], &text[place + "unique-000000".len()..])),
+                None => answer.clone(),
+            }
+        }
+        other => other.clone(),
+    }
+}
+
+/// Fails where an answer shows anything of the other account that was not in the request.
+fn assert_tells_nothing(what: &str, request: &Json, answer: &Result<Json, Status>, other: &Account) {
+    let told = match answer {
+        Ok(answer) => answer.to_string(),
+        Err(status) => picture(status),
+    };
+    let (told, request) = (told.to_lowercase(), request.to_string().to_lowercase());
+    for (name, value) in other.names.iter().filter(|(name, _)| !matches!(name.as_str(), "tag" | "TAG")) {
+        let value = value.to_lowercase();
+        assert!(
+            !told.contains(&value) || request.contains(&value),
+            "{what}: the answer tells the other's {name}: {told}"
+        );
+    }
+}
+
+db_test!(what_is_anothers_answers_like_what_does_not_exist, |database: TestDatabase| async move {
+    let world = World::open(&database).await;
+    // A cursor that is nobody's cannot be made up: it must be another database's.
+    let elsewhere = World::open(&TestDatabase::sqlite()).await;
+    let mut nobodys = unknown(&world.alpha.names);
+    nobodys.insert("cursor".to_owned(), elsewhere.alpha.names["cursor"].clone());
+    let before = world.snapshot(&world.alpha).await;
+    // What only reads goes first, and what makes names goes last: else Bravo would meet its own rows under Alpha's names.
+    let reads = cases().iter().filter(|case| !case.changes_something());
+    let changes = cases().iter().filter(|case| case.changes_something()).rev();
+    let mut outcomes: BTreeMap<String, String> = BTreeMap::new();
+    for case in reads.chain(changes) {
+        for fields in &case.references {
+            let mut answers = Vec::new();
+            for others in [&nobodys, &world.alpha.names] {
+                let own = case.prepared(&world, &world.bravo).await;
+                let request = request(case, &own, fields, others);
+                let answer = world.wire.call(&world.bravo.keys["admin"], &method(case.method), &request).await;
+                assert_tells_nothing(case.method, &request, &answer, &world.alpha);
+                answers.push((masked(&answer, &taken(fields, others)), answer));
+            }
+            let [(of_nobodys, _), (of_anothers, answer)] = answers.as_slice() else { panic!("two answers") };
+            assert_eq!(of_anothers, of_nobodys, "{} {fields}", case.method);
+            let outcome = match answer {
+                Ok(answer) => format!("Ok {}", answer["outcome"].as_str().unwrap_or_default()).trim_end().to_owned(),
+                Err(status) => format!("{:?} {}", status.code(), reason(status)),
+            };
+            let field = leaves(fields, &method(case.method).input()).join(" ");
+            outcomes.insert(format!("{} {field}", case.method), outcome);
+        }
+        assert_unchanged(&before, &world.snapshot(&world.alpha).await, &format!("another account's {}", case.method));
+    }
+    let lines = outcomes.iter().map(|(name, outcome)| format!("{name}: {outcome}\n"));
+    let head = "What a call comes to that names what is another account's: the same as if it were nobody's.\n\n";
+    assert_golden("isolation.txt", &(head.to_owned() + &lines.collect::<String>()));
+});
+
+db_test!(lists_and_reads_show_an_account_its_own_alone, |database: TestDatabase| async move {
+    let world = World::open(&database).await;
+    for (account, other) in [(&world.alpha, &world.bravo), (&world.bravo, &world.alpha)] {
+        for (name, answer) in world.snapshot(account).await {
+            assert_tells_nothing(&name, &Json::Null, &Ok(answer), other);
+        }
+    }
+    // An operator's key belongs to no account and sees nothing inside one.
+    let operator = &world.alpha.keys["operator"];
+    let answer = world.wire.call(operator, &method("AccountService/CheckApiKey"), &json!({})).await.unwrap();
+    assert!(answer["account_id"].is_null(), "{answer}");
+});

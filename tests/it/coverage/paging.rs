@@ -1,0 +1,162 @@
+//! Pages: every list shows every row once, and takes back only its own page tokens.
+
+use prost_reflect::{Kind, MethodDescriptor};
+use serde_json::{Value as Json, json};
+use tonic::Code;
+use tonic_types::StatusExt;
+
+use super::api::{method, methods, reason, short_name};
+use super::cases::{cases, patched};
+use super::world::{Account, World, resolve};
+use crate::support::database::TestDatabase;
+
+fn lists() -> Vec<MethodDescriptor> {
+    methods().into_iter().filter(|method| method.input().get_field_by_name("page_token").is_some()).collect()
+}
+
+/// The rows of a list's answer.
+fn rows(list: &MethodDescriptor, answer: &Json) -> Vec<Json> {
+    let field = list.output().fields().find(prost_reflect::FieldDescriptor::is_list).unwrap();
+    answer[field.name()].as_array().cloned().unwrap_or_default()
+}
+
+fn token(answer: &Json) -> Option<String> {
+    answer["next_page_token"].as_str().map(ToOwned::to_owned)
+}
+
+async fn page(world: &World, account: &Account, list: &MethodDescriptor, request: Json) -> Json {
+    world.expect(account, &short_name(list), &request).await
+}
+
+async fn refusal(world: &World, list: &MethodDescriptor, request: &Json) -> (Code, String, String) {
+    let answer = world.wire.call(&world.alpha.keys["admin"], list, request).await;
+    let status = answer.expect_err(&format!("{} {request}", list.name()));
+    let field = status.get_details_bad_request().unwrap().field_violations[0].field.clone();
+    (status.code(), reason(&status), field)
+}
+
+db_test!(pages_of_one_show_every_row_once, |database: TestDatabase| async move {
+    let world = World::open(&database).await;
+    for list in lists() {
+        let name = list.name().to_owned();
+        let whole = page(&world, &world.alpha, &list, json!({"page_size": 1_000})).await;
+        let all = rows(&list, &whole);
+        assert!(all.len() >= 2 && token(&whole).is_none(), "{name}: {} rows", all.len());
+        for page_size in [1, 2, i32::try_from(all.len()).unwrap()] {
+            let mut seen = Vec::new();
+            let mut next = Some(String::new());
+            while let Some(page_token) = next {
+                let request = json!({"page_size": page_size, "page_token": page_token});
+                let answer = page(&world, &world.alpha, &list, request).await;
+                let here = rows(&list, &answer);
+                assert!((1..=usize::try_from(page_size).unwrap()).contains(&here.len()), "{name}: {} rows", here.len());
+                seen.extend(here);
+                assert!(seen.len() <= all.len(), "{name}: a row is repeated");
+                next = token(&answer);
+            }
+            assert_eq!(seen, all, "{name} by {page_size}");
+        }
+        let answer = page(&world, &world.alpha, &list, json!({"page_size": 5_000})).await;
+        assert_eq!(answer, whole, "{name}: a page size that is too large is taken as the largest");
+        let refused = refusal(&world, &list, &json!({"page_size": -1})).await;
+        assert_eq!(refused, (Code::InvalidArgument, "INVALID_FIELDS".to_owned(), "page_size".to_owned()), "{name}");
+    }
+});
+
+db_test!(a_page_token_fits_its_own_list_and_filter_alone, |database: TestDatabase| async move {
+    let world = World::open(&database).await;
+    let names = &world.alpha.names;
+    let is_refused = (Code::InvalidArgument, "PAGE_TOKEN_INVALID".to_owned(), "page_token".to_owned());
+    for list in lists() {
+        let own = &names[&format!("{}_page_token", list.name())];
+        let others = lists().into_iter().map(|other| names[&format!("{}_page_token", other.name())].clone());
+        let tampered = [format!("{own}A"), own[1..].to_owned(), "hello".to_owned(), " ".to_owned()];
+        for wrong in others.filter(|other| other != own).chain(tampered) {
+            let refused = refusal(&world, &list, &json!({"page_token": wrong})).await;
+            assert_eq!(refused, is_refused, "{} with {wrong}", list.name());
+        }
+        for filter in filters(&list) {
+            let request = patched(&resolve(&filter, names), &json!({"page_token": own}));
+            assert_eq!(refusal(&world, &list, &request).await, is_refused, "{} {request}", list.name());
+        }
+    }
+});
+
+/// A filter for each field of a list's request.
+fn filters(list: &MethodDescriptor) -> Vec<Json> {
+    let case = cases().iter().find(|case| case.method == short_name(list)).unwrap();
+    let mut filters = Vec::new();
+    for field in list.input().fields().filter(|field| !field.name().starts_with("page_")) {
+        let name = field.name();
+        match field.kind() {
+            Kind::Enum(_) => filters.push(json!({name: 1})),
+            Kind::Message(inside) if inside.full_name() == "google.protobuf.Timestamp" => {
+                filters.push(json!({name: {"seconds": 1}}));
+            }
+            _ => {
+                let before = filters.len();
+                filters.extend(case.references.iter().filter(|fields| !fields[name].is_null()).cloned());
+                assert!(filters.len() > before, "{}: no filter by {name}", case.method);
+            }
+        }
+    }
+    filters
+}
+
+db_test!(a_page_has_a_thousand_rows_at_most, |database: TestDatabase| async move {
+    let world = World::open(&database).await;
+    let sale = |number: usize| {
+        json!({"sale": {
+            "event_id": format!("bulk-{number}"),
+            "email": format!("bulk-{number}@customers.example"),
+            "coupon_code": "${coupon_code}",
+            "amount": {"amount_minor": 1_000, "currency_code": "USD"},
+        }})
+    };
+    let items: Vec<Json> = (0..1_000).map(sale).collect();
+    let answer = world.expect(&world.alpha, "TrackingService/BatchRecord", &json!({"items": items})).await;
+    let results = answer["results"].as_array().unwrap();
+    assert_eq!(results.iter().filter(|result| result["sale"]["rewards"].is_array()).count(), 1_000);
+    for name in [
+        "TrackingService/ListLeads",
+        "TrackingService/ListConversions",
+        "RewardService/ListRewards",
+        "RewardService/ListLedgerEntries",
+    ] {
+        let list = method(name);
+        let answer = page(&world, &world.alpha, &list, json!({"page_size": 5_000})).await;
+        assert_eq!(rows(&list, &answer).len(), 1_000, "{name}");
+        let request = json!({"page_size": 5_000, "page_token": token(&answer)});
+        let rest = page(&world, &world.alpha, &list, request).await;
+        assert!(!rows(&list, &rest).is_empty() && token(&rest).is_none(), "{name}");
+        let answer = page(&world, &world.alpha, &list, json!({})).await;
+        assert_eq!(rows(&list, &answer).len(), 50, "{name}: the default");
+    }
+    let feed = method("TrackingService/ListConversionEvents");
+    let answer = page(&world, &world.alpha, &feed, json!({"beginning": {}, "page_size": 5_000})).await;
+    assert_eq!(rows(&feed, &answer).len(), 1_000);
+    let answer = page(&world, &world.alpha, &feed, json!({"beginning": {}})).await;
+    assert_eq!(rows(&feed, &answer).len(), 50);
+});
+
+db_test!(the_feed_by_pages_of_one_shows_every_event_once, |database: TestDatabase| async move {
+    let world = World::open(&database).await;
+    let feed = method("TrackingService/ListConversionEvents");
+    let whole = page(&world, &world.alpha, &feed, json!({"beginning": {}, "page_size": 1_000})).await;
+    let all = rows(&feed, &whole);
+    let mut seen = Vec::new();
+    let mut request = json!({"beginning": {}, "page_size": 1});
+    loop {
+        let answer = page(&world, &world.alpha, &feed, request).await;
+        let here = rows(&feed, &answer);
+        if here.is_empty() {
+            break;
+        }
+        assert_eq!(here.len(), 1);
+        assert_eq!(here[0]["cursor"], answer["next_cursor"]);
+        seen.extend(here);
+        request = json!({"after_cursor": answer["next_cursor"], "page_size": 1});
+    }
+    assert!(seen.len() > 10);
+    assert_eq!(seen, all);
+});

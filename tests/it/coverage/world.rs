@@ -1,0 +1,294 @@
+//! Two merchants on one server, Alpha and Bravo, each with one of everything; and Nobody, whose names look like Alpha's and belong
+//! to no one. Everything is made over the wire.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use headwater::domain::time::Time;
+use serde_json::{Value as Json, json};
+
+use super::api::{Wire, method, methods, short_name};
+use crate::support::database::TestDatabase;
+use crate::support::server::{START_MICROS, TestServer};
+
+/// What `${name}` stands for in requests.
+pub(super) type Names = BTreeMap<String, String>;
+
+pub(super) struct World {
+    /// Its files go when it does.
+    _server: TestServer,
+    pub(super) wire: Wire,
+    pub(super) alpha: Account,
+    pub(super) bravo: Account,
+}
+
+pub(super) struct Account {
+    /// Key texts by kind; beside them `operator`, `revoked` and `expired`.
+    pub(super) keys: BTreeMap<&'static str, String>,
+    pub(super) names: Names,
+}
+
+impl World {
+    pub(super) async fn open(database: &TestDatabase) -> Self {
+        let server = TestServer::start(database).await;
+        let wire = Wire::connect(&server.address).await;
+        let alpha = Account::furnish(&wire, &server.operator_key, "alpha").await;
+        let bravo = Account::furnish(&wire, &server.operator_key, "bravo").await;
+        // The key that expires within the first hour has expired.
+        server.clock.set(Time::from_micros(START_MICROS).plus_days(1));
+        Self { _server: server, wire, alpha, bravo }
+    }
+
+    /// Calls a method with an account's own names; fails the test when it is refused.
+    pub(super) async fn expect(&self, account: &Account, name: &str, request: &Json) -> Json {
+        let request = resolve(request, &account.names);
+        let answer = self.wire.call(account.key_for(name), &method(name), &request).await;
+        answer.unwrap_or_else(|status| panic!("{name} {request}: {status:?}"))
+    }
+
+    /// All that an account can see of itself.
+    pub(super) async fn snapshot(&self, account: &Account) -> BTreeMap<String, Json> {
+        let mut seen = BTreeMap::new();
+        for one in methods().iter().filter(|method| method.input().get_field_by_name("page_token").is_some()) {
+            let name = short_name(one);
+            let answer = self.expect(account, &name, &json!({"page_size": 1_000})).await;
+            assert!(answer["next_page_token"].is_null(), "{name}: the snapshot is whole");
+            seen.insert(name, answer);
+        }
+        let not_referred = json!({"page_size": 1_000, "outcome": "CONVERSION_OUTCOME_NOT_REFERRED"});
+        let feed = json!({"page_size": 1_000, "beginning": {}});
+        for (name, request) in [
+            ("AccountService/GetAccount", json!({})),
+            ("TrackingService/ListConversions", not_referred),
+            ("TrackingService/ListConversionEvents", feed),
+            ("RewardService/VerifyLedger", json!({})),
+        ] {
+            seen.insert(format!("{name} {request}"), self.expect(account, name, &request).await);
+        }
+        assert_eq!(seen["RewardService/VerifyLedger {}"]["ok"], json!(true));
+        seen
+    }
+}
+
+/// Fails where something changed, and says what.
+#[track_caller]
+pub(super) fn assert_unchanged(before: &BTreeMap<String, Json>, after: &BTreeMap<String, Json>, what: &str) {
+    for (name, before) in before {
+        assert_eq!(before, &after[name], "{what} changed what {name} shows");
+    }
+}
+
+impl Account {
+    /// The key that may make most calls, or for RegisterAccount the one that may make that.
+    pub(super) fn key_for(&self, name: &str) -> &str {
+        if name == "AccountService/RegisterAccount" { &self.keys["operator"] } else { &self.keys["admin"] }
+    }
+
+    async fn furnish(wire: &Wire, operator_key: &str, tag: &str) -> Self {
+        let keys = BTreeMap::from([("operator", operator_key.to_owned())]);
+        let names = Names::from([("tag".to_owned(), tag.to_owned()), ("TAG".to_owned(), tag.to_uppercase())]);
+        let mut account = Self { keys, names };
+        account.furnish_keys(wire).await;
+        account.furnish_affiliates(wire).await;
+        account.furnish_conversions(wire).await;
+        account.furnish_places(wire).await;
+        account
+    }
+
+    /// Makes something, and keeps names from the answer.
+    async fn make(&mut self, wire: &Wire, name: &str, request: Json, kept: &[(&str, &str)]) {
+        let request = resolve(&request, &self.names);
+        let answer = wire.call(self.key_for(name), &method(name), &request).await;
+        let answer = answer.unwrap_or_else(|status| panic!("{name} {request}: {status:?}"));
+        for (name, place) in kept {
+            self.names.insert((*name).to_owned(), text_at(&answer, place));
+        }
+    }
+
+    fn name(&mut self, name: &str, value: &str) {
+        let value = resolve(&json!(value), &self.names);
+        self.names.insert(name.to_owned(), value.as_str().unwrap().to_owned());
+    }
+
+    async fn furnish_keys(&mut self, wire: &Wire) {
+        self.name("account_email", "owner@${tag}.example");
+        let request = json!({"display_name": "Shop ${tag}", "email": "${account_email}"});
+        let kept = [("account_id", "/account/id"), ("key_text", "/api_key_text")];
+        self.make(wire, "AccountService/RegisterAccount", request, &kept).await;
+        self.keys.insert("admin", self.names["key_text"].clone());
+        let expiry = json!({"seconds": START_MICROS / 1_000_000 + 3_600});
+        for (name, kind, expire_time) in [
+            ("tracking", "TRACKING", Json::Null),
+            ("read", "READ", Json::Null),
+            ("payout", "PAYOUT", Json::Null),
+            ("publishable", "PUBLISHABLE", Json::Null),
+            ("expired", "ADMIN", expiry),
+            ("revoked", "ADMIN", Json::Null),
+        ] {
+            let request = json!({"kind": format!("API_KEY_KIND_{kind}"), "expire_time": expire_time});
+            let kept = [("api_key_id", "/api_key/id"), ("key_text", "/api_key_text")];
+            self.make(wire, "AccountService/CreateApiKey", request, &kept).await;
+            self.keys.insert(name, self.names["key_text"].clone());
+        }
+        let request = json!({"api_key_id": "${api_key_id}"});
+        self.make(wire, "AccountService/RevokeApiKey", request, &[("api_key_id", "/api_key/id")]).await;
+    }
+
+    async fn furnish_affiliates(&mut self, wire: &Wire) {
+        for (name, display_name) in [("program_id", "Main"), ("other_program_id", "Second")] {
+            let request = json!({
+                "display_name": display_name,
+                "currency_code": "USD",
+                "landing_url": "https://shop.example/",
+                "terms": {"commission": {"percent_ppm": 200_000}},
+            });
+            self.make(wire, "AffiliateService/CreateProgram", request, &[(name, "/program/id")]).await;
+        }
+        self.name("affiliate_email", "ann@${tag}.example");
+        self.name("affiliate_external_id", "crm-${tag}-1");
+        self.name("affiliate_ref_id", "ann-${tag}");
+        self.name("other_ref_id", "bea-${tag}");
+        self.name("third_ref_id", "cid-${tag}");
+        self.name("coupon_code", "SAVE-${TAG}");
+        self.name("other_coupon_code", "BEST-${TAG}");
+        self.name("third_coupon_code", "MORE-${TAG}");
+        self.name("link_code", "spring-${tag}");
+        let request = json!({
+            "email": "${affiliate_email}",
+            "external_id": "${affiliate_external_id}",
+            "first_name": "Ann",
+            "ref_id": "${affiliate_ref_id}",
+            "promo_code": "${coupon_code}",
+        });
+        let kept = [
+            ("affiliate_id", "/affiliate/id"),
+            ("enrollment_id", "/enrollment/id"),
+            ("coupon_id", "/coupon/id"),
+            ("affiliate_auth_token", "/auth_token"),
+        ];
+        self.make(wire, "AffiliateService/CreateAffiliate", request, &kept).await;
+        let request =
+            json!({"email": "bea@${tag}.example", "ref_id": "${other_ref_id}", "promo_code": "${other_coupon_code}"});
+        self.make(wire, "AffiliateService/CreateAffiliate", request, &[("other_affiliate_id", "/affiliate/id")]).await;
+        let request = json!({
+            "affiliate": {"id": "${affiliate_id}"},
+            "program_id": "${other_program_id}",
+            "ref_id": "${third_ref_id}",
+            "promo_code": "${third_coupon_code}",
+        });
+        self.make(wire, "AffiliateService/Enroll", request, &[]).await;
+        let request = json!({"enrollment_id": "${enrollment_id}", "code": "${link_code}"});
+        self.make(wire, "AffiliateService/CreateLink", request, &[("link_id", "/link/id")]).await;
+    }
+
+    async fn furnish_conversions(&mut self, wire: &Wire) {
+        self.name("lead_uid", "customer-${tag}-1");
+        self.name("lead_email", "bob@${tag}.example");
+        for (name, value) in [
+            ("click_event_id", "click-${tag}"),
+            ("lead_event_id", "lead-${tag}"),
+            ("cancellation_event_id", "end-${tag}"),
+        ] {
+            self.name(name, value);
+        }
+        self.name("sale_event_id", "sale-${tag}-1");
+        self.name("refund_event_id", "refund-${tag}-1");
+        let request = json!({"event_id": "${click_event_id}", "link_code": "${link_code}"});
+        self.make(wire, "TrackingService/RecordClick", request, &[("tid", "/tid")]).await;
+        let request =
+            json!({"event_id": "${lead_event_id}", "uid": "${lead_uid}", "email": "${lead_email}", "tid": "${tid}"});
+        self.make(wire, "TrackingService/RecordLead", request, &[("lead_id", "/lead_id")]).await;
+        let amount = json!({"amount_minor": 6_000, "currency_code": "USD"});
+        let request = json!({"event_id": "${sale_event_id}", "uid": "${lead_uid}", "amount": amount});
+        let kept = [("conversion_id", "/conversion_id"), ("reward_id", "/rewards/0/reward_id")];
+        self.make(wire, "TrackingService/RecordSale", request, &kept).await;
+        let request = json!({
+            "event_id": "sale-${tag}-2",
+            "email": "eve@${tag}.example",
+            "coupon_code": "${other_coupon_code}",
+            "amount": amount,
+        });
+        let kept = [("approved_reward_id", "/rewards/0/reward_id")];
+        self.make(wire, "TrackingService/RecordSale", request, &kept).await;
+        let request = json!({"event_id": "sale-${tag}-3", "email": "joe@${tag}.example", "amount": amount});
+        self.make(wire, "TrackingService/RecordSale", request, &[]).await;
+        let request = json!({"reward_ids": ["${approved_reward_id}"]});
+        self.make(wire, "RewardService/ApproveRewards", request, &[]).await;
+        let amount = json!({"amount_minor": 1_000, "currency_code": "USD"});
+        let request = json!({"event_id": "${refund_event_id}", "sale_event_id": "sale-${tag}-2", "amount": amount});
+        self.make(wire, "TrackingService/RecordRefund", request, &[]).await;
+        let request = json!({"event_id": "refund-${tag}-2", "sale_event_id": "sale-${tag}-late", "amount": amount});
+        self.make(wire, "TrackingService/RecordRefund", request, &[]).await;
+        let request = json!({"event_id": "${cancellation_event_id}", "lead": {"email": "eve@${tag}.example"}});
+        self.make(wire, "TrackingService/RecordCancellation", request, &[]).await;
+    }
+
+    /// A cursor, and a page token of every list.
+    async fn furnish_places(&mut self, wire: &Wire) {
+        let request = json!({"beginning": {}, "page_size": 1});
+        self.make(wire, "TrackingService/ListConversionEvents", request, &[("cursor", "/next_cursor")]).await;
+        for one in methods().iter().filter(|method| method.input().get_field_by_name("page_token").is_some()) {
+            let kept = [(format!("{}_page_token", one.name()), "/next_page_token")];
+            let kept = [(kept[0].0.as_str(), kept[0].1)];
+            self.make(wire, &short_name(one), json!({"page_size": 1}), &kept).await;
+        }
+    }
+}
+
+/// The text at a JSON pointer; fails where there is none.
+pub(super) fn text_at(json: &Json, place: &str) -> String {
+    let text = json.pointer(place).and_then(Json::as_str).filter(|text| !text.is_empty());
+    text.unwrap_or_else(|| panic!("nothing at {place} in {json}")).to_owned()
+}
+
+/// Names of the same form that are nobody's.
+pub(super) fn unknown(names: &Names) -> Names {
+    names.iter().map(|(name, value)| (name.clone(), unknown_value(value))).collect()
+}
+
+fn unknown_value(value: &str) -> String {
+    let is_id = value.len() == 36 && value.as_bytes()[3] == b'_';
+    if is_id {
+        // The end of an id is random.
+        let other = |digit: char| char::from_digit((digit.to_digit(16).unwrap() + 7) % 16, 16).unwrap();
+        return format!("{}{}", &value[..24], value[24..].chars().map(other).collect::<String>());
+    }
+    let turn = |byte: u8, first: u8, count: u8| char::from((byte - first + 7) % count + first);
+    let other = |byte: u8| match byte {
+        b'a'..=b'z' => turn(byte, b'a', 26),
+        b'A'..=b'Z' => turn(byte, b'A', 26),
+        b'0'..=b'9' => turn(byte, b'0', 10),
+        _ => char::from(byte),
+    };
+    value.bytes().map(other).collect()
+}
+
+/// The request with its names filled in. `${unique}` is another text in every request.
+pub(super) fn resolve(request: &Json, names: &Names) -> Json {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    let unique = format!("unique-{:06}", NEXT.fetch_add(1, Ordering::Relaxed));
+    fill(request, names, &unique)
+}
+
+fn fill(request: &Json, names: &Names, unique: &str) -> Json {
+    match request {
+        Json::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), fill(value, names, unique))).collect(),
+        Json::Array(values) => values.iter().map(|value| fill(value, names, unique)).collect(),
+        Json::String(text) => {
+            let mut filled = String::new();
+            let mut rest = text.as_str();
+            while let Some((before, after)) = rest.split_once("${") {
+                let (name, after) = after.split_once('}').unwrap();
+                let value = match name {
+                    "unique" => unique,
+                    name => names.get(name).unwrap_or_else(|| panic!("no name {name}")),
+                };
+                filled.push_str(before);
+                filled.push_str(value);
+                rest = after;
+            }
+            Json::String(filled + rest)
+        }
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,307 @@
+//! When the database, a neighbour or a reader misbehaves: what is told, how long it takes, and who else feels it.
+
+use std::time::Duration;
+
+use headwater::clock;
+use headwater::domain::id::AccountId;
+use headwater::pb;
+use headwater::store::entity::{account_head, conversion, coupon};
+use headwater::store::{StoreError, save};
+use pb::watch_conversions_request::Start;
+use pb::watch_conversions_response::Message;
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, Database, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use tonic::transport::Endpoint;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::support::database::TestDatabase;
+use crate::support::server::{TestClient, TestServer, reason};
+use crate::support::shop::Shop;
+use crate::support::store;
+
+fn sale(event_id: String) -> pb::RecordSaleRequest {
+    pb::RecordSaleRequest {
+        event_id,
+        coupon_code: "ANN".to_owned(),
+        amount: Some(pb::Money { amount_minor: 1_000, currency_code: "USD".to_owned() }),
+        ..pb::RecordSaleRequest::default()
+    }
+}
+
+/// Past Headwater, as a person with a database console would.
+async fn console(database: &TestDatabase) -> DatabaseConnection {
+    Database::connect(&database.url).await.unwrap()
+}
+
+async fn account_of(client: &TestClient) -> AccountId {
+    let account = client.clone().accounts.get_account(pb::GetAccountRequest {}).await.unwrap().into_inner();
+    account.account.unwrap().id.parse().unwrap()
+}
+
+/// Holds the account's write lock until it is dropped; in SQLite everybody's.
+async fn hold(console: &DatabaseConnection, account: AccountId) -> DatabaseTransaction {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let transaction = console.begin_with_options(options).await.unwrap();
+    let head = account_head::Entity::find_by_id(account.uuid()).lock_exclusive().one(&transaction).await.unwrap();
+    assert!(head.is_some());
+    transaction
+}
+
+async fn record_many(client: &mut TestClient, count: usize) {
+    for start in (0..count).step_by(1_000) {
+        let item =
+            |number: usize| pb::RecordItem { item: Some(pb::record_item::Item::Sale(sale(format!("sale-{number}")))) };
+        let items = (start..count.min(start + 1_000)).map(item).collect();
+        let answer = client.tracking.batch_record(pb::BatchRecordRequest { items }).await.unwrap().into_inner();
+        let is_recorded = |result: &pb::RecordResult| matches!(result.result, Some(pb::record_result::Result::Sale(_)));
+        assert!(answer.results.iter().all(is_recorded));
+    }
+}
+
+async fn latest(client: &mut TestClient) -> pb::ListConversionEventsResponse {
+    let start = Some(pb::list_conversion_events_request::Start::Latest(()));
+    let request = pb::ListConversionEventsRequest { start, ..pb::ListConversionEventsRequest::default() };
+    client.tracking.list_conversion_events(request).await.unwrap().into_inner()
+}
+
+db_test!(a_broken_row_of_one_account_spoils_no_neighbour, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let broken = Shop::open(&server, "broken").await;
+    let sound = Shop::open(&server, "sound").await;
+    let console = console(&database).await;
+    let account = account_of(&broken.client).await;
+    coupon::Entity::update_many()
+        .col_expr(coupon::Column::State, Expr::val("nonsense"))
+        .filter(coupon::Column::AccountId.eq(account.uuid()))
+        .exec(&console)
+        .await
+        .unwrap();
+    let mut calls = Vec::new();
+    for number in 0..200 {
+        let is_sound = number % 2 == 0;
+        let mut client = if is_sound { sound.client.clone() } else { broken.client.clone() };
+        let call = async move { client.tracking.record_sale(sale(format!("sale-{number}"))).await };
+        calls.push((is_sound, tokio::spawn(call)));
+    }
+    for (is_sound, call) in calls {
+        let answer = call.await.unwrap();
+        if is_sound {
+            answer.unwrap();
+        } else {
+            let status = answer.unwrap_err();
+            assert_eq!((status.code(), reason(&status).as_str()), (Code::Internal, "INTERNAL"));
+            assert!(!status.message().contains("coupon"), "the log's text: {}", status.message());
+        }
+    }
+});
+
+db_test!(due_rewards_that_cannot_be_approved_hold_up_nobodys, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut broken = Shop::open(&server, "broken").await.client;
+    let mut sound = Shop::open(&server, "sound").await;
+    // More than the upkeep approves at once, and due first.
+    record_many(&mut broken, 600).await;
+    record_many(&mut sound.client, 1).await;
+    let console = console(&database).await;
+    let account = account_of(&broken).await;
+    conversion::Entity::update_many()
+        .col_expr(conversion::Column::Outcome, Expr::val("nonsense"))
+        .filter(conversion::Column::AccountId.eq(account.uuid()))
+        .exec(&console)
+        .await
+        .unwrap();
+    server.clock.advance_days(31);
+    server.server.app().approve_due_rewards().await.unwrap_err();
+    let request = pb::GetBalanceRequest { affiliate: Some(sound.affiliate()) };
+    let balance = sound.client.rewards.get_balance(request).await.unwrap().into_inner().balances.remove(0);
+    assert_eq!((balance.pending_minor, balance.owed_minor), (0, 200));
+});
+
+db_test!(a_stop_keeps_its_deadline_though_the_database_hangs, |database: TestDatabase| async move {
+    let server = TestServer::start_with(&database, &["--shutdown-seconds", "1"]).await;
+    let shop = Shop::open(&server, "shop").await;
+    let console = console(&database).await;
+    let held = hold(&console, account_of(&shop.client).await).await;
+    let mut client = shop.client.clone();
+    let call = tokio::spawn(async move { client.tracking.record_sale(sale("sale".to_owned())).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let asked_at = clock::monotonic_now();
+    server.server.stop().await;
+    assert!(asked_at.elapsed() < Duration::from_secs(3), "it took {:?}", asked_at.elapsed());
+    drop(held);
+    call.abort();
+});
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_server_lets_go_of_its_lock_on_postgres() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let account = account_of(&client).await;
+    // Another server, in the middle of a batch when its machine freezes.
+    let frozen = store::open(&database).await;
+    let transaction = frozen.begin().await.unwrap();
+    save::lock_heads(&transaction, &[account].into()).await.unwrap();
+    client.tracking.record_sale(sale("sale".to_owned())).await.unwrap();
+    // When it wakes up its batch fails as one that may be tried again.
+    let error = save::lock_heads(&transaction, &[account].into()).await.unwrap_err();
+    assert_eq!(error, StoreError::Unavailable);
+    drop(transaction);
+    frozen.begin().await.unwrap().commit().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sqlite_file_that_another_program_holds_is_told_at_once() {
+    let database = TestDatabase::sqlite();
+    let server = TestServer::start_with(&database, &["--request-timeout-seconds", "30"]).await;
+    let shop = Shop::open(&server, "shop").await;
+    let console = console(&database).await;
+    let held = hold(&console, account_of(&shop.client).await).await;
+    let mut calls = Vec::new();
+    for number in 0..20 {
+        let mut client = shop.client.clone();
+        calls.push(async move { client.tracking.record_sale(sale(format!("sale-{number}"))).await.unwrap_err() });
+    }
+    let statuses: Vec<Status> =
+        tokio::time::timeout(Duration::from_secs(15), futures::future::join_all(calls)).await.unwrap();
+    for status in statuses {
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "UNAVAILABLE"));
+    }
+    drop(held);
+    shop.client.clone().tracking.record_sale(sale("sale-0".to_owned())).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upkeep_that_hangs_gives_way_on_postgres() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let flags = ["--event-retention-days", "30", "--upkeep-interval-seconds", "1"];
+    let server = TestServer::start_with(&database, &flags).await;
+    let stuck = Shop::open(&server, "stuck").await;
+    let mut other = Shop::open(&server, "other").await.client;
+    let console = console(&database).await;
+    let held = hold(&console, account_of(&stuck.client).await).await;
+    // Now the upkeep wants to remove the events of an account that it cannot have.
+    server.clock.advance_days(31);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    other.tracking.record_sale(sale("sale".to_owned())).await.unwrap();
+    drop(held);
+}
+
+db_test!(old_events_are_removed_as_fast_as_they_came, |database: TestDatabase| async move {
+    let first = TestServer::start(&database).await;
+    let mut client = Shop::open(&first, "shop").await.client;
+    // More than one transaction removes.
+    record_many(&mut client, 6_000).await;
+    let key = client.key.clone();
+    first.server.stop().await;
+    let flags = ["--event-retention-days", "30", "--upkeep-interval-seconds", "5"];
+    let server = TestServer::start_with(&database, &flags).await;
+    let mut client = TestClient::connect(&server.address, &key).await;
+    server.clock.advance_days(31);
+    let full = latest(&mut client).await.earliest_cursor;
+    while latest(&mut client).await.earliest_cursor == full {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The rest goes in the same round, not a lot in each.
+    let begun_at = clock::monotonic_now();
+    loop {
+        let page = latest(&mut client).await;
+        if page.earliest_cursor == page.head_cursor {
+            break;
+        }
+        assert!(begun_at.elapsed() < Duration::from_secs(3));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+});
+
+/// A client that takes so little at a time that a stream it does not read soon stands still.
+async fn narrow(server: &TestServer, key: &str) -> TestClient {
+    let endpoint = Endpoint::from_shared(server.address.clone()).unwrap().initial_stream_window_size(65_535);
+    TestClient::on(endpoint.connect().await.unwrap(), key)
+}
+
+fn from_the_beginning() -> pb::WatchConversionsRequest {
+    pb::WatchConversionsRequest { start: Some(Start::Beginning(())), ..pb::WatchConversionsRequest::default() }
+}
+
+db_test!(a_reader_that_takes_nothing_keeps_its_place_among_the_streams, |database: TestDatabase| async move {
+    let flags = ["--feed-streams-per-key-max", "1", "--feed-stall-seconds", "1"];
+    let server = TestServer::start_with(&database, &flags).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    record_many(&mut client, 2_000).await;
+    let mut reader = narrow(&server, &client.key).await;
+    let mut stalled = reader.tracking.watch_conversions(from_the_beginning()).await.unwrap().into_inner();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    // The server has given up on the reader. What it holds for the reader is still there, so the place is not free.
+    let status = reader.tracking.watch_conversions(from_the_beginning()).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "TOO_MANY_STREAMS"));
+    // A reader that wakes up is told where to resume.
+    let mut cursor = String::new();
+    let status = loop {
+        match stalled.message().await {
+            Ok(message) => cursor = message.unwrap().cursor,
+            Err(status) => break status,
+        }
+    };
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "SLOW_CONSUMER"));
+    assert_eq!(status.get_error_details().error_info().unwrap().metadata["last_cursor"], cursor);
+    reader.tracking.watch_conversions(from_the_beginning()).await.unwrap();
+});
+
+db_test!(a_reader_that_is_overtaken_by_the_retention_is_told, |database: TestDatabase| async move {
+    let flags = ["--event-retention-days", "30", "--upkeep-interval-seconds", "1"];
+    let server = TestServer::start_with(&database, &flags).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    record_many(&mut client, 2_000).await;
+    let mut reader = narrow(&server, &client.key).await;
+    let mut stream = reader.tracking.watch_conversions(from_the_beginning()).await.unwrap().into_inner();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    server.clock.advance_days(31);
+    loop {
+        let page = latest(&mut client).await;
+        if page.earliest_cursor == page.head_cursor {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut seen = 0;
+    let status = loop {
+        let message = tokio::time::timeout(Duration::from_secs(10), stream.message()).await.unwrap();
+        match message.map(|message| message.unwrap().message.unwrap()) {
+            Ok(Message::Batch(batch)) => seen += batch.events.len(),
+            Ok(Message::CaughtUp(_)) => panic!("caught up after {seen} events of 2,000"),
+            Ok(_) => {}
+            Err(status) => break status,
+        }
+    };
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::OutOfRange, "CURSOR_EXPIRED"));
+    assert!(seen > 0);
+});
+
+db_test!(calls_that_wait_for_news_count_as_streams, |database: TestDatabase| async move {
+    let server = TestServer::start_with(&database, &["--feed-streams-per-key-max", "1"]).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let start = Some(pb::list_conversion_events_request::Start::Latest(()));
+    let request = pb::ListConversionEventsRequest {
+        start,
+        max_wait: Some(prost_types::Duration { seconds: 30, nanos: 0 }),
+        ..pb::ListConversionEventsRequest::default()
+    };
+    let mut waiting_client = client.clone();
+    let waits = request.clone();
+    let waiting = tokio::spawn(async move { waiting_client.tracking.list_conversion_events(waits).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let status = client.tracking.list_conversion_events(request).await.unwrap_err();
+    assert_eq!(reason(&status), "TOO_MANY_STREAMS");
+    // Without a wait it is a read like any other.
+    latest(&mut client).await;
+    client.tracking.record_sale(sale("sale".to_owned())).await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap().into_inner().events.len(), 1);
+});
