@@ -1,14 +1,16 @@
 //! The limit on what is worked on at once. More is refused at once rather than queued: a queue that only grows helps nobody.
-//! How long a call may take is for `rpc` to say: a write that has begun must not be cut, or its caller is told nothing was done.
+//! How long a call may take once its request is there is for `rpc` to say: a write that has begun must not be cut, or its caller is
+//! told nothing was done.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service};
 
 use crate::auth::layer::Caller;
@@ -21,12 +23,14 @@ const RETRY_AFTER: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 pub struct LimitLayer {
     calls: Arc<Semaphore>,
+    receive_timeout: Duration,
 }
 
 impl LimitLayer {
-    /// At most this many calls at once. Streams are free once they are open.
-    pub fn new(calls_max: usize) -> Self {
-        Self { calls: Arc::new(Semaphore::new(calls_max)) }
+    /// At most this many calls at once, none of which takes longer than this to send its request. Streams are free once they are
+    /// open.
+    pub fn new(calls_max: usize, receive_timeout: Duration) -> Self {
+        Self { calls: Arc::new(Semaphore::new(calls_max)), receive_timeout }
     }
 }
 
@@ -62,18 +66,30 @@ where
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        let Ok(place) = Arc::clone(&self.limits.calls).try_acquire_owned() else {
-            let request_id = request.extensions().get::<Caller>().map(|caller| Arc::clone(&caller.request_id));
-            let error = Error::Overloaded { retry_after: RETRY_AFTER };
-            let status = error.into_status(request_id.as_deref().unwrap_or_default());
-            return Box::pin(std::future::ready(Ok(status.into_http())));
+        let caller = request.extensions().get::<Caller>().cloned();
+        // Methods that are open to everybody have no caller, and answer at once.
+        let received = caller.as_ref().map_or_else(CancellationToken::new, |caller| caller.received.clone());
+        let refuse = move |error: Error| {
+            let request_id = caller.as_ref().map_or("", |caller| &*caller.request_id);
+            Ok(error.into_status(request_id).into_http())
         };
+        let Ok(place) = Arc::clone(&self.limits.calls).try_acquire_owned() else {
+            return Box::pin(std::future::ready(refuse(Error::Overloaded { retry_after: RETRY_AFTER })));
+        };
+        let receive_timeout = self.limits.receive_timeout;
         // The clone may not be ready; the one that was asked is.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
             let _place = place;
-            inner.call(request).await
+            let mut answer = pin!(inner.call(request));
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                () = received.cancelled() => {}
+                () = tokio::time::sleep(receive_timeout) => return refuse(Error::DeadlineExceeded),
+            }
+            answer.await
         })
     }
 }

@@ -130,7 +130,7 @@ impl Server {
         }
         let mut router = builder
             .layer(AuthLayer::new(authenticator))
-            .layer(LimitLayer::new(settings.calls_max as usize))
+            .layer(LimitLayer::new(settings.calls_max as usize, settings.request_timeout()))
             .add_service(health_service);
         if settings.reflection {
             router = router.add_service(reflection()?.build_v1()?).add_service(reflection()?.build_v1alpha()?);

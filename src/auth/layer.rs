@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use futures::FutureExt;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
@@ -37,6 +38,8 @@ pub struct Caller {
     pub method: &'static str,
     /// Names the call in the log and in errors.
     pub request_id: Arc<str>,
+    /// Cancelled by the handler once all of the request is there: until then its caller could hold a place by sending nothing.
+    pub received: CancellationToken,
 }
 
 /// See the head of the file.
@@ -151,7 +154,8 @@ async fn identify(
     if !kinds.contains(&principal.kind) {
         return Err(Error::KeyKindNotAllowed { method, kind: principal.kind, allowed: kinds });
     }
-    Ok(Some(Caller { principal, method, request_id: Arc::clone(request_id) }))
+    let received = CancellationToken::new();
+    Ok(Some(Caller { principal, method, request_id: Arc::clone(request_id), received }))
 }
 
 /// The key that was sent, in whichever of the two headers.

@@ -13,7 +13,7 @@ use super::time::Time;
 text_enum! {
     /// What kind of event a conversion is.
     ConversionKind {
-        /// A lead was bound.
+        /// A sign-up.
         Lead = "lead",
         /// A sale.
         Sale = "sale",

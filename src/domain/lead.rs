@@ -135,7 +135,7 @@ pub struct RecordLead {
     pub first_name: String,
     /// Last name; empty to leave it.
     pub last_name: String,
-    /// The state of a lead that is new.
+    /// The state of a lead that is new or has only subscribed; others keep theirs.
     pub state: LeadState,
     /// When it happened; none for now.
     pub occurred_at: Option<Time>,
@@ -307,6 +307,9 @@ pub(super) fn record(context: &mut Context<'_>, command: &RecordLead) -> Result<
         None => new_lead(context, &command.customer, command.state),
     };
     add_names(context, &mut lead, &command.customer, &command.first_name, &command.last_name)?;
+    if lead.state == LeadState::Subscribed {
+        lead.state = command.state;
+    }
     let mut changes = Changes::default();
     if let Some(binding) = lead.binding {
         let outcome = LeadOutcome { lead_id: lead.id, affiliate_id: Some(binding.affiliate_id), conversion_id: None };

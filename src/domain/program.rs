@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::attribution::AttributionSource;
 use super::command::Outcome;
 use super::decide::{About, Context};
-use super::event::EventType;
+use super::event::{EventType, NewEvent};
 use super::id::{AccountId, ProgramId};
 use super::money::{Currency, Money, Rounding};
 use super::refusal::{Refusal, Resource};
@@ -198,7 +198,10 @@ pub fn applicable_terms(
 }
 
 /// A commission must be in the program's currency where it is an amount.
-pub(super) fn check_commission(commission: Commission, currency: Currency, field: &'static str) -> Result<(), Refusal> {
+///
+/// # Errors
+/// [`Refusal::InvalidField`] for the named field.
+pub fn check_commission(commission: Commission, currency: Currency, field: &'static str) -> Result<(), Refusal> {
     match commission {
         Commission::Flat(flat) if flat.currency != currency => {
             Err(Refusal::InvalidField { field, problem: format!("must be {currency}, the program's currency") })
@@ -216,15 +219,18 @@ fn check_etag(program: &Program, etag: Option<&String>) -> Result<(), Refusal> {
     }
 }
 
-/// The default program as it must be saved when another takes its place.
-fn former_default(context: &Context<'_>) -> Result<Option<Program>, Refusal> {
-    let former = context.set.default_program(context.account_id)?;
-    Ok(former.map(|program| Program {
-        is_default: false,
-        version: program.version + 1,
-        updated_at: context.now,
-        ..program.clone()
-    }))
+/// Takes the place from the default program, if there is one, for another.
+fn depose_default(context: &mut Context<'_>, changes: &mut Changes) -> Result<(), Refusal> {
+    let Some(program) = context.set.default_program(context.account_id)?.cloned() else { return Ok(()) };
+    let former = Program { is_default: false, version: program.version + 1, updated_at: context.now, ..program };
+    changes.events.push(event(context, EventType::ProgramUpdated, &former));
+    changes.programs.push(former);
+    Ok(())
+}
+
+fn event(context: &mut Context<'_>, event_type: EventType, program: &Program) -> NewEvent {
+    let about = About { program_id: Some(program.id), ..About::subject(program.id) };
+    context.event(event_type, about)
 }
 
 fn finish(
@@ -234,16 +240,18 @@ fn finish(
     terms: Terms,
     mut changes: Changes,
 ) -> (Outcome, Changes) {
-    let about = About { program_id: Some(program.id), ..About::subject(program.id) };
-    changes.events.push(context.event(event_type, about));
+    changes.events.push(event(context, event_type, &program));
     changes.programs.push(program.clone());
     (Outcome::Program(ProgramWithTerms { program, terms }), changes)
 }
 
 pub(super) fn create(context: &mut Context<'_>, command: &CreateProgram) -> Result<(Outcome, Changes), Refusal> {
     check_commission(command.rules.commission, command.currency, "terms.commission.flat.currency_code")?;
-    let former = former_default(context)?;
-    let is_default = command.is_default || former.is_none();
+    let is_default = command.is_default || context.set.default_program(context.account_id)?.is_none();
+    let mut changes = Changes::default();
+    if is_default {
+        depose_default(context, &mut changes)?;
+    }
     let program = Program {
         id: ProgramId::new(context.ids),
         account_id: context.account_id,
@@ -264,8 +272,7 @@ pub(super) fn create(context: &mut Context<'_>, command: &CreateProgram) -> Resu
         starts_at: context.now,
         rules: command.rules.clone(),
     };
-    let programs = if is_default { former.into_iter().collect() } else { Vec::new() };
-    let changes = Changes { programs, terms: vec![terms.clone()], ..Changes::default() };
+    changes.terms.push(terms.clone());
     Ok(finish(context, EventType::ProgramCreated, program, terms, changes))
 }
 
@@ -283,7 +290,7 @@ pub(super) fn update(context: &mut Context<'_>, command: &UpdateProgram) -> Resu
         program.landing_url.clone_from(landing_url);
     }
     if command.make_default && !program.is_default {
-        changes.programs.extend(former_default(context)?);
+        depose_default(context, &mut changes)?;
         program.is_default = true;
     }
     let mut terms = context.set.terms(&program, program.terms_version)?.clone();

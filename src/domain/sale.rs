@@ -209,6 +209,10 @@ pub(super) fn match_to_lead(
     let window_days = attribution::window_days(context.set, program, bound_at)?;
     let sales: Vec<Conversion> =
         unmatched_sales_of(context, Some(lead), &Customer::default())?.into_iter().cloned().collect();
+    if lead.plan.is_empty() {
+        let plans = sales.iter().rev().map(|sale| &sale.order.plan);
+        lead.plan = plans.into_iter().find(|plan| !plan.is_empty()).cloned().unwrap_or_default();
+    }
     for mut sale in sales {
         if sale.occurred_at.plus_days(window_days) < bound_at {
             continue;

@@ -6,6 +6,7 @@ use crate::app::Answer;
 use crate::domain::account::KeyKind;
 use crate::domain::click::RecordClick;
 use crate::domain::command::{Command, Outcome};
+use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
 use crate::error::Error;
 use crate::pb::{self, record_click_request};
@@ -13,8 +14,20 @@ use crate::pb::{self, record_click_request};
 pub(super) async fn record(call: Call, message: pb::RecordClickRequest) -> Result<pb::RecordClickResponse, Error> {
     let fingerprint = call.event_key(None, &message.event_id, &message);
     let command = parse(&message, call.now())?;
-    let answer = call.submit(fingerprint, Command::RecordClick(command)).await?;
-    render(answer, call.caller.principal.kind)
+    let kind = call.caller.principal.kind;
+    let answer = call.submit(fingerprint, Command::RecordClick(command)).await;
+    render(answer.map_err(|error| for_kind(error, kind))?, kind)
+}
+
+/// The id of a first click is a visitor's tracking id: a page that anyone can read must not learn another visitor's by sending an
+/// event_id that is in use.
+fn for_kind(error: Error, kind: KeyKind) -> Error {
+    match error {
+        Error::Refused(Refusal::IdempotencyMismatch { field, key, .. }) if kind == KeyKind::Publishable => {
+            Refusal::IdempotencyMismatch { field, key, first_id: String::new() }.into()
+        }
+        error => error,
+    }
 }
 
 pub(super) fn parse(message: &pb::RecordClickRequest, now: Time) -> Result<RecordClick, Error> {

@@ -1,7 +1,7 @@
 //! Conversions on the wire: reading them back, and how they look in answers and in the feed.
 
 use super::parse::Fields;
-use super::render::{id_or_empty, money, timestamp};
+use super::render::{id_or_empty, money, number_or_zero, timestamp};
 use super::wire_enum::WireEnum;
 use super::{Call, page, reward, selector};
 use crate::domain::attribution::Candidate;
@@ -108,6 +108,7 @@ pub(super) fn render(image: &ConversionImage) -> pb::Conversion {
         occur_time: Some(timestamp(conversion.occurred_at)),
         create_time: Some(timestamp(conversion.created_at)),
         version: conversion.version,
+        attribution_source: number_or_zero(credit.map(|credit| credit.source)),
     }
 }
 

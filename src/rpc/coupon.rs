@@ -67,5 +67,6 @@ pub(super) fn render(coupon: &Coupon) -> pb::Coupon {
         description: coupon.description.clone(),
         state: coupon.state.number(),
         create_time: Some(timestamp(coupon.created_at)),
+        remove_time: coupon.removed_at.map(timestamp),
     }
 }

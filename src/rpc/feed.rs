@@ -116,7 +116,6 @@ impl FeedStreams {
         let opened = reader.opened(&head, self.limits.retention);
         let request_id = Arc::clone(&caller.request_id);
         tokio::spawn(async move {
-            let _slot = slot;
             let result = reader.run(opened).await;
             // Dropped before the last word: what waits is delivered first.
             drop(reader);
@@ -125,7 +124,9 @@ impl FeedStreams {
             }
         });
         let failure = stream::once(ending).filter_map(|status| std::future::ready(status.ok().map(Err)));
-        Ok(Box::pin(ReceiverStream::new(receiver).map(Ok).chain(failure)))
+        let stream = ReceiverStream::new(receiver).map(Ok).chain(failure);
+        // The place is the stream's, not the task's: what a reader does not take stays in memory after the task has given up.
+        Ok(Box::pin(stream.inspect(move |_| _ = &slot)))
     }
 
     /// ListConversionEvents.
@@ -138,6 +139,8 @@ impl FeedStreams {
         request: pb::ListConversionEventsRequest,
     ) -> Result<pb::ListConversionEventsResponse, Error> {
         let wanted = event::parse_list(&request)?;
+        // A call that waits is a stream in all but name.
+        let _slot = (!wanted.max_wait.is_zero()).then(|| self.open_slot(caller.principal.key_id)).transpose()?;
         let account_id = caller.principal.account_id;
         let mut news = self.app.feed().subscribe(account_id);
         let head = self.app.feed().head(account_id).await?;
@@ -176,6 +179,9 @@ impl FeedStreams {
             }
         }
         let head = self.app.feed().head(account_id).await?;
+        if events.is_empty() {
+            check_kept(&self.app, &head, position)?;
+        }
         Ok(pb::ListConversionEventsResponse {
             events,
             next_cursor: self.cursor(account_id, position),
@@ -219,9 +225,7 @@ impl FeedStreams {
         if position > head.event_sequence {
             return Err(Error::CursorAheadOfHead);
         }
-        if position < head.pruned_sequence {
-            return Err(Error::CursorExpired { earliest_cursor: self.cursor(account_id, head.pruned_sequence) });
-        }
+        check_kept(&self.app, head, position)?;
         Ok(position)
     }
 }
@@ -250,10 +254,20 @@ async fn read(app: &App, account_id: AccountId, position: i64, limit: u64) -> Re
     let page = app.feed().read(account_id, position, limit).await?;
     if page.first().is_some_and(|event| event.sequence != position + 1) {
         let head = app.feed().head(account_id).await?;
-        let earliest_cursor = cursor::encode(&app.store().identity, account_id, head.pruned_sequence);
-        return Err(Error::CursorExpired { earliest_cursor });
+        return Err(expired(app, &head));
     }
     Ok(page)
+}
+
+/// Whether everything after a place is still kept. Where all of it is gone, an empty page does not show it.
+fn check_kept(app: &App, head: &AccountHead, position: i64) -> Result<(), Error> {
+    if position < head.pruned_sequence { Err(expired(app, head)) } else { Ok(()) }
+}
+
+fn expired(app: &App, head: &AccountHead) -> Error {
+    Error::CursorExpired {
+        earliest_cursor: cursor::encode(&app.store().identity, head.account_id, head.pruned_sequence),
+    }
 }
 
 /// Why a stream ends, other than well.
@@ -327,6 +341,8 @@ impl Reader {
             let page = read(&self.app, self.account_id, self.position, READ_EVENTS_MAX).await.map_err(End::Failed)?;
             if page.is_empty() {
                 if !self.is_caught_up {
+                    // Asked for its check alone.
+                    self.lag().await?;
                     self.is_caught_up = true;
                     self.send(Kind::CaughtUp(pb::CaughtUp {})).await?;
                 }
@@ -384,8 +400,11 @@ impl Reader {
         self.send(Kind::Heartbeat(pb::Heartbeat { server_time, lag_event_count })).await
     }
 
+    /// How many events lie ahead, all of which are still kept.
     async fn lag(&self) -> Result<i64, End> {
-        Ok(self.app.feed().head(self.account_id).await?.event_sequence - self.position)
+        let head = self.app.feed().head(self.account_id).await?;
+        check_kept(&self.app, &head, self.position).map_err(End::Failed)?;
+        Ok(head.event_sequence - self.position)
     }
 
     fn drain_reason(&self) -> Option<pb::DrainReason> {

@@ -95,5 +95,6 @@ fn render(link: &Link, destination_url: String) -> pb::Link {
         destination_url,
         state: link.state.number(),
         create_time: Some(timestamp(link.created_at)),
+        revoke_time: link.revoked_at.map(timestamp),
     }
 }

@@ -112,6 +112,7 @@ impl Rpc {
         let caller = request.extensions().get::<Caller>().cloned().ok_or_else(|| {
             Error::Internal("a call came past the layer that finds out who calls".to_owned()).into_status("")
         })?;
+        caller.received.cancel();
         let timeout = sent_timeout(request.metadata()).unwrap_or(self.request_timeout).min(self.request_timeout);
         Ok(Call { rpc: Arc::clone(self), caller, deadline: clock::monotonic_now() + timeout })
     }

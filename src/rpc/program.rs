@@ -10,7 +10,7 @@ use crate::domain::command::{Command, Outcome};
 use crate::domain::money::{PPM, Rounding};
 use crate::domain::program::{
     ArchiveProgram, AttributionModel, Commission, CreateProgram, Program, ProgramWithTerms, Terms, TermsDraft,
-    TermsReach, UpdateProgram,
+    TermsReach, UpdateProgram, check_commission,
 };
 use crate::domain::refusal::{Refusal, Resource};
 use crate::error::Error;
@@ -38,6 +38,12 @@ fn parse_create(message: &pb::CreateProgramRequest) -> Result<CreateProgram, Err
     let landing_url = fields.url("landing_url", &message.landing_url);
     let rules = terms(&mut fields, "terms", message.terms.as_ref());
     let (Some(currency), Some(rules)) = (currency, rules) else { return Err(fields.into_error()) };
+    // Told with the other faults, since it needs nothing but the request.
+    if let Err(Refusal::InvalidField { field, problem }) =
+        check_commission(rules.commission, currency, "terms.commission.flat.currency_code")
+    {
+        fields.wrong(field, problem);
+    }
     fields.finish()?;
     Ok(CreateProgram { display_name, currency, landing_url, is_default: message.is_default, rules })
 }

@@ -96,6 +96,7 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
             percent_ppm: calculation.percent_ppm,
             flat_minor: calculation.flat_minor,
             terms_version: calculation.terms_version,
+            rounding: calculation.rounding.number(),
         }),
         approve_after_time: Some(timestamp(reward.approve_after)),
         create_time: Some(timestamp(reward.created_at)),

@@ -7,6 +7,7 @@ use headwater::domain::id::AccountId;
 use headwater::pb;
 use headwater::store::entity::{account_head, conversion, coupon};
 use headwater::store::{StoreError, save};
+use http::uri::PathAndQuery;
 use pb::watch_conversions_request::Start;
 use pb::watch_conversions_response::Message;
 use sea_orm::sea_query::Expr;
@@ -15,7 +16,7 @@ use sea_orm::{
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use tonic::transport::Endpoint;
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use crate::support::database::TestDatabase;
@@ -54,15 +55,30 @@ async fn hold(console: &DatabaseConnection, account: AccountId) -> DatabaseTrans
     transaction
 }
 
-async fn record_many(client: &mut TestClient, count: usize) {
-    for start in (0..count).step_by(1_000) {
-        let item =
-            |number: usize| pb::RecordItem { item: Some(pb::record_item::Item::Sale(sale(format!("sale-{number}")))) };
-        let items = (start..count.min(start + 1_000)).map(item).collect();
-        let answer = client.tracking.batch_record(pb::BatchRecordRequest { items }).await.unwrap().into_inner();
-        let is_recorded = |result: &pb::RecordResult| matches!(result.result, Some(pb::record_result::Result::Sale(_)));
-        assert!(answer.results.iter().all(is_recorded));
+async fn record_many(client: &mut TestClient, items: impl IntoIterator<Item = pb::record_item::Item>) {
+    let items: Vec<_> = items.into_iter().map(|item| pb::RecordItem { item: Some(item) }).collect();
+    for chunk in items.chunks(1_000) {
+        let request = pb::BatchRecordRequest { items: chunk.to_vec() };
+        let answer = client.tracking.batch_record(request).await.unwrap().into_inner();
+        assert!(
+            answer.results.iter().all(|result| !matches!(result.result, Some(pb::record_result::Result::Error(_))))
+        );
     }
+}
+
+fn sales(count: usize) -> impl Iterator<Item = pb::record_item::Item> {
+    (0..count).map(|number| pb::record_item::Item::Sale(sale(format!("sale-{number}"))))
+}
+
+/// Leads make one event each, then and later.
+fn leads(count: usize) -> impl Iterator<Item = pb::record_item::Item> {
+    let lead = |number| pb::RecordLeadRequest {
+        event_id: format!("lead-{number}"),
+        email: format!("lead-{number}@shop.example"),
+        coupon_code: "ANN".to_owned(),
+        ..pb::RecordLeadRequest::default()
+    };
+    (0..count).map(move |number| pb::record_item::Item::Lead(lead(number)))
 }
 
 async fn latest(client: &mut TestClient) -> pb::ListConversionEventsResponse {
@@ -107,8 +123,8 @@ db_test!(due_rewards_that_cannot_be_approved_hold_up_nobodys, |database: TestDat
     let mut broken = Shop::open(&server, "broken").await.client;
     let mut sound = Shop::open(&server, "sound").await;
     // More than the upkeep approves at once, and due first.
-    record_many(&mut broken, 600).await;
-    record_many(&mut sound.client, 1).await;
+    record_many(&mut broken, sales(600)).await;
+    record_many(&mut sound.client, sales(1)).await;
     let console = console(&database).await;
     let account = account_of(&broken).await;
     conversion::Entity::update_many()
@@ -198,7 +214,7 @@ db_test!(old_events_are_removed_as_fast_as_they_came, |database: TestDatabase| a
     let first = TestServer::start(&database).await;
     let mut client = Shop::open(&first, "shop").await.client;
     // More than one transaction removes.
-    record_many(&mut client, 6_000).await;
+    record_many(&mut client, leads(6_000)).await;
     let key = client.key.clone();
     first.server.stop().await;
     let flags = ["--event-retention-days", "30", "--upkeep-interval-seconds", "5"];
@@ -235,7 +251,7 @@ db_test!(a_reader_that_takes_nothing_keeps_its_place_among_the_streams, |databas
     let flags = ["--feed-streams-per-key-max", "1", "--feed-stall-seconds", "1"];
     let server = TestServer::start_with(&database, &flags).await;
     let mut client = Shop::open(&server, "shop").await.client;
-    record_many(&mut client, 2_000).await;
+    record_many(&mut client, leads(2_000)).await;
     let mut reader = narrow(&server, &client.key).await;
     let mut stalled = reader.tracking.watch_conversions(from_the_beginning()).await.unwrap().into_inner();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
@@ -259,7 +275,7 @@ db_test!(a_reader_that_is_overtaken_by_the_retention_is_told, |database: TestDat
     let flags = ["--event-retention-days", "30", "--upkeep-interval-seconds", "1"];
     let server = TestServer::start_with(&database, &flags).await;
     let mut client = Shop::open(&server, "shop").await.client;
-    record_many(&mut client, 2_000).await;
+    record_many(&mut client, leads(2_000)).await;
     let mut reader = narrow(&server, &client.key).await;
     let mut stream = reader.tracking.watch_conversions(from_the_beginning()).await.unwrap().into_inner();
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -304,4 +320,21 @@ db_test!(calls_that_wait_for_news_count_as_streams, |database: TestDatabase| asy
     latest(&mut client).await;
     client.tracking.record_sale(sale("sale".to_owned())).await.unwrap();
     assert_eq!(waiting.await.unwrap().unwrap().into_inner().events.len(), 1);
+});
+
+db_test!(a_caller_that_never_ends_its_request_gives_its_place_back, |database: TestDatabase| async move {
+    let flags = ["--calls-max", "1", "--request-timeout-seconds", "1"];
+    let server = TestServer::start_with(&database, &flags).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let channel = Endpoint::from_shared(server.address.clone()).unwrap().connect().await.unwrap();
+    let mut slow = tonic::client::Grpc::new(channel);
+    slow.ready().await.unwrap();
+    let mut request = Request::new(futures::stream::pending::<pb::RecordSaleRequest>());
+    request.metadata_mut().insert("x-api-key", client.key.parse().unwrap());
+    let path = PathAndQuery::from_static("/headwater.v1.TrackingService/RecordSale");
+    let codec = tonic_prost::ProstCodec::<pb::RecordSaleRequest, pb::RecordSaleResponse>::default();
+    let status = slow.client_streaming(request, path, codec);
+    let status = tokio::time::timeout(Duration::from_secs(5), status).await.unwrap().unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
+    client.tracking.record_sale(sale("sale".to_owned())).await.unwrap();
 });

@@ -10,6 +10,7 @@
 #[macro_use]
 mod support;
 
+mod answers;
 mod api;
 mod binary;
 mod coverage;

@@ -292,7 +292,7 @@ impl PureWorld {
                     referral: self.referral(step),
                     first_name: String::new(),
                     last_name: String::new(),
-                    state: LeadState::Signup,
+                    state: step.option("state").map_or(LeadState::Signup, |name| name.parse().unwrap()),
                     occurred_at,
                 };
                 (ConversionKind::Lead, Command::RecordLead(command))

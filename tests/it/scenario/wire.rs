@@ -245,6 +245,10 @@ impl WireWorld {
 
     async fn lead_step(&mut self, step: &Step) -> Result<String, Status> {
         let (email, uid) = customer(step.word(1));
+        let state = match step.option("state") {
+            Some("subscribed") => pb::LeadState::Subscribed,
+            _ => pb::LeadState::Unspecified,
+        };
         let request = pb::RecordLeadRequest {
             event_id: step.word(0).to_owned(),
             email,
@@ -252,6 +256,7 @@ impl WireWorld {
             tid: self.tid(step),
             ref_id: step.option("ref").unwrap_or_default().to_owned(),
             coupon_code: step.option("coupon").unwrap_or_default().to_owned(),
+            state: state.into(),
             occur_time: occur_time(step),
             ..pb::RecordLeadRequest::default()
         };

@@ -1,0 +1,190 @@
+//! What answers and events hold beside what the rules decide, over the wire.
+
+use headwater::pb;
+use headwater::pb::record_click_request::Referral;
+use tonic_types::StatusExt;
+
+use crate::support::database::TestDatabase;
+use crate::support::server::{TestClient, TestServer, reason};
+use crate::support::shop::Shop;
+
+fn dollars(amount_minor: i64) -> Option<pb::Money> {
+    Some(pb::Money { amount_minor, currency_code: "USD".to_owned() })
+}
+
+fn commission(kind: pb::commission::Commission) -> Option<pb::Commission> {
+    Some(pb::Commission { commission: Some(kind) })
+}
+
+fn new_program(is_default: bool) -> pb::CreateProgramRequest {
+    let commission = commission(pb::commission::Commission::PercentPpm(100_000));
+    pb::CreateProgramRequest {
+        display_name: "Partners".to_owned(),
+        currency_code: "USD".to_owned(),
+        landing_url: "https://partners.example/".to_owned(),
+        terms: Some(pb::Terms { commission, ..pb::Terms::default() }),
+        is_default,
+        ..pb::CreateProgramRequest::default()
+    }
+}
+
+async fn get_program(client: &mut TestClient, program_id: &str) -> pb::Program {
+    let request = pb::GetProgramRequest { program_id: program_id.to_owned(), ..Default::default() };
+    client.affiliates.get_program(request).await.unwrap().into_inner().program.unwrap()
+}
+
+/// The types and subjects of all events about programs.
+async fn program_events(client: &mut TestClient) -> Vec<(pb::EventType, String)> {
+    let request = pb::ListConversionEventsRequest {
+        start: Some(pb::list_conversion_events_request::Start::Beginning(())),
+        filter: Some(pb::EventFilter {
+            types: vec![pb::EventType::ProgramCreated.into(), pb::EventType::ProgramUpdated.into()],
+            ..pb::EventFilter::default()
+        }),
+        page_size: 1_000,
+        ..pb::ListConversionEventsRequest::default()
+    };
+    let events = client.tracking.list_conversion_events(request).await.unwrap().into_inner().events;
+    events.into_iter().map(|event| (event.r#type(), event.subject_id)).collect()
+}
+
+db_test!(the_feed_tells_of_the_program_that_is_no_longer_the_default, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut client = shop.client;
+    let first = get_program(&mut client, &shop.program_id).await;
+    let made = client.affiliates.create_program(new_program(true)).await.unwrap().into_inner().program.unwrap();
+    assert!(made.is_default);
+    let former = get_program(&mut client, &first.id).await;
+    assert!(!former.is_default);
+    assert_ne!(former.etag, first.etag);
+    // Back again, by a change.
+    let request = pb::UpdateProgramRequest {
+        program: Some(pb::Program { is_default: true, ..former.clone() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["is_default".to_owned()] }),
+        ..pb::UpdateProgramRequest::default()
+    };
+    client.affiliates.update_program(request).await.unwrap();
+    assert_eq!(
+        program_events(&mut client).await,
+        [
+            (pb::EventType::ProgramCreated, first.id.clone()),
+            (pb::EventType::ProgramUpdated, first.id.clone()),
+            (pb::EventType::ProgramCreated, made.id.clone()),
+            (pb::EventType::ProgramUpdated, made.id.clone()),
+            (pb::EventType::ProgramUpdated, first.id),
+        ]
+    );
+    // A program that is not to be the default leaves it alone.
+    let third = client.affiliates.create_program(new_program(false)).await.unwrap().into_inner().program.unwrap();
+    assert!(!third.is_default && !get_program(&mut client, &made.id).await.is_default);
+});
+
+db_test!(a_flat_commission_in_another_currency_is_told_with_the_other_faults, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = server.new_account("shop").await;
+    let flat = pb::Money { amount_minor: 500, currency_code: "EUR".to_owned() };
+    let request = pb::CreateProgramRequest {
+        display_name: String::new(),
+        terms: Some(pb::Terms {
+            commission: commission(pb::commission::Commission::Flat(flat)),
+            ..pb::Terms::default()
+        }),
+        ..new_program(false)
+    };
+    let status = client.affiliates.create_program(request).await.unwrap_err();
+    let violations = status.get_details_bad_request().unwrap().field_violations;
+    let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
+    assert_eq!(fields, ["display_name", "terms.commission.flat.currency_code"]);
+});
+
+db_test!(a_conversion_says_how_it_was_traced_and_its_reward_how_it_was_rounded, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let sale = pb::RecordSaleRequest {
+        event_id: "sale-1".to_owned(),
+        coupon_code: "ann".to_owned(),
+        amount: dollars(1_000),
+        ..pb::RecordSaleRequest::default()
+    };
+    let recorded = client.tracking.record_sale(sale).await.unwrap().into_inner();
+    let refund = pb::RecordRefundRequest {
+        event_id: "refund-1".to_owned(),
+        sale_event_id: "sale-1".to_owned(),
+        amount: dollars(500),
+        ..pb::RecordRefundRequest::default()
+    };
+    let refunded = client.tracking.record_refund(refund).await.unwrap().into_inner();
+    for conversion_id in [recorded.conversion_id, refunded.conversion_id] {
+        let selector = Some(pb::get_conversion_request::Selector::ConversionId(conversion_id));
+        let request = pb::GetConversionRequest { selector };
+        let conversion = client.tracking.get_conversion(request).await.unwrap().into_inner().conversion.unwrap();
+        assert_eq!(conversion.attribution_source(), pb::AttributionSource::Coupon);
+        assert_eq!(conversion.coupon_code, "ANN");
+        let calculation = conversion.rewards[0].calculation.as_ref().unwrap();
+        assert_eq!(calculation.rounding(), pb::Rounding::HalfEven);
+    }
+});
+
+db_test!(what_ended_says_when, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut affiliates = Shop::open(&server, "shop").await.client.affiliates;
+    let link = affiliates.list_links(pb::ListLinksRequest::default()).await.unwrap().into_inner().links.remove(0);
+    let coupon =
+        affiliates.list_coupons(pb::ListCouponsRequest::default()).await.unwrap().into_inner().coupons.remove(0);
+    assert_eq!((link.revoke_time, coupon.remove_time), (None, None));
+    server.clock.advance_days(1);
+    let day_later = link.create_time.map(|time| prost_types::Timestamp { seconds: time.seconds + 86_400, ..time });
+    let request = pb::RevokeLinkRequest { link_id: link.id, ..Default::default() };
+    assert_eq!(affiliates.revoke_link(request).await.unwrap().into_inner().link.unwrap().revoke_time, day_later);
+    let request = pb::RemoveCouponRequest { coupon_id: coupon.id, ..Default::default() };
+    assert_eq!(affiliates.remove_coupon(request).await.unwrap().into_inner().coupon.unwrap().remove_time, day_later);
+});
+
+db_test!(a_public_page_learns_no_visitors_tracking_id, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let click = |referrer: &str| pb::RecordClickRequest {
+        event_id: "click-1".to_owned(),
+        referral: Some(Referral::RefId("ann".to_owned())),
+        referrer_url: referrer.to_owned(),
+        ..pb::RecordClickRequest::default()
+    };
+    let first = client.tracking.record_click(click("https://blog.example/")).await.unwrap().into_inner();
+    let status = client.tracking.record_click(click("")).await.unwrap_err();
+    assert_eq!(status.get_details_error_info().unwrap().metadata["first_id"], first.click_id);
+
+    let request = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Publishable.into(), ..Default::default() };
+    let key = client.accounts.create_api_key(request).await.unwrap().into_inner().api_key_text;
+    let mut page = TestClient::connect(&server.address, &key).await;
+    let status = page.tracking.record_click(click("")).await.unwrap_err();
+    assert_eq!(reason(&status), "IDEMPOTENCY_MISMATCH");
+    assert!(!format!("{status:?}").contains(&first.tid), "{status:?}");
+    assert_eq!(status.get_details_error_info().unwrap().metadata["first_id"], "");
+});
+
+db_test!(a_lead_that_arrives_late_has_the_plan_that_it_bought, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    for (event_id, plan) in [("sale-1", "basic"), ("sale-2", "pro"), ("sale-3", "")] {
+        let sale = pb::RecordSaleRequest {
+            event_id: event_id.to_owned(),
+            email: "bob@shop.example".to_owned(),
+            amount: dollars(1_000),
+            plan: plan.to_owned(),
+            ..pb::RecordSaleRequest::default()
+        };
+        client.tracking.record_sale(sale).await.unwrap();
+    }
+    let request = pb::RecordLeadRequest {
+        event_id: "lead-1".to_owned(),
+        email: "bob@shop.example".to_owned(),
+        ref_id: "ann".to_owned(),
+        ..pb::RecordLeadRequest::default()
+    };
+    client.tracking.record_lead(request).await.unwrap();
+    let selector = Some(pb::lead_selector::Selector::Email("bob@shop.example".to_owned()));
+    let request = pb::GetLeadRequest { lead: Some(pb::LeadSelector { selector }) };
+    let lead = client.tracking.get_lead(request).await.unwrap().into_inner().lead.unwrap();
+    assert_eq!((lead.plan.as_str(), lead.state()), ("pro", pb::LeadState::Active));
+});
