@@ -115,7 +115,7 @@ pub struct Settings {
     #[arg(long, global = true, env = "HEADWATER_CONNECTION_AGE_MINUTES", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=10_080))]
     pub connection_age_minutes: u32,
 
-    /// How many feed streams one key may have open at this server.
+    /// How many feed streams, and long polls that wait, one key may have open at this server.
     #[arg(long, global = true, env = "HEADWATER_FEED_STREAMS_PER_KEY_MAX", default_value = "128", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub feed_streams_per_key_max: u32,
 
