@@ -295,15 +295,7 @@ impl Settings {
 
     /// The settings in force as a TOML file. The database URL is masked when it holds a password.
     pub fn to_toml(&self) -> String {
-        let url = self.database.0.expose_secret();
-        let database = match url::Url::parse(url) {
-            Ok(mut parsed) if parsed.password().is_some() => {
-                // A URL with a password has a host, so a password can be set.
-                let _ = parsed.set_password(Some("masked"));
-                parsed.to_string()
-            }
-            _ => url.to_owned(),
-        };
+        let database = masked(self.database.0.expose_secret());
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| toml::Value::from(path.display().to_string()));
         let values: [(&str, Option<toml::Value>); 24] = [
             ("listen_address", Some(self.listen_address.to_string().into())),
@@ -346,6 +338,24 @@ impl Settings {
         table.insert("log_filter".to_owned(), self.log_filter.clone().into());
         table.to_string()
     }
+}
+
+/// A database URL with its password masked, wherever it stands: before the host or among the parameters.
+fn masked(url: &str) -> String {
+    let Ok(mut parsed) = url::Url::parse(url) else { return url.to_owned() };
+    if parsed.password().is_some() {
+        // A URL with a password has a host, so a password can be set.
+        let _ = parsed.set_password(Some("masked"));
+    }
+    if parsed.query_pairs().any(|(key, _)| key == "password") {
+        let mask = |(key, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| {
+            let value = if key == "password" { "masked".to_owned() } else { value.into_owned() };
+            (key.into_owned(), value)
+        };
+        let pairs: Vec<(String, String)> = parsed.query_pairs().map(mask).collect();
+        parsed.query_pairs_mut().clear().extend_pairs(pairs);
+    }
+    parsed.to_string()
 }
 
 #[cfg(test)]
@@ -392,9 +402,16 @@ mod tests {
 
     #[test]
     fn a_password_is_not_shown() {
-        let line = read(&["--database", "postgres://me:hunter2@localhost/headwater"]).unwrap();
-        assert!(!format!("{line:?}").contains("hunter2"));
-        assert!(!line.settings.to_toml().contains("hunter2"), "{}", line.settings.to_toml());
+        for url in [
+            "postgres://me:hunter2@localhost/headwater",
+            "postgres://localhost/headwater?user=me&password=hunter2&sslmode=require",
+        ] {
+            let line = read(&["--database", url]).unwrap();
+            assert!(!format!("{line:?}").contains("hunter2"));
+            assert!(!line.settings.to_toml().contains("hunter2"), "{}", line.settings.to_toml());
+        }
+        assert_eq!(masked("sqlite"), "sqlite");
+        assert_eq!(masked("sqlite:///var/lib/headwater.sqlite"), "sqlite:///var/lib/headwater.sqlite");
     }
 
     #[test]
