@@ -1,0 +1,51 @@
+//! Load and faults against Headwater, through its public gRPC API with the generated client, from a process of its own.
+//! Each command ends with a line of figures and says by its exit status whether what is promised was kept.
+
+mod kill;
+mod model;
+mod power;
+mod race;
+mod side_by_side;
+mod slow_reader;
+mod soak;
+
+use clap::{Parser, Subcommand};
+
+/// Load and faults against Headwater.
+#[derive(Parser)]
+#[command(name = "stress")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Throughput and latency beside what the same machine does without Headwater; ends with a table of ratios.
+    SideBySide(side_by_side::Options),
+    /// Kills the server, or stops the database at once, again and again under load; counts what was lost or doubled.
+    Kill(kill::Options),
+    /// Two servers on one PostgreSQL, every sale sent three times to both, while either stands still now and then.
+    Race(race::Options),
+    /// Loses all that was not synced to the disk; counts acknowledged sales that are gone.
+    Power(power::Options),
+    /// Followers that take nothing, beside followers that do.
+    SlowReader(slow_reader::Options),
+    /// Mixed load for minutes; memory and descriptors.
+    Soak(soak::Options),
+    /// Random commands against the server and a model of it in memory.
+    Model(model::Options),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match CommandLine::parse().command {
+        Command::SideBySide(options) => side_by_side::run(options).await,
+        Command::Kill(options) => kill::run(options).await,
+        Command::Race(options) => race::run(options).await,
+        Command::Power(options) => power::run(options).await,
+        Command::SlowReader(options) => slow_reader::run(options).await,
+        Command::Soak(options) => soak::run(options).await,
+        Command::Model(options) => model::run(options).await,
+    }
+}
