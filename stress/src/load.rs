@@ -1,0 +1,93 @@
+//! A closed loop: so many callers, each of which calls again as soon as it is answered. Knows nothing of what is called.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use headwater::clock;
+use tokio::task::JoinSet;
+
+use crate::figures::{self, Latencies};
+
+/// What a run of calls came to.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    /// Calls that were answered well.
+    pub(crate) calls: u64,
+    /// What they carried: one each, or as many as were in a batch.
+    pub(crate) units: u64,
+    /// From the first call until the last answer.
+    pub(crate) seconds: f64,
+    /// Of calls.
+    pub(crate) latencies: Latencies,
+    /// Processor time per unit, in microseconds: ours, and of the processes below each of those named.
+    pub(crate) processor_micros: Vec<f64>,
+}
+
+impl Measured {
+    /// Units in a second.
+    pub(crate) fn per_second(&self) -> f64 {
+        self.units as f64 / self.seconds.max(f64::EPSILON)
+    }
+}
+
+/// Lets `callers` call for so long. `call` makes the caller's own calling function, which gets a number that no other call of the
+/// run gets, and tells how many units the call carried. The first error ends the run.
+pub(crate) async fn run<Caller, Call, Answer>(
+    callers: usize,
+    time: Duration,
+    numbers: &Arc<AtomicU64>,
+    processes: &[u32],
+    caller: Caller,
+) -> anyhow::Result<Measured>
+where
+    Caller: Fn(usize) -> anyhow::Result<Call>,
+    Call: FnMut(u64) -> Answer + Send + 'static,
+    Answer: Future<Output = anyhow::Result<u64>> + Send,
+{
+    let clocks = Clocks::read(processes);
+    let begun = clock::monotonic_now();
+    let mut tasks = JoinSet::new();
+    for place in 0..callers {
+        let mut call = caller(place)?;
+        let numbers = Arc::clone(numbers);
+        tasks.spawn(async move {
+            let mut latencies = Latencies::new();
+            let mut units = 0;
+            while begun.elapsed() < time {
+                let number = numbers.fetch_add(1, Ordering::Relaxed);
+                let before = clock::monotonic_now();
+                units += call(number).await?;
+                latencies.record(before.elapsed());
+            }
+            anyhow::Ok((units, latencies))
+        });
+    }
+    let (mut units, mut latencies) = (0, Latencies::new());
+    while let Some(done) = tasks.join_next().await {
+        let (more, of_caller) = done.context("a caller panicked")??;
+        units += more;
+        latencies.add(&of_caller);
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    let processor_micros = clocks.micros_per(units, processes);
+    Ok(Measured { calls: latencies.count(), units, seconds, latencies, processor_micros })
+}
+
+/// Processor time at the beginning of a measurement: ours first, then that of each process named.
+pub(crate) struct Clocks(Vec<f64>);
+
+impl Clocks {
+    /// Reads them.
+    pub(crate) fn read(processes: &[u32]) -> Self {
+        let others = processes.iter().map(|pid| figures::processor_seconds_of_tree(*pid));
+        Self(std::iter::once(figures::own_processor_seconds()).chain(others).collect())
+    }
+
+    /// What was used since, in microseconds per unit.
+    pub(crate) fn micros_per(&self, units: u64, processes: &[u32]) -> Vec<f64> {
+        let now = Self::read(processes);
+        now.0.iter().zip(&self.0).map(|(now, before)| (now - before) * 1e6 / units.max(1) as f64).collect()
+    }
+}

@@ -1,0 +1,63 @@
+# Runs one temporary PostgreSQL cluster and does what standard input says, until that is closed; then stops and removes it.
+#
+# usage: sh -c "$(cat postgres.sh)" postgres.sh BIN_DIRECTORY WORK_DIRECTORY PORT
+#
+# Lines on standard input: "start", "stop fast", "stop immediate". Each is answered by "ready" or "stopped"; anything else is
+# its troubles. The other end of standard input goes with the process that holds it, and the cluster with that.
+exec 2>&1
+set -eu
+bin=$1 directory=$2 port=$3
+as=
+running=
+
+# Started from inside the work directory, since the account below may not be able to see where we came from.
+cd "$directory"
+
+clean_up() {
+    trap - EXIT
+    if [ -n "$running" ]; then
+        $as "$bin/pg_ctl" stop --pgdata="$directory/data" --mode=immediate >/dev/null 2>&1 || true
+    fi
+    cd /
+    rm -rf "$directory"
+}
+trap clean_up EXIT
+trap 'exit 1' HUP INT PIPE TERM
+
+# PostgreSQL refuses to run as root.
+if [ "$(id -u)" = 0 ]; then
+    account=nobody
+    if id -u postgres >/dev/null 2>&1; then account=postgres; fi
+    chown "$account" "$directory"
+    if command -v setpriv >/dev/null 2>&1; then
+        as="setpriv --reuid=$(id -u "$account") --regid=$(id -g "$account") --clear-groups --"
+    else
+        as="runuser -u $account --"
+    fi
+fi
+
+# All settings that bear on durability and speed stay PostgreSQL's own.
+start() {
+    $as "$bin/pg_ctl" start --wait --timeout=120 --pgdata="$directory/data" --log="$directory/data/server.log" \
+        --options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=300" \
+        >"$directory/start.log" 2>&1 || { cat "$directory/start.log" "$directory/data/server.log"; exit 1; }
+    running=yes
+    echo ready
+}
+
+# --no-sync spares only the creation.
+$as "$bin/initdb" --auth=trust --username=headwater --encoding=UTF8 --locale=C --no-sync \
+    --pgdata="$directory/data" >"$directory/initdb.log" 2>&1 || { cat "$directory/initdb.log"; exit 1; }
+start
+while read -r command mode; do
+    case $command in
+    start) start ;;
+    stop)
+        $as "$bin/pg_ctl" stop --wait --timeout=120 --pgdata="$directory/data" --mode="$mode" >"$directory/stop.log" 2>&1 ||
+            { cat "$directory/stop.log"; exit 1; }
+        running=
+        echo stopped
+        ;;
+    *) echo "unknown command: $command" ;;
+    esac
+done

@@ -1,0 +1,157 @@
+//! Merchants to send sales of: an account with a program, affiliates and leads that are bound to them, all made through the API;
+//! and the message of the sale or click number so and so. Knows no timing and no figures.
+
+use anyhow::{Context, bail};
+use headwater::pb;
+use tonic::transport::Channel;
+
+use crate::client::Client;
+
+/// How many leads are made by one call.
+const LEADS_PER_CALL: usize = 500;
+
+/// What every sale comes to, in cents.
+pub(crate) const SALE_AMOUNT_MINOR: i64 = 4_999;
+
+/// How large a shop is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShopSize {
+    /// Affiliates, each with a ref_id and a coupon code.
+    pub(crate) affiliates: usize,
+    /// Leads, each bound to one of the affiliates in turn.
+    pub(crate) leads: usize,
+}
+
+impl ShopSize {
+    /// Enough that rows are spread, little enough to be made in a second.
+    pub(crate) const USUAL: Self = Self { affiliates: 10, leads: 1_000 };
+}
+
+/// One merchant's account.
+#[derive(Debug, Clone)]
+pub(crate) struct Shop {
+    /// The account.
+    pub(crate) account_id: String,
+    /// Its admin key.
+    pub(crate) key: String,
+    /// Its program, at 20 % in USD.
+    pub(crate) program_id: String,
+    /// Its affiliates, in the order of their ref_ids.
+    pub(crate) affiliate_ids: Vec<String>,
+    /// What it was made with.
+    pub(crate) size: ShopSize,
+}
+
+impl Shop {
+    /// Registers an account and furnishes it. The name must be new in the database.
+    pub(crate) async fn open(
+        channel: &Channel,
+        operator_key: &str,
+        name: &str,
+        size: ShopSize,
+    ) -> anyhow::Result<Self> {
+        let mut operator = Client::on(channel, operator_key)?;
+        let request = pb::RegisterAccountRequest {
+            request_id: String::new(),
+            display_name: name.to_owned(),
+            email: format!("owner@{name}.example"),
+        };
+        let registered = operator.accounts.register_account(request).await?.into_inner();
+        let mut client = Client::on(channel, &registered.api_key_text)?;
+        let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(200_000)) };
+        let request = pb::CreateProgramRequest {
+            display_name: "main".to_owned(),
+            currency_code: "USD".to_owned(),
+            landing_url: "https://shop.example/".to_owned(),
+            terms: Some(pb::Terms { commission: Some(commission), ..pb::Terms::default() }),
+            ..pb::CreateProgramRequest::default()
+        };
+        let program = client.affiliates.create_program(request).await?.into_inner().program.unwrap_or_default();
+        let mut shop = Self {
+            account_id: registered.account.context("the account is missing in the answer")?.id,
+            key: registered.api_key_text,
+            program_id: program.id,
+            affiliate_ids: Vec::new(),
+            size,
+        };
+        for number in 0..size.affiliates {
+            let request = pb::CreateAffiliateRequest {
+                email: format!("affiliate-{number}@affiliates.example"),
+                first_name: "Ann".to_owned(),
+                ref_id: shop.ref_id(number),
+                promo_code: format!("CODE{number}"),
+                ..pb::CreateAffiliateRequest::default()
+            };
+            let made = client.affiliates.create_affiliate(request).await?.into_inner();
+            shop.affiliate_ids.push(made.affiliate.context("the affiliate is missing in the answer")?.id);
+        }
+        shop.add_leads(&mut client).await?;
+        Ok(shop)
+    }
+
+    /// Several, one after the other.
+    pub(crate) async fn open_many(
+        channel: &Channel,
+        operator_key: &str,
+        name: &str,
+        count: usize,
+        size: ShopSize,
+    ) -> anyhow::Result<Vec<Self>> {
+        let mut shops = Vec::with_capacity(count);
+        for number in 0..count {
+            shops.push(Self::open(channel, operator_key, &format!("{name}-{number}"), size).await?);
+        }
+        Ok(shops)
+    }
+
+    async fn add_leads(&self, client: &mut Client) -> anyhow::Result<()> {
+        let numbers: Vec<usize> = (0..self.size.leads).collect();
+        for numbers in numbers.chunks(LEADS_PER_CALL) {
+            let items = numbers.iter().map(|number| {
+                let lead = pb::RecordLeadRequest {
+                    event_id: format!("lead-{number}"),
+                    email: self.email(*number as u64),
+                    ref_id: self.ref_id(number % self.size.affiliates.max(1)),
+                    ..pb::RecordLeadRequest::default()
+                };
+                pb::RecordItem { item: Some(pb::record_item::Item::Lead(lead)) }
+            });
+            let request = pb::BatchRecordRequest { items: items.collect() };
+            for result in client.tracking.batch_record(request).await?.into_inner().results {
+                match result.result {
+                    Some(pb::record_result::Result::Lead(lead)) if !lead.affiliate_id.is_empty() => {}
+                    other => bail!("a lead was not bound: {other:?}"),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ref_id(&self, affiliate: usize) -> String {
+        format!("affiliate-{affiliate}")
+    }
+
+    /// The address of a lead; larger numbers begin again at the first.
+    pub(crate) fn email(&self, lead: u64) -> String {
+        format!("customer-{:05}@customers.example", lead % self.size.leads.max(1) as u64)
+    }
+
+    /// A sale to a lead that is bound, so that it is always credited. The number makes the event_id, and with that its content.
+    pub(crate) fn sale(&self, run: &str, number: u64) -> pb::RecordSaleRequest {
+        pb::RecordSaleRequest {
+            event_id: format!("{run}-{number:010}"),
+            // A prime apart, so that neighbours are not of the same page.
+            email: self.email(number.wrapping_mul(7_919)),
+            amount: Some(pb::Money { amount_minor: SALE_AMOUNT_MINOR, currency_code: "USD".to_owned() }),
+            order_id: format!("order-{number:010}"),
+            ..pb::RecordSaleRequest::default()
+        }
+    }
+
+    /// A click through an affiliate's link by a new visitor.
+    pub(crate) fn click(&self, number: u64) -> pb::RecordClickRequest {
+        let affiliate = (number % self.size.affiliates.max(1) as u64) as usize;
+        let referral = pb::record_click_request::Referral::RefId(self.ref_id(affiliate));
+        pb::RecordClickRequest { referral: Some(referral), ..pb::RecordClickRequest::default() }
+    }
+}
