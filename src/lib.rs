@@ -2,6 +2,9 @@
 //!
 //! `rpc -> app -> domain`, with `store` beneath `app`. `ARCHITECTURE.md` has the map; `tests/it/tidy.rs` keeps the walls.
 
+#[macro_use]
+pub mod failpoint;
+
 pub mod app;
 pub mod auth;
 pub mod cli;

@@ -289,6 +289,7 @@ async fn ensure_operator_key(app: &App, data_dir: &Path) -> Result<(), ServerErr
     write_secret(&path, text.expose_secret())
         .await
         .map_err(|source| ServerError::File { path: path.clone(), source })?;
+    failpoint!(BeforeOperatorKey);
     // Of several server instances that start at once on an empty database, one makes the key.
     let fingerprint = Fingerprint {
         scope: RequestScope::Method("first operator key").as_str().to_owned(),

@@ -162,6 +162,7 @@ impl App {
         deadline: Option<Instant>,
         answer: oneshot::Receiver<A>,
     ) -> Result<A, SubmitError> {
+        failpoint!(BeforeQueue);
         let room = Arc::clone(&self.room)
             .try_acquire_many_owned(u32::try_from(work.size()).unwrap_or(u32::MAX))
             .map_err(|_| SubmitError::Overloaded { retry_after: RETRY_AFTER })?;
@@ -171,7 +172,9 @@ impl App {
             queue.send(Job { work, deadline, room }).map_err(|_| SubmitError::Unavailable)?;
         }
         // The writer ends only with the server: what it had taken may or may not be committed.
-        answer.await.map_err(|_| SubmitError::Unavailable)
+        let answer = answer.await.map_err(|_| SubmitError::Unavailable)?;
+        failpoint!(BeforeAnswer);
+        Ok(answer)
     }
 
     async fn keep_up(&self, upkeep: Upkeep) -> Result<u64, SubmitError> {

@@ -57,6 +57,7 @@ pub(super) async fn approve_due_rewards(app: &App) -> Result<usize, UpkeepError>
             by_account.entry(account_id).or_default().push(id);
         }
         for (account_id, ids) in by_account {
+            failpoint!(BeforeApproval);
             let count = ids.len();
             let command = Command::ApproveRewards(ApproveRewards { ids, skip_others: true });
             match app.submit(Envelope { account_id, fingerprint: None, command }, None).await {
@@ -84,8 +85,12 @@ async fn prune_events(app: &App, retention_days: i32) -> Result<(), UpkeepError>
 
 /// In as many transactions as it takes; other writes go in between.
 async fn remove_all(app: &App, upkeep: Upkeep) -> Result<(), SubmitError> {
-    while app.keep_up(upkeep).await? == ROWS_REMOVED_MAX {}
-    Ok(())
+    loop {
+        failpoint!(BeforeRemoval);
+        if app.keep_up(upkeep).await? < ROWS_REMOVED_MAX {
+            return Ok(());
+        }
+    }
 }
 
 /// Why the upkeep could not be done now.

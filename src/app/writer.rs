@@ -176,12 +176,16 @@ impl Writer {
         for envelope in envelopes {
             needs::add(&mut wanted, envelope);
         }
+        failpoint!(BeforeBegin);
         let transaction = self.store.begin().await?;
+        failpoint!(BeforeLock);
         // The lock on its head is the account's write lock: what is loaded after it stays true until the commit.
         let mut heads = store::save::lock_heads(&transaction, &accounts_to_lock(envelopes)).await?;
         let before = sequences(&heads);
         let mut set = WorkingSet::default();
+        failpoint!(BeforeLoad);
         store::load::load(&transaction, &wanted, &mut set).await?;
+        failpoint!(BeforeDecide);
 
         let now = self.clock.now();
         let mut ids = RandomIds;
@@ -196,13 +200,16 @@ impl Writer {
             replies.push(answer.map_err(SubmitError::from));
         }
 
+        failpoint!(BeforeSave);
         store::save::save(&transaction, &set, &mut heads, self.commit_time(now)).await?;
         transaction.commit().await?;
+        failpoint!(BeforePublish);
         for (account_id, head) in &heads {
             if before.get(account_id).copied().unwrap_or(0) < head.event_sequence {
                 self.feed.publish(*account_id, head.event_sequence);
             }
         }
+        failpoint!(AfterPublish);
         Ok(replies)
     }
 
@@ -229,6 +236,7 @@ impl Writer {
                 }
             }
         };
+        failpoint!(AfterRemoval);
         transaction.commit().await?;
         Ok(count)
     }

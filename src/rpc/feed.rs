@@ -251,6 +251,7 @@ impl Drop for Slot {
 /// The next events after a place, at most `limit`. An event that is not the next one was preceded by others that are no longer
 /// kept: that is told, never jumped over.
 async fn read(app: &App, account_id: AccountId, position: i64, limit: u64) -> Result<Vec<Event>, Error> {
+    failpoint!(BeforeFeedRead);
     let page = app.feed().read(account_id, position, limit).await?;
     if page.first().is_some_and(|event| event.sequence != position + 1) {
         let head = app.feed().head(account_id).await?;
@@ -425,6 +426,7 @@ impl Reader {
 
     /// Hands a message to the reader, who then holds everything up to the current place.
     async fn send(&mut self, message: Kind) -> Result<(), End> {
+        failpoint!(BeforeFeedSend);
         let message = pb::WatchConversionsResponse { cursor: self.cursor_at(self.position), message: Some(message) };
         match tokio::time::timeout(self.stall, self.messages.send(message)).await {
             Ok(Ok(())) => {

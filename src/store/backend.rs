@@ -207,6 +207,7 @@ async fn migrate(write: &DatabaseConnection, new_identity: &Identity) -> Result<
         );
         transaction.query_one_raw(lock).await?;
     }
+    failpoint!(BeforeMigration);
     let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
     let applied = Migrator::get_migration_models(&transaction).await?;
     if let Some(newer) = applied.iter().find(|model| !known.contains(&model.version)) {
@@ -216,8 +217,11 @@ async fn migrate(write: &DatabaseConnection, new_identity: &Identity) -> Result<
         ));
     }
     Migrator::up(&transaction, None).await?;
+    failpoint!(BeforeIdentity);
     let identity = read_or_make_identity(&transaction, new_identity).await?;
+    failpoint!(BeforeMigrationCommit);
     transaction.commit().await?;
+    failpoint!(AfterMigrationCommit);
     Ok(identity)
 }
 

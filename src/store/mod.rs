@@ -105,13 +105,16 @@ impl WriteTransaction {
     /// # Errors
     /// [`StoreError::Conflict`], or [`StoreError::Unavailable`]: then it is not known whether it was.
     pub async fn commit(self) -> Result<(), StoreError> {
+        failpoint!(BeforeCommit);
         self.0.commit().await.map_err(|error| match error.into() {
             StoreError::Conflict => StoreError::Conflict,
             error => {
                 tracing::warn!(%error, "a commit failed");
                 StoreError::Unavailable
             }
-        })
+        })?;
+        failpoint!(AfterCommit);
+        Ok(())
     }
 }
 
@@ -192,9 +195,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn close(&self) -> Result<(), StoreError> {
+        failpoint!(BeforeClose);
         // The writer last: SQLite folds its log into the file when the last connection closes, and only the writer may.
         self.read.close_by_ref().await?;
+        failpoint!(BetweenCloses);
         self.write.close_by_ref().await?;
+        failpoint!(AfterClose);
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(())
     }

@@ -274,6 +274,7 @@ where
         if let Some(conflict) = &conflict {
             statement = statement.on_conflict(conflict.clone());
         }
+        failpoint!(BeforeStatement);
         statement.exec_without_returning(connection).await?;
     }
     Ok(())

@@ -29,12 +29,13 @@ const GUARDED_LIBRARIES: [&str; 11] = [
 const WIRE: [&str; 6] = ["tonic", "tonic_types", "tonic_prost", "prost", "prost_types", "pb"];
 
 /// The walls, innermost first. `lib`, `main`, `cli`, `server` and `demo` wire, so they may name everything.
-const PARTS: [Part; 14] = [
+const PARTS: [Part; 15] = [
     // Pure: what it needs to know is passed in.
     Part { name: "domain", parts: &[], libraries: &[] },
     Part { name: "entity", parts: &[], libraries: &["sea_orm"] },
     Part { name: "store", parts: &["domain", "entity"], libraries: &["sea_orm", "migration", "tokio", "tracing"] },
     Part { name: "clock", parts: &["domain"], libraries: &["getrandom", "tokio", "tracing"] },
+    Part { name: "failpoint", parts: &["store"], libraries: &["tokio", "tracing"] },
     Part { name: "config", parts: &[], libraries: &["clap"] },
     Part { name: "logging", parts: &["config"], libraries: &["tracing"] },
     Part { name: "app", parts: &["domain", "store", "clock", "config", "error"], libraries: &["tokio", "tracing"] },

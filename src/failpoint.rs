@@ -1,0 +1,133 @@
+//! Places where a test makes the server fail: `failpoint!(BeforeCommit)` stands where a crash, an error or a long pause must cost
+//! nothing. Compiled only with the feature `failpoints`, which the tests switch on; any other build has none of it.
+//!
+//! What is to happen is said to a process at its start, by the variable FAILPOINTS in the language of the crate `fail`:
+//! `BeforeCommit=20*off->2*return(error)->return(abort)` lets 20 commits pass, fails two, and then ends the process.
+
+/// Stands at a [`Point`], in a function that waits and that may fail as the store does.
+#[cfg(feature = "failpoints")]
+macro_rules! failpoint {
+    ($point:ident) => {
+        $crate::failpoint::reach($crate::failpoint::Point::$point).await?
+    };
+}
+
+/// Nothing, in a build that is not for tests.
+#[cfg(not(feature = "failpoints"))]
+macro_rules! failpoint {
+    ($point:ident) => {};
+}
+
+#[cfg(feature = "failpoints")]
+pub(crate) use armed::reach;
+#[cfg(feature = "failpoints")]
+pub use armed::{Point, arm};
+
+#[cfg(feature = "failpoints")]
+mod armed {
+    use std::time::Duration;
+
+    use crate::store::StoreError;
+
+    /// How long a pause is: longer than anything that does not wait for a clock.
+    const PAUSE: Duration = Duration::from_millis(300);
+
+    macro_rules! points {
+        ($($(#[$doc:meta])* $name:ident,)*) => {
+            /// Every place that can be made to fail. `tests/it/failpoints.rs` has a case for each.
+            #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+            pub enum Point {
+                $($(#[$doc])* $name,)*
+            }
+
+            impl Point {
+                /// All of them.
+                pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+                /// What FAILPOINTS calls it.
+                pub const fn name(self) -> &'static str {
+                    match self { $(Self::$name => stringify!($name),)* }
+                }
+            }
+        };
+    }
+
+    points! {
+        /// A call's commands are about to be queued.
+        BeforeQueue,
+        /// A batch is about to begin its transaction.
+        BeforeBegin,
+        /// The transaction has begun; the heads are about to be locked.
+        BeforeLock,
+        /// The heads are locked; what the batch needs is about to be read.
+        BeforeLoad,
+        /// All is read; the commands are about to be decided.
+        BeforeDecide,
+        /// All is decided; nothing is written yet.
+        BeforeSave,
+        /// One statement of several that write is about to be sent: each table's, in turn.
+        BeforeStatement,
+        /// All is written; a transaction is about to be committed, also that of an upkeep.
+        BeforeCommit,
+        /// A transaction is committed, and nobody knows yet.
+        AfterCommit,
+        /// A batch is committed; the readers of the feed are about to be woken.
+        BeforePublish,
+        /// The readers are woken; no caller has an answer.
+        AfterPublish,
+        /// The writer has answered; the caller is about to be told.
+        BeforeAnswer,
+        /// A page of events is about to be read for a reader of the feed.
+        BeforeFeedRead,
+        /// A message is about to be handed to a reader of the feed.
+        BeforeFeedSend,
+        /// The upkeep knows the due rewards of an account and is about to approve them.
+        BeforeApproval,
+        /// The upkeep is about to remove old rows, one lot of them.
+        BeforeRemoval,
+        /// Old rows are removed; it is not committed.
+        AfterRemoval,
+        /// The schema is about to be brought up to date.
+        BeforeMigration,
+        /// The tables are there; the database has no identity yet.
+        BeforeIdentity,
+        /// The migration is about to be committed.
+        BeforeMigrationCommit,
+        /// The migration is committed; nothing was served.
+        AfterMigrationCommit,
+        /// The first operator key is in its file and not yet in the database.
+        BeforeOperatorKey,
+        /// The database is about to be closed.
+        BeforeClose,
+        /// The readers' connections are closed, the writer's are not.
+        BetweenCloses,
+        /// Every connection is closed; a SQLite file is still locked.
+        AfterClose,
+    }
+
+    /// Takes over what the variable FAILPOINTS says, for as long as the result is kept.
+    pub fn arm() -> fail::FailScenario<'static> {
+        fail::FailScenario::setup()
+    }
+
+    /// Does here what it was told to: nothing, as a rule.
+    pub(crate) async fn reach(point: Point) -> Result<(), StoreError> {
+        let Some(action) = action_at(point) else { return Ok(()) };
+        tracing::warn!(point = point.name(), action, "a failpoint acts");
+        match action.as_str() {
+            "abort" => std::process::abort(),
+            "pause" => {
+                tokio::time::sleep(PAUSE).await;
+                Ok(())
+            }
+            "conflict" => Err(StoreError::Conflict),
+            "error" => Err(StoreError::Unavailable),
+            other => Err(StoreError::Unexpected(format!("no failpoint can {other}"))),
+        }
+    }
+
+    fn action_at(point: Point) -> Option<String> {
+        fail::fail_point!(point.name(), |action: Option<String>| action);
+        None
+    }
+}
