@@ -35,6 +35,9 @@ struct CommandLine {
 enum Command {
     /// Throughput and latency beside what the same machine does without Headwater; ends with a table of ratios.
     SideBySide(side_by_side::Options),
+    /// Serves what RecordClick is held against.
+    #[command(name = side_by_side::echo::COMMAND, hide = true)]
+    EchoServer,
     /// Kills the server, or stops the database at once, again and again under load; counts what was lost or doubled.
     Kill(kill::Options),
     /// Two servers on one PostgreSQL, every sale sent three times to both, while either stands still now and then.
@@ -53,6 +56,7 @@ enum Command {
 async fn main() -> anyhow::Result<()> {
     match CommandLine::parse().command {
         Command::SideBySide(options) => side_by_side::run(options).await,
+        Command::EchoServer => side_by_side::echo::serve().await,
         Command::Kill(options) => kill::run(options).await,
         Command::Race(options) => race::run(options).await,
         Command::Power(options) => power::run(options).await,

@@ -208,6 +208,12 @@ impl Postgres {
         started
     }
 
+    /// Whether PostgreSQL is installed, and this program of its with it.
+    #[cfg(test)]
+    pub(crate) fn is_installed(program: &str) -> bool {
+        find_postgres().is_some_and(|folder| folder.join(program).is_file())
+    }
+
     fn try_start(binaries: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("headwater-stress-").tempdir()?;
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
@@ -340,7 +346,7 @@ mod tests {
     #[tokio::test]
     async fn a_cluster_keeps_what_was_committed_when_it_is_stopped_at_once() {
         // Where there is no PostgreSQL, there is nothing to try.
-        if find_postgres().is_none() {
+        if !Postgres::is_installed("psql") {
             return;
         }
         let mut postgres = Postgres::start_new().unwrap();

@@ -1,0 +1,89 @@
+-- One sale as a plain service would write it: one transaction for each sale, a prepared statement for each step. For pgbench.
+--
+-- It must follow migration/ and what src/store/save.rs writes for a sale to a known customer: before anything is measured,
+-- `stress` compares how many rows of which tables one sale adds here and there, and stops where they differ.
+--
+-- `INSERT INTO name LIKE SAMPLE` stands for an INSERT of all columns of the table, with the values below and, for the columns
+-- that are not named, those of a sale that the server itself recorded; so constants, JSON among them, have their true length.
+-- `ACCOUNTS` is the array of the accounts' ids. Left out, in favour of the plain service: computing the commission and the
+-- ledger's hash, refunds that wait for their sale, and all checks of the request.
+\set account random(1, :accounts)
+\set customer random(0, :customers - 1)
+\set unique random(1, 9000000000000000000)
+\set number :number + 1
+BEGIN;
+
+-- Who bought. The clock and the ids, which grow with it, would be the service's own work.
+SELECT lead.account_id, lead.id AS lead_id, lead.affiliate_id, lead.enrollment_id, lead.program_id, clock.now,
+       (lpad(to_hex(clock.now), 16, '0') || lpad(to_hex(:unique::bigint), 16, '0'))::uuid AS conversion_id,
+       (lpad(to_hex(clock.now), 16, '0') || lpad(to_hex(:unique::bigint + 1), 16, '0'))::uuid AS reward_id,
+       (lpad(to_hex(clock.now), 16, '0') || lpad(to_hex(:unique::bigint + 2), 16, '0'))::uuid AS event_id
+FROM lead, (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) AS clock
+WHERE lead.account_id = (ACCOUNTS)[:account::integer]
+  AND lead.email = 'customer-' || lpad(:customer::text, 5, '0') || '@customers.example' \gset
+
+-- Under which terms.
+SELECT terms.version AS terms_version, terms.rules, program.currency, enrollment.state, enrollment.commission_override
+FROM enrollment
+JOIN program ON program.account_id = enrollment.account_id AND program.id = enrollment.program_id
+JOIN terms ON terms.account_id = program.account_id AND terms.program_id = program.id AND terms.version = program.terms_version
+WHERE enrollment.account_id = :account_id AND enrollment.id = :enrollment_id \gset
+
+-- Has it been recorded before? Then this violates the primary key, and the service would answer from that row.
+INSERT INTO request LIKE SAMPLE
+    account_id = :account_id,
+    key = :run::text || '-' || :client_id::text || '-' || :number::text,
+    effect = :conversion_id,
+    created_at = :now;
+
+INSERT INTO conversion LIKE SAMPLE
+    account_id = :account_id,
+    id = :conversion_id,
+    event_id = :run::text || '-' || :client_id::text || '-' || :number::text,
+    lead_id = :lead_id,
+    affiliate_id = :affiliate_id,
+    enrollment_id = :enrollment_id,
+    program_id = :program_id,
+    terms_version = :terms_version,
+    occurred_at = :now,
+    created_at = :now;
+
+INSERT INTO reward LIKE SAMPLE
+    account_id = :account_id,
+    id = :reward_id,
+    conversion_id = :conversion_id,
+    affiliate_id = :affiliate_id,
+    enrollment_id = :enrollment_id,
+    program_id = :program_id,
+    approve_after = :now::bigint + 2592000000000,
+    created_at = :now,
+    updated_at = :now;
+
+-- From here on nobody else writes to the account's ledger and feed: as late as can be.
+SELECT event_sequence, ledger_sequence FROM account_head WHERE account_id = :account_id FOR UPDATE \gset
+
+INSERT INTO ledger_entry LIKE SAMPLE
+    account_id = :account_id,
+    sequence = :ledger_sequence::bigint + 1,
+    affiliate_id = :affiliate_id,
+    reward_id = :reward_id,
+    conversion_id = :conversion_id,
+    posted_at = :now;
+
+INSERT INTO balance AS kept (account_id, affiliate_id, unit, currency, pending_minor, owed_minor, paid_minor)
+VALUES (:account_id, :affiliate_id, 'cash', 'USD', 1000, 0, 0)
+ON CONFLICT (account_id, affiliate_id, unit, currency)
+DO UPDATE SET pending_minor = kept.pending_minor + excluded.pending_minor;
+
+INSERT INTO event LIKE SAMPLE
+    account_id = :account_id,
+    sequence = :event_sequence::bigint + 1,
+    id = :event_id,
+    program_id = :program_id,
+    affiliate_id = :affiliate_id,
+    occurred_at = :now,
+    committed_at = :now;
+
+UPDATE account_head SET event_sequence = event_sequence + 1, ledger_sequence = ledger_sequence + 1
+WHERE account_id = :account_id;
+COMMIT;

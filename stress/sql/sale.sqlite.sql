@@ -1,0 +1,79 @@
+-- One sale as a plain service would write it: one transaction for each sale, a prepared statement for each step. For the loop in
+-- plain_sqlite.rs, which keeps the columns of a SELECT's row for the statements after it, as pgbench's \gset does.
+--
+-- It must follow migration/ and what src/store/save.rs writes for a sale to a known customer: before anything is measured,
+-- `stress` compares how many rows of which tables one sale adds here and there, and stops where they differ.
+--
+-- `INSERT INTO name LIKE SAMPLE` stands for an INSERT of all columns of the table, with the values below and, for the columns
+-- that are not named, those of a sale that the server itself recorded; so constants, JSON among them, have their true length.
+-- Given with each sale: account_id, email, event_key, now, conversion_id, reward_id, event_id. Left out, in favour of the plain
+-- service: computing the commission and the ledger's hash, refunds that wait for their sale, and all checks of the request.
+BEGIN IMMEDIATE;
+
+-- Who bought.
+SELECT id AS lead_id, affiliate_id, enrollment_id, program_id FROM lead WHERE account_id = :account_id AND email = :email;
+
+-- Under which terms.
+SELECT terms.version AS terms_version, terms.rules, program.currency, enrollment.state, enrollment.commission_override
+FROM enrollment
+JOIN program ON program.account_id = enrollment.account_id AND program.id = enrollment.program_id
+JOIN terms ON terms.account_id = program.account_id AND terms.program_id = program.id AND terms.version = program.terms_version
+WHERE enrollment.account_id = :account_id AND enrollment.id = :enrollment_id;
+
+-- Has it been recorded before? Then this violates the primary key, and the service would answer from that row.
+INSERT INTO request LIKE SAMPLE
+    account_id = :account_id,
+    key = :event_key,
+    effect = :conversion_id,
+    created_at = :now;
+
+INSERT INTO conversion LIKE SAMPLE
+    account_id = :account_id,
+    id = :conversion_id,
+    event_id = :event_key,
+    lead_id = :lead_id,
+    affiliate_id = :affiliate_id,
+    enrollment_id = :enrollment_id,
+    program_id = :program_id,
+    terms_version = :terms_version,
+    occurred_at = :now,
+    created_at = :now;
+
+INSERT INTO reward LIKE SAMPLE
+    account_id = :account_id,
+    id = :reward_id,
+    conversion_id = :conversion_id,
+    affiliate_id = :affiliate_id,
+    enrollment_id = :enrollment_id,
+    program_id = :program_id,
+    approve_after = :now + 2592000000000,
+    created_at = :now,
+    updated_at = :now;
+
+SELECT event_sequence, ledger_sequence FROM account_head WHERE account_id = :account_id;
+
+INSERT INTO ledger_entry LIKE SAMPLE
+    account_id = :account_id,
+    sequence = :ledger_sequence + 1,
+    affiliate_id = :affiliate_id,
+    reward_id = :reward_id,
+    conversion_id = :conversion_id,
+    posted_at = :now;
+
+INSERT INTO balance (account_id, affiliate_id, unit, currency, pending_minor, owed_minor, paid_minor)
+VALUES (:account_id, :affiliate_id, 'cash', 'USD', 1000, 0, 0)
+ON CONFLICT (account_id, affiliate_id, unit, currency)
+DO UPDATE SET pending_minor = balance.pending_minor + excluded.pending_minor;
+
+INSERT INTO event LIKE SAMPLE
+    account_id = :account_id,
+    sequence = :event_sequence + 1,
+    id = :event_id,
+    program_id = :program_id,
+    affiliate_id = :affiliate_id,
+    occurred_at = :now,
+    committed_at = :now;
+
+UPDATE account_head SET event_sequence = event_sequence + 1, ledger_sequence = ledger_sequence + 1
+WHERE account_id = :account_id;
+COMMIT;

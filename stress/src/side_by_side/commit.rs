@@ -1,0 +1,67 @@
+//! One bare commit of the same database through the driver that the store uses: a row, a transaction. Knows no table of ours.
+
+use std::time::Duration;
+
+use headwater::clock;
+use sea_orm::sqlx::postgres::PgConnection;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{self, ConnectOptions, Connection};
+
+use super::host::Place;
+use crate::figures::Latencies;
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS bare_commit (id BIGINT PRIMARY KEY, note TEXT NOT NULL)";
+const INSERT: &str = "INSERT INTO bare_commit (id, note) VALUES ($1, $2)";
+
+/// A connection to either database.
+pub(super) enum BareCommits {
+    /// To SQLite.
+    Sqlite(SqliteConnection, i64),
+    /// To PostgreSQL.
+    Postgres(PgConnection, i64),
+}
+
+impl BareCommits {
+    /// Connects, and makes a table beside those that are there.
+    pub(super) async fn open(place: &Place) -> anyhow::Result<Self> {
+        match &place.database {
+            None => {
+                let options = SqliteConnectOptions::new()
+                    .filename(place.data_dir.join("bare-commit.sqlite"))
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full);
+                let mut connection = options.connect().await?;
+                sqlx::query(TABLE).execute(&mut connection).await?;
+                Ok(Self::Sqlite(connection, 0))
+            }
+            Some(url) => {
+                let mut connection = PgConnection::connect(url).await?;
+                sqlx::query(TABLE).execute(&mut connection).await?;
+                Ok(Self::Postgres(connection, 0))
+            }
+        }
+    }
+
+    /// Commits one row after the other for so long.
+    pub(super) async fn measure(&mut self, time: Duration) -> anyhow::Result<Latencies> {
+        const NOTE: &str = "one row, one transaction";
+        let mut latencies = Latencies::new();
+        let begun = clock::monotonic_now();
+        while begun.elapsed() < time {
+            let before = clock::monotonic_now();
+            match self {
+                Self::Sqlite(connection, number) => {
+                    *number += 1;
+                    sqlx::query(INSERT).bind(*number).bind(NOTE).execute(connection).await?;
+                }
+                Self::Postgres(connection, number) => {
+                    *number += 1;
+                    sqlx::query(INSERT).bind(*number).bind(NOTE).execute(connection).await?;
+                }
+            }
+            latencies.record(before.elapsed());
+        }
+        Ok(latencies)
+    }
+}

@@ -1,0 +1,152 @@
+//! `stress side-by-side`: Headwater beside what the same machine does without it, in one run, in turns. Wires the parts and
+//! knows the floors; measures nothing itself.
+
+mod commit;
+pub(crate) mod echo;
+mod floors;
+mod host;
+mod plain;
+mod plain_postgres;
+mod plain_sqlite;
+mod rounds;
+pub(crate) mod sales;
+mod script;
+mod table;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::process;
+use crate::shop::ShopSize;
+use rounds::Bench;
+
+/// Options.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Options {
+    /// The database that both sides use.
+    #[arg(long, value_enum)]
+    database: DatabaseKind,
+    /// How often everything is measured. The figures are medians.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// How long each measurement takes.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// What to measure; everything when not given.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Section>,
+    /// The server's binary; the one beside this program when not given.
+    #[arg(long)]
+    server: Option<PathBuf>,
+    /// Where SQLite's files are made, and whose disk's syncs are measured; the folder for temporary files when not given.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// The seed of what is sent; drawn when not given.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// The database that both sides use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DatabaseKind {
+    /// SQLite, a file for each side.
+    Sqlite,
+    /// PostgreSQL, a database for each side on one server.
+    Postgres,
+}
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Section {
+    /// RecordSale beside a plain service.
+    Sales,
+    /// BatchRecord beside a plain service.
+    Batch,
+    /// RecordClick beside a bare echo.
+    Clicks,
+    /// RecordSale by one caller beside one bare commit and one bare echo.
+    Single,
+}
+
+/// What a run is made of.
+#[derive(Debug, Clone)]
+struct Plan {
+    options: Options,
+    binary: Option<PathBuf>,
+    folder: PathBuf,
+    seed: u64,
+    time: Duration,
+    accounts: usize,
+    size: ShopSize,
+}
+
+impl Plan {
+    fn wants(&self, section: Section) -> bool {
+        self.options.only.is_empty() || self.options.only.contains(&section)
+    }
+}
+
+pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
+    let plan = Plan {
+        binary: Some(process::beside_us("headwater", options.server.as_deref())?),
+        folder: options.folder.clone().unwrap_or_else(std::env::temp_dir),
+        seed: options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32)),
+        time: Duration::from_secs(options.seconds.max(1)),
+        accounts: 16,
+        size: ShopSize::USUAL,
+        options,
+    };
+    println!("{}\n", crate::figures::head(plan.seed, &plan.folder)?);
+    let mut bench = Bench::open(plan).await?;
+    bench.run().await?;
+    bench.close().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    /// Everything once, for a moment, with a server in this process. That as much was written as was acknowledged, the run
+    /// itself sees to.
+    async fn run_briefly(database: DatabaseKind) -> Bench {
+        let options =
+            Options { database, rounds: 1, seconds: 1, only: Vec::new(), server: None, folder: None, seed: Some(1) };
+        let plan = Plan {
+            options,
+            binary: None,
+            folder: std::env::temp_dir(),
+            seed: 1,
+            time: Duration::from_millis(200),
+            accounts: 2,
+            size: ShopSize { affiliates: 2, leads: 20 },
+        };
+        let mut bench = Bench::open(plan).await.unwrap();
+        bench.run().await.unwrap();
+        bench
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_section_has_figures_and_every_acknowledged_sale_is_in_the_books() {
+        let bench = run_briefly(DatabaseKind::Sqlite).await;
+        for ratio in floors::floors(DatabaseKind::Sqlite) {
+            assert!(ratio.value(&bench.figures).is_some_and(f64::is_finite), "{} was not measured", ratio.title);
+        }
+        assert!(bench.target.acknowledged.load(Ordering::Relaxed) > 0);
+        bench.close().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_same_on_postgresql() {
+        // Where there is no pgbench, there is nothing to try.
+        if !process::Postgres::is_installed("pgbench") {
+            return;
+        }
+        let bench = run_briefly(DatabaseKind::Postgres).await;
+        for ratio in floors::floors(DatabaseKind::Postgres) {
+            assert!(ratio.value(&bench.figures).is_some_and(f64::is_finite), "{} was not measured", ratio.title);
+        }
+        bench.close().await.unwrap();
+    }
+}

@@ -1,0 +1,177 @@
+//! All figures of a run, by what they are of, and the table of ratios with their floors. Measures nothing.
+
+use std::collections::BTreeMap;
+
+use crate::figures::{Latencies, Spread, Table, number};
+use crate::load::Measured;
+
+/// What a figure is of, such as `RecordSale, 256 callers`, and which one, such as `per second`.
+pub(super) type Name = (&'static str, &'static str);
+
+/// Calls, sales or events in a second.
+pub(super) const RATE: &str = "per second";
+/// The median latency in milliseconds.
+pub(super) const P50: &str = "p50 ms";
+/// The latency that one in a hundred exceeds, in milliseconds.
+pub(super) const P99: &str = "p99 ms";
+
+/// The figures of all rounds.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    /// In the order in which they first came.
+    names: Vec<Name>,
+    values: BTreeMap<Name, Vec<f64>>,
+}
+
+impl Figures {
+    /// Adds the figure of one round.
+    pub(super) fn add(&mut self, of: &'static str, figure: &'static str, value: f64) {
+        let values = self.values.entry((of, figure)).or_default();
+        if values.is_empty() {
+            self.names.push((of, figure));
+        }
+        values.push(value);
+    }
+
+    /// Adds what a run of calls came to. `processes` are whose processor time was measured beside ours.
+    pub(super) fn add_measured(&mut self, of: &'static str, measured: &Measured, processes: &[&'static str]) {
+        self.add(of, RATE, measured.per_second());
+        self.add_latencies(of, &measured.latencies);
+        let whose = std::iter::once("client us").chain(processes.iter().copied());
+        for (whose, micros) in whose.zip(&measured.processor_micros) {
+            self.add(of, whose, *micros);
+        }
+    }
+
+    /// Adds median and 99th percentile.
+    pub(super) fn add_latencies(&mut self, of: &'static str, latencies: &Latencies) {
+        self.add(of, P50, latencies.p50());
+        self.add(of, P99, latencies.p99());
+    }
+
+    /// A figure over all rounds.
+    pub(super) fn spread(&self, name: Name) -> Option<Spread> {
+        Spread::of(self.values.get(&name)?)
+    }
+
+    /// One line for each thing that was measured, all its figures in it.
+    pub(super) fn report(&self) -> Table {
+        let mut things: Vec<&'static str> = Vec::new();
+        let mut figures: Vec<&'static str> = Vec::new();
+        for (of, figure) in &self.names {
+            if !things.contains(of) {
+                things.push(of);
+            }
+            if !figures.contains(figure) {
+                figures.push(figure);
+            }
+        }
+        let mut headings = vec!["median (least .. most)"];
+        headings.extend(&figures);
+        let mut table = Table::new(&headings);
+        for of in things {
+            let cells =
+                figures.iter().map(|figure| self.spread((of, *figure)).map_or(String::new(), |it| it.to_string()));
+            table.row(std::iter::once(of.to_owned()).chain(cells).collect());
+        }
+        table
+    }
+}
+
+/// Which way a floor binds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Bound {
+    /// No less than this.
+    AtLeast(f64),
+    /// No more than this.
+    AtMost(f64),
+}
+
+/// A figure beside others, and what it must come to.
+#[derive(Debug, Clone)]
+pub(super) struct Ratio {
+    /// What people call it.
+    pub(super) title: &'static str,
+    /// What is measured of ours.
+    pub(super) ours: Name,
+    /// What it is divided by.
+    pub(super) beside: Beside,
+    /// What it must come to.
+    pub(super) bound: Bound,
+}
+
+/// What a figure stands beside.
+#[derive(Debug, Clone)]
+pub(super) enum Beside {
+    /// One other figure.
+    One(Name),
+    /// The best of several.
+    MostOf(Vec<Name>),
+    /// Several added up.
+    SumOf(Vec<Name>),
+}
+
+impl Ratio {
+    fn divisor(&self, figures: &Figures) -> Option<f64> {
+        let medians = |names: &[Name]| -> Option<Vec<f64>> {
+            names.iter().map(|name| Some(figures.spread(*name)?.median)).collect()
+        };
+        match &self.beside {
+            Beside::One(name) => Some(figures.spread(*name)?.median),
+            Beside::MostOf(names) => medians(names)?.into_iter().reduce(f64::max),
+            Beside::SumOf(names) => Some(medians(names)?.into_iter().sum()),
+        }
+    }
+
+    /// The medians' ratio; none where one of them was not measured.
+    pub(super) fn value(&self, figures: &Figures) -> Option<f64> {
+        let divisor = self.divisor(figures)?;
+        Some(figures.spread(self.ours)?.median / divisor.max(f64::EPSILON))
+    }
+
+    fn is_kept(&self, value: f64) -> bool {
+        match self.bound {
+            Bound::AtLeast(floor) => value >= floor,
+            Bound::AtMost(ceiling) => value <= ceiling,
+        }
+    }
+}
+
+/// The table of those ratios whose figures were measured.
+pub(super) fn ratio_table(ratios: &[Ratio], figures: &Figures) -> Table {
+    let mut table = Table::new(&["ratio of medians", "ours", "beside", "ratio", "floor", ""]);
+    for ratio in ratios {
+        let (Some(value), Some(ours)) = (ratio.value(figures), figures.spread(ratio.ours)) else { continue };
+        let beside = ratio.divisor(figures).map(number).unwrap_or_default();
+        let floor = match ratio.bound {
+            Bound::AtLeast(floor) => format!("at least {}", number(floor)),
+            Bound::AtMost(ceiling) => format!("at most {}", number(ceiling)),
+        };
+        let verdict = if ratio.is_kept(value) { "pass" } else { "MISS" };
+        table.row(vec![ratio.title.to_owned(), number(ours.median), beside, number(value), floor, verdict.to_owned()]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_of_medians_and_needs_all_of_them() {
+        let mut figures = Figures::default();
+        for value in [10.0, 30.0, 20.0] {
+            figures.add("ours", RATE, value);
+        }
+        let beside = Beside::MostOf(vec![("one", RATE), ("other", RATE)]);
+        let ratio = Ratio { title: "ours", ours: ("ours", RATE), beside, bound: Bound::AtLeast(5.0) };
+        figures.add("one", RATE, 2.0);
+        assert_eq!(ratio.value(&figures), None);
+        figures.add("other", RATE, 4.0);
+        assert_eq!(ratio.value(&figures).map(number).as_deref(), Some("5.00"));
+        assert!(ratio_table(std::slice::from_ref(&ratio), &figures).to_string().contains("pass"));
+        figures.add("other", RATE, 6.0);
+        figures.add("other", RATE, 6.0);
+        assert!(ratio_table(&[ratio], &figures).to_string().contains("MISS"));
+    }
+}
