@@ -10,6 +10,15 @@ use tokio::task::JoinSet;
 
 use crate::figures::{self, Latencies};
 
+/// How long callers call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Until {
+    /// For so long.
+    Time(Duration),
+    /// So often, all together.
+    Calls(u64),
+}
+
 /// What a run of calls came to.
 #[derive(Debug)]
 pub(crate) struct Measured {
@@ -32,11 +41,11 @@ impl Measured {
     }
 }
 
-/// Lets `callers` call for so long. `call` makes the caller's own calling function, which gets a number that no other call of the
-/// run gets, and tells how many units the call carried. The first error ends the run.
+/// Lets `callers` call. `caller` makes a caller's own calling function, which gets a number that no other call of the run gets,
+/// and tells how many units the call carried. The first error ends the run.
 pub(crate) async fn run<Caller, Call, Answer>(
     callers: usize,
-    time: Duration,
+    until: Until,
     numbers: &Arc<AtomicU64>,
     processes: &[u32],
     caller: Caller,
@@ -48,6 +57,11 @@ where
 {
     let clocks = Clocks::read(processes);
     let begun = clock::monotonic_now();
+    let first = numbers.load(Ordering::Relaxed);
+    let goes_on = move |number: u64| match until {
+        Until::Time(time) => begun.elapsed() < time,
+        Until::Calls(calls) => number < first + calls,
+    };
     let mut tasks = JoinSet::new();
     for place in 0..callers {
         let mut call = caller(place)?;
@@ -55,8 +69,11 @@ where
         tasks.spawn(async move {
             let mut latencies = Latencies::new();
             let mut units = 0;
-            while begun.elapsed() < time {
+            loop {
                 let number = numbers.fetch_add(1, Ordering::Relaxed);
+                if !goes_on(number) {
+                    break;
+                }
                 let before = clock::monotonic_now();
                 units += call(number).await?;
                 latencies.record(before.elapsed());

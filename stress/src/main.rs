@@ -7,6 +7,7 @@
 mod client;
 #[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
 mod figures;
+mod growth;
 mod kill;
 #[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
 mod load;
@@ -35,6 +36,8 @@ struct CommandLine {
 enum Command {
     /// Throughput and latency beside what the same machine does without Headwater; ends with a table of ratios.
     SideBySide(side_by_side::Options),
+    /// Sales a second on a small and on a large database: history must not slow them down.
+    Growth(growth::Options),
     /// Serves what RecordClick is held against.
     #[command(name = side_by_side::echo::COMMAND, hide = true)]
     EchoServer,
@@ -56,6 +59,7 @@ enum Command {
 async fn main() -> anyhow::Result<()> {
     match CommandLine::parse().command {
         Command::SideBySide(options) => side_by_side::run(options).await,
+        Command::Growth(options) => growth::run(options).await,
         Command::EchoServer => side_by_side::echo::serve().await,
         Command::Kill(options) => kill::run(options).await,
         Command::Race(options) => race::run(options).await,

@@ -12,7 +12,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 use crate::client;
-use crate::load::{self, Measured};
+use crate::load::{self, Measured, Until};
 use crate::process::Serving;
 
 /// The generated types of `proto/echo.proto`.
@@ -96,7 +96,7 @@ impl EchoHost {
         let process = self.process.as_ref().map(Serving::pid).transpose()?;
         let answer_bytes = u32::try_from(answer_bytes)?;
         let numbers = Arc::new(AtomicU64::new(0));
-        load::run(callers, time, &numbers, process.as_slice(), |place| {
+        load::run(callers, Until::Time(time), &numbers, process.as_slice(), |place| {
             let client = EchoServiceClient::new(channels[place % channels.len()].clone());
             Ok(move |_| {
                 let mut client = client.clone();

@@ -17,6 +17,18 @@ pub(super) const CLICK_256: &str = "RecordClick, 256 callers";
 pub(super) const ECHO_1: &str = "echo of a sale's size, 1 caller";
 pub(super) const ECHO_256: &str = "echo of a click's size, 256 callers";
 pub(super) const COMMIT: &str = "one bare commit";
+pub(super) const CATCH_UP: &str = "feed catch-up, one follower";
+pub(super) const JETSTREAM: &str = "JetStream (file store), as many bytes";
+pub(super) const REDIS: &str = "Redis Streams (appendfsync always), as many bytes";
+
+/// Live followers: how many, and their names under full load and at 1,000 sales a second.
+pub(super) const LIVE: [(usize, &str, &str); 3] = [
+    (1, "live feed, 1 follower, 64 callers", "live feed, 1 follower, 1,000 sales/s"),
+    (10, "live feed, 10 followers, 64 callers", "live feed, 10 followers, 1,000 sales/s"),
+    (100, LIVE_100, PACED_100),
+];
+const LIVE_100: &str = "live feed, 100 followers, 64 callers";
+const PACED_100: &str = "live feed, 100 followers, 1,000 sales/s";
 
 /// The floors of this database.
 pub(super) fn floors(database: DatabaseKind) -> Vec<Ratio> {
@@ -34,6 +46,19 @@ pub(super) fn floors(database: DatabaseKind) -> Vec<Ratio> {
         bound: Bound::AtMost(2.0),
     });
     ratios.push(rate("clicks/s, 256 callers, beside a bare echo", CLICK_256, ECHO_256, 0.6));
+    ratios.push(rate("feed catch-up, events/s, beside JetStream", CATCH_UP, JETSTREAM, 1.0));
+    ratios.push(Ratio {
+        title: "live feed, 100 followers: events/s in sum",
+        ours: (LIVE_100, RATE),
+        beside: Beside::Nothing,
+        bound: Bound::AtLeast(200_000.0),
+    });
+    ratios.push(Ratio {
+        title: "live feed, 100 followers, 1,000 sales/s: commit to receive, p99 ms",
+        ours: (PACED_100, P99),
+        beside: Beside::Nothing,
+        bound: Bound::AtMost(50.0),
+    });
     ratios
 }
 

@@ -3,11 +3,17 @@
 
 mod commit;
 pub(crate) mod echo;
+mod feed;
 mod floors;
+mod follower;
 mod host;
+mod jetstream;
+mod neighbour;
+pub(crate) mod ours;
 mod plain;
 mod plain_postgres;
 mod plain_sqlite;
+mod redis;
 mod rounds;
 pub(crate) mod sales;
 mod script;
@@ -41,6 +47,9 @@ pub(crate) struct Options {
     /// Where SQLite's files are made, and whose disk's syncs are measured; the folder for temporary files when not given.
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// How many sales the feed has that a follower catches up with.
+    #[arg(long, default_value_t = 200_000)]
+    feed_sales: u64,
     /// The seed of what is sent; drawn when not given.
     #[arg(long)]
     seed: Option<u64>,
@@ -66,6 +75,8 @@ pub(crate) enum Section {
     Clicks,
     /// RecordSale by one caller beside one bare commit and one bare echo.
     Single,
+    /// The feed: catching up beside JetStream and Redis Streams, and live followers.
+    Feed,
 }
 
 /// What a run is made of.
@@ -99,7 +110,10 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     println!("{}\n", crate::figures::head(plan.seed, &plan.folder)?);
     let mut bench = Bench::open(plan).await?;
     bench.run().await?;
-    bench.close().await
+    let missed = bench.missed();
+    bench.close().await?;
+    anyhow::ensure!(missed.is_empty(), "missed: {}", missed.join("; "));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -111,8 +125,16 @@ mod tests {
     /// Everything once, for a moment, with a server in this process. That as much was written as was acknowledged, the run
     /// itself sees to.
     async fn run_briefly(database: DatabaseKind) -> Bench {
-        let options =
-            Options { database, rounds: 1, seconds: 1, only: Vec::new(), server: None, folder: None, seed: Some(1) };
+        let options = Options {
+            database,
+            rounds: 1,
+            seconds: 1,
+            only: Vec::new(),
+            server: None,
+            folder: None,
+            feed_sales: 1_000,
+            seed: Some(1),
+        };
         let plan = Plan {
             options,
             binary: None,
@@ -133,7 +155,7 @@ mod tests {
         for ratio in floors::floors(DatabaseKind::Sqlite) {
             assert!(ratio.value(&bench.figures).is_some_and(f64::is_finite), "{} was not measured", ratio.title);
         }
-        assert!(bench.target.acknowledged.load(Ordering::Relaxed) > 0);
+        assert!(bench.ours.target.acknowledged.load(Ordering::Relaxed) > 0);
         bench.close().await.unwrap();
     }
 

@@ -1,28 +1,22 @@
 //! The run itself: both sides set up, measured in turns so that noise hits them alike, and the books checked at the end.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use anyhow::ensure;
-use headwater::pb;
 use tempfile::TempDir;
 use tonic::transport::Channel;
 
 use super::commit::BareCommits;
 use super::echo::EchoHost;
+use super::feed::FeedBench;
 use super::floors::{self, floors};
-use super::host::{Host, Place};
+use super::ours::{CONNECTIONS, Ours};
 use super::plain_postgres::PlainPostgres;
 use super::plain_sqlite::PlainSqlite;
 use super::sales::Target;
 use super::table::{Figures, ratio_table};
 use super::{DatabaseKind, Plan, Section};
-use crate::client::{self, Client};
+use crate::load::Until;
 use crate::process::Postgres;
-use crate::shop::Shop;
-
-/// Connections to the server and to the echo, shared by all callers.
-const CONNECTIONS: usize = 8;
 
 /// The plain service of the database.
 enum Plain {
@@ -34,14 +28,14 @@ enum Plain {
 pub(super) struct Bench {
     plan: Plan,
     pub(super) figures: Figures,
-    pub(super) target: Target,
+    pub(super) ours: Ours,
+    feed: Option<FeedBench>,
     plain: Plain,
     echo: EchoHost,
     echo_channels: Vec<Channel>,
     commits: BareCommits,
     /// Of a sale and of a click: bytes there and back.
     message_bytes: [(usize, usize); 2],
-    host: Host,
     postgres: Option<Postgres>,
     /// Removed last.
     _folder: TempDir,
@@ -62,41 +56,26 @@ impl Bench {
             }
             None => Plain::Sqlite(PlainSqlite::prepare(binary, folder.path(), accounts, size).await?),
         };
-        let database = match &postgres {
-            Some(postgres) => Some(postgres.create_database("ours").await?),
-            None => None,
-        };
-        let place = Place { binary: plan.binary.clone(), data_dir: folder.path().join("ours"), database };
-        let host = Host::start(&place).await?;
-        let commits = BareCommits::open(&place).await?;
-        let mut processes = vec![host.pid()?];
-        if let Some(postgres) = &postgres {
-            processes.push(postgres.pid()?);
-        }
-        let channels = client::connect_many(&host.url(), CONNECTIONS).await?;
-        let shops = Shop::open_many(&channels[0], &host.operator_key()?, "shop", accounts, size).await?;
-        let target = Target {
-            channels,
-            shops: Arc::new(shops),
-            run: format!("sale-{}", plan.seed),
-            numbers: Arc::new(AtomicU64::new(0)),
-            acknowledged: Arc::new(AtomicU64::new(0)),
-            clicks: Arc::new(AtomicU64::new(0)),
-            processes,
-        };
-        let message_bytes = target.message_bytes().await?;
+        let ours = Ours::open(postgres.as_ref(), binary, folder.path(), (accounts, size), plan.seed).await?;
+        let commits = BareCommits::open(&ours.place).await?;
+        let message_bytes = ours.target.message_bytes().await?;
         let echo = EchoHost::start().await?;
         let echo_channels = echo.connect(CONNECTIONS).await?;
+        let feed = if plan.wants(Section::Feed) {
+            Some(FeedBench::prepare(&ours, folder.path(), size, plan.options.feed_sales).await?)
+        } else {
+            None
+        };
         Ok(Self {
             plan,
             figures: Figures::default(),
-            target,
+            ours,
+            feed,
             plain,
             echo,
             echo_channels,
             commits,
             message_bytes,
-            host,
             postgres,
             _folder: folder,
         })
@@ -120,6 +99,12 @@ impl Bench {
         self.check_books().await
     }
 
+    /// The floors that were missed.
+    pub(super) fn missed(&self) -> Vec<&'static str> {
+        let ratios = floors(self.plan.options.database);
+        ratios.iter().filter(|ratio| ratio.is_missed(&self.figures)).map(|ratio| ratio.title).collect()
+    }
+
     async fn round(&mut self) -> anyhow::Result<()> {
         if self.plan.wants(Section::Sales) {
             self.sales().await?;
@@ -132,6 +117,9 @@ impl Bench {
         }
         if self.plan.wants(Section::Single) {
             self.single().await?;
+        }
+        if let Some(feed) = &mut self.feed {
+            feed.round(&mut self.figures, self.plan.time).await?;
         }
         Ok(())
     }
@@ -157,11 +145,11 @@ impl Bench {
         match (&mut self.plain, &self.postgres) {
             (Plain::Postgres(plain), Some(postgres)) => {
                 let measured = plain.measure(postgres, clients, plain.accounts(), time).await?;
-                self.figures.add_measured(name, &measured, &["postgres us"]);
+                self.figures.add_plain(name, &measured);
             }
             (Plain::Sqlite(plain), _) if clients == 1 => {
                 let measured = tokio::task::block_in_place(|| plain.measure(time))?;
-                self.figures.add_measured(name, &measured, &[]);
+                self.figures.add_plain(name, &measured);
             }
             _ => {}
         }
@@ -171,15 +159,15 @@ impl Bench {
     async fn plain_sales_of_one_account(&mut self) -> anyhow::Result<()> {
         if let (Plain::Postgres(plain), Some(postgres)) = (&mut self.plain, &self.postgres) {
             let measured = plain.measure(postgres, 64, 1, self.plan.time).await?;
-            self.figures.add_measured(floors::PLAIN_64_ONE_ACCOUNT, &measured, &["postgres us"]);
+            self.figures.add_plain(floors::PLAIN_64_ONE_ACCOUNT, &measured);
         }
         Ok(())
     }
 
     async fn our_sales(&mut self, name: &'static str, callers: usize, one_account: bool) -> anyhow::Result<()> {
-        let target = if one_account { self.target.with_one_account() } else { self.target.clone() };
-        let measured = target.sales(callers, self.plan.time).await?;
-        self.figures.add_measured(name, &measured, &["server us", "postgres us"]);
+        let target = if one_account { self.ours.target.with_one_account() } else { self.ours.target.clone() };
+        let measured = target.sales(callers, Until::Time(self.plan.time)).await?;
+        self.figures.add_measured(name, &measured);
         Ok(())
     }
 
@@ -189,16 +177,16 @@ impl Bench {
             self.plain_sales(floors::PLAIN_64, 64).await?;
             self.plain_sales(floors::PLAIN_1, 1).await?;
         }
-        let measured = self.target.batches(8, self.plan.time).await?;
-        self.figures.add_measured(floors::BATCH_8, &measured, &["server us", "postgres us"]);
+        let measured = self.ours.target.batches(8, Until::Time(self.plan.time)).await?;
+        self.figures.add_measured(floors::BATCH_8, &measured);
         Ok(())
     }
 
     async fn clicks(&mut self) -> anyhow::Result<()> {
         let measured = self.echo.measure(&self.echo_channels, 256, self.plan.time, self.message_bytes[1]).await?;
-        self.figures.add_measured(floors::ECHO_256, &measured, &["server us"]);
-        let measured = self.target.clicks(256, self.plan.time).await?;
-        self.figures.add_measured(floors::CLICK_256, &measured, &["server us", "postgres us"]);
+        self.figures.add_measured(floors::ECHO_256, &measured);
+        let measured = self.ours.target.clicks(256, Until::Time(self.plan.time)).await?;
+        self.figures.add_measured(floors::CLICK_256, &measured);
         Ok(())
     }
 
@@ -206,7 +194,7 @@ impl Bench {
         let latencies = self.commits.measure(self.plan.time).await?;
         self.figures.add_latencies(floors::COMMIT, &latencies);
         let measured = self.echo.measure(&self.echo_channels, 1, self.plan.time, self.message_bytes[0]).await?;
-        self.figures.add_measured(floors::ECHO_1, &measured, &["server us"]);
+        self.figures.add_measured(floors::ECHO_1, &measured);
         if !self.plan.wants(Section::Sales) {
             self.our_sales(floors::SALE_1, 1, false).await?;
         }
@@ -215,30 +203,25 @@ impl Bench {
 
     /// What was acknowledged is what is there, on both sides.
     async fn check_books(&self) -> anyhow::Result<()> {
-        let mut rewards = 0;
-        for shop in self.target.shops.iter() {
-            let mut rewards_of_shop = Client::on(&self.target.channels[0], &shop.key)?.rewards;
-            let report = rewards_of_shop.verify_ledger(pb::VerifyLedgerRequest {}).await?.into_inner();
-            ensure!(report.ok, "the ledger does not verify: {:?}", report.differences);
-            rewards += u64::try_from(report.reward_count)?;
-        }
-        let acknowledged = self.target.acknowledged.load(Ordering::Relaxed);
-        ensure!(rewards == acknowledged, "{acknowledged} sales were acknowledged and {rewards} are in the books");
+        let feeds: Vec<&Target> = self.feed.iter().flat_map(|feed| [&feed.long, &feed.live]).collect();
+        let acknowledged = self.ours.check_books(&feeds).await?;
         let plain = match (&self.plain, &self.postgres) {
             (Plain::Sqlite(plain), _) => plain.count_sales()?,
             (Plain::Postgres(_), Some(postgres)) => PlainPostgres::count_sales(postgres).await?,
             (Plain::Postgres(_), None) => 0,
         };
         println!(
-            "{acknowledged} sales acknowledged, as many in the books, ledger verified; {} clicks; {plain} plain sales",
-            self.target.clicks.load(Ordering::Relaxed)
+            "{acknowledged} sales acknowledged, as many in the books, ledger verified; {} clicks; {} calls repeated; \
+             {plain} plain sales",
+            self.ours.target.clicks.load(Ordering::Relaxed),
+            self.ours.target.repeated.load(Ordering::Relaxed)
         );
         Ok(())
     }
 
     /// Stops what it started.
     pub(super) async fn close(self) -> anyhow::Result<()> {
-        drop(self.target);
-        self.host.stop().await
+        drop(self.feed);
+        self.ours.close().await
     }
 }

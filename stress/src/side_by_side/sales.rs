@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use headwater::clock;
 use headwater::pb;
 use headwater::pb::tracking_service_client::TrackingServiceClient;
 use prost::Message;
+use tokio::task::JoinSet;
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 
 use crate::client::{Authorized, Client};
-use crate::load::{self, Measured};
+use crate::load::{self, Measured, Until};
 use crate::shop::Shop;
 
 /// Sales in one batch.
@@ -20,6 +23,8 @@ pub(crate) const BATCH_SALES: u64 = 500;
 /// Where load is sent.
 #[derive(Clone)]
 pub(crate) struct Target {
+    /// Where the server is.
+    pub(crate) url: String,
     /// The connections that callers share.
     pub(crate) channels: Vec<Channel>,
     /// The accounts that take turns.
@@ -32,6 +37,8 @@ pub(crate) struct Target {
     pub(crate) acknowledged: Arc<AtomicU64>,
     /// Clicks that were acknowledged.
     pub(crate) clicks: Arc<AtomicU64>,
+    /// Calls that the server could not take at the moment, and that were repeated.
+    pub(crate) repeated: Arc<AtomicU64>,
     /// The processes whose processor time is measured.
     pub(crate) processes: Vec<u32>,
 }
@@ -43,9 +50,27 @@ struct Caller {
 }
 
 impl Target {
+    /// The same, with these accounts instead.
+    pub(crate) fn with_shops(&self, shops: Vec<Shop>) -> Self {
+        Self { shops: Arc::new(shops), ..self.clone() }
+    }
+
     /// The same, with the first account alone.
     pub(crate) fn with_one_account(&self) -> Self {
-        Self { shops: Arc::new(self.shops.first().cloned().into_iter().collect()), ..self.clone() }
+        self.with_shops(self.shops.first().cloned().into_iter().collect())
+    }
+
+    /// Waits before a call that the server could not take is made again, as every client should. What cannot be helped by that, or
+    /// was tried too often, is an error. The time that this takes is the call's.
+    async fn bear(&self, status: Status, tries: &mut u32) -> anyhow::Result<()> {
+        const TRIES_MAX: u32 = 20;
+        *tries += 1;
+        if status.code() != Code::Unavailable || *tries >= TRIES_MAX {
+            return Err(status.into());
+        }
+        self.repeated.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Ok(())
     }
 
     fn caller(&self, place: usize) -> anyhow::Result<Arc<Caller>> {
@@ -55,8 +80,8 @@ impl Target {
     }
 
     /// Sales, one a call.
-    pub(crate) async fn sales(&self, callers: usize, time: Duration) -> anyhow::Result<Measured> {
-        load::run(callers, time, &self.numbers, &self.processes, |place| {
+    pub(crate) async fn sales(&self, callers: usize, until: Until) -> anyhow::Result<Measured> {
+        load::run(callers, until, &self.numbers, &self.processes, |place| {
             let caller = self.caller(place)?;
             Ok(move |number| sale(Arc::clone(&caller), number))
         })
@@ -64,17 +89,45 @@ impl Target {
     }
 
     /// Sales, a batch a call. A batch is of one account.
-    pub(crate) async fn batches(&self, callers: usize, time: Duration) -> anyhow::Result<Measured> {
-        load::run(callers, time, &self.numbers, &self.processes, |place| {
+    pub(crate) async fn batches(&self, callers: usize, until: Until) -> anyhow::Result<Measured> {
+        load::run(callers, until, &self.numbers, &self.processes, |place| {
             let caller = self.caller(place)?;
             Ok(move |number| batch(Arc::clone(&caller), number))
         })
         .await
     }
 
+    /// Sales, one a call, so many a second as far as that can be done. Says how many.
+    pub(crate) async fn paced_sales(&self, callers: usize, per_second: u64, time: Duration) -> anyhow::Result<u64> {
+        let begun = clock::monotonic_now();
+        let interval = Duration::from_secs(1) / u32::try_from(per_second.max(1))?;
+        let turns = Arc::new(AtomicU64::new(0));
+        let mut tasks = JoinSet::new();
+        for place in 0..callers {
+            let (caller, turns, target) = (self.caller(place)?, Arc::clone(&turns), self.clone());
+            tasks.spawn(async move {
+                let mut count = 0;
+                loop {
+                    let turn = u32::try_from(turns.fetch_add(1, Ordering::Relaxed))?;
+                    if interval * turn >= time {
+                        return anyhow::Ok(count);
+                    }
+                    tokio::time::sleep_until(begun + interval * turn).await;
+                    let number = target.numbers.fetch_add(1, Ordering::Relaxed);
+                    count += sale(Arc::clone(&caller), number).await?;
+                }
+            });
+        }
+        let mut count = 0;
+        while let Some(done) = tasks.join_next().await {
+            count += done.context("a caller panicked")??;
+        }
+        Ok(count)
+    }
+
     /// Clicks, one a call.
-    pub(crate) async fn clicks(&self, callers: usize, time: Duration) -> anyhow::Result<Measured> {
-        load::run(callers, time, &self.numbers, &self.processes, |place| {
+    pub(crate) async fn clicks(&self, callers: usize, until: Until) -> anyhow::Result<Measured> {
+        load::run(callers, until, &self.numbers, &self.processes, |place| {
             let caller = self.caller(place)?;
             Ok(move |number| click(Arc::clone(&caller), number))
         })
@@ -110,15 +163,22 @@ impl Caller {
 
 async fn sale(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
     let (shop, mut client) = caller.turn(number)?;
-    let answer = client.record_sale(shop.sale(&caller.target.run, number)).await?.into_inner();
+    let request = shop.sale(&caller.target.run, number);
+    let mut tries = 0;
+    let answer = loop {
+        match client.record_sale(request.clone()).await {
+            Ok(answer) => break answer.into_inner(),
+            Err(status) => caller.target.bear(status, &mut tries).await?,
+        }
+    };
     check_sale(&answer)?;
     caller.target.acknowledged.fetch_add(1, Ordering::Relaxed);
     Ok(1)
 }
 
-/// Every sale is new and credited, or the figures would be of something else.
+/// Every sale is credited, or the figures would be of something else.
 fn check_sale(answer: &pb::RecordSaleResponse) -> anyhow::Result<()> {
-    if answer.outcome() != pb::ConversionOutcome::Attributed || answer.replayed || answer.rewards.len() != 1 {
+    if answer.outcome() != pb::ConversionOutcome::Attributed || answer.rewards.len() != 1 {
         bail!("a sale was not recorded as it should be: {answer:?}");
     }
     Ok(())
@@ -132,7 +192,13 @@ async fn batch(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
         pb::RecordItem { item: Some(pb::record_item::Item::Sale(sale)) }
     });
     let request = pb::BatchRecordRequest { items: items.collect() };
-    let answer = client.batch_record(request).await?.into_inner();
+    let mut tries = 0;
+    let answer = loop {
+        match client.batch_record(request.clone()).await {
+            Ok(answer) => break answer.into_inner(),
+            Err(status) => caller.target.bear(status, &mut tries).await?,
+        }
+    };
     for result in &answer.results {
         match &result.result {
             Some(pb::record_result::Result::Sale(sale)) => check_sale(sale)?,
@@ -146,8 +212,15 @@ async fn batch(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
 
 async fn click(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
     let (shop, mut client) = caller.turn(number)?;
-    let answer = client.record_click(shop.click(number)).await?.into_inner();
-    anyhow::ensure!(!answer.tid.is_empty() && !answer.replayed, "a click was not recorded: {answer:?}");
+    let request = shop.click(number);
+    let mut tries = 0;
+    let answer = loop {
+        match client.record_click(request.clone()).await {
+            Ok(answer) => break answer.into_inner(),
+            Err(status) => caller.target.bear(status, &mut tries).await?,
+        }
+    };
+    anyhow::ensure!(!answer.tid.is_empty(), "a click was not recorded: {answer:?}");
     caller.target.clicks.fetch_add(1, Ordering::Relaxed);
     Ok(1)
 }

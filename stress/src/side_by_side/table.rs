@@ -33,12 +33,25 @@ impl Figures {
         values.push(value);
     }
 
-    /// Adds what a run of calls came to. `processes` are whose processor time was measured beside ours.
-    pub(super) fn add_measured(&mut self, of: &'static str, measured: &Measured, processes: &[&'static str]) {
+    /// Adds what a run of calls to the server came to.
+    pub(super) fn add_measured(&mut self, of: &'static str, measured: &Measured) {
         self.add(of, RATE, measured.per_second());
         self.add_latencies(of, &measured.latencies);
-        let whose = std::iter::once("client us").chain(processes.iter().copied());
-        for (whose, micros) in whose.zip(&measured.processor_micros) {
+        self.add_processor(of, &measured.processor_micros);
+    }
+
+    /// Adds what a run of the plain service came to, which has no server between its client and the database.
+    pub(super) fn add_plain(&mut self, of: &'static str, measured: &Measured) {
+        self.add(of, RATE, measured.per_second());
+        self.add_latencies(of, &measured.latencies);
+        for (whose, micros) in ["client us", "postgres us"].into_iter().zip(&measured.processor_micros) {
+            self.add(of, whose, *micros);
+        }
+    }
+
+    /// Adds processor time per unit: ours, the server's and PostgreSQL's, where there is one.
+    pub(super) fn add_processor(&mut self, of: &'static str, micros: &[f64]) {
+        for (whose, micros) in ["client us", "server us", "postgres us"].into_iter().zip(micros) {
             self.add(of, whose, *micros);
         }
     }
@@ -103,6 +116,8 @@ pub(super) struct Ratio {
 /// What a figure stands beside.
 #[derive(Debug, Clone)]
 pub(super) enum Beside {
+    /// Nothing: the figure itself is bound.
+    Nothing,
     /// One other figure.
     One(Name),
     /// The best of several.
@@ -117,6 +132,7 @@ impl Ratio {
             names.iter().map(|name| Some(figures.spread(*name)?.median)).collect()
         };
         match &self.beside {
+            Beside::Nothing => Some(1.0),
             Beside::One(name) => Some(figures.spread(*name)?.median),
             Beside::MostOf(names) => medians(names)?.into_iter().reduce(f64::max),
             Beside::SumOf(names) => Some(medians(names)?.into_iter().sum()),
@@ -127,6 +143,11 @@ impl Ratio {
     pub(super) fn value(&self, figures: &Figures) -> Option<f64> {
         let divisor = self.divisor(figures)?;
         Some(figures.spread(self.ours)?.median / divisor.max(f64::EPSILON))
+    }
+
+    /// Whether it was measured, and misses its floor.
+    pub(super) fn is_missed(&self, figures: &Figures) -> bool {
+        self.value(figures).is_some_and(|value| !self.is_kept(value))
     }
 
     fn is_kept(&self, value: f64) -> bool {
@@ -142,7 +163,12 @@ pub(super) fn ratio_table(ratios: &[Ratio], figures: &Figures) -> Table {
     let mut table = Table::new(&["ratio of medians", "ours", "beside", "ratio", "floor", ""]);
     for ratio in ratios {
         let (Some(value), Some(ours)) = (ratio.value(figures), figures.spread(ratio.ours)) else { continue };
-        let beside = ratio.divisor(figures).map(number).unwrap_or_default();
+        let beside = match ratio.beside {
+            Beside::Nothing => String::new(),
+            Beside::One(_) | Beside::MostOf(_) | Beside::SumOf(_) => {
+                ratio.divisor(figures).map(number).unwrap_or_default()
+            }
+        };
         let floor = match ratio.bound {
             Bound::AtLeast(floor) => format!("at least {}", number(floor)),
             Bound::AtMost(ceiling) => format!("at most {}", number(ceiling)),
@@ -172,6 +198,7 @@ mod tests {
         assert!(ratio_table(std::slice::from_ref(&ratio), &figures).to_string().contains("pass"));
         figures.add("other", RATE, 6.0);
         figures.add("other", RATE, 6.0);
+        assert!(ratio.is_missed(&figures));
         assert!(ratio_table(&[ratio], &figures).to_string().contains("MISS"));
     }
 }

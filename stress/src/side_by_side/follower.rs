@@ -1,0 +1,66 @@
+//! One reader of the feed, as a consumer would write it. Knows how to read and to notice a gap; measures nothing.
+
+use anyhow::{Context, bail, ensure};
+use headwater::pb;
+use headwater::pb::watch_conversions_request::Start;
+use headwater::pb::watch_conversions_response::Message;
+use tonic::Streaming;
+use tonic::transport::Channel;
+
+use crate::client::Client;
+
+/// Events in one message at most.
+const BATCH_EVENTS_MAX: i32 = 1_000;
+
+/// A stream that is open.
+pub(super) struct Follower {
+    stream: Streaming<pb::WatchConversionsResponse>,
+    /// The last event's place in the feed; none before the first.
+    last: Option<i64>,
+}
+
+/// What a follower got.
+pub(super) enum Got {
+    /// Events, one after the other without a gap.
+    Events(Vec<pb::ConversionEvent>),
+    /// Word that there are no more at the moment.
+    CaughtUp,
+}
+
+impl Follower {
+    /// Opens a stream. It has begun when this returns.
+    pub(super) async fn open(channel: &Channel, key: &str, start: Start) -> anyhow::Result<Self> {
+        let request = pb::WatchConversionsRequest {
+            start: Some(start),
+            max_batch_size: BATCH_EVENTS_MAX,
+            ..pb::WatchConversionsRequest::default()
+        };
+        let mut stream = Client::on(channel, key)?.tracking.watch_conversions(request).await?.into_inner();
+        let first = stream.message().await?.context("the feed ended before it began")?;
+        ensure!(matches!(first.message, Some(Message::Opened(_))), "the feed did not begin with `opened`: {first:?}");
+        Ok(Self { stream, last: None })
+    }
+
+    /// Waits for more.
+    pub(super) async fn next(&mut self) -> anyhow::Result<Got> {
+        loop {
+            let message = self.stream.message().await?.context("the feed ended")?;
+            match message.message {
+                Some(Message::Batch(batch)) => {
+                    for event in &batch.events {
+                        if let Some(last) = self.last
+                            && event.sequence != last + 1
+                        {
+                            bail!("the feed has {} after {last}", event.sequence);
+                        }
+                        self.last = Some(event.sequence);
+                    }
+                    return Ok(Got::Events(batch.events));
+                }
+                Some(Message::CaughtUp(_)) => return Ok(Got::CaughtUp),
+                Some(Message::Opened(_) | Message::Heartbeat(_) | Message::FellBehind(_) | Message::Draining(_))
+                | None => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! NATS JetStream with its file store: as many messages of as many bytes as our feed has, read by one consumer. Knows nothing of
+//! Headwater.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::stream::{Config, StorageType, Stream};
+use futures::StreamExt;
+
+use super::neighbour::{Neighbour, patiently};
+
+/// Messages asked for at once, by the consumer and by us while filling.
+const WINDOW: usize = 1_000;
+
+const SUBJECT: &str = "feed";
+
+/// A server with a full stream.
+pub(super) struct JetStream {
+    stream: Stream,
+    messages: u64,
+    _server: Neighbour,
+}
+
+impl JetStream {
+    /// Starts it, if it is installed, and fills it.
+    pub(super) async fn start(folder: &Path, messages: u64, message_bytes: usize) -> anyhow::Result<Option<Self>> {
+        let arguments = |folder: &str, port: u16| {
+            ["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd", folder].map(str::to_owned).to_vec()
+        };
+        let Some(server) = Neighbour::start("nats-server", folder, arguments)? else { return Ok(None) };
+        let url = format!("nats://127.0.0.1:{}", server.port);
+        let client = patiently(async || Ok(async_nats::connect(&url).await?)).await?;
+        let context = async_nats::jetstream::new(client);
+        let config = Config {
+            name: SUBJECT.to_owned(),
+            subjects: vec![SUBJECT.to_owned()],
+            storage: StorageType::File,
+            ..Config::default()
+        };
+        let stream = context.create_stream(config).await?;
+        let payload = vec![0x5a_u8; message_bytes];
+        let mut sent = 0;
+        while sent < messages {
+            let count = (messages - sent).min(WINDOW as u64);
+            let mut acknowledgements = Vec::with_capacity(WINDOW);
+            for _ in 0..count {
+                acknowledgements.push(context.publish(SUBJECT, payload.clone().into()).await?);
+            }
+            for acknowledgement in acknowledgements {
+                acknowledgement.await?;
+            }
+            sent += count;
+        }
+        Ok(Some(Self { stream, messages, _server: server }))
+    }
+
+    /// Reads the whole stream from the beginning, without acknowledging: the fastest that there is.
+    pub(super) async fn read_all(&self) -> anyhow::Result<u64> {
+        let config =
+            pull::Config { ack_policy: AckPolicy::None, deliver_policy: DeliverPolicy::All, ..pull::Config::default() };
+        let consumer = self.stream.create_consumer(config).await?;
+        let mut stream = consumer.stream().max_messages_per_batch(WINDOW).messages().await?;
+        let (mut count, mut bytes) = (0, 0);
+        while count < self.messages {
+            let message = stream.next().await.context("the stream ended")??;
+            bytes += message.payload.len();
+            count += 1;
+        }
+        if bytes == 0 {
+            bail!("the messages were empty");
+        }
+        self.stream.delete_consumer(&consumer.cached_info().name).await?;
+        Ok(count)
+    }
+}

@@ -1,0 +1,90 @@
+//! Our side of the comparison: a server on a database of its own, with merchants in it. Knows not what is measured.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, ensure};
+use headwater::pb;
+
+use super::host::{Host, Place};
+use super::sales::Target;
+use crate::client::{self, Client};
+use crate::process::Postgres;
+use crate::shop::{Shop, ShopSize};
+
+/// Connections to the server, and to what it is held against, shared by all callers.
+pub(crate) const CONNECTIONS: usize = 8;
+
+/// A server, and where load is sent.
+pub(crate) struct Ours {
+    pub(super) place: Place,
+    pub(super) host: Host,
+    pub(crate) target: Target,
+    operator_key: String,
+}
+
+impl Ours {
+    /// Starts the server on a new database, on SQLite without `postgres`, and opens so many merchants. In tests without a binary.
+    pub(crate) async fn open(
+        postgres: Option<&Postgres>,
+        binary: Option<&Path>,
+        folder: &Path,
+        (accounts, size): (usize, ShopSize),
+        seed: u64,
+    ) -> anyhow::Result<Self> {
+        let database = match postgres {
+            Some(postgres) => Some(postgres.create_database("ours").await?),
+            None => None,
+        };
+        let place = Place { binary: binary.map(Path::to_owned), data_dir: folder.join("ours"), database };
+        let host = Host::start(&place).await?;
+        let mut processes = vec![host.pid()?];
+        if let Some(postgres) = postgres {
+            processes.push(postgres.pid()?);
+        }
+        let channels = client::connect_many(&host.url(), CONNECTIONS).await?;
+        let operator_key = host.operator_key()?;
+        let channel = channels.first().context("there is no connection")?;
+        let shops = Shop::open_many(channel, &operator_key, "shop", accounts, size).await?;
+        let target = Target {
+            url: host.url(),
+            channels,
+            shops: Arc::new(shops),
+            run: format!("sale-{seed}"),
+            numbers: Arc::new(AtomicU64::new(0)),
+            acknowledged: Arc::new(AtomicU64::new(0)),
+            clicks: Arc::new(AtomicU64::new(0)),
+            repeated: Arc::new(AtomicU64::new(0)),
+            processes,
+        };
+        Ok(Self { place, host, target, operator_key })
+    }
+
+    /// Stops the server.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        drop(self.target);
+        self.host.stop().await
+    }
+
+    /// The same target with one more merchant alone.
+    pub(crate) async fn another_shop(&self, name: &str, size: ShopSize) -> anyhow::Result<Target> {
+        let channel = self.target.channels.first().context("there is no connection")?;
+        Ok(self.target.with_shops(vec![Shop::open(channel, &self.operator_key, name, size).await?]))
+    }
+
+    /// Sees to it that what was acknowledged is what is there, with these merchants beside its own. Says how many sales.
+    pub(crate) async fn check_books(&self, others: &[&Target]) -> anyhow::Result<u64> {
+        let channel = self.target.channels.first().context("there is no connection")?;
+        let mut rewards = 0;
+        for shop in self.target.shops.iter().chain(others.iter().flat_map(|other| other.shops.iter())) {
+            let mut rewards_of_shop = Client::on(channel, &shop.key)?.rewards;
+            let report = rewards_of_shop.verify_ledger(pb::VerifyLedgerRequest {}).await?.into_inner();
+            ensure!(report.ok, "the ledger does not verify: {:?}", report.differences);
+            rewards += u64::try_from(report.reward_count)?;
+        }
+        let acknowledged = self.target.acknowledged.load(Ordering::Relaxed);
+        ensure!(rewards == acknowledged, "{acknowledged} sales were acknowledged and {rewards} are in the books");
+        Ok(acknowledged)
+    }
+}
