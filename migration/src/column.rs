@@ -96,6 +96,11 @@ pub fn json_null(name: &'static str) -> ColumnDef {
     text_null(name)
 }
 
+/// Bytes of a form of ours, never looked into by the database.
+pub fn bytes(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).blob().not_null().take()
+}
+
 /// The 32 bytes of a hash or a secret.
 pub fn hash(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).blob().not_null().take()

@@ -6,8 +6,8 @@
 use sea_orm_migration::prelude::*;
 
 use crate::column::{
-    balance, count, count_null, flag, hash, id, id_null, index, json, json_null, money, money_null, partial_index,
-    sequence, state, state_null, table, text, text_null, time, time_null, unique_index,
+    balance, bytes, count, count_null, flag, hash, id, id_null, index, json, json_null, money, money_null,
+    partial_index, sequence, state, state_null, table, text, text_null, time, time_null, unique_index,
 };
 
 /// See the head of the file.
@@ -255,18 +255,12 @@ fn feed() -> Vec<TableCreateStatement> {
             .col(sequence("ledger_sequence"))
             .col(hash("ledger_hash"))
             .take(),
-        table("event", &["account_id", "sequence"])
+        table("event_segment", &["account_id", "last_sequence"])
             .col(id("account_id"))
-            .col(sequence("sequence"))
-            .col(id("id"))
-            .col(state("event_type"))
-            .col(text("subject_id"))
-            .col(id_null("program_id"))
-            .col(id_null("affiliate_id"))
-            .col(time("occurred_at"))
+            .col(sequence("last_sequence"))
+            .col(sequence("first_sequence"))
             .col(time("committed_at"))
-            .col(json_null("image"))
-            .col(text("cause_id"))
+            .col(bytes("events"))
             .take(),
         table("request", &["account_id", "scope", "key"])
             .col(id("account_id"))

@@ -1,4 +1,4 @@
-//! The feed, read side: pages of the event table after a place, and a wake-up when there is more.
+//! The feed, read side: pages of table `event_segment` after a place, and a wake-up when there is more.
 //!
 //! The table is the truth; a wake-up only says "look". What this instance commits wakes at once; what other instances commit is
 //! noticed by a short poll of the heads that somebody watches. A slow reader costs nothing here and loses nothing.
@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::event::Event;
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use crate::domain::time::Time;
+use crate::store::event::Segment;
 use crate::store::{self, Store, StoreError};
 
 /// See the head of the file.
@@ -55,12 +55,17 @@ impl Feed {
         store::event::head(&*self.store, account_id).await
     }
 
-    /// The events after a sequence, in order, at most `limit`.
+    /// The segments after a sequence, in order, with about `events_max` events. See [`store::event::read`].
     ///
     /// # Errors
     /// As the store's.
-    pub async fn read(&self, account_id: AccountId, after_sequence: i64, limit: u64) -> Result<Vec<Event>, StoreError> {
-        store::event::read(&self.store, account_id, after_sequence, limit).await
+    pub async fn read(
+        &self,
+        account_id: AccountId,
+        after_sequence: i64,
+        events_max: u64,
+    ) -> Result<Vec<Segment>, StoreError> {
+        store::event::read(&self.store, account_id, after_sequence, events_max).await
     }
 
     /// The sequence before the first event that was committed at this time or later.

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::domain::command::{Envelope, Outcome};
 use crate::domain::refusal::Refusal;
+use crate::store::event::EncodeBody;
 use crate::store::{Store, StoreError};
 use feed::Feed;
 pub use upkeep::UpkeepError;
@@ -84,6 +85,8 @@ pub struct AppOptions {
     pub upkeep_interval: Duration,
     /// For how many days events are kept; none for ever.
     pub event_retention_days: Option<i32>,
+    /// Writes the body of an event, once, in the form that readers of the feed get: nothing of the wire is known here.
+    pub encode_event: EncodeBody,
 }
 
 /// How long a caller that was refused for a full queue should wait: a few batches.
@@ -111,6 +114,7 @@ impl App {
             clock: Arc::clone(&clock),
             feed: Arc::clone(&feed),
             batch_commands_max: options.batch_commands_max,
+            encode_event: options.encode_event,
             last_commit_micros: AtomicI64::new(i64::MIN),
         };
         let handle = tokio::spawn(writer.run(receiver));

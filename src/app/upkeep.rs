@@ -21,6 +21,9 @@ const REWARDS_PER_COMMAND: usize = 500;
 /// How many rows are removed in one transaction, so that no write waits long behind it.
 const ROWS_REMOVED_MAX: u64 = 5_000;
 
+/// The same of segments of the feed, which are long rows.
+const SEGMENTS_REMOVED_MAX: u64 = 100;
+
 /// Works until told to stop. Several server instances may do this at once: rewards that another one has approved are passed
 /// over.
 pub(super) async fn run(app: Arc<App>, interval: Duration, retention_days: Option<i32>, stop: CancellationToken) {
@@ -28,7 +31,7 @@ pub(super) async fn run(app: Arc<App>, interval: Duration, retention_days: Optio
         if let Err(error) = approve_due_rewards(&app).await {
             tracing::warn!(%error, "could not approve due rewards; trying again");
         }
-        if let Err(error) = remove_all(&app, Upkeep::ForgetRequests(ROWS_REMOVED_MAX)).await {
+        if let Err(error) = remove_all(&app, Upkeep::ForgetRequests(ROWS_REMOVED_MAX), ROWS_REMOVED_MAX).await {
             tracing::warn!(%error, "could not forget old request ids; trying again");
         }
         if let Some(days) = retention_days
@@ -78,16 +81,17 @@ pub(super) async fn approve_due_rewards(app: &App) -> Result<usize, UpkeepError>
 async fn prune_events(app: &App, retention_days: i32) -> Result<(), UpkeepError> {
     let before = app.clock().now().plus_days(-retention_days);
     for account_id in store::event::accounts_with_events_before(app.store(), before).await? {
-        remove_all(app, Upkeep::PruneEvents(account_id, before, ROWS_REMOVED_MAX)).await?;
+        let prune = Upkeep::PruneEvents(account_id, before, SEGMENTS_REMOVED_MAX);
+        remove_all(app, prune, SEGMENTS_REMOVED_MAX).await?;
     }
     Ok(())
 }
 
 /// In as many transactions as it takes; other writes go in between.
-async fn remove_all(app: &App, upkeep: Upkeep) -> Result<(), SubmitError> {
+async fn remove_all(app: &App, upkeep: Upkeep, rows_max: u64) -> Result<(), SubmitError> {
     loop {
         failpoint!(BeforeRemoval);
-        if app.keep_up(upkeep).await? < ROWS_REMOVED_MAX {
+        if app.keep_up(upkeep).await? < rows_max {
             return Ok(());
         }
     }

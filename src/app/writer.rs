@@ -23,6 +23,7 @@ use crate::domain::ledger::AccountHead;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
 use crate::domain::working_set::{Needs, WorkingSet};
+use crate::store::event::EncodeBody;
 use crate::store::{self, Store, StoreError};
 
 /// How often a batch of one is tried when it conflicts with another server instance.
@@ -59,7 +60,7 @@ pub(super) enum Work {
 pub(super) enum Upkeep {
     /// Request ids that have expired.
     ForgetRequests(u64),
-    /// Events of an account that were committed before a time.
+    /// Segments of events of an account that were committed before a time.
     PruneEvents(AccountId, Time, u64),
 }
 
@@ -78,6 +79,7 @@ pub(super) struct Writer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) feed: Arc<Feed>,
     pub(super) batch_commands_max: usize,
+    pub(super) encode_event: EncodeBody,
     /// The latest commit time that was given out.
     pub(super) last_commit_micros: AtomicI64,
 }
@@ -201,7 +203,7 @@ impl Writer {
         }
 
         failpoint!(BeforeSave);
-        store::save::save(&transaction, &set, &mut heads, self.commit_time(now)).await?;
+        store::save::save(&transaction, &set, &mut heads, self.commit_time(now), self.encode_event).await?;
         transaction.commit().await?;
         failpoint!(BeforePublish);
         for (account_id, head) in &heads {

@@ -86,15 +86,22 @@ pub struct NewEvent {
     pub cause_id: String,
 }
 
-/// A fact in its place in the feed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// 1, 2, 3 and so on in the account, without a gap.
-    pub sequence: i64,
-    /// When it was committed.
-    pub committed_at: Time,
-    /// The fact.
-    pub fact: NewEvent,
+/// What a filter looks at, beside the event's body in the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventHeader {
+    /// What happened.
+    pub event_type: EventType,
+    /// The program.
+    pub program_id: Option<ProgramId>,
+    /// The affiliate.
+    pub affiliate_id: Option<AffiliateId>,
+}
+
+impl NewEvent {
+    /// What a filter looks at.
+    pub fn header(&self) -> EventHeader {
+        EventHeader { event_type: self.event_type, program_id: self.program_id, affiliate_id: self.affiliate_id }
+    }
 }
 
 /// Which events a reader wants. Fields narrow together; within a field any value fits; an empty field lets all through.
@@ -109,8 +116,13 @@ pub struct EventFilter {
 }
 
 impl EventFilter {
+    /// Whether the reader wants all events.
+    pub fn is_empty(&self) -> bool {
+        self.types.is_empty() && self.program_ids.is_empty() && self.affiliate_ids.is_empty()
+    }
+
     /// Whether the reader wants this event.
-    pub fn lets_through(&self, event: &NewEvent) -> bool {
+    pub fn lets_through(&self, event: &EventHeader) -> bool {
         fn fits<T: PartialEq>(wanted: &[T], value: Option<&T>) -> bool {
             wanted.is_empty() || value.is_some_and(|value| wanted.contains(value))
         }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use prost::Message;
+
 use super::conversion;
 use super::page;
 use super::parse::Fields;
 use super::render::id_or_empty;
 pub(super) use super::render::timestamp;
 use super::wire_enum::WireEnum;
-use crate::domain::event::{Event, EventFilter, EventType};
+use crate::domain::event::{EventFilter, EventType, NewEvent};
 use crate::domain::time::Time;
 use crate::error::Error;
 use crate::pb::{self, list_conversion_events_request, watch_conversions_request};
@@ -179,22 +181,36 @@ pub(super) fn duration(duration: Duration) -> Option<prost_types::Duration> {
     duration.try_into().ok()
 }
 
-/// An event as it stands in messages.
-pub(super) fn render(event: &Event, cursor: String) -> pb::ConversionEvent {
-    let fact = &event.fact;
-    pb::ConversionEvent {
-        id: fact.id.to_string(),
-        cursor,
-        sequence: event.sequence,
-        r#type: fact.event_type.number(),
-        subject_id: fact.subject_id.clone(),
-        program_id: id_or_empty(fact.program_id),
-        affiliate_id: id_or_empty(fact.affiliate_id),
-        occur_time: Some(timestamp(fact.occurred_at)),
-        commit_time: Some(timestamp(event.committed_at)),
-        conversion: fact.image.as_ref().map(conversion::render),
-        cause_id: fact.cause_id.clone(),
-    }
+/// Writes an event as it stands in messages, but for what it gets later: cursor, sequence and commit time. Kept like this in the
+/// feed, for ever: a field of these messages is never used otherwise.
+pub fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
+    let message = pb::ConversionEvent {
+        id: event.id.to_string(),
+        cursor: String::new(),
+        sequence: 0,
+        r#type: event.event_type.number(),
+        subject_id: event.subject_id.clone(),
+        program_id: id_or_empty(event.program_id),
+        affiliate_id: id_or_empty(event.affiliate_id),
+        occur_time: Some(timestamp(event.occurred_at)),
+        commit_time: None,
+        conversion: event.image.as_ref().map(conversion::render),
+        cause_id: event.cause_id.clone(),
+    };
+    // There is always room in a vector.
+    let _ = message.encode(out);
+}
+
+/// An event in its place.
+pub(super) fn render(
+    body: &[u8],
+    sequence: i64,
+    committed_at: Time,
+    cursor: String,
+) -> Result<pb::ConversionEvent, Error> {
+    let event = pb::ConversionEvent::decode(body)
+        .map_err(|error| Error::Internal(format!("event {sequence} cannot be read: {error}")))?;
+    Ok(pb::ConversionEvent { cursor, sequence, commit_time: Some(timestamp(committed_at)), ..event })
 }
 
 #[cfg(test)]

@@ -22,14 +22,19 @@ use crate::app::cursor::{self, CursorError};
 use crate::auth::layer::Caller;
 use crate::auth::{Authenticator, Principal};
 use crate::clock;
-use crate::domain::event::{Event, EventFilter};
+use crate::domain::event::{EventFilter, EventHeader};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::ledger::AccountHead;
+use crate::domain::time::Time;
 use crate::error::Error;
 use crate::pb;
+use crate::store::event::Segment;
 
 /// How many events are read from the table at once.
-const READ_EVENTS_MAX: u64 = 500;
+const READ_EVENTS_MAX: u64 = 2_000;
+
+/// So many events ahead of a reader that had caught up, and it is told that it fell behind.
+const FAR_BEHIND_EVENTS: i64 = 500;
 
 /// How many filtered-out events may pass without a word to the reader.
 const SILENT_EVENTS_MAX: i64 = 2_000;
@@ -152,16 +157,17 @@ impl FeedStreams {
             let page = read(&self.app, account_id, position, wanted.page_events_max).await?;
             let is_at_head = page.is_empty();
             let mut bytes = 0;
-            for event in &page {
-                if wanted.filter.lets_through(&event.fact) {
-                    let rendered = self.render(account_id, event);
+            for (sequence, header, body, committed_at) in events_after(&page, position) {
+                if wanted.filter.lets_through(header) {
+                    let rendered = event::render(body, sequence, committed_at, self.cursor(account_id, sequence))?;
                     bytes += rendered.encoded_len();
-                    if bytes > MESSAGE_BYTES_MAX && !events.is_empty() {
+                    let is_full = events.len() as u64 >= wanted.page_events_max || bytes > MESSAGE_BYTES_MAX;
+                    if is_full && !events.is_empty() {
                         break;
                     }
                     events.push(rendered);
                 }
-                position = event.sequence;
+                position = sequence;
             }
             let is_over = clock::monotonic_now() >= give_up_at || self.draining.is_cancelled();
             if !events.is_empty() || (is_at_head && is_over) {
@@ -192,10 +198,6 @@ impl FeedStreams {
 
     fn cursor(&self, account_id: AccountId, sequence: i64) -> String {
         cursor::encode(&self.app.store().identity, account_id, sequence)
-    }
-
-    fn render(&self, account_id: AccountId, event: &Event) -> pb::ConversionEvent {
-        event::render(event, self.cursor(account_id, event.sequence))
     }
 
     fn open_slot(&self, key_id: ApiKeyId) -> Result<Slot, Error> {
@@ -248,16 +250,24 @@ impl Drop for Slot {
     }
 }
 
-/// The next events after a place, at most `limit`. An event that is not the next one was preceded by others that are no longer
-/// kept: that is told, never jumped over.
-async fn read(app: &App, account_id: AccountId, position: i64, limit: u64) -> Result<Vec<Event>, Error> {
+/// The next segments after a place. An event that is not the next one was preceded by others that are no longer kept: that is
+/// told, never jumped over.
+async fn read(app: &App, account_id: AccountId, position: i64, events_max: u64) -> Result<Vec<Segment>, Error> {
     failpoint!(BeforeFeedRead);
-    let page = app.feed().read(account_id, position, limit).await?;
-    if page.first().is_some_and(|event| event.sequence != position + 1) {
+    let page = app.feed().read(account_id, position, events_max).await?;
+    if page.first().is_some_and(|segment| segment.first_sequence > position + 1) {
         let head = app.feed().head(account_id).await?;
         return Err(expired(app, &head));
     }
     Ok(page)
+}
+
+/// Of a page, the events after a place.
+fn events_after(page: &[Segment], position: i64) -> impl Iterator<Item = (i64, &EventHeader, &[u8], Time)> {
+    let events = page.iter().flat_map(|segment| {
+        segment.events().map(|(sequence, header, body)| (sequence, header, body, segment.committed_at))
+    });
+    events.skip_while(move |(sequence, ..)| *sequence <= position)
 }
 
 /// Whether everything after a place is still kept. Where all of it is gone, an empty page does not show it.
@@ -350,7 +360,8 @@ impl Reader {
                 self.wait().await?;
                 continue;
             }
-            if self.is_caught_up && page.len() as u64 == READ_EVENTS_MAX {
+            let reach = page.last().map_or(self.position, |segment| segment.last_sequence);
+            if self.is_caught_up && reach - self.position >= FAR_BEHIND_EVENTS {
                 self.is_caught_up = false;
                 let lag_event_count = self.lag().await?;
                 self.send(Kind::FellBehind(pb::FellBehind { lag_event_count })).await?;
@@ -360,12 +371,12 @@ impl Reader {
     }
 
     /// Sends what passes the filter, in messages of bounded length.
-    async fn deliver(&mut self, page: &[Event]) -> Result<(), End> {
+    async fn deliver(&mut self, page: &[Segment]) -> Result<(), End> {
         let mut batch = Vec::new();
         let mut bytes = 0;
-        for event in page {
-            if self.filter.lets_through(&event.fact) {
-                let rendered = event::render(event, self.cursor_at(event.sequence));
+        for (sequence, header, body, committed_at) in events_after(page, self.position) {
+            if self.filter.lets_through(header) {
+                let rendered = event::render(body, sequence, committed_at, self.cursor_at(sequence))?;
                 let length = rendered.encoded_len();
                 if !batch.is_empty() && (batch.len() >= self.batch_events_max || bytes + length > MESSAGE_BYTES_MAX) {
                     self.send(Kind::Batch(pb::EventBatch { events: std::mem::take(&mut batch) })).await?;
@@ -376,7 +387,7 @@ impl Reader {
             } else {
                 self.silent_events += 1;
             }
-            self.position = event.sequence;
+            self.position = sequence;
         }
         if !batch.is_empty() {
             self.send(Kind::Batch(pb::EventBatch { events: batch })).await?;

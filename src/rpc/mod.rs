@@ -10,7 +10,7 @@ mod click;
 mod conversion;
 mod coupon;
 mod enrollment;
-mod event;
+pub mod event;
 pub mod feed;
 mod lead;
 mod ledger;

@@ -1,51 +1,124 @@
-//! The feed: rows, reads and pruning.
+//! The feed: segments of events, reads and pruning.
 
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use std::collections::BTreeMap;
 
-use super::entity::{account_head as head_table, event as table};
+use bytes::Bytes;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Order, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::{account_head as head_table, event_segment as table};
 use super::keyed::rows_by;
-use super::row::{RowName, to_json};
+use super::row::RowName;
 use super::save::save_heads;
+pub use super::segment::EncodeBody;
+use super::segment::{self, Frame, SegmentWriter};
 use super::{Source, Store, StoreError, WriteTransaction};
-use crate::domain::event::{Event, NewEvent};
-use crate::domain::id::{AccountId, AffiliateId, EventId, ProgramId};
+use crate::domain::event::{EventHeader, NewEvent};
+use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use crate::domain::time::Time;
 
-pub(super) fn to_row(sequence: i64, committed_at: Time, fact: &NewEvent) -> Result<table::Model, StoreError> {
-    Ok(table::Model {
-        account_id: fact.account_id.uuid(),
-        sequence,
-        id: fact.id.uuid(),
-        event_type: fact.event_type.as_str().to_owned(),
-        subject_id: fact.subject_id.clone(),
-        program_id: fact.program_id.map(ProgramId::uuid),
-        affiliate_id: fact.affiliate_id.map(AffiliateId::uuid),
-        occurred_at: fact.occurred_at.micros(),
-        committed_at: committed_at.micros(),
-        image: fact.image.as_ref().map(to_json).transpose()?,
-        cause_id: fact.cause_id.clone(),
-    })
+/// How many events a segment holds at most.
+pub const SEGMENT_EVENTS_MAX: usize = 1_000;
+
+/// A segment that has grown so large takes no further event.
+const SEGMENT_BYTES_FULL: usize = 256 << 10;
+
+/// Events of one account that follow each other and were committed together. A long commit makes several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// Whose.
+    pub account_id: AccountId,
+    /// The sequence of its first event.
+    pub first_sequence: i64,
+    /// The sequence of its last event.
+    pub last_sequence: i64,
+    /// When they were committed.
+    pub committed_at: Time,
+    frames: Vec<Frame>,
+    bytes: Bytes,
 }
 
-fn from_row(row: table::Model) -> Result<Event, StoreError> {
-    let name = RowName::new("event", row.id);
-    Ok(Event {
-        sequence: row.sequence,
-        committed_at: Time::from_micros(row.committed_at),
-        fact: NewEvent {
-            id: EventId::from_uuid(row.id),
+impl Segment {
+    /// Its events in order, each as sequence, header and body.
+    pub fn events(&self) -> impl Iterator<Item = (i64, &EventHeader, &[u8])> {
+        let frames = (self.first_sequence..).zip(&self.frames);
+        frames.map(|(sequence, frame)| (sequence, &frame.header, &self.bytes[frame.body.clone()]))
+    }
+
+    /// How long it is.
+    pub fn byte_count(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn to_row(&self) -> table::Model {
+        table::Model {
+            account_id: self.account_id.uuid(),
+            last_sequence: self.last_sequence,
+            first_sequence: self.first_sequence,
+            committed_at: self.committed_at.micros(),
+            events: self.bytes.to_vec(),
+        }
+    }
+
+    fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let inconsistent = || {
+            tracing::error!(account_id = %row.account_id, row.last_sequence, "a segment of the feed does not make sense");
+            RowName::new("event_segment", row.account_id).inconsistent()
+        };
+        let frames = segment::frames(&row.events).map_err(|_| inconsistent())?;
+        if i64::try_from(frames.len()) != Ok(row.last_sequence - row.first_sequence + 1) {
+            return Err(inconsistent());
+        }
+        Ok(Self {
             account_id: AccountId::from_uuid(row.account_id),
-            event_type: name.parse(&row.event_type)?,
-            subject_id: row.subject_id,
-            program_id: row.program_id.map(ProgramId::from_uuid),
-            affiliate_id: row.affiliate_id.map(AffiliateId::from_uuid),
-            occurred_at: Time::from_micros(row.occurred_at),
-            image: row.image.as_deref().map(|text| name.json(text)).transpose()?,
-            cause_id: row.cause_id,
-        },
-    })
+            first_sequence: row.first_sequence,
+            last_sequence: row.last_sequence,
+            committed_at: Time::from_micros(row.committed_at),
+            frames,
+            bytes: row.events.into(),
+        })
+    }
+}
+
+/// The segments of facts that are committed together, from the next number of each account's head on.
+pub(super) fn number<'facts>(
+    facts: impl IntoIterator<Item = &'facts NewEvent>,
+    heads: &mut BTreeMap<AccountId, AccountHead>,
+    committed_at: Time,
+    encode_body: EncodeBody,
+) -> Result<Vec<Segment>, StoreError> {
+    let mut open: BTreeMap<AccountId, SegmentWriter> = BTreeMap::new();
+    let mut segments = Vec::new();
+    let mut close = |account_id: AccountId, writer: SegmentWriter| {
+        let unlocked = || StoreError::Unexpected(format!("the head of {account_id} is not locked"));
+        let head = heads.get_mut(&account_id).ok_or_else(unlocked)?;
+        let (bytes, frames) = writer.finish();
+        let count = i64::try_from(frames.len()).unwrap_or_default();
+        let first_sequence = head.event_sequence + 1;
+        head.event_sequence += count;
+        let last_sequence = head.event_sequence;
+        segments.push(Segment { account_id, first_sequence, last_sequence, committed_at, frames, bytes: bytes.into() });
+        Ok::<_, StoreError>(())
+    };
+    for fact in facts {
+        let writer = open.entry(fact.account_id).or_insert_with(SegmentWriter::new);
+        writer.push(fact, encode_body);
+        if writer.event_count() >= SEGMENT_EVENTS_MAX || writer.byte_count() >= SEGMENT_BYTES_FULL {
+            close(fact.account_id, std::mem::replace(writer, SegmentWriter::new()))?;
+        }
+    }
+    for (account_id, writer) in open {
+        if writer.event_count() > 0 {
+            close(account_id, writer)?;
+        }
+    }
+    Ok(segments)
+}
+
+/// The rows of segments.
+pub(super) fn to_rows(segments: &[Segment]) -> Vec<table::Model> {
+    segments.iter().map(Segment::to_row).collect()
 }
 
 pub(super) fn head_to_row(head: &AccountHead) -> head_table::Model {
@@ -87,7 +160,8 @@ pub async fn heads(store: &Store, accounts: &[AccountId]) -> Result<Vec<(Account
     Ok(rows.into_iter().map(|row| (AccountId::from_uuid(row.account_id), row.event_sequence)).collect())
 }
 
-/// Events in their order, those after the named sequence.
+/// Segments in their order, from the one that has the event after the named sequence, or else the first later one that is kept;
+/// at most `events_max` events, or one segment, and those of a segment that were before.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -95,16 +169,23 @@ pub async fn read(
     store: &Store,
     account_id: AccountId,
     after_sequence: i64,
-    limit: u64,
-) -> Result<Vec<Event>, StoreError> {
-    let rows = table::Entity::find()
-        .filter(table::Column::AccountId.eq(account_id.uuid()))
-        .filter(table::Column::Sequence.gt(after_sequence))
-        .order_by_asc(table::Column::Sequence)
-        .limit(limit)
-        .all(store.read())
-        .await?;
-    rows.into_iter().map(from_row).collect()
+    events_max: u64,
+) -> Result<Vec<Segment>, StoreError> {
+    let after = || {
+        table::Entity::find()
+            .filter(table::Column::AccountId.eq(account_id.uuid()))
+            .filter(table::Column::LastSequence.gt(after_sequence))
+            .order_by_asc(table::Column::LastSequence)
+    };
+    // Wide enough for the longest segment. Bounded by the numbers, so that short segments come many at a time and long ones few.
+    let width = i64::try_from(Ord::max(events_max, SEGMENT_EVENTS_MAX as u64)).unwrap_or(i64::MAX);
+    let within = table::Column::LastSequence.lte(after_sequence.saturating_add(width));
+    let mut rows = after().filter(within).limit(Ord::max(events_max, 1)).all(store.read()).await?;
+    if rows.is_empty() {
+        // Nothing there, or what was there is no longer kept.
+        rows = after().limit(1).all(store.read()).await?;
+    }
+    rows.into_iter().map(Segment::from_row).collect()
 }
 
 /// The sequence after which the first kept event that was committed at this time or later stands; the newest when there is none
@@ -118,20 +199,29 @@ pub async fn first_sequence_at(store: &Store, account_id: AccountId, time: Time)
     let (mut before, mut last) = (head.pruned_sequence, head.event_sequence);
     while before < last {
         let middle = before + (last - before + 1) / 2;
-        let committed_at: Option<i64> = table::Entity::find_by_id((account_id.uuid(), middle))
-            .select_only()
-            .column(table::Column::CommittedAt)
+        let segment: Option<(i64, i64, i64)> = bounds(account_id)
+            .filter(table::Column::LastSequence.gte(middle))
+            .order_by_asc(table::Column::LastSequence)
+            .limit(1)
             .into_tuple()
             .one(store.read())
             .await?;
-        // An event that is gone was pruned since, and so is too early.
-        if committed_at.is_none_or(|committed_at| committed_at < time.micros()) {
-            before = middle;
-        } else {
-            last = middle - 1;
+        match segment {
+            Some((first, _, committed_at)) if first <= middle && committed_at >= time.micros() => last = first - 1,
+            Some((first, end, _)) if first <= middle => before = end,
+            // An event that is gone was pruned since, and so is too early.
+            _ => before = middle,
         }
     }
     Ok(before)
+}
+
+/// First sequence, last sequence and time of an account's segments.
+fn bounds(account_id: AccountId) -> sea_orm::Select<table::Entity> {
+    table::Entity::find()
+        .select_only()
+        .columns([table::Column::FirstSequence, table::Column::LastSequence, table::Column::CommittedAt])
+        .filter(table::Column::AccountId.eq(account_id.uuid()))
 }
 
 /// How many events of an account are kept.
@@ -139,9 +229,17 @@ pub async fn first_sequence_at(store: &Store, account_id: AccountId, time: Time)
 /// # Errors
 /// [`StoreError`].
 pub async fn count(source: &impl Source, account_id: AccountId) -> Result<i64, StoreError> {
-    let count =
-        table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid())).count(source.connection()).await?;
-    i64::try_from(count).map_err(|_| StoreError::Unexpected("a count that is no number of rows".to_owned()))
+    let column = |column: table::Column| Expr::col((table::Entity, column));
+    let length = column(table::Column::LastSequence).sub(column(table::Column::FirstSequence)).add(1_i64);
+    // PostgreSQL's sums of long numbers are decimals.
+    let sum = Expr::from(Func::coalesce([length.sum(), 0_i64.into()])).cast_as(Alias::new("bigint"));
+    let query = Query::select()
+        .expr(sum)
+        .from(table::Entity)
+        .and_where(column(table::Column::AccountId).eq(account_id.uuid()))
+        .take();
+    let row = source.connection().query_one(&query).await?;
+    Ok(row.ok_or_else(|| StoreError::Unexpected("a sum without a row".to_owned()))?.try_get_by_index(0)?)
 }
 
 /// The accounts whose feed begins with an event that was committed before this time: for the upkeep alone.
@@ -150,12 +248,14 @@ pub async fn count(source: &impl Source, account_id: AccountId) -> Result<i64, S
 /// [`StoreError`].
 pub async fn accounts_with_events_before(store: &Store, before: Time) -> Result<Vec<AccountId>, StoreError> {
     let of_head = |column: head_table::Column| Expr::col((head_table::Entity, column));
-    let of_event = |column: table::Column| Expr::col((table::Entity, column));
+    let of_segment = |column: table::Column| Expr::col((table::Entity, column));
     let first_of_feed = Query::select()
         .column(table::Column::CommittedAt)
         .from(table::Entity)
-        .and_where(of_event(table::Column::AccountId).eq(of_head(head_table::Column::AccountId)))
-        .and_where(of_event(table::Column::Sequence).eq(of_head(head_table::Column::PrunedSequence).add(1_i64)))
+        .and_where(of_segment(table::Column::AccountId).eq(of_head(head_table::Column::AccountId)))
+        .and_where(of_segment(table::Column::LastSequence).gt(of_head(head_table::Column::PrunedSequence)))
+        .order_by(table::Column::LastSequence, Order::Asc)
+        .limit(1)
         .take();
     let query = Query::select()
         .column(head_table::Column::AccountId)
@@ -166,7 +266,7 @@ pub async fn accounts_with_events_before(store: &Store, before: Time) -> Result<
     rows.iter().map(|row| Ok(AccountId::from_uuid(row.try_get_by_index(0)?))).collect()
 }
 
-/// Removes events from the beginning of an account's feed that were committed before this time, at most `limit` of them, and
+/// Removes segments from the beginning of an account's feed that were committed before this time, at most `limit` of them, and
 /// writes the head. Says how many. The head must be locked.
 ///
 /// # Errors
@@ -178,21 +278,19 @@ pub async fn prune(
     limit: u64,
 ) -> Result<u64, StoreError> {
     let connection = transaction.connection();
-    let mine = table::Column::AccountId.eq(head.account_id.uuid());
-    let rows: Vec<(i64, i64)> = table::Entity::find()
-        .select_only()
-        .columns([table::Column::Sequence, table::Column::CommittedAt])
-        .filter(mine.clone())
-        .order_by_asc(table::Column::Sequence)
+    let rows: Vec<(i64, i64, i64)> = bounds(head.account_id)
+        .order_by_asc(table::Column::LastSequence)
         .limit(limit)
         .into_tuple()
         .all(connection)
         .await?;
-    let Some((sequence, _)) = rows.into_iter().take_while(|(_, time)| *time < before.micros()).last() else {
+    let Some((_, sequence, _)) = rows.into_iter().take_while(|(_, _, time)| *time < before.micros()).last() else {
         return Ok(0);
     };
-    let removed =
-        table::Entity::delete_many().filter(mine).filter(table::Column::Sequence.lte(sequence)).exec(connection);
+    let removed = table::Entity::delete_many()
+        .filter(table::Column::AccountId.eq(head.account_id.uuid()))
+        .filter(table::Column::LastSequence.lte(sequence))
+        .exec(connection);
     let count = removed.await?.rows_affected;
     head.pruned_sequence = sequence;
     save_heads(connection, [&*head]).await?;

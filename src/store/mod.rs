@@ -28,6 +28,7 @@ pub mod request;
 pub mod reward;
 mod row;
 pub mod save;
+mod segment;
 
 pub use backend::SchemaColumn;
 

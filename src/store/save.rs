@@ -52,7 +52,8 @@ pub async fn lock_heads(
 }
 
 /// Writes what the set has new and changed, gives events and ledger entries their numbers, and writes the heads that moved. The
-/// heads of all accounts concerned must be locked; those of new accounts are added.
+/// heads of all accounts concerned must be locked; those of new accounts are added. Returns what the feed has new once it is
+/// committed.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] when a name that must be unique was taken meanwhile; else [`StoreError`].
@@ -61,7 +62,8 @@ pub async fn save(
     set: &WorkingSet,
     heads: &mut BTreeMap<AccountId, AccountHead>,
     now: Time,
-) -> Result<(), StoreError> {
+    encode_body: event::EncodeBody,
+) -> Result<Vec<event::Segment>, StoreError> {
     let connection = transaction.connection();
     let mut moved: BTreeSet<AccountId> = BTreeSet::new();
     for account in set.accounts.inserted() {
@@ -71,8 +73,9 @@ pub async fn save(
     save_subjects(connection, set).await?;
     save_events_of_customers(connection, set).await?;
     save_postings(connection, set, heads, &mut moved).await?;
-    save_feed(connection, set, heads, &mut moved, now).await?;
-    save_heads(connection, moved.iter().filter_map(|account_id| heads.get(account_id))).await
+    let segments = save_feed(connection, set, heads, &mut moved, now, encode_body).await?;
+    save_heads(connection, moved.iter().filter_map(|account_id| heads.get(account_id))).await?;
+    Ok(segments)
 }
 
 /// Accounts, programs, affiliates and what hangs on them.
@@ -172,18 +175,15 @@ async fn save_feed(
     heads: &mut BTreeMap<AccountId, AccountHead>,
     moved: &mut BTreeSet<AccountId>,
     now: Time,
-) -> Result<(), StoreError> {
+    encode_body: event::EncodeBody,
+) -> Result<Vec<event::Segment>, StoreError> {
     let rows = rows_of(&set.requests, request::to_row)?;
     write::<entity::request::Entity>(connection, rows).await?;
 
-    let mut rows = Vec::with_capacity(set.events.len());
-    for fact in &set.events {
-        let head = head_of(heads, fact.account_id)?;
-        head.event_sequence += 1;
-        moved.insert(fact.account_id);
-        rows.push(event::to_row(head.event_sequence, now, fact)?);
-    }
-    insert::<entity::event::Entity>(connection, rows).await
+    let segments = event::number(&set.events, heads, now, encode_body)?;
+    moved.extend(segments.iter().map(|segment| segment.account_id));
+    insert::<entity::event_segment::Entity>(connection, event::to_rows(&segments)).await?;
+    Ok(segments)
 }
 
 fn head_of(

@@ -1,7 +1,7 @@
 //! VerifyLedger: that it finds what somebody changed behind the server's back, and finds nothing where nobody did.
 
 use headwater::pb;
-use headwater::store::entity::{account_head, balance, event, ledger_entry, reward};
+use headwater::store::entity::{account_head, balance, event_segment, ledger_entry, reward};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Database, DatabaseConnection, EntityTrait, QueryFilter, UpdateMany};
 use uuid::Uuid;
@@ -123,8 +123,9 @@ impl Tampering {
             }
             Self::RewardRemoved => remove::<reward::Entity>(the_sale, database).await,
             Self::EventRemoved => {
-                let middle = event::Column::AccountId.eq(account_id).and(event::Column::Sequence.eq(3));
-                remove::<event::Entity>(middle, database).await;
+                let middle =
+                    event_segment::Column::AccountId.eq(account_id).and(event_segment::Column::LastSequence.eq(3));
+                remove::<event_segment::Entity>(middle, database).await;
             }
         }
     }

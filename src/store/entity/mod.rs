@@ -9,7 +9,7 @@ pub mod click;
 pub mod conversion;
 pub mod coupon;
 pub mod enrollment;
-pub mod event;
+pub mod event_segment;
 pub mod lead;
 pub mod ledger_entry;
 pub mod link;
@@ -26,7 +26,7 @@ pub mod waiting_refund;
 macro_rules! for_all_entities {
     ($callback:ident) => {
         $callback! {
-            store_identity, account, api_key, program, terms, affiliate, enrollment, link, coupon, click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, event, request
+            store_identity, account, api_key, program, terms, affiliate, enrollment, link, coupon, click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, event_segment, request
         }
     };
 }

@@ -114,18 +114,12 @@ CREATE UNIQUE INDEX enrollment_by_pair ON public.enrollment USING btree (account
 CREATE INDEX enrollment_by_program ON public.enrollment USING btree (account_id, program_id, affiliate_id)
 CREATE UNIQUE INDEX enrollment_by_ref_id ON public.enrollment USING btree (account_id, ref_id)
 CREATE UNIQUE INDEX enrollment_pkey ON public.enrollment USING btree (account_id, id)
-event.account_id uuid NOT NULL
-event.sequence bigint NOT NULL
-event.id uuid NOT NULL
-event.event_type character varying(32) NOT NULL
-event.subject_id text NOT NULL
-event.program_id uuid
-event.affiliate_id uuid
-event.occurred_at bigint NOT NULL
-event.committed_at bigint NOT NULL
-event.image text
-event.cause_id text NOT NULL
-CREATE UNIQUE INDEX event_pkey ON public.event USING btree (account_id, sequence)
+event_segment.account_id uuid NOT NULL
+event_segment.last_sequence bigint NOT NULL
+event_segment.first_sequence bigint NOT NULL
+event_segment.committed_at bigint NOT NULL
+event_segment.events bytea NOT NULL
+CREATE UNIQUE INDEX event_segment_pkey ON public.event_segment USING btree (account_id, last_sequence)
 lead.account_id uuid NOT NULL
 lead.id uuid NOT NULL
 lead.email text

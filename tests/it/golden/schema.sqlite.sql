@@ -120,19 +120,13 @@ CREATE TABLE "enrollment" (
 CREATE UNIQUE INDEX "enrollment_by_pair" ON "enrollment" ("account_id", "affiliate_id", "program_id")
 CREATE INDEX "enrollment_by_program" ON "enrollment" ("account_id", "program_id", "affiliate_id")
 CREATE UNIQUE INDEX "enrollment_by_ref_id" ON "enrollment" ("account_id", "ref_id")
-CREATE TABLE "event" (
+CREATE TABLE "event_segment" (
   "account_id" uuid_text NOT NULL,
-  "sequence" integer NOT NULL,
-  "id" uuid_text NOT NULL,
-  "event_type" varchar(32) NOT NULL,
-  "subject_id" text NOT NULL,
-  "program_id" uuid_text NULL,
-  "affiliate_id" uuid_text NULL,
-  "occurred_at" integer NOT NULL,
+  "last_sequence" integer NOT NULL,
+  "first_sequence" integer NOT NULL,
   "committed_at" integer NOT NULL,
-  "image" text NULL,
-  "cause_id" text NOT NULL, PRIMARY KEY ("account_id",
-  "sequence") )
+  "events" blob NOT NULL, PRIMARY KEY ("account_id",
+  "last_sequence") )
 CREATE TABLE "lead" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,

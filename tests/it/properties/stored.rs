@@ -97,6 +97,8 @@ impl Stored {
             feed_poll_interval: never,
             upkeep_interval: never,
             event_retention_days: None,
+            // So that the events can be read and compared.
+            encode_event: |event, out| out.extend(format!("{event:?}").as_bytes()),
         };
         let (app, _) = App::start(store, Arc::new(clock.clone()), &options);
         // The upkeep works once at the start; not while cases are played.
@@ -177,7 +179,10 @@ impl Stored {
 /// All that an account has, in an order that does not hang on the ids. Each kind ends with a count.
 async fn stored_state(store: &Store, account_id: AccountId) -> Vec<String> {
     let none = None::<Uuid>;
-    let events = store::event::read(store, account_id, 0, ALL).await.unwrap();
+    let segments = store::event::read(store, account_id, 0, ALL).await.unwrap();
+    let events = segments.iter().flat_map(|segment| segment.events());
+    let events = events.map(|(_, _, body)| String::from_utf8(body.to_vec()).unwrap());
+    let about_account = format!("subject_id: \"{account_id}\"");
     let entries = store::ledger::list(store, account_id, None, 0, ALL).await.unwrap();
     let kinds = [
         lines(store::program::list(store, account_id, None, none, ALL).await.unwrap()),
@@ -187,7 +192,7 @@ async fn stored_state(store: &Store, account_id: AccountId) -> Vec<String> {
         lines(store::coupon::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
         lines(store::lead::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
         lines(store::conversion::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
-        lines(events.iter().map(|event| &event.fact).filter(|fact| fact.subject_id != account_id.to_string())),
+        events.filter(|event| !event.contains(&about_account)).collect(),
         lines(entries.iter().map(|entry| &entry.posting)),
         lines(store::ledger::all_balances(store, account_id).await.unwrap()),
     ];

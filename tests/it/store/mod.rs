@@ -7,6 +7,7 @@ mod save;
 
 use std::collections::BTreeSet;
 
+use headwater::domain::event::NewEvent;
 use headwater::domain::id::AccountId;
 use headwater::domain::time::Time;
 use headwater::domain::working_set::{Changes, Needs, WorkingSet};
@@ -24,8 +25,13 @@ async fn write(store: &Store, needs: Needs, changes: Changes, now: Time) -> Resu
     let mut set = WorkingSet::default();
     store::load::load(&transaction, &needs, &mut set).await?;
     set.absorb(changes);
-    store::save::save(&transaction, &set, &mut heads, now).await?;
+    store::save::save(&transaction, &set, &mut heads, now, encode_body).await?;
     transaction.commit().await
+}
+
+/// A body that tests can read.
+fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
+    out.extend(format!("{event:?}").as_bytes());
 }
 
 async fn read(store: &Store, needs: Needs) -> WorkingSet {

@@ -13,10 +13,14 @@ use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{Reward, RewardState};
 use headwater::domain::time::Time;
 use headwater::domain::working_set::{Changes, Needs, WorkingSet};
+use headwater::store::event::{SEGMENT_EVENTS_MAX, Segment};
 use headwater::store::{self, StoreError};
 
+use sea_orm::sea_query::Expr;
+use sea_orm::{Database, EntityTrait};
+
 use super::rows::{self, ACCOUNT, NOW, uuid};
-use super::{open_with_account, read, write};
+use super::{encode_body, open_with_account, read, write};
 use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::store::open;
 
@@ -71,10 +75,20 @@ db_test!(events_and_entries_are_numbered_without_a_gap, |database: TestDatabase|
         let now = NOW.plus_days(i32::try_from(batch).unwrap());
         write(&store, Needs::default(), changes, now).await.unwrap();
     }
-    let events = store::event::read(&store, ACCOUNT, 0, 100).await.unwrap();
-    assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
-    assert_eq!(events[0].fact, rows::event(ACCOUNT, 0, Some(image)));
-    assert_eq!(store::event::read(&store, ACCOUNT, 4, 1).await.unwrap()[0].sequence, 5);
+    let segments = store::event::read(&store, ACCOUNT, 0, 100).await.unwrap();
+    let sequences = |segments: &[Segment]| -> Vec<i64> {
+        segments.iter().flat_map(|segment| segment.events()).map(|(sequence, ..)| sequence).collect()
+    };
+    assert_eq!(sequences(&segments), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(segments.iter().map(|segment| segment.last_sequence).collect::<Vec<_>>(), [2, 4, 6]);
+    let fact = rows::event(ACCOUNT, 0, Some(image));
+    let mut body = Vec::new();
+    encode_body(&fact, &mut body);
+    assert_eq!(segments[0].events().next(), Some((1, &fact.header(), &*body)));
+    for (after, limit, expected) in [(4, 1, &[5, 6][..]), (3, 1, &[3, 4]), (3, 2, &[3, 4, 5, 6]), (6, 100, &[])] {
+        let read = store::event::read(&store, ACCOUNT, after, limit).await.unwrap();
+        assert_eq!(sequences(&read), expected, "after {after}, {limit}");
+    }
     assert_eq!(store::event::heads(&store, &[ACCOUNT, AccountId::SERVER]).await.unwrap().len(), 2);
     assert_eq!(store::event::head(&store, AccountId::SERVER).await.unwrap().event_sequence, 3);
 
@@ -93,6 +107,41 @@ db_test!(events_and_entries_are_numbered_without_a_gap, |database: TestDatabase|
     assert_eq!(store::ledger::all_balances(&store, ACCOUNT).await.unwrap(), balances);
 });
 
+db_test!(a_long_commit_makes_several_segments_without_a_gap, |database: TestDatabase| async move {
+    let store = open_with_account(&database).await;
+    let count = 2 * SEGMENT_EVENTS_MAX as u128 + 7;
+    let events: Vec<_> = (0..count).map(|number| rows::event(ACCOUNT, number, None)).collect();
+    write(&store, Needs::default(), Changes { events, ..Changes::default() }, NOW).await.unwrap();
+    let (mut position, mut segments) = (0, 0);
+    loop {
+        let page = store::event::read(&store, ACCOUNT, position, 1).await.unwrap();
+        let Some(segment) = page.first() else { break };
+        assert_eq!((page.len(), segment.first_sequence), (1, position + 1));
+        assert!(segment.events().count() <= SEGMENT_EVENTS_MAX);
+        position = segment.last_sequence;
+        segments += 1;
+    }
+    assert!(segments >= 3, "{segments}");
+    assert_eq!(u128::try_from(position).unwrap(), count);
+    assert_eq!(store::event::count(&store, ACCOUNT).await.unwrap(), position);
+});
+
+db_test!(a_segment_that_was_changed_is_an_error_that_names_its_row, |database: TestDatabase| async move {
+    use headwater::store::entity::event_segment::{Column, Entity};
+    let store = open_with_account(&database).await;
+    let changes = Changes { events: vec![rows::event(ACCOUNT, 1, None)], ..Changes::default() };
+    write(&store, Needs::default(), changes, NOW).await.unwrap();
+    let connection = Database::connect(&database.url).await.unwrap();
+    let row = Entity::find().one(&connection).await.unwrap().unwrap();
+    let mut changed = row.events.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    for bytes in [changed, row.events[..row.events.len() - 1].to_vec(), Vec::new(), b"anything else".to_vec()] {
+        Entity::update_many().col_expr(Column::Events, Expr::value(bytes)).exec(&connection).await.unwrap();
+        let expected = StoreError::Inconsistent { table: "event_segment", row: ACCOUNT.uuid() };
+        assert_eq!(store::event::read(&store, ACCOUNT, 0, 1).await, Err(expected));
+    }
+});
+
 db_test!(a_time_is_found_in_the_feed_and_old_events_are_pruned, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     for day in 1..=5 {
@@ -108,7 +157,7 @@ db_test!(a_time_is_found_in_the_feed_and_old_events_are_pruned, |database: TestD
 
     let before = NOW.plus_days(3);
     assert_eq!(store::event::accounts_with_events_before(&store, before).await.unwrap(), [ACCOUNT]);
-    for (limit, pruned) in [(3, 3), (100, 1), (100, 0)] {
+    for (limit, pruned) in [(1, 1), (100, 1), (100, 0)] {
         let transaction = store.begin().await.unwrap();
         let mut heads = store::save::lock_heads(&transaction, &BTreeSet::from([ACCOUNT])).await.unwrap();
         let head = heads.get_mut(&ACCOUNT).unwrap();
@@ -119,6 +168,9 @@ db_test!(a_time_is_found_in_the_feed_and_old_events_are_pruned, |database: TestD
     assert_eq!((head.pruned_sequence, head.event_sequence), (4, 10));
     assert_eq!(store::event::count(&store, ACCOUNT).await.unwrap(), 6);
     assert_eq!((at(NOW).await, at(NOW.plus_days(4)).await), (4, 6));
+    // A place whose events are gone gets the first that is kept, so that its reader sees that it missed some.
+    let first_kept = store::event::read(&store, ACCOUNT, 0, 1).await.unwrap();
+    assert_eq!(first_kept.iter().map(|segment| segment.first_sequence).collect::<Vec<_>>(), [5]);
     assert!(store::event::accounts_with_events_before(&store, before).await.unwrap().is_empty());
 });
 
@@ -185,7 +237,7 @@ async fn a_request_id_that_is_used_again_while_it_is_forgotten_stays_on_postgres
     let needs = Needs { requests: [first.key.clone()].into(), ..Needs::default() };
     store::load::load(&transaction, &needs, &mut set).await.unwrap();
     set.absorb(Changes { requests: vec![again.clone()], ..Changes::default() });
-    store::save::save(&transaction, &set, &mut heads, later).await.unwrap();
+    store::save::save(&transaction, &set, &mut heads, later, encode_body).await.unwrap();
     let other = open(&database).await;
     let forgetting = tokio::spawn(async move {
         let transaction = other.begin().await.unwrap();
@@ -244,7 +296,7 @@ db_test!(the_heads_lock_is_the_accounts_write_lock, |database: TestDatabase| asy
         let transaction = store.begin().await.unwrap();
         let mut set = WorkingSet::default();
         set.absorb(changes);
-        store::save::save(&transaction, &set, &mut std::collections::BTreeMap::new(), NOW).await.unwrap();
+        store::save::save(&transaction, &set, &mut std::collections::BTreeMap::new(), NOW, encode_body).await.unwrap();
         transaction.commit().await.unwrap();
     }
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -252,12 +304,18 @@ db_test!(the_heads_lock_is_the_accounts_write_lock, |database: TestDatabase| asy
 
     let mut set = WorkingSet::default();
     set.absorb(Changes { events: vec![rows::event(ACCOUNT, 1, None)], ..Changes::default() });
-    store::save::save(&first, &set, &mut heads, NOW).await.unwrap();
+    store::save::save(&first, &set, &mut heads, NOW, encode_body).await.unwrap();
     first.commit().await.unwrap();
     second.await.unwrap().unwrap();
-    let events = store::event::read(&store, ACCOUNT, 0, 10).await.unwrap();
-    let order: Vec<_> = events.iter().map(|event| (event.sequence, event.fact.id.uuid())).collect();
-    assert_eq!(order, [(1, uuid(1)), (2, uuid(2))]);
+    let segments = store::event::read(&store, ACCOUNT, 0, 10).await.unwrap();
+    let body = |number| {
+        let mut body = Vec::new();
+        encode_body(&rows::event(ACCOUNT, number, None), &mut body);
+        body
+    };
+    let order: Vec<_> = segments.iter().flat_map(|segment| segment.events()).collect();
+    let header = rows::event(ACCOUNT, 1, None).header();
+    assert_eq!(order, [(1, &header, &*body(1)), (2, &header, &*body(2))]);
 });
 
 db_test!(a_balance_that_no_longer_fits_is_an_error_and_no_float, |database: TestDatabase| async move {
@@ -277,7 +335,7 @@ db_test!(what_is_not_committed_is_not_written, |database: TestDatabase| async mo
     let mut heads = store::save::lock_heads(&transaction, &BTreeSet::from([ACCOUNT])).await.unwrap();
     let mut set = WorkingSet::default();
     set.absorb(Changes { events: vec![rows::event(ACCOUNT, 1, None)], ..Changes::default() });
-    store::save::save(&transaction, &set, &mut heads, NOW).await.unwrap();
+    store::save::save(&transaction, &set, &mut heads, NOW, encode_body).await.unwrap();
     drop(transaction);
     assert_eq!(store::event::head(&store, ACCOUNT).await.unwrap().event_sequence, 0);
 });

@@ -1,23 +1,17 @@
-//! Table `event`: the feed. Columns alone; `migration` makes them.
+//! Table `event_segment`: the feed, the events of one account and one commit a row. Columns alone; `migration` makes them.
 
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "event")]
+#[sea_orm(table_name = "event_segment")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub account_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
-    pub sequence: i64,
-    pub id: Uuid,
-    pub event_type: String,
-    pub subject_id: String,
-    pub program_id: Option<Uuid>,
-    pub affiliate_id: Option<Uuid>,
-    pub occurred_at: i64,
+    pub last_sequence: i64,
+    pub first_sequence: i64,
     pub committed_at: i64,
-    pub image: Option<String>,
-    pub cause_id: String,
+    pub events: Vec<u8>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,0 +1,220 @@
+//! How the events of one account and one commit lie in one row: one after the other, each with what a filter looks at and a body
+//! that only whoever encoded it can read. Pure; knows no table.
+//!
+//! A version byte, the CRC-32 of all that follows, then per event: length of the body (4 bytes, lowest first), flags, length of
+//! the type, the type's text, the program's and the affiliate's UUID where the flags say so, the body. The checksum is there since
+//! bodies are handed to readers as they are.
+
+use std::ops::Range;
+
+use uuid::Uuid;
+
+use crate::domain::event::{EventHeader, NewEvent};
+use crate::domain::id::{AffiliateId, ProgramId};
+
+const VERSION: u8 = 1;
+const START: usize = 1 + 4;
+
+const HAS_PROGRAM: u8 = 1;
+const HAS_AFFILIATE: u8 = 2;
+
+/// Writes the body of an event behind what is in the buffer.
+pub type EncodeBody = fn(&NewEvent, &mut Vec<u8>);
+
+/// An event of a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) header: EventHeader,
+    /// Where its body lies in the bytes of the segment.
+    pub(super) body: Range<usize>,
+}
+
+/// Bytes that no version of this program has written, or that were changed since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// Writes a segment.
+pub(super) struct SegmentWriter {
+    bytes: Vec<u8>,
+    frames: Vec<Frame>,
+}
+
+impl SegmentWriter {
+    pub(super) fn new() -> Self {
+        Self { bytes: vec![VERSION, 0, 0, 0, 0], frames: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, event: &NewEvent, encode_body: EncodeBody) {
+        let header = event.header();
+        let start = self.bytes.len();
+        let event_type = header.event_type.as_str().as_bytes();
+        let program = header.program_id.map_or(0, |_| HAS_PROGRAM);
+        let affiliate = header.affiliate_id.map_or(0, |_| HAS_AFFILIATE);
+        self.bytes.extend([0; 4]);
+        self.bytes.push(program | affiliate);
+        // Types are words of ours; the longest has far less than 255 letters.
+        self.bytes.push(u8::try_from(event_type.len()).unwrap_or(u8::MAX));
+        self.bytes.extend(event_type);
+        let ids = [header.program_id.map(ProgramId::uuid), header.affiliate_id.map(AffiliateId::uuid)];
+        ids.into_iter().flatten().for_each(|id| self.bytes.extend(id.as_bytes()));
+        let body = self.bytes.len();
+        encode_body(event, &mut self.bytes);
+        // No message of the API is near 4 GiB; what does not fit would be refused when it is read.
+        let length = u32::try_from(self.bytes.len() - body).unwrap_or(u32::MAX);
+        self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+        self.frames.push(Frame { header, body: body..self.bytes.len() });
+    }
+
+    pub(super) fn event_count(&self) -> usize {
+        self.frames.len()
+    }
+
+    pub(super) fn byte_count(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn finish(mut self) -> (Vec<u8>, Vec<Frame>) {
+        let checksum = crc32fast::hash(&self.bytes[START..]);
+        self.bytes[1..START].copy_from_slice(&checksum.to_le_bytes());
+        (self.bytes, self.frames)
+    }
+}
+
+/// The events of a segment.
+pub(super) fn frames(bytes: &[u8]) -> Result<Vec<Frame>, Malformed> {
+    let (version, rest) = bytes.split_first().ok_or(Malformed)?;
+    let (checksum, content) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
+    if *version != VERSION || u32::from_le_bytes(*checksum) != crc32fast::hash(content) {
+        return Err(Malformed);
+    }
+    let mut cursor = Cursor { bytes, at: START };
+    let mut frames = Vec::new();
+    while cursor.at < bytes.len() {
+        frames.push(cursor.frame()?);
+    }
+    Ok(frames)
+}
+
+struct Cursor<'bytes> {
+    bytes: &'bytes [u8],
+    at: usize,
+}
+
+impl<'bytes> Cursor<'bytes> {
+    fn frame(&mut self) -> Result<Frame, Malformed> {
+        let length = u32::from_le_bytes(self.array()?);
+        let [flags, type_length] = self.array()?;
+        if flags & !(HAS_PROGRAM | HAS_AFFILIATE) != 0 {
+            return Err(Malformed);
+        }
+        let event_type = std::str::from_utf8(self.take(type_length.into())?).map_err(|_| Malformed)?;
+        let event_type = event_type.parse().map_err(|_| Malformed)?;
+        let program_id = self.id(flags & HAS_PROGRAM != 0)?.map(ProgramId::from_uuid);
+        let affiliate_id = self.id(flags & HAS_AFFILIATE != 0)?.map(AffiliateId::from_uuid);
+        let start = self.at;
+        self.take(usize::try_from(length).map_err(|_| Malformed)?)?;
+        Ok(Frame { header: EventHeader { event_type, program_id, affiliate_id }, body: start..self.at })
+    }
+
+    fn id(&mut self, is_there: bool) -> Result<Option<Uuid>, Malformed> {
+        is_there.then(|| self.array().map(Uuid::from_bytes)).transpose()
+    }
+
+    fn array<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], Malformed> {
+        self.take(LENGTH)?.try_into().map_err(|_| Malformed)
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'bytes [u8], Malformed> {
+        let end = self.at.checked_add(length).ok_or(Malformed)?;
+        let taken = self.bytes.get(self.at..end).ok_or(Malformed)?;
+        self.at = end;
+        Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::EventType;
+    use crate::domain::id::{AccountId, EventId};
+    use crate::domain::time::Time;
+    use proptest::prelude::*;
+
+    fn encode(event: &NewEvent, out: &mut Vec<u8>) {
+        out.extend(event.cause_id.as_bytes());
+    }
+
+    fn event() -> impl Strategy<Value = NewEvent> {
+        let id = || proptest::option::of(any::<u128>().prop_map(Uuid::from_u128));
+        (proptest::sample::select(EventType::ALL), id(), id(), ".{0,300}").prop_map(
+            |(event_type, program, affiliate, cause_id)| NewEvent {
+                id: EventId::from_uuid(Uuid::from_u128(1)),
+                account_id: AccountId::from_uuid(Uuid::from_u128(2)),
+                event_type,
+                subject_id: String::new(),
+                program_id: program.map(ProgramId::from_uuid),
+                affiliate_id: affiliate.map(AffiliateId::from_uuid),
+                occurred_at: Time::from_micros(0),
+                image: None,
+                cause_id,
+            },
+        )
+    }
+
+    fn segment(events: &[NewEvent]) -> (Vec<u8>, Vec<Frame>) {
+        let mut writer = SegmentWriter::new();
+        events.iter().for_each(|event| writer.push(event, encode));
+        writer.finish()
+    }
+
+    /// With a checksum that fits, so that what follows it is looked at.
+    fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+        if bytes.len() > START {
+            bytes[0] = VERSION;
+            let checksum = crc32fast::hash(&bytes[START..]);
+            bytes[1..START].copy_from_slice(&checksum.to_le_bytes());
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(events in proptest::collection::vec(event(), 0..8)) {
+            let (bytes, written) = segment(&events);
+            let read = frames(&bytes).unwrap();
+            prop_assert_eq!(&read, &written);
+            prop_assert_eq!(read.len(), events.len());
+            for (frame, event) in read.into_iter().zip(&events) {
+                prop_assert_eq!(frame.header, event.header());
+                prop_assert_eq!(&bytes[frame.body], event.cause_id.as_bytes());
+            }
+        }
+
+        #[test]
+        fn what_was_cut_or_changed_is_an_error(events in proptest::collection::vec(event(), 1..4), place in any::<prop::sample::Index>(), change in 1..=255_u8) {
+            let (bytes, _) = segment(&events);
+            let place = place.index(bytes.len());
+            prop_assert_eq!(frames(&bytes[..place]), Err(Malformed));
+            let mut changed = bytes;
+            changed[place] ^= change;
+            prop_assert_eq!(frames(&changed), Err(Malformed));
+        }
+
+        #[test]
+        fn bytes_of_anybody_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert_eq!(frames(&bytes), Err(Malformed));
+            if let Ok(frames) = frames(&sealed(bytes.clone())) {
+                prop_assert!(frames.iter().all(|frame| frame.body.end <= bytes.len()));
+            }
+        }
+
+        #[test]
+        fn a_cut_that_is_sealed_anew_is_no_panic(events in proptest::collection::vec(event(), 1..4), place in any::<prop::sample::Index>()) {
+            let (bytes, _) = segment(&events);
+            let cut = sealed(bytes[..place.index(bytes.len())].to_vec());
+            if let Ok(frames) = frames(&cut) {
+                prop_assert!(frames.len() < events.len());
+            }
+        }
+    }
+}
