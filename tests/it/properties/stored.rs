@@ -180,7 +180,7 @@ impl Stored {
 async fn stored_state(store: &Store, account_id: AccountId) -> Vec<String> {
     let none = None::<Uuid>;
     let segments = store::event::read(store, account_id, 0, ALL).await.unwrap();
-    let events = segments.iter().flat_map(|segment| segment.events());
+    let events = segments.iter().flat_map(store::event::Segment::events);
     let events = events.map(|(_, _, body)| String::from_utf8(body.to_vec()).unwrap());
     let about_account = format!("subject_id: \"{account_id}\"");
     let entries = store::ledger::list(store, account_id, None, 0, ALL).await.unwrap();

@@ -77,7 +77,7 @@ db_test!(events_and_entries_are_numbered_without_a_gap, |database: TestDatabase|
     }
     let segments = store::event::read(&store, ACCOUNT, 0, 100).await.unwrap();
     let sequences = |segments: &[Segment]| -> Vec<i64> {
-        segments.iter().flat_map(|segment| segment.events()).map(|(sequence, ..)| sequence).collect()
+        segments.iter().flat_map(Segment::events).map(|(sequence, ..)| sequence).collect()
     };
     assert_eq!(sequences(&segments), [1, 2, 3, 4, 5, 6]);
     assert_eq!(segments.iter().map(|segment| segment.last_sequence).collect::<Vec<_>>(), [2, 4, 6]);
@@ -313,7 +313,7 @@ db_test!(the_heads_lock_is_the_accounts_write_lock, |database: TestDatabase| asy
         encode_body(&rows::event(ACCOUNT, number, None), &mut body);
         body
     };
-    let order: Vec<_> = segments.iter().flat_map(|segment| segment.events()).collect();
+    let order: Vec<_> = segments.iter().flat_map(Segment::events).collect();
     let header = rows::event(ACCOUNT, 1, None).header();
     assert_eq!(order, [(1, &header, &*body(1)), (2, &header, &*body(2))]);
 });
