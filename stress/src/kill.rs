@@ -1,9 +1,250 @@
-//! To be written.
+//! `stress kill`: clients sell while the server is killed, or the database stopped without a word, again and again. Then every sale
+//! that was acknowledged must be there once, every other at most once, and the feed and the books must agree.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use headwater::clock;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::audit::{self, Findings};
+use crate::client::{self, Client};
+use crate::follower::{Followed, Follower, Habits};
+use crate::journal::Journal;
+use crate::process::StopMode;
+use crate::rig::{DatabaseKind, Rig};
+use crate::seller::{Market, Seller};
+use crate::shop::{Shop, ShopSize};
+
+/// How long the system may take to serve again.
+const RECOVERY_MAX: Duration = Duration::from_secs(5);
+
+/// How long it works between two faults.
+const LIFE_MILLISECONDS: std::ops::Range<u64> = 50..500;
+
+/// Of the kills, one in so many is followed by another while the server starts.
+const KILLED_AGAIN_ONE_IN: usize = 5;
+
+/// When in its start.
+const START_MILLISECONDS: std::ops::Range<u64> = 1..80;
+
+/// Of the sellers, one in so many sends batches.
+const BATCHES_ONE_IN: usize = 4;
 
 /// Options.
 #[derive(clap::Args)]
-pub(crate) struct Options {}
+pub(crate) struct Options {
+    /// Which database.
+    #[arg(long, value_enum, default_value_t = DatabaseKind::Sqlite)]
+    pub(crate) database: DatabaseKind,
+    /// How many sales must be acknowledged at least.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) sales: usize,
+    /// How many clients sell at once.
+    #[arg(long, default_value_t = 8)]
+    pub(crate) clients: usize,
+    /// How often the server is killed. Default 50 on SQLite, 10 on PostgreSQL.
+    #[arg(long)]
+    pub(crate) kills: Option<usize>,
+    /// How often PostgreSQL is stopped at once, without closing anything. Default 20.
+    #[arg(long)]
+    pub(crate) stops: Option<usize>,
+    /// The server's binary; the one beside this program when not set.
+    #[arg(long)]
+    pub(crate) server: Option<PathBuf>,
+    /// What is left to chance is drawn from this.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// The longest that it may take.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) minutes_max: u64,
+}
 
-pub(crate) async fn run(_options: Options) -> anyhow::Result<()> {
-    anyhow::bail!("not there yet")
+/// What breaks next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Kill,
+    Stop,
+}
+
+/// How the faults went.
+#[derive(Default)]
+struct Faults {
+    kills: usize,
+    kills_in_start: usize,
+    stops: usize,
+    /// From a kill, or from when the database answers again, to the first answer to a call that was sent after the fault.
+    recoveries: Vec<Duration>,
+    /// From the fault to that answer.
+    outages: Vec<Duration>,
+}
+
+pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("stress kill, {:?}, seed {seed}", options.database);
+    let limit = Duration::from_secs(options.minutes_max * 60);
+    tokio::time::timeout(limit, break_and_check(&options, seed)).await.context("it took too long")?
+}
+
+async fn break_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut rig = Rig::build(options.database, options.server.as_deref(), &[]).await?;
+    let size = ShopSize { affiliates: 5, leads: 200 };
+    let shop = Shop::open(&client::connect(&rig.url()).await?, &rig.operator_key()?, "kill", size).await?;
+
+    let market = Market::open();
+    let sellers = set_off(options, &rig.url(), &shop, &market, &mut random).await?;
+    let (event_count, counted) = watch::channel(None);
+    let follower = Follower {
+        urls: vec![rig.url()],
+        key: shop.key.clone(),
+        habits: Habits::default(),
+        random: random.fork(),
+        event_count: counted,
+        crashes: Arc::new(AtomicUsize::new(0)),
+    };
+    let follower = tokio::spawn(follower.follow());
+
+    let begun_at = clock::monotonic_now();
+    let faults = inflict(options, &mut rig, &market, &mut random).await?;
+    while market.acknowledged.load(Ordering::SeqCst) < options.sales {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    market.is_over.store(true, Ordering::SeqCst);
+    let mut journal = Journal::default();
+    for seller in sellers {
+        journal.absorb(seller.await?);
+    }
+    let took = begun_at.elapsed();
+    let mut client = Client::connect(&rig.url(), &shop.key).await?;
+    let (mut findings, feed) = audit::audit(&mut client, &shop, &journal).await?;
+    event_count.send_replace(Some(feed.len()));
+    let followed = follower.await?;
+    findings.compare_feed("the follower", &followed.events, &feed);
+    followed.surprises.iter().for_each(|surprise| findings.fault(surprise.clone()));
+    if journal.failures.is_empty() {
+        findings.fault("no client noticed anything: nothing was tested".to_owned());
+    }
+    report(&findings, &faults, &journal, &followed, took)
+}
+
+async fn set_off(
+    options: &Options,
+    url: &str,
+    shop: &Shop,
+    market: &Arc<Market>,
+    random: &mut fastrand::Rng,
+) -> anyhow::Result<Vec<JoinHandle<Journal>>> {
+    let mut sellers = Vec::new();
+    for number in 0..options.clients {
+        let seller = Seller {
+            name: format!("sale-{number}"),
+            client: Client::connect(url, &shop.key).await?,
+            shop: shop.clone(),
+            batch_sales_max: if number % BATCHES_ONE_IN == BATCHES_ONE_IN - 1 { 20 } else { 1 },
+            random: random.fork(),
+        };
+        sellers.push(tokio::spawn(seller.sell(Arc::clone(market))));
+    }
+    Ok(sellers)
+}
+
+/// Breaks it as often as is asked for, in an order by chance, and each time waits until it serves again.
+async fn inflict(
+    options: &Options,
+    rig: &mut Rig,
+    market: &Market,
+    random: &mut fastrand::Rng,
+) -> anyhow::Result<Faults> {
+    let (kills, stops) = match options.database {
+        DatabaseKind::Sqlite => (options.kills.unwrap_or(50), 0),
+        DatabaseKind::Postgres => (options.kills.unwrap_or(10), options.stops.unwrap_or(20)),
+    };
+    let mut plan = [vec![Fault::Kill; kills], vec![Fault::Stop; stops]].concat();
+    random.shuffle(&mut plan);
+    let mut faults = Faults::default();
+    market.served_after(clock::monotonic_now()).await;
+    for fault in plan {
+        tokio::time::sleep(Duration::from_millis(random.u64(LIFE_MILLISECONDS))).await;
+        let broken_at = clock::monotonic_now();
+        match fault {
+            Fault::Kill => {
+                rig.kill_server().await?;
+                faults.kills += 1;
+                if random.usize(0..KILLED_AGAIN_ONE_IN) == 0 {
+                    rig.start_and_kill_server(Duration::from_millis(random.u64(START_MILLISECONDS))).await?;
+                    faults.kills_in_start += 1;
+                }
+                rig.start_server().await?;
+            }
+            Fault::Stop => {
+                rig.stop_database(StopMode::Immediate)?;
+                rig.start_database()?;
+                faults.stops += 1;
+            }
+        }
+        // What PostgreSQL takes to recover is its own affair; what we take from then on is ours. A kill is ours from the first.
+        let mended_at = if fault == Fault::Stop { clock::monotonic_now() } else { broken_at };
+        served_again(market, broken_at).await?;
+        faults.recoveries.push(mended_at.elapsed());
+        faults.outages.push(broken_at.elapsed());
+    }
+    Ok(faults)
+}
+
+async fn served_again(market: &Market, broken_at: Instant) -> anyhow::Result<()> {
+    // Far longer than is promised: how long it took is a figure too.
+    let patience = RECOVERY_MAX * 6;
+    tokio::time::timeout(patience, market.served_after(broken_at)).await.context("it never served again")
+}
+
+fn report(
+    findings: &Findings,
+    faults: &Faults,
+    journal: &Journal,
+    followed: &Followed,
+    took: Duration,
+) -> anyhow::Result<()> {
+    let (median, slowest) = median_and_most(&faults.recoveries);
+    let (_, longest_outage) = median_and_most(&faults.outages);
+    println!("failed calls: {}; the follower connected {} times", journal.failures_text(), followed.connections);
+    findings.faults.iter().for_each(|fault| println!("  - {fault}"));
+    println!(
+        "acknowledged {}, unknown {} (of them there: {}), kills {} (and {} while starting), stops of the database {}, \
+         {} s, lost {}, doubled {}, gaps {} in {} events, ledger {}, serving again after {} ms in the median, {} ms at most \
+         (longest outage, with the database's own recovery: {} ms)",
+        findings.acknowledged,
+        findings.unknown,
+        findings.unknown_kept,
+        faults.kills,
+        faults.kills_in_start,
+        faults.stops,
+        took.as_secs(),
+        findings.lost,
+        findings.doubled,
+        findings.gaps,
+        findings.events,
+        findings.ledger_text(),
+        median.as_millis(),
+        slowest.as_millis(),
+        longest_outage.as_millis(),
+    );
+    if !findings.is_clean() {
+        bail!("a promise was broken");
+    }
+    if slowest > RECOVERY_MAX {
+        bail!("it took longer than {} s to serve again", RECOVERY_MAX.as_secs());
+    }
+    Ok(())
+}
+
+fn median_and_most(times: &[Duration]) -> (Duration, Duration) {
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    (sorted.get(sorted.len() / 2).copied().unwrap_or_default(), sorted.last().copied().unwrap_or_default())
 }

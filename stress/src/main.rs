@@ -3,11 +3,14 @@
 #![expect(clippy::print_stdout, reason = "figures are there to be read on the terminal")]
 #![expect(clippy::float_arithmetic, reason = "figures are not money")]
 
+mod audit;
 #[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
 mod client;
 #[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
 mod figures;
 mod growth;
+mod follower;
+mod journal;
 mod kill;
 #[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
 mod load;
@@ -16,6 +19,9 @@ mod power;
 #[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
 mod process;
 mod race;
+#[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
+mod rig;
+mod seller;
 #[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
 mod shop;
 mod side_by_side;

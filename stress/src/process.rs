@@ -64,7 +64,8 @@ impl ServerOptions {
         }
     }
 
-    fn arguments(&self) -> Vec<String> {
+    /// All of that as the binary takes it.
+    pub(crate) fn arguments(&self) -> Vec<String> {
         let data_dir = self.data_dir.to_string_lossy();
         let fixed = ["--log-format", "json", "--listen-address", &self.listen_address, "--data-dir", &data_dir]
             .map(str::to_owned);
@@ -88,15 +89,10 @@ impl Serving {
 
     /// Starts any program that logs as the server does: JSON lines on standard error, among them `serving` with its address.
     pub(crate) async fn start_program(binary: &Path, arguments: &[String]) -> anyhow::Result<Self> {
-        let mut command = Command::new(binary);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        // Settings of whoever runs this are not meant for it.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("HEADWATER_") {
-                command.env_remove(name);
-            }
-        }
-        let mut child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
+        let mut child = command(binary, arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", binary.display()))?;
         let stderr = child.stderr.take().context("the server has no standard error")?;
         let mut lines = BufReader::new(stderr).lines();
         let mut said = String::new();
@@ -147,6 +143,19 @@ impl Serving {
         self.child.kill().await?;
         Ok(self.log.await?)
     }
+}
+
+/// A program without input and output, to be started. It is killed when it is dropped.
+pub(crate) fn command(binary: &Path, arguments: &[String]) -> Command {
+    let mut command = Command::new(binary);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    // Settings of whoever runs this are not meant for it.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("HEADWATER_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 fn served_address(line: &str) -> Option<String> {

@@ -79,7 +79,7 @@ impl Shop {
                 email: format!("affiliate-{number}@affiliates.example"),
                 first_name: "Ann".to_owned(),
                 ref_id: shop.ref_id(number),
-                promo_code: format!("CODE{number}"),
+                promo_code: shop.coupon_code(number),
                 ..pb::CreateAffiliateRequest::default()
             };
             let made = client.affiliates.create_affiliate(request).await?.into_inner();
@@ -129,6 +129,11 @@ impl Shop {
 
     fn ref_id(&self, affiliate: usize) -> String {
         format!("affiliate-{affiliate}")
+    }
+
+    /// The code of an affiliate.
+    pub(crate) fn coupon_code(&self, affiliate: usize) -> String {
+        format!("CODE{affiliate}")
     }
 
     /// The address of a lead; larger numbers begin again at the first.

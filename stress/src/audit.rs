@@ -1,0 +1,266 @@
+//! Holds what the clients wrote down against what the server has: its conversions, its feed, its books. Only reads, and only by
+//! the public API.
+
+use std::collections::BTreeMap;
+
+use headwater::pb;
+use headwater::pb::list_conversion_events_request::Start;
+
+use crate::client::Client;
+use crate::journal::Journal;
+use crate::shop::Shop;
+
+/// How many faults are told in words.
+const TOLD_MAX: usize = 20;
+
+/// Of the sales that were acknowledged, one in so many is also read by its event_id.
+const READ_ONE_IN: usize = 20;
+
+/// An event of the feed, as far as it matters whether it is there, once, at its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) sequence: i64,
+    pub(crate) id: String,
+}
+
+impl From<&pb::ConversionEvent> for Seen {
+    fn from(event: &pb::ConversionEvent) -> Self {
+        Self { sequence: event.sequence, id: event.id.clone() }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// Sales that were acknowledged.
+    pub(crate) acknowledged: usize,
+    /// Sales that were sent and never answered.
+    pub(crate) unknown: usize,
+    /// Of these, the ones that are there.
+    pub(crate) unknown_kept: usize,
+    /// Acknowledged sales that are not there.
+    pub(crate) lost: usize,
+    /// Sales that are there more than once.
+    pub(crate) doubled: usize,
+    /// Places of the feed that are missing, repeated or out of order, in any reading of it.
+    pub(crate) gaps: usize,
+    /// How many events the feed has.
+    pub(crate) events: usize,
+    /// Whether VerifyLedger finds nothing and every balance is what its sales come to.
+    pub(crate) is_ledger_verified: bool,
+    /// What else is not as it should be, and the above in words.
+    pub(crate) faults: Vec<String>,
+    fault_count: usize,
+}
+
+impl Findings {
+    /// Whether everything is as promised.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.is_ledger_verified && self.lost + self.doubled + self.gaps + self.fault_count == 0
+    }
+
+    /// The ledger in a word.
+    pub(crate) fn ledger_text(&self) -> &'static str {
+        if self.is_ledger_verified { "verified" } else { "NOT VERIFIED" }
+    }
+
+    /// Something is not as it should be.
+    pub(crate) fn fault(&mut self, text: String) {
+        self.fault_count += 1;
+        if self.faults.len() < TOLD_MAX {
+            self.faults.push(text);
+        }
+    }
+
+    /// Compares a reading of the feed with the feed as it is in the end.
+    pub(crate) fn compare_feed(&mut self, reader: &str, read: &[Seen], feed: &[Seen]) {
+        let places = read.iter().zip(feed).filter(|(read, kept)| read != kept).count();
+        let length = read.len().abs_diff(feed.len());
+        if places + length > 0 {
+            self.gaps += places + length;
+            let first = read.iter().zip(feed).find(|(read, kept)| read != kept);
+            self.fault(format!(
+                "{reader} read {} events of {}, {places} of them others, first {first:?}",
+                read.len(),
+                feed.len()
+            ));
+        }
+    }
+
+    fn check_kept(&mut self, journal: &Journal, kept: &BTreeMap<String, Vec<pb::Conversion>>) {
+        for (order, answer) in journal.acknowledged() {
+            self.acknowledged += 1;
+            let found = kept.get(&order.event_id).map_or(&[][..], Vec::as_slice);
+            match found {
+                [] => {
+                    self.lost += 1;
+                    self.fault(format!("{} was acknowledged and is not there", order.event_id));
+                }
+                [one] if one.id == answer.conversion_id => {}
+                [one] => {
+                    let text = format!("{} was answered {} and is {}", order.event_id, answer.conversion_id, one.id);
+                    self.fault(text);
+                }
+                many => {
+                    self.doubled += 1;
+                    self.fault(format!("{} is there {} times", order.event_id, many.len()));
+                }
+            }
+            if answer.rewards.iter().map(|(_, amount_minor)| amount_minor).sum::<i64>() != order.reward_minor() {
+                self.fault(format!("{} of {} earned {:?}", order.event_id, order.amount_minor, answer.rewards));
+            }
+        }
+        for order in journal.unknown() {
+            self.unknown += 1;
+            let count = kept.get(&order.event_id).map_or(0, Vec::len);
+            self.unknown_kept += count.min(1);
+            if count > 1 {
+                self.doubled += 1;
+                self.fault(format!("{} was never answered and is there {count} times", order.event_id));
+            }
+        }
+        for event_id in kept.keys().filter(|event_id| !journal.entries.contains_key(*event_id)) {
+            self.fault(format!("nobody sent {event_id}"));
+        }
+    }
+
+    /// The feed tells each conversion that is kept once, and is numbered 1, 2, 3 ...
+    fn check_feed(&mut self, events: &[pb::ConversionEvent], kept: &BTreeMap<String, Vec<pb::Conversion>>) {
+        self.events = events.len();
+        for (place, event) in (1..).zip(events) {
+            if event.sequence != place {
+                self.gaps += 1;
+                self.fault(format!("the feed has {} where {place} should be", event.sequence));
+            }
+        }
+        let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+        for event in events.iter().filter(|event| event.r#type() == pb::EventType::SaleRecorded) {
+            *told.entry(&event.subject_id).or_default() += 1;
+        }
+        for conversion in kept.values().flatten() {
+            let count = told.remove(conversion.id.as_str()).unwrap_or_default();
+            if count != 1 {
+                self.gaps += 1;
+                self.fault(format!("the feed tells {} {count} times", conversion.event_id));
+            }
+        }
+        if !told.is_empty() {
+            self.gaps += told.len();
+            self.fault(format!("the feed tells of sales that are not there: {told:?}"));
+        }
+    }
+}
+
+/// Reads everything of one shop, and says what is not as the journal has it. Gives the feed as well, to compare others' readings.
+pub(crate) async fn audit(
+    client: &mut Client,
+    shop: &Shop,
+    journal: &Journal,
+) -> anyhow::Result<(Findings, Vec<Seen>)> {
+    let mut findings = Findings::default();
+    for surprise in &journal.surprises {
+        findings.fault(surprise.clone());
+    }
+    let mut kept: BTreeMap<String, Vec<pb::Conversion>> = BTreeMap::new();
+    for conversion in sales(client).await? {
+        kept.entry(conversion.event_id.clone()).or_default().push(conversion);
+    }
+    findings.check_kept(journal, &kept);
+    check_by_event_id(client, journal, &kept, &mut findings).await?;
+    let events = feed(client).await?;
+    findings.check_feed(&events, &kept);
+    check_books(client, shop, journal, &kept, &mut findings).await?;
+    Ok((findings, events.iter().map(Seen::from).collect()))
+}
+
+/// What one reads by event_id is what the list says.
+async fn check_by_event_id(
+    client: &mut Client,
+    journal: &Journal,
+    kept: &BTreeMap<String, Vec<pb::Conversion>>,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    let acknowledged = journal.acknowledged().step_by(READ_ONE_IN).map(|(order, _)| order);
+    for order in acknowledged.chain(journal.unknown()) {
+        let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: order.event_id.clone() };
+        let selector = Some(pb::get_conversion_request::Selector::Event(event));
+        let read = match client.tracking.get_conversion(pb::GetConversionRequest { selector }).await {
+            Ok(answer) => answer.into_inner().conversion,
+            Err(status) if status.code() == tonic::Code::NotFound => None,
+            Err(status) => return Err(status.into()),
+        };
+        let listed = kept.get(&order.event_id).and_then(|kept| kept.first());
+        if read.as_ref() != listed {
+            findings.fault(format!("{} is read as {read:?} and listed as {listed:?}", order.event_id));
+        }
+    }
+    Ok(())
+}
+
+/// The ledger verifies, and each affiliate has earned what the sales that are there come to.
+async fn check_books(
+    client: &mut Client,
+    shop: &Shop,
+    journal: &Journal,
+    kept: &BTreeMap<String, Vec<pb::Conversion>>,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await?.into_inner();
+    findings.is_ledger_verified = report.ok;
+    for difference in report.differences {
+        findings.fault(difference);
+    }
+    let mut expected = vec![0; shop.affiliate_ids.len()];
+    for order in kept.keys().filter_map(|event_id| journal.entries.get(event_id)).map(|entry| &entry.order) {
+        if let Some(sum) = expected.get_mut(order.affiliate) {
+            *sum += order.reward_minor();
+        }
+    }
+    for (affiliate_id, expected) in shop.affiliate_ids.iter().zip(expected) {
+        let selector = Some(pb::affiliate_selector::Selector::Id(affiliate_id.clone()));
+        let request = pb::GetBalanceRequest { affiliate: Some(pb::AffiliateSelector { selector }) };
+        let balances = client.rewards.get_balance(request).await?.into_inner().balances;
+        let earned: i64 = balances.iter().map(|balance| balance.earned_minor).sum();
+        if earned != expected {
+            findings.is_ledger_verified = false;
+            findings.fault(format!("{affiliate_id} has earned {earned}, and its sales come to {expected}"));
+        }
+    }
+    Ok(())
+}
+
+/// Every sale that is there.
+async fn sales(client: &mut Client) -> anyhow::Result<Vec<pb::Conversion>> {
+    let mut kept = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let kind = pb::ConversionKind::Sale.into();
+        let request =
+            pb::ListConversionsRequest { page_size: 1_000, page_token, kind, ..pb::ListConversionsRequest::default() };
+        let page = client.tracking.list_conversions(request).await?.into_inner();
+        kept.extend(page.conversions);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(kept);
+        }
+    }
+}
+
+/// The feed from its beginning.
+pub(crate) async fn feed(client: &mut Client) -> anyhow::Result<Vec<pb::ConversionEvent>> {
+    let mut events = Vec::new();
+    let mut start = Start::Beginning(());
+    loop {
+        let request = pb::ListConversionEventsRequest {
+            start: Some(start),
+            page_size: 1_000,
+            ..pb::ListConversionEventsRequest::default()
+        };
+        let page = client.tracking.list_conversion_events(request).await?.into_inner();
+        if page.events.is_empty() {
+            return Ok(events);
+        }
+        events.extend(page.events);
+        start = Start::AfterCursor(page.next_cursor);
+    }
+}

@@ -1,0 +1,117 @@
+//! A server on a database of its own that can be broken and mended: both stay where they are, so that clients find them again.
+//! Knows nothing of what is sent.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use tempfile::TempDir;
+
+use crate::process::{self, Postgres, ServerOptions, Serving, StopMode};
+
+/// Ports from which the system draws none by itself: a client that connects while the server is down must not be given the
+/// server's own.
+const PORTS: std::ops::Range<u16> = 20_000..30_000;
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DatabaseKind {
+    /// A file.
+    Sqlite,
+    /// A private cluster.
+    Postgres,
+}
+
+/// A server and its database.
+pub(crate) struct Rig {
+    pub(crate) options: ServerOptions,
+    pub(crate) server: Option<Serving>,
+    pub(crate) postgres: Option<Postgres>,
+    pub(crate) folder: TempDir,
+}
+
+impl Rig {
+    /// Makes the database and starts the server.
+    pub(crate) async fn build(kind: DatabaseKind, binary: Option<&Path>, flags: &[&str]) -> anyhow::Result<Self> {
+        let binary = process::beside_us("headwater", binary)?;
+        let folder = tempfile::Builder::new().prefix("headwater-stress-").tempdir()?;
+        let (postgres, url) = match kind {
+            DatabaseKind::Sqlite => (None, None),
+            DatabaseKind::Postgres => {
+                let postgres = Postgres::start_new()?;
+                let url = postgres.create_database("stress").await?;
+                (Some(postgres), Some(url))
+            }
+        };
+        let mut options = ServerOptions::new(&binary, &folder.path().join("data"), url.as_deref());
+        options.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        options.listen_address = free_address()?;
+        let mut rig = Self { options, server: None, postgres, folder };
+        rig.start_server().await?;
+        Ok(rig)
+    }
+
+    /// Another server on the same database, with a data directory of its own.
+    pub(crate) async fn second_server(&self) -> anyhow::Result<Serving> {
+        let mut options = self.options.clone();
+        options.data_dir = self.folder.path().join("data-2");
+        options.listen_address = free_address()?;
+        Serving::start(&options).await
+    }
+
+    /// Where clients find the server, up or not.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.options.listen_address)
+    }
+
+    /// The key to register accounts with.
+    pub(crate) fn operator_key(&self) -> anyhow::Result<String> {
+        process::operator_key(&self.options.data_dir)
+    }
+
+    /// The process id of the server that is up.
+    pub(crate) fn server_pid(&self) -> anyhow::Result<u32> {
+        self.server.as_ref().context("no server is up")?.pid()
+    }
+
+    /// Starts the server after a kill, and waits until it serves.
+    pub(crate) async fn start_server(&mut self) -> anyhow::Result<()> {
+        self.server = Some(Serving::start(&self.options).await?);
+        Ok(())
+    }
+
+    /// Ends the server without a word.
+    pub(crate) async fn kill_server(&mut self) -> anyhow::Result<()> {
+        self.server.take().context("no server is up")?.kill().await?;
+        Ok(())
+    }
+
+    /// Starts the server and ends it without a word so long after, which may be before it serves.
+    pub(crate) async fn start_and_kill_server(&self, after: Duration) -> anyhow::Result<()> {
+        let mut child = process::command(&self.options.binary, &self.options.arguments()).spawn()?;
+        tokio::time::sleep(after).await;
+        child.kill().await?;
+        Ok(())
+    }
+
+    /// Stops PostgreSQL under the server.
+    pub(crate) fn stop_database(&mut self, mode: StopMode) -> anyhow::Result<()> {
+        let postgres = self.postgres.as_mut().context("there is no PostgreSQL")?;
+        tokio::task::block_in_place(|| postgres.stop(mode))
+    }
+
+    /// Starts it again.
+    pub(crate) fn start_database(&mut self) -> anyhow::Result<()> {
+        let postgres = self.postgres.as_mut().context("there is no PostgreSQL")?;
+        tokio::task::block_in_place(|| postgres.start())
+    }
+}
+
+fn free_address() -> anyhow::Result<String> {
+    // Tried in an order by chance, since others look for ports too.
+    let port = std::iter::repeat_with(|| fastrand::u16(PORTS))
+        .take(1_000)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    Ok(format!("127.0.0.1:{}", port.context("no port is free")?))
+}
