@@ -16,6 +16,9 @@ const TOLD_MAX: usize = 20;
 /// Of the sales that were acknowledged, one in so many is also read by its event_id.
 const READ_ONE_IN: usize = 20;
 
+/// Of the sales that were never answered, so many are.
+const UNKNOWN_READ_MAX: usize = 100;
+
 /// An event of the feed, as far as it matters whether it is there, once, at its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -54,9 +57,33 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
+    /// Of nothing looked at yet.
+    pub(crate) fn none() -> Self {
+        Self { is_ledger_verified: true, ..Self::default() }
+    }
+
     /// Whether everything is as promised.
     pub(crate) fn is_clean(&self) -> bool {
         self.is_ledger_verified && self.lost + self.doubled + self.gaps + self.fault_count == 0
+    }
+
+    /// How many things are not as they should be, the figures' included.
+    pub(crate) fn fault_count(&self) -> usize {
+        self.fault_count
+    }
+
+    /// Adds what was found in another account.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.acknowledged += other.acknowledged;
+        self.unknown += other.unknown;
+        self.unknown_kept += other.unknown_kept;
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.gaps += other.gaps;
+        self.events += other.events;
+        self.is_ledger_verified &= other.is_ledger_verified;
+        self.fault_count += other.fault_count;
+        self.faults.extend(other.faults);
     }
 
     /// The ledger in a word.
@@ -181,7 +208,7 @@ async fn check_by_event_id(
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
     let acknowledged = journal.acknowledged().step_by(READ_ONE_IN).map(|(order, _)| order);
-    for order in acknowledged.chain(journal.unknown()) {
+    for order in acknowledged.chain(journal.unknown().take(UNKNOWN_READ_MAX)) {
         let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: order.event_id.clone() };
         let selector = Some(pb::get_conversion_request::Selector::Event(event));
         let read = match client.tracking.get_conversion(pb::GetConversionRequest { selector }).await {

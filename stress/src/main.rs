@@ -19,7 +19,6 @@ mod power;
 #[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
 mod process;
 mod race;
-#[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
 mod rig;
 mod seller;
 #[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]

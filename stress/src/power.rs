@@ -1,9 +1,272 @@
-//! To be written.
+//! `stress power`: the server runs under strace while it sells, one call at a time and then many. From the trace follows whether each
+//! acknowledgement left after the sync of its commit; and what the disk would have held, had the power failed right then. On what
+//! the disk would have held the server is started again, and every acknowledged sale must be there.
+
+mod disk;
+mod order;
+mod trace;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::audit::{self, Findings};
+use crate::client::{self, Client};
+use crate::figures;
+use crate::journal::{Entry, Journal};
+use crate::process::{self, ServerOptions, Serving};
+use crate::rig::{DatabaseKind, Rig};
+use crate::seller::{Market, Seller};
+use crate::shop::{Shop, ShopSize};
+use disk::Disk;
+use order::Order;
+use trace::Trace;
+
+/// What every event_id begins with.
+const EVENT_PREFIX: &str = "power-";
+
+/// How many clients sell at once in the second half.
+const CLIENTS: usize = 16;
 
 /// Options.
 #[derive(clap::Args)]
-pub(crate) struct Options {}
+pub(crate) struct Options {
+    /// How many acknowledgements are traced at least.
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) sales: usize,
+    /// At how many of them the power fails.
+    #[arg(long, default_value_t = 200)]
+    pub(crate) points: usize,
+    /// The server's binary; the one beside this program when not set.
+    #[arg(long)]
+    pub(crate) server: Option<PathBuf>,
+    /// What is left to chance is drawn from this.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// The longest that it may take.
+    #[arg(long, default_value_t = 15)]
+    pub(crate) minutes_max: u64,
+}
 
-pub(crate) async fn run(_options: Options) -> anyhow::Result<()> {
-    anyhow::bail!("not there yet")
+pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("stress power, seed {seed}");
+    let limit = Duration::from_secs(options.minutes_max * 60);
+    tokio::time::timeout(limit, trace_and_check(&options, seed)).await.context("it took too long")?
+}
+
+/// What was found.
+#[derive(Default)]
+struct Outcome {
+    acknowledgements: usize,
+    commits: usize,
+    syncs: usize,
+    early: usize,
+    points: usize,
+    torn: usize,
+    /// Changes that the power failures took with them.
+    lost_changes: usize,
+    lost_acknowledgements: usize,
+    faults: Vec<String>,
+}
+
+async fn trace_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut rig = Rig::build(DatabaseKind::Sqlite, options.server.as_deref(), &[]).await?;
+    let size = ShopSize { affiliates: 5, leads: 100 };
+    let shop = Shop::open(&client::connect(&rig.url()).await?, &rig.operator_key()?, "power", size).await?;
+    // A clean stop: from here on the trace has everything that changes.
+    rig.terminate_server().await?;
+    let mut disk = Disk::with_all_of(&rig.options.data_dir)?;
+
+    let path = rig.folder.path().join("trace");
+    let traced = Traced::start(&rig.options, &path).await?;
+    let mut journal = Journal::default();
+    for (clients, sales) in [(1, options.sales / 2), (CLIENTS, options.sales - options.sales / 2)] {
+        sell(&traced.url, &shop, clients, sales, &mut journal, &mut random).await?;
+    }
+    traced.stop().await?;
+    if !journal.failures.is_empty() {
+        bail!("calls failed though nothing was broken: {}", journal.failures_text());
+    }
+
+    let outcome = replay(options, &rig, &shop, &journal, &path, &mut disk, &mut random).await?;
+    report(&outcome, &journal)
+}
+
+/// Lets so many clients sell until so many sales more are acknowledged.
+async fn sell(
+    url: &str,
+    shop: &Shop,
+    clients: usize,
+    sales: usize,
+    journal: &mut Journal,
+    random: &mut fastrand::Rng,
+) -> anyhow::Result<()> {
+    let market = Market::open();
+    let mut sellers = Vec::new();
+    for number in 0..clients {
+        let seller = Seller {
+            // All event_ids are equally long, so that one is never part of another.
+            name: format!("{EVENT_PREFIX}{clients:02}-{number:02}"),
+            client: Client::connect(url, &shop.key).await?,
+            shop: shop.clone(),
+            batch_sales_max: 1,
+            random: random.fork(),
+        };
+        sellers.push(tokio::spawn(seller.sell(Arc::clone(&market))));
+    }
+    while market.acknowledged.load(Ordering::SeqCst) < sales {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    market.is_over.store(true, Ordering::SeqCst);
+    for seller in sellers {
+        journal.absorb(seller.await?);
+    }
+    Ok(())
+}
+
+/// Goes through the trace, and lets the power fail at some of the acknowledgements.
+async fn replay(
+    options: &Options,
+    rig: &Rig,
+    shop: &Shop,
+    journal: &Journal,
+    path: &Path,
+    disk: &mut Disk,
+    random: &mut fastrand::Rng,
+) -> anyhow::Result<Outcome> {
+    let by_conversion = |(order, answer): (&crate::journal::Order, &crate::journal::Answer)| {
+        (answer.conversion_id.clone(), order.event_id.clone())
+    };
+    let acknowledged: HashMap<String, String> = journal.acknowledged().map(by_conversion).collect();
+    let total = acknowledged.len();
+    let mut places: Vec<usize> = (1..=total).collect();
+    random.shuffle(&mut places);
+    let points: BTreeSet<usize> = places.into_iter().take(options.points).collect();
+    let mut order = Order::of(acknowledged, EVENT_PREFIX);
+    let mut outcome = Outcome::default();
+    let mut trace = Trace::open(path)?;
+    let mut left = BTreeSet::new();
+    while let Some(step) = trace.step()? {
+        disk.apply(&step)?;
+        let before = left.len();
+        left.extend(order.apply(&step));
+        // Several may leave at once.
+        if left.len() > before && points.range(before + 1..=left.len()).next().is_some() {
+            let is_torn = outcome.points % 2 == 1;
+            let folder = tempfile::Builder::new().prefix("headwater-power-").tempdir()?;
+            outcome.lost_changes += disk.leave(folder.path(), is_torn.then_some(&mut *random))?;
+            let findings = look_again(&rig.options, folder.path(), shop, &as_of(journal, &left)).await;
+            let point = format!("power failure after {} acknowledgements", left.len());
+            take_in(&mut outcome, findings, &point);
+            outcome.torn += usize::from(is_torn);
+        }
+    }
+    outcome.acknowledgements = order.acknowledgements();
+    outcome.commits = order.commits;
+    outcome.syncs = order.syncs;
+    outcome.early = order.early.len();
+    if outcome.acknowledgements != total {
+        outcome.faults.push(format!("{total} sales were acknowledged, {} are in the trace", outcome.acknowledgements));
+    }
+    Ok(outcome)
+}
+
+/// What the clients knew when these acknowledgements had left: of all others that they may have happened or not.
+fn as_of(journal: &Journal, left: &BTreeSet<String>) -> Journal {
+    let known = |(event_id, entry): (&String, &Entry)| {
+        let answer = entry.answer.clone().filter(|_| left.contains(event_id));
+        (event_id.clone(), Entry { order: entry.order.clone(), answer })
+    };
+    Journal { entries: journal.entries.iter().map(known).collect(), ..Journal::default() }
+}
+
+/// Starts a server on what is left and holds it against what the clients knew.
+async fn look_again(options: &ServerOptions, folder: &Path, shop: &Shop, known: &Journal) -> anyhow::Result<Findings> {
+    let options = ServerOptions { data_dir: folder.to_owned(), ..options.clone() };
+    let server = Serving::start(&options).await?;
+    let mut client = Client::connect(&server.url(), &shop.key).await?;
+    let (findings, _) = audit::audit(&mut client, shop, known).await?;
+    server.kill().await?;
+    Ok(findings)
+}
+
+fn take_in(outcome: &mut Outcome, findings: anyhow::Result<Findings>, point: &str) {
+    outcome.points += 1;
+    match findings {
+        Ok(findings) => {
+            outcome.lost_acknowledgements += findings.lost;
+            outcome.faults.extend(findings.faults.into_iter().map(|fault| format!("{point}: {fault}")));
+        }
+        Err(error) => outcome.faults.push(format!("{point}: {error:#}")),
+    }
+}
+
+fn report(outcome: &Outcome, journal: &Journal) -> anyhow::Result<()> {
+    outcome.faults.iter().take(20).for_each(|fault| println!("  - {fault}"));
+    println!(
+        "acknowledgements {} of {} sales in {} commits with {} syncs of the journal, not preceded by the sync of their commit {}; \
+         power failures {} (with torn writes: {}), unsynced writes they took {}, acknowledged sales lost {}, other faults {}",
+        outcome.acknowledgements,
+        journal.entries.len(),
+        outcome.commits,
+        outcome.syncs,
+        outcome.early,
+        outcome.points,
+        outcome.torn,
+        outcome.lost_changes,
+        outcome.lost_acknowledgements,
+        outcome.faults.len(),
+    );
+    if outcome.early + outcome.lost_acknowledgements + outcome.faults.len() > 0 {
+        bail!("a promise was broken");
+    }
+    Ok(())
+}
+
+/// A server under strace. It is killed when it is dropped.
+struct Traced {
+    url: String,
+    /// None once it is stopped.
+    strace: Option<Serving>,
+    server_pid: u32,
+}
+
+impl Traced {
+    async fn start(options: &ServerOptions, trace: &Path) -> anyhow::Result<Self> {
+        let calls = format!("trace={}", trace::CALLS);
+        let path = trace.to_string_lossy();
+        let flags = trace::FLAGS.iter().copied().chain(["--seccomp-bpf", "-e", &calls, "-o", &path, "--"]);
+        let arguments: Vec<String> = flags
+            .map(str::to_owned)
+            .chain([options.binary.to_string_lossy().into_owned()])
+            .chain(options.arguments())
+            .collect();
+        let strace = Serving::start_program(Path::new("strace"), &arguments).await?;
+        let server_pid = figures::tree(strace.pid()?).get(1).copied().context("strace has no server")?;
+        Ok(Self { url: strace.url(), strace: Some(strace), server_pid })
+    }
+
+    /// Stops the server in order, and waits until the trace is complete.
+    async fn stop(mut self) -> anyhow::Result<()> {
+        let strace = self.strace.take().context("it has been stopped")?;
+        process::signal(self.server_pid, "TERM").await?;
+        // strace ends with the process that it traces.
+        strace.ended().await?;
+        Ok(())
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        // strace leaves behind what it traced when it is killed.
+        if self.strace.is_some() {
+            let _ = std::process::Command::new("kill").args(["-9", &self.server_pid.to_string()]).output();
+        }
+    }
 }

@@ -131,8 +131,13 @@ impl Serving {
     }
 
     /// Asks it to stop, and gives its exit status and all that it logged.
-    pub(crate) async fn terminate(mut self) -> anyhow::Result<(ExitStatus, String)> {
+    pub(crate) async fn terminate(self) -> anyhow::Result<(ExitStatus, String)> {
         signal(self.pid()?, "TERM").await?;
+        self.ended().await
+    }
+
+    /// Waits until it has ended, and gives its exit status and all that it logged.
+    pub(crate) async fn ended(mut self) -> anyhow::Result<(ExitStatus, String)> {
         let status =
             tokio::time::timeout(PATIENCE, self.child.wait()).await.context("the server did not stop in time")??;
         Ok((status, self.log.await?))

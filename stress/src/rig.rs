@@ -87,6 +87,12 @@ impl Rig {
         Ok(())
     }
 
+    /// Stops the server in order.
+    pub(crate) async fn terminate_server(&mut self) -> anyhow::Result<()> {
+        self.server.take().context("no server is up")?.terminate().await?;
+        Ok(())
+    }
+
     /// Starts the server and ends it without a word so long after, which may be before it serves.
     pub(crate) async fn start_and_kill_server(&self, after: Duration) -> anyhow::Result<()> {
         let mut child = process::command(&self.options.binary, &self.options.arguments()).spawn()?;

@@ -26,3 +26,36 @@ fn killed_three_times_it_loses_nothing() {
     assert_eq!(figure(&line, "kills"), 3, "{line}");
     assert!(line.contains("lost 0, doubled 0, gaps 0") && line.contains("ledger verified"), "{line}");
 }
+
+#[test]
+fn raced_by_two_servers_every_sale_is_there_once() {
+    let is_required = std::env::var_os("HEADWATER_REQUIRE_POSTGRES").is_some();
+    if !is_required && !has("/usr/lib/postgresql/*/bin/initdb", "initdb") {
+        eprintln!("skipped: there is no PostgreSQL");
+        return;
+    }
+    let line = figures(&["race", "--sales", "40", "--pauses", "2", "--seed", "1"]);
+    assert!(figure(&line, "sales") >= 40, "{line}");
+    assert!(line.contains("not kept 0, doubled 0, other faults 0, gaps 0"), "{line}");
+}
+
+#[test]
+fn what_a_power_failure_leaves_has_every_acknowledged_sale() {
+    // Where a process may not be traced nothing can be seen.
+    let may_trace = ["-f", "--seccomp-bpf", "-e", "trace=write", "-o", "/dev/null", "true"];
+    if !Command::new("strace").args(may_trace).status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: strace is not there or may not trace");
+        return;
+    }
+    let line = figures(&["power", "--sales", "100", "--points", "10", "--seed", "1"]);
+    assert!(figure(&line, "acknowledgements") >= 100, "{line}");
+    assert_eq!(figure(&line, "not preceded by the sync of their commit"), 0, "{line}");
+    assert_eq!(figure(&line, "power failures"), 10, "{line}");
+    assert_eq!(figure(&line, "acknowledged sales lost"), 0, "{line}");
+}
+
+/// Whether there is such a file, or such a program in PATH.
+fn has(pattern: &str, program: &str) -> bool {
+    let look = format!("ls {pattern} >/dev/null 2>&1 || command -v {program} >/dev/null");
+    Command::new("sh").args(["-c", &look]).status().unwrap().success()
+}
