@@ -257,7 +257,7 @@ async fn check_books(
 }
 
 /// Every sale that is there.
-async fn sales(client: &mut Client) -> anyhow::Result<Vec<pb::Conversion>> {
+pub(crate) async fn sales(client: &mut Client) -> anyhow::Result<Vec<pb::Conversion>> {
     let mut kept = Vec::new();
     let mut page_token = String::new();
     loop {

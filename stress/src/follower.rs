@@ -62,7 +62,8 @@ pub(crate) struct Followed {
     pub(crate) delays_micros: Vec<i64>,
     /// Ends of streams that no consumer should see.
     pub(crate) surprises: Vec<String>,
-    cursor: Option<String>,
+    /// Where to resume.
+    pub(crate) cursor: Option<String>,
     is_caught_up: bool,
 }
 
@@ -76,8 +77,12 @@ enum End {
 
 impl Follower {
     /// Follows from the beginning until it holds as many events as there are, or nothing more comes.
-    pub(crate) async fn follow(mut self) -> Followed {
-        let mut held = Followed::default();
+    pub(crate) async fn follow(self) -> Followed {
+        self.follow_on(Followed::default()).await
+    }
+
+    /// The same from where it was left.
+    pub(crate) async fn follow_on(mut self, mut held: Followed) -> Followed {
         let mut give_up_at = None;
         while !self.is_complete(&held) {
             if self.event_count.borrow().is_some() {

@@ -18,6 +18,7 @@ mod model;
 mod power;
 #[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
 mod process;
+mod proxy;
 mod race;
 mod rig;
 mod seller;

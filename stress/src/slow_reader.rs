@@ -1,9 +1,369 @@
-//! To be written.
+//! `stress slow-reader`: followers that take nothing, beside followers that do, while sales are written at a fixed rate: what they
+//! cost the server in memory and the others in time. Then followers that crash and followers that are slow. None may miss an event,
+//! or get one twice.
+
+mod stalled;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use headwater::clock;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::audit::{self, Findings, Seen};
+use crate::client::{self, Client};
+use crate::figures::{self, Latencies, number};
+use crate::follower::{Followed, Follower, Habits};
+use crate::journal::Journal;
+use crate::process::Serving;
+use crate::rig::{DatabaseKind, Rig};
+use crate::seller::{self, Market, Seller};
+use crate::shop::{Shop, ShopSize};
+use stalled::{Awoken, Stalled};
+
+/// How long the server waits for a reader that takes nothing: shorter than by default, so that it happens within a run.
+const STALL_SECONDS: u64 = 5;
+
+/// What there is to read before the first follower comes, so that one that takes nothing stands still at once.
+const SALES_BEFORE: usize = 3_000;
+
+/// How many followers read as they should.
+const READERS: usize = 5;
+
+/// How many clients sell at once.
+const CLIENTS: usize = 8;
+
+/// What a reader that takes nothing may cost: two messages and a page, none above about 1 MiB.
+const STALLED_MEBIBYTES_MAX: f64 = 3.0;
+
+/// Others may be this much slower beside them, and this many milliseconds, before it counts as disturbed: the machine is noisy.
+const SLOWER_MAX: f64 = 3.0;
+const SLOWER_MILLISECONDS_MAX: f64 = 100.0;
 
 /// Options.
 #[derive(clap::Args)]
-pub(crate) struct Options {}
+pub(crate) struct Options {
+    /// Which database. On PostgreSQL there are two servers.
+    #[arg(long, value_enum, default_value_t = DatabaseKind::Sqlite)]
+    pub(crate) database: DatabaseKind,
+    /// How many followers take nothing.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) stalled: usize,
+    /// How long sales are written without them, and with them.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) seconds: u64,
+    /// How many sales are written in a second.
+    #[arg(long, default_value_t = 400)]
+    pub(crate) rate: u64,
+    /// How often a follower crashes.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) crashes: usize,
+    /// The server's binary; the one beside this program when not set.
+    #[arg(long)]
+    pub(crate) server: Option<PathBuf>,
+    /// What is left to chance is drawn from this.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// The longest that it may take.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) minutes_max: u64,
+}
 
-pub(crate) async fn run(_options: Options) -> anyhow::Result<()> {
-    anyhow::bail!("not there yet")
+pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("stress slow-reader, {:?}, seed {seed}", options.database);
+    let limit = Duration::from_secs(options.minutes_max * 60);
+    tokio::time::timeout(limit, stall_and_check(&options, seed)).await.context("it took too long")?
+}
+
+/// What one stretch of time was like for those who did nothing wrong.
+struct Stretch {
+    /// Of sales, from when they were due to their answer.
+    sales: Latencies,
+    /// Of events, from their commit to their readers.
+    delays: Latencies,
+    /// The most memory that the server used.
+    mebibytes: f64,
+}
+
+/// The server or servers, and the shop that everything is about.
+struct Scene {
+    rig: Rig,
+    /// On PostgreSQL.
+    second: Option<Serving>,
+    shop: Shop,
+    urls: Vec<String>,
+    random: fastrand::Rng,
+    journal: Journal,
+    /// Numbers the stretches, so that each has event_ids of its own.
+    stretches: usize,
+}
+
+async fn stall_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
+    let mut scene = Scene::open(options, seed).await?;
+    let without = scene.stretch(options).await?;
+    let stalled = Stalled::open(&scene.rig.options.listen_address, &scene.shop.key, options.stalled).await?;
+    let with = scene.stretch(options).await?;
+    // The last of them may have been opened late.
+    tokio::time::sleep(Duration::from_secs(STALL_SECONDS)).await;
+    let (crashes, readers, event_counts) = scene.crash_and_crawl(options).await?;
+
+    let mut client = Client::connect(&scene.rig.url(), &scene.shop.key).await?;
+    let (mut findings, feed) = audit::audit(&mut client, &scene.shop, &scene.journal).await?;
+    let awoken = stalled.wake(&scene.rig.url(), &scene.shop.key, feed.len()).await?;
+    awoken.faults.iter().for_each(|fault| findings.fault(fault.clone()));
+    compare(&mut findings, "one that had taken nothing", &awoken.held, &feed);
+    for event_count in event_counts {
+        event_count.send_replace(Some(feed.len()));
+    }
+    for (name, reader) in readers {
+        compare(&mut findings, name, &[reader.await?], &feed);
+    }
+    if let Some(second) = &scene.second {
+        let mut client = Client::connect(&second.url(), &scene.shop.key).await?;
+        let other: Vec<Seen> = audit::feed(&mut client).await?.iter().map(Seen::from).collect();
+        findings.compare_feed("the second server", &other, &feed);
+    }
+    report(options, &findings, &without, &with, &awoken, crashes)
+}
+
+fn compare(findings: &mut Findings, name: &str, readers: &[Followed], feed: &[Seen]) {
+    for reader in readers {
+        findings.compare_feed(name, &reader.events, feed);
+        reader.surprises.iter().for_each(|surprise| findings.fault(surprise.clone()));
+    }
+}
+
+impl Scene {
+    async fn open(options: &Options, seed: u64) -> anyhow::Result<Self> {
+        let stall = STALL_SECONDS.to_string();
+        let flags = ["--feed-stall-seconds", &stall, "--feed-streams-per-key-max", "1000"];
+        let rig = Rig::build(options.database, options.server.as_deref(), &flags).await?;
+        let second = match options.database {
+            DatabaseKind::Sqlite => None,
+            DatabaseKind::Postgres => Some(rig.second_server().await?),
+        };
+        let urls = std::iter::once(rig.url()).chain(second.as_ref().map(Serving::url)).collect();
+        let size = ShopSize { affiliates: 5, leads: 200 };
+        let shop = Shop::open(&client::connect(&rig.url()).await?, &rig.operator_key()?, "slow", size).await?;
+        let random = fastrand::Rng::with_seed(seed);
+        let mut scene = Self { rig, second, shop, urls, random, journal: Journal::default(), stretches: 0 };
+        scene.sell(SALES_BEFORE, 100).await?;
+        Ok(scene)
+    }
+
+    /// Sells as fast as it goes.
+    async fn sell(&mut self, sales: usize, batch_sales_max: usize) -> anyhow::Result<()> {
+        let market = Market::open();
+        let sellers = self.set_off(&market, batch_sales_max).await?;
+        while market.acknowledged.load(Ordering::SeqCst) < sales {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.close(&market, sellers).await
+    }
+
+    async fn set_off(
+        &mut self,
+        market: &Arc<Market>,
+        batch_sales_max: usize,
+    ) -> anyhow::Result<Vec<JoinHandle<Journal>>> {
+        self.stretches += 1;
+        let mut sellers = Vec::new();
+        for number in 0..CLIENTS {
+            let seller = Seller {
+                name: format!("fast-{}-{number}", self.stretches),
+                client: Client::connect(&self.urls[number % self.urls.len()], &self.shop.key).await?,
+                shop: self.shop.clone(),
+                batch_sales_max,
+                random: self.random.fork(),
+            };
+            sellers.push(tokio::spawn(seller.sell(Arc::clone(market))));
+        }
+        Ok(sellers)
+    }
+
+    async fn close(&mut self, market: &Market, sellers: Vec<JoinHandle<Journal>>) -> anyhow::Result<()> {
+        market.is_over.store(true, Ordering::SeqCst);
+        for seller in sellers {
+            self.journal.absorb(seller.await?);
+        }
+        Ok(())
+    }
+
+    fn follower(&mut self, habits: Habits) -> (Follower, watch::Sender<Option<usize>>) {
+        let (event_count, counted) = watch::channel(None);
+        let follower = Follower {
+            urls: self.urls.clone(),
+            key: self.shop.key.clone(),
+            habits,
+            random: self.random.fork(),
+            event_count: counted,
+            crashes: Arc::default(),
+        };
+        (follower, event_count)
+    }
+
+    /// Sells at a fixed rate beside some followers who read, and sees how they fare.
+    async fn stretch(&mut self, options: &Options) -> anyhow::Result<Stretch> {
+        let readers: Vec<_> = (0..READERS).map(|_| self.follower(Habits::default())).collect();
+        let (readers, event_counts): (Vec<_>, Vec<_>) =
+            readers.into_iter().map(|(reader, count)| (tokio::spawn(reader.follow()), count)).unzip();
+        self.stretches += 1;
+        let mut sellers = Vec::new();
+        for number in 0..CLIENTS {
+            let client = Client::connect(&self.urls[number % self.urls.len()], &self.shop.key).await?;
+            let name = format!("even-{}-{number}", self.stretches);
+            let (shop, random) = (self.shop.clone(), self.random.fork());
+            let interval = Duration::from_secs(1) * u32::try_from(CLIENTS)? / u32::try_from(options.rate.max(1))?;
+            let time = Duration::from_secs(options.seconds);
+            sellers.push(tokio::spawn(sell_evenly(client, shop, name, random, interval, time)));
+        }
+        let mebibytes = self.watch_memory(&sellers).await?;
+        let mut sales = Latencies::new();
+        for seller in sellers {
+            let (journal, latencies) = seller.await??;
+            self.journal.absorb(journal);
+            sales.add(&latencies);
+        }
+        let mut client = Client::connect(&self.rig.url(), &self.shop.key).await?;
+        let event_count = audit::feed(&mut client).await?.len();
+        event_counts.iter().for_each(|sender| {
+            sender.send_replace(Some(event_count));
+        });
+        let mut delays = Latencies::new();
+        for reader in readers {
+            for micros in reader.await?.delays_micros {
+                delays.record_micros(u64::try_from(micros).unwrap_or_default());
+            }
+        }
+        Ok(Stretch { sales, delays, mebibytes })
+    }
+
+    /// The most memory that the server uses until the sellers are done.
+    async fn watch_memory<T>(&self, sellers: &[JoinHandle<T>]) -> anyhow::Result<f64> {
+        let pid = self.rig.server_pid()?;
+        let mut most = 0.0_f64;
+        while sellers.iter().any(|seller| !seller.is_finished()) {
+            most = most.max(figures::resident_mebibytes(pid));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(most)
+    }
+
+    /// Sells until a follower has crashed often enough, beside others that take a millisecond for each event. Gives how often it
+    /// crashed, and the followers, who go on until they are told how many events there are.
+    async fn crash_and_crawl(
+        &mut self,
+        options: &Options,
+    ) -> anyhow::Result<(usize, Vec<(&'static str, JoinHandle<Followed>)>, Vec<watch::Sender<Option<usize>>>)> {
+        let slow = Habits { event_pause: Duration::from_millis(1), batch_events_max: 10, ..Habits::default() };
+        let crashing = Habits { messages_to_crash_max: Some(6), batch_events_max: 200, ..Habits::default() };
+        let crashes = Arc::new(AtomicUsize::new(0));
+        let (mut followers, mut event_counts) = (Vec::new(), Vec::new());
+        for (name, habits) in [
+            ("a slow reader", &slow),
+            ("a slow reader", &slow),
+            ("one that crashes", &crashing),
+            ("a reader", &Habits::default()),
+        ] {
+            let (mut follower, event_count) = self.follower(habits.clone());
+            follower.crashes =
+                if habits.messages_to_crash_max.is_some() { Arc::clone(&crashes) } else { Arc::default() };
+            followers.push((name, tokio::spawn(follower.follow())));
+            event_counts.push(event_count);
+        }
+        let market = Market::open();
+        let sellers = self.set_off(&market, 1).await?;
+        while crashes.load(Ordering::SeqCst) < options.crashes {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.close(&market, sellers).await?;
+        Ok((crashes.load(Ordering::SeqCst), followers, event_counts))
+    }
+}
+
+/// Sells one after the other, each when it is due.
+async fn sell_evenly(
+    mut client: Client,
+    shop: Shop,
+    name: String,
+    mut random: fastrand::Rng,
+    interval: Duration,
+    time: Duration,
+) -> anyhow::Result<(Journal, Latencies)> {
+    let (mut journal, mut latencies) = (Journal::default(), Latencies::new());
+    let begun_at = clock::monotonic_now();
+    let mut due_at = begun_at;
+    let mut number = 0;
+    while due_at - begun_at < time {
+        tokio::time::sleep_until(due_at).await;
+        let order = seller::order(&shop, format!("{name}-{number:06}"), &mut random);
+        number += 1;
+        journal.sent(&order);
+        match seller::record(&mut client, std::slice::from_ref(&order)).await.pop() {
+            Some(Ok(answer)) => journal.answered(&order.event_id, answer),
+            Some(Err(failure)) => bail!("{} failed: {}", order.event_id, failure.message),
+            None => bail!("{} was not answered", order.event_id),
+        }
+        latencies.record(due_at.elapsed());
+        due_at += interval;
+    }
+    Ok((journal, latencies))
+}
+
+fn report(
+    options: &Options,
+    findings: &Findings,
+    without: &Stretch,
+    with: &Stretch,
+    awoken: &Awoken,
+    crashes: usize,
+) -> anyhow::Result<()> {
+    findings.faults.iter().for_each(|fault| println!("  - {fault}"));
+    let before_and_after = |value: fn(&Stretch) -> f64| format!("{} / {}", number(value(without)), number(value(with)));
+    println!(
+        "without / with {} followers that take nothing, {} sales/s, {READERS} readers:",
+        options.stalled, options.rate
+    );
+    println!(
+        "  sale p50 {} ms, p99 {} ms",
+        before_and_after(|it| it.sales.p50()),
+        before_and_after(|it| it.sales.p99())
+    );
+    println!(
+        "  commit to reader p50 {} ms, p99 {} ms ({} / {} events)",
+        before_and_after(|it| it.delays.p50()),
+        before_and_after(|it| it.delays.p99()),
+        without.delays.count(),
+        with.delays.count(),
+    );
+    println!("  the server's memory at most {} MiB", before_and_after(|it| it.mebibytes));
+    let growth = with.mebibytes - without.mebibytes;
+    println!(
+        "took nothing {} (told SLOW_CONSUMER {}, connection gone {}), memory for each of them {} KiB, crashes {crashes}, \
+         missed, repeated or out of order {} in {} events, other faults {}, ledger {}",
+        awoken.held.len(),
+        awoken.told,
+        awoken.cut,
+        number(growth.max(0.0) * 1024.0 / (options.stalled.max(1) as f64)),
+        findings.gaps,
+        findings.events,
+        findings.fault_count(),
+        findings.ledger_text(),
+    );
+    let is_slower = |value: fn(&Stretch) -> f64| value(with) > SLOWER_MAX * value(without) + SLOWER_MILLISECONDS_MAX;
+    if !findings.is_clean() {
+        bail!("a promise was broken");
+    }
+    if growth > STALLED_MEBIBYTES_MAX * (options.stalled as f64) {
+        bail!("those that took nothing cost too much memory");
+    }
+    if is_slower(|it| it.sales.p99()) || is_slower(|it| it.delays.p99()) {
+        bail!("those that took nothing disturbed others");
+    }
+    Ok(())
 }

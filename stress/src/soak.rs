@@ -1,9 +1,205 @@
-//! To be written.
+//! `stress soak`: everything that merchants do, mixed, at a fixed modest rate for minutes. Nothing may fail, memory must stay where it
+//! was after warming up, and no descriptor may stay open.
+
+mod mix;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use headwater::{clock, pb};
+use tokio::task::JoinSet;
+
+use crate::audit;
+use crate::client::{self, Client};
+use crate::figures::{self, Latencies, Spread, number};
+use crate::rig::{DatabaseKind, Rig};
+use crate::shop::{Shop, ShopSize};
+use mix::{Tally, Worker};
+
+/// How many merchants' processes call at once.
+const WORKERS: u64 = 8;
+
+/// Reads that are sent at once before anything is counted, so that the server has opened all connections to its database that it
+/// ever will.
+const BURST_READS: usize = 128;
+
+/// How long the server may take to notice that its clients have gone.
+const SETTLING_MAX: Duration = Duration::from_secs(20);
+
+/// How much larger memory may be at the end: a share of it, and what an allocator comes and goes by.
+const GROWTH_PERCENT_MAX: f64 = 5.0;
+const GROWTH_MEBIBYTES_MAX: f64 = 4.0;
 
 /// Options.
 #[derive(clap::Args)]
-pub(crate) struct Options {}
+pub(crate) struct Options {
+    /// Which database.
+    #[arg(long, value_enum, default_value_t = DatabaseKind::Sqlite)]
+    pub(crate) database: DatabaseKind,
+    /// For how long, after warming up.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) minutes: f64,
+    /// For how long it warms up.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) warm_up_minutes: f64,
+    /// How many calls in a second.
+    #[arg(long, default_value_t = 200)]
+    pub(crate) rate: u64,
+    /// The server's binary; the one beside this program when not set.
+    #[arg(long)]
+    pub(crate) server: Option<PathBuf>,
+    /// What is left to chance is drawn from this.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+}
 
-pub(crate) async fn run(_options: Options) -> anyhow::Result<()> {
-    anyhow::bail!("not there yet")
+/// What the server holds on to when nobody calls.
+#[derive(Debug, Clone, Copy)]
+struct Idle {
+    mebibytes: f64,
+    descriptors: usize,
+}
+
+pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("stress soak, {:?}, seed {seed}", options.database);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let rig = Rig::build(options.database, options.server.as_deref(), &[]).await?;
+    let size = ShopSize { affiliates: 10, leads: 500 };
+    let shop = Arc::new(Shop::open(&client::connect(&rig.url()).await?, &rig.operator_key()?, "soak", size).await?);
+    let pid = rig.server_pid()?;
+
+    let mut tally = load(&options, &rig, &shop, options.warm_up_minutes, &mut random).await?;
+    burst(&rig.url(), &shop.key).await?;
+    let before = settled(pid, None).await?;
+    let soaked = load(&options, &rig, &shop, options.minutes, &mut random).await?;
+    let samples = soaked.mebibytes.clone();
+    tally.add(soaked);
+    let after = settled(pid, Some(before)).await?;
+
+    check(&rig, &shop, &mut tally).await?;
+    report(&options, &tally, &samples, before, after)
+}
+
+/// Lets the workers work for so long.
+async fn load(
+    options: &Options,
+    rig: &Rig,
+    shop: &Arc<Shop>,
+    minutes: f64,
+    random: &mut fastrand::Rng,
+) -> anyhow::Result<Tally> {
+    let time = Duration::from_secs_f64(minutes * 60.0);
+    let interval = Duration::from_secs(1) * u32::try_from(WORKERS)? / u32::try_from(options.rate.max(1))?;
+    let run = random.u32(..);
+    let mut workers: JoinSet<Tally> = JoinSet::new();
+    for number in 0..WORKERS {
+        let client = Client::connect(&rig.url(), &shop.key).await?;
+        let name = format!("soak-{run:08x}-{number}");
+        workers.spawn(Worker::new(client, rig.url(), Arc::clone(shop), name, random.fork()).work(interval, time));
+    }
+    let pid = rig.server_pid()?;
+    let mut tally = Tally::default();
+    while !workers.is_empty() {
+        tokio::select! {
+            Some(done) = workers.join_next() => tally.add(done?),
+            () = tokio::time::sleep(Duration::from_secs(1)) => tally.mebibytes.push(figures::resident_mebibytes(pid)),
+        }
+    }
+    Ok(tally)
+}
+
+async fn burst(url: &str, key: &str) -> anyhow::Result<()> {
+    let client = Client::connect(url, key).await?;
+    let reads = (0..BURST_READS).map(|_| {
+        let mut client = client.clone();
+        let request = pb::ListConversionsRequest { page_size: 1_000, ..pb::ListConversionsRequest::default() };
+        async move { client.tracking.list_conversions(request).await.map(|_| ()) }
+    });
+    futures::future::try_join_all(reads).await?;
+    Ok(())
+}
+
+/// What the server holds on to once its clients have gone: after a moment, and as soon as it is no more than before.
+async fn settled(pid: u32, before: Option<Idle>) -> anyhow::Result<Idle> {
+    let begun_at = clock::monotonic_now();
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"))?.count();
+        let is_done = before.is_some_and(|before| descriptors <= before.descriptors);
+        // The first time there is nothing to compare with: a few seconds are enough to notice closed connections.
+        let patience = if before.is_some() { SETTLING_MAX } else { SETTLING_MAX / 5 };
+        if is_done || begun_at.elapsed() > patience {
+            return Ok(Idle { mebibytes: figures::resident_mebibytes(pid), descriptors });
+        }
+    }
+}
+
+/// The books and the feed, and that every sale that was answered is there.
+async fn check(rig: &Rig, shop: &Shop, tally: &mut Tally) -> anyhow::Result<()> {
+    let mut client = Client::connect(&rig.url(), &shop.key).await?;
+    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await?.into_inner();
+    tally.errors.extend(report.differences);
+    if !report.ok {
+        tally.errors.push("the ledger does not verify".to_owned());
+    }
+    let events = audit::feed(&mut client).await?;
+    for (place, event) in (1..).zip(&events) {
+        if event.sequence != place {
+            tally.errors.push(format!("the feed has {} where {place} should be", event.sequence));
+            break;
+        }
+    }
+    let sales = audit::sales(&mut client).await?.len();
+    if sales != tally.sales {
+        tally.errors.push(format!("{} sales were answered, {sales} are there", tally.sales));
+    }
+    Ok(())
+}
+
+fn report(options: &Options, tally: &Tally, samples: &[f64], before: Idle, after: Idle) -> anyhow::Result<()> {
+    for (kind, latencies) in &tally.latencies {
+        println!(
+            "  {kind:<10} {:>7} calls, p50 {} ms, p99 {} ms",
+            latencies.count(),
+            number(latencies.p50()),
+            number(latencies.p99())
+        );
+    }
+    tally.errors.iter().take(20).for_each(|error| println!("  - {error}"));
+    let fifth = samples.len() / 5;
+    let median = |samples: &[f64]| Spread::of(samples).map_or(0.0, |spread| spread.median);
+    let (early, late) = (
+        median(&samples[..fifth.max(1).min(samples.len())]),
+        median(&samples[samples.len().saturating_sub(fifth.max(1))..]),
+    );
+    let growth = late - early;
+    let growth_percent = 100.0 * growth / early.max(1.0);
+    println!(
+        "{} minutes at {} calls/s: calls {}, errors {}, memory under load {} MiB in the first fifth, {} in the last ({} %); \
+         idle before {} MiB and {} descriptors, after {} MiB and {} descriptors",
+        number(options.minutes),
+        options.rate,
+        tally.latencies.values().map(Latencies::count).sum::<u64>(),
+        tally.errors.len(),
+        number(early),
+        number(late),
+        number(growth_percent),
+        number(before.mebibytes),
+        before.descriptors,
+        number(after.mebibytes),
+        after.descriptors,
+    );
+    if !tally.errors.is_empty() {
+        bail!("something failed");
+    }
+    if growth_percent > GROWTH_PERCENT_MAX && growth > GROWTH_MEBIBYTES_MAX {
+        bail!("memory grew");
+    }
+    if after.descriptors > before.descriptors {
+        bail!("descriptors stayed open");
+    }
+    Ok(())
 }

@@ -1,0 +1,126 @@
+//! Followers that open the feed and take nothing: half of them do not read their streams, the other half not even their
+//! connections. Later they wake up, see how they were ended, and resume. Knows nothing of sales.
+
+use headwater::pb;
+use headwater::pb::watch_conversions_request::Start;
+use headwater::pb::watch_conversions_response::Message;
+use tokio::sync::watch;
+use tonic::Streaming;
+use tonic::transport::Endpoint;
+use tonic_types::StatusExt;
+
+use crate::audit::Seen;
+use crate::client::Client;
+use crate::follower::{self, Followed, Follower, Habits};
+use crate::proxy::Proxy;
+
+/// How many of them share a connection.
+const PER_CONNECTION: usize = 10;
+
+/// What a stream holds at the client that is not read: the least that HTTP/2 begins with.
+const WINDOW_BYTES: u32 = 65_535;
+
+/// Followers that take nothing.
+pub(super) struct Stalled {
+    followers: Vec<Unread>,
+    /// The ways of those that do not read their connections.
+    frozen: Vec<Proxy>,
+}
+
+struct Unread {
+    stream: Streaming<pb::WatchConversionsResponse>,
+    is_frozen: bool,
+}
+
+/// How they fared.
+#[derive(Default)]
+pub(super) struct Awoken {
+    /// Those that were told SLOW_CONSUMER.
+    pub(super) told: usize,
+    /// Those whose connection was gone.
+    pub(super) cut: usize,
+    /// What each of them holds in the end.
+    pub(super) held: Vec<Followed>,
+    pub(super) faults: Vec<String>,
+}
+
+impl Stalled {
+    /// Opens the feed so many times at the beginning.
+    pub(super) async fn open(address: &str, key: &str, count: usize) -> anyhow::Result<Self> {
+        let mut stalled = Self { followers: Vec::new(), frozen: Vec::new() };
+        while stalled.followers.len() < count {
+            let is_frozen = stalled.followers.len() >= count / 2;
+            let url = if is_frozen {
+                stalled.frozen.push(Proxy::to(address).await?);
+                stalled.frozen.last().map(Proxy::url).unwrap_or_default()
+            } else {
+                format!("http://{address}")
+            };
+            let endpoint = Endpoint::from_shared(url)?.initial_stream_window_size(WINDOW_BYTES);
+            let mut client = Client::on(&endpoint.connect().await?, key)?;
+            for _ in 0..PER_CONNECTION.min(count - stalled.followers.len()) {
+                let start = Some(Start::Beginning(()));
+                let request = pb::WatchConversionsRequest { start, ..pb::WatchConversionsRequest::default() };
+                let stream = client.tracking.watch_conversions(request).await?.into_inner();
+                stalled.followers.push(Unread { stream, is_frozen });
+            }
+        }
+        stalled.frozen.iter().for_each(|proxy| proxy.freeze(true));
+        Ok(stalled)
+    }
+
+    /// Lets them read on, and resume where they are told, until they hold as many events as there are.
+    pub(super) async fn wake(self, url: &str, key: &str, event_count: usize) -> anyhow::Result<Awoken> {
+        let mut awoken = Awoken::default();
+        self.frozen.iter().for_each(|proxy| proxy.freeze(false));
+        let (_sender, counted) = watch::channel(Some(event_count));
+        for unread in self.followers {
+            let held = awoken.read_on(unread).await;
+            let follower = Follower {
+                urls: vec![url.to_owned()],
+                key: key.to_owned(),
+                habits: Habits { batch_events_max: 1_000, ..Habits::default() },
+                random: fastrand::Rng::with_seed(0),
+                event_count: counted.clone(),
+                crashes: std::sync::Arc::default(),
+            };
+            awoken.held.push(follower.follow_on(held).await);
+        }
+        Ok(awoken)
+    }
+}
+
+impl Awoken {
+    /// Takes what is left in a stream, and how it ended.
+    async fn read_on(&mut self, mut unread: Unread) -> Followed {
+        let mut held = Followed::default();
+        let status = loop {
+            match unread.stream.message().await {
+                Ok(Some(message)) => {
+                    if let Some(Message::Batch(batch)) = message.message {
+                        held.events.extend(batch.events.iter().map(Seen::from));
+                    }
+                    held.cursor = Some(message.cursor);
+                }
+                Ok(None) => {
+                    self.faults.push("a reader that took nothing was ended with OK".to_owned());
+                    return held;
+                }
+                Err(status) => break status,
+            }
+        };
+        if follower::reason(&status) == "SLOW_CONSUMER" {
+            self.told += 1;
+            let details = status.get_error_details();
+            let told = details.error_info().and_then(|info| info.metadata.get("last_cursor"));
+            if told != held.cursor.as_ref() {
+                self.faults.push(format!("a slow reader has {:?} and was told {told:?}", held.cursor));
+            }
+        } else if status.details().is_empty() && unread.is_frozen {
+            self.cut += 1;
+        } else {
+            self.faults.push(format!("a reader that took nothing was ended with {status:?}"));
+        }
+        held
+    }
+}
