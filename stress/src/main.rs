@@ -4,12 +4,10 @@
 #![expect(clippy::float_arithmetic, reason = "figures are not money")]
 
 mod audit;
-#[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
 mod client;
-#[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
 mod figures;
-mod growth;
 mod follower;
+mod growth;
 mod journal;
 mod kill;
 #[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
