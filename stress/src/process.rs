@@ -338,6 +338,12 @@ impl Drop for Postgres {
     }
 }
 
+/// Whether PostgreSQL's own programs are installed.
+#[cfg(test)]
+pub(crate) fn has_postgres() -> bool {
+    find_postgres().is_some()
+}
+
 /// The folder with PostgreSQL's own programs: the newest version where Debian keeps several.
 fn find_postgres() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -1,0 +1,285 @@
+//! What is done to the server and to the model: requests of the API, with symbols for ids and with times counted from the start
+//! of their sequence, so that a sequence can be played again, whole or in part, in another account and at another time.
+
+use std::fmt;
+
+use headwater::pb;
+use headwater::pb::record_item::Item;
+use prost_types::Timestamp;
+
+use super::names::{Names, has_symbol};
+
+pub(super) const MICROS_PER_SECOND: i64 = 1_000_000;
+pub(super) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+
+/// One request, or the passing of time.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there are some hundred commands at a time; they need not be small")]
+pub(super) enum Command {
+    /// The clock moves on; then rewards whose hold period is over may be approved, as the server does by itself.
+    Wait {
+        micros: i64,
+        approves_due: bool,
+    },
+    UpdateAccount(pb::UpdateAccountRequest),
+    CreateProgram(pb::CreateProgramRequest),
+    UpdateProgram(pb::UpdateProgramRequest),
+    ArchiveProgram(pb::ArchiveProgramRequest),
+    CreateAffiliate(pb::CreateAffiliateRequest),
+    Enroll(pb::EnrollRequest),
+    UpdateEnrollment(pb::UpdateEnrollmentRequest),
+    EndEnrollment(pb::EndEnrollmentRequest),
+    CreateLink(pb::CreateLinkRequest),
+    RevokeLink(pb::RevokeLinkRequest),
+    AssignCoupon(pb::AssignCouponRequest),
+    RemoveCoupon(pb::RemoveCouponRequest),
+    Click(pb::RecordClickRequest),
+    Lead(pb::RecordLeadRequest),
+    Sale(pb::RecordSaleRequest),
+    Refund(pb::RecordRefundRequest),
+    Cancellation(pb::RecordCancellationRequest),
+    Approve(pb::ApproveRewardsRequest),
+    Deny(pb::DenyRewardsRequest),
+    GetConversion(pb::GetConversionRequest),
+    GetLead(pb::GetLeadRequest),
+    GetBalance(pb::GetBalanceRequest),
+    GetAffiliate(pb::GetAffiliateRequest),
+}
+
+/// A command in its place. The label stays with it when a sequence is cut down, and names what the step makes.
+#[derive(Clone, PartialEq)]
+pub(super) struct Step {
+    pub(super) label: u32,
+    /// Sent in a BatchRecord with its neighbours that are sent so too.
+    pub(super) is_batched: bool,
+    pub(super) command: Command,
+}
+
+/// What a command is recognised by when it is repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// The kind of event, or the method.
+    pub(super) scope: &'static str,
+    pub(super) text: String,
+    pub(super) is_kept_for_ever: bool,
+}
+
+pub(super) fn stamp(micros: i64) -> Timestamp {
+    let nanos = micros.rem_euclid(MICROS_PER_SECOND) * 1_000;
+    Timestamp { seconds: micros.div_euclid(MICROS_PER_SECOND), nanos: i32::try_from(nanos).unwrap_or_default() }
+}
+
+pub(super) fn micros(stamp: &Timestamp) -> i64 {
+    stamp.seconds * MICROS_PER_SECOND + i64::from(stamp.nanos / 1_000)
+}
+
+impl Command {
+    /// The key, if the request has one.
+    pub(super) fn key(&self) -> Option<Key> {
+        let (scope, text, is_kept_for_ever) = match self {
+            Self::Click(request) => ("click", &request.event_id, true),
+            Self::Lead(request) => ("lead", &request.event_id, true),
+            Self::Sale(request) => ("sale", &request.event_id, true),
+            Self::Refund(request) => ("refund", &request.event_id, true),
+            Self::Cancellation(request) => ("cancellation", &request.event_id, true),
+            Self::UpdateAccount(request) => ("UpdateAccount", &request.request_id, false),
+            Self::CreateProgram(request) => ("CreateProgram", &request.request_id, false),
+            Self::UpdateProgram(request) => ("UpdateProgram", &request.request_id, false),
+            Self::ArchiveProgram(request) => ("ArchiveProgram", &request.request_id, false),
+            Self::CreateAffiliate(request) => ("CreateAffiliate", &request.request_id, false),
+            Self::Enroll(request) => ("Enroll", &request.request_id, false),
+            Self::UpdateEnrollment(request) => ("UpdateEnrollment", &request.request_id, false),
+            Self::EndEnrollment(request) => ("EndEnrollment", &request.request_id, false),
+            Self::CreateLink(request) => ("CreateLink", &request.request_id, false),
+            Self::RevokeLink(request) => ("RevokeLink", &request.request_id, false),
+            Self::AssignCoupon(request) => ("AssignCoupon", &request.request_id, false),
+            Self::RemoveCoupon(request) => ("RemoveCoupon", &request.request_id, false),
+            Self::Approve(request) => ("ApproveRewards", &request.request_id, false),
+            Self::Deny(request) => ("DenyRewards", &request.request_id, false),
+            Self::Wait { .. }
+            | Self::GetConversion(_)
+            | Self::GetLead(_)
+            | Self::GetBalance(_)
+            | Self::GetAffiliate(_) => return None,
+        };
+        (!text.is_empty()).then(|| Key { scope, text: text.clone(), is_kept_for_ever })
+    }
+
+    /// The name of the method, to count it by.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Wait { .. } => "Wait",
+            Self::UpdateAccount(_) => "UpdateAccount",
+            Self::CreateProgram(_) => "CreateProgram",
+            Self::UpdateProgram(_) => "UpdateProgram",
+            Self::ArchiveProgram(_) => "ArchiveProgram",
+            Self::CreateAffiliate(_) => "CreateAffiliate",
+            Self::Enroll(_) => "Enroll",
+            Self::UpdateEnrollment(_) => "UpdateEnrollment",
+            Self::EndEnrollment(_) => "EndEnrollment",
+            Self::CreateLink(_) => "CreateLink",
+            Self::RevokeLink(_) => "RevokeLink",
+            Self::AssignCoupon(_) => "AssignCoupon",
+            Self::RemoveCoupon(_) => "RemoveCoupon",
+            Self::Click(_) => "RecordClick",
+            Self::Lead(_) => "RecordLead",
+            Self::Sale(_) => "RecordSale",
+            Self::Refund(_) => "RecordRefund",
+            Self::Cancellation(_) => "RecordCancellation",
+            Self::Approve(_) => "ApproveRewards",
+            Self::Deny(_) => "DenyRewards",
+            Self::GetConversion(_) => "GetConversion",
+            Self::GetLead(_) => "GetLead",
+            Self::GetBalance(_) => "GetBalance",
+            Self::GetAffiliate(_) => "GetAffiliate",
+        }
+    }
+
+    /// The item that it is in a batch; none for what no batch takes.
+    pub(super) fn item(&self) -> Option<Item> {
+        Some(match self {
+            Self::Click(request) => Item::Click(request.clone()),
+            Self::Lead(request) => Item::Lead(request.clone()),
+            Self::Sale(request) => Item::Sale(request.clone()),
+            Self::Refund(request) => Item::Refund(request.clone()),
+            Self::Cancellation(request) => Item::Cancellation(request.clone()),
+            _ => return None,
+        })
+    }
+
+    /// When the event happened, where the request can say so.
+    pub(super) fn occur_time(&mut self) -> Option<&mut Timestamp> {
+        match self {
+            Self::Click(request) => request.occur_time.as_mut(),
+            Self::Lead(request) => request.occur_time.as_mut(),
+            Self::Sale(request) => request.occur_time.as_mut(),
+            Self::Refund(request) => request.occur_time.as_mut(),
+            Self::Cancellation(request) => request.occur_time.as_mut(),
+            _ => None,
+        }
+    }
+
+    /// The command in a sequence that starts at this time.
+    pub(super) fn starting_at(&self, origin: i64) -> Self {
+        let mut command = self.clone();
+        if let Some(time) = command.occur_time() {
+            *time = stamp(origin + micros(time));
+        }
+        command
+    }
+
+    /// Whether the server has said what every symbol in it stands for.
+    pub(super) fn is_known_to(&mut self, names: &Names) -> bool {
+        self.texts().iter().all(|text| names.knows(text))
+    }
+
+    /// The command as it is sent.
+    pub(super) fn resolve(mut self, names: &mut Names) -> Self {
+        for text in self.texts() {
+            if has_symbol(text) {
+                *text = names.resolve(text);
+            }
+        }
+        self
+    }
+
+    /// All texts that may hold symbols.
+    fn texts(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Wait { .. } | Self::UpdateAccount(_) | Self::CreateProgram(_) => Vec::new(),
+            Self::UpdateProgram(request) => {
+                request.program.iter_mut().flat_map(|program| [&mut program.id, &mut program.etag]).collect()
+            }
+            Self::ArchiveProgram(request) => vec![&mut request.program_id, &mut request.etag],
+            Self::CreateAffiliate(request) => vec![&mut request.program_id],
+            Self::Enroll(request) => {
+                let mut texts = vec![&mut request.program_id];
+                texts.extend(affiliate_text(&mut request.affiliate));
+                texts
+            }
+            Self::UpdateEnrollment(request) => {
+                request.enrollment.iter_mut().flat_map(|row| [&mut row.id, &mut row.ref_id]).collect()
+            }
+            Self::EndEnrollment(request) => vec![&mut request.enrollment_id],
+            Self::CreateLink(request) => vec![&mut request.enrollment_id],
+            Self::RevokeLink(request) => vec![&mut request.link_id],
+            Self::AssignCoupon(request) => {
+                let mut texts = vec![&mut request.program_id];
+                texts.extend(affiliate_text(&mut request.affiliate));
+                texts
+            }
+            Self::RemoveCoupon(request) => vec![&mut request.coupon_id],
+            Self::Click(request) => {
+                use pb::record_click_request::Referral::{LinkCode, RefId};
+                let mut texts = vec![&mut request.tid];
+                texts.extend(request.referral.as_mut().map(|(LinkCode(code) | RefId(code))| code));
+                texts
+            }
+            Self::Lead(request) => vec![&mut request.tid, &mut request.ref_id],
+            Self::Sale(request) => vec![&mut request.tid, &mut request.ref_id],
+            Self::Refund(_) => Vec::new(),
+            Self::Cancellation(request) => lead_text(&mut request.lead).into_iter().collect(),
+            Self::Approve(request) => request.reward_ids.iter_mut().collect(),
+            Self::Deny(request) => request.reward_ids.iter_mut().collect(),
+            Self::GetConversion(request) => match &mut request.selector {
+                Some(pb::get_conversion_request::Selector::ConversionId(id)) => vec![id],
+                _ => Vec::new(),
+            },
+            Self::GetLead(request) => lead_text(&mut request.lead).into_iter().collect(),
+            Self::GetBalance(request) => affiliate_text(&mut request.affiliate).into_iter().collect(),
+            Self::GetAffiliate(request) => affiliate_text(&mut request.affiliate).into_iter().collect(),
+        }
+    }
+}
+
+fn affiliate_text(selector: &mut Option<pb::AffiliateSelector>) -> Option<&mut String> {
+    use pb::affiliate_selector::Selector::{AuthToken, Email, ExternalId, Id, RefId};
+    let (Id(text) | ExternalId(text) | Email(text) | RefId(text) | AuthToken(text)) =
+        selector.as_mut()?.selector.as_mut()?;
+    Some(text)
+}
+
+fn lead_text(selector: &mut Option<pb::LeadSelector>) -> Option<&mut String> {
+    use pb::lead_selector::Selector::{Email, Id, Uid};
+    let (Id(text) | Uid(text) | Email(text)) = selector.as_mut()?.selector.as_mut()?;
+    Some(text)
+}
+
+/// One line, without the fields that are not set.
+impl fmt::Display for Step {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = if self.is_batched { " (batched)" } else { "" };
+        write!(formatter, "{:>4}{how} {}", self.label, without_defaults(&format!("{:?}", self.command)))
+    }
+}
+
+/// The text of a message without the fields that have their default. Requests with text in them that looks like such a field
+/// are not made here.
+fn without_defaults(text: &str) -> String {
+    const DEFAULTS: [&str; 7] = [": \"\"", ": 0", ": None", ": []", ": false", ": Unspecified", ": Some(\"\")"];
+    let is_set = |field: &&str| {
+        let field = field.trim_end_matches([' ', '}', ')']);
+        let value = field.rsplit_once(['{', ' ']).map_or(field, |(_, value)| value);
+        !DEFAULTS.iter().any(|default| default.trim_start_matches(": ") == value)
+    };
+    let mut kept = String::with_capacity(text.len());
+    for field in text.split(", ") {
+        if is_set(&field) {
+            if !kept.is_empty() && !kept.ends_with("{ ") {
+                kept.push_str(", ");
+            }
+            kept.push_str(field);
+            continue;
+        }
+        // What opens or closes a message stays.
+        if let Some((opening, _)) = field.rsplit_once("{ ") {
+            if !kept.is_empty() && !kept.ends_with("{ ") {
+                kept.push_str(", ");
+            }
+            kept.push_str(opening);
+            kept.push_str("{ ");
+        }
+        kept.push_str(&field[field.trim_end_matches([' ', '}', ')']).len()..]);
+    }
+    kept
+}

@@ -1,0 +1,309 @@
+//! What the owner of an account does.
+
+use headwater::pb;
+use pb::affiliate_selector::Selector;
+use prost_types::FieldMask;
+
+use super::{Generator, pick, some_id};
+use crate::model::command::Command;
+use crate::model::world::World;
+
+const PAGES: [&str; 3] = ["https://shop.example/", "https://shop.example/spring", "https://other.example/"];
+
+fn mask(paths: &[&str]) -> Option<FieldMask> {
+    Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
+}
+
+impl Generator {
+    pub(super) fn owners(&mut self, world: &World, label: u32) -> Command {
+        match self.rng.u32(0..100) {
+            0..3 => Command::UpdateAccount(self.update_account(label)),
+            3..6 => Command::CreateProgram(self.create_program(world, label)),
+            6..16 => Command::UpdateProgram(self.update_program(world, label)),
+            16..18 => Command::ArchiveProgram(self.archive_program(world, label)),
+            18..26 => Command::CreateAffiliate(self.create_affiliate(world, label)),
+            26..35 => Command::Enroll(self.enroll(world, label)),
+            35..42 => Command::UpdateEnrollment(self.update_enrollment(world, label)),
+            42..46 => self.end_enrollment(world, label),
+            46..53 => Command::CreateLink(self.create_link(world, label)),
+            53..57 => self.revoke_link(world, label),
+            57..68 => Command::AssignCoupon(self.assign_coupon(world, label)),
+            68..74 => self.remove_coupon(world, label),
+            74..93 => self.approve(world, label),
+            _ => self.deny(world, label),
+        }
+    }
+
+    fn currency(&mut self) -> String {
+        pick(&mut self.rng, &["USD", "USD", "USD", "EUR", "JPY"]).to_owned()
+    }
+
+    fn commission(&mut self, currency: &str) -> pb::Commission {
+        use pb::commission::Commission::{Flat, PercentPpm};
+        let rng = &mut self.rng;
+        let commission = match rng.u32(0..10) {
+            0..7 => PercentPpm(pick(rng, &[100_000, 125_000, 333_333, 200_000, 5, 999_999, 1_000_000, 0])),
+            7 => PercentPpm(rng.i64(0..=1_000_000)),
+            _ => {
+                let amount_minor = pick(rng, &[1, 7, 500, 12_345, 0]);
+                let is_other = rng.u32(0..20) == 0;
+                let currency_code = if is_other { "KWD".to_owned() } else { currency.to_owned() };
+                Flat(pb::Money { amount_minor, currency_code })
+            }
+        };
+        let commission = if rng.u32(0..100) == 0 { PercentPpm(1_000_001) } else { commission };
+        pb::Commission { commission: Some(commission) }
+    }
+
+    /// An own commission that is right in itself.
+    fn own_commission(&mut self, currency: &str) -> Option<pb::Commission> {
+        use pb::commission::Commission::PercentPpm;
+        let own = self.maybe(25, |generator| generator.commission(currency))?;
+        (own.commission != Some(PercentPpm(1_000_001))).then_some(own)
+    }
+
+    fn terms(&mut self, currency: &str) -> pb::Terms {
+        let commission = Some(self.commission(currency));
+        let rng = &mut self.rng;
+        let orders = [vec![], vec![2, 1, 3], vec![3, 2, 1], vec![1, 3, 2], vec![3, 1, 2]];
+        pb::Terms {
+            reach: rng.i32(0..=2),
+            commission,
+            hold_period_days: pick(rng, &[None, Some(0), Some(1), Some(30), Some(60)]),
+            attribution_model: rng.i32(0..=2),
+            attribution_window_days: pick(rng, &[None, Some(1), Some(5), Some(30), Some(60)]),
+            precedence: pick(rng, &orders),
+            rounding: rng.i32(0..=3),
+            ..pb::Terms::default()
+        }
+    }
+
+    fn update_account(&mut self, label: u32) -> pb::UpdateAccountRequest {
+        let limit = pick(&mut self.rng, &[1, 2, 3, 5, 100, 0]);
+        pb::UpdateAccountRequest {
+            request_id: self.request_id(label),
+            account: Some(pb::Account { max_active_coupons_per_affiliate: limit, ..Default::default() }),
+            update_mask: mask(&["max_active_coupons_per_affiliate"]),
+        }
+    }
+
+    pub(super) fn create_program(&mut self, world: &World, label: u32) -> pb::CreateProgramRequest {
+        let currency_code = self.currency();
+        let terms = Some(self.terms(&currency_code));
+        pb::CreateProgramRequest {
+            request_id: self.request_id(label),
+            display_name: format!("Program {label}"),
+            currency_code,
+            landing_url: pick(&mut self.rng, &PAGES).to_owned(),
+            terms,
+            is_default: world.programs.is_empty() || self.rng.u32(0..3) == 0,
+        }
+    }
+
+    fn program_id(&mut self, world: &World) -> String {
+        some_id(&mut self.rng, "prg", world.programs.iter().map(|program| &program.row.id))
+    }
+
+    /// A program, or the default one.
+    fn any_program_id(&mut self, world: &World) -> String {
+        self.seldom(70, |generator| generator.program_id(world))
+    }
+
+    fn currency_of(&self, world: &World, program_id: &str) -> String {
+        let named = world.programs.iter().find(|program| program.row.id == program_id);
+        let program = named.or_else(|| world.programs.iter().find(|program| program.row.is_default));
+        program.map_or_else(|| "USD".to_owned(), |program| program.row.currency_code.clone())
+    }
+
+    /// The etag of a program, at times an old one; mostly none.
+    fn etag(&mut self, world: &World, program_id: &str) -> String {
+        let program = world.programs.iter().find(|program| program.row.id == program_id);
+        let current = program.map(|program| program.row.etag.clone()).unwrap_or_default();
+        let other = self.rng.u32(0..8) == 0;
+        self.seldom(20, |_| if other { "another".to_owned() } else { current })
+    }
+
+    fn update_program(&mut self, world: &World, label: u32) -> pb::UpdateProgramRequest {
+        let id = self.program_id(world);
+        let currency = self.currency_of(world, &id);
+        let mut program = pb::Program { etag: self.etag(world, &id), id, ..Default::default() };
+        let mut paths = Vec::new();
+        if self.rng.u32(0..5) > 0 {
+            program.terms = Some(self.terms(&currency));
+            paths.push("terms");
+        }
+        if self.rng.u32(0..4) == 0 {
+            program.is_default = true;
+            paths.push("is_default");
+        }
+        if paths.is_empty() || self.rng.u32(0..4) == 0 {
+            pick(&mut self.rng, &PAGES).clone_into(&mut program.landing_url);
+            paths.push("landing_url");
+        }
+        pb::UpdateProgramRequest {
+            request_id: self.request_id(label),
+            program: Some(program),
+            update_mask: mask(&paths),
+        }
+    }
+
+    /// Not the last program but one, or nothing would be left to happen.
+    fn archive_program(&mut self, world: &World, label: u32) -> pb::ArchiveProgramRequest {
+        let active = world.programs.iter().filter(|program| program.row.state() == pb::ProgramState::Active).count();
+        let program_id = if active > 2 { self.program_id(world) } else { format!("prg{}", super::NOBODYS) };
+        let etag = self.etag(world, &program_id);
+        pb::ArchiveProgramRequest { request_id: self.request_id(label), program_id, etag }
+    }
+
+    fn code(&mut self) -> String {
+        let code = format!("code-{}", self.rng.u32(0..30));
+        if self.rng.u32(0..10) == 0 { code.to_uppercase() } else { code }
+    }
+
+    pub(super) fn coupon_code(&mut self) -> String {
+        let code = format!("SAVE{}", self.rng.u32(0..12));
+        if self.rng.u32(0..10) == 0 { code.to_lowercase() } else { code }
+    }
+
+    pub(super) fn create_affiliate(&mut self, world: &World, label: u32) -> pb::CreateAffiliateRequest {
+        let number = self.rng.u32(0..20);
+        let program_id = self.any_program_id(world);
+        let currency = self.currency_of(world, &program_id);
+        pb::CreateAffiliateRequest {
+            request_id: self.request_id(label),
+            email: match self.rng.u32(0..30) {
+                0 => "nobody".to_owned(),
+                1 => format!(" Ann{number}@Affiliates.example"),
+                _ => format!("ann{number}@affiliates.example"),
+            },
+            external_id: self.seldom(30, |generator| format!("external-{}", generator.rng.u32(0..12))),
+            first_name: self.seldom(30, |_| "Ann Bea".to_owned()),
+            last_name: String::new(),
+            profile: None,
+            ref_id: self.seldom(70, Self::code),
+            promo_code: self.seldom(40, Self::coupon_code),
+            landing_url: self.seldom(15, |_| PAGES[1].to_owned()),
+            commission_override: self.own_commission(&currency),
+            program_id,
+        }
+    }
+
+    pub(super) fn affiliate(&mut self, world: &World) -> pb::AffiliateSelector {
+        let rng = &mut self.rng;
+        let selector = match rng.u32(0..8) {
+            0 => Selector::ExternalId(format!("external-{}", rng.u32(0..12))),
+            1 => Selector::Email(format!("Ann{}@affiliates.example", rng.u32(0..20))),
+            2 => Selector::RefId(self.code()),
+            _ => Selector::Id(some_id(rng, "aff", world.affiliates.iter().map(|row| &row.id))),
+        };
+        pb::AffiliateSelector { selector: Some(selector) }
+    }
+
+    fn enroll(&mut self, world: &World, label: u32) -> pb::EnrollRequest {
+        let program_id = self.any_program_id(world);
+        let currency = self.currency_of(world, &program_id);
+        pb::EnrollRequest {
+            request_id: self.request_id(label),
+            affiliate: Some(self.affiliate(world)),
+            ref_id: self.seldom(50, Self::code),
+            promo_code: self.seldom(40, Self::coupon_code),
+            landing_url: self.seldom(15, |_| PAGES[2].to_owned()),
+            commission_override: self.own_commission(&currency),
+            program_id,
+        }
+    }
+
+    fn enrollment_id(&mut self, world: &World) -> String {
+        some_id(&mut self.rng, "enr", world.enrollments.iter().map(|row| &row.id))
+    }
+
+    fn update_enrollment(&mut self, world: &World, label: u32) -> pb::UpdateEnrollmentRequest {
+        let id = self.enrollment_id(world);
+        let program = world.enrollments.iter().find(|row| row.id == id).map(|row| row.program_id.clone());
+        let currency = self.currency_of(world, &program.unwrap_or_default());
+        let mut enrollment = pb::Enrollment { id, ..Default::default() };
+        let mut paths = Vec::new();
+        if self.rng.bool() {
+            enrollment.ref_id = self.code();
+            paths.push("ref_id");
+        }
+        if self.rng.u32(0..4) == 0 {
+            enrollment.landing_url = self.seldom(60, |_| PAGES[2].to_owned());
+            paths.push("landing_url");
+        }
+        if paths.is_empty() || self.rng.u32(0..3) == 0 {
+            enrollment.commission_override = self.own_commission(&currency);
+            paths.push("commission_override");
+        }
+        let request_id = self.request_id(label);
+        pb::UpdateEnrollmentRequest { request_id, enrollment: Some(enrollment), update_mask: mask(&paths) }
+    }
+
+    fn end_enrollment(&mut self, world: &World, label: u32) -> Command {
+        let enrollment_id = self.enrollment_id(world);
+        Command::EndEnrollment(pb::EndEnrollmentRequest { request_id: self.request_id(label), enrollment_id })
+    }
+
+    fn create_link(&mut self, world: &World, label: u32) -> pb::CreateLinkRequest {
+        pb::CreateLinkRequest {
+            request_id: self.request_id(label),
+            enrollment_id: self.enrollment_id(world),
+            code: self.seldom(80, Self::code),
+            destination_url: self.seldom(50, |_| PAGES[1].to_owned()),
+        }
+    }
+
+    fn revoke_link(&mut self, world: &World, label: u32) -> Command {
+        let link_id = some_id(&mut self.rng, "lnk", world.links.iter().map(|row| &row.id));
+        Command::RevokeLink(pb::RevokeLinkRequest { request_id: self.request_id(label), link_id })
+    }
+
+    fn assign_coupon(&mut self, world: &World, label: u32) -> pb::AssignCouponRequest {
+        pb::AssignCouponRequest {
+            request_id: self.request_id(label),
+            affiliate: Some(self.affiliate(world)),
+            program_id: self.any_program_id(world),
+            code: self.coupon_code(),
+            description: self.seldom(10, |_| "for the newsletter".to_owned()),
+        }
+    }
+
+    fn remove_coupon(&mut self, world: &World, label: u32) -> Command {
+        let coupon_id = some_id(&mut self.rng, "cpn", world.coupons.iter().map(|row| &row.id));
+        Command::RemoveCoupon(pb::RemoveCouponRequest { request_id: self.request_id(label), coupon_id })
+    }
+
+    /// Mostly rewards that can be moved, at times others, at times one twice or none.
+    fn reward_ids(&mut self, world: &World) -> Vec<String> {
+        let is_open =
+            |reward: &&pb::Reward| reward.state() == pb::RewardState::Pending && reward.reverses_reward_id.is_empty();
+        let open: Vec<&String> = world.rewards.iter().filter(is_open).map(|reward| &reward.id).collect();
+        let count = self.rng.usize(1..=3);
+        let mut ids = Vec::new();
+        for _ in 0..count {
+            let id = if open.is_empty() || self.rng.u32(0..12) == 0 {
+                some_id(&mut self.rng, "rwd", world.rewards.iter().map(|reward| &reward.id))
+            } else {
+                pick(&mut self.rng, &open).clone()
+            };
+            if !ids.contains(&id) || self.rng.u32(0..6) == 0 {
+                ids.push(id);
+            }
+        }
+        if self.rng.u32(0..60) == 0 {
+            ids.clear();
+        }
+        ids
+    }
+
+    fn approve(&mut self, world: &World, label: u32) -> Command {
+        let reward_ids = self.reward_ids(world);
+        Command::Approve(pb::ApproveRewardsRequest { request_id: self.request_id(label), reward_ids })
+    }
+
+    fn deny(&mut self, world: &World, label: u32) -> Command {
+        let reward_ids = self.reward_ids(world);
+        let reason = self.seldom(95, |_| "doubtful".to_owned());
+        Command::Deny(pb::DenyRewardsRequest { request_id: self.request_id(label), reward_ids, reason })
+    }
+}

@@ -1,0 +1,162 @@
+//! What is answered to a command, by the server or by the model, in a form that both have.
+
+use std::collections::BTreeMap;
+
+use headwater::pb;
+use headwater::pb::record_result::Result as Recorded;
+use prost::Message;
+use tonic::{Code, Status};
+use tonic_types::pb as rpc;
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Reply {
+    /// Of what answers nothing: time that passes.
+    Nothing,
+    Account(pb::Account, Replayed),
+    Program(pb::Program, Replayed),
+    Affiliate(pb::CreateAffiliateResponse),
+    Enrollment(pb::Enrollment, Option<pb::Coupon>, Replayed),
+    Link(pb::Link, Replayed),
+    Coupon(pb::Coupon, Replayed),
+    Click(pb::RecordClickResponse),
+    Lead(pb::RecordLeadResponse),
+    Sale(pb::RecordSaleResponse),
+    Refund(pb::RecordRefundResponse),
+    Cancellation(pb::RecordCancellationResponse),
+    Rewards(Vec<pb::Reward>, Replayed),
+    FoundConversion(pb::GetConversionResponse),
+    FoundLead(pb::GetLeadResponse),
+    FoundBalance(pb::GetBalanceResponse),
+    FoundAffiliate(pb::GetAffiliateResponse),
+    Refused(Refused),
+}
+
+/// Whether a request was answered before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Replayed(pub(super) bool);
+
+/// A refusal: what a program would look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) code: Code,
+    pub(super) reason: String,
+    pub(super) metadata: BTreeMap<String, String>,
+    /// The fields that are wrong.
+    pub(super) fields: Vec<String>,
+}
+
+impl Refused {
+    /// A refusal for a reason, such as `REWARD_STATE`.
+    pub(super) fn new(code: Code, reason: &str, metadata: &[(&str, &str)]) -> Self {
+        let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Self { code, reason: reason.to_owned(), metadata, fields: Vec::new() }
+    }
+
+    /// The refusal of wrong fields.
+    pub(super) fn fields(fields: impl IntoIterator<Item = String>) -> Self {
+        let mut fields: Vec<String> = fields.into_iter().collect();
+        fields.sort();
+        Self { fields, ..Self::new(Code::InvalidArgument, "INVALID_FIELDS", &[]) }
+    }
+
+    /// From the status that a call ended with.
+    pub(super) fn of_call(status: &Status) -> Self {
+        match rpc::Status::decode(status.details()) {
+            Ok(decoded) if decoded.code != 0 => Self::of_item(&decoded),
+            _ => Self::new(status.code(), "", &[("message", status.message())]),
+        }
+    }
+
+    /// From the status of one item of a batch.
+    pub(super) fn of_item(status: &rpc::Status) -> Self {
+        let mut refused = Self::new(Code::from_i32(status.code), "", &[]);
+        for detail in &status.details {
+            if let Some(info) = decode::<rpc::ErrorInfo>(detail, "google.rpc.ErrorInfo") {
+                refused.reason = info.reason;
+                refused.metadata = info.metadata.into_iter().collect();
+            } else if let Some(request) = decode::<rpc::BadRequest>(detail, "google.rpc.BadRequest") {
+                refused.fields = request.field_violations.into_iter().map(|violation| violation.field).collect();
+                refused.fields.sort();
+            }
+        }
+        refused
+    }
+}
+
+fn decode<M: Message + Default>(detail: &prost_types::Any, name: &str) -> Option<M> {
+    detail.type_url.ends_with(name).then(|| M::decode(detail.value.as_slice()).ok()).flatten()
+}
+
+impl Reply {
+    /// From the result of one item of a batch.
+    pub(super) fn of_item(result: pb::RecordResult) -> Self {
+        match result.result {
+            Some(Recorded::Click(answer)) => Self::Click(answer),
+            Some(Recorded::Lead(answer)) => Self::Lead(answer),
+            Some(Recorded::Sale(answer)) => Self::Sale(answer),
+            Some(Recorded::Refund(answer)) => Self::Refund(answer),
+            Some(Recorded::Cancellation(answer)) => Self::Cancellation(answer),
+            Some(Recorded::Error(status)) => Self::Refused(Refused::of_item(&status)),
+            None => Self::Nothing,
+        }
+    }
+
+    /// What kind of answer it is, to count it by.
+    pub(super) fn kind(&self) -> String {
+        let (outcome, replayed) = match self {
+            Self::Refused(refused) => return refused.reason.clone(),
+            Self::Account(_, replayed)
+            | Self::Program(_, replayed)
+            | Self::Enrollment(_, _, replayed)
+            | Self::Link(_, replayed)
+            | Self::Coupon(_, replayed)
+            | Self::Rewards(_, replayed) => ("done", replayed.0),
+            Self::Affiliate(answer) => ("done", answer.replayed),
+            Self::Click(answer) => ("done", answer.replayed),
+            Self::Lead(answer) if answer.conversion_id.is_empty() && !answer.affiliate_id.is_empty() => {
+                ("bound before", answer.replayed)
+            }
+            Self::Lead(answer) => (answer.outcome().as_str_name(), answer.replayed),
+            Self::Sale(answer) => (answer.outcome().as_str_name(), answer.replayed),
+            Self::Refund(answer) => (answer.outcome().as_str_name(), answer.replayed),
+            Self::Cancellation(answer) => (answer.outcome().as_str_name(), answer.replayed),
+            Self::Nothing
+            | Self::FoundConversion(_)
+            | Self::FoundLead(_)
+            | Self::FoundBalance(_)
+            | Self::FoundAffiliate(_) => ("found", false),
+        };
+        if replayed { "replayed".to_owned() } else { outcome.trim_start_matches("CONVERSION_OUTCOME_").to_lowercase() }
+    }
+
+    /// The answer to the same request again.
+    pub(super) fn again(&self) -> Self {
+        let mut again = self.clone();
+        match &mut again {
+            Self::Account(_, replayed)
+            | Self::Program(_, replayed)
+            | Self::Enrollment(_, _, replayed)
+            | Self::Link(_, replayed)
+            | Self::Coupon(_, replayed)
+            | Self::Rewards(_, replayed) => *replayed = Replayed(true),
+            Self::Affiliate(answer) => {
+                answer.replayed = true;
+                // Shown once.
+                answer.auth_token.clear();
+            }
+            Self::Click(answer) => answer.replayed = true,
+            Self::Lead(answer) => answer.replayed = true,
+            Self::Sale(answer) => answer.replayed = true,
+            Self::Refund(answer) => answer.replayed = true,
+            Self::Cancellation(answer) => answer.replayed = true,
+            Self::Nothing
+            | Self::FoundConversion(_)
+            | Self::FoundLead(_)
+            | Self::FoundBalance(_)
+            | Self::FoundAffiliate(_)
+            | Self::Refused(_) => {}
+        }
+        again
+    }
+}

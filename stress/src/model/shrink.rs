@@ -1,0 +1,69 @@
+//! Makes a failing list of steps short: leaves out parts, ever smaller ones, as long as what is left still fails. Knows nothing
+//! of what a step is or why it fails.
+
+/// A list that fails, of which no single item can be left out, unless `tries` were used up before. `fails` plays a list.
+pub(super) async fn shrink<T: Clone>(
+    items: Vec<T>,
+    mut tries: u32,
+    mut fails: impl AsyncFnMut(&[T]) -> anyhow::Result<bool>,
+) -> anyhow::Result<Vec<T>> {
+    let mut items = items;
+    let mut length = items.len().div_ceil(2);
+    while length > 0 {
+        let mut start = 0;
+        let mut has_shrunk = false;
+        // From the end: what fails is there, and the rest often only leads up to it.
+        while start < items.len() && tries > 0 {
+            let end = items.len() - start;
+            let mut rest = items.clone();
+            rest.drain(end.saturating_sub(length)..end);
+            tries -= 1;
+            if fails(&rest).await? {
+                items = rest;
+                has_shrunk = true;
+            } else {
+                start += length;
+            }
+        }
+        if tries == 0 {
+            break;
+        }
+        // The last round is repeated until nothing more can go: what one item held may have gone.
+        if length == 1 && !has_shrunk {
+            break;
+        }
+        length = if length == 1 { 1 } else { length.div_ceil(2) };
+    }
+    Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_has_nothing_to_do_with_it_goes() {
+        let mut tries = 0;
+        let fails = async |items: &[u32]| {
+            tries += 1;
+            Ok(items.contains(&17)
+                && items.contains(&413)
+                && items.iter().position(|item| *item == 17) < items.iter().position(|item| *item == 413))
+        };
+        let shrunk = shrink((0..500).collect(), 1_000, fails).await.unwrap();
+        assert_eq!(shrunk, [17, 413]);
+        assert!(tries < 100, "{tries} tries");
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_the_tries_are_used_up() {
+        let mut tries = 0;
+        let fails = async |items: &[u32]| {
+            tries += 1;
+            Ok(items.len() >= 100)
+        };
+        let shrunk = shrink((0..400).collect(), 5, fails).await.unwrap();
+        assert_eq!(tries, 5);
+        assert!((100..400).contains(&shrunk.len()));
+    }
+}

@@ -1,0 +1,82 @@
+//! A short run on both databases; and that the model finds a wrong answer, and that what it finds is made short.
+
+use super::command::Command;
+use super::drive::Tally;
+use super::host::{Database, Host};
+use super::reply::Reply;
+use super::run::{self, Plan};
+use super::shortest;
+
+const FIXED_SEED: u64 = 20_260_101;
+
+fn say(line: &str) {
+    use std::io::Write;
+    // Past the test harness's capture, so that it is seen when every test passes.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+async fn play_shortly(database: Database) {
+    let mut host = Host::start(database, None).await.unwrap();
+    let mut tally = Tally::new();
+    for seed in [FIXED_SEED, fastrand::u64(..)] {
+        say(&format!("model on {database:?}: seed {seed}"));
+        let plan = Plan { seed, accounts: 4, steps_per_account: 250, check_every: 100 };
+        if let Some(failure) = run::wave(&mut host, &plan, 0, None, &mut tally).await.unwrap() {
+            let difference = failure.difference;
+            let short = shortest(&mut host, failure.steps, None).await.unwrap();
+            let (steps, at_last) = short.unzip();
+            let steps: Vec<String> = steps.iter().flatten().map(ToString::to_string).collect();
+            panic!("seed {seed}, {:?}: {difference:#?}\n{}\n{at_last:#?}", failure.place, steps.join("\n"));
+        }
+    }
+    // What is never drawn shows nothing.
+    for kind in ["attributed", "not_referred", "waiting", "replayed", "IDEMPOTENCY_MISMATCH", "REFUND_EXCEEDS_SALE"] {
+        assert!(tally.contains_key(&("RecordRefund", kind.to_owned())), "no refund was {kind}: {tally:?}");
+    }
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_on_sqlite_answers_as_its_model_does() {
+    play_shortly(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_on_postgresql_answers_as_its_model_does() {
+    let required = std::env::var("HEADWATER_REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
+    if !required && !crate::process::has_postgres() {
+        say("the model is not played on PostgreSQL: there is no initdb in PATH or /usr/lib/postgresql/*/bin");
+        return;
+    }
+    play_shortly(Database::Postgres).await;
+}
+
+/// A server that pays a minor unit too much for one kind of refund.
+fn takes_back_too_much(reply: &mut Reply) {
+    if let Reply::Refund(refund) = reply
+        && let Some(value) = refund.rewards.first_mut().and_then(|reward| reward.value.as_mut())
+        && value.amount_minor < -1
+    {
+        value.amount_minor -= 1;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_answer_is_found_and_its_sequence_made_short() {
+    let mut host = Host::start(Database::Sqlite, None).await.unwrap();
+    let plan = Plan { seed: FIXED_SEED, accounts: 2, steps_per_account: 300, check_every: 100 };
+    let failure = run::wave(&mut host, &plan, 0, Some(takes_back_too_much), &mut Tally::new()).await.unwrap().unwrap();
+    assert!(failure.difference.parting.expected.contains("amount_minor: -"), "{:?}", failure.difference);
+    let place = failure.place;
+    let (steps, difference) = shortest(&mut host, failure.steps, Some(takes_back_too_much)).await.unwrap().unwrap();
+    let is_needed = |command: &Command| !matches!(command, Command::Wait { .. } | Command::Deny(_));
+    assert!(steps.len() <= 6 && steps.iter().all(|step| is_needed(&step.command)), "{}", steps.len());
+    assert!(matches!(steps.last().unwrap().command, Command::Refund(_) | Command::Sale(_)));
+    assert!(difference.asked.contains("Refund"), "{difference:?}");
+
+    // The same sequence, drawn again by itself, fails at the same step; told the truth, neither fails.
+    let again = run::alone(&mut host, &plan, place, Some(takes_back_too_much)).await.unwrap().unwrap();
+    assert_eq!(again.difference.asked, failure.difference.asked);
+    assert!(run::replay(&mut host, &steps, None).await.unwrap().is_none());
+    host.stop().await;
+}

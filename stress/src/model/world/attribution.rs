@@ -1,0 +1,205 @@
+//! Who is credited with a conversion, and how everyone else fared.
+
+use headwater::pb;
+use pb::{AttributionSource as Source, CandidateResult as Fate};
+
+use super::World;
+use crate::model::command::{MICROS_PER_DAY, micros};
+
+const DEFAULT_ORDER: [Source; 3] = [Source::LeadBinding, Source::Coupon, Source::Click];
+/// How many of a visitor's clicks are looked at, and how many are told.
+const CLICKS_MAX: usize = 100;
+const CLICKS_TOLD: usize = 20;
+
+/// The traces that a request brings.
+pub(super) struct Traces<'request> {
+    pub(super) tid: &'request str,
+    pub(super) ref_id: &'request str,
+    pub(super) coupon_code: &'request str,
+}
+
+/// Who won, by which source, and all candidates.
+pub(super) struct Verdict {
+    pub(super) winner: Option<(Source, usize)>,
+    pub(super) candidates: Vec<pb::AttributionCandidate>,
+}
+
+struct Candidate {
+    source: Source,
+    reference: String,
+    enrollment: Option<usize>,
+    /// None while it could win.
+    fate: Option<Fate>,
+}
+
+impl World {
+    /// Decides about something that occurred then. The lead is one that may be bound already.
+    pub(super) fn attribute(&self, lead: Option<usize>, traces: &Traces<'_>, occurred: i64) -> Verdict {
+        let mut candidates: Vec<Candidate> = Vec::new();
+        candidates.extend(lead.and_then(|lead| self.bound(lead, occurred)));
+        candidates.extend(self.coupon_used(traces.coupon_code));
+        candidates.extend(self.visits(traces.tid, occurred));
+        candidates.extend(self.ref_id_sent(traces.ref_id));
+        self.choose_click(&mut candidates, occurred);
+
+        let order = self.order(&candidates, occurred);
+        let winning =
+            order.into_iter().find(|source| candidates.iter().any(|one| one.source == *source && one.fate.is_none()));
+        let mut winner = None;
+        for candidate in &mut candidates {
+            if candidate.fate.is_none() {
+                let has_won = Some(candidate.source) == winning;
+                candidate.fate = Some(if has_won { Fate::Won } else { Fate::LowerPrecedence });
+                if has_won {
+                    winner = candidate.enrollment.map(|enrollment| (candidate.source, enrollment));
+                }
+            }
+        }
+        let told = tell(candidates, order);
+        Verdict { winner, candidates: told.into_iter().map(|candidate| self.told(candidate)).collect() }
+    }
+
+    fn told(&self, candidate: Candidate) -> pb::AttributionCandidate {
+        let enrollment = candidate.enrollment.map(|place| &self.enrollments[place]);
+        pb::AttributionCandidate {
+            source: candidate.source.into(),
+            reference: candidate.reference,
+            affiliate_id: enrollment.map(|row| row.affiliate_id.clone()).unwrap_or_default(),
+            enrollment_id: enrollment.map(|row| row.id.clone()).unwrap_or_default(),
+            result: candidate.fate.unwrap_or_default().into(),
+        }
+    }
+
+    fn candidate(&self, source: Source, reference: &str, enrollment_id: &str) -> Candidate {
+        let enrollment = self.enrollment(enrollment_id);
+        let fate = match enrollment {
+            None => Some(Fate::Unknown),
+            Some(place) if self.enrollments[place].state() == pb::EnrollmentState::Ended => Some(Fate::EnrollmentEnded),
+            Some(place) if !self.program_of(place).is_active() => Some(Fate::ProgramArchived),
+            Some(_) => None,
+        };
+        Candidate { source, reference: reference.to_owned(), enrollment, fate }
+    }
+
+    fn bound(&self, lead: usize, occurred: i64) -> Option<Candidate> {
+        let lead = &self.leads[lead];
+        let bound = lead.bind_time.as_ref().map(micros)?;
+        let mut candidate = self.candidate(Source::LeadBinding, &lead.id, &lead.enrollment_id);
+        if let Some(place) = candidate.enrollment
+            && occurred + self.window(place, bound) < bound
+        {
+            candidate.fate = candidate.fate.or(Some(Fate::OutsideWindow));
+        }
+        Some(candidate)
+    }
+
+    /// How long a click of an enrollment counts, under the terms of this time.
+    pub(super) fn window(&self, enrollment: usize, at: i64) -> i64 {
+        let days = self.program_of(enrollment).terms(at, None).attribution_window_days.unwrap_or_default();
+        i64::from(days) * MICROS_PER_DAY
+    }
+
+    /// The active coupon with this code, or else the one that had it last.
+    fn coupon_used(&self, code: &str) -> Option<Candidate> {
+        if code.is_empty() {
+            return None;
+        }
+        let code = code.to_uppercase();
+        let Some(coupon) = self.coupons.iter().rfind(|coupon| coupon.code == code) else {
+            return Some(self.candidate(Source::Coupon, &code, ""));
+        };
+        let mut candidate = self.candidate(Source::Coupon, &code, &coupon.enrollment_id);
+        if coupon.state() == pb::CouponState::Removed {
+            candidate.fate = candidate.fate.or(Some(Fate::CouponRemoved));
+        }
+        Some(candidate)
+    }
+
+    fn through_link(&self, link: &pb::Link, reference: &str) -> Candidate {
+        let mut candidate = self.candidate(Source::Click, reference, &link.enrollment_id);
+        if link.state() == pb::LinkState::Revoked {
+            candidate.fate = candidate.fate.or(Some(Fate::LinkRevoked));
+        }
+        candidate
+    }
+
+    fn visits(&self, tid: &str, occurred: i64) -> Vec<Candidate> {
+        if tid.is_empty() {
+            return Vec::new();
+        }
+        let mut clicks: Vec<_> = self.clicks.iter().filter(|click| click.tid == tid).collect();
+        if clicks.is_empty() {
+            return vec![self.candidate(Source::Click, tid, "")];
+        }
+        clicks.drain(..clicks.len().saturating_sub(CLICKS_MAX));
+        clicks.sort_by_key(|click| click.occurred);
+        let links = clicks.into_iter().filter_map(|click| {
+            let link = self.links.iter().find(|link| link.id == click.link_id)?;
+            Some((self.through_link(link, &click.id), click.occurred))
+        });
+        let outside = |(mut candidate, clicked): (Candidate, i64)| {
+            let window = candidate.enrollment.map_or(0, |place| self.window(place, occurred));
+            let late = (clicked > occurred).then_some(Fate::AfterConversion);
+            let fate = late.or((clicked + window < occurred).then_some(Fate::OutsideWindow));
+            candidate.fate = candidate.fate.or(fate);
+            candidate
+        };
+        links.map(outside).collect()
+    }
+
+    /// A ref_id counts as a click that happens at the time of the conversion.
+    fn ref_id_sent(&self, ref_id: &str) -> Option<Candidate> {
+        if ref_id.is_empty() {
+            return None;
+        }
+        let code = ref_id.to_lowercase();
+        Some(match self.links.iter().find(|link| link.code == code) {
+            Some(link) => self.through_link(link, &code),
+            None => self.candidate(Source::Click, &code, ""),
+        })
+    }
+
+    /// The program of the latest click that could win says which of the clicks does.
+    fn choose_click(&self, candidates: &mut [Candidate], occurred: i64) {
+        let mut open: Vec<&mut Candidate> =
+            candidates.iter_mut().filter(|one| one.source == Source::Click && one.fate.is_none()).collect();
+        let Some(latest) = open.last().and_then(|one| one.enrollment) else { return };
+        let takes_first =
+            self.program_of(latest).terms(occurred, None).attribution_model() == pb::AttributionModel::FirstClick;
+        let chosen = if takes_first { 0 } else { open.len() - 1 };
+        for (place, candidate) in open.iter_mut().enumerate() {
+            if place != chosen {
+                candidate.fate = Some(Fate::OtherClick);
+            }
+        }
+    }
+
+    /// The program of the first of binding, coupon and click that could win says in which order they are asked.
+    fn order(&self, candidates: &[Candidate], occurred: i64) -> [Source; 3] {
+        let first = DEFAULT_ORDER
+            .into_iter()
+            .find_map(|source| candidates.iter().find(|one| one.source == source && one.fate.is_none()));
+        let Some(enrollment) = first.and_then(|one| one.enrollment) else { return DEFAULT_ORDER };
+        let order: Vec<Source> = self.program_of(enrollment).terms(occurred, None).precedence().collect();
+        order.try_into().unwrap_or(DEFAULT_ORDER)
+    }
+}
+
+/// The candidates that are kept, the strongest source first.
+fn tell(candidates: Vec<Candidate>, order: [Source; 3]) -> Vec<Candidate> {
+    let click_count = candidates.iter().filter(|one| one.source == Source::Click).count();
+    let mut told: Vec<Vec<Candidate>> = vec![Vec::new(), Vec::new(), Vec::new()];
+    let mut click = 0;
+    for candidate in candidates {
+        let rank = order.iter().position(|source| *source == candidate.source).unwrap_or_default();
+        if candidate.source == Source::Click {
+            click += 1;
+            let is_chosen = matches!(candidate.fate, Some(Fate::Won | Fate::LowerPrecedence));
+            if click > 1 && click + CLICKS_TOLD <= click_count && !is_chosen {
+                continue;
+            }
+        }
+        told[rank].push(candidate);
+    }
+    told.into_iter().flatten().collect()
+}

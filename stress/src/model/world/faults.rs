@@ -1,0 +1,125 @@
+//! Which fields of a request are wrong by themselves: those faults that are drawn, no others.
+
+use headwater::pb;
+use prost_types::Timestamp;
+
+use crate::model::command::{Command, MICROS_PER_SECOND, micros};
+
+const AHEAD_MAX: i64 = 600 * MICROS_PER_SECOND;
+const AMOUNT_MAX: i64 = 1_000_000_000_000_000;
+const CURRENCIES: [&str; 4] = ["USD", "EUR", "JPY", "KWD"];
+
+/// The names of the wrong fields.
+pub(super) fn of(command: &Command, now: i64) -> Vec<String> {
+    let mut faults = Faults { now, fields: Vec::new() };
+    match command {
+        Command::UpdateAccount(request) => {
+            let limit = request.account.as_ref().map(|account| account.max_active_coupons_per_affiliate);
+            faults.unless(
+                limit.is_some_and(|limit| (1..=10_000).contains(&limit)),
+                "account.max_active_coupons_per_affiliate",
+            );
+        }
+        Command::CreateProgram(request) => {
+            faults.terms("terms", request.terms.as_ref());
+            if let Some(currency) = flat_currency(request.terms.as_ref().and_then(|terms| terms.commission.as_ref())) {
+                faults.unless(currency == request.currency_code, "terms.commission.flat.currency_code");
+            }
+        }
+        Command::UpdateProgram(request) => {
+            let is_masked = request.update_mask.iter().flat_map(|mask| &mask.paths).any(|path| path == "terms");
+            if let Some(program) = request.program.as_ref().filter(|_| is_masked) {
+                faults.terms("program.terms", program.terms.as_ref());
+            }
+        }
+        Command::CreateAffiliate(request) => faults.unless(request.email.contains('@'), "email"),
+        Command::Click(request) => {
+            faults.unless(request.referral.is_some(), "link_code");
+            faults.time(request.occur_time.as_ref());
+        }
+        Command::Lead(request) => {
+            faults.unless(!request.event_id.is_empty(), "event_id");
+            faults.unless(!(request.email.is_empty() && request.uid.is_empty()), "email");
+            faults.time(request.occur_time.as_ref());
+        }
+        Command::Sale(request) => {
+            faults.unless(!request.event_id.is_empty(), "event_id");
+            let names = [&request.email, &request.uid, &request.tid, &request.ref_id, &request.coupon_code];
+            faults.unless(names.iter().any(|name| !name.is_empty()), "email");
+            faults.amount("amount", request.amount.as_ref(), 1);
+            if request.mrr.is_some() {
+                faults.amount("mrr", request.mrr.as_ref(), 0);
+            }
+            faults.time(request.occur_time.as_ref());
+            faults.unless((0..=1_000_000).contains(&request.quantity), "quantity");
+        }
+        Command::Refund(request) => {
+            faults.unless(!request.event_id.is_empty(), "event_id");
+            let names = [&request.sale_event_id, &request.email, &request.uid];
+            faults.unless(names.iter().any(|name| !name.is_empty()), "sale_event_id");
+            faults.amount("amount", request.amount.as_ref(), 1);
+            faults.time(request.occur_time.as_ref());
+        }
+        Command::Cancellation(request) => {
+            faults.unless(!request.event_id.is_empty(), "event_id");
+            faults.unless(request.lead.is_some(), "lead");
+            faults.time(request.occur_time.as_ref());
+        }
+        Command::Approve(request) => faults.ids(&request.reward_ids),
+        Command::Deny(request) => {
+            faults.ids(&request.reward_ids);
+            faults.unless(!request.reason.is_empty(), "reason");
+        }
+        _ => {}
+    }
+    faults.fields
+}
+
+pub(super) fn flat_currency(commission: Option<&pb::Commission>) -> Option<&str> {
+    match commission?.commission.as_ref()? {
+        pb::commission::Commission::Flat(flat) => Some(&flat.currency_code),
+        pb::commission::Commission::PercentPpm(_) => None,
+    }
+}
+
+struct Faults {
+    now: i64,
+    fields: Vec<String>,
+}
+
+impl Faults {
+    fn unless(&mut self, is_right: bool, field: &str) {
+        if !is_right {
+            self.fields.push(field.to_owned());
+        }
+    }
+
+    fn time(&mut self, time: Option<&Timestamp>) {
+        self.unless(time.is_none_or(|time| micros(time) <= self.now + AHEAD_MAX), "occur_time");
+    }
+
+    fn amount(&mut self, field: &str, amount: Option<&pb::Money>, least: i64) {
+        let Some(amount) = amount else { return self.unless(false, field) };
+        self.unless((least..=AMOUNT_MAX).contains(&amount.amount_minor), &format!("{field}.amount_minor"));
+        self.unless(CURRENCIES.contains(&amount.currency_code.as_str()), &format!("{field}.currency_code"));
+    }
+
+    fn terms(&mut self, field: &str, terms: Option<&pb::Terms>) {
+        let commission =
+            terms.and_then(|terms| terms.commission.as_ref()).and_then(|commission| commission.commission.as_ref());
+        match commission {
+            None => self.unless(false, &format!("{field}.commission")),
+            Some(pb::commission::Commission::PercentPpm(ppm)) => {
+                self.unless((0..=1_000_000).contains(ppm), &format!("{field}.commission.percent_ppm"));
+            }
+            Some(pb::commission::Commission::Flat(_)) => {}
+        }
+    }
+
+    fn ids(&mut self, ids: &[String]) {
+        self.unless(!ids.is_empty(), "reward_ids");
+        for (place, id) in ids.iter().enumerate() {
+            self.unless(!ids[..place].contains(id), &format!("reward_ids[{place}]"));
+        }
+    }
+}

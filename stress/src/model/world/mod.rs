@@ -1,0 +1,308 @@
+//! The model: one account as it should be, in plain lists, and what each command should answer. Written from the API's comments
+//! and the rules of the business, with nothing of the server's own code, so that it can disagree. Rows are the API's messages,
+//! with symbols for ids. Nothing is fast here and nothing is stored; what is refused changes nothing, so rules check first.
+
+mod attribution;
+mod code;
+mod enrollment;
+mod faults;
+mod program;
+mod reads;
+mod refund;
+mod reward;
+mod tracking;
+
+use std::collections::HashMap;
+
+use headwater::pb;
+use tonic::Code;
+
+use super::command::{Command, Key, MICROS_PER_DAY, stamp};
+use super::names::{ANY, symbol};
+use super::reply::{Refused, Reply};
+pub(super) use reads::sorted as sorted_totals;
+
+/// How long a request_id is remembered.
+const REQUEST_ID_KEPT_DAYS: i64 = 30;
+
+/// What a rule comes to.
+type Ruling = Result<Reply, Refused>;
+
+/// A program with all versions of its terms; the row has the newest.
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    pub(super) row: pb::Program,
+    versions: Vec<pb::Terms>,
+    changes: u32,
+}
+
+/// A visit. Nobody can read it back.
+#[derive(Debug, Clone)]
+pub(super) struct Click {
+    pub(super) id: String,
+    pub(super) tid: String,
+    link_id: String,
+    occurred: i64,
+}
+
+/// A recorded event, and how a sale named its customer.
+#[derive(Debug, Clone)]
+pub(super) struct Conversion {
+    pub(super) row: pb::Conversion,
+    occurred: i64,
+    uid: String,
+    email: String,
+}
+
+#[derive(Debug, Clone)]
+struct Answered {
+    command: Command,
+    reply: Reply,
+    first_id: String,
+    expires: Option<i64>,
+}
+
+/// Places in the ledger or the feed whose order among themselves is not promised: what the server approved by itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unordered {
+    pub(super) from: usize,
+    pub(super) until: usize,
+}
+
+/// The model of one account.
+#[derive(Debug, Clone)]
+pub(super) struct World {
+    pub(super) now: i64,
+    pub(super) account: pb::Account,
+    pub(super) programs: Vec<Program>,
+    pub(super) affiliates: Vec<pb::Affiliate>,
+    /// Without the referral link, which depends on the program.
+    pub(super) enrollments: Vec<pb::Enrollment>,
+    /// With their own destination alone.
+    pub(super) links: Vec<pb::Link>,
+    pub(super) coupons: Vec<pb::Coupon>,
+    pub(super) clicks: Vec<Click>,
+    pub(super) leads: Vec<pb::Lead>,
+    pub(super) conversions: Vec<Conversion>,
+    pub(super) rewards: Vec<pb::Reward>,
+    pub(super) entries: Vec<pb::LedgerEntry>,
+    pub(super) events: Vec<pb::ConversionEvent>,
+    pub(super) unordered_entries: Vec<Unordered>,
+    pub(super) unordered_events: Vec<Unordered>,
+    answered: HashMap<Key, Answered>,
+    /// Of the command in progress.
+    label: u32,
+    counts: HashMap<&'static str, u32>,
+    cause: String,
+    /// The id of what the command made or changed.
+    effect: String,
+}
+
+fn refused<T>(code: Code, reason: &str, metadata: &[(&str, &str)]) -> Result<T, Refused> {
+    Err(Refused::new(code, reason, metadata))
+}
+
+fn missing<T>(reason: &str) -> Result<T, Refused> {
+    refused(Code::NotFound, reason, &[])
+}
+
+fn taken<T>(field: &str, value: &str, id: &str) -> Result<T, Refused> {
+    refused(Code::AlreadyExists, "ALREADY_EXISTS", &[("field", field), ("value", value), ("resource_id", id)])
+}
+
+/// As an email address is kept and compared.
+fn email(text: &str) -> String {
+    text.trim().to_lowercase()
+}
+
+impl World {
+    /// An account that was registered just now, with its first key.
+    pub(super) fn new(now: i64, display_name: &str, owner_email: &str) -> Self {
+        let account = pb::Account {
+            id: symbol("acc", 0, 0),
+            display_name: display_name.to_owned(),
+            email: owner_email.to_owned(),
+            max_active_coupons_per_affiliate: 100,
+            create_time: Some(stamp(now)),
+            update_time: Some(stamp(now)),
+        };
+        let mut world = Self {
+            now,
+            account,
+            programs: Vec::new(),
+            affiliates: Vec::new(),
+            enrollments: Vec::new(),
+            links: Vec::new(),
+            coupons: Vec::new(),
+            clicks: Vec::new(),
+            leads: Vec::new(),
+            conversions: Vec::new(),
+            rewards: Vec::new(),
+            entries: Vec::new(),
+            events: Vec::new(),
+            unordered_entries: Vec::new(),
+            unordered_events: Vec::new(),
+            answered: HashMap::new(),
+            label: 0,
+            counts: HashMap::new(),
+            cause: String::new(),
+            effect: String::new(),
+        };
+        let (account_id, key_id) = (world.account.id.clone(), world.fresh("key"));
+        world.tell(pb::EventType::AccountRegistered, &account_id, "", "");
+        world.tell(pb::EventType::ApiKeyCreated, &key_id, "", "");
+        world
+    }
+
+    /// What the server should answer to the command, which is carried out here.
+    pub(super) fn apply(&mut self, label: u32, command: &Command) -> Reply {
+        self.label = label;
+        self.counts.clear();
+        let faults = faults::of(command, self.now);
+        if !faults.is_empty() {
+            return Reply::Refused(Refused::fields(faults));
+        }
+        let key = command.key();
+        if let Some(reply) = key.as_ref().and_then(|key| self.answered_before(key, command)) {
+            return reply;
+        }
+        self.cause = key.as_ref().map(|key| key.text.clone()).unwrap_or_default();
+        let reply = match self.carry_out(command) {
+            Ok(reply) => reply,
+            Err(refused) => return Reply::Refused(refused),
+        };
+        if let Some(key) = key {
+            let expires = (!key.is_kept_for_ever).then(|| self.now + REQUEST_ID_KEPT_DAYS * MICROS_PER_DAY);
+            let first_id = std::mem::take(&mut self.effect);
+            self.answered.insert(key, Answered { command: command.clone(), reply: reply.clone(), first_id, expires });
+        }
+        reply
+    }
+
+    fn answered_before(&self, key: &Key, command: &Command) -> Option<Reply> {
+        let before = self.answered.get(key)?;
+        if before.expires.is_some_and(|expires| expires <= self.now) {
+            return None;
+        }
+        if before.command == *command {
+            return Some(before.reply.again());
+        }
+        let metadata = [("first_id", before.first_id.as_str())];
+        Some(Reply::Refused(Refused::new(Code::FailedPrecondition, "IDEMPOTENCY_MISMATCH", &metadata)))
+    }
+
+    fn carry_out(&mut self, command: &Command) -> Ruling {
+        match command {
+            Command::Wait { micros, approves_due } => {
+                self.now += micros;
+                if *approves_due {
+                    self.approve_due();
+                }
+                Ok(Reply::Nothing)
+            }
+            Command::UpdateAccount(request) => self.update_account(request),
+            Command::CreateProgram(request) => self.create_program(request),
+            Command::UpdateProgram(request) => self.update_program(request),
+            Command::ArchiveProgram(request) => self.archive_program(request),
+            Command::CreateAffiliate(request) => self.create_affiliate(request),
+            Command::Enroll(request) => self.enroll(request),
+            Command::UpdateEnrollment(request) => self.update_enrollment(request),
+            Command::EndEnrollment(request) => self.end_enrollment(request),
+            Command::CreateLink(request) => self.create_link(request),
+            Command::RevokeLink(request) => self.revoke_link(request),
+            Command::AssignCoupon(request) => self.assign_coupon(request),
+            Command::RemoveCoupon(request) => self.remove_coupon(request),
+            Command::Click(request) => self.record_click(request),
+            Command::Lead(request) => self.record_lead(request),
+            Command::Sale(request) => self.record_sale(request),
+            Command::Refund(request) => self.record_refund(request),
+            Command::Cancellation(request) => self.record_cancellation(request),
+            Command::Approve(request) => self.approve(request),
+            Command::Deny(request) => self.deny(request),
+            Command::GetConversion(request) => self.get_conversion(request),
+            Command::GetLead(request) => self.get_lead(request),
+            Command::GetBalance(request) => self.get_balance(request),
+            Command::GetAffiliate(request) => self.get_affiliate(request),
+        }
+    }
+
+    /// The symbol for the next thing of its kind that the command makes.
+    fn fresh(&mut self, kind: &'static str) -> String {
+        let count = self.counts.entry(kind).or_default();
+        *count += 1;
+        symbol(kind, self.label, *count - 1)
+    }
+
+    fn event(
+        &mut self,
+        event_type: pb::EventType,
+        subject: &str,
+        program: &str,
+        affiliate: &str,
+    ) -> pb::ConversionEvent {
+        pb::ConversionEvent {
+            id: self.fresh("evt"),
+            cursor: ANY.to_owned(),
+            sequence: self.events.len() as i64 + 1,
+            r#type: event_type.into(),
+            subject_id: subject.to_owned(),
+            program_id: program.to_owned(),
+            affiliate_id: affiliate.to_owned(),
+            occur_time: Some(stamp(self.now)),
+            commit_time: Some(stamp(self.now)),
+            conversion: None,
+            cause_id: self.cause.clone(),
+        }
+    }
+
+    /// Puts a fact into the feed.
+    fn tell(&mut self, event_type: pb::EventType, subject: &str, program: &str, affiliate: &str) {
+        let event = self.event(event_type, subject, program, affiliate);
+        self.events.push(event);
+    }
+
+    /// Puts a fact about a conversion into the feed, with its image.
+    fn tell_of(&mut self, event_type: pb::EventType, conversion: usize, occurred: i64) {
+        let image = self.image(conversion);
+        let event = self.event(event_type, &image.id, &image.program_id, &image.affiliate_id);
+        self.events.push(pb::ConversionEvent { occur_time: Some(stamp(occurred)), conversion: Some(image), ..event });
+    }
+
+    /// A conversion with its rewards as they are now.
+    pub(super) fn image(&self, place: usize) -> pb::Conversion {
+        let row = &self.conversions[place].row;
+        let rewards = self.rewards.iter().filter(|reward| reward.conversion_id == row.id).cloned().collect();
+        pb::Conversion { rewards, ..row.clone() }
+    }
+
+    fn program(&self, id: &str) -> Option<usize> {
+        self.programs.iter().position(|program| program.row.id == id)
+    }
+
+    /// The program that a reference leads to, which is there.
+    fn program_of(&self, enrollment: usize) -> &Program {
+        let id = &self.enrollments[enrollment].program_id;
+        self.program(id).map(|place| &self.programs[place]).unwrap_or(&self.programs[0])
+    }
+
+    fn enrollment(&self, id: &str) -> Option<usize> {
+        self.enrollments.iter().position(|enrollment| enrollment.id == id)
+    }
+}
+
+impl Program {
+    /// The terms that something falls under: the newest that had started and that reach it, or else the first. `bound` is when
+    /// its lead was bound to the program, if that was before.
+    fn terms(&self, occurred: i64, bound: Option<i64>) -> &pb::Terms {
+        let reaches = |terms: &&pb::Terms| {
+            let start = terms.start_time.as_ref().map(super::command::micros).unwrap_or_default();
+            let is_for_new = terms.reach() == pb::TermsReach::NewCustomers;
+            start <= occurred && !(is_for_new && bound.is_some_and(|bound| bound < start))
+        };
+        self.versions.iter().rev().find(reaches).unwrap_or(&self.versions[0])
+    }
+
+    fn is_active(&self) -> bool {
+        self.row.state() == pb::ProgramState::Active
+    }
+}

@@ -1,0 +1,156 @@
+//! What is answered to who looks.
+
+use headwater::pb;
+use pb::{ConversionKind as Kind, LedgerAccount};
+
+use super::{Ruling, World, email, missing};
+use crate::model::reply::{Refused, Reply};
+
+impl World {
+    /// The page that an enrollment's links lead to: its own, or else the program's.
+    fn landing_url(&self, enrollment: &pb::Enrollment) -> String {
+        let program = self.program(&enrollment.program_id).map(|place| &self.programs[place].row);
+        if enrollment.landing_url.is_empty() {
+            return program.map(|program| program.landing_url.clone()).unwrap_or_default();
+        }
+        enrollment.landing_url.clone()
+    }
+
+    /// An enrollment with its referral link. No landing page here has parameters of its own.
+    pub(crate) fn shown(&self, enrollment: &pb::Enrollment) -> pb::Enrollment {
+        let referral_link = format!("{}?ref={}", self.landing_url(enrollment), enrollment.ref_id);
+        pb::Enrollment { referral_link, ..enrollment.clone() }
+    }
+
+    pub(super) fn destination(&self, link: &pb::Link) -> String {
+        if !link.destination_url.is_empty() {
+            return link.destination_url.clone();
+        }
+        self.enrollment(&link.enrollment_id).map(|place| self.landing_url(&self.enrollments[place])).unwrap_or_default()
+    }
+
+    /// A link with the page that it leads to.
+    pub(crate) fn shown_link(&self, link: &pb::Link) -> pb::Link {
+        pb::Link { destination_url: self.destination(link), ..link.clone() }
+    }
+
+    /// The affiliate that a selector names.
+    pub(super) fn selected(&self, selector: Option<&pb::AffiliateSelector>) -> Result<usize, Refused> {
+        use pb::affiliate_selector::Selector;
+        let place = match selector.and_then(|selector| selector.selector.as_ref()) {
+            Some(Selector::Id(id)) => self.affiliates.iter().position(|row| row.id == *id),
+            Some(Selector::ExternalId(id)) => self.affiliates.iter().position(|row| row.external_id == *id),
+            Some(Selector::Email(text)) => self.affiliates.iter().position(|row| row.email == email(text)),
+            Some(Selector::RefId(text)) => {
+                let code = text.to_lowercase();
+                let enrollment = self.enrollments.iter().find(|row| row.ref_id == code);
+                enrollment.and_then(|found| self.affiliates.iter().position(|row| row.id == found.affiliate_id))
+            }
+            Some(Selector::AuthToken(_)) | None => None,
+        };
+        place.map_or_else(|| missing("AFFILIATE_NOT_FOUND"), Ok)
+    }
+
+    /// The lead that a selector names.
+    pub(super) fn selected_lead(&self, selector: &pb::LeadSelector) -> Option<usize> {
+        use pb::lead_selector::Selector;
+        match selector.selector.as_ref()? {
+            Selector::Id(id) => self.leads.iter().position(|lead| lead.id == *id),
+            Selector::Uid(uid) => self.customer(uid, ""),
+            Selector::Email(text) => self.customer("", &email(text)),
+        }
+    }
+
+    pub(super) fn get_conversion(&self, request: &pb::GetConversionRequest) -> Ruling {
+        use pb::get_conversion_request::Selector;
+        let is_meant = |row: &pb::Conversion| match &request.selector {
+            Some(Selector::ConversionId(id)) => row.id == *id,
+            Some(Selector::Event(event)) => row.kind == event.kind && row.event_id == event.event_id,
+            None => false,
+        };
+        match self.conversions.iter().position(|conversion| is_meant(&conversion.row)) {
+            Some(place) => {
+                Ok(Reply::FoundConversion(pb::GetConversionResponse { conversion: Some(self.image(place)) }))
+            }
+            None => missing("CONVERSION_NOT_FOUND"),
+        }
+    }
+
+    pub(super) fn get_lead(&self, request: &pb::GetLeadRequest) -> Ruling {
+        let Some(place) = request.lead.as_ref().and_then(|selector| self.selected_lead(selector)) else {
+            return missing("LEAD_NOT_FOUND");
+        };
+        let lead = self.leads[place].clone();
+        let enrollment = self.enrollment(&lead.enrollment_id).map(|place| self.shown(&self.enrollments[place]));
+        let affiliate = self.affiliates.iter().find(|row| row.id == lead.affiliate_id).cloned();
+        Ok(Reply::FoundLead(pb::GetLeadResponse { lead: Some(lead), enrollment, affiliate }))
+    }
+
+    pub(super) fn get_balance(&self, request: &pb::GetBalanceRequest) -> Ruling {
+        let affiliate = &self.affiliates[self.selected(request.affiliate.as_ref())?];
+        let balances = self.balances(&affiliate.id);
+        Ok(Reply::FoundBalance(pb::GetBalanceResponse { affiliate_id: affiliate.id.clone(), balances }))
+    }
+
+    pub(super) fn get_affiliate(&self, request: &pb::GetAffiliateRequest) -> Ruling {
+        let affiliate = self.affiliates[self.selected(request.affiliate.as_ref())?].clone();
+        let enrollments = self.enrollments_of(&affiliate.id);
+        Ok(Reply::FoundAffiliate(pb::GetAffiliateResponse { affiliate: Some(affiliate), enrollments }))
+    }
+
+    fn enrollments_of(&self, affiliate_id: &str) -> Vec<pb::Enrollment> {
+        self.enrollments.iter().filter(|row| row.affiliate_id == affiliate_id).map(|row| self.shown(row)).collect()
+    }
+
+    /// The images of all conversions, those that nobody referred or all others.
+    pub(crate) fn images(&self, is_not_referred: bool) -> Vec<pb::Conversion> {
+        let wanted = |place: &usize| {
+            let outcome = self.conversions[*place].row.outcome();
+            (outcome == pb::ConversionOutcome::NotReferred) == is_not_referred
+        };
+        (0..self.conversions.len()).filter(wanted).map(|place| self.image(place)).collect()
+    }
+
+    /// A recorded event of each kind and id that was refused or never sent is not to be found: the ids of those that are.
+    pub(crate) fn event_ids(&self, kind: Kind) -> impl DoubleEndedIterator<Item = &pb::Conversion> {
+        self.conversions.iter().map(|conversion| &conversion.row).filter(move |row| row.kind() == kind)
+    }
+
+    /// What the audit should say: nothing found, and these sums.
+    pub(crate) fn audit(&self) -> pb::VerifyLedgerResponse {
+        let mut totals: Vec<pb::LedgerTotal> = Vec::new();
+        for entry in &self.entries {
+            let value = entry.value.clone().unwrap_or_default();
+            for (account, amount) in [(entry.debit(), -value.amount_minor), (entry.credit(), value.amount_minor)] {
+                add(&mut totals, account, &value, amount);
+            }
+        }
+        pb::VerifyLedgerResponse {
+            ok: true,
+            entry_count: self.entries.len() as i64,
+            reward_count: self.rewards.len() as i64,
+            event_count: self.events.len() as i64,
+            totals: sorted(totals),
+            differences: Vec::new(),
+        }
+    }
+}
+
+fn add(totals: &mut Vec<pb::LedgerTotal>, account: LedgerAccount, value: &pb::RewardValue, amount: i64) {
+    let is_it = |total: &&mut pb::LedgerTotal| {
+        total.account() == account
+            && total.value.as_ref().is_some_and(|other| other.currency_code == value.currency_code)
+    };
+    if let Some(value) = totals.iter_mut().find(is_it).and_then(|total| total.value.as_mut()) {
+        value.amount_minor += amount;
+        return;
+    }
+    let value = pb::RewardValue { amount_minor: amount, ..value.clone() };
+    totals.push(pb::LedgerTotal { account: account.into(), value: Some(value) });
+}
+
+/// Sums in an order of their own: the answer promises none.
+pub(crate) fn sorted(mut totals: Vec<pb::LedgerTotal>) -> Vec<pb::LedgerTotal> {
+    totals.sort_by_key(|total| (total.account, total.value.clone().map(|value| value.currency_code)));
+    totals
+}

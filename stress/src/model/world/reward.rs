@@ -1,0 +1,234 @@
+//! Rewards, the states they pass through, and the books.
+
+use headwater::pb;
+use pb::{EventType, LedgerAccount, LedgerReason, RewardState};
+use tonic::Code;
+
+use super::{Ruling, Unordered, World, missing, refused};
+use crate::model::command::{MICROS_PER_DAY, micros, stamp};
+use crate::model::names::ANY;
+use crate::model::reply::{Refused, Replayed, Reply};
+
+/// `value x part / whole` for amounts of zero and more, rounded: the whole number below, or the next one where the rest says so.
+pub(super) fn share(value: i64, part: i64, whole: i64, rounding: pb::Rounding) -> i64 {
+    if whole == 0 {
+        return 0;
+    }
+    let exact = i128::from(value) * i128::from(part);
+    let (below, rest) = (exact / i128::from(whole), exact % i128::from(whole));
+    let twice = (2 * rest).cmp(&i128::from(whole));
+    let goes_up = match rounding {
+        pb::Rounding::Down => false,
+        pb::Rounding::HalfUp => twice.is_ge(),
+        pb::Rounding::HalfEven | pb::Rounding::Unspecified => twice.is_gt() || (twice.is_eq() && below % 2 == 1),
+    };
+    i64::try_from(below + i128::from(goes_up)).unwrap_or(i64::MAX)
+}
+
+pub(super) fn summary(reward: &pb::Reward) -> pb::RewardSummary {
+    pb::RewardSummary {
+        reward_id: reward.id.clone(),
+        affiliate_id: reward.affiliate_id.clone(),
+        value: reward.value.clone(),
+    }
+}
+
+/// A move of rewards: to which state, through which accounts.
+struct Move<'request> {
+    to: RewardState,
+    credit: LedgerAccount,
+    reason: LedgerReason,
+    event_type: EventType,
+    deny_reason: &'request str,
+}
+
+const APPROVAL: Move<'static> = Move {
+    to: RewardState::Approved,
+    credit: LedgerAccount::AffiliatePayable,
+    reason: LedgerReason::Approved,
+    event_type: EventType::RewardApproved,
+    deny_reason: "",
+};
+
+impl World {
+    /// The reward of a sale that was credited just now, for what is left of it.
+    pub(super) fn earn(&mut self, sale: usize, enrollment: usize, terms: &pb::Terms) {
+        let (row, occurred) = (self.conversions[sale].row.clone(), self.conversions[sale].occurred);
+        let amount = row.amount.clone().unwrap_or_default();
+        let left = amount.amount_minor - row.refunded_amount.map_or(0, |refunded| refunded.amount_minor);
+        let own = self.enrollments[enrollment].commission_override.clone();
+        let rule = if own.is_some() { pb::RewardRule::Enrollment } else { pb::RewardRule::Program };
+        let commission = own.or_else(|| terms.commission.clone()).and_then(|commission| commission.commission);
+        let (value, currency, percent_ppm, flat_minor) = match commission {
+            Some(pb::commission::Commission::PercentPpm(ppm)) => {
+                (share(left, ppm, 1_000_000, terms.rounding()), amount.currency_code.clone(), ppm, 0)
+            }
+            Some(pb::commission::Commission::Flat(flat)) => {
+                let value = share(flat.amount_minor, left, amount.amount_minor, terms.rounding());
+                (value, flat.currency_code, 0, flat.amount_minor)
+            }
+            None => return,
+        };
+        if value == 0 {
+            return;
+        }
+        let hold = i64::from(terms.hold_period_days.unwrap_or_default()) * MICROS_PER_DAY;
+        let calculation = pb::RewardCalculation {
+            rule: rule.into(),
+            base: Some(pb::Money { amount_minor: left, currency_code: amount.currency_code }),
+            percent_ppm,
+            flat_minor,
+            terms_version: terms.version,
+            rounding: terms.rounding,
+        };
+        let unit = pb::RewardUnit::Cash.into();
+        let reward = pb::Reward {
+            id: self.fresh("rwd"),
+            conversion_id: row.id,
+            affiliate_id: row.affiliate_id,
+            enrollment_id: row.enrollment_id,
+            program_id: row.program_id,
+            value: Some(pb::RewardValue { unit, amount_minor: value, currency_code: currency }),
+            state: RewardState::Pending.into(),
+            calculation: Some(calculation),
+            approve_after_time: Some(stamp(occurred + hold)),
+            create_time: Some(stamp(self.now)),
+            update_time: Some(stamp(self.now)),
+            ..pb::Reward::default()
+        };
+        self.post(&reward, LedgerAccount::CommissionExpense, LedgerAccount::AffiliatePending, LedgerReason::Earned);
+        self.rewards.push(reward);
+    }
+
+    /// Books a reward's value; a negative one the other way round.
+    pub(super) fn post(
+        &mut self,
+        reward: &pb::Reward,
+        debit: LedgerAccount,
+        credit: LedgerAccount,
+        reason: LedgerReason,
+    ) {
+        let mut value = reward.value.clone().unwrap_or_default();
+        let (debit, credit) = if value.amount_minor < 0 { (credit, debit) } else { (debit, credit) };
+        value.amount_minor = value.amount_minor.abs();
+        self.entries.push(pb::LedgerEntry {
+            sequence: self.entries.len() as i64 + 1,
+            debit: debit.into(),
+            credit: credit.into(),
+            value: Some(value),
+            affiliate_id: reward.affiliate_id.clone(),
+            reward_id: reward.id.clone(),
+            conversion_id: reward.conversion_id.clone(),
+            reason: reason.into(),
+            post_time: Some(stamp(self.now)),
+            hash: ANY.to_owned(),
+        });
+    }
+
+    pub(super) fn approve(&mut self, request: &pb::ApproveRewardsRequest) -> Ruling {
+        self.move_all(&request.reward_ids, &APPROVAL)
+    }
+
+    pub(super) fn deny(&mut self, request: &pb::DenyRewardsRequest) -> Ruling {
+        let denial = Move {
+            to: RewardState::Denied,
+            credit: LedgerAccount::CommissionExpense,
+            reason: LedgerReason::Denied,
+            event_type: EventType::RewardDenied,
+            deny_reason: &request.reason,
+        };
+        self.move_all(&request.reward_ids, &denial)
+    }
+
+    fn move_all(&mut self, ids: &[String], step: &Move<'_>) -> Ruling {
+        let mut places = Vec::new();
+        for id in ids {
+            let Some(place) = self.rewards.iter().position(|reward| reward.id == *id) else {
+                return missing("REWARD_NOT_FOUND");
+            };
+            let reward = &self.rewards[place];
+            if !reward.reverses_reward_id.is_empty() {
+                return Err(Refused::fields(["reward_ids".to_owned()]));
+            }
+            if reward.state() != RewardState::Pending {
+                let state = reward.state().as_str_name().trim_start_matches("REWARD_STATE_").to_lowercase();
+                let metadata = [("reward_id", id.as_str()), ("state", state.as_str())];
+                return refused(Code::FailedPrecondition, "REWARD_STATE", &metadata);
+            }
+            places.push(place);
+        }
+        self.effect = ids.first().cloned().unwrap_or_default();
+        self.carry_on(&places, step);
+        let rewards = places.iter().map(|place| self.rewards[*place].clone()).collect();
+        Ok(Reply::Rewards(rewards, Replayed(false)))
+    }
+
+    /// Moves pending rewards, and with each what refunds took back of it; tells of every conversion once.
+    fn carry_on(&mut self, places: &[usize], step: &Move<'_>) {
+        let mut conversions = Vec::new();
+        for place in places {
+            let id = self.rewards[*place].id.clone();
+            let with_it = (0..self.rewards.len()).filter(|other| self.rewards[*other].reverses_reward_id == id);
+            let all: Vec<usize> = std::iter::once(*place).chain(with_it).collect();
+            for place in all {
+                if self.rewards[place].state() != RewardState::Pending {
+                    continue;
+                }
+                let now = stamp(self.now);
+                let reward = &mut self.rewards[place];
+                reward.set_state(step.to);
+                reward.update_time = Some(now);
+                step.deny_reason.clone_into(&mut reward.deny_reason);
+                let reward = reward.clone();
+                self.post(&reward, LedgerAccount::AffiliatePending, step.credit, step.reason);
+                conversions.extend(self.conversions.iter().position(|row| row.row.id == reward.conversion_id));
+            }
+        }
+        conversions.sort_unstable();
+        conversions.dedup();
+        for place in conversions {
+            self.conversions[place].row.version += 1;
+            self.tell_of(step.event_type, place, self.now);
+        }
+    }
+
+    /// What the server does by itself when hold periods are over.
+    pub(super) fn approve_due(&mut self) {
+        let is_due = |reward: &pb::Reward| {
+            reward.state() == RewardState::Pending
+                && reward.reverses_reward_id.is_empty()
+                && reward.approve_after_time.as_ref().is_some_and(|time| micros(time) <= self.now)
+        };
+        let due: Vec<usize> = (0..self.rewards.len()).filter(|place| is_due(&self.rewards[*place])).collect();
+        let (entries, events) = (self.entries.len(), self.events.len());
+        self.cause.clear();
+        self.carry_on(&due, &APPROVAL);
+        self.unordered_entries.push(Unordered { from: entries, until: self.entries.len() });
+        self.unordered_events.push(Unordered { from: events, until: self.events.len() });
+    }
+
+    /// An affiliate's balances by currency: sums over the entries.
+    pub(crate) fn balances(&self, affiliate_id: &str) -> Vec<pb::Balance> {
+        let mut balances: Vec<pb::Balance> = Vec::new();
+        for entry in self.entries.iter().filter(|entry| entry.affiliate_id == affiliate_id) {
+            let value = entry.value.clone().unwrap_or_default();
+            let place = balances.iter().position(|balance| balance.currency_code == value.currency_code);
+            let place = place.unwrap_or_else(|| {
+                let currency_code = value.currency_code.clone();
+                balances.push(pb::Balance { unit: value.unit, currency_code, ..pb::Balance::default() });
+                balances.len() - 1
+            });
+            let balance = &mut balances[place];
+            for (account, amount) in [(entry.debit(), -value.amount_minor), (entry.credit(), value.amount_minor)] {
+                match account {
+                    LedgerAccount::AffiliatePending => balance.pending_minor += amount,
+                    LedgerAccount::AffiliatePayable => balance.owed_minor += amount,
+                    LedgerAccount::CommissionExpense | LedgerAccount::Unspecified => continue,
+                }
+                balance.earned_minor += amount;
+            }
+        }
+        balances.sort_by(|one, other| one.currency_code.cmp(&other.currency_code));
+        balances
+    }
+}

@@ -1,0 +1,351 @@
+//! Clicks, sign-ups, sales and cancellations.
+
+use headwater::pb;
+use pb::{AttributionSource as Source, ConversionKind as Kind, ConversionOutcome as Outcome, EventType};
+use prost_types::Timestamp;
+
+use super::attribution::Traces;
+use super::{Click, Conversion, Ruling, World, email, missing};
+use crate::model::command::{micros, stamp};
+use crate::model::reply::Reply;
+
+impl World {
+    fn occurred(&self, sent: Option<&Timestamp>) -> i64 {
+        sent.map_or(self.now, micros)
+    }
+
+    pub(super) fn record_click(&mut self, request: &pb::RecordClickRequest) -> Ruling {
+        use pb::record_click_request::Referral::{LinkCode, RefId};
+        let code = match &request.referral {
+            Some(LinkCode(code) | RefId(code)) => code.trim().to_lowercase(),
+            None => String::new(),
+        };
+        let Some(link) = self.links.iter().find(|link| link.code == code).cloned() else {
+            return missing("LINK_NOT_FOUND");
+        };
+        let Some(enrollment) = self.enrollment(&link.enrollment_id) else { return missing("LINK_NOT_FOUND") };
+        let tracks = link.state() == pb::LinkState::Active
+            && self.enrollments[enrollment].state() == pb::EnrollmentState::Active
+            && self.program_of(enrollment).is_active();
+        if !tracks {
+            return missing("LINK_NOT_FOUND");
+        }
+        let id = self.fresh("clk");
+        let is_known = self.clicks.iter().any(|click| click.tid == request.tid);
+        let tid = if is_known { request.tid.clone() } else { id.clone() };
+        let occurred = self.occurred(request.occur_time.as_ref());
+        self.clicks.push(Click { id: id.clone(), tid: tid.clone(), link_id: link.id.clone(), occurred });
+        self.effect.clone_from(&id);
+        Ok(Reply::Click(pb::RecordClickResponse {
+            click_id: id,
+            tid,
+            destination_url: self.destination(&link),
+            affiliate_id: link.affiliate_id,
+            replayed: false,
+        }))
+    }
+
+    /// The lead with this uid, or else the one with this email address.
+    pub(super) fn customer(&self, uid: &str, email: &str) -> Option<usize> {
+        self.lead_by(|lead| &lead.uid, uid).or_else(|| self.lead_by(|lead| &lead.email, email))
+    }
+
+    fn lead_by(&self, name: impl Fn(&pb::Lead) -> &String, wanted: &str) -> Option<usize> {
+        self.leads.iter().position(|lead| !wanted.is_empty() && name(lead) == wanted)
+    }
+
+    fn new_lead(&mut self, uid: &str, email: &str, state: pb::LeadState) -> usize {
+        let lead = pb::Lead {
+            id: self.fresh("led"),
+            uid: uid.to_owned(),
+            email: email.to_owned(),
+            state: state.into(),
+            create_time: Some(stamp(self.now)),
+            ..pb::Lead::default()
+        };
+        self.leads.push(lead);
+        self.leads.len() - 1
+    }
+
+    /// What a request says of a lead: names that it has stay, and so do names that are another's.
+    fn describe(&mut self, lead: usize, uid: &str, email: &str, first_name: &str, last_name: &str) {
+        let is_uid_free = self.lead_by(|lead| &lead.uid, uid).is_none();
+        let is_email_free = self.lead_by(|lead| &lead.email, email).is_none();
+        let now = stamp(self.now);
+        let lead = &mut self.leads[lead];
+        lead.update_time = Some(now);
+        if lead.uid.is_empty() && is_uid_free {
+            uid.clone_into(&mut lead.uid);
+        }
+        if lead.email.is_empty() && is_email_free {
+            email.clone_into(&mut lead.email);
+        }
+        if !first_name.is_empty() {
+            first_name.clone_into(&mut lead.first_name);
+        }
+        if !last_name.is_empty() {
+            last_name.clone_into(&mut lead.last_name);
+        }
+    }
+
+    fn bind(&mut self, lead: usize, enrollment: usize, at: i64) {
+        let enrollment = &self.enrollments[enrollment];
+        let lead = &mut self.leads[lead];
+        lead.affiliate_id.clone_from(&enrollment.affiliate_id);
+        lead.enrollment_id.clone_from(&enrollment.id);
+        lead.bind_time = Some(stamp(at));
+    }
+
+    fn has_bought(&mut self, lead: usize, occurred: i64) {
+        let lead = &mut self.leads[lead];
+        lead.set_state(pb::LeadState::Active);
+        let since = lead.customer_since.as_ref().map_or(occurred, |since| micros(since).min(occurred));
+        lead.customer_since = Some(stamp(since));
+    }
+
+    pub(super) fn new_conversion(&mut self, kind: Kind, event_id: &str, occurred: i64) -> Conversion {
+        let row = pb::Conversion {
+            id: self.fresh("cnv"),
+            kind: kind.into(),
+            event_id: event_id.to_owned(),
+            outcome: Outcome::NotReferred.into(),
+            occur_time: Some(stamp(occurred)),
+            create_time: Some(stamp(self.now)),
+            version: 1,
+            ..pb::Conversion::default()
+        };
+        self.effect.clone_from(&row.id);
+        Conversion { row, occurred, uid: String::new(), email: String::new() }
+    }
+
+    /// Credits a conversion to an enrollment, under one version of its program's terms.
+    fn credit(&self, row: &mut pb::Conversion, source: Source, enrollment: usize, terms_version: i32) {
+        let enrollment = &self.enrollments[enrollment];
+        row.set_outcome(Outcome::Attributed);
+        row.affiliate_id.clone_from(&enrollment.affiliate_id);
+        row.enrollment_id.clone_from(&enrollment.id);
+        row.program_id.clone_from(&enrollment.program_id);
+        row.terms_version = terms_version;
+        row.set_attribution_source(source);
+    }
+
+    pub(super) fn record_lead(&mut self, request: &pb::RecordLeadRequest) -> Ruling {
+        let occurred = self.occurred(request.occur_time.as_ref());
+        let email = email(&request.email);
+        let state = match request.state() {
+            pb::LeadState::Unspecified => pb::LeadState::Signup,
+            state => state,
+        };
+        let known = self.customer(&request.uid, &email);
+        let lead = known.unwrap_or_else(|| self.new_lead(&request.uid, &email, state));
+        self.describe(lead, &request.uid, &email, &request.first_name, &request.last_name);
+        if self.leads[lead].state() == pb::LeadState::Subscribed {
+            self.leads[lead].set_state(state);
+        }
+        let mut answer = pb::RecordLeadResponse { lead_id: self.leads[lead].id.clone(), ..Default::default() };
+        if self.leads[lead].bind_time.is_some() {
+            self.effect.clone_from(&answer.lead_id);
+            answer.set_outcome(Outcome::Attributed);
+            answer.affiliate_id.clone_from(&self.leads[lead].affiliate_id);
+            return Ok(Reply::Lead(answer));
+        }
+        let traces = Traces { tid: &request.tid, ref_id: &request.ref_id, coupon_code: &request.coupon_code };
+        let verdict = self.attribute(None, &traces, occurred);
+        let mut made = self.new_conversion(Kind::Lead, &request.event_id, occurred);
+        made.row.lead_id.clone_from(&answer.lead_id);
+        made.row.coupon_code = request.coupon_code.to_uppercase();
+        made.row.candidates = verdict.candidates;
+        answer.set_outcome(Outcome::NotReferred);
+        if let Some((source, enrollment)) = verdict.winner {
+            let terms_version = self.program_of(enrollment).terms(occurred, None).version;
+            self.credit(&mut made.row, source, enrollment, terms_version);
+            answer.set_outcome(Outcome::Attributed);
+            answer.affiliate_id.clone_from(&made.row.affiliate_id);
+            answer.conversion_id.clone_from(&made.row.id);
+            self.bind(lead, enrollment, occurred);
+        }
+        self.conversions.push(made);
+        if let Some((_, enrollment)) = verdict.winner {
+            self.tell_of(EventType::LeadRecorded, self.conversions.len() - 1, occurred);
+            self.price_earlier_sales(lead, enrollment, occurred);
+        }
+        Ok(Reply::Lead(answer))
+    }
+
+    /// The places of a customer's sales that nobody referred, in the order they occurred. What another lead bought is not theirs.
+    pub(super) fn unreferred(&self, lead: Option<usize>, uids: &[&str], emails: &[&str]) -> Vec<usize> {
+        let lead_id = lead.map(|lead| self.leads[lead].id.as_str()).unwrap_or_default();
+        let is_named = |name: &String, wanted: &[&str]| !name.is_empty() && wanted.contains(&name.as_str());
+        let mut places: Vec<usize> = (0..self.conversions.len())
+            .filter(|place| {
+                let sale = &self.conversions[*place];
+                sale.row.kind() == Kind::Sale
+                    && sale.row.outcome() == Outcome::NotReferred
+                    && (is_named(&sale.uid, uids) || is_named(&sale.email, emails))
+                    && (sale.row.lead_id.is_empty() || sale.row.lead_id == lead_id)
+            })
+            .collect();
+        places.sort_by_key(|place| self.conversions[*place].occurred);
+        places
+    }
+
+    /// Prices what a lead had bought inside the window before it was bound.
+    fn price_earlier_sales(&mut self, lead: usize, enrollment: usize, bound: i64) {
+        let row = self.leads[lead].clone();
+        let sales = self.unreferred(Some(lead), &[&row.uid], &[&row.email]);
+        if row.plan.is_empty() {
+            let plans = sales.iter().rev().map(|place| &self.conversions[*place].row.plan);
+            let plan = plans.into_iter().find(|plan| !plan.is_empty()).cloned();
+            self.leads[lead].plan = plan.unwrap_or_default();
+        }
+        let window = self.window(enrollment, bound);
+        for place in sales {
+            let occurred = self.conversions[place].occurred;
+            if occurred + window < bound {
+                continue;
+            }
+            self.has_bought(lead, occurred);
+            let sale = &mut self.conversions[place].row;
+            sale.lead_id.clone_from(&row.id);
+            sale.version += 1;
+            let won = pb::AttributionCandidate {
+                source: Source::LeadBinding.into(),
+                reference: row.id.clone(),
+                affiliate_id: row.affiliate_id.clone(),
+                enrollment_id: row.enrollment_id.clone(),
+                result: pb::CandidateResult::Won.into(),
+            };
+            sale.candidates.insert(0, won);
+            self.credit_sale(place, Source::LeadBinding, enrollment, None);
+            self.tell_of(EventType::SaleAttributed, place, occurred);
+        }
+    }
+
+    /// Credits a sale and earns its reward.
+    fn credit_sale(&mut self, place: usize, source: Source, enrollment: usize, bound: Option<i64>) {
+        let terms = self.program_of(enrollment).terms(self.conversions[place].occurred, bound).clone();
+        let mut row = self.conversions[place].row.clone();
+        self.credit(&mut row, source, enrollment, terms.version);
+        self.conversions[place].row = row;
+        self.earn(place, enrollment, &terms);
+    }
+
+    pub(super) fn record_sale(&mut self, request: &pb::RecordSaleRequest) -> Ruling {
+        let occurred = self.occurred(request.occur_time.as_ref());
+        let email = email(&request.email);
+        let known = self.customer(&request.uid, &email);
+        let traces = Traces { tid: &request.tid, ref_id: &request.ref_id, coupon_code: &request.coupon_code };
+        let verdict = self.attribute(known, &traces, occurred);
+        let mut sale = self.new_conversion(Kind::Sale, &request.event_id, occurred);
+        sale.uid.clone_from(&request.uid);
+        sale.email.clone_from(&email);
+        sale.row = sale_row(request, sale.row);
+        sale.row.candidates = verdict.candidates;
+
+        // A lead that was bound in another program is new to this one.
+        let bound = known.zip(verdict.winner).and_then(|(lead, (_, enrollment))| {
+            let here = &self.enrollments[enrollment].program_id;
+            let there =
+                self.enrollment(&self.leads[lead].enrollment_id).map(|place| &self.enrollments[place].program_id);
+            (there == Some(here)).then(|| self.leads[lead].bind_time.as_ref().map(micros)).flatten()
+        });
+        let is_named = !(request.uid.is_empty() && email.is_empty());
+        let lead = match (known, verdict.winner) {
+            (None, Some(_)) if is_named => Some(self.new_lead(&request.uid, &email, pb::LeadState::Active)),
+            _ => known,
+        };
+        if let Some(lead) = lead {
+            sale.row.lead_id.clone_from(&self.leads[lead].id);
+            if let Some((_, enrollment)) = verdict.winner
+                && self.leads[lead].bind_time.is_none()
+            {
+                self.bind(lead, enrollment, occurred);
+            }
+            self.describe(lead, &request.uid, &email, &request.first_name, &request.last_name);
+            self.has_bought(lead, occurred);
+            if !request.plan.is_empty() {
+                self.leads[lead].plan.clone_from(&request.plan);
+            }
+            if request.mrr.is_some() {
+                self.leads[lead].mrr.clone_from(&request.mrr);
+            }
+        }
+        self.conversions.push(sale);
+        let place = self.conversions.len() - 1;
+        if let Some((source, enrollment)) = verdict.winner {
+            self.credit_sale(place, source, enrollment, bound);
+            self.tell_of(EventType::SaleRecorded, place, occurred);
+        }
+        let answer = self.sale_answer(place);
+        self.book_waiting_refunds(place);
+        Ok(Reply::Sale(answer))
+    }
+
+    fn sale_answer(&self, place: usize) -> pb::RecordSaleResponse {
+        let image = self.image(place);
+        let is_referred = image.outcome() == Outcome::Attributed;
+        pb::RecordSaleResponse {
+            outcome: image.outcome,
+            conversion_id: if is_referred { image.id } else { String::new() },
+            lead_id: image.lead_id,
+            affiliate_id: image.affiliate_id,
+            program_id: image.program_id,
+            terms_version: image.terms_version,
+            attribution_source: image.attribution_source,
+            rewards: image.rewards.iter().map(super::reward::summary).collect(),
+            replayed: false,
+        }
+    }
+
+    pub(super) fn record_cancellation(&mut self, request: &pb::RecordCancellationRequest) -> Ruling {
+        let occurred = self.occurred(request.occur_time.as_ref());
+        let Some(lead) = request.lead.as_ref().and_then(|selector| self.selected_lead(selector)) else {
+            return missing("LEAD_NOT_FOUND");
+        };
+        let row = &mut self.leads[lead];
+        row.set_state(pb::LeadState::Cancelled);
+        if let Some(mrr) = &mut row.mrr {
+            mrr.amount_minor = 0;
+        }
+        row.update_time = Some(stamp(self.now));
+        let mut made = self.new_conversion(Kind::Cancellation, &request.event_id, occurred);
+        let row = self.leads[lead].clone();
+        made.row.lead_id.clone_from(&row.id);
+        let enrollment = self.enrollment(&row.enrollment_id);
+        if let Some(enrollment) = enrollment {
+            let bound = row.bind_time.as_ref().map(micros);
+            let terms_version = self.program_of(enrollment).terms(occurred, bound).version;
+            self.credit(&mut made.row, Source::LeadBinding, enrollment, terms_version);
+        }
+        let answer = pb::RecordCancellationResponse {
+            outcome: made.row.outcome,
+            conversion_id: if enrollment.is_some() { made.row.id.clone() } else { String::new() },
+            lead_id: row.id,
+            replayed: false,
+        };
+        self.conversions.push(made);
+        if enrollment.is_some() {
+            self.tell_of(EventType::CancellationRecorded, self.conversions.len() - 1, occurred);
+        }
+        Ok(Reply::Cancellation(answer))
+    }
+}
+
+fn sale_row(request: &pb::RecordSaleRequest, row: pb::Conversion) -> pb::Conversion {
+    let amount = request.amount.clone().unwrap_or_default();
+    let channel = match request.channel() {
+        pb::SaleChannel::Unspecified => pb::SaleChannel::Online,
+        channel => channel,
+    };
+    pb::Conversion {
+        refunded_amount: Some(pb::Money { amount_minor: 0, currency_code: amount.currency_code.clone() }),
+        amount: Some(amount),
+        channel: channel.into(),
+        coupon_code: request.coupon_code.to_uppercase(),
+        plan: request.plan.clone(),
+        quantity: request.quantity.max(1),
+        order_id: request.order_id.clone(),
+        order_number: request.order_number.clone(),
+        ..row
+    }
+}
