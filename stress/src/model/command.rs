@@ -44,6 +44,8 @@ pub(super) enum Command {
     GetLead(pb::GetLeadRequest),
     GetBalance(pb::GetBalanceRequest),
     GetAffiliate(pb::GetAffiliateRequest),
+    GetProgram(pb::GetProgramRequest),
+    GetReward(pb::GetRewardRequest),
 }
 
 /// A command in its place. The label stays with it when a sequence is cut down, and names what the step makes.
@@ -100,7 +102,9 @@ impl Command {
             | Self::GetConversion(_)
             | Self::GetLead(_)
             | Self::GetBalance(_)
-            | Self::GetAffiliate(_) => return None,
+            | Self::GetAffiliate(_)
+            | Self::GetProgram(_)
+            | Self::GetReward(_) => return None,
         };
         (!text.is_empty()).then(|| Key { scope, text: text.clone(), is_kept_for_ever })
     }
@@ -132,6 +136,8 @@ impl Command {
             Self::GetLead(_) => "GetLead",
             Self::GetBalance(_) => "GetBalance",
             Self::GetAffiliate(_) => "GetAffiliate",
+            Self::GetProgram(_) => "GetProgram",
+            Self::GetReward(_) => "GetReward",
         }
     }
 
@@ -228,6 +234,8 @@ impl Command {
             Self::GetLead(request) => lead_text(&mut request.lead).into_iter().collect(),
             Self::GetBalance(request) => affiliate_text(&mut request.affiliate).into_iter().collect(),
             Self::GetAffiliate(request) => affiliate_text(&mut request.affiliate).into_iter().collect(),
+            Self::GetProgram(request) => vec![&mut request.program_id],
+            Self::GetReward(request) => vec![&mut request.reward_id],
         }
     }
 }
@@ -282,4 +290,39 @@ fn without_defaults(text: &str) -> String {
         kept.push_str(&field[field.trim_end_matches([' ', '}', ')']).len()..]);
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_printed_on_one_line_without_what_is_not_set() {
+        let request = pb::RecordSaleRequest {
+            event_id: "sale-1".to_owned(),
+            uid: "u-1".to_owned(),
+            tid: "⟦clk 3⟧".to_owned(),
+            amount: Some(pb::Money { amount_minor: 0, currency_code: "USD".to_owned() }),
+            occur_time: Some(stamp(-1)),
+            channel: pb::SaleChannel::PointOfSale.into(),
+            quantity: 3,
+            ..Default::default()
+        };
+        let step = Step { label: 7, is_batched: true, command: Command::Sale(request) };
+        assert_eq!(
+            step.to_string(),
+            "   7 (batched) Sale(RecordSaleRequest { event_id: \"sale-1\", uid: \"u-1\", tid: \"⟦clk 3⟧\", \
+             amount: Some(Money { currency_code: \"USD\" }), occur_time: Some(Timestamp { seconds: -1, nanos: 999999000 }), \
+             channel: PointOfSale, quantity: 3 })"
+        );
+        let terms = pb::Terms { hold_period_days: Some(0), precedence: vec![2, 1, 3], ..Default::default() };
+        let program = pb::Program { id: "⟦prg 1⟧".to_owned(), terms: Some(terms), ..Default::default() };
+        let request = pb::UpdateProgramRequest { program: Some(program), ..Default::default() };
+        let step = Step { label: 8, is_batched: false, command: Command::UpdateProgram(request) };
+        assert_eq!(
+            step.to_string(),
+            "   8 UpdateProgram(UpdateProgramRequest { program: Some(Program { id: \"⟦prg 1⟧\", \
+             terms: Some(Terms { hold_period_days: Some(0), precedence: [Coupon, LeadBinding, Click] }) }) })"
+        );
+    }
 }

@@ -1,6 +1,8 @@
 //! Reads everything that an account can read, page by page, and compares it with the model: programs, affiliates, enrollments,
 //! links, coupons, leads, conversions, rewards, the ledger, balances, the feed and the audit.
 
+mod filtered;
+
 use headwater::pb;
 use pb::list_conversion_events_request::Start;
 use tonic::Status;
@@ -27,6 +29,8 @@ macro_rules! read_all {
     }};
 }
 
+pub(super) use read_all;
+
 fn told(status: Status) -> anyhow::Error {
     anyhow::anyhow!("a list could not be read: {status:?}")
 }
@@ -52,7 +56,10 @@ impl Player {
         if let Some(difference) = self.check_books().await? {
             return Ok(Some(difference));
         }
-        self.check_feed().await
+        if let Some(difference) = self.check_feed().await? {
+            return Ok(Some(difference));
+        }
+        self.check_filtered().await
     }
 
     async fn check_setup(&mut self) -> anyhow::Result<Option<Difference>> {

@@ -194,6 +194,8 @@ impl Player {
             Command::GetLead(request) => answer(tracking.get_lead(request).await, Reply::FoundLead),
             Command::GetBalance(request) => answer(rewards.get_balance(request).await, Reply::FoundBalance),
             Command::GetAffiliate(request) => answer(affiliates.get_affiliate(request).await, Reply::FoundAffiliate),
+            Command::GetProgram(request) => answer(affiliates.get_program(request).await, Reply::FoundProgram),
+            Command::GetReward(request) => answer(rewards.get_reward(request).await, Reply::FoundReward),
         }
     }
 }

@@ -176,7 +176,7 @@ impl Generator {
 
     fn read(&mut self, world: &World) -> Command {
         use pb::get_conversion_request::Selector;
-        match self.rng.u32(0..5) {
+        match self.rng.u32(0..7) {
             0 | 1 => {
                 let rng = &mut self.rng;
                 let selector = if rng.bool() || world.conversions.is_empty() {
@@ -190,6 +190,15 @@ impl Generator {
             }
             2 => Command::GetLead(pb::GetLeadRequest { lead: Some(self.lead(world)) }),
             3 => Command::GetBalance(pb::GetBalanceRequest { affiliate: Some(self.affiliate(world)) }),
+            4 => {
+                let program_id = self.any_program_id(world);
+                let terms_version = self.rng.i32(0..4);
+                Command::GetProgram(pb::GetProgramRequest { program_id, terms_version })
+            }
+            5 => {
+                let reward_id = some_id(&mut self.rng, "rwd", world.rewards.iter().map(|row| &row.id));
+                Command::GetReward(pb::GetRewardRequest { reward_id })
+            }
             _ => Command::GetAffiliate(pb::GetAffiliateRequest { affiliate: Some(self.affiliate(world)) }),
         }
     }

@@ -116,7 +116,7 @@ impl Names {
             (None, None) => {
                 let kind = kind(symbol);
                 let is_of_kind = match kind {
-                    "code" | "etag" => !text.is_empty(),
+                    "code" | "etag" | "token" => !text.is_empty(),
                     _ => text.strip_prefix(kind).is_some_and(|rest| rest.len() == 33 && rest.starts_with('_')),
                 };
                 if is_of_kind {

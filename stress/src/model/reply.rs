@@ -29,6 +29,8 @@ pub(super) enum Reply {
     FoundLead(pb::GetLeadResponse),
     FoundBalance(pb::GetBalanceResponse),
     FoundAffiliate(pb::GetAffiliateResponse),
+    FoundProgram(pb::GetProgramResponse),
+    FoundReward(pb::GetRewardResponse),
     Refused(Refused),
 }
 
@@ -125,7 +127,9 @@ impl Reply {
             | Self::FoundConversion(_)
             | Self::FoundLead(_)
             | Self::FoundBalance(_)
-            | Self::FoundAffiliate(_) => ("found", false),
+            | Self::FoundAffiliate(_)
+            | Self::FoundProgram(_)
+            | Self::FoundReward(_) => ("found", false),
         };
         if replayed { "replayed".to_owned() } else { outcome.trim_start_matches("CONVERSION_OUTCOME_").to_lowercase() }
     }
@@ -155,6 +159,8 @@ impl Reply {
             | Self::FoundLead(_)
             | Self::FoundBalance(_)
             | Self::FoundAffiliate(_)
+            | Self::FoundProgram(_)
+            | Self::FoundReward(_)
             | Self::Refused(_) => {}
         }
         again

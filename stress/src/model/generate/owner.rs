@@ -105,7 +105,7 @@ impl Generator {
     }
 
     /// A program, or the default one.
-    fn any_program_id(&mut self, world: &World) -> String {
+    pub(super) fn any_program_id(&mut self, world: &World) -> String {
         self.seldom(70, |generator| generator.program_id(world))
     }
 
@@ -194,6 +194,7 @@ impl Generator {
             0 => Selector::ExternalId(format!("external-{}", rng.u32(0..12))),
             1 => Selector::Email(format!("Ann{}@affiliates.example", rng.u32(0..20))),
             2 => Selector::RefId(self.code()),
+            3 if !world.tokens.is_empty() => Selector::AuthToken(pick(rng, &world.tokens)),
             _ => Selector::Id(some_id(rng, "aff", world.affiliates.iter().map(|row| &row.id))),
         };
         pb::AffiliateSelector { selector: Some(selector) }

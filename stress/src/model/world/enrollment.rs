@@ -7,7 +7,6 @@ use tonic::Code;
 use super::faults::flat_currency;
 use super::{Ruling, World, email, missing, refused, taken};
 use crate::model::command::stamp;
-use crate::model::names::ANY;
 use crate::model::reply::{Refused, Replayed, Reply};
 
 /// What an enrollment is to be made with.
@@ -50,7 +49,9 @@ impl World {
             create_time: Some(stamp(self.now)),
             update_time: Some(stamp(self.now)),
         };
+        let token = self.fresh("token");
         self.affiliates.push(affiliate.clone());
+        self.tokens.push(token.clone());
         self.tell(EventType::AffiliateCreated, &affiliate.id, "", &affiliate.id);
         let enrollment = self.new_enrollment(&affiliate.id, program, &ref_id, &wanted);
         let coupon = self.promised_coupon(enrollment, &wanted);
@@ -59,7 +60,7 @@ impl World {
             affiliate: Some(affiliate),
             enrollment: Some(self.shown(&self.enrollments[enrollment])),
             coupon,
-            auth_token: ANY.to_owned(),
+            auth_token: token,
             replayed: false,
         }))
     }

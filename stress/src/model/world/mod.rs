@@ -76,6 +76,8 @@ pub(super) struct World {
     pub(super) account: pb::Account,
     pub(super) programs: Vec<Program>,
     pub(super) affiliates: Vec<pb::Affiliate>,
+    /// The affiliates' own tokens, in the order of the affiliates.
+    pub(super) tokens: Vec<String>,
     /// Without the referral link, which depends on the program.
     pub(super) enrollments: Vec<pb::Enrollment>,
     /// With their own destination alone.
@@ -131,6 +133,7 @@ impl World {
             account,
             programs: Vec::new(),
             affiliates: Vec::new(),
+            tokens: Vec::new(),
             enrollments: Vec::new(),
             links: Vec::new(),
             coupons: Vec::new(),
@@ -223,6 +226,8 @@ impl World {
             Command::GetLead(request) => self.get_lead(request),
             Command::GetBalance(request) => self.get_balance(request),
             Command::GetAffiliate(request) => self.get_affiliate(request),
+            Command::GetProgram(request) => self.get_program(request),
+            Command::GetReward(request) => self.get_reward(request),
         }
     }
 

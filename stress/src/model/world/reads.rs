@@ -46,7 +46,8 @@ impl World {
                 let enrollment = self.enrollments.iter().find(|row| row.ref_id == code);
                 enrollment.and_then(|found| self.affiliates.iter().position(|row| row.id == found.affiliate_id))
             }
-            Some(Selector::AuthToken(_)) | None => None,
+            Some(Selector::AuthToken(token)) => self.tokens.iter().position(|other| other == token),
+            None => None,
         };
         place.map_or_else(|| missing("AFFILIATE_NOT_FOUND"), Ok)
     }
@@ -96,6 +97,32 @@ impl World {
         let affiliate = self.affiliates[self.selected(request.affiliate.as_ref())?].clone();
         let enrollments = self.enrollments_of(&affiliate.id);
         Ok(Reply::FoundAffiliate(pb::GetAffiliateResponse { affiliate: Some(affiliate), enrollments }))
+    }
+
+    /// A program, or the default one, with its newest terms or the version that is asked for.
+    pub(super) fn get_program(&self, request: &pb::GetProgramRequest) -> Ruling {
+        let is_meant = |row: &pb::Program| match request.program_id.as_str() {
+            "" => row.is_default,
+            id => row.id == id,
+        };
+        let Some(program) = self.programs.iter().find(|program| is_meant(&program.row)) else {
+            return missing("PROGRAM_NOT_FOUND");
+        };
+        let mut row = program.row.clone();
+        if request.terms_version != 0 {
+            let Some(terms) = program.versions.iter().find(|terms| terms.version == request.terms_version) else {
+                return missing("PROGRAM_NOT_FOUND");
+            };
+            row.terms = Some(terms.clone());
+        }
+        Ok(Reply::FoundProgram(pb::GetProgramResponse { program: Some(row) }))
+    }
+
+    pub(super) fn get_reward(&self, request: &pb::GetRewardRequest) -> Ruling {
+        match self.rewards.iter().find(|reward| reward.id == request.reward_id).cloned() {
+            Some(reward) => Ok(Reply::FoundReward(pb::GetRewardResponse { reward: Some(reward) })),
+            None => missing("REWARD_NOT_FOUND"),
+        }
     }
 
     fn enrollments_of(&self, affiliate_id: &str) -> Vec<pb::Enrollment> {
