@@ -134,6 +134,17 @@ pub fn unique_index(name: &'static str, table: &'static str, columns: &[&'static
     index(name, table, columns).unique().take()
 }
 
+/// An index of which no two rows have the same entry, of only the rows that have something in the last column. Said by condition
+/// and not by nulls alone, so that PostgreSQL without statistics does not take it for a way to the rows of an account.
+pub fn unique_index_of_named(
+    name: &'static str,
+    table: &'static str,
+    columns: &[&'static str],
+    named: &'static str,
+) -> IndexCreateStatement {
+    unique_index(name, table, columns).and_where(Expr::col(named).is_not_null()).take()
+}
+
 /// An index of only the rows that fit the condition.
 pub fn partial_index(
     name: &'static str,

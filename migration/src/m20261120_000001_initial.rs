@@ -4,10 +4,12 @@
 //! Hot tables have as few further indexes as their reads can bear.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
 
 use crate::column::{
     balance, bytes, count, count_null, flag, hash, id, id_null, index, json, json_null, money, money_null,
     partial_index, sequence, state, state_null, table, text, text_null, time, time_null, unique_index,
+    unique_index_of_named,
 };
 
 /// See the head of the file.
@@ -17,10 +19,16 @@ pub(crate) struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for statement in accounts().into_iter().chain(programs()).chain(tracking()).chain(money_tables()).chain(feed())
-        {
+        let is_sqlite = manager.get_database_backend() == DbBackend::Sqlite;
+        let tables = [accounts(), programs(), tracking(), money_tables(), feed()];
+        for mut statement in tables.into_iter().flatten() {
+            if is_sqlite {
+                // The rows lie in the order of the primary key, as the head of the file wants it, and in one tree, not two.
+                statement.extra("WITHOUT ROWID");
+            }
             manager.create_table(statement).await?;
         }
+        manager.create_table(segments()).await?;
         for statement in indexes() {
             manager.create_index(statement).await?;
         }
@@ -254,13 +262,7 @@ fn feed() -> Vec<TableCreateStatement> {
             .col(sequence("pruned_sequence"))
             .col(sequence("ledger_sequence"))
             .col(hash("ledger_hash"))
-            .take(),
-        table("event_segment", &["account_id", "last_sequence"])
-            .col(id("account_id"))
-            .col(sequence("last_sequence"))
-            .col(sequence("first_sequence"))
-            .col(time("committed_at"))
-            .col(bytes("events"))
+            .col(sequence("catalogue_version"))
             .take(),
         table("request", &["account_id", "scope", "key"])
             .col(id("account_id"))
@@ -275,12 +277,23 @@ fn feed() -> Vec<TableCreateStatement> {
     ]
 }
 
+/// Of the feed. Its rows are large, and large rows lie badly in a tree of keys.
+fn segments() -> TableCreateStatement {
+    table("event_segment", &["account_id", "last_sequence"])
+        .col(id("account_id"))
+        .col(sequence("last_sequence"))
+        .col(sequence("first_sequence"))
+        .col(time("committed_at"))
+        .col(bytes("events"))
+        .take()
+}
+
 fn indexes() -> Vec<IndexCreateStatement> {
     vec![
         unique_index("account_by_email", "account", &["email"]),
         unique_index("api_key_by_prefix", "api_key", &["prefix"]),
         unique_index("affiliate_by_email", "affiliate", &["account_id", "email"]),
-        unique_index("affiliate_by_external_id", "affiliate", &["account_id", "external_id"]),
+        unique_index_of_named("affiliate_by_external_id", "affiliate", &["account_id", "external_id"], "external_id"),
         unique_index("affiliate_by_token", "affiliate", &["account_id", "token_hash"]),
         unique_index("enrollment_by_pair", "enrollment", &["account_id", "affiliate_id", "program_id"]),
         unique_index("enrollment_by_ref_id", "enrollment", &["account_id", "ref_id"]),
@@ -288,17 +301,27 @@ fn indexes() -> Vec<IndexCreateStatement> {
         unique_index("link_by_code", "link", &["account_id", "code"]),
         index("link_by_enrollment", "link", &["account_id", "enrollment_id"]),
         index("link_by_affiliate", "link", &["account_id", "affiliate_id"]),
-        unique_index("coupon_by_active_code", "coupon", &["account_id", "active_code"]),
+        unique_index_of_named("coupon_by_active_code", "coupon", &["account_id", "active_code"], "active_code"),
         index("coupon_by_code", "coupon", &["account_id", "code"]),
         index("coupon_by_affiliate", "coupon", &["account_id", "affiliate_id"]),
         index("click_by_tid", "click", &["account_id", "tid", "id"]),
-        unique_index("lead_by_email", "lead", &["account_id", "email"]),
-        unique_index("lead_by_uid", "lead", &["account_id", "uid"]),
+        unique_index_of_named("lead_by_email", "lead", &["account_id", "email"], "email"),
+        unique_index_of_named("lead_by_uid", "lead", &["account_id", "uid"], "uid"),
         index("lead_by_affiliate", "lead", &["account_id", "affiliate_id", "id"]),
         index("conversion_by_lead", "conversion", &["account_id", "lead_id", "occurred_at"]),
         index("conversion_by_affiliate", "conversion", &["account_id", "affiliate_id", "id"]),
-        index("unmatched_sale_by_email", "unmatched_sale", &["account_id", "email"]),
-        index("unmatched_sale_by_uid", "unmatched_sale", &["account_id", "uid"]),
+        partial_index(
+            "unmatched_sale_by_email",
+            "unmatched_sale",
+            &["account_id", "email"],
+            Expr::col("email").is_not_null(),
+        ),
+        partial_index(
+            "unmatched_sale_by_uid",
+            "unmatched_sale",
+            &["account_id", "uid"],
+            Expr::col("uid").is_not_null(),
+        ),
         index("reward_by_conversion", "reward", &["account_id", "conversion_id"]),
         index("reward_by_affiliate", "reward", &["account_id", "affiliate_id", "id"]),
         partial_index("reward_by_reversed", "reward", &["account_id", "reverses"], Expr::col("reverses").is_not_null()),

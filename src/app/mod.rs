@@ -22,11 +22,12 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::domain::command::{Envelope, Outcome};
 use crate::domain::refusal::Refusal;
+use crate::store::catalogue::Catalogues;
 use crate::store::event::EncodeBody;
 use crate::store::{Store, StoreError};
 use feed::Feed;
 pub use upkeep::UpkeepError;
-use writer::{Job, Reply, Upkeep, Work, Writer};
+use writer::{Job, Reply, STATISTICS_FIRST_COMMANDS, Upkeep, Work, Writer};
 
 /// The answer to a command that was carried out, now or before.
 #[derive(Debug, Clone)]
@@ -115,6 +116,9 @@ impl App {
             feed: Arc::clone(&feed),
             batch_commands_max: options.batch_commands_max,
             encode_event: options.encode_event,
+            catalogues: Catalogues::default(),
+            commands_since_start: 0,
+            statistics_at_commands: STATISTICS_FIRST_COMMANDS,
             last_commit_micros: AtomicI64::new(i64::MIN),
         };
         let handle = tokio::spawn(writer.run(receiver));

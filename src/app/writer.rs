@@ -23,6 +23,7 @@ use crate::domain::ledger::AccountHead;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
 use crate::domain::working_set::{Needs, WorkingSet};
+use crate::store::catalogue::Catalogues;
 use crate::store::event::EncodeBody;
 use crate::store::{self, Store, StoreError};
 
@@ -34,6 +35,11 @@ const TRANSACTION_SECONDS_MAX: u64 = 20;
 
 /// The longest that upkeep may take at a time: everybody's writes wait behind it, and it can be done later.
 const UPKEEP_SECONDS_MAX: u64 = 5;
+
+/// After how many commands the database looks at its tables for the first time, and by how much they grow from then to the next.
+/// A new database knows nothing of them, and would read all rows of an account to find one.
+pub(super) const STATISTICS_FIRST_COMMANDS: usize = 200;
+const STATISTICS_GROWTH: usize = 4;
 
 /// What a command comes to.
 pub(super) type Reply = Result<Answer, SubmitError>;
@@ -80,13 +86,18 @@ pub(super) struct Writer {
     pub(super) feed: Arc<Feed>,
     pub(super) batch_commands_max: usize,
     pub(super) encode_event: EncodeBody,
+    /// What is remembered between batches.
+    pub(super) catalogues: Catalogues,
+    /// How many commands were carried out, and at how many of them the database is to look at its tables.
+    pub(super) commands_since_start: usize,
+    pub(super) statistics_at_commands: usize,
     /// The latest commit time that was given out.
     pub(super) last_commit_micros: AtomicI64,
 }
 
 impl Writer {
     /// Works until the queue is closed and empty.
-    pub(super) async fn run(self, mut queue: mpsc::UnboundedReceiver<Job>) {
+    pub(super) async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Job>) {
         while let Some(first) = queue.recv().await {
             let mut size = first.work.size();
             let mut jobs = vec![first];
@@ -100,7 +111,7 @@ impl Writer {
         }
     }
 
-    async fn work_off(&self, jobs: Vec<Job>) {
+    async fn work_off(&mut self, jobs: Vec<Job>) {
         let now = clock::monotonic_now();
         let mut waiting = Vec::new();
         let mut envelopes = Vec::new();
@@ -130,7 +141,7 @@ impl Writer {
 
     /// Carries out all commands in one transaction, or in several where one names what an earlier one made known, or one by one
     /// when the database refuses that.
-    async fn carry_out(&self, envelopes: &[Envelope]) -> Vec<Reply> {
+    async fn carry_out(&mut self, envelopes: &[Envelope]) -> Vec<Reply> {
         let mut replies = Vec::with_capacity(envelopes.len());
         while replies.len() < envelopes.len() {
             let rest = &envelopes[replies.len()..];
@@ -149,7 +160,7 @@ impl Writer {
         replies
     }
 
-    async fn carry_out_one(&self, envelope: &Envelope) -> Reply {
+    async fn carry_out_one(&mut self, envelope: &Envelope) -> Reply {
         for attempt in 1..=TRIES_MAX {
             match self.attempt(std::slice::from_ref(envelope)).await {
                 Ok(mut replies) => {
@@ -166,14 +177,14 @@ impl Writer {
         Err(SubmitError::Unavailable)
     }
 
-    async fn attempt(&self, envelopes: &[Envelope]) -> Result<Vec<Reply>, StoreError> {
+    async fn attempt(&mut self, envelopes: &[Envelope]) -> Result<Vec<Reply>, StoreError> {
         let limit = Duration::from_secs(TRANSACTION_SECONDS_MAX);
         // Dropping the transaction rolls it back.
         tokio::time::timeout(limit, self.transact(envelopes)).await.unwrap_or(Err(StoreError::Unavailable))
     }
 
     /// Carries out the commands, the first at least, and replies to those that it came to.
-    async fn transact(&self, envelopes: &[Envelope]) -> Result<Vec<Reply>, StoreError> {
+    async fn transact(&mut self, envelopes: &[Envelope]) -> Result<Vec<Reply>, StoreError> {
         let mut wanted = Needs::default();
         for envelope in envelopes {
             needs::add(&mut wanted, envelope);
@@ -182,11 +193,14 @@ impl Writer {
         let transaction = self.store.begin().await?;
         failpoint!(BeforeLock);
         // The lock on its head is the account's write lock: what is loaded after it stays true until the commit.
-        let mut heads = store::save::lock_heads(&transaction, &accounts_to_lock(envelopes)).await?;
+        let (locked, others) = accounts_of(envelopes);
+        let mut heads = store::save::lock_heads(&transaction, &locked).await?;
+        self.catalogues.renew(&heads);
+        self.catalogues.renew(&store::event::heads_of(&transaction, &others).await?);
         let before = sequences(&heads);
         let mut set = WorkingSet::default();
         failpoint!(BeforeLoad);
-        store::load::load(&transaction, &wanted, &mut set).await?;
+        store::load::load(&transaction, &wanted, &mut self.catalogues, &mut set).await?;
         failpoint!(BeforeDecide);
 
         let now = self.clock.now();
@@ -203,8 +217,13 @@ impl Writer {
         }
 
         failpoint!(BeforeSave);
-        store::save::save(&transaction, &set, &mut heads, self.commit_time(now), self.encode_event).await?;
+        let committed_at = self.commit_time(now);
+        store::save::save(&transaction, &set, &mut heads, committed_at, self.encode_event).await?;
+        for account_id in set.accounts_with_changed_catalogue() {
+            self.catalogues.forget(account_id);
+        }
         transaction.commit().await?;
+        self.renew_statistics(envelopes.len());
         failpoint!(BeforePublish);
         for (account_id, head) in &heads {
             if before.get(account_id).copied().unwrap_or(0) < head.event_sequence {
@@ -213,6 +232,21 @@ impl Writer {
         }
         failpoint!(AfterPublish);
         Ok(replies)
+    }
+
+    /// Has the database look at its tables anew once they have grown several times larger, counted since this server started.
+    fn renew_statistics(&mut self, commands: usize) {
+        self.commands_since_start += commands;
+        if self.commands_since_start < self.statistics_at_commands {
+            return;
+        }
+        self.statistics_at_commands = self.commands_since_start * STATISTICS_GROWTH;
+        let store = Arc::clone(&self.store);
+        tokio::spawn(async move {
+            if let Err(error) = store.renew_statistics().await {
+                tracing::warn!(%error, "could not renew the database's statistics");
+            }
+        });
     }
 
     /// The time of a commit: now, but never earlier than that of the commit before, wherever the clock was set meanwhile.
@@ -244,13 +278,14 @@ impl Writer {
     }
 }
 
-/// Clicks make no event and no entry, so they need no lock: an account that only records clicks in this batch waits for nobody.
-fn accounts_to_lock(envelopes: &[Envelope]) -> BTreeSet<AccountId> {
-    envelopes
-        .iter()
-        .filter(|envelope| !matches!(envelope.command, Command::RecordClick(_)))
-        .map(|envelope| envelope.account_id)
-        .collect()
+/// The accounts to lock, and the others. Clicks make no event and no entry, so they need no lock: an account that only records
+/// clicks in this batch waits for nobody.
+fn accounts_of(envelopes: &[Envelope]) -> (BTreeSet<AccountId>, BTreeSet<AccountId>) {
+    let is_click = |envelope: &&Envelope| matches!(envelope.command, Command::RecordClick(_));
+    let (clicks, others): (Vec<_>, Vec<_>) = envelopes.iter().partition(is_click);
+    let locked: BTreeSet<_> = others.into_iter().map(|envelope| envelope.account_id).collect();
+    let clicked = clicks.into_iter().map(|envelope| envelope.account_id).filter(|id| !locked.contains(id)).collect();
+    (locked, clicked)
 }
 
 fn sequences(heads: &BTreeMap<AccountId, AccountHead>) -> BTreeMap<AccountId, i64> {

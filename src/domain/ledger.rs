@@ -209,12 +209,21 @@ pub struct AccountHead {
     pub ledger_sequence: i64,
     /// The hash of the newest ledger entry; [`GENESIS_HASH`] before the first.
     pub ledger_hash: [u8; 32],
+    /// Grows with every change of the account's programs, affiliates and what hangs on them.
+    pub catalogue_version: i64,
 }
 
 impl AccountHead {
     /// The head of a new account.
     pub const fn new(account_id: AccountId) -> Self {
-        Self { account_id, event_sequence: 0, pruned_sequence: 0, ledger_sequence: 0, ledger_hash: GENESIS_HASH }
+        Self {
+            account_id,
+            event_sequence: 0,
+            pruned_sequence: 0,
+            ledger_sequence: 0,
+            ledger_hash: GENESIS_HASH,
+            catalogue_version: 0,
+        }
     }
 
     /// Gives a posting its place in the ledger.

@@ -108,8 +108,13 @@ impl<K: Eq + Hash + Ord + Clone, V> Rows<K, V> {
         self.rows.entry(key).or_insert((row, Mark::Loaded));
     }
 
-    fn put(&mut self, key: K, row: V) {
+    fn put(&mut self, key: K, row: V)
+    where
+        V: PartialEq,
+    {
         match self.rows.get_mut(&key) {
+            // A customer who buys again is as before: nothing to write.
+            Some((slot, Mark::Loaded)) if *slot == row => {}
             Some((slot, mark)) => {
                 *slot = row;
                 if *mark == Mark::Loaded {
@@ -128,6 +133,11 @@ impl<K: Eq + Hash + Ord + Clone, V> Rows<K, V> {
         // Key order, so that two server instances lock rows in the same order.
         rows.sort_by_key(|(key, _)| *key);
         rows.into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// The keys of rows to insert or update, in no order.
+    fn written_keys(&self) -> impl Iterator<Item = &K> {
+        self.rows.iter().filter(|(_, (_, mark))| *mark != Mark::Loaded).map(|(key, _)| key)
     }
 
     /// Rows to insert, in key order.
@@ -396,6 +406,19 @@ impl WorkingSet {
         for row in changes.clicks.iter().filter(|row| row.tid == row.id) {
             self.looked_for.tids.insert_absent((row.account_id, row.tid));
         }
+    }
+
+    /// The accounts of which a program, an affiliate, or what hangs on them is new or changed.
+    pub fn accounts_with_changed_catalogue(&self) -> BTreeSet<AccountId> {
+        let written = [
+            self.programs.written_keys().map(|key| key.0).collect::<Vec<_>>(),
+            self.terms.written_keys().map(|key| key.0).collect(),
+            self.affiliates.written_keys().map(|key| key.0).collect(),
+            self.enrollments.written_keys().map(|key| key.0).collect(),
+            self.links.written_keys().map(|key| key.0).collect(),
+            self.coupons.written_keys().map(|key| key.0).collect(),
+        ];
+        written.into_iter().flatten().collect()
     }
 
     /// Takes over what a command changed.

@@ -2,6 +2,8 @@
 //! The only file that knows, and the only one with SQL in it. Knows no table of ours but the two that make a database ours.
 #![expect(clippy::disallowed_methods, reason = "the one file with SQL in it")]
 
+pub(super) mod bulk;
+
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::str::FromStr;
@@ -24,6 +26,13 @@ use crate::domain::ledger::AccountHead;
 
 /// Statements that a connection keeps prepared: several lengths of every list and every multi-row insert.
 const PREPARED_STATEMENTS_MAX: usize = 500;
+
+/// SQLite's page cache, of the connection that writes and of each that reads. Negative for KiB, which is SQLite's way.
+const CACHE_WRITER_KIB: &str = "-131072";
+const CACHE_READER_KIB: &str = "-8192";
+
+/// After how many pages of 4 KiB SQLite folds its log into the file. Rows that are written often are folded in once.
+const CHECKPOINT_PAGES: &str = "8192";
 
 /// Connections of writers, where the database takes several.
 const WRITE_CONNECTIONS_MAX: u32 = 4;
@@ -99,6 +108,9 @@ async fn open_sqlite(
                     .foreign_keys(true)
                     .busy_timeout(WAIT)
                     .statement_cache_capacity(PREPARED_STATEMENTS_MAX)
+                    // The default of 2 MiB holds less than one batch touches.
+                    .pragma("cache_size", if is_writer { CACHE_WRITER_KIB } else { CACHE_READER_KIB })
+                    .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
                     .pragma("query_only", if is_writer { "OFF" } else { "ON" })
             });
         connect
@@ -264,6 +276,17 @@ pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<Da
         TransactionOptions::default()
     };
     Ok(connection.begin_with_options(options).await?)
+}
+
+/// See [`super::Store::renew_statistics`].
+pub(super) async fn renew_statistics(connection: &DatabaseConnection) -> Result<(), StoreError> {
+    if is_shared(connection) {
+        // The tables that grow and are asked by more than one key.
+        connection
+            .execute_unprepared("ANALYZE affiliate, enrollment, link, coupon, click, lead, conversion, reward, request")
+            .await?;
+    }
+    Ok(())
 }
 
 /// Whether other processes may write to the database too.

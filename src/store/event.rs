@@ -1,6 +1,6 @@
 //! The feed: segments of events, reads and pruning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Order, Query};
@@ -128,6 +128,7 @@ pub(super) fn head_to_row(head: &AccountHead) -> head_table::Model {
         pruned_sequence: head.pruned_sequence,
         ledger_sequence: head.ledger_sequence,
         ledger_hash: head.ledger_hash.to_vec(),
+        catalogue_version: head.catalogue_version,
     }
 }
 
@@ -138,6 +139,7 @@ pub(super) fn head_from_row(row: head_table::Model) -> Result<AccountHead, Store
         pruned_sequence: row.pruned_sequence,
         ledger_sequence: row.ledger_sequence,
         ledger_hash: RowName::new("account_head", row.account_id).hash(row.ledger_hash)?,
+        catalogue_version: row.catalogue_version,
     })
 }
 
@@ -148,6 +150,20 @@ pub(super) fn head_from_row(row: head_table::Model) -> Result<AccountHead, Store
 pub async fn head(source: &impl Source, account_id: AccountId) -> Result<AccountHead, StoreError> {
     let row = head_table::Entity::find_by_id(account_id.uuid()).one(source.connection()).await?;
     row.map_or(Ok(AccountHead::new(account_id)), head_from_row)
+}
+
+/// The heads of these accounts that exist, as they are now, not locked.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn heads_of(
+    transaction: &WriteTransaction,
+    accounts: &BTreeSet<AccountId>,
+) -> Result<BTreeMap<AccountId, AccountHead>, StoreError> {
+    let keys = accounts.iter().map(|account_id| account_id.uuid());
+    let rows =
+        rows_by::<head_table::Entity, _>(transaction.connection(), &[head_table::Column::AccountId], keys).await?;
+    rows.into_iter().map(|row| Ok((AccountId::from_uuid(row.account_id), head_from_row(row)?))).collect()
 }
 
 /// The newest event's sequence of each of these accounts that exists.

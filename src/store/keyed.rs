@@ -1,21 +1,31 @@
 //! Rows by a list of keys, in one statement however long the list.
 //!
-//! The list is joined to the table, which both databases serve by walking the list and looking each key up in an index. It is
-//! filled up to a power of two, so that a database sees few different statements and keeps each prepared.
+//! The list is joined to the table, which both databases serve by walking the list and looking each key up in an index.
 
-use sea_orm::sea_query::{
-    Alias, Asterisk, Expr, ExprTrait, Func, IntoValueTuple, JoinType, Query, SelectStatement, ValueTuple,
-};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, IntoValueTuple, JoinType, Query, SelectStatement, ValueTuple};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Order, QueryFilter, QueryTrait, Value};
 use uuid::Uuid;
 
 use super::StoreError;
+use super::backend::bulk::list_of_keys;
 
 /// The most keys of one statement. With up to three columns a key, below the 32,766 values that SQLite takes.
-pub(super) const KEYS_MAX: usize = 8_192;
+const KEYS_MAX: usize = 8_192;
 
 /// What the list is called in a statement.
 const WANTED: &str = "wanted";
+
+/// The keys in lists of the length that one statement takes.
+pub(super) fn chunks<K: IntoValueTuple>(keys: impl IntoIterator<Item = K>) -> Vec<Vec<ValueTuple>> {
+    let mut chunks: Vec<Vec<ValueTuple>> = Vec::new();
+    for key in keys {
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() < KEYS_MAX => chunk.push(key.into_value_tuple()),
+            _ => chunks.push(vec![key.into_value_tuple()]),
+        }
+    }
+    chunks
+}
 
 /// The rows of which the columns have one of the keys. No keys, no statement.
 pub(super) async fn rows_by<E, K>(
@@ -27,11 +37,10 @@ where
     E: EntityTrait,
     K: IntoValueTuple,
 {
-    let keys: Vec<ValueTuple> = keys.into_iter().map(IntoValueTuple::into_value_tuple).collect();
     let mut rows = Vec::new();
-    for chunk in keys.chunks(KEYS_MAX) {
+    for chunk in chunks(keys) {
         let mut query = E::find().into_query();
-        join::<E>(&mut query, columns, chunk);
+        join::<E>(connection, &mut query, columns, chunk)?;
         for row in connection.query_all(&query).await? {
             rows.push(E::Model::from_query_result(&row, "")?);
         }
@@ -40,9 +49,16 @@ where
 }
 
 /// Narrows a query of a table to the rows of which the columns have one of the keys.
-pub(super) fn join<E: EntityTrait>(query: &mut SelectStatement, columns: &[E::Column], keys: &[ValueTuple]) {
+pub(super) fn join<E: EntityTrait>(
+    connection: &impl ConnectionTrait,
+    query: &mut SelectStatement,
+    columns: &[E::Column],
+    keys: Vec<ValueTuple>,
+) -> Result<(), StoreError> {
     let table = Alias::new(E::default().table_name());
-    query.join_subquery(JoinType::InnerJoin, list(keys), WANTED, has_key::<E>(&table, columns));
+    let list = list_of_keys(connection, keys)?;
+    query.join_subquery(JoinType::InnerJoin, list, WANTED, has_key::<E>(&table, columns));
+    Ok(())
 }
 
 fn has_key<E: EntityTrait>(table: &Alias, columns: &[E::Column]) -> Expr {
@@ -56,18 +72,8 @@ fn has_key<E: EntityTrait>(table: &Alias, columns: &[E::Column]) -> Expr {
 }
 
 /// Of a primary key: the condition that it is one of the keys. Where nothing can be joined.
-fn is_one_of<C: ColumnTrait>(columns: &[C], keys: &[ValueTuple]) -> Expr {
-    Expr::tuple(columns.iter().map(|column| Expr::col(column.as_column_ref()))).in_subquery(list(keys))
-}
-
-fn list(keys: &[ValueTuple]) -> SelectStatement {
-    let mut keys = keys.to_vec();
-    if let Some(first) = keys.first() {
-        // Nulls equal nothing, and have the type that the database expects.
-        let nothing: Vec<Value> = first.clone().into_iter().map(|value| value.as_null()).collect();
-        keys.resize(keys.len().next_power_of_two(), ValueTuple::Many(nothing));
-    }
-    Query::select().column(Asterisk).from_values(keys, WANTED).take()
+fn is_one_of<C: ColumnTrait>(columns: &[C], list: SelectStatement) -> Expr {
+    Expr::tuple(columns.iter().map(|column| Expr::col(column.as_column_ref()))).in_subquery(list)
 }
 
 /// Deletes the rows with these primary keys. Says how many there were.
@@ -80,10 +86,10 @@ where
     E: EntityTrait,
     K: IntoValueTuple,
 {
-    let keys: Vec<ValueTuple> = keys.into_iter().map(IntoValueTuple::into_value_tuple).collect();
     let mut count = 0;
-    for chunk in keys.chunks(KEYS_MAX) {
-        count += E::delete_many().filter(is_one_of(columns, chunk)).exec(connection).await?.rows_affected;
+    for chunk in chunks(keys) {
+        let list = list_of_keys(connection, chunk)?;
+        count += E::delete_many().filter(is_one_of(columns, list)).exec(connection).await?.rows_affected;
     }
     Ok(count)
 }
@@ -110,10 +116,9 @@ impl<E: EntityTrait> Newest<E> {
         connection: &impl ConnectionTrait,
         keys: impl IntoIterator<Item = (Uuid, Uuid)>,
     ) -> Result<Vec<E::Model>, StoreError> {
-        let keys: Vec<ValueTuple> = keys.into_iter().map(IntoValueTuple::into_value_tuple).collect();
         let (table, other) = (Alias::new(E::default().table_name()), Alias::new("other"));
         let mut rows = Vec::new();
-        for chunk in keys.chunks(KEYS_MAX) {
+        for chunk in chunks(keys) {
             let last = Query::select()
                 .column((other.clone(), self.age))
                 .from_as(E::default(), other.clone())
@@ -126,7 +131,7 @@ impl<E: EntityTrait> Newest<E> {
             let last = Expr::SubQuery(None, Box::new(last.into()));
             let from = Func::coalesce([last, Expr::Value(self.age_least.clone())]);
             let mut query = E::find().into_query();
-            join::<E>(&mut query, &self.key, chunk);
+            join::<E>(connection, &mut query, &self.key, chunk)?;
             query.and_where(Expr::col((table.clone(), self.age)).gte(from)).and_where_option(self.is_of_kind(&table));
             for row in connection.query_all(&query).await? {
                 rows.push(E::Model::from_query_result(&row, "")?);

@@ -2,18 +2,19 @@
 //! asks for costs none. What was looked for and is not there is entered as absent.
 //! Knows which rows lead to which, not what they mean. Names are in `load_names`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{DatabaseTransaction, EntityTrait};
 use uuid::Uuid;
 
+use super::catalogue::Catalogues;
 use super::entity;
 use super::keyed::{Newest, rows_by};
-use super::{
-    StoreError, WriteTransaction, account, affiliate, click, conversion, coupon, enrollment, link, program, reward,
-};
+use super::{StoreError, WriteTransaction, account, click, conversion, coupon, enrollment, link, program, reward};
 use crate::domain::conversion::ConversionKind;
-use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
+use crate::domain::coupon::{Coupon, CouponState};
+use crate::domain::id::{AccountId, ConversionId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
+use crate::domain::link::Link;
 use crate::domain::working_set::{Needs, WorkingSet};
 
 /// How many of a visitor's clicks and of a lead's sales are looked at, the newest. Far more than any honest one has.
@@ -23,8 +24,13 @@ const NEWEST_MAX: u64 = 100;
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn load(transaction: &WriteTransaction, needs: &Needs, set: &mut WorkingSet) -> Result<(), StoreError> {
-    let mut loading = Loading::new(transaction.connection(), set);
+pub async fn load(
+    transaction: &WriteTransaction,
+    needs: &Needs,
+    catalogues: &mut Catalogues,
+    set: &mut WorkingSet,
+) -> Result<(), StoreError> {
+    let mut loading = Loading::new(transaction.connection(), catalogues, set);
     loading.requests(needs).await?;
     loading.accounts(needs).await?;
     loading.leads(needs).await?;
@@ -38,7 +44,6 @@ pub async fn load(transaction: &WriteTransaction, needs: &Needs, set: &mut Worki
     loading.enrollments.extend(&needs.enrollments);
     loading.enrollments_of_affiliates_by_name(needs).await?;
     loading.enrollments().await?;
-    loading.affiliates().await?;
     loading.programs.extend(&needs.programs);
     loading.programs(needs).await?;
     loading.coupon_counts(needs).await
@@ -47,23 +52,27 @@ pub async fn load(transaction: &WriteTransaction, needs: &Needs, set: &mut Worki
 /// A load under way: the rows that what was read leads to, and that are still to be read.
 pub(super) struct Loading<'load> {
     pub(super) connection: &'load DatabaseTransaction,
+    pub(super) catalogues: &'load mut Catalogues,
     pub(super) set: &'load mut WorkingSet,
     pub(super) conversions: BTreeSet<(AccountId, ConversionId)>,
     pub(super) links: BTreeSet<(AccountId, LinkId)>,
     pub(super) enrollments: BTreeSet<(AccountId, EnrollmentId)>,
-    pub(super) affiliates: BTreeSet<(AccountId, AffiliateId)>,
     pub(super) programs: BTreeSet<(AccountId, ProgramId)>,
 }
 
 impl<'load> Loading<'load> {
-    fn new(connection: &'load DatabaseTransaction, set: &'load mut WorkingSet) -> Self {
+    fn new(
+        connection: &'load DatabaseTransaction,
+        catalogues: &'load mut Catalogues,
+        set: &'load mut WorkingSet,
+    ) -> Self {
         Self {
             connection,
+            catalogues,
             set,
             conversions: BTreeSet::new(),
             links: BTreeSet::new(),
             enrollments: BTreeSet::new(),
-            affiliates: BTreeSet::new(),
             programs: BTreeSet::new(),
         }
     }
@@ -153,14 +162,24 @@ impl<'load> Loading<'load> {
         use entity::link::{Column, Entity};
         let mut ids = std::mem::take(&mut self.links);
         ids.extend(&needs.links);
+        let mut remembered = Vec::new();
+        let mut recall = |link: Option<&Link>| link.map(|link| remembered.push(link.clone())).is_some();
+        ids.retain(|(account_id, id)| !recall(self.catalogues.link(*account_id, *id)));
+        let codes = needs.link_codes.iter();
+        let codes: Vec<_> =
+            codes.filter(|(account_id, code)| !recall(self.catalogues.link_with_code(*account_id, code))).collect();
+
         let ids = ids.into_iter().map(|(account_id, id)| (account_id, id.uuid()));
         let mut rows = self.by_id::<Entity>([Column::AccountId, Column::Id], ids).await?;
-
-        let codes = needs.link_codes.iter().map(|(account_id, code)| (account_id.uuid(), code.clone()));
+        let codes = codes.into_iter().map(|(account_id, code)| (account_id.uuid(), code.clone()));
         rows.extend(rows_by::<Entity, _>(self.connection, &[Column::AccountId, Column::Code], codes).await?);
-
         for row in rows {
             let link = link::from_row(row)?;
+            self.catalogues.keep_link(&link);
+            remembered.push(link);
+        }
+
+        for link in remembered {
             self.enrollments.insert((link.account_id, link.enrollment_id));
             self.set.load_link(link);
         }
@@ -173,15 +192,31 @@ impl<'load> Loading<'load> {
     async fn coupons(&mut self, needs: &Needs) -> Result<(), StoreError> {
         use entity::coupon::{Column, Entity};
         let ids = needs.coupons.iter().map(|(account_id, id)| (*account_id, id.uuid()));
-        let mut rows = self.by_id::<Entity>([Column::AccountId, Column::Id], ids).await?;
+        let rows = self.by_id::<Entity>([Column::AccountId, Column::Id], ids).await?;
+        let mut coupons = rows.into_iter().map(coupon::from_row).collect::<Result<Vec<_>, _>>()?;
 
-        let codes = needs.coupon_codes.iter().map(|(account_id, code)| (account_id.uuid(), code.clone()));
-        rows.extend(rows_by::<Entity, _>(self.connection, &[Column::AccountId, Column::Code], codes).await?);
-        // Of the coupons that had a code one after the other, the set's index keeps what is entered last.
-        rows.sort_by_key(|row| (row.active_code.is_some(), row.removed_at, row.id));
-
-        for row in rows {
+        let mut read: BTreeMap<(AccountId, String), Vec<Coupon>> = BTreeMap::new();
+        for (account_id, code) in &needs.coupon_codes {
+            match self.catalogues.coupons_with_code(*account_id, code) {
+                Some(remembered) => coupons.extend(remembered.iter().cloned()),
+                None => _ = read.insert((*account_id, code.clone()), Vec::new()),
+            }
+        }
+        let codes: Vec<_> = read.keys().map(|(account_id, code)| (account_id.uuid(), code.clone())).collect();
+        for row in rows_by::<Entity, _>(self.connection, &[Column::AccountId, Column::Code], codes).await? {
             let coupon = coupon::from_row(row)?;
+            if let Some(with_code) = read.get_mut(&(coupon.account_id, coupon.code.clone())) {
+                with_code.push(coupon);
+            }
+        }
+        for ((account_id, code), with_code) in read {
+            coupons.extend(with_code.iter().cloned());
+            self.catalogues.keep_coupons(account_id, &code, with_code);
+        }
+
+        // Of the coupons that had a code one after the other, the set's index keeps what is entered last.
+        coupons.sort_by_key(|coupon| (coupon.state == CouponState::Active, coupon.removed_at, coupon.id));
+        for coupon in coupons {
             self.enrollments.insert((coupon.account_id, coupon.enrollment_id));
             self.set.load_coupon(coupon);
         }
@@ -273,6 +308,18 @@ impl<'load> Loading<'load> {
         use entity::enrollment::{Column, Entity};
         let mut missing = std::mem::take(&mut self.enrollments);
         missing.retain(|key| self.set.enrollments.get(key).is_none());
+        let mut remembered = Vec::new();
+        missing.retain(|(account_id, id)| match self.catalogues.enrollment(*account_id, *id) {
+            Some(enrollment) => {
+                remembered.push(enrollment.clone());
+                false
+            }
+            None => true,
+        });
+        for enrollment in remembered {
+            self.programs.insert((enrollment.account_id, enrollment.program_id));
+            self.set.load_enrollment(enrollment);
+        }
         let ids = missing.into_iter().map(|(account_id, id)| (account_id, id.uuid()));
         for row in self.by_id::<Entity>([Column::AccountId, Column::Id], ids).await? {
             self.enter_enrollment(row)?;
@@ -282,38 +329,44 @@ impl<'load> Loading<'load> {
 
     pub(super) fn enter_enrollment(&mut self, row: entity::enrollment::Model) -> Result<(), StoreError> {
         let enrollment = enrollment::from_row(row)?;
-        self.affiliates.insert((enrollment.account_id, enrollment.affiliate_id));
         self.programs.insert((enrollment.account_id, enrollment.program_id));
+        self.catalogues.keep_enrollment(&enrollment);
         self.set.load_enrollment(enrollment);
-        Ok(())
-    }
-
-    async fn affiliates(&mut self) -> Result<(), StoreError> {
-        use entity::affiliate::{Column, Entity};
-        let mut missing = std::mem::take(&mut self.affiliates);
-        missing.retain(|key| self.set.affiliates.get(key).is_none());
-        let ids = missing.into_iter().map(|(account_id, id)| (account_id, id.uuid()));
-        for row in self.by_id::<Entity>([Column::AccountId, Column::Id], ids).await? {
-            self.set.load_affiliate(affiliate::from_row(row)?);
-        }
         Ok(())
     }
 
     async fn programs(&mut self, needs: &Needs) -> Result<(), StoreError> {
         use entity::program::{Column, Entity};
+        let mut missing = std::mem::take(&mut self.programs);
+        missing.retain(|(account_id, id)| match self.catalogues.program(*account_id, *id) {
+            Some((program, terms)) => {
+                self.set.load_program(program.clone());
+                terms.iter().cloned().for_each(|terms| self.set.load_terms(terms));
+                false
+            }
+            None => true,
+        });
         let defaults = needs.default_programs.iter().map(|account_id| (account_id.uuid(), true));
         let mut rows = rows_by::<Entity, _>(self.connection, &[Column::AccountId, Column::IsDefault], defaults).await?;
-        let ids = std::mem::take(&mut self.programs).into_iter().map(|(account_id, id)| (account_id, id.uuid()));
+        let ids = missing.into_iter().map(|(account_id, id)| (account_id, id.uuid()));
         rows.extend(self.by_id::<Entity>([Column::AccountId, Column::Id], ids).await?);
 
         use entity::terms::{Column as TermsColumn, Entity as TermsEntity};
-        let programs: BTreeSet<_> = rows.iter().map(|row| (row.account_id, row.id)).collect();
+        let mut programs = BTreeMap::new();
         for row in rows {
-            self.set.load_program(program::from_row(row)?);
+            programs.insert((row.account_id, row.id), (program::from_row(row)?, Vec::new()));
         }
         let columns = [TermsColumn::AccountId, TermsColumn::ProgramId];
-        for row in rows_by::<TermsEntity, _>(self.connection, &columns, programs).await? {
-            self.set.load_terms(program::terms_from_row(&row)?);
+        let keys: Vec<_> = programs.keys().copied().collect();
+        for row in rows_by::<TermsEntity, _>(self.connection, &columns, keys).await? {
+            if let Some((_, terms)) = programs.get_mut(&(row.account_id, row.program_id)) {
+                terms.push(program::terms_from_row(&row)?);
+            }
+        }
+        for (program, terms) in programs.into_values() {
+            terms.iter().cloned().for_each(|terms| self.set.load_terms(terms));
+            self.catalogues.keep_program(&program, terms);
+            self.set.load_program(program);
         }
         for account_id in &needs.default_programs {
             self.set.looked_for.default_programs.insert_absent(*account_id);

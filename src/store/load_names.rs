@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use sea_orm::ConnectionTrait;
-use sea_orm::sea_query::{Expr, ExprTrait, IntoValueTuple, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use uuid::Uuid;
 
 use super::entity;
-use super::keyed::{KEYS_MAX, join, rows_by};
+use super::keyed::{chunks, join, rows_by};
 use super::load::Loading;
 use super::{StoreError, affiliate, lead, request};
 use crate::domain::affiliate::AffiliateSelector;
@@ -175,9 +175,11 @@ impl Loading<'_> {
     pub(super) async fn coupon_counts(&mut self, needs: &Needs) -> Result<(), StoreError> {
         use entity::coupon::{Column, Entity};
         let columns = [Column::AccountId, Column::AffiliateId];
-        let affiliates: Vec<_> = self.affiliates_with_name(&needs.coupon_counts).into_iter().collect();
-        for chunk in affiliates.chunks(KEYS_MAX) {
-            let keys = chunk.iter().map(|(account_id, id)| (account_id.uuid(), id.uuid()).into_value_tuple());
+        let affiliates = self.affiliates_with_name(&needs.coupon_counts);
+        for affiliate in &affiliates {
+            self.set.looked_for.coupon_counts.insert(*affiliate, Some(0));
+        }
+        for chunk in chunks(affiliates.iter().map(|(account_id, id)| (account_id.uuid(), id.uuid()))) {
             let mut query = Query::select();
             query
                 .columns(columns.map(|column| (Entity, column)))
@@ -185,12 +187,8 @@ impl Loading<'_> {
                 .from(Entity)
                 .and_where(Expr::col((Entity, Column::State)).eq(CouponState::Active.as_str()))
                 .group_by_columns(columns.map(|column| (Entity, column)));
-            join::<Entity>(&mut query, &columns, &keys.collect::<Vec<_>>());
-            let counts = self.connection.query_all(&query).await?;
-            for affiliate in chunk {
-                self.set.looked_for.coupon_counts.insert(*affiliate, Some(0));
-            }
-            for row in counts {
+            join::<Entity>(self.connection, &mut query, &columns, chunk)?;
+            for row in self.connection.query_all(&query).await? {
                 let (account_id, affiliate_id) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
                 let affiliate = (AccountId::from_uuid(account_id), AffiliateId::from_uuid(affiliate_id));
                 self.set.looked_for.coupon_counts.insert(affiliate, Some(row.try_get_by_index(2)?));

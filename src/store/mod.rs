@@ -10,6 +10,7 @@ use uuid::Uuid;
 pub mod account;
 pub mod affiliate;
 mod backend;
+pub mod catalogue;
 mod click;
 pub mod conversion;
 pub mod coupon;
@@ -184,6 +185,15 @@ impl Store {
     /// [`StoreError::Unavailable`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         Ok(self.read.ping().await?)
+    }
+
+    /// Has the database count what its tables hold, so that it finds rows by the shortest way. PostgreSQL does so by itself only
+    /// once a minute; SQLite goes by the indexes alone.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn renew_statistics(&self) -> Result<(), StoreError> {
+        backend::renew_statistics(&self.write).await
     }
 
     /// Whether others may write too, so that new events must be looked for now and then.

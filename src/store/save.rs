@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, IntoActiveModel, Iterable,
-    PrimaryKeyToColumn, QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
 };
 
+use super::backend::bulk::Writes;
 use super::entity;
 use super::keyed::delete_by;
 use super::{
@@ -19,13 +18,7 @@ use crate::domain::conversion::{Conversion, ConversionKind, ConversionOutcome};
 use crate::domain::id::AccountId;
 use crate::domain::ledger::{AccountHead, Balance, BalanceKey};
 use crate::domain::time::Time;
-use crate::domain::working_set::WorkingSet;
-
-/// The most values of one statement: below the 32,766 that SQLite takes.
-const VALUES_MAX: usize = 30_000;
-
-/// The most rows of one statement: a longer text is no faster, and takes memory in every connection that has it prepared.
-const ROWS_MAX: usize = 256;
+use crate::domain::working_set::{Rows, WorkingSet};
 
 /// Locks the heads of these accounts until the end of the transaction and returns those that exist. Whoever holds an account's
 /// head is the only one who writes to the account.
@@ -70,80 +63,78 @@ pub async fn save(
         heads.insert(account.id, AccountHead::new(account.id));
         moved.insert(account.id);
     }
-    save_subjects(connection, set).await?;
-    save_events_of_customers(connection, set).await?;
-    save_postings(connection, set, heads, &mut moved).await?;
-    let segments = save_feed(connection, set, heads, &mut moved, now, encode_body).await?;
-    save_heads(connection, moved.iter().filter_map(|account_id| heads.get(account_id))).await?;
+    for account_id in set.accounts_with_changed_catalogue() {
+        head_of(heads, account_id)?.catalogue_version += 1;
+        moved.insert(account_id);
+    }
+    let mut writes = Writes::default();
+    add_subjects(&mut writes, set)?;
+    add_events_of_customers(&mut writes, set)?;
+    add_postings(&mut writes, set, heads, &mut moved)?;
+    let segments = add_feed(&mut writes, set, heads, &mut moved, now, encode_body)?;
+    let moved = moved.iter().filter_map(|account_id| heads.get(account_id));
+    writes.replace::<entity::account_head::Entity>(moved.map(event::head_to_row).collect());
+    writes.run(connection).await?;
+    remove_settled(connection, set).await?;
     Ok(segments)
 }
 
 /// Accounts, programs, affiliates and what hangs on them.
-async fn save_subjects(connection: &impl ConnectionTrait, set: &WorkingSet) -> Result<(), StoreError> {
-    let rows = rows_of(&set.accounts, |row| Ok(account::to_row(row)))?;
-    write::<entity::account::Entity>(connection, rows).await?;
-    let rows = rows_of(&set.api_keys, |row| Ok(account::key_to_row(row)))?;
-    write::<entity::api_key::Entity>(connection, rows).await?;
-    let rows = rows_of(&set.programs, |row| Ok(program::to_row(row)))?;
-    write::<entity::program::Entity>(connection, rows).await?;
-    let rows = rows_of(&set.terms, program::terms_to_row)?;
-    write::<entity::terms::Entity>(connection, rows).await?;
-    let rows = rows_of(&set.affiliates, affiliate::to_row)?;
-    write::<entity::affiliate::Entity>(connection, rows).await?;
-    let rows = rows_of(&set.enrollments, enrollment::to_row)?;
-    write::<entity::enrollment::Entity>(connection, rows).await?;
-    let rows = rows_of(&set.links, |row| Ok(link::to_row(row)))?;
-    write::<entity::link::Entity>(connection, rows).await?;
-    let rows = rows_of(&set.coupons, |row| Ok(coupon::to_row(row)))?;
-    write::<entity::coupon::Entity>(connection, rows).await
+fn add_subjects(writes: &mut Writes, set: &WorkingSet) -> Result<(), StoreError> {
+    add::<entity::account::Entity, _, _>(writes, &set.accounts, |row| Ok(account::to_row(row)))?;
+    add::<entity::api_key::Entity, _, _>(writes, &set.api_keys, |row| Ok(account::key_to_row(row)))?;
+    add::<entity::program::Entity, _, _>(writes, &set.programs, |row| Ok(program::to_row(row)))?;
+    add::<entity::terms::Entity, _, _>(writes, &set.terms, program::terms_to_row)?;
+    add::<entity::affiliate::Entity, _, _>(writes, &set.affiliates, affiliate::to_row)?;
+    add::<entity::enrollment::Entity, _, _>(writes, &set.enrollments, enrollment::to_row)?;
+    add::<entity::link::Entity, _, _>(writes, &set.links, |row| Ok(link::to_row(row)))?;
+    add::<entity::coupon::Entity, _, _>(writes, &set.coupons, |row| Ok(coupon::to_row(row)))
 }
 
 /// Clicks, leads, conversions and rewards.
-async fn save_events_of_customers(connection: &impl ConnectionTrait, set: &WorkingSet) -> Result<(), StoreError> {
-    let rows = rows_of(&set.clicks, |row| Ok(click::to_row(row)))?;
-    write::<entity::click::Entity>(connection, rows).await?;
-    let rows = rows_of(&set.leads, |row| Ok(lead::to_row(row)))?;
-    write::<entity::lead::Entity>(connection, rows).await?;
-    let rows = rows_of(&set.conversions, conversion::to_row)?;
-    write::<entity::conversion::Entity>(connection, rows).await?;
-    save_waiting_refunds(connection, set).await?;
-
-    let rows = rows_of(&set.unmatched_sales, |row| Ok(lead::unmatched_to_row(row)))?;
-    write::<entity::unmatched_sale::Entity>(connection, rows).await?;
-    let columns = [entity::unmatched_sale::Column::AccountId, entity::unmatched_sale::Column::ConversionId];
-    let matched = set.matched_sales.iter().map(|(account_id, id)| (account_id.uuid(), id.uuid()));
-    delete_by::<entity::unmatched_sale::Entity, _>(connection, &columns, matched).await?;
-
-    let rows = rows_of(&set.rewards, reward::to_row)?;
-    write::<entity::reward::Entity>(connection, rows).await
+fn add_events_of_customers(writes: &mut Writes, set: &WorkingSet) -> Result<(), StoreError> {
+    add::<entity::click::Entity, _, _>(writes, &set.clicks, |row| Ok(click::to_row(row)))?;
+    add::<entity::lead::Entity, _, _>(writes, &set.leads, |row| Ok(lead::to_row(row)))?;
+    add::<entity::conversion::Entity, _, _>(writes, &set.conversions, conversion::to_row)?;
+    let waiting = refunds(set.conversions.inserted(), true);
+    writes.insert::<entity::waiting_refund::Entity>(waiting);
+    add::<entity::unmatched_sale::Entity, _, _>(writes, &set.unmatched_sales, |row| Ok(lead::unmatched_to_row(row)))?;
+    add::<entity::reward::Entity, _, _>(writes, &set.rewards, reward::to_row)
 }
 
-/// Refunds that came before their sale, by the name that the sale will have. A table of their own, since hardly any refund waits
-/// and every sale asks.
-async fn save_waiting_refunds(connection: &impl ConnectionTrait, set: &WorkingSet) -> Result<(), StoreError> {
-    use entity::waiting_refund::{Column, Entity, Model};
+/// Those of the conversions that are refunds and wait for their sale, or do not, by the name that the sale will have. A table of
+/// their own, since hardly any refund waits and every sale asks.
+fn refunds(conversions: Vec<&Conversion>, waiting: bool) -> Vec<entity::waiting_refund::Model> {
     let is_waiting = |refund: &Conversion| refund.outcome == ConversionOutcome::Waiting;
-    let refunds = |rows: Vec<&Conversion>, waiting: bool| -> Vec<Model> {
-        rows.into_iter()
-            .filter(|row| row.kind == ConversionKind::Refund && is_waiting(row) == waiting)
-            .map(|row| Model {
-                account_id: row.account_id.uuid(),
-                sale_event_id: row.sale_event_id.clone(),
-                conversion_id: row.id.uuid(),
-            })
-            .collect()
-    };
-    insert::<Entity>(connection, refunds(set.conversions.inserted(), true)).await?;
+    let refunds =
+        conversions.into_iter().filter(|row| row.kind == ConversionKind::Refund && is_waiting(row) == waiting);
+    refunds
+        .map(|row| entity::waiting_refund::Model {
+            account_id: row.account_id.uuid(),
+            sale_event_id: row.sale_event_id.clone(),
+            conversion_id: row.id.uuid(),
+        })
+        .collect()
+}
+
+/// What waits no longer. After all else is written, since what was made to wait and what it waited for may be in one batch.
+async fn remove_settled(connection: &impl ConnectionTrait, set: &WorkingSet) -> Result<(), StoreError> {
+    use entity::waiting_refund::Column as RefundColumn;
+    let columns = [RefundColumn::AccountId, RefundColumn::SaleEventId, RefundColumn::ConversionId];
     let settled = refunds(set.conversions.updated(), false);
-    let columns = [Column::AccountId, Column::SaleEventId, Column::ConversionId];
     let keys = settled.into_iter().map(|row| (row.account_id, row.sale_event_id, row.conversion_id));
-    delete_by::<Entity, _>(connection, &columns, keys).await?;
+    delete_by::<entity::waiting_refund::Entity, _>(connection, &columns, keys).await?;
+
+    use entity::unmatched_sale::Column;
+    let matched = set.matched_sales.iter().map(|(account_id, id)| (account_id.uuid(), id.uuid()));
+    delete_by::<entity::unmatched_sale::Entity, _>(connection, &[Column::AccountId, Column::ConversionId], matched)
+        .await?;
     Ok(())
 }
 
 /// Ledger entries and the balances that they change.
-async fn save_postings(
-    connection: &impl ConnectionTrait,
+fn add_postings(
+    writes: &mut Writes,
     set: &WorkingSet,
     heads: &mut BTreeMap<AccountId, AccountHead>,
     moved: &mut BTreeSet<AccountId>,
@@ -156,33 +147,29 @@ async fn save_postings(
         moved.insert(posting.account_id);
         entries.push(ledger::to_row(&head_of(heads, posting.account_id)?.enter(posting.clone())));
     }
-    insert::<entity::ledger_entry::Entity>(connection, entries).await?;
+    writes.insert::<entity::ledger_entry::Entity>(entries);
 
-    use entity::balance::{Column, Entity};
-    let mut conflict = OnConflict::columns([Column::AccountId, Column::AffiliateId, Column::Unit, Column::Currency]);
-    for column in [Column::PendingMinor, Column::OwedMinor, Column::PaidMinor] {
-        let sum = Expr::col((Entity, column)).add(Expr::col(("excluded", column)));
-        conflict.value(column, sum);
-    }
+    use entity::balance::Column;
     let rows = changes.iter().map(|(key, change)| ledger::balance_to_row(key, *change)).collect();
-    insert_or::<Entity>(connection, rows, Some(conflict)).await
+    let sums = [Column::PendingMinor, Column::OwedMinor, Column::PaidMinor];
+    writes.add::<entity::balance::Entity>(rows, &sums);
+    Ok(())
 }
 
 /// Requests and events.
-async fn save_feed(
-    connection: &impl ConnectionTrait,
+fn add_feed(
+    writes: &mut Writes,
     set: &WorkingSet,
     heads: &mut BTreeMap<AccountId, AccountHead>,
     moved: &mut BTreeSet<AccountId>,
     now: Time,
     encode_body: event::EncodeBody,
 ) -> Result<Vec<event::Segment>, StoreError> {
-    let rows = rows_of(&set.requests, request::to_row)?;
-    write::<entity::request::Entity>(connection, rows).await?;
+    add::<entity::request::Entity, _, _>(writes, &set.requests, request::to_row)?;
 
     let segments = event::number(&set.events, heads, now, encode_body)?;
     moved.extend(segments.iter().map(|segment| segment.account_id));
-    insert::<entity::event_segment::Entity>(connection, event::to_rows(&segments)).await?;
+    writes.insert::<entity::event_segment::Entity>(event::to_rows(&segments));
     Ok(segments)
 }
 
@@ -198,84 +185,25 @@ pub(super) async fn save_heads<'heads>(
     connection: &impl ConnectionTrait,
     heads: impl IntoIterator<Item = &'heads AccountHead>,
 ) -> Result<(), StoreError> {
-    let rows = heads.into_iter().map(event::head_to_row).collect();
-    update::<entity::account_head::Entity>(connection, rows).await
+    let mut writes = Writes::default();
+    writes.replace::<entity::account_head::Entity>(heads.into_iter().map(event::head_to_row).collect());
+    writes.run(connection).await
 }
 
-/// The rows of one kind that must be written.
-struct Written<M> {
-    updated: Vec<M>,
-    inserted: Vec<M>,
-}
-
-fn rows_of<K, V, M>(
-    rows: &crate::domain::working_set::Rows<K, V>,
-    to_row: impl Fn(&V) -> Result<M, StoreError>,
-) -> Result<Written<M>, StoreError>
-where
-    K: Eq + std::hash::Hash + Ord + Clone,
-{
-    Ok(Written {
-        updated: rows.updated().into_iter().map(&to_row).collect::<Result<_, _>>()?,
-        inserted: rows.inserted().into_iter().map(&to_row).collect::<Result<_, _>>()?,
-    })
-}
-
-/// Changes first, so that a name that one row gives up is free for a new row of the same batch.
-async fn write<E>(connection: &impl ConnectionTrait, rows: Written<E::Model>) -> Result<(), StoreError>
-where
-    E: EntityTrait,
-    E::Model: IntoActiveModel<E::ActiveModel>,
-    E::ActiveModel: ActiveModelTrait<Entity = E>,
-{
-    update::<E>(connection, rows.updated).await?;
-    insert::<E>(connection, rows.inserted).await
-}
-
-async fn insert<E>(connection: &impl ConnectionTrait, rows: Vec<E::Model>) -> Result<(), StoreError>
-where
-    E: EntityTrait,
-    E::Model: IntoActiveModel<E::ActiveModel>,
-    E::ActiveModel: ActiveModelTrait<Entity = E>,
-{
-    insert_or::<E>(connection, rows, None).await
-}
-
-/// Replaces the rows that have these primary keys: many rows in one statement, which an UPDATE cannot do.
-async fn update<E>(connection: &impl ConnectionTrait, rows: Vec<E::Model>) -> Result<(), StoreError>
-where
-    E: EntityTrait,
-    E::Model: IntoActiveModel<E::ActiveModel>,
-    E::ActiveModel: ActiveModelTrait<Entity = E>,
-{
-    let key: Vec<E::Column> = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).collect();
-    let is_key = |column: &E::Column| key.iter().any(|other| other.as_str() == column.as_str());
-    let others: Vec<E::Column> = E::Column::iter().filter(|column| !is_key(column)).collect();
-    let conflict = OnConflict::columns(key.iter().copied()).update_columns(others).to_owned();
-    insert_or::<E>(connection, rows, Some(conflict)).await
-}
-
-/// In lots of a power of two, so that a database sees few different statements and keeps each prepared.
-async fn insert_or<E>(
-    connection: &impl ConnectionTrait,
-    rows: Vec<E::Model>,
-    conflict: Option<OnConflict>,
+/// Adds what must be written of one kind of row.
+fn add<E, K, V>(
+    writes: &mut Writes,
+    rows: &Rows<K, V>,
+    to_row: impl Fn(&V) -> Result<E::Model, StoreError>,
 ) -> Result<(), StoreError>
 where
     E: EntityTrait,
     E::Model: IntoActiveModel<E::ActiveModel>,
     E::ActiveModel: ActiveModelTrait<Entity = E>,
+    K: Eq + std::hash::Hash + Ord + Clone,
 {
-    let rows_max = (VALUES_MAX / E::Column::iter().count().max(1)).min(ROWS_MAX);
-    let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model);
-    while rows.len() > 0 {
-        let count = 1 << rows.len().min(rows_max).ilog2();
-        let mut statement = E::insert_many(rows.by_ref().take(count));
-        if let Some(conflict) = &conflict {
-            statement = statement.on_conflict(conflict.clone());
-        }
-        failpoint!(BeforeStatement);
-        statement.exec_without_returning(connection).await?;
-    }
+    let changed = rows.updated().into_iter().map(&to_row).collect::<Result<_, _>>()?;
+    let new = rows.inserted().into_iter().map(&to_row).collect::<Result<_, _>>()?;
+    writes.write::<E>(changed, new);
     Ok(())
 }

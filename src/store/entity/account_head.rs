@@ -11,6 +11,7 @@ pub struct Model {
     pub pruned_sequence: i64,
     pub ledger_sequence: i64,
     pub ledger_hash: Vec<u8>,
+    pub catalogue_version: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -11,6 +11,7 @@ use headwater::domain::event::NewEvent;
 use headwater::domain::id::AccountId;
 use headwater::domain::time::Time;
 use headwater::domain::working_set::{Changes, Needs, WorkingSet};
+use headwater::store::catalogue::Catalogues;
 use headwater::store::{self, Store, StoreError};
 
 use crate::support::store::open;
@@ -23,7 +24,7 @@ async fn write(store: &Store, needs: Needs, changes: Changes, now: Time) -> Resu
     accounts.insert(ACCOUNT);
     let mut heads = store::save::lock_heads(&transaction, &accounts).await?;
     let mut set = WorkingSet::default();
-    store::load::load(&transaction, &needs, &mut set).await?;
+    store::load::load(&transaction, &needs, &mut Catalogues::default(), &mut set).await?;
     set.absorb(changes);
     store::save::save(&transaction, &set, &mut heads, now, encode_body).await?;
     transaction.commit().await
@@ -37,7 +38,7 @@ fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
 async fn read(store: &Store, needs: Needs) -> WorkingSet {
     let transaction = store.begin().await.unwrap();
     let mut set = WorkingSet::default();
-    store::load::load(&transaction, &needs, &mut set).await.unwrap();
+    store::load::load(&transaction, &needs, &mut Catalogues::default(), &mut set).await.unwrap();
     set
 }
 

@@ -13,6 +13,7 @@ use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{Reward, RewardState};
 use headwater::domain::time::Time;
 use headwater::domain::working_set::{Changes, Needs, WorkingSet};
+use headwater::store::catalogue::Catalogues;
 use headwater::store::event::{SEGMENT_EVENTS_MAX, Segment};
 use headwater::store::{self, StoreError};
 
@@ -235,7 +236,7 @@ async fn a_request_id_that_is_used_again_while_it_is_forgotten_stays_on_postgres
     let mut heads = store::save::lock_heads(&transaction, &[ACCOUNT].into()).await.unwrap();
     let mut set = WorkingSet::default();
     let needs = Needs { requests: [first.key.clone()].into(), ..Needs::default() };
-    store::load::load(&transaction, &needs, &mut set).await.unwrap();
+    store::load::load(&transaction, &needs, &mut Catalogues::default(), &mut set).await.unwrap();
     set.absorb(Changes { requests: vec![again.clone()], ..Changes::default() });
     store::save::save(&transaction, &set, &mut heads, later, encode_body).await.unwrap();
     let other = open(&database).await;
@@ -274,7 +275,7 @@ db_test!(a_batch_larger_than_a_statement_is_written_whole, |database: TestDataba
     let transaction = store.begin().await.unwrap();
     let mut set = WorkingSet::default();
     let needs = Needs { rewards: ids.collect(), ..Needs::default() };
-    store::load::load(&transaction, &needs, &mut set).await.unwrap();
+    store::load::load(&transaction, &needs, &mut Catalogues::default(), &mut set).await.unwrap();
     assert_eq!(set.rewards.iter().count(), usize::try_from(count).unwrap());
 });
 
