@@ -98,35 +98,42 @@ pub struct App {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     feed: Arc<Feed>,
-    /// Gone once the app is closed.
-    queue: Mutex<Option<mpsc::UnboundedSender<Job>>>,
+    /// One for each lane; none once the app is closed.
+    queues: Mutex<Vec<mpsc::UnboundedSender<Job>>>,
     room: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
 impl App {
-    /// Starts the writer and the workers. The handle ends when the writer does, which is when the app is closed; any sooner is a
-    /// fault that the server must not survive.
+    /// Starts the writers, one for each lane of the store, and the workers. The handle ends when the writers do, which is when the
+    /// app is closed; any sooner is a fault that the server must not survive.
     pub fn start(store: Arc<Store>, clock: Arc<dyn Clock>, options: &AppOptions) -> (Arc<Self>, JoinHandle<()>) {
-        let (sender, receiver) = mpsc::unbounded_channel();
         let feed = Arc::new(Feed::new(Arc::clone(&store)));
-        let writer = Writer {
-            store: Arc::clone(&store),
-            clock: Arc::clone(&clock),
-            feed: Arc::clone(&feed),
-            batch_commands_max: options.batch_commands_max,
-            encode_event: options.encode_event,
-            catalogues: Catalogues::default(),
-            commands_since_start: 0,
-            statistics_at_commands: STATISTICS_FIRST_COMMANDS,
-            last_commit_micros: AtomicI64::new(i64::MIN),
-        };
-        let handle = tokio::spawn(writer.run(receiver));
+        let last_commit_micros = Arc::new(AtomicI64::new(i64::MIN));
+        let (mut queues, mut writers) = (Vec::new(), Vec::new());
+        for _ in 0..store.lanes() {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            let writer = Writer {
+                store: Arc::clone(&store),
+                clock: Arc::clone(&clock),
+                feed: Arc::clone(&feed),
+                batch_commands_max: options.batch_commands_max,
+                encode_event: options.encode_event,
+                catalogues: Catalogues::default(),
+                commands_since_start: 0,
+                statistics_at_commands: STATISTICS_FIRST_COMMANDS,
+                last_commit_micros: Arc::clone(&last_commit_micros),
+            };
+            queues.push(sender);
+            writers.push(tokio::spawn(writer.run(receiver)));
+        }
+        // One that ends before its time is enough.
+        let handle = tokio::spawn(async { _ = futures::future::try_join_all(writers).await });
         let app = Arc::new(Self {
             store,
             clock,
             feed: Arc::clone(&feed),
-            queue: Mutex::new(Some(sender)),
+            queues: Mutex::new(queues),
             room: Arc::new(Semaphore::new(options.queue_commands_max)),
             stop: CancellationToken::new(),
         });
@@ -139,7 +146,7 @@ impl App {
     /// Takes no more commands; the writer ends when those that wait are done.
     pub fn close(&self) {
         self.stop.cancel();
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Carries out one command and answers after its commit.
@@ -175,8 +182,9 @@ impl App {
             .try_acquire_many_owned(u32::try_from(work.size()).unwrap_or(u32::MAX))
             .map_err(|_| SubmitError::Overloaded { retry_after: RETRY_AFTER })?;
         {
-            let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            let queue = queue.as_ref().ok_or(SubmitError::Unavailable)?;
+            let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+            let lane = work.account_id().uuid().as_u128() % (queues.len().max(1) as u128);
+            let queue = usize::try_from(lane).ok().and_then(|lane| queues.get(lane)).ok_or(SubmitError::Unavailable)?;
             queue.send(Job { work, deadline, room }).map_err(|_| SubmitError::Unavailable)?;
         }
         // The writer ends only with the server: what it had taken may or may not be committed.

@@ -1,5 +1,6 @@
-//! The one write path. A single task takes whatever commands are waiting, loads what they need, decides each, saves, commits once,
-//! and then answers. No timer: while one batch commits, the next gathers.
+//! The one write path. A task takes whatever commands are waiting, loads what they need, decides each, saves, commits once, and
+//! then answers. No timer: while one batch commits, the next gathers. There is one such task for each lane of the store; an
+//! account's commands all take the same lane.
 //!
 //! A refused command leaves no trace and spoils no neighbour. A batch that the database refuses is rolled back and re-run command
 //! by command: after a conflict with another server instance, and so that one account's broken row is felt by nobody else.
@@ -77,6 +78,15 @@ impl Work {
             Self::Upkeep(..) => 1,
         }
     }
+
+    /// Whose lane it takes: all that an account sends takes one way, so that it waits for none of its own.
+    pub(super) fn account_id(&self) -> AccountId {
+        match self {
+            Self::Commands(envelopes, _) => envelopes.first().map_or(AccountId::SERVER, |envelope| envelope.account_id),
+            Self::Upkeep(Upkeep::PruneEvents(account_id, ..), _) => *account_id,
+            Self::Upkeep(Upkeep::ForgetRequests(_), _) => AccountId::SERVER,
+        }
+    }
 }
 
 /// The task's own things.
@@ -91,8 +101,8 @@ pub(super) struct Writer {
     /// How many commands were carried out, and at how many of them the database is to look at its tables.
     pub(super) commands_since_start: usize,
     pub(super) statistics_at_commands: usize,
-    /// The latest commit time that was given out.
-    pub(super) last_commit_micros: AtomicI64,
+    /// The latest commit time that was given out in any lane.
+    pub(super) last_commit_micros: Arc<AtomicI64>,
 }
 
 impl Writer {

@@ -34,8 +34,11 @@ const CACHE_READER_KIB: &str = "-8192";
 /// After how many pages of 4 KiB SQLite folds its log into the file. Rows that are written often are folded in once.
 const CHECKPOINT_PAGES: &str = "8192";
 
-/// Connections of writers, where the database takes several.
-const WRITE_CONNECTIONS_MAX: u32 = 4;
+/// Writers side by side, where the database takes several: while one waits for the disk, the other computes.
+const LANES: u32 = 2;
+
+/// Connections of writers, where the database takes several: one for each lane, and two for what is done beside.
+const WRITE_CONNECTIONS_MAX: u32 = LANES + 2;
 
 /// How long to wait for a free connection, and in SQLite for a lock.
 const WAIT: Duration = Duration::from_secs(5);
@@ -287,6 +290,11 @@ pub(super) async fn renew_statistics(connection: &DatabaseConnection) -> Result<
             .await?;
     }
     Ok(())
+}
+
+/// See [`super::Store::lanes`].
+pub(super) fn lanes(connection: &DatabaseConnection) -> usize {
+    if is_shared(connection) { LANES as usize } else { 1 }
 }
 
 /// Whether other processes may write to the database too.

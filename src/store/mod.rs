@@ -196,6 +196,11 @@ impl Store {
         backend::renew_statistics(&self.write).await
     }
 
+    /// How many writers can work side by side.
+    pub fn lanes(&self) -> usize {
+        backend::lanes(&self.write)
+    }
+
     /// Whether others may write too, so that new events must be looked for now and then.
     pub fn wants_polling(&self) -> bool {
         backend::is_shared(&self.write)

@@ -75,13 +75,10 @@ VALUES (:account_id, :affiliate_id, 'cash', 'USD', 1000, 0, 0)
 ON CONFLICT (account_id, affiliate_id, unit, currency)
 DO UPDATE SET pending_minor = kept.pending_minor + excluded.pending_minor;
 
-INSERT INTO event LIKE SAMPLE
+INSERT INTO event_segment LIKE SAMPLE
     account_id = :account_id,
-    sequence = :event_sequence::bigint + 1,
-    id = :event_id,
-    program_id = :program_id,
-    affiliate_id = :affiliate_id,
-    occurred_at = :now,
+    last_sequence = :event_sequence::bigint + 1,
+    first_sequence = :event_sequence::bigint + 1,
     committed_at = :now;
 
 UPDATE account_head SET event_sequence = event_sequence + 1, ledger_sequence = ledger_sequence + 1
