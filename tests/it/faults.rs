@@ -275,7 +275,7 @@ db_test!(a_reader_that_is_overtaken_by_the_retention_is_told, |database: TestDat
     let flags = ["--event-retention-days", "30", "--upkeep-interval-seconds", "1"];
     let server = TestServer::start_with(&database, &flags).await;
     let mut client = Shop::open(&server, "shop").await.client;
-    record_many(&mut client, leads(2_000)).await;
+    record_many(&mut client, leads(6_000)).await;
     let mut reader = narrow(&server, &client.key).await;
     let mut stream = reader.tracking.watch_conversions(from_the_beginning()).await.unwrap().into_inner();
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -292,7 +292,7 @@ db_test!(a_reader_that_is_overtaken_by_the_retention_is_told, |database: TestDat
         let message = tokio::time::timeout(Duration::from_secs(10), stream.message()).await.unwrap();
         match message.map(|message| message.unwrap().message.unwrap()) {
             Ok(Message::Batch(batch)) => seen += batch.events.len(),
-            Ok(Message::CaughtUp(_)) => panic!("caught up after {seen} events of 2,000"),
+            Ok(Message::CaughtUp(_)) => panic!("caught up after {seen} events of 6,000"),
             Ok(_) => {}
             Err(status) => break status,
         }

@@ -11,6 +11,7 @@ account_head.event_sequence bigint NOT NULL
 account_head.pruned_sequence bigint NOT NULL
 account_head.ledger_sequence bigint NOT NULL
 account_head.ledger_hash bytea NOT NULL
+account_head.catalogue_version bigint NOT NULL
 CREATE UNIQUE INDEX account_head_pkey ON public.account_head USING btree (account_id)
 affiliate.account_id uuid NOT NULL
 affiliate.id uuid NOT NULL
@@ -23,7 +24,7 @@ affiliate.token_hash bytea NOT NULL
 affiliate.created_at bigint NOT NULL
 affiliate.updated_at bigint NOT NULL
 CREATE UNIQUE INDEX affiliate_by_email ON public.affiliate USING btree (account_id, email)
-CREATE UNIQUE INDEX affiliate_by_external_id ON public.affiliate USING btree (account_id, external_id)
+CREATE UNIQUE INDEX affiliate_by_external_id ON public.affiliate USING btree (account_id, external_id) WHERE (external_id IS NOT NULL)
 CREATE UNIQUE INDEX affiliate_by_token ON public.affiliate USING btree (account_id, token_hash)
 CREATE UNIQUE INDEX affiliate_pkey ON public.affiliate USING btree (account_id, id)
 api_key.account_id uuid NOT NULL
@@ -95,7 +96,7 @@ coupon.description text NOT NULL
 coupon.state character varying(32) NOT NULL
 coupon.created_at bigint NOT NULL
 coupon.removed_at bigint
-CREATE UNIQUE INDEX coupon_by_active_code ON public.coupon USING btree (account_id, active_code)
+CREATE UNIQUE INDEX coupon_by_active_code ON public.coupon USING btree (account_id, active_code) WHERE (active_code IS NOT NULL)
 CREATE INDEX coupon_by_affiliate ON public.coupon USING btree (account_id, affiliate_id)
 CREATE INDEX coupon_by_code ON public.coupon USING btree (account_id, code)
 CREATE UNIQUE INDEX coupon_pkey ON public.coupon USING btree (account_id, id)
@@ -138,8 +139,8 @@ lead.customer_since bigint
 lead.created_at bigint NOT NULL
 lead.updated_at bigint NOT NULL
 CREATE INDEX lead_by_affiliate ON public.lead USING btree (account_id, affiliate_id, id)
-CREATE UNIQUE INDEX lead_by_email ON public.lead USING btree (account_id, email)
-CREATE UNIQUE INDEX lead_by_uid ON public.lead USING btree (account_id, uid)
+CREATE UNIQUE INDEX lead_by_email ON public.lead USING btree (account_id, email) WHERE (email IS NOT NULL)
+CREATE UNIQUE INDEX lead_by_uid ON public.lead USING btree (account_id, uid) WHERE (uid IS NOT NULL)
 CREATE UNIQUE INDEX lead_pkey ON public.lead USING btree (account_id, id)
 ledger_entry.account_id uuid NOT NULL
 ledger_entry.sequence bigint NOT NULL
@@ -228,8 +229,8 @@ unmatched_sale.conversion_id uuid NOT NULL
 unmatched_sale.email text
 unmatched_sale.uid text
 unmatched_sale.occurred_at bigint NOT NULL
-CREATE INDEX unmatched_sale_by_email ON public.unmatched_sale USING btree (account_id, email)
-CREATE INDEX unmatched_sale_by_uid ON public.unmatched_sale USING btree (account_id, uid)
+CREATE INDEX unmatched_sale_by_email ON public.unmatched_sale USING btree (account_id, email) WHERE (email IS NOT NULL)
+CREATE INDEX unmatched_sale_by_uid ON public.unmatched_sale USING btree (account_id, uid) WHERE (uid IS NOT NULL)
 CREATE UNIQUE INDEX unmatched_sale_pkey ON public.unmatched_sale USING btree (account_id, conversion_id)
 waiting_refund.account_id uuid NOT NULL
 waiting_refund.sale_event_id text NOT NULL

@@ -4,14 +4,15 @@ CREATE TABLE "account" (
   "email" text NOT NULL,
   "max_active_coupons_per_affiliate" integer NOT NULL,
   "created_at" integer NOT NULL,
-  "updated_at" integer NOT NULL, PRIMARY KEY ("id") )
+  "updated_at" integer NOT NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "account_by_email" ON "account" ("email")
 CREATE TABLE "account_head" (
   "account_id" uuid_text NOT NULL,
   "event_sequence" integer NOT NULL,
   "pruned_sequence" integer NOT NULL,
   "ledger_sequence" integer NOT NULL,
-  "ledger_hash" blob NOT NULL, PRIMARY KEY ("account_id") )
+  "ledger_hash" blob NOT NULL,
+  "catalogue_version" integer NOT NULL, PRIMARY KEY ("account_id") ) WITHOUT ROWID
 CREATE TABLE "affiliate" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -23,9 +24,9 @@ CREATE TABLE "affiliate" (
   "token_hash" blob NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
-  "id") )
+  "id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "affiliate_by_email" ON "affiliate" ("account_id", "email")
-CREATE UNIQUE INDEX "affiliate_by_external_id" ON "affiliate" ("account_id", "external_id")
+CREATE UNIQUE INDEX "affiliate_by_external_id" ON "affiliate" ("account_id", "external_id") WHERE "external_id" IS NOT NULL
 CREATE UNIQUE INDEX "affiliate_by_token" ON "affiliate" ("account_id", "token_hash")
 CREATE TABLE "api_key" (
   "account_id" uuid_text NOT NULL,
@@ -37,7 +38,7 @@ CREATE TABLE "api_key" (
   "created_at" integer NOT NULL,
   "expires_at" integer NULL,
   "revoked_at" integer NULL, PRIMARY KEY ("account_id",
-  "id") )
+  "id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "api_key_by_prefix" ON "api_key" ("prefix")
 CREATE TABLE "balance" (
   "account_id" uuid_text NOT NULL,
@@ -49,7 +50,7 @@ CREATE TABLE "balance" (
   "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000), PRIMARY KEY ("account_id",
   "affiliate_id",
   "unit",
-  "currency") )
+  "currency") ) WITHOUT ROWID
 CREATE TABLE "click" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -61,7 +62,7 @@ CREATE TABLE "click" (
   "referrer_url" text NOT NULL,
   "occurred_at" integer NOT NULL,
   "created_at" integer NOT NULL, PRIMARY KEY ("account_id",
-  "id") )
+  "id") ) WITHOUT ROWID
 CREATE INDEX "click_by_tid" ON "click" ("account_id", "tid", "id")
 CREATE TABLE "conversion" (
   "account_id" uuid_text NOT NULL,
@@ -86,7 +87,7 @@ CREATE TABLE "conversion" (
   "occurred_at" integer NOT NULL,
   "created_at" integer NOT NULL,
   "version" integer NOT NULL, PRIMARY KEY ("account_id",
-  "id") )
+  "id") ) WITHOUT ROWID
 CREATE INDEX "conversion_by_affiliate" ON "conversion" ("account_id", "affiliate_id", "id")
 CREATE INDEX "conversion_by_lead" ON "conversion" ("account_id", "lead_id", "occurred_at")
 CREATE TABLE "coupon" (
@@ -100,8 +101,8 @@ CREATE TABLE "coupon" (
   "state" varchar(32) NOT NULL,
   "created_at" integer NOT NULL,
   "removed_at" integer NULL, PRIMARY KEY ("account_id",
-  "id") )
-CREATE UNIQUE INDEX "coupon_by_active_code" ON "coupon" ("account_id", "active_code")
+  "id") ) WITHOUT ROWID
+CREATE UNIQUE INDEX "coupon_by_active_code" ON "coupon" ("account_id", "active_code") WHERE "active_code" IS NOT NULL
 CREATE INDEX "coupon_by_affiliate" ON "coupon" ("account_id", "affiliate_id")
 CREATE INDEX "coupon_by_code" ON "coupon" ("account_id", "code")
 CREATE TABLE "enrollment" (
@@ -116,7 +117,7 @@ CREATE TABLE "enrollment" (
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,
   "ended_at" integer NULL, PRIMARY KEY ("account_id",
-  "id") )
+  "id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "enrollment_by_pair" ON "enrollment" ("account_id", "affiliate_id", "program_id")
 CREATE INDEX "enrollment_by_program" ON "enrollment" ("account_id", "program_id", "affiliate_id")
 CREATE UNIQUE INDEX "enrollment_by_ref_id" ON "enrollment" ("account_id", "ref_id")
@@ -145,10 +146,10 @@ CREATE TABLE "lead" (
   "customer_since" integer NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
-  "id") )
+  "id") ) WITHOUT ROWID
 CREATE INDEX "lead_by_affiliate" ON "lead" ("account_id", "affiliate_id", "id")
-CREATE UNIQUE INDEX "lead_by_email" ON "lead" ("account_id", "email")
-CREATE UNIQUE INDEX "lead_by_uid" ON "lead" ("account_id", "uid")
+CREATE UNIQUE INDEX "lead_by_email" ON "lead" ("account_id", "email") WHERE "email" IS NOT NULL
+CREATE UNIQUE INDEX "lead_by_uid" ON "lead" ("account_id", "uid") WHERE "uid" IS NOT NULL
 CREATE TABLE "ledger_entry" (
   "account_id" uuid_text NOT NULL,
   "sequence" integer NOT NULL,
@@ -163,7 +164,7 @@ CREATE TABLE "ledger_entry" (
   "reason" varchar(32) NOT NULL,
   "posted_at" integer NOT NULL,
   "hash" blob NOT NULL, PRIMARY KEY ("account_id",
-  "sequence") )
+  "sequence") ) WITHOUT ROWID
 CREATE INDEX "ledger_entry_by_affiliate" ON "ledger_entry" ("account_id", "affiliate_id", "sequence")
 CREATE TABLE "link" (
   "account_id" uuid_text NOT NULL,
@@ -175,7 +176,7 @@ CREATE TABLE "link" (
   "state" varchar(32) NOT NULL,
   "created_at" integer NOT NULL,
   "revoked_at" integer NULL, PRIMARY KEY ("account_id",
-  "id") )
+  "id") ) WITHOUT ROWID
 CREATE INDEX "link_by_affiliate" ON "link" ("account_id", "affiliate_id")
 CREATE UNIQUE INDEX "link_by_code" ON "link" ("account_id", "code")
 CREATE INDEX "link_by_enrollment" ON "link" ("account_id", "enrollment_id")
@@ -191,7 +192,7 @@ CREATE TABLE "program" (
   "version" integer NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
-  "id") )
+  "id") ) WITHOUT ROWID
 CREATE TABLE "request" (
   "account_id" uuid_text NOT NULL,
   "scope" text NOT NULL,
@@ -202,7 +203,7 @@ CREATE TABLE "request" (
   "created_at" integer NOT NULL,
   "expires_at" integer NULL, PRIMARY KEY ("account_id",
   "scope",
-  "key") )
+  "key") ) WITHOUT ROWID
 CREATE INDEX "request_by_expiry" ON "request" ("expires_at") WHERE "expires_at" IS NOT NULL
 CREATE TABLE "reward" (
   "account_id" uuid_text NOT NULL,
@@ -222,7 +223,7 @@ CREATE TABLE "reward" (
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,
   "deny_reason" text NOT NULL, PRIMARY KEY ("account_id",
-  "id") )
+  "id") ) WITHOUT ROWID
 CREATE INDEX "reward_by_affiliate" ON "reward" ("account_id", "affiliate_id", "id")
 CREATE INDEX "reward_by_approval" ON "reward" ("approve_after") WHERE "state" = 'pending'
 CREATE INDEX "reward_by_conversion" ON "reward" ("account_id", "conversion_id")
@@ -230,7 +231,7 @@ CREATE INDEX "reward_by_reversed" ON "reward" ("account_id", "reverses") WHERE "
 CREATE TABLE "store_identity" (
   "id" integer NOT NULL,
   "database_id" uuid_text NOT NULL,
-  "secret" blob NOT NULL, PRIMARY KEY ("id") )
+  "secret" blob NOT NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
 CREATE TABLE "terms" (
   "account_id" uuid_text NOT NULL,
   "program_id" uuid_text NOT NULL,
@@ -238,19 +239,19 @@ CREATE TABLE "terms" (
   "starts_at" integer NOT NULL,
   "rules" text NOT NULL, PRIMARY KEY ("account_id",
   "program_id",
-  "version") )
+  "version") ) WITHOUT ROWID
 CREATE TABLE "unmatched_sale" (
   "account_id" uuid_text NOT NULL,
   "conversion_id" uuid_text NOT NULL,
   "email" text NULL,
   "uid" text NULL,
   "occurred_at" integer NOT NULL, PRIMARY KEY ("account_id",
-  "conversion_id") )
-CREATE INDEX "unmatched_sale_by_email" ON "unmatched_sale" ("account_id", "email")
-CREATE INDEX "unmatched_sale_by_uid" ON "unmatched_sale" ("account_id", "uid")
+  "conversion_id") ) WITHOUT ROWID
+CREATE INDEX "unmatched_sale_by_email" ON "unmatched_sale" ("account_id", "email") WHERE "email" IS NOT NULL
+CREATE INDEX "unmatched_sale_by_uid" ON "unmatched_sale" ("account_id", "uid") WHERE "uid" IS NOT NULL
 CREATE TABLE "waiting_refund" (
   "account_id" uuid_text NOT NULL,
   "sale_event_id" text NOT NULL,
   "conversion_id" uuid_text NOT NULL, PRIMARY KEY ("account_id",
   "sale_event_id",
-  "conversion_id") )
+  "conversion_id") ) WITHOUT ROWID
