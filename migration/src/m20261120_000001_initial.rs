@@ -263,6 +263,7 @@ fn feed() -> Vec<TableCreateStatement> {
             .col(sequence("ledger_sequence"))
             .col(hash("ledger_hash"))
             .col(sequence("catalogue_version"))
+            .col(sequence("waited_refund_count"))
             .take(),
         table("request", &["account_id", "scope", "key"])
             .col(id("account_id"))

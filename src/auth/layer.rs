@@ -93,21 +93,15 @@ where
         let authenticator = Arc::clone(&self.authenticator);
         let request_id = request_id(request.headers());
         let method = request.uri().path().trim_start_matches('/').chars().take(METHOD_LENGTH_MAX).collect::<String>();
-        let span = tracing::info_span!(
-            "call",
-            method,
-            request_id = &*request_id,
-            key_id = tracing::field::Empty,
-            account_id = tracing::field::Empty,
-        );
         let call = async move {
             let refusal = match identify(&authenticator, &method, &request_id, request.headers_mut()).await {
                 Ok(caller) => {
+                    let span = span_of(&method, &request_id, caller.as_ref());
                     if let Some(caller) = caller {
                         request.extensions_mut().insert(caller);
                     }
                     // A fault in one call must not take the other calls of its connection with it.
-                    match AssertUnwindSafe(inner.call(request)).catch_unwind().await {
+                    match AssertUnwindSafe(inner.call(request)).catch_unwind().instrument(span).await {
                         Err(panic) => Error::Internal(format!("a handler panicked: {}", text_of(&*panic))),
                         Ok(response) => {
                             let response = response?;
@@ -122,7 +116,21 @@ where
             };
             Ok(named(refusal.into_status(&request_id).into_http(), &request_id))
         };
-        Box::pin(call.instrument(span))
+        Box::pin(call)
+    }
+}
+
+/// What the log says of everything that a call does. Made once all of it is known: to add to it later costs as much again.
+fn span_of(method: &str, request_id: &str, caller: Option<&Caller>) -> Span {
+    match caller {
+        Some(Caller { principal, .. }) => tracing::info_span!(
+            "call",
+            method,
+            request_id,
+            key_id = %principal.key_id,
+            account_id = %principal.account_id,
+        ),
+        None => tracing::info_span!("call", method, request_id),
     }
 }
 
@@ -148,9 +156,6 @@ async fn identify(
         Some(Access::Kinds { method, kinds }) => (method, kinds),
     };
     let principal = authenticator.resolve(sent_key(bearer.as_ref(), api_key.as_ref())?).await?;
-    let span = Span::current();
-    span.record("key_id", tracing::field::display(principal.key_id));
-    span.record("account_id", tracing::field::display(principal.account_id));
     if !kinds.contains(&principal.kind) {
         return Err(Error::KeyKindNotAllowed { method, kind: principal.kind, allowed: kinds });
     }

@@ -1,7 +1,8 @@
 //! Look-ups of the working set by other names than the id: what was looked for is told from what was not.
 
-use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+
+use hashbrown::{HashMap, HashSet};
 
 /// A look-up of the one thing that has a name: known to be there, known to be absent, or not looked for.
 #[derive(Debug)]

@@ -211,6 +211,8 @@ pub struct AccountHead {
     pub ledger_hash: [u8; 32],
     /// Grows with every change of the account's programs, affiliates and what hangs on them.
     pub catalogue_version: i64,
+    /// How many refunds have ever come before their sale. While there were none, no sale needs to look for one.
+    pub waited_refund_count: i64,
 }
 
 impl AccountHead {
@@ -223,6 +225,7 @@ impl AccountHead {
             ledger_sequence: 0,
             ledger_hash: GENESIS_HASH,
             catalogue_version: 0,
+            waited_refund_count: 0,
         }
     }
 

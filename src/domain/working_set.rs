@@ -3,9 +3,10 @@
 //! A rule reads the set and returns [`Changes`]; the set absorbs them only when the whole command succeeded, so a refused command
 //! leaves no trace. What was not loaded is an error (`Refusal::NotLoaded`), never "does not exist".
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::hash::Hash;
 
+use hashbrown::{HashMap, HashSet};
 use uuid::Uuid;
 
 use super::account::{Account, ApiKey};
@@ -211,8 +212,8 @@ pub struct WorkingSet {
 #[expect(missing_docs, reason = "each field is named after what is looked for, and by what")]
 pub struct LookedFor {
     /// Rows of any kind that were looked for by their id.
-    pub ids: BTreeSet<(AccountId, Uuid)>,
-    pub requests: BTreeSet<RequestKey>,
+    pub ids: HashSet<(AccountId, Uuid)>,
+    pub requests: HashSet<RequestKey>,
     pub account_emails: Index<String, AccountId>,
     pub default_programs: Index<AccountId, ProgramId>,
     pub affiliates: Index<(AccountId, AffiliateSelector), AffiliateId>,

@@ -26,6 +26,7 @@ pub struct Catalogues {
 #[derive(Default)]
 struct Catalogue {
     version: i64,
+    has_waited_refunds: bool,
     enrollments: HashMap<EnrollmentId, Enrollment>,
     programs: HashMap<ProgramId, (Program, Vec<Terms>)>,
     links: HashMap<LinkId, Link>,
@@ -45,12 +46,18 @@ impl Catalogues {
             if catalogue.version != head.catalogue_version {
                 *catalogue = Catalogue { version: head.catalogue_version, ..Catalogue::default() };
             }
+            catalogue.has_waited_refunds = head.waited_refund_count > 0;
         }
     }
 
     /// Forgets an account's, which is being changed.
     pub fn forget(&mut self, account_id: AccountId) {
         self.accounts.remove(&account_id);
+    }
+
+    /// Whether a refund of the account can be waiting for its sale, as far as is known.
+    pub(super) fn may_have_waiting_refunds(&self, account_id: AccountId) -> bool {
+        self.accounts.get(&account_id).is_none_or(|catalogue| catalogue.has_waited_refunds)
     }
 
     pub(super) fn enrollment(&self, account_id: AccountId, id: EnrollmentId) -> Option<&Enrollment> {

@@ -129,6 +129,7 @@ pub(super) fn head_to_row(head: &AccountHead) -> head_table::Model {
         ledger_sequence: head.ledger_sequence,
         ledger_hash: head.ledger_hash.to_vec(),
         catalogue_version: head.catalogue_version,
+        waited_refund_count: head.waited_refund_count,
     }
 }
 
@@ -140,6 +141,7 @@ pub(super) fn head_from_row(row: head_table::Model) -> Result<AccountHead, Store
         ledger_sequence: row.ledger_sequence,
         ledger_hash: RowName::new("account_head", row.account_id).hash(row.ledger_hash)?,
         catalogue_version: row.catalogue_version,
+        waited_refund_count: row.waited_refund_count,
     })
 }
 

@@ -103,7 +103,9 @@ impl Loading<'_> {
         }
 
         use entity::waiting_refund::{Column as RefundColumn, Entity as Refunds};
-        let keys = needs.waiting_refunds.iter().map(|(account_id, event_id)| (account_id.uuid(), event_id.clone()));
+        let wanted =
+            needs.waiting_refunds.iter().filter(|(account_id, _)| self.catalogues.may_have_waiting_refunds(*account_id));
+        let keys: Vec<_> = wanted.map(|(account_id, event_id)| (account_id.uuid(), event_id.clone())).collect();
         let columns = [RefundColumn::AccountId, RefundColumn::SaleEventId];
         for row in rows_by::<Refunds, _>(self.connection, &columns, keys).await? {
             self.conversions.insert((AccountId::from_uuid(row.account_id), ConversionId::from_uuid(row.conversion_id)));

@@ -67,6 +67,11 @@ pub async fn save(
         head_of(heads, account_id)?.catalogue_version += 1;
         moved.insert(account_id);
     }
+    for refund in refunds(set.conversions.inserted(), true) {
+        let account_id = AccountId::from_uuid(refund.account_id);
+        head_of(heads, account_id)?.waited_refund_count += 1;
+        moved.insert(account_id);
+    }
     let mut writes = Writes::default();
     add_subjects(&mut writes, set)?;
     add_events_of_customers(&mut writes, set)?;

@@ -12,6 +12,7 @@ pub struct Model {
     pub ledger_sequence: i64,
     pub ledger_hash: Vec<u8>,
     pub catalogue_version: i64,
+    pub waited_refund_count: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
