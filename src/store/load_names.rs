@@ -103,8 +103,10 @@ impl Loading<'_> {
         }
 
         use entity::waiting_refund::{Column as RefundColumn, Entity as Refunds};
-        let wanted =
-            needs.waiting_refunds.iter().filter(|(account_id, _)| self.catalogues.may_have_waiting_refunds(*account_id));
+        let wanted = needs
+            .waiting_refunds
+            .iter()
+            .filter(|(account_id, _)| self.catalogues.may_have_waiting_refunds(*account_id));
         let keys: Vec<_> = wanted.map(|(account_id, event_id)| (account_id.uuid(), event_id.clone())).collect();
         let columns = [RefundColumn::AccountId, RefundColumn::SaleEventId];
         for row in rows_by::<Refunds, _>(self.connection, &columns, keys).await? {

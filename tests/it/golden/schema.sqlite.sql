@@ -12,7 +12,8 @@ CREATE TABLE "account_head" (
   "pruned_sequence" integer NOT NULL,
   "ledger_sequence" integer NOT NULL,
   "ledger_hash" blob NOT NULL,
-  "catalogue_version" integer NOT NULL, PRIMARY KEY ("account_id") ) WITHOUT ROWID
+  "catalogue_version" integer NOT NULL,
+  "waited_refund_count" integer NOT NULL, PRIMARY KEY ("account_id") ) WITHOUT ROWID
 CREATE TABLE "affiliate" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
