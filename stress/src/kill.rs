@@ -60,6 +60,9 @@ pub(crate) struct Options {
     /// What is left to chance is drawn from this.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// Do not judge by how long it took to serve again: for a machine that does much else.
+    #[arg(long)]
+    pub(crate) any_speed: bool,
     /// The longest that it may take.
     #[arg(long, default_value_t = 10)]
     pub(crate) minutes_max: u64,
@@ -130,7 +133,7 @@ async fn break_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
     if journal.failures.is_empty() {
         findings.fault("no client noticed anything: nothing was tested".to_owned());
     }
-    report(&findings, &faults, &journal, &followed, took)
+    report(options, &findings, &faults, &journal, &followed, took)
 }
 
 async fn set_off(
@@ -204,6 +207,7 @@ async fn served_again(market: &Market, broken_at: Instant) -> anyhow::Result<()>
 }
 
 fn report(
+    options: &Options,
     findings: &Findings,
     faults: &Faults,
     journal: &Journal,
@@ -237,7 +241,7 @@ fn report(
     if !findings.is_clean() {
         bail!("a promise was broken");
     }
-    if slowest > RECOVERY_MAX {
+    if slowest > RECOVERY_MAX && !options.any_speed {
         bail!("it took longer than {} s to serve again", RECOVERY_MAX.as_secs());
     }
     Ok(())

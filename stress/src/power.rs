@@ -1,10 +1,13 @@
 //! `stress power`: the server runs under strace while it sells, one call at a time and then many. From the trace follows whether each
-//! acknowledgement left after the sync of its commit; and what the disk would have held, had the power failed right then. On what
-//! the disk would have held the server is started again, and every acknowledged sale must be there.
+//! acknowledgement left after the sync of its commit; and, on SQLite, what the disk would have held, had the power failed right
+//! then. On what the disk would have held the server is started again, and every acknowledged sale must be there.
 
 mod disk;
 mod order;
+mod postgres_log;
+mod sqlite_log;
 mod trace;
+mod traced;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -16,15 +19,17 @@ use anyhow::{Context, bail};
 
 use crate::audit::{self, Findings};
 use crate::client::{self, Client};
-use crate::figures;
 use crate::journal::{Entry, Journal};
-use crate::process::{self, ServerOptions, Serving};
+use crate::process::{ServerOptions, Serving};
 use crate::rig::{DatabaseKind, Rig};
 use crate::seller::{Market, Seller};
 use crate::shop::{Shop, ShopSize};
 use disk::Disk;
-use order::Order;
+use order::{Log, Order, Pattern};
+use postgres_log::PostgresLog;
+use sqlite_log::SqliteLog;
 use trace::Trace;
+use traced::{Attached, Traced};
 
 /// What every event_id begins with.
 const EVENT_PREFIX: &str = "power-";
@@ -35,6 +40,9 @@ const CLIENTS: usize = 16;
 /// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
+    /// Which database. On PostgreSQL the power does not fail: its processes are traced with the server's.
+    #[arg(long, value_enum, default_value_t = DatabaseKind::Sqlite)]
+    pub(crate) database: DatabaseKind,
     /// How many acknowledgements are traced at least.
     #[arg(long, default_value_t = 1_000)]
     pub(crate) sales: usize,
@@ -54,7 +62,7 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("stress power, seed {seed}");
+    println!("stress power, {:?}, seed {seed}", options.database);
     let limit = Duration::from_secs(options.minutes_max * 60);
     tokio::time::timeout(limit, trace_and_check(&options, seed)).await.context("it took too long")?
 }
@@ -76,26 +84,47 @@ struct Outcome {
 
 async fn trace_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut rig = Rig::build(DatabaseKind::Sqlite, options.server.as_deref(), &[]).await?;
+    let mut rig = Rig::build(options.database, options.server.as_deref(), &[]).await?;
     let size = ShopSize { affiliates: 5, leads: 100 };
     let shop = Shop::open(&client::connect(&rig.url()).await?, &rig.operator_key()?, "power", size).await?;
-    // A clean stop: from here on the trace has everything that changes.
-    rig.terminate_server().await?;
-    let mut disk = Disk::with_all_of(&rig.options.data_dir)?;
-
     let path = rig.folder.path().join("trace");
-    let traced = Traced::start(&rig.options, &path).await?;
-    let mut journal = Journal::default();
-    for (clients, sales) in [(1, options.sales / 2), (CLIENTS, options.sales - options.sales / 2)] {
-        sell(&traced.url, &shop, clients, sales, &mut journal, &mut random).await?;
-    }
-    traced.stop().await?;
+    let (journal, mut disk) = match options.database {
+        DatabaseKind::Sqlite => {
+            // A clean stop: from here on the trace has everything that changes.
+            rig.terminate_server().await?;
+            let disk = Disk::with_all_of(&rig.options.data_dir)?;
+            let traced = Traced::start(&rig.options, &path).await?;
+            let journal = sell_in_turn(options, &traced.url, &shop, &mut random).await?;
+            traced.stop().await?;
+            (journal, Some(disk))
+        }
+        DatabaseKind::Postgres => {
+            let postgres = rig.postgres.as_ref().context("there is no PostgreSQL")?;
+            let attached = Attached::to(&[rig.server_pid()?, postgres.pid()?], &path).await?;
+            let journal = sell_in_turn(options, &rig.url(), &shop, &mut random).await?;
+            attached.detach().await?;
+            (journal, None)
+        }
+    };
     if !journal.failures.is_empty() {
         bail!("calls failed though nothing was broken: {}", journal.failures_text());
     }
-
-    let outcome = replay(options, &rig, &shop, &journal, &path, &mut disk, &mut random).await?;
+    let outcome = replay(options, &rig, &shop, &journal, &path, disk.as_mut(), &mut random).await?;
     report(&outcome, &journal)
+}
+
+/// One call at a time, and then many.
+async fn sell_in_turn(
+    options: &Options,
+    url: &str,
+    shop: &Shop,
+    random: &mut fastrand::Rng,
+) -> anyhow::Result<Journal> {
+    let mut journal = Journal::default();
+    for (clients, sales) in [(1, options.sales / 2), (CLIENTS, options.sales - options.sales / 2)] {
+        sell(url, shop, clients, sales, &mut journal, random).await?;
+    }
+    Ok(journal)
 }
 
 /// Lets so many clients sell until so many sales more are acknowledged.
@@ -137,7 +166,7 @@ async fn replay(
     shop: &Shop,
     journal: &Journal,
     path: &Path,
-    disk: &mut Disk,
+    mut disk: Option<&mut Disk>,
     random: &mut fastrand::Rng,
 ) -> anyhow::Result<Outcome> {
     let by_conversion = |(order, answer): (&crate::journal::Order, &crate::journal::Answer)| {
@@ -148,14 +177,15 @@ async fn replay(
     let mut places: Vec<usize> = (1..=total).collect();
     random.shuffle(&mut places);
     let points: BTreeSet<usize> = places.into_iter().take(options.points).collect();
-    let mut order = Order::of(acknowledged, EVENT_PREFIX);
+    let mut order = Order::of(acknowledged, log(options.database, journal));
     let mut outcome = Outcome::default();
     let mut trace = Trace::open(path)?;
     let mut left = BTreeSet::new();
     while let Some(step) = trace.step()? {
-        disk.apply(&step)?;
         let before = left.len();
         left.extend(order.apply(&step));
+        let Some(disk) = disk.as_mut() else { continue };
+        disk.apply(&step)?;
         // Several may leave at once.
         if left.len() > before && points.range(before + 1..=left.len()).next().is_some() {
             let is_torn = outcome.points % 2 == 1;
@@ -168,13 +198,22 @@ async fn replay(
         }
     }
     outcome.acknowledgements = order.acknowledgements();
-    outcome.commits = order.commits;
-    outcome.syncs = order.syncs;
+    (outcome.commits, outcome.syncs) = order.log.counts();
     outcome.early = order.early.len();
     if outcome.acknowledgements != total {
         outcome.faults.push(format!("{total} sales were acknowledged, {} are in the trace", outcome.acknowledgements));
     }
     Ok(outcome)
+}
+
+fn log(database: DatabaseKind, journal: &Journal) -> Box<dyn Log> {
+    // All event_ids are equally long.
+    let length = journal.entries.keys().next().map_or(0, String::len);
+    let pattern = Pattern { prefix: EVENT_PREFIX.as_bytes().to_vec(), length };
+    match database {
+        DatabaseKind::Sqlite => Box::new(SqliteLog::new(pattern)),
+        DatabaseKind::Postgres => Box::new(PostgresLog::new(pattern)),
+    }
 }
 
 /// What the clients knew when these acknowledgements had left: of all others that they may have happened or not.
@@ -210,7 +249,7 @@ fn take_in(outcome: &mut Outcome, findings: anyhow::Result<Findings>, point: &st
 fn report(outcome: &Outcome, journal: &Journal) -> anyhow::Result<()> {
     outcome.faults.iter().take(20).for_each(|fault| println!("  - {fault}"));
     println!(
-        "acknowledgements {} of {} sales in {} commits with {} syncs of the journal, not preceded by the sync of their commit {}; \
+        "acknowledgements {} of {} sales in {} commits with {} syncs of the log, not preceded by the sync of their commit {}; \
          power failures {} (with torn writes: {}), unsynced writes they took {}, acknowledged sales lost {}, other faults {}",
         outcome.acknowledgements,
         journal.entries.len(),
@@ -227,46 +266,4 @@ fn report(outcome: &Outcome, journal: &Journal) -> anyhow::Result<()> {
         bail!("a promise was broken");
     }
     Ok(())
-}
-
-/// A server under strace. It is killed when it is dropped.
-struct Traced {
-    url: String,
-    /// None once it is stopped.
-    strace: Option<Serving>,
-    server_pid: u32,
-}
-
-impl Traced {
-    async fn start(options: &ServerOptions, trace: &Path) -> anyhow::Result<Self> {
-        let calls = format!("trace={}", trace::CALLS);
-        let path = trace.to_string_lossy();
-        let flags = trace::FLAGS.iter().copied().chain(["--seccomp-bpf", "-e", &calls, "-o", &path, "--"]);
-        let arguments: Vec<String> = flags
-            .map(str::to_owned)
-            .chain([options.binary.to_string_lossy().into_owned()])
-            .chain(options.arguments())
-            .collect();
-        let strace = Serving::start_program(Path::new("strace"), &arguments).await?;
-        let server_pid = figures::tree(strace.pid()?).get(1).copied().context("strace has no server")?;
-        Ok(Self { url: strace.url(), strace: Some(strace), server_pid })
-    }
-
-    /// Stops the server in order, and waits until the trace is complete.
-    async fn stop(mut self) -> anyhow::Result<()> {
-        let strace = self.strace.take().context("it has been stopped")?;
-        process::signal(self.server_pid, "TERM").await?;
-        // strace ends with the process that it traces.
-        strace.ended().await?;
-        Ok(())
-    }
-}
-
-impl Drop for Traced {
-    fn drop(&mut self) {
-        // strace leaves behind what it traced when it is killed.
-        if self.strace.is_some() {
-            let _ = std::process::Command::new("kill").args(["-9", &self.server_pid.to_string()]).output();
-        }
-    }
 }

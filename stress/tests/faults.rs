@@ -21,7 +21,7 @@ fn figure(line: &str, word: &str) -> u64 {
 
 #[test]
 fn killed_three_times_it_loses_nothing() {
-    let line = figures(&["kill", "--kills", "3", "--sales", "300", "--seed", "1"]);
+    let line = figures(&["kill", "--kills", "3", "--sales", "300", "--seed", "1", "--any-speed"]);
     assert!(figure(&line, "acknowledged") >= 300, "{line}");
     assert_eq!(figure(&line, "kills"), 3, "{line}");
     assert!(line.contains("lost 0, doubled 0, gaps 0") && line.contains("ledger verified"), "{line}");
@@ -52,6 +52,21 @@ fn what_a_power_failure_leaves_has_every_acknowledged_sale() {
     assert_eq!(figure(&line, "not preceded by the sync of their commit"), 0, "{line}");
     assert_eq!(figure(&line, "power failures"), 10, "{line}");
     assert_eq!(figure(&line, "acknowledged sales lost"), 0, "{line}");
+}
+
+#[test]
+fn readers_that_take_nothing_or_crash_or_crawl_miss_nothing() {
+    let few = ["--stalled", "10", "--seconds", "2", "--rate", "50", "--crashes", "10"];
+    let line = figures(&[&["slow-reader", "--seed", "1", "--any-speed"][..], &few[..]].concat());
+    assert_eq!(figure(&line, "took nothing"), 10, "{line}");
+    assert_eq!(figure(&line, "missed, repeated or out of order"), 0, "{line}");
+}
+
+#[test]
+fn everything_mixed_fails_nowhere_and_leaves_nothing_open() {
+    let line = figures(&["soak", "--minutes", "0.05", "--warm-up-minutes", "0.02", "--rate", "100", "--seed", "1"]);
+    assert!(figure(&line, "calls") > 0, "{line}");
+    assert_eq!(figure(&line, "errors"), 0, "{line}");
 }
 
 /// Whether there is such a file, or such a program in PATH.

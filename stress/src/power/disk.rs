@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::trace::{Call, Step};
 
@@ -94,6 +94,9 @@ impl Disk {
                 } else if *truncates {
                     self.content(path)?.pending.push(Change::Truncate { length: 0 });
                 }
+            }
+            Step::Began(Call::Allocate { path }) if self.holds(path) => {
+                bail!("room was allocated for {}, and what that leaves is not known here", path.display())
             }
             Step::Ended(Call::Remove { path }) if self.holds(path) => {
                 self.names.remove(path);

@@ -31,6 +31,8 @@ pub(super) enum Call {
     Sync { path: PathBuf },
     /// A file's new length.
     Truncate { path: PathBuf, length: u64 },
+    /// Room for a file's content.
+    Allocate { path: PathBuf },
     /// A name was removed.
     Remove { path: PathBuf },
     /// A name was changed.
@@ -129,7 +131,7 @@ fn parse(line: &str) -> anyhow::Result<Option<Call>> {
         }
         "unlink" | "unlinkat" => Call::Remove { path: path(texts.first())? },
         "rename" | "renameat" | "renameat2" => Call::Rename { from: path(texts.first())?, to: path(texts.get(1))? },
-        "fallocate" => anyhow::bail!("fallocate is not modelled"),
+        "fallocate" => Call::Allocate { path: file(arguments)? },
         _ => return Ok(None),
     };
     Ok(Some(call))
