@@ -177,7 +177,13 @@ async fn replay(
     let mut places: Vec<usize> = (1..=total).collect();
     random.shuffle(&mut places);
     let points: BTreeSet<usize> = places.into_iter().take(options.points).collect();
-    let mut order = Order::of(acknowledged, log(options.database, journal));
+    let socket = match options.database {
+        // The server has no other sockets.
+        DatabaseKind::Sqlite => String::new(),
+        // Named FROM->TO, and read up to the arrow's head.
+        DatabaseKind::Postgres => format!("[{}-", rig.options.listen_address),
+    };
+    let mut order = Order::of(acknowledged, log(options.database, journal), socket);
     let mut outcome = Outcome::default();
     let mut trace = Trace::open(path)?;
     let mut left = BTreeSet::new();

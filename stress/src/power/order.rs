@@ -38,6 +38,8 @@ impl Pattern {
 /// Follows commits and answers through a trace.
 pub(super) struct Order {
     pub(super) log: Box<dyn Log>,
+    /// What the names of the sockets have in them that answers leave by; others lead to the database.
+    socket: String,
     /// By conversion, the event_id that it was acknowledged for.
     acknowledged: HashMap<String, String>,
     /// Acknowledgements that have left, by event_id.
@@ -48,15 +50,18 @@ pub(super) struct Order {
 
 impl Order {
     /// `acknowledged` has the event_id of each conversion.
-    pub(super) fn of(acknowledged: HashMap<String, String>, log: Box<dyn Log>) -> Self {
-        Self { log, acknowledged, left: BTreeSet::new(), early: Vec::new() }
+    pub(super) fn of(acknowledged: HashMap<String, String>, log: Box<dyn Log>, socket: String) -> Self {
+        Self { log, socket, acknowledged, left: BTreeSet::new(), early: Vec::new() }
     }
 
     /// Takes in what happened. Gives the event_ids whose acknowledgement leaves with this step for the first time.
     pub(super) fn apply(&mut self, step: &Step) -> Vec<String> {
         self.log.apply(step);
         let mut leaving = Vec::new();
-        let Step::Began(Call::Send { bytes }) = step else { return leaving };
+        let Step::Began(Call::Send { socket, bytes }) = step else { return leaving };
+        if !socket.contains(&self.socket) {
+            return leaving;
+        }
         for conversion_id in occurrences(bytes, CONVERSION_PREFIX, CONVERSION_BYTES) {
             let Some(event_id) = self.acknowledged.get(&conversion_id).cloned() else { continue };
             if self.left.insert(event_id.clone()) {

@@ -118,7 +118,8 @@ mod tests {
 
     fn early(steps: &[Step]) -> usize {
         let log = SqliteLog::new(Pattern { prefix: b"sale-".to_vec(), length: 6 });
-        let mut order = Order::of(HashMap::from([(CONVERSION.to_owned(), "sale-1".to_owned())]), Box::new(log));
+        let mut order =
+            Order::of(HashMap::from([(CONVERSION.to_owned(), "sale-1".to_owned())]), Box::new(log), String::new());
         steps.iter().for_each(|step| {
             order.apply(step);
         });
@@ -128,7 +129,10 @@ mod tests {
 
     #[test]
     fn an_answer_before_the_sync_is_found() {
-        let answer = [Step::Began(Call::Send { bytes: format!("  {CONVERSION} ").into_bytes() })];
+        let answer = [Step::Began(Call::Send {
+            socket: "socket:[1]".to_owned(),
+            bytes: format!("  {CONVERSION} ").into_bytes(),
+        })];
         let [began, ended] = sync();
         assert_eq!(early(&[&commit()[..], &sync()[..], &answer[..]].concat()), 0);
         assert_eq!(early(&[&commit()[..], &answer[..], &sync()[..]].concat()), 1, "answered first");

@@ -25,8 +25,8 @@ pub(super) enum Call {
     Open { path: PathBuf, creates: bool, truncates: bool },
     /// Bytes to a place in a file.
     Write { path: PathBuf, offset: u64, bytes: Vec<u8> },
-    /// Bytes to a socket.
-    Send { bytes: Vec<u8> },
+    /// Bytes to a socket, which strace names by its addresses, `TCP:[FROM->TO]`, or by a number.
+    Send { socket: String, bytes: Vec<u8> },
     /// All of a file, or the names in a folder, to the disk.
     Sync { path: PathBuf },
     /// A file's new length.
@@ -114,8 +114,9 @@ fn parse(line: &str) -> anyhow::Result<Option<Call>> {
     let call = match name {
         "write" | "writev" | "sendto" | "sendmsg" | "pwrite64" | "pwritev" => {
             let (path, bytes) = (file(arguments)?, texts.concat());
-            if path.as_os_str().to_string_lossy().starts_with("socket:") {
-                Call::Send { bytes }
+            let name_of_file = path.to_string_lossy();
+            if name_of_file.starts_with("socket:") || name_of_file.starts_with("TCP") {
+                Call::Send { socket: name_of_file.into_owned(), bytes }
             } else if name.starts_with("pwrite") {
                 Call::Write { path, offset: last_number(arguments)?, bytes }
             } else {
@@ -219,7 +220,7 @@ mod tests {
 "#,
         );
         let sync = Call::Sync { path: "/a".into() };
-        let send = Call::Send { bytes: b"hi".to_vec() };
+        let send = Call::Send { socket: "socket:[1]".to_owned(), bytes: b"hi".to_vec() };
         assert_eq!(steps, [Step::Began(sync.clone()), Step::Began(send.clone()), Step::Ended(send), Step::Ended(sync)]);
     }
 

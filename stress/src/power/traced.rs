@@ -68,6 +68,8 @@ impl Attached {
     pub(super) async fn to(roots: &[u32], trace: &Path) -> anyhow::Result<Self> {
         let pids: Vec<u32> = roots.iter().flat_map(|root| figures::tree(*root)).collect();
         let mut arguments = flags(trace);
+        // Sockets by their addresses: some lead to callers, some to the database.
+        arguments.push("-y".to_owned());
         for pid in &pids {
             arguments.extend(["-p".to_owned(), pid.to_string()]);
         }
