@@ -41,6 +41,9 @@ const CLIENTS: usize = 8;
 /// What a reader that takes nothing may cost: two messages and a page, none above about 1 MiB.
 const STALLED_MEBIBYTES_MAX: f64 = 3.0;
 
+/// What an allocator comes and goes by.
+const NOISE_MEBIBYTES_MAX: f64 = 64.0;
+
 /// Others may be this much slower beside them, and this many milliseconds, before it counts as disturbed: the machine is noisy.
 const SLOWER_MAX: f64 = 3.0;
 const SLOWER_MILLISECONDS_MAX: f64 = 100.0;
@@ -365,7 +368,7 @@ fn report(
     if !findings.is_clean() {
         bail!("a promise was broken");
     }
-    if growth > STALLED_MEBIBYTES_MAX * (options.stalled as f64) {
+    if growth > STALLED_MEBIBYTES_MAX * (options.stalled as f64) + NOISE_MEBIBYTES_MAX {
         bail!("those that took nothing cost too much memory");
     }
     if !options.any_speed && (is_slower(|it| it.sales.p99()) || is_slower(|it| it.delays.p99())) {

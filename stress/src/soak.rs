@@ -23,7 +23,7 @@ const WORKERS: u64 = 8;
 
 /// Reads that are sent at once before anything is counted, so that the server has opened all connections to its database that it
 /// ever will.
-const BURST_READS: usize = 128;
+const BURST_READS: usize = 32;
 
 /// How long the server may take to notice that its clients have gone.
 const SETTLING_MAX: Duration = Duration::from_secs(20);
@@ -118,7 +118,7 @@ async fn burst(url: &str, key: &str) -> anyhow::Result<()> {
     let client = Client::connect(url, key).await?;
     let reads = (0..BURST_READS).map(|_| {
         let mut client = client.clone();
-        let request = pb::ListConversionsRequest { page_size: 1_000, ..pb::ListConversionsRequest::default() };
+        let request = pb::ListConversionsRequest::default();
         async move { client.tracking.list_conversions(request).await.map(|_| ()) }
     });
     futures::future::try_join_all(reads).await?;
