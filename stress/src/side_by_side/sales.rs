@@ -221,7 +221,9 @@ async fn batch(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
 /// that it took.
 fn could_not_be_taken(answer: &pb::BatchRecordResponse) -> Option<&str> {
     answer.results.iter().find_map(|result| match &result.result {
-        Some(pb::record_result::Result::Error(error)) if error.code == Code::Unavailable as i32 => Some(&*error.message),
+        Some(pb::record_result::Result::Error(error)) if error.code == Code::Unavailable as i32 => {
+            Some(&*error.message)
+        }
         _ => None,
     })
 }
