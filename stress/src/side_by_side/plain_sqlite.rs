@@ -81,7 +81,6 @@ impl PlainSqlite {
             variables.set("now", Value::Integer(now));
             variables.set("conversion_id", id(1));
             variables.set("reward_id", id(2));
-            variables.set("event_id", id(3));
             for step in &mut steps {
                 step.run(&mut variables)?;
             }
