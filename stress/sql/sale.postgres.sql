@@ -16,8 +16,7 @@ BEGIN;
 -- Who bought. The clock and the ids, which grow with it, would be the service's own work.
 SELECT lead.account_id, lead.id AS lead_id, lead.affiliate_id, lead.enrollment_id, lead.program_id, clock.now,
        (lpad(to_hex(clock.now), 16, '0') || lpad(to_hex(:unique::bigint), 16, '0'))::uuid AS conversion_id,
-       (lpad(to_hex(clock.now), 16, '0') || lpad(to_hex(:unique::bigint + 1), 16, '0'))::uuid AS reward_id,
-       (lpad(to_hex(clock.now), 16, '0') || lpad(to_hex(:unique::bigint + 2), 16, '0'))::uuid AS event_id
+       (lpad(to_hex(clock.now), 16, '0') || lpad(to_hex(:unique::bigint + 1), 16, '0'))::uuid AS reward_id
 FROM lead, (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) AS clock
 WHERE lead.account_id = (ACCOUNTS)[:account::integer]
   AND lead.email = 'customer-' || lpad(:customer::text, 5, '0') || '@customers.example' \gset

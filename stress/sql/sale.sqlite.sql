@@ -6,7 +6,7 @@
 --
 -- `INSERT INTO name LIKE SAMPLE` stands for an INSERT of all columns of the table, with the values below and, for the columns
 -- that are not named, those of a sale that the server itself recorded; so constants, JSON among them, have their true length.
--- Given with each sale: account_id, email, event_key, now, conversion_id, reward_id, event_id. Left out, in favour of the plain
+-- Given with each sale: account_id, email, event_key, now, conversion_id, reward_id. Left out, in favour of the plain
 -- service: computing the commission and the ledger's hash, refunds that wait for their sale, and all checks of the request.
 BEGIN IMMEDIATE;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use headwater::clock;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::figures::{self, Latencies};
 
@@ -17,6 +18,16 @@ pub(crate) enum Until {
     Time(Duration),
     /// So often, all together.
     Calls(u64),
+}
+
+impl Until {
+    /// Whether there is more to do for one that began then and has done so many.
+    pub(crate) fn goes_on(self, begun: Instant, done: u64) -> bool {
+        match self {
+            Self::Time(time) => begun.elapsed() < time,
+            Self::Calls(calls) => done < calls,
+        }
+    }
 }
 
 /// What a run of calls came to.
@@ -58,10 +69,6 @@ where
     let clocks = Clocks::read(processes);
     let begun = clock::monotonic_now();
     let first = numbers.load(Ordering::Relaxed);
-    let goes_on = move |number: u64| match until {
-        Until::Time(time) => begun.elapsed() < time,
-        Until::Calls(calls) => number < first + calls,
-    };
     let mut tasks = JoinSet::new();
     for place in 0..callers {
         let mut call = caller(place)?;
@@ -71,7 +78,7 @@ where
             let mut units = 0;
             loop {
                 let number = numbers.fetch_add(1, Ordering::Relaxed);
-                if !goes_on(number) {
+                if !until.goes_on(begun, number - first) {
                     break;
                 }
                 let before = clock::monotonic_now();

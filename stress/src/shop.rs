@@ -3,6 +3,7 @@
 
 use anyhow::{Context, bail};
 use headwater::pb;
+use tonic::Code;
 use tonic::transport::Channel;
 
 use crate::client::Client;
@@ -117,7 +118,15 @@ impl Shop {
                 pb::RecordItem { item: Some(pb::record_item::Item::Lead(lead)) }
             });
             let request = pb::BatchRecordRequest { items: items.collect() };
-            for result in client.tracking.batch_record(request).await?.into_inner().results {
+            let answer = loop {
+                match client.tracking.batch_record(request.clone()).await {
+                    Ok(answer) => break answer.into_inner(),
+                    // The same event_ids again have one effect.
+                    Err(status) if status.code() == Code::Unavailable => {}
+                    Err(status) => return Err(status.into()),
+                }
+            };
+            for result in answer.results {
                 match result.result {
                     Some(pb::record_result::Result::Lead(lead)) if !lead.affiliate_id.is_empty() => {}
                     other => bail!("a lead was not bound: {other:?}"),

@@ -1,7 +1,5 @@
 //! One bare commit of the same database through the driver that the store uses: a row, a transaction. Knows no table of ours.
 
-use std::time::Duration;
-
 use headwater::clock;
 use sea_orm::sqlx::postgres::PgConnection;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
@@ -9,6 +7,7 @@ use sea_orm::sqlx::{self, ConnectOptions, Connection};
 
 use super::host::Place;
 use crate::figures::Latencies;
+use crate::load::Until;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS bare_commit (id BIGINT PRIMARY KEY, note TEXT NOT NULL)";
 const INSERT: &str = "INSERT INTO bare_commit (id, note) VALUES ($1, $2)";
@@ -43,12 +42,12 @@ impl BareCommits {
         }
     }
 
-    /// Commits one row after the other for so long.
-    pub(super) async fn measure(&mut self, time: Duration) -> anyhow::Result<Latencies> {
+    /// Commits one row after the other.
+    pub(super) async fn measure(&mut self, until: Until) -> anyhow::Result<Latencies> {
         const NOTE: &str = "one row, one transaction";
         let mut latencies = Latencies::new();
         let begun = clock::monotonic_now();
-        while begun.elapsed() < time {
+        while until.goes_on(begun, latencies.count()) {
             let before = clock::monotonic_now();
             match self {
                 Self::Sqlite(connection, number) => {

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -90,13 +89,13 @@ impl EchoHost {
         &self,
         channels: &[Channel],
         callers: usize,
-        time: Duration,
+        until: Until,
         (request_bytes, answer_bytes): (usize, usize),
     ) -> anyhow::Result<Measured> {
         let process = self.process.as_ref().map(Serving::pid).transpose()?;
         let answer_bytes = u32::try_from(answer_bytes)?;
         let numbers = Arc::new(AtomicU64::new(0));
-        load::run(callers, Until::Time(time), &numbers, process.as_slice(), |place| {
+        load::run(callers, until, &numbers, process.as_slice(), |place| {
             let client = EchoServiceClient::new(channels[place % channels.len()].clone());
             Ok(move |_| {
                 let mut client = client.clone();

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -11,6 +11,7 @@ use headwater::clock::{self, Clock, SystemClock};
 use headwater::pb;
 use headwater::pb::watch_conversions_request::Start;
 use prost::Message;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::floors;
@@ -64,26 +65,26 @@ impl FeedBench {
     }
 
     /// One round.
-    pub(super) async fn round(&mut self, figures: &mut Figures, time: Duration) -> anyhow::Result<()> {
+    pub(super) async fn round(&mut self, figures: &mut Figures, until: Until) -> anyhow::Result<()> {
         if let Some(jetstream) = &mut self.jetstream {
-            let rate = repeat(time, async || jetstream.read_all().await).await?;
+            let rate = repeat(until, async || jetstream.read_all().await).await?;
             self.add_catch_up(figures, floors::JETSTREAM, rate);
         }
         let clocks = Clocks::read(&self.long.processes);
         let begun = clock::monotonic_now();
         let mut read = 0;
-        while read == 0 || begun.elapsed() < time {
+        while until.goes_on(begun, read) {
             read += read_all(&self.long, |_| 0).await?.0;
         }
         self.add_catch_up(figures, floors::CATCH_UP, read as f64 / begun.elapsed().as_secs_f64());
         figures.add_processor(floors::CATCH_UP, &clocks.micros_per(read, &self.long.processes));
         if let Some(redis) = &mut self.redis {
-            let rate = repeat(time, async || redis.read_all().await).await?;
+            let rate = repeat(until, async || redis.read_all().await).await?;
             self.add_catch_up(figures, floors::REDIS, rate);
         }
         for (followers, full, paced) in floors::LIVE {
-            self.live_under_full_load(figures, full, followers, time).await?;
-            self.live_at_a_pace(figures, paced, followers, time).await?;
+            self.live_under_full_load(figures, full, followers, until).await?;
+            self.live_at_a_pace(figures, paced, followers, until).await?;
         }
         Ok(())
     }
@@ -98,14 +99,14 @@ impl FeedBench {
         figures: &mut Figures,
         name: &'static str,
         followers: usize,
-        time: Duration,
+        until: Until,
     ) -> anyhow::Result<()> {
         let followers = Followers::open(&self.live, followers).await?;
         let begun = clock::monotonic_now();
-        let sales = self.live.sales(WRITERS, Until::Time(time)).await?;
-        let seconds = begun.elapsed().as_secs_f64();
-        let (delivered, _) = followers.finish().await?;
-        figures.add(name, RATE, delivered as f64 / seconds);
+        let sales = self.live.sales(WRITERS, until).await?;
+        // What came while the load was on; what comes after it counts for completeness alone.
+        figures.add(name, RATE, followers.delivered() as f64 / begun.elapsed().as_secs_f64());
+        followers.finish(sales.units).await?;
         figures.add(name, "sales/s", sales.per_second());
         Ok(())
     }
@@ -115,27 +116,24 @@ impl FeedBench {
         figures: &mut Figures,
         name: &'static str,
         followers: usize,
-        time: Duration,
+        until: Until,
     ) -> anyhow::Result<()> {
         let followers = Followers::open(&self.live, followers).await?;
         let begun = clock::monotonic_now();
-        let sales = self.live.paced_sales(WRITERS, PACE, time).await?;
+        let sales = self.live.paced_sales(WRITERS, PACE, until).await?;
         let seconds = begun.elapsed().as_secs_f64();
-        // What was just committed is on its way.
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        let (delivered, latencies) = followers.finish().await?;
-        figures.add(name, RATE, delivered as f64 / seconds);
-        figures.add_latencies(name, &latencies);
+        figures.add(name, RATE, followers.delivered() as f64 / seconds);
+        figures.add_latencies(name, &followers.finish(sales).await?);
         figures.add(name, "sales/s", sales as f64 / seconds);
         Ok(())
     }
 }
 
-/// Reads everything again and again for so long. Gives messages per second.
-async fn repeat(time: Duration, mut read: impl AsyncFnMut() -> anyhow::Result<u64>) -> anyhow::Result<f64> {
+/// Reads everything again and again. Gives messages per second.
+async fn repeat(until: Until, mut read: impl AsyncFnMut() -> anyhow::Result<u64>) -> anyhow::Result<f64> {
     let begun = clock::monotonic_now();
     let mut count = 0;
-    while count == 0 || begun.elapsed() < time {
+    while until.goes_on(begun, count) {
         count += read().await?;
     }
     Ok(count as f64 / begun.elapsed().as_secs_f64())
@@ -160,50 +158,71 @@ async fn read_all(target: &Target, weigh: impl Fn(&pb::ConversionEvent) -> u64) 
 
 /// Followers of one account from its newest event on, each on a connection of its own.
 struct Followers {
-    stop: Arc<AtomicBool>,
-    tasks: JoinSet<anyhow::Result<(u64, Latencies)>>,
+    delivered: Arc<AtomicU64>,
+    /// How many events each of them is to get, once that is known.
+    expected: watch::Sender<Option<u64>>,
+    tasks: JoinSet<anyhow::Result<Latencies>>,
 }
 
 impl Followers {
     async fn open(target: &Target, count: usize) -> anyhow::Result<Self> {
         let shop = target.shops.first().context("there is no account")?;
-        let stop = Arc::new(AtomicBool::new(false));
+        let delivered = Arc::new(AtomicU64::new(0));
+        let (expected, _) = watch::channel(None);
         let mut tasks = JoinSet::new();
         for _ in 0..count {
             let channel = client::connect(&target.url).await?;
             let follower = Follower::open(&channel, &shop.key, Start::Latest(())).await?;
-            tasks.spawn(follow(follower, Arc::clone(&stop)));
+            tasks.spawn(follow(follower, Arc::clone(&delivered), expected.subscribe()));
         }
-        Ok(Self { stop, tasks })
+        Ok(Self { delivered, expected, tasks })
     }
 
-    /// What all of them got until now, and how long after its commit.
-    async fn finish(mut self) -> anyhow::Result<(u64, Latencies)> {
-        self.stop.store(true, Ordering::Relaxed);
-        let (mut count, mut latencies) = (0, Latencies::new());
-        while let Some(done) = self.tasks.join_next().await {
-            let (more, of_follower) = done.context("a follower panicked")??;
-            count += more;
-            latencies.add(&of_follower);
-        }
-        Ok((count, latencies))
+    /// What all of them got until now.
+    fn delivered(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed)
+    }
+
+    /// Waits until each of them has got so many events, and tells how long after its commit each came.
+    async fn finish(mut self, expected: u64) -> anyhow::Result<Latencies> {
+        /// Far more than what is under way can take.
+        const PATIENCE: Duration = Duration::from_secs(120);
+        self.expected.send_replace(Some(expected));
+        let mut latencies = Latencies::new();
+        let joined = tokio::time::timeout(PATIENCE, async {
+            while let Some(done) = self.tasks.join_next().await {
+                latencies.add(&done.context("a follower panicked")??);
+            }
+            anyhow::Ok(())
+        });
+        joined.await.context("a follower did not get all events")??;
+        Ok(latencies)
     }
 }
 
-async fn follow(mut follower: Follower, stop: Arc<AtomicBool>) -> anyhow::Result<(u64, Latencies)> {
-    /// How long a follower that gets nothing takes to notice that it is over.
-    const PATIENCE: Duration = Duration::from_millis(50);
-    let (mut count, mut latencies) = (0, Latencies::new());
-    while !stop.load(Ordering::Relaxed) {
-        let Ok(got) = tokio::time::timeout(PATIENCE, follower.next()).await else { continue };
-        let Got::Events(events) = got? else { continue };
+async fn follow(
+    mut follower: Follower,
+    delivered: Arc<AtomicU64>,
+    mut expected: watch::Receiver<Option<u64>>,
+) -> anyhow::Result<Latencies> {
+    let mut latencies = Latencies::new();
+    loop {
+        if expected.borrow_and_update().is_some_and(|expected| latencies.count() >= expected) {
+            return Ok(latencies);
+        }
+        let events = tokio::select! {
+            _ = expected.changed() => continue,
+            got = follower.next() => match got? {
+                Got::Events(events) => events,
+                Got::CaughtUp => continue,
+            },
+        };
         let now = SystemClock.now().micros();
         for event in &events {
             let time = event.commit_time.as_ref().context("an event has no commit time")?;
             let committed = time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000;
             latencies.record_micros(u64::try_from(now - committed).unwrap_or(0));
         }
-        count += events.len() as u64;
+        delivered.fetch_add(events.len() as u64, Ordering::Relaxed);
     }
-    Ok((count, latencies))
 }

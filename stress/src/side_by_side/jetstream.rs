@@ -2,8 +2,10 @@
 //! Headwater.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use async_nats::jetstream::ContextBuilder;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::stream::{Config, StorageType, Stream};
 use futures::StreamExt;
@@ -12,6 +14,9 @@ use super::neighbour::{Neighbour, patiently};
 
 /// Messages asked for at once, by the consumer and by us while filling.
 const WINDOW: usize = 1_000;
+
+/// Far more than an answer takes on the busiest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const SUBJECT: &str = "feed";
 
@@ -30,8 +35,9 @@ impl JetStream {
         };
         let Some(server) = Neighbour::start("nats-server", folder, arguments)? else { return Ok(None) };
         let url = format!("nats://127.0.0.1:{}", server.port);
-        let client = patiently(async || Ok(async_nats::connect(&url).await?)).await?;
-        let context = async_nats::jetstream::new(client);
+        let connect = || async_nats::ConnectOptions::new().connection_timeout(PATIENCE).request_timeout(Some(PATIENCE));
+        let client = patiently(async || Ok(connect().connect(&url).await?)).await?;
+        let context = ContextBuilder::new().timeout(PATIENCE).ack_timeout(PATIENCE).build(client);
         let config = Config {
             name: SUBJECT.to_owned(),
             subjects: vec![SUBJECT.to_owned()],

@@ -22,6 +22,7 @@ mod table;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::load::Until;
 use crate::process;
 use crate::shop::ShopSize;
 use rounds::Bench;
@@ -86,7 +87,7 @@ struct Plan {
     binary: Option<PathBuf>,
     folder: PathBuf,
     seed: u64,
-    time: Duration,
+    until: Until,
     accounts: usize,
     size: ShopSize,
 }
@@ -102,7 +103,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         binary: Some(process::beside_us("headwater", options.server.as_deref())?),
         folder: options.folder.clone().unwrap_or_else(std::env::temp_dir),
         seed: options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32)),
-        time: Duration::from_secs(options.seconds.max(1)),
+        until: Until::Time(Duration::from_secs(options.seconds.max(1))),
         accounts: 16,
         size: ShopSize::USUAL,
         options,
@@ -122,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    /// Everything once, for a moment, with a server in this process. That as much was written as was acknowledged, the run
+    /// Everything once, a few calls of each, with a server in this process. That as much was written as was acknowledged, the run
     /// itself sees to.
     async fn run_briefly(database: DatabaseKind) -> Bench {
         let options = Options {
@@ -140,7 +141,8 @@ mod tests {
             binary: None,
             folder: std::env::temp_dir(),
             seed: 1,
-            time: Duration::from_millis(200),
+            // Not a time: a busy machine must come to as much as a quiet one.
+            until: Until::Calls(300),
             accounts: 2,
             size: ShopSize { affiliates: 2, leads: 20 },
         };

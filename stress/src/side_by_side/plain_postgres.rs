@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -10,7 +9,7 @@ use super::host::Place;
 use super::plain::{self, Prepared};
 use super::script::{self, Contents, Row};
 use crate::figures::{self, Latencies};
-use crate::load::Measured;
+use crate::load::{Measured, Until};
 use crate::process::Postgres;
 use crate::shop::{Shop, ShopSize};
 
@@ -67,17 +66,22 @@ impl PlainPostgres {
         postgres: &Postgres,
         clients: usize,
         accounts: usize,
-        time: Duration,
+        until: Until,
     ) -> anyhow::Result<Measured> {
         self.runs += 1;
         let log = self.folder.join("pgbench-log");
+        let (how_long, how_much) = match until {
+            Until::Time(time) => ("-T", time.as_secs().max(1)),
+            // Of each client.
+            Until::Calls(calls) => ("-t", calls.div_ceil(clients.max(1) as u64)),
+        };
         let arguments = [
             "-c".to_owned(),
             clients.to_string(),
             "-j".to_owned(),
             clients.min(2).to_string(),
-            "-T".to_owned(),
-            time.as_secs().max(1).to_string(),
+            how_long.to_owned(),
+            how_much.to_string(),
             "-D".to_owned(),
             format!("accounts={}", accounts.min(self.accounts)),
             "-D".to_owned(),

@@ -14,7 +14,7 @@ use super::host::Place;
 use super::plain::{self, Prepared};
 use super::script::{self, Contents, Row};
 use crate::figures::Latencies;
-use crate::load::{Clocks, Measured};
+use crate::load::{Clocks, Measured, Until};
 use crate::shop::{Shop, ShopSize};
 
 const SCRIPT: &str = include_str!("../../sql/sale.sqlite.sql");
@@ -47,11 +47,11 @@ impl PlainSqlite {
         Ok(Self { file, statements, shops, recorded: 0 })
     }
 
-    /// One sale after the other for so long.
-    pub(super) fn measure(&mut self, time: Duration) -> anyhow::Result<Measured> {
+    /// One sale after the other.
+    pub(super) fn measure(&mut self, until: Until) -> anyhow::Result<Measured> {
         let clocks = Clocks::read(&[]);
         let begun = clock::monotonic_now();
-        let latencies = self.record(&mut |_| begun.elapsed() < time)?;
+        let latencies = self.record(&mut |recorded| until.goes_on(begun, recorded))?;
         let (units, seconds) = (latencies.count(), begun.elapsed().as_secs_f64());
         let processor_micros = clocks.micros_per(units, &[]);
         Ok(Measured { calls: units, units, seconds, latencies, processor_micros })
@@ -81,7 +81,6 @@ impl PlainSqlite {
             variables.set("now", Value::Integer(now));
             variables.set("conversion_id", id(1));
             variables.set("reward_id", id(2));
-            variables.set("event_id", id(3));
             for step in &mut steps {
                 step.run(&mut variables)?;
             }

@@ -15,7 +15,6 @@ use super::plain_sqlite::PlainSqlite;
 use super::sales::Target;
 use super::table::{Figures, ratio_table};
 use super::{DatabaseKind, Plan, Section};
-use crate::load::Until;
 use crate::process::Postgres;
 
 /// The plain service of the database.
@@ -119,7 +118,7 @@ impl Bench {
             self.single().await?;
         }
         if let Some(feed) = &mut self.feed {
-            feed.round(&mut self.figures, self.plan.time).await?;
+            feed.round(&mut self.figures, self.plan.until).await?;
         }
         Ok(())
     }
@@ -141,14 +140,14 @@ impl Bench {
 
     /// SQLite has one writer: there it is measured with one client alone.
     async fn plain_sales(&mut self, name: &'static str, clients: usize) -> anyhow::Result<()> {
-        let time = self.plan.time;
+        let until = self.plan.until;
         match (&mut self.plain, &self.postgres) {
             (Plain::Postgres(plain), Some(postgres)) => {
-                let measured = plain.measure(postgres, clients, plain.accounts(), time).await?;
+                let measured = plain.measure(postgres, clients, plain.accounts(), until).await?;
                 self.figures.add_plain(name, &measured);
             }
             (Plain::Sqlite(plain), _) if clients == 1 => {
-                let measured = tokio::task::block_in_place(|| plain.measure(time))?;
+                let measured = tokio::task::block_in_place(|| plain.measure(until))?;
                 self.figures.add_plain(name, &measured);
             }
             _ => {}
@@ -158,7 +157,7 @@ impl Bench {
 
     async fn plain_sales_of_one_account(&mut self) -> anyhow::Result<()> {
         if let (Plain::Postgres(plain), Some(postgres)) = (&mut self.plain, &self.postgres) {
-            let measured = plain.measure(postgres, 64, 1, self.plan.time).await?;
+            let measured = plain.measure(postgres, 64, 1, self.plan.until).await?;
             self.figures.add_plain(floors::PLAIN_64_ONE_ACCOUNT, &measured);
         }
         Ok(())
@@ -166,7 +165,7 @@ impl Bench {
 
     async fn our_sales(&mut self, name: &'static str, callers: usize, one_account: bool) -> anyhow::Result<()> {
         let target = if one_account { self.ours.target.with_one_account() } else { self.ours.target.clone() };
-        let measured = target.sales(callers, Until::Time(self.plan.time)).await?;
+        let measured = target.sales(callers, self.plan.until).await?;
         self.figures.add_measured(name, &measured);
         Ok(())
     }
@@ -177,23 +176,23 @@ impl Bench {
             self.plain_sales(floors::PLAIN_64, 64).await?;
             self.plain_sales(floors::PLAIN_1, 1).await?;
         }
-        let measured = self.ours.target.batches(8, Until::Time(self.plan.time)).await?;
+        let measured = self.ours.target.batches(8, self.plan.until).await?;
         self.figures.add_measured(floors::BATCH_8, &measured);
         Ok(())
     }
 
     async fn clicks(&mut self) -> anyhow::Result<()> {
-        let measured = self.echo.measure(&self.echo_channels, 256, self.plan.time, self.message_bytes[1]).await?;
+        let measured = self.echo.measure(&self.echo_channels, 256, self.plan.until, self.message_bytes[1]).await?;
         self.figures.add_measured(floors::ECHO_256, &measured);
-        let measured = self.ours.target.clicks(256, Until::Time(self.plan.time)).await?;
+        let measured = self.ours.target.clicks(256, self.plan.until).await?;
         self.figures.add_measured(floors::CLICK_256, &measured);
         Ok(())
     }
 
     async fn single(&mut self) -> anyhow::Result<()> {
-        let latencies = self.commits.measure(self.plan.time).await?;
+        let latencies = self.commits.measure(self.plan.until).await?;
         self.figures.add_latencies(floors::COMMIT, &latencies);
-        let measured = self.echo.measure(&self.echo_channels, 1, self.plan.time, self.message_bytes[0]).await?;
+        let measured = self.echo.measure(&self.echo_channels, 1, self.plan.until, self.message_bytes[0]).await?;
         self.figures.add_measured(floors::ECHO_1, &measured);
         if !self.plan.wants(Section::Sales) {
             self.our_sales(floors::SALE_1, 1, false).await?;

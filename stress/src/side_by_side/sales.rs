@@ -10,8 +10,8 @@ use headwater::pb;
 use headwater::pb::tracking_service_client::TrackingServiceClient;
 use prost::Message;
 use tokio::task::JoinSet;
+use tonic::Code;
 use tonic::transport::Channel;
-use tonic::{Code, Status};
 
 use crate::client::{Authorized, Client};
 use crate::load::{self, Measured, Until};
@@ -62,11 +62,11 @@ impl Target {
 
     /// Waits before a call that the server could not take is made again, as every client should. What cannot be helped by that, or
     /// was tried too often, is an error. The time that this takes is the call's.
-    async fn bear(&self, status: Status, tries: &mut u32) -> anyhow::Result<()> {
+    async fn bear(&self, code: Code, message: &str, tries: &mut u32) -> anyhow::Result<()> {
         const TRIES_MAX: u32 = 20;
         *tries += 1;
-        if status.code() != Code::Unavailable || *tries >= TRIES_MAX {
-            return Err(status.into());
+        if code != Code::Unavailable || *tries >= TRIES_MAX {
+            bail!("a call was refused, try {tries}: {code}: {message}");
         }
         self.repeated.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -98,7 +98,7 @@ impl Target {
     }
 
     /// Sales, one a call, so many a second as far as that can be done. Says how many.
-    pub(crate) async fn paced_sales(&self, callers: usize, per_second: u64, time: Duration) -> anyhow::Result<u64> {
+    pub(crate) async fn paced_sales(&self, callers: usize, per_second: u64, until: Until) -> anyhow::Result<u64> {
         let begun = clock::monotonic_now();
         let interval = Duration::from_secs(1) / u32::try_from(per_second.max(1))?;
         let turns = Arc::new(AtomicU64::new(0));
@@ -109,7 +109,11 @@ impl Target {
                 let mut count = 0;
                 loop {
                     let turn = u32::try_from(turns.fetch_add(1, Ordering::Relaxed))?;
-                    if interval * turn >= time {
+                    let is_over = match until {
+                        Until::Time(time) => interval * turn >= time,
+                        Until::Calls(calls) => u64::from(turn) >= calls,
+                    };
+                    if is_over {
                         return anyhow::Ok(count);
                     }
                     tokio::time::sleep_until(begun + interval * turn).await;
@@ -168,7 +172,7 @@ async fn sale(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
     let answer = loop {
         match client.record_sale(request.clone()).await {
             Ok(answer) => break answer.into_inner(),
-            Err(status) => caller.target.bear(status, &mut tries).await?,
+            Err(status) => caller.target.bear(status.code(), status.message(), &mut tries).await?,
         }
     };
     check_sale(&answer)?;
@@ -195,8 +199,11 @@ async fn batch(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
     let mut tries = 0;
     let answer = loop {
         match client.batch_record(request.clone()).await {
-            Ok(answer) => break answer.into_inner(),
-            Err(status) => caller.target.bear(status, &mut tries).await?,
+            Ok(answer) => match could_not_be_taken(answer.get_ref()) {
+                Some(message) => caller.target.bear(Code::Unavailable, message, &mut tries).await?,
+                None => break answer.into_inner(),
+            },
+            Err(status) => caller.target.bear(status.code(), status.message(), &mut tries).await?,
         }
     };
     for result in &answer.results {
@@ -210,6 +217,17 @@ async fn batch(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
     Ok(BATCH_SALES)
 }
 
+/// The error of an item that the server could not take, if there is one: then all is sent again, which changes nothing for those
+/// that it took.
+fn could_not_be_taken(answer: &pb::BatchRecordResponse) -> Option<&str> {
+    answer.results.iter().find_map(|result| match &result.result {
+        Some(pb::record_result::Result::Error(error)) if error.code == Code::Unavailable as i32 => {
+            Some(&*error.message)
+        }
+        _ => None,
+    })
+}
+
 async fn click(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
     let (shop, mut client) = caller.turn(number)?;
     let request = shop.click(number);
@@ -217,7 +235,7 @@ async fn click(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
     let answer = loop {
         match client.record_click(request.clone()).await {
             Ok(answer) => break answer.into_inner(),
-            Err(status) => caller.target.bear(status, &mut tries).await?,
+            Err(status) => caller.target.bear(status.code(), status.message(), &mut tries).await?,
         }
     };
     anyhow::ensure!(!answer.tid.is_empty(), "a click was not recorded: {answer:?}");
