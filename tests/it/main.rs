@@ -17,6 +17,7 @@ mod coverage;
 mod crash;
 mod documents;
 mod error_table;
+mod failpoints;
 mod faults;
 mod feed;
 mod idempotency;

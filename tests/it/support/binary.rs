@@ -41,8 +41,14 @@ pub(crate) struct Serving {
 impl Serving {
     /// Starts it in the directory, with its data in `headwater-data` there unless the flags say otherwise, on a free port.
     pub(crate) async fn start(directory: &Path, flags: &[&str]) -> Self {
+        Self::try_start(directory, flags, "").await.unwrap_or_else(|said| panic!("the binary did not serve:\n{said}"))
+    }
+
+    /// Starts it with failpoints, as `src/failpoint.rs` has them. One that ends before it serves gives its last words.
+    pub(crate) async fn try_start(directory: &Path, flags: &[&str], failpoints: &str) -> Result<Self, String> {
         let fixed = ["--listen-address", "127.0.0.1:0", "--log-format", "json"];
         let mut child = headwater(directory, &[&fixed, flags].concat())
+            .env("FAILPOINTS", failpoints)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -55,18 +61,21 @@ impl Serving {
                 said.push('\n');
                 let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
                 if entry["fields"]["message"] == "serving" {
-                    return entry["fields"]["address"].as_str().unwrap().to_owned();
+                    return Some(entry["fields"]["address"].as_str().unwrap().to_owned());
                 }
             }
-            panic!("the binary did not serve:\n{said}");
+            None
         });
-        let address = address.await.expect("the binary serves in time");
+        let Some(address) = address.await.expect("the binary serves or ends in time") else {
+            let status = child.wait().await.unwrap();
+            return Err(format!("{said}{status}"));
+        };
         // Read on, or the process would stand still once the pipe is full.
         let log = tokio::spawn(async move {
             let _ = lines.into_inner().read_to_string(&mut said).await;
             said
         });
-        Self { address, child, log }
+        Ok(Self { address, child, log })
     }
 
     /// The address as clients take it.
@@ -75,11 +84,16 @@ impl Serving {
     }
 
     /// Asks it to stop, and gives its exit status and all that it logged.
-    pub(crate) async fn terminate(mut self) -> (ExitStatus, String) {
+    pub(crate) async fn terminate(self) -> (ExitStatus, String) {
         let id = self.child.id().expect("it runs");
         let asked = Command::new("sh").args(["-c", &format!("kill -TERM {id}")]).status().await.unwrap();
         assert!(asked.success());
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it stops in time").unwrap();
+        self.end().await
+    }
+
+    /// Waits until it ends by itself, and gives its exit status and all that it logged.
+    pub(crate) async fn end(mut self) -> (ExitStatus, String) {
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").unwrap();
         (status, self.log.await.unwrap())
     }
 
