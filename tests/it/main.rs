@@ -23,6 +23,8 @@ mod feed;
 mod idempotency;
 mod keys;
 mod permissions;
+mod planted;
+mod promises;
 mod properties;
 mod readme;
 mod resources;

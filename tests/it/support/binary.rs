@@ -13,8 +13,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary with these arguments, to be run in the directory. It is killed when it is dropped.
 pub(crate) fn headwater(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
-    command.args(arguments).current_dir(directory).stdin(Stdio::null()).kill_on_drop(true);
+    headwater_under(directory, &[], arguments)
+}
+
+/// The same, run by another program.
+fn headwater_under(directory: &Path, runner: &[&str], arguments: &[&str]) -> Command {
+    let line: Vec<&str> = runner.iter().copied().chain([env!("CARGO_BIN_EXE_headwater")]).collect();
+    let mut command = Command::new(line[0]);
+    command.args(&line[1..]).args(arguments).current_dir(directory).stdin(Stdio::null()).kill_on_drop(true);
     // Settings of whoever runs the tests are not meant for them.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("HEADWATER_") {
@@ -47,12 +53,20 @@ impl Serving {
     /// Starts it with failpoints, as `src/failpoint.rs` has them. One that ends before it serves gives its last words.
     pub(crate) async fn try_start(directory: &Path, flags: &[&str], failpoints: &str) -> Result<Self, String> {
         let fixed = ["--listen-address", "127.0.0.1:0", "--log-format", "json"];
-        let mut child = headwater(directory, &[&fixed, flags].concat())
-            .env("FAILPOINTS", failpoints)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = headwater(directory, &[&fixed, flags].concat());
+        Self::watch(command.env("FAILPOINTS", failpoints)).await
+    }
+
+    /// Starts it in the directory under a program that then becomes it.
+    pub(crate) async fn start_under(directory: &Path, runner: &[&str]) -> Self {
+        let fixed = ["--listen-address", "127.0.0.1:0", "--log-format", "json"];
+        let server = Self::watch(&mut headwater_under(directory, runner, &fixed)).await;
+        server.unwrap_or_else(|said| panic!("the binary did not serve:\n{said}"))
+    }
+
+    /// Waits until it serves.
+    async fn watch(command: &mut Command) -> Result<Self, String> {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut said = String::new();
         let address = tokio::time::timeout(PATIENCE, async {
@@ -83,9 +97,13 @@ impl Serving {
         format!("http://{}", self.address)
     }
 
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Asks it to stop, and gives its exit status and all that it logged.
     pub(crate) async fn terminate(self) -> (ExitStatus, String) {
-        let id = self.child.id().expect("it runs");
+        let id = self.process_id();
         let asked = Command::new("sh").args(["-c", &format!("kill -TERM {id}")]).status().await.unwrap();
         assert!(asked.success());
         self.end().await
