@@ -31,6 +31,10 @@ golden:
     HEADWATER_UPDATE_GOLDEN=1 cargo test --workspace
     git diff --stat -- tests/it/golden
 
+# Plants each bug of tests/planted and demands that the tests find it; takes a build for each.
+planted *arguments:
+    tests/planted/run {{arguments}}
+
 # Licences, advisories and sources of everything in the build (needs cargo-deny).
 deny:
     cargo deny check

@@ -1,7 +1,10 @@
 //! VerifyLedger: that it finds what somebody changed behind the server's back, and finds nothing where nobody did.
 
+use headwater::domain::id::AccountId;
+use headwater::domain::ledger::entry_hash;
 use headwater::pb;
 use headwater::store::entity::{account_head, balance, event_segment, ledger_entry, reward};
+use headwater::store::{self, Store};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Database, DatabaseConnection, EntityTrait, QueryFilter, UpdateMany};
 use uuid::Uuid;
@@ -53,6 +56,8 @@ async fn verify(shop: &mut Shop) -> pb::VerifyLedgerResponse {
 #[derive(Debug, Clone, Copy)]
 enum Tampering {
     EntryRaised,
+    /// And its own hash made to fit again.
+    EntryRewritten,
     EntryRemoved,
     LastEntryRemoved,
     EntryMovedToAnotherReward,
@@ -65,8 +70,9 @@ enum Tampering {
 }
 
 impl Tampering {
-    const ALL: [(Self, &'static str); 10] = [
+    const ALL: [(Self, &'static str); 11] = [
         (Self::EntryRaised, "entry 2: the hash does not fit"),
+        (Self::EntryRewritten, "entry 3: the hash does not fit"),
         (Self::EntryRemoved, "entry 3 stands in the place of 2"),
         (Self::LastEntryRemoved, "the head counts 4 entries, 3 are there"),
         (Self::EntryMovedToAnotherReward, "has entries and does not exist"),
@@ -78,7 +84,7 @@ impl Tampering {
         (Self::EventRemoved, "the feed should hold"),
     ];
 
-    async fn commit(self, database: &DatabaseConnection, account_id: Uuid) {
+    async fn commit(self, store: &Store, database: &DatabaseConnection, account_id: Uuid) {
         let entries = ledger_entry::Column::AccountId.eq(account_id);
         let second = entries.clone().and(ledger_entry::Column::Sequence.eq(2));
         let pending = reward::Column::AccountId.eq(account_id).and(reward::Column::State.eq("pending"));
@@ -90,6 +96,7 @@ impl Tampering {
                 let update = ledger_entry::Entity::update_many().col_expr(ledger_entry::Column::AmountMinor, raised);
                 apply(update.filter(second), database).await;
             }
+            Self::EntryRewritten => rewrite_second_entry(store, database, account_id).await,
             Self::EntryRemoved => remove::<ledger_entry::Entity>(second, database).await,
             Self::LastEntryRemoved => {
                 remove::<ledger_entry::Entity>(entries.and(ledger_entry::Column::Sequence.eq(4)), database).await;
@@ -131,6 +138,18 @@ impl Tampering {
     }
 }
 
+/// By somebody who knows how hashes are made.
+async fn rewrite_second_entry(store: &Store, database: &DatabaseConnection, account_id: Uuid) {
+    let second = ledger_entry::Column::AccountId.eq(account_id).and(ledger_entry::Column::Sequence.eq(2));
+    let raised = Expr::col(ledger_entry::Column::AmountMinor).add(1);
+    let update = ledger_entry::Entity::update_many().col_expr(ledger_entry::Column::AmountMinor, raised);
+    apply(update.filter(second.clone()), database).await;
+    let entries = store::ledger::list(store, AccountId::from_uuid(account_id), None, 0, 2).await.unwrap();
+    let hash = entry_hash(&entries[0].hash, 2, &entries[1].posting);
+    let update = ledger_entry::Entity::update_many().col_expr(ledger_entry::Column::Hash, Expr::value(hash.to_vec()));
+    apply(update.filter(second), database).await;
+}
+
 async fn apply<E: EntityTrait>(update: UpdateMany<E>, database: &DatabaseConnection) {
     assert_eq!(update.exec(database).await.unwrap().rows_affected, 1);
 }
@@ -148,7 +167,7 @@ db_test!(what_was_changed_behind_the_servers_back_is_found, |database: TestDatab
         assert!(report.ok, "{:?}", report.differences);
         assert_eq!((report.entry_count, report.reward_count), (4, 3));
 
-        tampering.commit(&connection, account_id).await;
+        tampering.commit(server.server.app().store(), &connection, account_id).await;
         let report = verify(&mut shop).await;
         assert!(!report.ok, "{tampering:?} was not found");
         assert!(report.differences.iter().any(|text| text.contains(words)), "{tampering:?}: {:?}", report.differences);

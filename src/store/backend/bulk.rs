@@ -218,6 +218,7 @@ impl Writes {
             } else {
                 for (sql, values) in parts.into_iter().flat_map(Part::sqlite) {
                     let statement = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
+                    failpoint!(BeforeStatement);
                     connection.execute_raw(statement).await?;
                 }
             }
@@ -234,6 +235,7 @@ async fn together(connection: &impl ConnectionTrait, parts: Vec<Part>) -> Result
     let named: Vec<_> =
         inserts.iter().enumerate().map(|(place, insert)| format!("write{place} AS ({insert})")).collect();
     let sql = if named.is_empty() { last } else { format!("WITH {} {last}", named.join(", ")) };
+    failpoint!(BeforeStatement);
     connection.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, parameters)).await?;
     Ok(())
 }

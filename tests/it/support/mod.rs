@@ -4,6 +4,7 @@ pub(crate) mod binary;
 #[macro_use]
 pub(crate) mod database;
 pub(crate) mod golden;
+pub(crate) mod load;
 mod postgres;
 pub(crate) mod server;
 pub(crate) mod shop;

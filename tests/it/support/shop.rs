@@ -17,13 +17,18 @@ impl Shop {
     }
 
     /// In an account that has nothing yet.
-    pub(crate) async fn furnish(mut client: TestClient) -> Self {
+    pub(crate) async fn furnish(client: TestClient) -> Self {
+        Self::furnish_with(client, pb::Terms::default()).await
+    }
+
+    /// With these terms, the commission apart.
+    pub(crate) async fn furnish_with(mut client: TestClient, terms: pb::Terms) -> Self {
         let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(200_000)) };
         let request = pb::CreateProgramRequest {
             display_name: "main".to_owned(),
             currency_code: "USD".to_owned(),
             landing_url: "https://shop.example/".to_owned(),
-            terms: Some(pb::Terms { commission: Some(commission), ..pb::Terms::default() }),
+            terms: Some(pb::Terms { commission: Some(commission), ..terms }),
             ..pb::CreateProgramRequest::default()
         };
         let program = client.affiliates.create_program(request).await.unwrap().into_inner().program.unwrap();

@@ -1,0 +1,237 @@
+//! Every failpoint of the server, made to act under load: an error, a conflict, a fault that nobody expects, a pause, the end of
+//! the process. Clients send again what was not answered; in the end everything acknowledged is there once. The real binary,
+//! since the failpoints of a process are everybody's in it.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+
+use headwater::failpoint::Point;
+use headwater::pb;
+use tempfile::TempDir;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::support::binary::Serving;
+use crate::support::database::{DatabaseKind, TestDatabase};
+use crate::support::load::{Ended, Load, Unanswered};
+use crate::support::server::TestClient;
+use crate::support::shop::Shop;
+
+const CLIENTS: usize = 4;
+const SIGABRT: i32 = 6;
+
+/// When a failpoint is reached, and so how it is tried.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    /// All the while, with these actions, the last of which ends the process.
+    Working {
+        /// How often it is passed before it acts, each time.
+        passes: usize,
+        actions: &'static [&'static str],
+        /// Whether what it fails may have been committed, so that a repeat must find it.
+        is_after_commit: bool,
+    },
+    Stopping,
+}
+
+/// Before the commit: nothing has happened, and all that can go wrong may.
+const UNDONE: &[&str] = &["error", "conflict", "fault", "pause", "abort"];
+
+/// Where nothing could be tried again by the server itself.
+const FAILED: &[&str] = &["error", "pause", "abort"];
+
+/// The case of each failpoint. The compiler names the one that has none.
+fn phase(point: Point) -> Phase {
+    let working = |passes, actions, is_after_commit| Phase::Working { passes, actions, is_after_commit };
+    match point {
+        Point::BeforeMigration
+        | Point::BeforeIdentity
+        | Point::BeforeMigrationCommit
+        | Point::AfterMigrationCommit
+        | Point::BeforeOperatorKey => Phase::Starting,
+        Point::BeforeQueue => working(20, FAILED, false),
+        Point::BeforeBegin
+        | Point::BeforeLock
+        | Point::BeforeLoad
+        | Point::BeforeDecide
+        | Point::BeforeSave
+        | Point::BeforeStatement
+        | Point::BeforeCommit => working(20, UNDONE, false),
+        Point::AfterCommit | Point::BeforePublish | Point::AfterPublish | Point::BeforeAnswer => {
+            working(20, FAILED, true)
+        }
+        Point::BeforeFeedRead | Point::BeforeFeedSend => working(10, FAILED, false),
+        // Once a second.
+        Point::BeforeApproval | Point::BeforeRemoval | Point::AfterRemoval => working(1, FAILED, false),
+        Point::BeforeClose | Point::BetweenCloses | Point::AfterClose => Phase::Stopping,
+    }
+}
+
+fn points(is_wanted: impl Fn(Phase) -> bool) -> impl Iterator<Item = Point> {
+    Point::ALL.iter().copied().filter(move |point| is_wanted(phase(*point)))
+}
+
+/// All of a case's actions in turn, in the language of FAILPOINTS.
+fn schedule(point: Point, passes: usize, actions: &[&str]) -> String {
+    let mut steps = Vec::new();
+    if point == Point::BeforeStatement {
+        // A batch that fails is over: so this fails at the first statement of a batch, then at the second, and so on.
+        steps.extend((0..12).map(|passes| format!("{passes}*off->1*return(error)")));
+    }
+    for action in actions {
+        // Several times in a row, so that what is tried one by one, or again, fails too; a process ends once.
+        let times = if *action == "pause" { 1 } else { 3 };
+        steps.push(format!("{passes}*off->{times}*return({action})"));
+    }
+    format!("{}={}", point.name(), steps.join("->"))
+}
+
+/// What the failpoint did, by the server's own log.
+fn actions_in(log: &str, point: Point) -> BTreeSet<String> {
+    let entries = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let acts = entries.map(|entry| entry["fields"].clone()).filter(|fields| fields["message"] == "a failpoint acts");
+    let here = acts.filter(|fields| fields["point"] == point.name());
+    here.map(|fields| fields["action"].as_str().unwrap().to_owned()).collect()
+}
+
+fn assert_acted(log: &str, point: Point, actions: &[&str]) {
+    let wanted: BTreeSet<String> = actions.iter().map(|action| (*action).to_owned()).collect();
+    assert_eq!(actions_in(log, point), wanted, "{} did not do all that it was told to:\n{log}", point.name());
+}
+
+/// What a client was told while it failed: to try again, or that the fault is ours where that was the case.
+fn assert_told_well(point: Point, actions: &[&str], ended: &Ended) {
+    let failures: Vec<&Status> = ended.journals.iter().flat_map(|journal| &journal.failures).collect();
+    // What has no details is the library's word for a connection that broke.
+    let told = failures.into_iter().filter(|status| status.get_details_error_info().is_some());
+    let others: Vec<_> = told
+        .filter(|status| status.code() != Code::Unavailable)
+        .filter(|status| !(actions.contains(&"fault") && status.code() == Code::Internal))
+        .collect();
+    assert!(others.is_empty(), "{}: {others:?}", point.name());
+}
+
+/// Where a server of the binary lives.
+struct Home {
+    folder: TempDir,
+    database: TestDatabase,
+}
+
+impl Home {
+    fn new(database: TestDatabase) -> Self {
+        Self { folder: tempfile::Builder::new().prefix("headwater-failpoints-").tempdir().unwrap(), database }
+    }
+
+    async fn try_start(&self, failpoints: &str) -> Result<Serving, String> {
+        let flags = ["--database", self.database.url.as_str(), "--upkeep-interval-seconds", "1"];
+        Serving::try_start(self.folder.path(), &flags, failpoints).await
+    }
+
+    async fn start(&self, failpoints: &str) -> Serving {
+        self.try_start(failpoints).await.unwrap_or_else(|said| panic!("{failpoints}: it did not serve:\n{said}"))
+    }
+
+    /// A shop of a new account, whose rewards are due at once.
+    async fn furnish(&self, server: &Serving, name: &str) -> Shop {
+        let key = std::fs::read_to_string(self.folder.path().join("headwater-data/operator.key")).unwrap();
+        let client = TestClient::register(&server.url(), key.trim(), &name.to_lowercase()).await;
+        Shop::furnish_with(client, pb::Terms { hold_period_days: Some(0), ..pb::Terms::default() }).await
+    }
+}
+
+db_test!(whatever_fails_at_work_costs_nothing, |database: TestDatabase| async move {
+    let home = Home::new(database);
+    let mut server = home.start("").await;
+    for point in points(|phase| matches!(phase, Phase::Working { .. })) {
+        let Phase::Working { passes, actions, is_after_commit } = phase(point) else { continue };
+        let shop = home.furnish(&server, point.name()).await;
+        server.kill().await;
+        server = home.start(&schedule(point, passes, actions)).await;
+        let load = Load::start(&server.url(), &shop.client.key, CLIENTS, Unanswered::Repeat);
+        let (status, log) = server.end().await;
+        assert_eq!(status.signal(), Some(SIGABRT), "{}: {status}\n{log}", point.name());
+        assert_acted(&log, point, actions);
+
+        server = home.start("").await;
+        load.moved_to(&server.url());
+        load.go_on_for(20).await;
+        let ended = load.end().await;
+        assert_told_well(point, actions, &ended);
+        let replayed: usize = ended.journals.iter().map(|journal| journal.replayed).sum();
+        assert!(replayed > 0 || !is_after_commit, "{}: no answer was lost after its commit", point.name());
+    }
+    server.terminate().await;
+});
+
+db_test!(whatever_fails_at_the_start_leaves_a_start_possible, |database: TestDatabase| async move {
+    let kind = database.kind;
+    let mut first = Some(database);
+    for point in points(|phase| phase == Phase::Starting) {
+        // What happens at the first start alone needs a new database each time.
+        let database = match (first.take(), kind) {
+            (Some(database), _) => database,
+            (None, DatabaseKind::Sqlite) => TestDatabase::sqlite(),
+            (None, DatabaseKind::Postgres) => TestDatabase::postgres().await.unwrap(),
+        };
+        let home = Home::new(database);
+        for (action, end) in [("error", "exit status: 1"), ("abort", "signal: 6")] {
+            let said = home.try_start(&format!("{}=return({action})", point.name())).await.err();
+            let said = said.unwrap_or_else(|| panic!("{} did not {action}", point.name()));
+            assert_acted(&said, point, &[action]);
+            assert!(said.contains(end), "{}: {said}", point.name());
+        }
+        let server = home.start(&format!("{}=return(pause)", point.name())).await;
+        let shop = home.furnish(&server, point.name()).await;
+        let load = Load::start(&server.url(), &shop.client.key, CLIENTS, Unanswered::Repeat);
+        load.go_on_for(20).await;
+        load.end().await;
+        let (status, log) = server.terminate().await;
+        assert!(status.success(), "{}: {log}", point.name());
+        assert_acted(&log, point, &["pause"]);
+    }
+});
+
+db_test!(whatever_fails_at_the_stop_costs_nothing, |database: TestDatabase| async move {
+    let home = Home::new(database);
+    for point in points(|phase| phase == Phase::Stopping) {
+        let mut server = home.start("").await;
+        let shop = home.furnish(&server, point.name()).await;
+        let load = Load::start(&server.url(), &shop.client.key, CLIENTS, Unanswered::Repeat);
+        for action in FAILED {
+            server.kill().await;
+            server = home.start(&format!("{}=return({action})", point.name())).await;
+            load.moved_to(&server.url());
+            load.go_on_for(20).await;
+            let (status, log) = server.terminate().await;
+            assert_acted(&log, point, &[action]);
+            let end = (status.code(), status.signal());
+            let expected = if *action == "abort" { (None, Some(SIGABRT)) } else { (Some(0), None) };
+            assert_eq!(end, expected, "{}: {log}", point.name());
+            server = home.start("").await;
+            load.moved_to(&server.url());
+        }
+        load.go_on_for(20).await;
+        assert_told_well(point, FAILED, &load.end().await);
+        server.terminate().await;
+    }
+});
+
+/// The library is what makes a failpoint act: where it is not built in, none can.
+#[test]
+fn no_build_but_that_of_the_tests_has_failpoints() {
+    let library_of = |edges: &str| {
+        let output = Command::new(env!("CARGO"))
+            .args(["tree", "--workspace", "--frozen", "--prefix", "none", "--edges", edges])
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
+            .output()
+            .unwrap();
+        let (tree, troubles) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && tree.contains("headwater v"), "{tree}{troubles}");
+        tree.lines().find(|line| line.starts_with("fail v")).map(ToOwned::to_owned)
+    };
+    assert_eq!(library_of("normal,build"), None);
+    assert!(library_of("normal,build,dev").is_some());
+}

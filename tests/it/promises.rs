@@ -1,0 +1,204 @@
+//! Promises that no other test would have seen broken; the bugs of `tests/planted` showed it. Each is about what a caller or a
+//! reader may rely on, whatever the design is at the time.
+
+use std::path::Path;
+use std::time::Duration;
+
+use headwater::app::SubmitError;
+use headwater::clock;
+use headwater::domain::account::UpdateAccount;
+use headwater::domain::command::{Command, Envelope};
+use headwater::pb;
+use pb::watch_conversions_request::Start;
+use pb::watch_conversions_response::Message;
+use sea_orm::{ConnectOptions, Database, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+
+use crate::support::binary::Serving;
+use crate::support::database::TestDatabase;
+use crate::support::say;
+use crate::support::server::{TestClient, TestServer};
+use crate::support::shop::Shop;
+use crate::support::store;
+
+fn sale(event_id: &str, coupon_code: &str) -> pb::RecordSaleRequest {
+    pb::RecordSaleRequest {
+        event_id: event_id.to_owned(),
+        coupon_code: coupon_code.to_owned(),
+        amount: Some(pb::Money { amount_minor: 1_000, currency_code: "USD".to_owned() }),
+        ..pb::RecordSaleRequest::default()
+    }
+}
+
+/// How often the file that strace wrote says that something was synced.
+async fn syncs_in(trace: &Path, process_id: u32) -> usize {
+    let end = format!("{process_id} +++ exited");
+    loop {
+        // It is written to the end a moment after the process has gone.
+        let text = std::fs::read_to_string(trace).unwrap_or_default();
+        if text.lines().any(|line| line.split_whitespace().collect::<Vec<_>>().join(" ").starts_with(&end)) {
+            return text.lines().filter(|line| line.contains("sync(")).count();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn every_acknowledgement_costs_a_sync() {
+    const SALES: usize = 100;
+    let has_strace = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .any(|folder| folder.join("strace").is_file());
+    if !has_strace {
+        say("that SQLite syncs is not tested: there is no strace in PATH");
+        return;
+    }
+    let folder = tempfile::Builder::new().prefix("headwater-sync-").tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let strace = ["strace", "-D", "-f", "-q", "-e", "trace=fsync,fdatasync", "-o", trace.to_str().unwrap()];
+    let server = Serving::start_under(folder.path(), &strace).await;
+    let process_id = server.process_id();
+    let key = std::fs::read_to_string(folder.path().join("headwater-data/operator.key")).unwrap();
+    let mut client = Shop::furnish(TestClient::register(&server.url(), key.trim(), "shop").await).await.client;
+    // One after the other, so that no two of them share a commit.
+    for number in 0..SALES {
+        client.tracking.record_sale(sale(&format!("sale-{number}"), "ANN")).await.unwrap();
+    }
+    server.terminate().await;
+    let syncs = tokio::time::timeout(Duration::from_secs(60), syncs_in(&trace, process_id)).await.unwrap();
+    assert!(syncs >= SALES, "{SALES} sales were acknowledged after {syncs} syncs");
+}
+
+#[tokio::test]
+async fn whoever_begins_on_sqlite_has_the_write_lock_from_then_on() {
+    let database = TestDatabase::sqlite();
+    let store = store::open(&database).await;
+    // Another program, which does not wait.
+    let mut options = ConnectOptions::new(&database.url);
+    options.map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(Duration::ZERO));
+    let console = Database::connect(options).await.unwrap();
+    let transaction = store.begin().await.unwrap();
+    let immediate = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    // Else what is read now could be changed before it is written back, and the write would be refused for good.
+    assert!(console.begin_with_options(immediate).await.is_err());
+    transaction.commit().await.unwrap();
+    console.begin_with_options(immediate).await.unwrap();
+}
+
+/// What a server remembers of programs, links and codes must not outlive a change that another one made.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_server_changes_another_sells_by_on_postgres() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let first = TestServer::start(&database).await;
+    let second = TestServer::start(&database).await;
+    let shop = Shop::open(&first, "shop").await;
+    let mut owner = shop.client.clone();
+    let mut seller = TestClient::connect(&second.address, &owner.key).await;
+    let mut earned = Vec::new();
+    for number in 1..=5 {
+        let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(number * 100_000)) };
+        let program = pb::Program {
+            id: shop.program_id.clone(),
+            terms: Some(pb::Terms { commission: Some(commission), ..pb::Terms::default() }),
+            ..pb::Program::default()
+        };
+        let request = pb::UpdateProgramRequest {
+            program: Some(program),
+            update_mask: Some(prost_types::FieldMask { paths: vec!["terms".to_owned()] }),
+            ..pb::UpdateProgramRequest::default()
+        };
+        owner.affiliates.update_program(request).await.unwrap();
+        // Terms hold from the moment of the change on, and both servers have clocks of their own.
+        first.clock.advance_days(1);
+        second.clock.advance_days(1);
+        let answer = seller.tracking.record_sale(sale(&format!("sale-{number}"), "ANN")).await.unwrap().into_inner();
+        earned.push(answer.rewards[0].value.as_ref().unwrap().amount_minor);
+    }
+    assert_eq!(earned, [100, 200, 300, 400, 500]);
+    let coupons = owner.affiliates.list_coupons(pb::ListCouponsRequest::default()).await.unwrap().into_inner().coupons;
+    let request = pb::RemoveCouponRequest { coupon_id: coupons[0].id.clone(), ..pb::RemoveCouponRequest::default() };
+    owner.affiliates.remove_coupon(request).await.unwrap();
+    let answer = seller.tracking.record_sale(sale("too-late", "ANN")).await.unwrap().into_inner();
+    assert_eq!(answer.outcome(), pb::ConversionOutcome::NotReferred);
+}
+
+db_test!(a_command_whose_caller_has_given_up_is_not_carried_out, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let account = client.accounts.get_account(pb::GetAccountRequest {}).await.unwrap().into_inner().account.unwrap();
+    let update = UpdateAccount {
+        display_name: Some("too late".to_owned()),
+        email: None,
+        max_active_coupons_per_affiliate: None,
+    };
+    let envelope = Envelope {
+        account_id: account.id.parse().unwrap(),
+        fingerprint: None,
+        command: Command::UpdateAccount(update),
+    };
+    let answer = server.server.app().submit(envelope, Some(clock::monotonic_now())).await;
+    assert!(matches!(answer, Err(SubmitError::DeadlineExceeded)), "{answer:?}");
+    let after = client.accounts.get_account(pb::GetAccountRequest {}).await.unwrap().into_inner().account.unwrap();
+    assert_eq!(after, account);
+});
+
+db_test!(a_reader_of_one_program_sees_no_other, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut client = shop.client.clone();
+    let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(100_000)) };
+    let request = pb::CreateProgramRequest {
+        display_name: "other".to_owned(),
+        currency_code: "USD".to_owned(),
+        landing_url: "https://shop.example/".to_owned(),
+        terms: Some(pb::Terms { commission: Some(commission), ..pb::Terms::default() }),
+        ..pb::CreateProgramRequest::default()
+    };
+    let other = client.affiliates.create_program(request).await.unwrap().into_inner().program.unwrap();
+    let request = pb::EnrollRequest {
+        affiliate: Some(shop.affiliate()),
+        program_id: other.id.clone(),
+        promo_code: "OTHER".to_owned(),
+        ..pb::EnrollRequest::default()
+    };
+    client.affiliates.enroll(request).await.unwrap();
+    for (event_id, code) in [("sale-1", "ANN"), ("sale-2", "OTHER"), ("sale-3", "ANN")] {
+        client.tracking.record_sale(sale(event_id, code)).await.unwrap();
+    }
+    for (program_id, expected) in [(&shop.program_id, vec!["sale-1", "sale-3"]), (&other.id, vec!["sale-2"])] {
+        let filter = pb::EventFilter {
+            types: vec![pb::EventType::SaleRecorded.into()],
+            program_ids: vec![program_id.clone()],
+            ..pb::EventFilter::default()
+        };
+        let request = pb::ListConversionEventsRequest {
+            start: Some(pb::list_conversion_events_request::Start::Beginning(())),
+            filter: Some(filter),
+            ..pb::ListConversionEventsRequest::default()
+        };
+        let page = client.tracking.list_conversion_events(request).await.unwrap().into_inner();
+        let seen: Vec<_> =
+            page.events.iter().map(|event| event.conversion.as_ref().unwrap().event_id.clone()).collect();
+        assert_eq!(seen, expected);
+    }
+});
+
+/// Where other servers may write, readers are woken by polling too; here it comes too seldom to help.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_commits_it_tells_its_readers_itself_on_postgres() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let server = TestServer::start_with(&database, &["--feed-poll-milliseconds", "60000"]).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let request = pb::WatchConversionsRequest {
+        start: Some(Start::Latest(())),
+        heartbeat_interval: Some(prost_types::Duration { seconds: 30, nanos: 0 }),
+        ..pb::WatchConversionsRequest::default()
+    };
+    let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
+    while !matches!(stream.message().await.unwrap().unwrap().message, Some(Message::CaughtUp(_))) {}
+    client.tracking.record_sale(sale("sale", "ANN")).await.unwrap();
+    // Nobody wakes this reader but the writer, or half a minute later its own heartbeat.
+    let message = stream.message().await.unwrap().unwrap().message;
+    assert!(matches!(message, Some(Message::Batch(_))), "{message:?}");
+}

@@ -1,0 +1,307 @@
+//! Sales by several clients and a follower of the feed, while the server fails under them; and what must be true afterwards.
+//! Knows what was promised to the clients, not how the server was made to fail.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use headwater::pb;
+use pb::list_conversion_events_request::Start as ListStart;
+use pb::watch_conversions_request::Start;
+use pb::watch_conversions_response::Message;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::{Code, Status};
+
+use super::server::TestClient;
+
+/// How many sales the clients that send batches send at once.
+const BATCH_LENGTH: usize = 20;
+
+/// Far more than anything takes on the busiest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the server is at present, the key to call it with, and how far the load has come.
+#[derive(Clone)]
+struct Target {
+    address: watch::Receiver<String>,
+    key: String,
+    is_over: Arc<AtomicBool>,
+    acknowledged: Arc<AtomicUsize>,
+}
+
+impl Target {
+    /// A client of the server that is up, or will be soon.
+    async fn connect(&self) -> TestClient {
+        loop {
+            let address = self.address.borrow().clone();
+            if let Ok(client) = TestClient::try_connect(&address, &self.key).await {
+                return client;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// What a client does with a sale that was not answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// Sends it again until it is answered.
+    Repeat,
+    /// Sends every second one again, and gives up the others.
+    RepeatSome,
+}
+
+/// What one client knows of the sales that it sent.
+#[derive(Default)]
+pub(crate) struct Journal {
+    /// By event_id, the conversion that was answered.
+    pub(crate) acknowledged: BTreeMap<String, String>,
+    /// How many of them had been recorded before, so that an earlier answer was lost.
+    pub(crate) replayed: usize,
+    /// Sent and not answered: they may have happened or not.
+    unknown: BTreeSet<String>,
+    /// What was answered to calls that failed.
+    pub(crate) failures: Vec<Status>,
+}
+
+/// Clients that sell and one that follows the feed, until they are told to end.
+pub(crate) struct Load {
+    target: Target,
+    up: watch::Sender<String>,
+    /// The sequence that the follower is to reach, once that is known.
+    last_sequence: watch::Sender<Option<i64>>,
+    sellers: Vec<JoinHandle<Journal>>,
+    follower: JoinHandle<Vec<pb::ConversionEvent>>,
+}
+
+/// What is there in the end, all of it checked.
+pub(crate) struct Ended {
+    pub(crate) journals: Vec<Journal>,
+    pub(crate) sale_count: i64,
+    pub(crate) entry_count: i64,
+}
+
+impl Load {
+    /// Sets off with a key of the account at the server of this address.
+    pub(crate) fn start(address: &str, key: &str, clients: usize, unanswered: Unanswered) -> Self {
+        let (up, address) = watch::channel(address.to_owned());
+        let (last_sequence, until) = watch::channel(None);
+        let target = Target { address, key: key.to_owned(), is_over: Arc::default(), acknowledged: Arc::default() };
+        let sellers = (0..clients).map(|number| tokio::spawn(sell(target.clone(), number, unanswered))).collect();
+        let follower = tokio::spawn(follow(target.clone(), until));
+        Self { target, up, last_sequence, sellers, follower }
+    }
+
+    /// The server is now at this address.
+    pub(crate) fn moved_to(&self, address: &str) {
+        self.up.send_replace(address.to_owned());
+    }
+
+    /// Waits until so many more sales were acknowledged.
+    pub(crate) async fn go_on_for(&self, sales: usize) {
+        let enough = self.target.acknowledged.load(Ordering::SeqCst) + sales;
+        let wait = async {
+            while self.target.acknowledged.load(Ordering::SeqCst) < enough {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("sales are acknowledged");
+    }
+
+    /// Ends it, on a server that works, and checks everything that must be true in the end, whatever broke on the way.
+    pub(crate) async fn end(self) -> Ended {
+        self.target.is_over.store(true, Ordering::SeqCst);
+        let mut journals = Vec::new();
+        for seller in self.sellers {
+            journals.push(tokio::time::timeout(PATIENCE, seller).await.expect("the sellers end").unwrap());
+        }
+        let mut client = self.target.connect().await;
+        let events = all_events(&mut client).await;
+        self.last_sequence.send_replace(Some(events.last().map_or(0, |event| event.sequence)));
+        let followed = tokio::time::timeout(PATIENCE, self.follower).await.expect("the follower reaches the end");
+        check(client, journals, events, &followed.unwrap()).await
+    }
+}
+
+fn sale(event_id: &str) -> pb::RecordSaleRequest {
+    pb::RecordSaleRequest {
+        event_id: event_id.to_owned(),
+        coupon_code: "ANN".to_owned(),
+        amount: Some(pb::Money { amount_minor: 1_000, currency_code: "USD".to_owned() }),
+        ..pb::RecordSaleRequest::default()
+    }
+}
+
+/// Sells until it is over.
+async fn sell(target: Target, client_number: usize, unanswered: Unanswered) -> Journal {
+    let mut journal = Journal::default();
+    let mut client = target.connect().await;
+    let mut number = 0;
+    let sends_batches = client_number % 4 == 3;
+    while !target.is_over.load(Ordering::SeqCst) {
+        let length = if sends_batches { BATCH_LENGTH } else { 1 };
+        let event_ids: Vec<String> = (0..length).map(|item| format!("sale-{client_number}-{number}-{item}")).collect();
+        let repeats = unanswered == Unanswered::Repeat || number % 2 == 0;
+        number += 1;
+        journal.unknown.extend(event_ids.iter().cloned());
+        loop {
+            match record(&mut client, &event_ids).await {
+                Ok(answers) => {
+                    target.acknowledged.fetch_add(answers.len(), Ordering::SeqCst);
+                    for (event_id, answer) in event_ids.iter().zip(answers) {
+                        journal.unknown.remove(event_id);
+                        journal.replayed += usize::from(answer.replayed);
+                        journal.acknowledged.insert(event_id.clone(), answer.conversion_id);
+                    }
+                    break;
+                }
+                Err(status) => {
+                    journal.failures.push(status);
+                    client = target.connect().await;
+                    if !repeats {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    journal
+}
+
+/// Records the sales, alone or as a batch.
+async fn record(client: &mut TestClient, event_ids: &[String]) -> Result<Vec<pb::RecordSaleResponse>, Status> {
+    use pb::record_result::Result as Recorded;
+    if let [event_id] = event_ids {
+        return Ok(vec![client.tracking.record_sale(sale(event_id)).await?.into_inner()]);
+    }
+    let item = |event_id: &String| pb::RecordItem { item: Some(pb::record_item::Item::Sale(sale(event_id))) };
+    let request = pb::BatchRecordRequest { items: event_ids.iter().map(item).collect() };
+    let results = client.tracking.batch_record(request).await?.into_inner().results;
+    assert_eq!(results.len(), event_ids.len());
+    results
+        .into_iter()
+        .map(|result| match result.result.unwrap() {
+            Recorded::Sale(sale) => Ok(sale),
+            // Of a batch that could not be committed each item says so.
+            Recorded::Error(status) => Err(as_status(&status)),
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a status from inside a batch, as the single call would have had it")]
+fn as_status(status: &tonic_types::Status) -> Status {
+    let details = prost::Message::encode_to_vec(status);
+    Status::with_details(Code::from_i32(status.code), status.message.clone(), details.into())
+}
+
+/// Follows the feed from its beginning through every failure, until it has reached the last sequence.
+async fn follow(target: Target, mut until: watch::Receiver<Option<i64>>) -> Vec<pb::ConversionEvent> {
+    let mut seen: Vec<pb::ConversionEvent> = Vec::new();
+    let mut cursor = None;
+    let is_done = |seen: &[pb::ConversionEvent], until: Option<i64>| {
+        until.is_some_and(|last| last <= seen.last().map_or(0, |event| event.sequence))
+    };
+    loop {
+        let mut client = target.connect().await;
+        let start = cursor.clone().map_or(Start::Beginning(()), Start::AfterCursor);
+        let request = pb::WatchConversionsRequest { start: Some(start), ..pb::WatchConversionsRequest::default() };
+        let Ok(stream) = client.tracking.watch_conversions(request).await else { continue };
+        let mut stream = stream.into_inner();
+        loop {
+            if is_done(&seen, *until.borrow_and_update()) {
+                return seen;
+            }
+            let next = tokio::select! {
+                next = stream.message() => next,
+                _ = until.changed() => continue,
+            };
+            let Ok(Some(message)) = next else { break };
+            if let Some(Message::Batch(batch)) = message.message {
+                seen.extend(batch.events);
+            }
+            cursor = Some(message.cursor);
+        }
+    }
+}
+
+async fn check(
+    mut client: TestClient,
+    journals: Vec<Journal>,
+    events: Vec<pb::ConversionEvent>,
+    followed: &[pb::ConversionEvent],
+) -> Ended {
+    let kept = conversions(&mut client).await;
+    let mut by_event: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for conversion in &kept {
+        by_event.entry(&conversion.event_id).or_default().push(&conversion.id);
+    }
+    for journal in &journals {
+        for (event_id, conversion_id) in &journal.acknowledged {
+            let found = by_event.remove(event_id.as_str());
+            assert_eq!(found, Some(vec![conversion_id.as_str()]), "{event_id} was acknowledged");
+        }
+        for event_id in &journal.unknown {
+            let count = by_event.remove(event_id.as_str()).map_or(0, |ids| ids.len());
+            assert!(count <= 1, "{event_id} was sent once and is there {count} times");
+        }
+    }
+    assert!(by_event.is_empty(), "nobody sent {by_event:?}");
+
+    // The feed: the same whether it was followed through the failures or is read at the end; without gap or repeat.
+    for (place, event) in (1..).zip(&events) {
+        assert_eq!(event.sequence, place);
+    }
+    // The upkeep may have added some since they were read.
+    assert!(followed.len() >= events.len(), "{} of {} events were followed", followed.len(), events.len());
+    assert!(followed[..events.len()] == events, "the feed that was followed is another one");
+    let recorded: Vec<&str> = events
+        .iter()
+        .filter(|event| event.r#type() == pb::EventType::SaleRecorded)
+        .map(|event| event.conversion.as_ref().unwrap().id.as_str())
+        .collect();
+    let told: BTreeSet<&str> = recorded.iter().copied().collect();
+    let ids: BTreeSet<&str> = kept.iter().map(|conversion| conversion.id.as_str()).collect();
+    assert_eq!((recorded.len(), told), (ids.len(), ids), "each conversion is told once");
+
+    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    assert!(report.ok, "{:?}", report.differences);
+    let sale_count = i64::try_from(kept.len()).unwrap();
+    assert_eq!(report.reward_count, sale_count);
+    Ended { journals, sale_count, entry_count: report.entry_count }
+}
+
+async fn conversions(client: &mut TestClient) -> Vec<pb::Conversion> {
+    let mut kept = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request =
+            pb::ListConversionsRequest { page_size: 1_000, page_token, ..pb::ListConversionsRequest::default() };
+        let page = client.tracking.list_conversions(request).await.unwrap().into_inner();
+        kept.extend(page.conversions);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return kept;
+        }
+    }
+}
+
+async fn all_events(client: &mut TestClient) -> Vec<pb::ConversionEvent> {
+    let mut events = Vec::new();
+    let mut start = ListStart::Beginning(());
+    loop {
+        let request = pb::ListConversionEventsRequest {
+            start: Some(start),
+            page_size: 1_000,
+            ..pb::ListConversionEventsRequest::default()
+        };
+        let page = client.tracking.list_conversion_events(request).await.unwrap().into_inner();
+        if page.events.is_empty() {
+            return events;
+        }
+        events.extend(page.events);
+        start = ListStart::AfterCursor(page.next_cursor);
+    }
+}
