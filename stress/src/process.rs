@@ -212,11 +212,16 @@ pub(crate) const POSTGRES_USER: &str = "headwater";
 impl Postgres {
     /// Makes and starts one.
     pub(crate) fn start_new() -> anyhow::Result<Self> {
+        Self::start_new_in(&std::env::temp_dir())
+    }
+
+    /// Makes and starts one whose data lies in a folder of this folder.
+    pub(crate) fn start_new_in(parent: &Path) -> anyhow::Result<Self> {
         let binaries = find_postgres().context("there is no initdb in PATH or /usr/lib/postgresql/*/bin")?;
-        let mut started = Self::try_start(&binaries);
+        let mut started = Self::try_start(&binaries, parent);
         for _ in 1..START_ATTEMPTS {
             if started.is_err() {
-                started = Self::try_start(&binaries);
+                started = Self::try_start(&binaries, parent);
             }
         }
         started
@@ -228,8 +233,8 @@ impl Postgres {
         find_postgres().is_some_and(|folder| folder.join(program).is_file())
     }
 
-    fn try_start(binaries: &Path) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("headwater-stress-").tempdir()?;
+    fn try_start(binaries: &Path, parent: &Path) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("headwater-stress-").tempdir_in(parent)?;
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let mut supervisor = BlockingCommand::new("sh")
             .args(["-c", POSTGRES_SUPERVISOR, "postgres.sh"])
@@ -336,12 +341,6 @@ impl Drop for Postgres {
         self.commands = None;
         let _ = self.supervisor.wait();
     }
-}
-
-/// Whether PostgreSQL's own programs are installed.
-#[cfg(test)]
-pub(crate) fn has_postgres() -> bool {
-    find_postgres().is_some()
 }
 
 /// The folder with PostgreSQL's own programs: the newest version where Debian keeps several.

@@ -1,5 +1,6 @@
 //! A server in this process, on an empty database of its own and with a clock that we move; called over the wire like any other.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use headwater::clock::{Clock, ManualClock};
@@ -41,15 +42,24 @@ pub(super) struct Host {
     _cluster: Option<Postgres>,
 }
 
+/// Where databases are made: in memory where the machine has a folder there, since what is compared does not depend on the disk,
+/// and a disk that is busy with other things would only be waited for.
+fn parent_folder() -> PathBuf {
+    let in_memory = PathBuf::from("/dev/shm");
+    let can_be_used = tempfile::tempfile_in(&in_memory).is_ok();
+    if can_be_used { in_memory } else { std::env::temp_dir() }
+}
+
 impl Host {
     /// Starts it. A PostgreSQL database that is named must be empty, or have been used by this alone.
     pub(super) async fn start(database: Database, url: Option<&str>) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("headwater-model-").tempdir()?;
+        let parent = parent_folder();
+        let folder = tempfile::Builder::new().prefix("headwater-model-").tempdir_in(&parent)?;
         let (cluster, url) = match (database, url) {
             (Database::Sqlite, None) => (None, format!("sqlite://{}", folder.path().join("model.sqlite").display())),
             (_, Some(url)) => (None, url.to_owned()),
             (Database::Postgres, None) => {
-                let cluster = Postgres::start_new()?;
+                let cluster = Postgres::start_new_in(&parent)?;
                 let url = cluster.create_database("model").await?;
                 (Some(cluster), url)
             }

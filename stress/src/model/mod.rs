@@ -15,6 +15,7 @@ mod tests;
 mod world;
 
 use headwater::clock::monotonic_now;
+use headwater::config::LogFormat;
 
 use command::Step;
 use drive::{Difference, Tally};
@@ -71,6 +72,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         steps_per_account: options.steps_per_account.max(1),
         check_every: options.check_every.max(1),
     };
+    // What the server itself complains of, if a call is not answered.
+    headwater::logging::start(LogFormat::Text, "warn")?;
     let mut host = Host::start(options.database, options.url.as_deref()).await?;
     println!("model on {:?}, seed {seed}: {} steps", options.database, options.steps);
     let started = monotonic_now();

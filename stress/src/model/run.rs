@@ -1,6 +1,7 @@
 //! Waves of sequences: many accounts at once on one server, each with its model, all with one clock. A sequence is drawn from
 //! the run's seed, its wave and its place alone, so that any can be played again by itself.
 
+use anyhow::Context;
 use tokio::task::JoinSet;
 
 use super::command::Step;
@@ -158,7 +159,8 @@ where
     let mut failures = Vec::new();
     while let Some(done) = tasks.join_next().await {
         let (sequence, difference) = done?;
-        match difference? {
+        let Place { wave, account } = sequence.place;
+        match difference.with_context(|| format!("sequence {wave}:{account} could not go on"))? {
             Some(difference) => failures.push(sequence.failure(difference)),
             None => all.push(sequence),
         }

@@ -44,7 +44,7 @@ async fn the_server_on_sqlite_answers_as_its_model_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_on_postgresql_answers_as_its_model_does() {
     let required = std::env::var("HEADWATER_REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
-    if !required && !crate::process::has_postgres() {
+    if !required && !crate::process::Postgres::is_installed("initdb") {
         say("the model is not played on PostgreSQL: there is no initdb in PATH or /usr/lib/postgresql/*/bin");
         return;
     }
