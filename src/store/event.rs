@@ -46,9 +46,23 @@ impl Segment {
         frames.map(|(sequence, frame)| (sequence, &frame.header, &self.bytes[frame.body.clone()]))
     }
 
+    /// What a filter looks at, of each event after a sequence.
+    pub fn headers_after(&self, sequence: i64) -> impl Iterator<Item = (i64, &EventHeader)> {
+        let passed = usize::try_from(sequence + 1 - self.first_sequence).unwrap_or_default();
+        let frames = self.frames.get(passed..).unwrap_or_default();
+        (Ord::max(self.first_sequence, sequence + 1)..).zip(frames.iter().map(|frame| &frame.header))
+    }
+
     /// How long it is.
     pub fn byte_count(&self) -> usize {
         self.bytes.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(first_sequence: i64, last_sequence: i64) -> Self {
+        let account_id = AccountId::SERVER;
+        let bytes = Bytes::new();
+        Self { account_id, first_sequence, last_sequence, committed_at: Time::from_micros(0), frames: vec![], bytes }
     }
 
     fn to_row(&self) -> table::Model {
