@@ -112,7 +112,7 @@ impl FeedStreams {
         let mut position = self.place(account_id, &head, &wanted.start).await?;
         let give_up_at = clock::monotonic_now() + wanted.max_wait;
         let mut batch = Batch::new(wanted.page_events_max, i64::MAX);
-        while batch.events == 0 {
+        loop {
             follower.known();
             let page = read(&self.app, &follower, account_id, position).await?;
             for segment in &page {
@@ -122,8 +122,14 @@ impl FeedStreams {
                 batch.take(self.app.feed(), &wanted.filter, segment, &mut position);
             }
             let is_over = clock::monotonic_now() >= give_up_at || self.draining.is_cancelled();
-            if batch.events > 0 || is_over {
-                // If nothing passed the filter so far, the cursor has moved on, so that the next call does too.
+            let is_enough = if batch.events > 0 {
+                // Without a filter a page is full where there is enough; with one the rest may be far.
+                batch.is_done() || position >= head.event_sequence || !wanted.filter.is_empty()
+            } else {
+                // Nothing passed the filter so far. The cursor has moved on, so that the next call does too.
+                is_over
+            };
+            if is_enough {
                 break;
             }
             if page.is_empty() {

@@ -2,7 +2,9 @@
 //! encoded before. `build.rs` puts these types in the place of the generated ones, in the server alone.
 
 use bytes::{BufMut, Bytes};
-use prost::encoding::{DecodeContext, WireType, encode_key, encode_varint, encoded_len_varint, skip_field, string};
+use prost::encoding::{
+    DecodeContext, WireType, encode_key, encode_varint, encoded_len_varint, int64, message, skip_field, string,
+};
 use prost::{DecodeError, Message};
 
 use crate::domain::time::Time;
@@ -15,18 +17,25 @@ const EVENTS: u32 = 1;
 const NEXT_CURSOR: u32 = 2;
 const HEAD_CURSOR: u32 = 3;
 const EARLIEST_CURSOR: u32 = 4;
+const EVENT_CURSOR: u32 = 2;
+const EVENT_SEQUENCE: u32 = 3;
+const EVENT_COMMIT_TIME: u32 = 9;
 
 /// Writes an event as an entry of a list of events: the body with its cursor, sequence and commit time.
 pub(super) fn write_entry(body: &[u8], sequence: i64, committed_at: Time, cursor: &str, out: &mut Vec<u8>) {
-    let place = pb::ConversionEvent {
-        cursor: cursor.to_owned(),
-        sequence,
-        commit_time: Some(super::render::timestamp(committed_at)),
-        ..pb::ConversionEvent::default()
-    };
+    let commit_time = super::render::timestamp(committed_at);
+    let place_length = 1
+        + encoded_len_varint(cursor.len() as u64)
+        + cursor.len()
+        + int64::encoded_len(EVENT_SEQUENCE, &sequence)
+        + message::encoded_len(EVENT_COMMIT_TIME, &commit_time);
     encode_key(EVENTS, WireType::LengthDelimited, out);
-    encode_varint((place.encoded_len() + body.len()) as u64, out);
-    place.encode_raw(out);
+    encode_varint((place_length + body.len()) as u64, out);
+    encode_key(EVENT_CURSOR, WireType::LengthDelimited, out);
+    encode_varint(cursor.len() as u64, out);
+    out.extend_from_slice(cursor.as_bytes());
+    int64::encode(EVENT_SEQUENCE, &sequence, out);
+    message::encode(EVENT_COMMIT_TIME, &commit_time, out);
     out.extend_from_slice(body);
 }
 

@@ -193,7 +193,7 @@ pub async fn heads(store: &Store, accounts: &[AccountId]) -> Result<Vec<(Account
 }
 
 /// Segments in their order, from the one that has the event after the named sequence, or else the first later one that is kept;
-/// `events_max` events where there are so many, and the rest of the segments that they are in.
+/// at most `events_max` events, or one segment, and those of a segment that were before.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -210,7 +210,7 @@ pub async fn read(
             .order_by_asc(table::Column::LastSequence)
     };
     // Wide enough for the longest segment. Bounded by the numbers, so that short segments come many at a time and long ones few.
-    let width = i64::try_from(events_max.saturating_add(SEGMENT_EVENTS_MAX as u64)).unwrap_or(i64::MAX);
+    let width = i64::try_from(Ord::max(events_max, SEGMENT_EVENTS_MAX as u64)).unwrap_or(i64::MAX);
     let within = table::Column::LastSequence.lte(after_sequence.saturating_add(width));
     let mut rows = after().filter(within).limit(Ord::max(events_max, 1)).all(store.read()).await?;
     if rows.is_empty() {
