@@ -93,6 +93,9 @@ impl FeedSegment {
 /// Segments that follow each other.
 pub type Page = Vec<Arc<FeedSegment>>;
 
+/// A read that several wait for.
+type SharedRead = Shared<BoxFuture<'static, Result<Page, StoreError>>>;
+
 /// The feed of an account that somebody follows.
 struct Followed {
     account_id: AccountId,
@@ -100,7 +103,7 @@ struct Followed {
     head: watch::Sender<i64>,
     cache: Mutex<FeedCache>,
     /// Reads under way, by the place that they are for.
-    reads: Mutex<HashMap<i64, Shared<BoxFuture<'static, Result<Page, StoreError>>>>>,
+    reads: Mutex<HashMap<i64, SharedRead>>,
 }
 
 /// Follows the feed of an account.
