@@ -32,6 +32,11 @@ pub mod pb {
     )]
     tonic::include_proto!("headwater.v1");
 
+    /// The servers of the services. Two answers of the feed are types of [`crate::rpc::feed_message`] in them.
+    pub mod server {
+        include!(concat!(env!("OUT_DIR"), "/server/headwater.v1.rs"));
+    }
+
     /// Every message and service with its comments, for reflection and for tests that walk the API.
     pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/headwater.bin"));
 }

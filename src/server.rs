@@ -243,7 +243,7 @@ pub fn app_options(settings: &Settings, store: &Store) -> AppOptions {
         },
         upkeep_interval: seconds(settings.upkeep_interval_seconds),
         event_retention_days: retention_days(settings),
-        encode_event: crate::rpc::event::encode_body,
+        event_form: crate::rpc::event::FORM,
     }
 }
 

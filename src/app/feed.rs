@@ -1,50 +1,171 @@
-//! The feed, read side: pages of table `event_segment` after a place, and a wake-up when there is more.
+//! The feed, read side: segments after a place, and a wake-up when there are more.
 //!
-//! The table is the truth; a wake-up only says "look". What this instance commits wakes at once; what other instances commit is
-//! noticed by a short poll of the heads that somebody watches. A slow reader costs nothing here and loses nothing.
+//! Table `event_segment` is the truth; a wake-up only says "look". What this instance commits is kept in memory for those who follow
+//! and wakes them at once; what other instances commit is noticed by a short poll of the heads that somebody watches. Readers who
+//! need the same page wait for one read of it. A slow reader costs nothing here and loses nothing.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::cursor::Cursors;
+use super::feed_cache::FeedCache;
+use crate::domain::event::EventHeader;
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use crate::domain::time::Time;
-use crate::store::event::Segment;
+use crate::store::event::{EncodeBody, Segment};
 use crate::store::{self, Store, StoreError};
+
+/// About how many events a page has.
+const PAGE_EVENTS_MAX: i64 = 1_000;
+
+/// What the segments in memory come to at most: together, and of one account for those at the head and those behind each.
+const CACHE_BYTES_MAX: usize = 64 << 20;
+const CACHE_BYTES_MAX_EACH: usize = 4 << 20;
+
+/// About what an event has in front when it goes out: cursor, sequence, commit time, length.
+const PLACE_BYTES: usize = 100;
+
+/// Writes an event in its place as it goes out: its body, with sequence, commit time and cursor.
+pub type WriteEntry = fn(&[u8], i64, Time, &str, &mut Vec<u8>);
+
+/// How events look to those who read them. Nothing of it is known here: the server hands it over.
+#[derive(Debug, Clone, Copy)]
+pub struct EventForm {
+    /// Writes the body of an event, once, when it is committed.
+    pub encode_body: EncodeBody,
+    /// Writes the event in its place, once for all who follow.
+    pub write_entry: WriteEntry,
+}
+
+/// A segment, and what it looks like to readers, made when the first of them wants it.
+pub struct FeedSegment {
+    segment: Segment,
+    entries: OnceLock<Entries>,
+}
+
+struct Entries {
+    bytes: Bytes,
+    /// Where each entry ends.
+    ends: Vec<usize>,
+}
+
+impl FeedSegment {
+    fn new(segment: Segment) -> Arc<Self> {
+        Arc::new(Self { segment, entries: OnceLock::new() })
+    }
+
+    /// The sequence of its first event.
+    pub fn first_sequence(&self) -> i64 {
+        self.segment.first_sequence
+    }
+
+    /// The sequence of its last event.
+    pub fn last_sequence(&self) -> i64 {
+        self.segment.last_sequence
+    }
+
+    /// What a filter looks at, of each event after a sequence.
+    pub fn headers_after(&self, sequence: i64) -> impl Iterator<Item = (i64, &EventHeader)> {
+        self.segment.headers_after(sequence)
+    }
+
+    /// What it takes in memory once its entries are made.
+    pub(super) fn byte_count(&self) -> usize {
+        let events = usize::try_from(self.last_sequence() - self.first_sequence() + 1).unwrap_or_default();
+        2 * self.segment.byte_count() + 2 * PLACE_BYTES * events
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_tests(first_sequence: i64, last_sequence: i64) -> Self {
+        let segment = Segment::for_tests(first_sequence, last_sequence);
+        Self { segment, entries: OnceLock::new() }
+    }
+}
+
+/// Segments that follow each other.
+pub type Page = Vec<Arc<FeedSegment>>;
+
+/// A read that several wait for.
+type SharedRead = Shared<BoxFuture<'static, Result<Page, StoreError>>>;
+
+/// The feed of an account that somebody follows.
+struct Followed {
+    account_id: AccountId,
+    /// The newest sequence that is known to be committed; 0 at first.
+    head: watch::Sender<i64>,
+    cache: Mutex<FeedCache>,
+    /// Reads under way, by the place that they are for.
+    reads: Mutex<HashMap<i64, SharedRead>>,
+}
+
+/// Follows the feed of an account.
+pub struct Follower {
+    followed: Arc<Followed>,
+    news: watch::Receiver<i64>,
+}
+
+impl Follower {
+    /// The newest sequence that is known to be committed, a hint: 0 at first. What comes after this call ends [`Self::changed`].
+    pub fn known(&mut self) -> i64 {
+        *self.news.borrow_and_update()
+    }
+
+    /// Waits until more is known than the last [`Self::known`] said.
+    pub async fn changed(&mut self) {
+        // The sender is in `followed`, so that it does not end before this does.
+        let _ = self.news.changed().await;
+    }
+}
 
 /// See the head of the file.
 pub struct Feed {
     store: Arc<Store>,
-    heads: Mutex<HashMap<AccountId, watch::Sender<i64>>>,
+    cursors: Cursors,
+    write_entry: WriteEntry,
+    accounts: Mutex<HashMap<AccountId, Arc<Followed>>>,
 }
 
 impl Feed {
-    pub(super) fn new(store: Arc<Store>) -> Self {
-        Self { store, heads: Mutex::new(HashMap::new()) }
+    pub(super) fn new(store: Arc<Store>, write_entry: WriteEntry) -> Self {
+        let cursors = Cursors::new(&store.identity);
+        Self { store, cursors, write_entry, accounts: Mutex::default() }
     }
 
-    /// Says that the account's feed reaches to this sequence, committed.
-    pub(super) fn publish(&self, account_id: AccountId, sequence: i64) {
-        let heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(head) = heads.get(&account_id) {
-            head.send_if_modified(|known| {
-                let is_news = *known < sequence;
-                if is_news {
-                    *known = sequence;
-                }
-                is_news
-            });
+    /// The cursors of this database.
+    pub fn cursors(&self) -> &Cursors {
+        &self.cursors
+    }
+
+    /// Says what was committed.
+    pub(super) fn publish(&self, segments: Vec<Segment>) {
+        let accounts = lock(&self.accounts);
+        let bytes_max = cache_bytes_max(accounts.len());
+        for segment in segments {
+            if let Some(followed) = accounts.get(&segment.account_id) {
+                let sequence = segment.last_sequence;
+                // First what there is, then the word that it is there.
+                lock(&followed.cache).insert(&FeedSegment::new(segment), bytes_max);
+                followed.notice(sequence);
+            }
         }
     }
 
-    /// Follows the newest sequence of an account. The value starts at 0 and is a hint: read [`Feed::head`] for the truth.
-    pub fn subscribe(&self, account_id: AccountId) -> watch::Receiver<i64> {
-        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        heads.entry(account_id).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    /// Follows an account.
+    pub fn follow(&self, account_id: AccountId) -> Follower {
+        let mut accounts = lock(&self.accounts);
+        let followed = accounts.entry(account_id).or_insert_with(|| {
+            let head = watch::Sender::new(0);
+            Arc::new(Followed { account_id, head, cache: Mutex::default(), reads: Mutex::default() })
+        });
+        Follower { followed: Arc::clone(followed), news: followed.head.subscribe() }
     }
 
     /// The account's newest numbers.
@@ -55,17 +176,73 @@ impl Feed {
         store::event::head(&*self.store, account_id).await
     }
 
-    /// The segments after a sequence, in order, with about `events_max` events. See [`store::event::read`].
+    /// The segments from the one with the event after a sequence on; where that event is not kept any more, from the first one that
+    /// is. Empty when there is none.
     ///
     /// # Errors
     /// As the store's.
-    pub async fn read(
+    pub async fn after(&self, follower: &Follower, position: i64) -> Result<Page, StoreError> {
+        let followed = &follower.followed;
+        let page = lock(&followed.cache).after(position, PAGE_EVENTS_MAX);
+        if !page.is_empty() {
+            return Ok(page);
+        }
+        let together = {
+            let mut reads = lock(&followed.reads);
+            let read = reads.entry(position).or_insert_with(|| self.read_together(followed, position).boxed().shared());
+            read.clone()
+        };
+        let page = together.await?;
+        if page.is_empty() && *follower.news.borrow() > position {
+            // That read began before there was something.
+            return read(&self.store, followed.account_id, position).await;
+        }
+        Ok(page)
+    }
+
+    /// A read for all who stand at this place. A task of its own: it ends, and gives its connection back, whoever has gone.
+    fn read_together(
         &self,
-        account_id: AccountId,
-        after_sequence: i64,
-        events_max: u64,
-    ) -> Result<Vec<Segment>, StoreError> {
-        store::event::read(&self.store, account_id, after_sequence, events_max).await
+        followed: &Arc<Followed>,
+        position: i64,
+    ) -> impl Future<Output = Result<Page, StoreError>> + use<> {
+        let (store, followed) = (Arc::clone(&self.store), Arc::clone(followed));
+        let bytes_max = cache_bytes_max(lock(&self.accounts).len());
+        let task = tokio::spawn(async move {
+            let page = read(&store, followed.account_id, position).await;
+            if let Ok(page) = &page {
+                let mut cache = lock(&followed.cache);
+                page.iter().for_each(|segment| cache.insert(segment, bytes_max));
+            }
+            lock(&followed.reads).remove(&position);
+            page
+        });
+        task.map(|page| page.unwrap_or_else(|error| Err(StoreError::Unexpected(error.to_string()))))
+    }
+
+    /// Of a segment, the entries of these events, as they go out.
+    pub fn entries(&self, segment: &FeedSegment, from_sequence: i64, to_sequence: i64) -> Bytes {
+        let entries = segment.entries.get_or_init(|| self.write_entries(&segment.segment));
+        let end_before = |sequence: i64| {
+            let place = usize::try_from(sequence - segment.first_sequence()).unwrap_or_default();
+            place.checked_sub(1).and_then(|last| entries.ends.get(last)).copied().unwrap_or_default()
+        };
+        let start = end_before(from_sequence);
+        entries.bytes.slice(start..end_before(to_sequence + 1).max(start))
+    }
+
+    fn write_entries(&self, segment: &Segment) -> Entries {
+        let mut bytes = Vec::with_capacity(segment.byte_count() * 2);
+        let mut ends = Vec::new();
+        let mut cursor = String::new();
+        for (sequence, _, body) in segment.events() {
+            cursor.clear();
+            self.cursors.encode_into(segment.account_id, sequence, &mut cursor);
+            (self.write_entry)(body, sequence, segment.committed_at, &cursor, &mut bytes);
+            ends.push(bytes.len());
+        }
+        bytes.shrink_to_fit();
+        Entries { bytes: bytes.into(), ends }
     }
 
     /// The sequence before the first event that was committed at this time or later.
@@ -88,7 +265,12 @@ impl Feed {
                 continue;
             }
             match store::event::heads(&self.store, &watched).await {
-                Ok(heads) => heads.into_iter().for_each(|(account_id, sequence)| self.publish(account_id, sequence)),
+                Ok(heads) => {
+                    let accounts = lock(&self.accounts);
+                    for (account_id, sequence) in heads {
+                        accounts.get(&account_id).into_iter().for_each(|followed| followed.notice(sequence));
+                    }
+                }
                 Err(error) => tracing::warn!(%error, "could not poll the feed's heads"),
             }
         }
@@ -96,8 +278,33 @@ impl Feed {
 
     /// The accounts that somebody follows; forgets the others.
     fn watched(&self) -> Vec<AccountId> {
-        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        heads.retain(|_, head| head.receiver_count() > 0);
-        heads.keys().copied().collect()
+        let mut accounts = lock(&self.accounts);
+        accounts.retain(|_, followed| followed.head.receiver_count() > 0);
+        accounts.keys().copied().collect()
     }
+}
+
+impl Followed {
+    /// Wakes those who follow if this is more than they know.
+    fn notice(&self, sequence: i64) {
+        self.head.send_if_modified(|known| {
+            let is_news = *known < sequence;
+            *known = sequence.max(*known);
+            is_news
+        });
+    }
+}
+
+async fn read(store: &Store, account_id: AccountId, position: i64) -> Result<Page, StoreError> {
+    let segments = store::event::read(store, account_id, position, PAGE_EVENTS_MAX.unsigned_abs()).await?;
+    Ok(segments.into_iter().map(FeedSegment::new).collect())
+}
+
+/// How much of one account is kept in memory when so many are followed.
+fn cache_bytes_max(accounts: usize) -> usize {
+    (CACHE_BYTES_MAX / (2 * accounts.max(1))).min(CACHE_BYTES_MAX_EACH)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

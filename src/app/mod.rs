@@ -3,6 +3,7 @@
 
 pub mod cursor;
 pub mod feed;
+mod feed_cache;
 mod needs;
 mod upkeep;
 pub mod verify;
@@ -23,9 +24,8 @@ use crate::clock::Clock;
 use crate::domain::command::{Envelope, Outcome};
 use crate::domain::refusal::Refusal;
 use crate::store::catalogue::Catalogues;
-use crate::store::event::EncodeBody;
 use crate::store::{Store, StoreError};
-use feed::Feed;
+use feed::{EventForm, Feed};
 pub use upkeep::UpkeepError;
 use writer::{Job, Reply, STATISTICS_FIRST_COMMANDS, Upkeep, Work, Writer};
 
@@ -86,8 +86,8 @@ pub struct AppOptions {
     pub upkeep_interval: Duration,
     /// For how many days events are kept; none for ever.
     pub event_retention_days: Option<i32>,
-    /// Writes the body of an event, once, in the form that readers of the feed get: nothing of the wire is known here.
-    pub encode_event: EncodeBody,
+    /// How events look to readers of the feed.
+    pub event_form: EventForm,
 }
 
 /// How long a caller that was refused for a full queue should wait: a few batches.
@@ -108,7 +108,7 @@ impl App {
     /// Starts the writers, one for each lane of the store, and the workers. The handle ends when the writers do, which is when the
     /// app is closed; any sooner is a fault that the server must not survive.
     pub fn start(store: Arc<Store>, clock: Arc<dyn Clock>, options: &AppOptions) -> (Arc<Self>, JoinHandle<()>) {
-        let feed = Arc::new(Feed::new(Arc::clone(&store)));
+        let feed = Arc::new(Feed::new(Arc::clone(&store), options.event_form.write_entry));
         let last_commit_micros = Arc::new(AtomicI64::new(i64::MIN));
         let (mut queues, mut writers) = (Vec::new(), Vec::new());
         for _ in 0..store.lanes() {
@@ -118,7 +118,7 @@ impl App {
                 clock: Arc::clone(&clock),
                 feed: Arc::clone(&feed),
                 batch_commands_max: options.batch_commands_max,
-                encode_event: options.encode_event,
+                encode_event: options.event_form.encode_body,
                 catalogues: Catalogues::default(),
                 commands_since_start: 0,
                 statistics_at_commands: STATISTICS_FIRST_COMMANDS,

@@ -5,7 +5,7 @@
 //! A refused command leaves no trace and spoils no neighbour. A batch that the database refuses is rolled back and re-run command
 //! by command: after a conflict with another server instance, and so that one account's broken row is felt by nobody else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -20,7 +20,6 @@ use crate::clock::{self, Clock, RandomIds};
 use crate::domain::command::{Command, Envelope};
 use crate::domain::decide;
 use crate::domain::id::AccountId;
-use crate::domain::ledger::AccountHead;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
 use crate::domain::working_set::{Needs, WorkingSet};
@@ -207,7 +206,6 @@ impl Writer {
         let mut heads = store::save::lock_heads(&transaction, &locked).await?;
         self.catalogues.renew(&heads);
         self.catalogues.renew(&store::event::heads_of(&transaction, &others).await?);
-        let before = sequences(&heads);
         let mut set = WorkingSet::default();
         failpoint!(BeforeLoad);
         store::load::load(&transaction, &wanted, &mut self.catalogues, &mut set).await?;
@@ -228,18 +226,14 @@ impl Writer {
 
         failpoint!(BeforeSave);
         let committed_at = self.commit_time(now);
-        store::save::save(&transaction, &set, &mut heads, committed_at, self.encode_event).await?;
+        let segments = store::save::save(&transaction, &set, &mut heads, committed_at, self.encode_event).await?;
         for account_id in set.accounts_with_changed_catalogue() {
             self.catalogues.forget(account_id);
         }
         transaction.commit().await?;
         self.renew_statistics(envelopes.len());
         failpoint!(BeforePublish);
-        for (account_id, head) in &heads {
-            if before.get(account_id).copied().unwrap_or(0) < head.event_sequence {
-                self.feed.publish(*account_id, head.event_sequence);
-            }
-        }
+        self.feed.publish(segments);
         failpoint!(AfterPublish);
         Ok(replies)
     }
@@ -296,8 +290,4 @@ fn accounts_of(envelopes: &[Envelope]) -> (BTreeSet<AccountId>, BTreeSet<Account
     let locked: BTreeSet<_> = others.into_iter().map(|envelope| envelope.account_id).collect();
     let clicked = clicks.into_iter().map(|envelope| envelope.account_id).filter(|id| !locked.contains(id)).collect();
     (locked, clicked)
-}
-
-fn sequences(heads: &BTreeMap<AccountId, AccountHead>) -> BTreeMap<AccountId, i64> {
-    heads.iter().map(|(account_id, head)| (*account_id, head.event_sequence)).collect()
 }

@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Rpc, account};
 use crate::pb;
-use crate::pb::account_service_server::AccountService;
+use crate::pb::server::account_service_server::AccountService;
 
 /// Accounts and API keys.
 pub(super) struct AccountHandlers(pub(super) Arc<Rpc>);

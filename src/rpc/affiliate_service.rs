@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Rpc, affiliate, coupon, enrollment, link, program};
 use crate::pb;
-use crate::pb::affiliate_service_server::AffiliateService;
+use crate::pb::server::affiliate_service_server::AffiliateService;
 
 /// Programs, affiliates, enrollments, links and coupons.
 pub(super) struct AffiliateHandlers(pub(super) Arc<Rpc>);

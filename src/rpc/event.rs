@@ -5,19 +5,21 @@ use std::time::Duration;
 use prost::Message;
 
 use super::conversion;
+use super::feed_message::write_entry;
 use super::page;
 use super::parse::Fields;
 use super::render::id_or_empty;
 pub(super) use super::render::timestamp;
 use super::wire_enum::WireEnum;
+use crate::app::feed::EventForm;
 use crate::domain::event::{EventFilter, EventType, NewEvent};
 use crate::domain::time::Time;
 use crate::error::Error;
 use crate::pb::{self, list_conversion_events_request, watch_conversions_request};
 
 /// How many events a message of a stream holds when the reader does not say.
-const BATCH_EVENTS_DEFAULT: usize = 100;
-const BATCH_EVENTS_MAX: usize = 1_000;
+const BATCH_EVENTS_DEFAULT: i64 = 100;
+const BATCH_EVENTS_MAX: i64 = 1_000;
 
 const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(15);
 const HEARTBEAT_MIN: Duration = Duration::from_secs(5);
@@ -52,7 +54,7 @@ pub(super) struct WantedStream {
     /// How often to say that the stream is alive.
     pub(super) heartbeat_interval: Duration,
     /// How many events a message holds at most.
-    pub(super) batch_events_max: usize,
+    pub(super) batch_events_max: i64,
 }
 
 /// What ListConversionEvents asks for.
@@ -63,7 +65,7 @@ pub(super) struct WantedPage {
     /// Which events.
     pub(super) filter: EventFilter,
     /// How many events at most.
-    pub(super) page_events_max: u64,
+    pub(super) page_events_max: i64,
     /// How long to wait for the first.
     pub(super) max_wait: Duration,
 }
@@ -84,10 +86,10 @@ pub(super) fn parse_watch(message: &pb::WatchConversionsRequest) -> Result<Wante
     };
     let filter = filter(&mut fields, message.filter.as_ref());
     let heartbeat_interval = optional_duration(&mut fields, "heartbeat_interval", message.heartbeat_interval.as_ref());
-    let batch_events_max = match usize::try_from(message.max_batch_size) {
-        Ok(0) => BATCH_EVENTS_DEFAULT,
-        Ok(size) => size.min(BATCH_EVENTS_MAX),
-        Err(_) => {
+    let batch_events_max = match i64::from(message.max_batch_size) {
+        0 => BATCH_EVENTS_DEFAULT,
+        size @ 1.. => size.min(BATCH_EVENTS_MAX),
+        _ => {
             fields.wrong("max_batch_size", format!("must not be negative; send 0 for {BATCH_EVENTS_DEFAULT}"));
             BATCH_EVENTS_DEFAULT
         }
@@ -114,6 +116,7 @@ pub(super) fn parse_list(message: &pb::ListConversionEventsRequest) -> Result<Wa
     };
     let filter = filter(&mut fields, message.filter.as_ref());
     let page_events_max = page::size(&mut fields, message.page_size);
+    let page_events_max = i64::try_from(page_events_max).unwrap_or(BATCH_EVENTS_MAX);
     let max_wait = optional_duration(&mut fields, "max_wait", message.max_wait.as_ref()).unwrap_or_default();
     if max_wait > WAIT_MAX {
         fields.wrong("max_wait", format!("must be at most {} seconds", WAIT_MAX.as_secs()));
@@ -181,9 +184,12 @@ pub(super) fn duration(duration: Duration) -> Option<prost_types::Duration> {
     duration.try_into().ok()
 }
 
+/// How events look to readers of the feed.
+pub const FORM: EventForm = EventForm { encode_body, write_entry };
+
 /// Writes an event as it stands in messages, but for what it gets later: cursor, sequence and commit time. Kept like this in the
 /// feed, for ever: a field of these messages is never used otherwise.
-pub fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
+fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
     let message = pb::ConversionEvent {
         id: event.id.to_string(),
         cursor: String::new(),
@@ -199,18 +205,6 @@ pub fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
     };
     // There is always room in a vector.
     let _ = message.encode(out);
-}
-
-/// An event in its place.
-pub(super) fn render(
-    body: &[u8],
-    sequence: i64,
-    committed_at: Time,
-    cursor: String,
-) -> Result<pb::ConversionEvent, Error> {
-    let event = pb::ConversionEvent::decode(body)
-        .map_err(|error| Error::Internal(format!("event {sequence} cannot be read: {error}")))?;
-    Ok(pb::ConversionEvent { cursor, sequence, commit_time: Some(timestamp(committed_at)), ..event })
 }
 
 #[cfg(test)]

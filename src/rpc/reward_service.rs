@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Rpc, ledger, reward};
 use crate::pb;
-use crate::pb::reward_service_server::RewardService;
+use crate::pb::server::reward_service_server::RewardService;
 
 /// Rewards, balances and the ledger.
 pub(super) struct RewardHandlers(pub(super) Arc<Rpc>);

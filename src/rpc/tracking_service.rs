@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::feed::{FeedStreams, WatchStream};
+use super::feed_message::ListConversionEventsResponse;
 use super::{Rpc, batch, click, conversion, lead, sale};
 use crate::pb;
-use crate::pb::tracking_service_server::TrackingService;
+use crate::pb::server::tracking_service_server::TrackingService;
 
 /// Recording, reading back, and the feed.
 pub(super) struct TrackingHandlers {
@@ -87,7 +88,7 @@ impl TrackingService for TrackingHandlers {
     async fn list_conversion_events(
         &self,
         request: Request<pb::ListConversionEventsRequest>,
-    ) -> Result<Response<pb::ListConversionEventsResponse>, Status> {
+    ) -> Result<Response<ListConversionEventsResponse>, Status> {
         // Waits for news, so that the deadline of other reads is not for it.
         let call = self.rpc.call(&request)?;
         let answer = self.streams.list(&call.caller, request.into_inner()).await;

@@ -46,9 +46,23 @@ impl Segment {
         frames.map(|(sequence, frame)| (sequence, &frame.header, &self.bytes[frame.body.clone()]))
     }
 
+    /// What a filter looks at, of each event after a sequence.
+    pub fn headers_after(&self, sequence: i64) -> impl Iterator<Item = (i64, &EventHeader)> {
+        let passed = usize::try_from(sequence + 1 - self.first_sequence).unwrap_or_default();
+        let frames = self.frames.get(passed..).unwrap_or_default();
+        (Ord::max(self.first_sequence, sequence + 1)..).zip(frames.iter().map(|frame| &frame.header))
+    }
+
     /// How long it is.
     pub fn byte_count(&self) -> usize {
         self.bytes.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(first_sequence: i64, last_sequence: i64) -> Self {
+        let account_id = AccountId::SERVER;
+        let bytes = Bytes::new();
+        Self { account_id, first_sequence, last_sequence, committed_at: Time::from_micros(0), frames: vec![], bytes }
     }
 
     fn to_row(&self) -> table::Model {
@@ -179,7 +193,7 @@ pub async fn heads(store: &Store, accounts: &[AccountId]) -> Result<Vec<(Account
 }
 
 /// Segments in their order, from the one that has the event after the named sequence, or else the first later one that is kept;
-/// `events_max` events where there are so many, and the rest of the segments that they are in.
+/// at most `events_max` events, or one segment, and those of a segment that were before.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -196,7 +210,7 @@ pub async fn read(
             .order_by_asc(table::Column::LastSequence)
     };
     // Wide enough for the longest segment. Bounded by the numbers, so that short segments come many at a time and long ones few.
-    let width = i64::try_from(events_max.saturating_add(SEGMENT_EVENTS_MAX as u64)).unwrap_or(i64::MAX);
+    let width = i64::try_from(Ord::max(events_max, SEGMENT_EVENTS_MAX as u64)).unwrap_or(i64::MAX);
     let within = table::Column::LastSequence.lte(after_sequence.saturating_add(width));
     let mut rows = after().filter(within).limit(Ord::max(events_max, 1)).all(store.read()).await?;
     if rows.is_empty() {

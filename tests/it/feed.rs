@@ -25,9 +25,12 @@ fn sale(event_id: String) -> pb::RecordSaleRequest {
     }
 }
 
+fn from(start: Start) -> pb::WatchConversionsRequest {
+    pb::WatchConversionsRequest { start: Some(start), ..pb::WatchConversionsRequest::default() }
+}
+
 async fn watch(client: &mut TestClient, start: Start) -> Streaming<pb::WatchConversionsResponse> {
-    let request = pb::WatchConversionsRequest { start: Some(start), ..pb::WatchConversionsRequest::default() };
-    client.tracking.watch_conversions(request).await.unwrap().into_inner()
+    client.tracking.watch_conversions(from(start)).await.unwrap().into_inner()
 }
 
 /// The next message; fails the test rather than wait for ever.
@@ -180,6 +183,115 @@ db_test!(filters_narrow_and_the_cursor_moves_on_all_the_same, |database: TestDat
     client.tracking.record_sale(sale("last".to_owned())).await.unwrap();
     let after = pb::list_conversion_events_request::Start::AfterCursor(page.next_cursor);
     assert_eq!(listed(&mut client, list_from(after)).await.events.len(), 1);
+});
+
+/// All events of a stream until it has caught up; the sizes of its messages beside them.
+async fn followed(
+    client: &mut TestClient,
+    request: pb::WatchConversionsRequest,
+) -> (Vec<pb::ConversionEvent>, Vec<usize>) {
+    let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
+    let (mut events, mut sizes) = (Vec::new(), Vec::new());
+    loop {
+        match next(&mut stream).await.message {
+            Some(Message::Batch(batch)) => {
+                sizes.push(batch.events.len());
+                events.extend(batch.events);
+            }
+            Some(Message::CaughtUp(_)) => return (events, sizes),
+            _ => {}
+        }
+    }
+}
+
+db_test!(from_any_place_with_any_filter_it_is_the_same_feed_narrowed, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut client = shop.client.clone();
+    let request = pb::CreateAffiliateRequest {
+        email: "bea@affiliates.example".to_owned(),
+        promo_code: "BEA".to_owned(),
+        ..pb::CreateAffiliateRequest::default()
+    };
+    let bea = client.affiliates.create_affiliate(request).await.unwrap().into_inner().affiliate.unwrap().id;
+    // Long segments with events of both beside each other, and short ones between them.
+    for round in 0..3 {
+        let items = (0..400).map(|number| {
+            let code = if number % 3 == 0 { "ANN" } else { "BEA" };
+            let sale = pb::RecordSaleRequest { coupon_code: code.to_owned(), ..sale(format!("sale-{round}-{number}")) };
+            pb::RecordItem { item: Some(pb::record_item::Item::Sale(sale)) }
+        });
+        client.tracking.batch_record(pb::BatchRecordRequest { items: items.collect() }).await.unwrap();
+        client.tracking.record_sale(sale(format!("single-{round}"))).await.unwrap();
+    }
+    let (all, _) = followed(&mut client, from(Start::Beginning(()))).await;
+    for (place, event) in (1..).zip(&all) {
+        assert_eq!(event.sequence, place);
+    }
+    assert!(all.len() > 1_200);
+    let of_bea = pb::EventFilter { affiliate_ids: vec![bea], ..pb::EventFilter::default() };
+    let sales = pb::EventFilter { types: vec![pb::EventType::SaleRecorded.into()], ..pb::EventFilter::default() };
+    for filter in [pb::EventFilter::default(), of_bea, sales] {
+        let fits = |event: &&pb::ConversionEvent| {
+            (filter.affiliate_ids.is_empty() || filter.affiliate_ids.contains(&event.affiliate_id))
+                && (filter.types.is_empty() || filter.types.contains(&event.r#type))
+        };
+        // From inside of segments too.
+        for (skipped, max_batch_size) in [(0, 0), (7, 1_000), (250, 7), (all.len() - 2, 1)] {
+            let start =
+                if skipped == 0 { Start::Beginning(()) } else { Start::AfterCursor(all[skipped - 1].cursor.clone()) };
+            let expected: Vec<_> = all[skipped..].iter().filter(fits).cloned().collect();
+            let filter = Some(filter.clone());
+            let request = pb::WatchConversionsRequest { filter, max_batch_size, ..from(start) };
+            let (events, sizes) = followed(&mut client, request).await;
+            assert!(events == expected, "after {skipped}: {} of {}", events.len(), expected.len());
+            let size_max = if max_batch_size == 0 { 100 } else { usize::try_from(max_batch_size).unwrap() };
+            assert!(sizes.iter().all(|size| (1..=size_max).contains(size)), "{sizes:?}");
+        }
+    }
+});
+
+db_test!(those_at_the_head_and_those_behind_get_the_same, |database: TestDatabase| async move {
+    const FOLLOWERS: usize = 20;
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut client = shop.client.clone();
+    let (before, _) = followed(&mut client, from(Start::Beginning(()))).await;
+    let mut writers = Vec::new();
+    for writer in 0..4 {
+        let mut client = shop.client.clone();
+        writers.push(tokio::spawn(async move {
+            for number in 0..100 {
+                client.tracking.record_sale(sale(format!("sale-{writer}-{number}"))).await.unwrap();
+            }
+        }));
+    }
+    let mut followers = Vec::new();
+    for follower in 0..FOLLOWERS {
+        let mut client = shop.client.clone();
+        let (beginning, total) = (before.clone(), before.len() + 400);
+        followers.push(tokio::spawn(async move {
+            // Some from the beginning, some from the newest event of a while ago.
+            let (start, mut events) = match follower % 2 {
+                0 => (Start::Beginning(()), Vec::new()),
+                _ => (Start::AfterCursor(beginning.last().unwrap().cursor.clone()), beginning),
+            };
+            let mut stream = watch(&mut client, start).await;
+            while events.len() < total {
+                if let Some(Message::Batch(batch)) = next(&mut stream).await.message {
+                    events.extend(batch.events);
+                }
+            }
+            events
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let (all, _) = followed(&mut client, from(Start::Beginning(()))).await;
+    for follower in followers {
+        assert!(follower.await.unwrap() == all, "every reader sees the same");
+    }
 });
 
 db_test!(an_idle_stream_shows_signs_of_life, |database: TestDatabase| async move {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use headwater::app::feed::EventForm;
 use headwater::app::{App, AppOptions, SubmitError, verify};
 use headwater::clock::ManualClock;
 use headwater::domain::Decision;
@@ -98,7 +99,10 @@ impl Stored {
             upkeep_interval: never,
             event_retention_days: None,
             // So that the events can be read and compared.
-            encode_event: |event, out| out.extend(format!("{event:?}").as_bytes()),
+            event_form: EventForm {
+                encode_body: |event, out| out.extend(format!("{event:?}").as_bytes()),
+                write_entry: |body, _, _, _, out| out.extend(body),
+            },
         };
         let (app, _) = App::start(store, Arc::new(clock.clone()), &options);
         // The upkeep works once at the start; not while cases are played.

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use headwater::app::cursor;
+use headwater::app::cursor::Cursors;
 use headwater::domain::attribution::{AttributionSource, CandidateResult};
 use headwater::domain::event::EventType;
 use headwater::domain::id::{
@@ -46,8 +46,8 @@ fn every_parser(text: &str) -> Result<(), TestCaseError> {
     one_spelling::<CandidateResult>(text)
 }
 
-fn identity() -> Identity {
-    Identity { database_id: Uuid::from_u128(1), secret: [7; 32] }
+fn cursors() -> Cursors {
+    Cursors::new(&Identity { database_id: Uuid::from_u128(1), secret: [7; 32] })
 }
 
 proptest! {
@@ -56,7 +56,7 @@ proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in any::<String>()) {
         every_parser(&text)?;
-        prop_assert!(cursor::decode(&identity(), AccountId::from_uuid(Uuid::from_u128(2)), &text).is_err());
+        prop_assert!(cursors().decode(AccountId::from_uuid(Uuid::from_u128(2)), &text).is_err());
     }
 
     #[test]
@@ -78,9 +78,9 @@ proptest! {
         owner in any::<u128>(), sequence in 0..=i64::MAX, cut in any::<prop::sample::Index>(), tail in any::<String>(),
     ) {
         let owner = AccountId::from_uuid(Uuid::from_u128(owner));
-        let text = cursor::encode(&identity(), owner, sequence);
-        prop_assert_eq!(cursor::decode(&identity(), owner, &text), Ok(sequence));
+        let text = cursors().encode(owner, sequence);
+        prop_assert_eq!(cursors().decode(owner, &text), Ok(sequence));
         let changed = format!("{}{tail}", &text[..cut.index(text.len())]);
-        prop_assert!(changed == text || cursor::decode(&identity(), owner, &changed).is_err());
+        prop_assert!(changed == text || cursors().decode(owner, &changed).is_err());
     }
 }

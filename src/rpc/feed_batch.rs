@@ -1,0 +1,84 @@
+//! The events of one message: what passes a reader's filter, of bounded length, put together from entries that were written once.
+
+use super::feed_message::Entries;
+use crate::app::feed::{Feed, FeedSegment};
+use crate::domain::event::EventFilter;
+
+/// How large a message gets: well below the 4 MiB that clients take by default.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// See the head of the file.
+pub(super) struct Batch {
+    pub(super) entries: Entries,
+    /// How many events are in it.
+    pub(super) events: i64,
+    /// How many the filter held back.
+    pub(super) skipped: i64,
+    events_max: i64,
+    skipped_max: i64,
+    bytes: usize,
+    is_full: bool,
+}
+
+impl Batch {
+    /// For so many events, or until as many as `skipped_max` were held back before the first one.
+    pub(super) fn new(events_max: i64, skipped_max: i64) -> Self {
+        let entries = Entries::default();
+        Self { entries, events: 0, skipped: 0, events_max, skipped_max, bytes: 0, is_full: false }
+    }
+
+    /// Whether it takes no more.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_full || (self.events == 0 && self.skipped >= self.skipped_max)
+    }
+
+    /// Takes what passes the filter of a segment's events after `position`, and moves `position` over those taken or held back.
+    pub(super) fn take(&mut self, feed: &Feed, filter: &EventFilter, segment: &FeedSegment, position: &mut i64) {
+        while *position < segment.last_sequence() && !self.is_done() {
+            if filter.is_empty() {
+                self.take_run(feed, segment, segment.last_sequence(), position);
+                continue;
+            }
+            let mut run_end = None;
+            for (sequence, header) in segment.headers_after(*position) {
+                if filter.lets_through(header) {
+                    run_end = Some(sequence);
+                } else if run_end.is_some() {
+                    break;
+                } else {
+                    self.skipped += 1;
+                    *position = sequence;
+                    if self.is_done() {
+                        return;
+                    }
+                }
+            }
+            if let Some(last) = run_end {
+                self.take_run(feed, segment, last, position);
+            }
+        }
+    }
+
+    /// Takes the events after `position` to `last`, or as many as there is room for; the first event of a message always fits.
+    fn take_run(&mut self, feed: &Feed, segment: &FeedSegment, last: i64, position: &mut i64) {
+        let first = *position + 1;
+        let mut to = last.min(*position + self.events_max - self.events);
+        let mut piece = feed.entries(segment, first, to);
+        while self.bytes + piece.len() > MESSAGE_BYTES_MAX {
+            self.is_full = true;
+            if to == first {
+                if self.events > 0 {
+                    return;
+                }
+                break;
+            }
+            to = first + (to - first) / 2;
+            piece = feed.entries(segment, first, to);
+        }
+        self.events += to - *position;
+        self.bytes += piece.len();
+        self.entries.push(piece);
+        self.is_full |= self.events >= self.events_max;
+        *position = to;
+    }
+}

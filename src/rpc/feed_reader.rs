@@ -1,0 +1,266 @@
+//! One open stream of WatchConversions: which message comes next. It is asked for the next one when the reader has taken the one
+//! before, and keeps nothing ready, so that a reader that takes nothing costs the page that it stands in.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::event::{self, WantedStream};
+use super::feed::{self, Slot};
+use super::feed_batch::Batch;
+use super::feed_message::{Entries, Kind, WatchConversionsResponse};
+use crate::app::App;
+use crate::app::feed::{FeedSegment, Follower};
+use crate::auth::{Authenticator, Principal};
+use crate::clock;
+use crate::domain::event::EventFilter;
+use crate::domain::ledger::AccountHead;
+use crate::error::Error;
+use crate::pb::{self, watch_conversions_response::Message as Word};
+
+/// So many events ahead of a reader that had caught up, and it is told that it fell behind.
+const FAR_BEHIND_EVENTS: i64 = 500;
+
+/// How many filtered-out events may pass without a word to the reader.
+const SILENT_EVENTS_MAX: i64 = 2_000;
+
+/// How long to wait before connecting again after a stream that grew too old; after a stopping server a little longer.
+const RECONNECT_AFTER: Duration = Duration::from_millis(100);
+const RECONNECT_AFTER_SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// What a stream begins with.
+pub(super) struct Beginning {
+    pub(super) app: Arc<App>,
+    pub(super) authenticator: Arc<Authenticator>,
+    pub(super) principal: Principal,
+    pub(super) wanted: WantedStream,
+    pub(super) follower: Follower,
+    /// The place after which to start, and the head that it was found in.
+    pub(super) position: i64,
+    pub(super) head: AccountHead,
+    /// Ends the stream.
+    pub(super) draining: CancellationToken,
+    pub(super) limits: feed::FeedLimits,
+    pub(super) slot: Slot,
+}
+
+/// See the head of the file.
+pub(super) struct Reader {
+    app: Arc<App>,
+    authenticator: Arc<Authenticator>,
+    principal: Principal,
+    filter: EventFilter,
+    batch_events_max: i64,
+    heartbeat_interval: Duration,
+    stall: Duration,
+    draining: CancellationToken,
+    end_at: Instant,
+    follower: Follower,
+    /// The first message, until it is sent.
+    opened: Option<Word>,
+    /// What was read and is not sent.
+    page: VecDeque<Arc<FeedSegment>>,
+    /// The sequence of the last event that was sent or filtered out.
+    position: i64,
+    /// When the last message was handed over, and the sequence that it reaches to.
+    handed_over: (Option<Instant>, i64),
+    is_caught_up: bool,
+    is_over: bool,
+    /// How many events were filtered out since the last message.
+    silent_events: i64,
+    /// When the reader must hear something at the latest.
+    heartbeat_at: Instant,
+    /// When the key must be looked at again.
+    recheck_at: Instant,
+    /// The stream's place among those of its key, kept for as long as the reader keeps the stream.
+    _slot: Slot,
+}
+
+impl Reader {
+    pub(super) fn new(beginning: Beginning) -> Self {
+        let Beginning { app, authenticator, principal, wanted, follower, position, head, draining, limits, slot } =
+            beginning;
+        let now = clock::monotonic_now();
+        let cursor = |sequence| app.feed().cursors().encode(principal.account_id, sequence);
+        let opened = Word::Opened(pb::Opened {
+            earliest_cursor: cursor(head.pruned_sequence),
+            head_cursor: cursor(head.event_sequence),
+            heartbeat_interval: event::duration(wanted.heartbeat_interval),
+            retention: limits.retention.and_then(event::duration),
+            feed_id: app.store().identity.database_id.simple().to_string(),
+        });
+        Self {
+            app,
+            authenticator,
+            principal,
+            filter: wanted.filter,
+            batch_events_max: wanted.batch_events_max,
+            heartbeat_interval: wanted.heartbeat_interval,
+            stall: limits.stall,
+            draining,
+            end_at: now + clock::jitter(limits.stream_age, 10),
+            follower,
+            opened: Some(opened),
+            page: VecDeque::new(),
+            position,
+            handed_over: (None, position),
+            is_caught_up: false,
+            is_over: false,
+            silent_events: 0,
+            heartbeat_at: now + wanted.heartbeat_interval,
+            recheck_at: now + wanted.heartbeat_interval,
+            _slot: slot,
+        }
+    }
+
+    /// The next message, or how the stream ends; none once it has ended.
+    pub(super) async fn next(&mut self) -> Option<Result<WatchConversionsResponse, Error>> {
+        if self.is_over {
+            return None;
+        }
+        let result = self.next_message().await;
+        self.is_over |= result.is_err();
+        Some(result)
+    }
+
+    async fn next_message(&mut self) -> Result<WatchConversionsResponse, Error> {
+        if let (Some(time), sequence) = self.handed_over
+            && clock::monotonic_now() - time > self.stall
+        {
+            return Err(Error::SlowConsumer { last_cursor: self.cursor_at(sequence) });
+        }
+        let kind = match self.opened.take() {
+            Some(opened) => Kind::Word(opened),
+            None => self.next_kind().await?,
+        };
+        failpoint!(BeforeFeedSend);
+        let now = clock::monotonic_now();
+        self.handed_over = (Some(now), self.position);
+        self.silent_events = 0;
+        self.heartbeat_at = now + self.heartbeat_interval;
+        // The reader then holds everything up to the current place.
+        Ok(WatchConversionsResponse { cursor: self.cursor_at(self.position), kind: Some(kind) })
+    }
+
+    async fn next_kind(&mut self) -> Result<Kind, Error> {
+        loop {
+            let now = clock::monotonic_now();
+            if let Some(reason) = self.drain_reason(now) {
+                self.is_over = true;
+                return Ok(draining(reason));
+            }
+            if now >= self.recheck_at {
+                // A key that was revoked must not go on reading, however busy the stream is.
+                self.authenticator.recheck(&self.principal).await?;
+                self.recheck_at = clock::monotonic_now() + self.heartbeat_interval;
+            }
+            if now >= self.heartbeat_at || self.silent_events >= SILENT_EVENTS_MAX {
+                return self.heartbeat().await;
+            }
+            if !self.page.is_empty() {
+                match self.batch() {
+                    Some(batch) => return Ok(Kind::Batch(batch)),
+                    None => continue,
+                }
+            }
+            if let Some(word) = self.look().await? {
+                return Ok(Kind::Word(word));
+            }
+        }
+    }
+
+    /// Reads the next page, or waits for more. What the reader is to be told about where it stands.
+    async fn look(&mut self) -> Result<Option<Word>, Error> {
+        if self.follower.known() <= self.position && self.is_caught_up {
+            self.wait().await;
+            return Ok(None);
+        }
+        let page = feed::read(&self.app, &self.follower, self.principal.account_id, self.position).await?;
+        let Some(last) = page.last() else {
+            // Asked for its check alone.
+            self.lag().await?;
+            if self.is_caught_up {
+                self.wait().await;
+                return Ok(None);
+            }
+            self.is_caught_up = true;
+            return Ok(Some(Word::CaughtUp(pb::CaughtUp {})));
+        };
+        let is_far_behind = last.last_sequence() - self.position >= FAR_BEHIND_EVENTS;
+        self.page = page.into();
+        if self.is_caught_up && is_far_behind {
+            self.is_caught_up = false;
+            let lag_event_count = self.lag().await?;
+            return Ok(Some(Word::FellBehind(pb::FellBehind { lag_event_count })));
+        }
+        Ok(None)
+    }
+
+    /// What passes the filter of the events that were read; none if nothing did.
+    fn batch(&mut self) -> Option<Entries> {
+        let mut batch = Batch::new(self.batch_events_max, SILENT_EVENTS_MAX - self.silent_events);
+        while let Some(segment) = self.page.front() {
+            if segment.first_sequence() > self.position + 1 {
+                // Something is missing. What it is, the next look finds out.
+                self.page.clear();
+                break;
+            }
+            batch.take(self.app.feed(), &self.filter, segment, &mut self.position);
+            if self.position == segment.last_sequence() {
+                self.page.pop_front();
+            }
+            if batch.is_done() {
+                break;
+            }
+        }
+        self.silent_events += batch.skipped;
+        (batch.events > 0).then_some(batch.entries)
+    }
+
+    /// Sleeps until there is something to do.
+    async fn wait(&mut self) {
+        let until = self.heartbeat_at.min(self.end_at);
+        tokio::select! {
+            () = self.follower.changed() => {}
+            () = tokio::time::sleep_until(until) => {}
+            () = self.draining.cancelled() => {}
+        }
+    }
+
+    /// Says that the stream is alive.
+    async fn heartbeat(&mut self) -> Result<Kind, Error> {
+        let lag_event_count = self.lag().await?;
+        let server_time = Some(event::timestamp(self.app.clock().now()));
+        Ok(Kind::Word(Word::Heartbeat(pb::Heartbeat { server_time, lag_event_count })))
+    }
+
+    /// How many events lie ahead, all of which are still kept.
+    async fn lag(&self) -> Result<i64, Error> {
+        let head = self.app.feed().head(self.principal.account_id).await?;
+        feed::check_kept(&self.app, &head, self.position)?;
+        Ok(head.event_sequence - self.position)
+    }
+
+    fn drain_reason(&self, now: Instant) -> Option<pb::DrainReason> {
+        if self.draining.is_cancelled() {
+            return Some(pb::DrainReason::Shutdown);
+        }
+        (now >= self.end_at).then_some(pb::DrainReason::MaxAge)
+    }
+
+    fn cursor_at(&self, sequence: i64) -> String {
+        self.app.feed().cursors().encode(self.principal.account_id, sequence)
+    }
+}
+
+fn draining(reason: pb::DrainReason) -> Kind {
+    let wait = match reason {
+        pb::DrainReason::Shutdown => RECONNECT_AFTER_SHUTDOWN,
+        pb::DrainReason::MaxAge | pb::DrainReason::Unspecified => RECONNECT_AFTER,
+    };
+    let reconnect_after = event::duration(clock::jitter(wait, 50));
+    Kind::Word(Word::Draining(pb::Draining { reason: reason.into(), reconnect_after }))
+}
