@@ -198,7 +198,7 @@ mod tests {
         let mut entry = Vec::new();
         write_entry(&body(&expected), 7, Time::from_micros(1_700_000_000_123_456), &expected.cursor, &mut entry);
         let batch = pb::EventBatch::decode(&*entry).unwrap();
-        assert_eq!(batch.events, [expected.clone()]);
+        assert_eq!(batch.events, std::slice::from_ref(&expected));
         // Of the same length as the generated encoding, so that nothing is said twice.
         assert_eq!(entry.len(), pb::EventBatch { events: vec![expected] }.encoded_len());
     }
