@@ -114,6 +114,8 @@ async fn open_sqlite(
                     // The default of 2 MiB holds less than one batch touches.
                     .pragma("cache_size", if is_writer { CACHE_WRITER_KIB } else { CACHE_READER_KIB })
                     .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+                    // A statement that writes many rows notes every page it touches, to undo itself alone; else in a file.
+                    .pragma("temp_store", "MEMORY")
                     .pragma("query_only", if is_writer { "OFF" } else { "ON" })
             });
         connect
