@@ -67,7 +67,7 @@ async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
 async fn create_operator_key(settings: &Settings) -> Result<secrecy::SecretString, ServerError> {
     let store = Arc::new(server::open_store(settings).await?);
     let options = server::app_options(settings, &store);
-    let (app, writer) = App::start(store, Arc::new(SystemClock), &options);
+    let (app, writer) = App::start(store, Arc::new(SystemClock), &options).map_err(ServerError::Writer)?;
     let key = server::create_operator_key(&app).await;
     app.close();
     // The writer ends once it has nothing to do; that it ended badly would have shown in the key.

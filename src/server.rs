@@ -76,6 +76,9 @@ pub enum ServerError {
     /// The reflection data cannot be read.
     #[error("the API's description is broken: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// There is no thread for a writer.
+    #[error("cannot start the writer: {0}")]
+    Writer(std::io::Error),
     /// The writer ended by itself.
     #[error("the writer ended; nothing can be written any more")]
     WriterEnded,
@@ -103,7 +106,8 @@ impl Server {
     /// See [`ServerError`].
     pub async fn start(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, ServerError> {
         let store = Arc::new(open_store(settings).await?);
-        let (app, writer) = App::start(Arc::clone(&store), Arc::clone(&clock), &app_options(settings, &store));
+        let (app, writer) = App::start(Arc::clone(&store), Arc::clone(&clock), &app_options(settings, &store))
+            .map_err(ServerError::Writer)?;
         ensure_operator_key(&app, &settings.data_dir).await?;
 
         let authenticator = Arc::new(Authenticator::new(Arc::clone(&store), clock));

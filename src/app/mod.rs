@@ -9,6 +9,7 @@ mod upkeep;
 pub mod verify;
 mod writer;
 
+use std::io;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -107,14 +108,22 @@ pub struct App {
 impl App {
     /// Starts the writers, one for each lane of the store, and the workers. The handle ends when the writers do, which is when the
     /// app is closed; any sooner is a fault that the server must not survive.
-    pub fn start(store: Arc<Store>, clock: Arc<dyn Clock>, options: &AppOptions) -> (Arc<Self>, JoinHandle<()>) {
+    ///
+    /// # Errors
+    /// When the system has no thread for a writer.
+    pub fn start(
+        store: Arc<Store>,
+        clock: Arc<dyn Clock>,
+        options: &AppOptions,
+    ) -> io::Result<(Arc<Self>, JoinHandle<()>)> {
         let feed = Arc::new(Feed::new(Arc::clone(&store), options.event_form.write_entry));
         let last_commit_micros = Arc::new(AtomicI64::new(i64::MIN));
         let (mut queues, mut writers) = (Vec::new(), Vec::new());
-        for _ in 0..store.lanes() {
+        for lane in 0..store.lanes() {
             let (sender, receiver) = mpsc::unbounded_channel();
             let writer = Writer {
                 store: Arc::clone(&store),
+                lane,
                 clock: Arc::clone(&clock),
                 feed: Arc::clone(&feed),
                 batch_commands_max: options.batch_commands_max,
@@ -125,7 +134,7 @@ impl App {
                 last_commit_micros: Arc::clone(&last_commit_micros),
             };
             queues.push(sender);
-            writers.push(tokio::spawn(writer.run(receiver)));
+            writers.push(writer.start(receiver)?);
         }
         // One that ends before its time is enough.
         let handle = tokio::spawn(async { _ = futures::future::try_join_all(writers).await });
@@ -140,7 +149,7 @@ impl App {
         tokio::spawn(feed.poll(options.feed_poll_interval, app.stop.clone()));
         let (interval, retention_days) = (options.upkeep_interval, options.event_retention_days);
         tokio::spawn(upkeep::run(Arc::clone(&app), interval, retention_days, app.stop.clone()));
-        (app, handle)
+        Ok((app, handle))
     }
 
     /// Takes no more commands; the writer ends when those that wait are done.

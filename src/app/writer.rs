@@ -6,10 +6,13 @@
 //! by command: after a conflict with another server instance, and so that one account's broken row is felt by nobody else.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
 use std::time::Duration;
 
+use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -91,6 +94,8 @@ impl Work {
 /// The task's own things.
 pub(super) struct Writer {
     pub(super) store: Arc<Store>,
+    /// Which lane of the store it works in.
+    pub(super) lane: usize,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) feed: Arc<Feed>,
     pub(super) batch_commands_max: usize,
@@ -105,8 +110,23 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Works until the queue is closed and empty.
-    pub(super) async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Job>) {
+    /// Works until the queue is closed and empty, on a thread of its own: among the calls that are served it would wait its turn
+    /// behind them at every answer of the database. What it gives back ends when it does, however it does.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub(super) fn start(self, queue: mpsc::UnboundedReceiver<Job>) -> io::Result<oneshot::Receiver<()>> {
+        let (ended, end) = oneshot::channel();
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name(format!("writer-{}", self.lane)).spawn(move || {
+            runtime.block_on(self.run(queue));
+            // Nobody may be waiting.
+            let _ = ended.send(());
+        })?;
+        Ok(end)
+    }
+
+    async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Job>) {
         while let Some(first) = queue.recv().await {
             let mut size = first.work.size();
             let mut jobs = vec![first];
@@ -118,6 +138,7 @@ impl Writer {
             }
             self.work_off(jobs).await;
         }
+        self.store.rest(self.lane).await;
     }
 
     async fn work_off(&mut self, jobs: Vec<Job>) {
@@ -199,7 +220,7 @@ impl Writer {
             needs::add(&mut wanted, envelope);
         }
         failpoint!(BeforeBegin);
-        let transaction = self.store.begin().await?;
+        let transaction = self.store.begin_in(self.lane).await?;
         failpoint!(BeforeLock);
         // The lock on its head is the account's write lock: what is loaded after it stays true until the commit.
         let (locked, others) = accounts_of(envelopes);
@@ -265,7 +286,7 @@ impl Writer {
     }
 
     async fn remove(&self, upkeep: Upkeep) -> Result<u64, StoreError> {
-        let transaction = self.store.begin().await?;
+        let transaction = self.store.begin_in(self.lane).await?;
         let count = match upkeep {
             Upkeep::ForgetRequests(limit) => store::request::forget(&transaction, self.clock.now(), limit).await?,
             Upkeep::PruneEvents(account_id, before, limit) => {

@@ -3,52 +3,40 @@
 #![expect(clippy::disallowed_methods, reason = "the one file with SQL in it")]
 
 pub(super) mod bulk;
+pub(super) mod kind;
+pub(super) mod lane;
+mod postgres;
+mod schema;
+mod sqlite;
+pub(super) mod table;
 
-use std::fs::{File, TryLockError};
-use std::path::Path;
-use std::str::FromStr;
+use std::fs::File;
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::sqlx::error::DatabaseError;
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteError, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::sqlite::SqliteError;
 use sea_orm::{
-    AccessMode, ActiveModelTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, EntityTrait, IntoActiveModel, IsolationLevel, RuntimeErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait, sqlx,
+    AccessMode, ActiveModelTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    EntityTrait, IntoActiveModel, IsolationLevel, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait, sqlx,
 };
 
-use super::entity::store_identity;
+use super::entity::{account_head, store_identity};
 use super::row::RowName;
-use super::{Identity, StoreError, StoreOptions, save};
+use super::{Identity, StoreError, StoreOptions, event};
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
+use lane::{Lanes, Writer};
+pub use schema::SchemaColumn;
+pub(super) use schema::{schema_columns, schema_text};
+use sqlite::{SqliteFile, SqliteWriter};
 
 /// Statements that a connection keeps prepared: several lengths of every list and every multi-row insert.
 const PREPARED_STATEMENTS_MAX: usize = 500;
 
-/// SQLite's page cache, of the connection that writes and of each that reads. Negative for KiB, which is SQLite's way.
-const CACHE_WRITER_KIB: &str = "-131072";
-const CACHE_READER_KIB: &str = "-8192";
-
-/// After how many pages of 4 KiB SQLite folds its log into the file. Rows that are written often are folded in once.
-const CHECKPOINT_PAGES: &str = "8192";
-
-/// Writers side by side, where the database takes several: while one waits for the disk, the other computes.
-const LANES: u32 = 2;
-
-/// Connections of writers, where the database takes several: one for each lane, and two for what is done beside.
-const WRITE_CONNECTIONS_MAX: u32 = LANES + 2;
-
 /// How long to wait for a free connection, and in SQLite for a lock.
 const WAIT: Duration = Duration::from_secs(5);
-
-/// How long PostgreSQL lets a writer stand still inside a transaction. A server that froze, or whose machine is gone, would hold
-/// its accounts' locks for hours otherwise; one that works pauses for milliseconds.
-const STILL_IN_TRANSACTION_MAX: &str = "5s";
-
-/// A connection that lay unused this long is tried before it is used.
-const STALE_AFTER: Duration = Duration::from_secs(10);
 
 /// The key of the lock that whoever migrates a PostgreSQL database holds. Any number that no other program uses there.
 const MIGRATION_LOCK: i64 = 0x6865_6164_7761_7465;
@@ -56,7 +44,7 @@ const MIGRATION_LOCK: i64 = 0x6865_6164_7761_7465;
 /// An open database.
 pub(super) struct Opened {
     pub(super) read: DatabaseConnection,
-    pub(super) write: DatabaseConnection,
+    pub(super) lanes: Lanes,
     pub(super) identity: Identity,
     pub(super) lock: Option<File>,
 }
@@ -64,123 +52,34 @@ pub(super) struct Opened {
 /// See [`super::Store::open`].
 pub(super) async fn open(options: &StoreOptions) -> Result<Opened, StoreError> {
     let scheme = options.url.split_once(':').map_or("", |(scheme, _)| scheme);
-    let (read, write, lock) = match scheme {
-        "sqlite" => open_sqlite(options).await?,
-        "postgres" | "postgresql" => open_postgres(options).await?,
-        _ => return refuse("the database URL must begin with sqlite:// or postgres://"),
-    };
-    for connection in [&read, &write] {
-        check_durability(connection).await?;
+    match scheme {
+        "sqlite" => open_sqlite(options).await,
+        "postgres" | "postgresql" => open_postgres(options).await,
+        _ => refuse("the database URL must begin with sqlite:// or postgres://"),
     }
-    let identity = migrate(&write, &options.new_identity).await?;
-    Ok(Opened { read, write, identity, lock })
+}
+
+async fn open_sqlite(options: &StoreOptions) -> Result<Opened, StoreError> {
+    let file = SqliteFile::lock(options)?;
+    // It makes the file, its journal and its schema.
+    let maker = sqlite::connect(&options.url, 1, true).await?;
+    let identity = migrate(&maker, &options.new_identity).await?;
+    let writer = SqliteWriter::open(&file)?;
+    maker.close().await?;
+    let read = sqlite::connect(&options.url, options.read_connections_max.max(1), false).await?;
+    check_durability(&read).await?;
+    Ok(Opened { read, lanes: Lanes::new(vec![Writer::Sqlite(writer)]), identity, lock: Some(file.lock) })
+}
+
+async fn open_postgres(options: &StoreOptions) -> Result<Opened, StoreError> {
+    let (read, writers) = postgres::open(options).await?;
+    check_durability(&read).await?;
+    let identity = migrate(&read, &options.new_identity).await?;
+    Ok(Opened { read, lanes: Lanes::new(writers), identity, lock: None })
 }
 
 fn refuse<T>(text: impl Into<String>) -> Result<T, StoreError> {
     Err(StoreError::Refused(text.into()))
-}
-
-async fn open_sqlite(
-    options: &StoreOptions,
-) -> Result<(DatabaseConnection, DatabaseConnection, Option<File>), StoreError> {
-    let parsed = SqliteConnectOptions::from_str(&options.url)
-        .map_err(|error| StoreError::Refused(format!("the database URL is wrong: {error}")))?;
-    if options.url.contains(":memory:") || options.url.contains("mode=memory") {
-        return refuse("a database in memory would lose everything; name a file, such as sqlite://headwater.sqlite");
-    }
-    let lock = lock_file(parsed.get_filename())?;
-
-    let connect = |connections: u32, is_writer: bool| {
-        let mut connect = ConnectOptions::new(&options.url);
-        connect
-            .sqlx_logging(false)
-            .record_stmt_in_spans(false)
-            .max_connections(connections)
-            .min_connections(1)
-            .acquire_timeout(WAIT)
-            // A file does not hang up: connections are kept, with their prepared statements, and not tried before use.
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            // Of each connection, also one that is opened later.
-            .map_sqlx_sqlite_opts(move |sqlite| {
-                sqlite
-                    .create_if_missing(is_writer)
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Full)
-                    .foreign_keys(true)
-                    .busy_timeout(WAIT)
-                    .statement_cache_capacity(PREPARED_STATEMENTS_MAX)
-                    // The default of 2 MiB holds less than one batch touches.
-                    .pragma("cache_size", if is_writer { CACHE_WRITER_KIB } else { CACHE_READER_KIB })
-                    .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-                    // A statement that writes many rows notes every page it touches, to undo itself alone; else in a file.
-                    .pragma("temp_store", "MEMORY")
-                    .pragma("query_only", if is_writer { "OFF" } else { "ON" })
-            });
-        connect
-    };
-    // The writer first: it makes the file and its journal.
-    let write = Database::connect(connect(1, true)).await?;
-    let read = Database::connect(connect(options.read_connections_max.max(1), false)).await?;
-    Ok((read, write, Some(lock)))
-}
-
-/// Locks a file beside the database for as long as it stays open. The system lets go of it however the process ends.
-fn lock_file(database: &Path) -> Result<File, StoreError> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".lock");
-    let cannot = |error: std::io::Error| {
-        StoreError::Refused(format!(
-            "cannot open {}: {error}; its folder must be there and be writable",
-            Path::new(&path).display()
-        ))
-    };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(cannot)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => refuse(format!(
-            "another process has {} open; stop it first, or use PostgreSQL to run several servers on one database",
-            database.display()
-        )),
-        Err(TryLockError::Error(error)) => Err(cannot(error)),
-    }
-}
-
-async fn open_postgres(
-    options: &StoreOptions,
-) -> Result<(DatabaseConnection, DatabaseConnection, Option<File>), StoreError> {
-    let connect = |connections: u32, is_writer: bool| {
-        let mut connect = ConnectOptions::new(&options.url);
-        connect
-            .sqlx_logging(false)
-            .record_stmt_in_spans(false)
-            .max_connections(connections)
-            .min_connections(1)
-            .acquire_timeout(WAIT)
-            .test_before_acquire_if_idle_for(STALE_AFTER)
-            .set_application_name(if is_writer { "headwater writer" } else { "headwater reader" })
-            .map_sqlx_postgres_opts(move |postgres| {
-                let postgres = postgres.statement_cache_capacity(PREPARED_STATEMENTS_MAX);
-                if !is_writer {
-                    return postgres;
-                }
-                // Every statement of a writer asks for rows by their keys. Without the last five the planner, when its statistics
-                // are old, reads a whole table now and then.
-                postgres.options([
-                    ("idle_in_transaction_session_timeout", STILL_IN_TRANSACTION_MAX),
-                    ("plan_cache_mode", "force_generic_plan"),
-                    ("enable_seqscan", "off"),
-                    ("enable_hashjoin", "off"),
-                    ("enable_mergejoin", "off"),
-                    ("enable_bitmapscan", "off"),
-                ])
-            });
-        connect
-    };
-    let write = Database::connect(connect(WRITE_CONNECTIONS_MAX, true)).await?;
-    let read = Database::connect(connect(options.read_connections_max.max(1), false)).await?;
-    Ok((read, write, None))
 }
 
 /// Refuses a database that can lose what it has confirmed.
@@ -255,13 +154,13 @@ async fn read_or_make_identity(
         store_identity::Model { id: ID, database_id: new_identity.database_id, secret: new_identity.secret.to_vec() };
     row.into_active_model().insert(transaction).await?;
     // Accounts are registered under the server's own head.
-    save::save_heads(transaction, [&AccountHead::new(AccountId::SERVER)]).await?;
+    let head: account_head::Model = event::head_to_row(&AccountHead::new(AccountId::SERVER));
+    head.into_active_model().insert(transaction).await?;
     Ok(new_identity.clone())
 }
 
-/// Begins a transaction that may write: in SQLite with the write lock at once, since a read that turns into a write is refused
-/// when another wrote meanwhile, however long one waits.
-pub(super) async fn begin_write(connection: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
+/// Begins a transaction that may write, before there are lanes: in SQLite with the write lock at once.
+async fn begin_write(connection: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
@@ -296,7 +195,7 @@ pub(super) async fn renew_statistics(connection: &DatabaseConnection) -> Result<
 
 /// See [`super::Store::lanes`].
 pub(super) fn lanes(connection: &DatabaseConnection) -> usize {
-    if is_shared(connection) { LANES as usize } else { 1 }
+    if is_shared(connection) { postgres::LANES } else { 1 }
 }
 
 /// Whether other processes may write to the database too.
@@ -308,6 +207,7 @@ impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
         let kind = match &error {
             DbErr::ConnectionAcquire(_) => Self::Unavailable,
+            DbErr::RecordNotInserted => Self::Conflict,
             DbErr::Conn(RuntimeErr::SqlxError(cause))
             | DbErr::Exec(RuntimeErr::SqlxError(cause))
             | DbErr::Query(RuntimeErr::SqlxError(cause)) => match &**cause {
@@ -351,72 +251,4 @@ fn of_database(error: &(dyn DatabaseError + 'static)) -> StoreError {
         code if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => StoreError::Unavailable,
         _ => StoreError::Unexpected(error.to_string()),
     }
-}
-
-/// A column as the database has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchemaColumn {
-    /// The table.
-    pub table: String,
-    /// The column.
-    pub name: String,
-    /// The database's own name of its type, in lower case.
-    pub type_name: String,
-    /// Whether it may be null.
-    pub is_nullable: bool,
-}
-
-/// Leaves out the tables of the database itself and of the migrations.
-pub(super) async fn schema_columns(connection: &DatabaseConnection) -> Result<Vec<SchemaColumn>, StoreError> {
-    let sql = if is_shared(connection) {
-        "SELECT table_name, column_name, lower(data_type), is_nullable = 'YES' FROM information_schema.columns \
-         WHERE table_schema = current_schema() AND table_name <> 'seaql_migrations' \
-         ORDER BY table_name, ordinal_position"
-    } else {
-        "SELECT m.name, c.name, lower(c.type), c.\"notnull\" = 0 FROM sqlite_master m JOIN pragma_table_info(m.name) c \
-         WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> 'seaql_migrations' \
-         ORDER BY m.name, c.cid"
-    };
-    let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), sql)).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(SchemaColumn {
-                table: row.try_get_by_index(0)?,
-                name: row.try_get_by_index(1)?,
-                type_name: row.try_get_by_index(2)?,
-                is_nullable: row.try_get_by_index(3)?,
-            })
-        })
-        .collect()
-}
-
-/// See [`super::Store::schema_text`].
-pub(super) async fn schema_text(connection: &DatabaseConnection) -> Result<String, StoreError> {
-    let sql = if is_shared(connection) {
-        "SELECT line FROM ( \
-         SELECT table_name AS relation, 1 AS part, lpad(ordinal_position::text, 4, '0') AS place, \
-         table_name || '.' || column_name || ' ' || data_type || coalesce('(' || character_maximum_length || ')', '') \
-         || CASE is_nullable WHEN 'YES' THEN '' ELSE ' NOT NULL' END AS line \
-         FROM information_schema.columns WHERE table_schema = current_schema() \
-         UNION ALL SELECT tablename, 2, indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema() \
-         UNION ALL SELECT c.relname, 3, k.conname, c.relname || ': ' || pg_get_constraintdef(k.oid) \
-         FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE n.nspname = current_schema() AND k.contype = 'c' \
-         ) AS parts WHERE relation <> 'seaql_migrations' ORDER BY relation, part, place"
-    } else {
-        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name <> 'seaql_migrations' \
-         ORDER BY tbl_name, type DESC, name"
-    };
-    let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), sql)).await?;
-    let mut text = String::new();
-    for row in rows {
-        let mut line: String = row.try_get_by_index(0)?;
-        if line.starts_with("CREATE TABLE") {
-            // A column a line, so that a change of one is seen as such.
-            line = line.replace("( \"", "(\n  \"").replace(", \"", ",\n  \"");
-        }
-        text.push_str(&line);
-        text.push('\n');
-    }
-    Ok(text)
 }

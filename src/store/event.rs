@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Order, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Value};
 
+use super::backend::kind::Kind;
 use super::entity::{account_head as head_table, event_segment as table};
 use super::keyed::rows_by;
 use super::row::RowName;
@@ -310,20 +311,18 @@ pub async fn prune(
     limit: u64,
 ) -> Result<u64, StoreError> {
     let connection = transaction.connection();
-    let rows: Vec<(i64, i64, i64)> = bounds(head.account_id)
-        .order_by_asc(table::Column::LastSequence)
-        .limit(limit)
-        .into_tuple()
-        .all(connection)
-        .await?;
-    let Some((_, sequence, _)) = rows.into_iter().take_while(|(_, _, time)| *time < before.micros()).last() else {
-        return Ok(0);
-    };
-    let removed = table::Entity::delete_many()
+    let query = bounds(head.account_id).order_by_asc(table::Column::LastSequence).limit(limit).into_query();
+    let rows = connection.values(&query, &[Kind::BigInteger; 3]).await?;
+    let too_old = rows.iter().map_while(|row| match row[..] {
+        [_, Value::BigInt(Some(sequence)), Value::BigInt(Some(time))] if time < before.micros() => Some(sequence),
+        _ => None,
+    });
+    let Some(sequence) = too_old.last() else { return Ok(0) };
+    let delete = table::Entity::delete_many()
         .filter(table::Column::AccountId.eq(head.account_id.uuid()))
         .filter(table::Column::LastSequence.lte(sequence))
-        .exec(connection);
-    let count = removed.await?.rows_affected;
+        .into_query();
+    let count = connection.execute(&delete).await?;
     head.pruned_sequence = sequence;
     save_heads(connection, [&*head]).await?;
     Ok(count)

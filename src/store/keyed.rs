@@ -3,11 +3,13 @@
 //! The list is joined to the table, which both databases serve by walking the list and looking each key up in an index.
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, IntoValueTuple, JoinType, Query, SelectStatement, ValueTuple};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Order, QueryFilter, QueryTrait, Value};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryTrait, Value};
 use uuid::Uuid;
 
 use super::StoreError;
 use super::backend::bulk::list_of_keys;
+use super::backend::lane::WriteConnection;
+use super::backend::table::{Reads, Table};
 
 /// The most keys of one statement. With up to three columns a key, below the 32,766 values that SQLite takes.
 const KEYS_MAX: usize = 8_192;
@@ -29,28 +31,26 @@ pub(super) fn chunks<K: IntoValueTuple>(keys: impl IntoIterator<Item = K>) -> Ve
 
 /// The rows of which the columns have one of the keys. No keys, no statement.
 pub(super) async fn rows_by<E, K>(
-    connection: &impl ConnectionTrait,
+    connection: &impl Reads,
     columns: &[E::Column],
     keys: impl IntoIterator<Item = K>,
 ) -> Result<Vec<E::Model>, StoreError>
 where
-    E: EntityTrait,
+    E: Table,
     K: IntoValueTuple,
 {
     let mut rows = Vec::new();
     for chunk in chunks(keys) {
         let mut query = E::find().into_query();
         join::<E>(connection, &mut query, columns, chunk)?;
-        for row in connection.query_all(&query).await? {
-            rows.push(E::Model::from_query_result(&row, "")?);
-        }
+        rows.extend(connection.models::<E>(&query).await?);
     }
     Ok(rows)
 }
 
 /// Narrows a query of a table to the rows of which the columns have one of the keys.
 pub(super) fn join<E: EntityTrait>(
-    connection: &impl ConnectionTrait,
+    connection: &impl Reads,
     query: &mut SelectStatement,
     columns: &[E::Column],
     keys: Vec<ValueTuple>,
@@ -78,7 +78,7 @@ fn is_one_of<C: ColumnTrait>(columns: &[C], list: SelectStatement) -> Expr {
 
 /// Deletes the rows with these primary keys. Says how many there were.
 pub(super) async fn delete_by<E, K>(
-    connection: &impl ConnectionTrait,
+    connection: &WriteConnection,
     columns: &[E::Column],
     keys: impl IntoIterator<Item = K>,
 ) -> Result<u64, StoreError>
@@ -89,7 +89,8 @@ where
     let mut count = 0;
     for chunk in chunks(keys) {
         let list = list_of_keys(connection, chunk)?;
-        count += E::delete_many().filter(is_one_of(columns, list)).exec(connection).await?.rows_affected;
+        let delete = E::delete_many().filter(is_one_of(columns, list)).into_query();
+        count += connection.execute(&delete).await?;
     }
     Ok(count)
 }
@@ -108,12 +109,12 @@ pub(super) struct Newest<E: EntityTrait> {
     pub(super) limit: u64,
 }
 
-impl<E: EntityTrait> Newest<E> {
+impl<E: Table> Newest<E> {
     /// Asks in one statement: for each key the age of the last row that is wanted, then the rows from there on. Both are short
     /// walks in the index, however many older rows there are.
     pub(super) async fn of(
         self,
-        connection: &impl ConnectionTrait,
+        connection: &impl Reads,
         keys: impl IntoIterator<Item = (Uuid, Uuid)>,
     ) -> Result<Vec<E::Model>, StoreError> {
         let (table, other) = (Alias::new(E::default().table_name()), Alias::new("other"));
@@ -133,9 +134,7 @@ impl<E: EntityTrait> Newest<E> {
             let mut query = E::find().into_query();
             join::<E>(connection, &mut query, &self.key, chunk)?;
             query.and_where(Expr::col((table.clone(), self.age)).gte(from)).and_where_option(self.is_of_kind(&table));
-            for row in connection.query_all(&query).await? {
-                rows.push(E::Model::from_query_result(&row, "")?);
-            }
+            rows.extend(connection.models::<E>(&query).await?);
         }
         Ok(rows)
     }

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{DatabaseTransaction, EntityTrait};
 use uuid::Uuid;
 
+use super::backend::lane::WriteConnection;
+use super::backend::table::Table;
 use super::catalogue::Catalogues;
 use super::entity;
 use super::keyed::{Newest, rows_by};
@@ -51,7 +52,7 @@ pub async fn load(
 
 /// A load under way: the rows that what was read leads to, and that are still to be read.
 pub(super) struct Loading<'load> {
-    pub(super) connection: &'load DatabaseTransaction,
+    pub(super) connection: &'load WriteConnection,
     pub(super) catalogues: &'load mut Catalogues,
     pub(super) set: &'load mut WorkingSet,
     pub(super) conversions: BTreeSet<(AccountId, ConversionId)>,
@@ -61,11 +62,7 @@ pub(super) struct Loading<'load> {
 }
 
 impl<'load> Loading<'load> {
-    fn new(
-        connection: &'load DatabaseTransaction,
-        catalogues: &'load mut Catalogues,
-        set: &'load mut WorkingSet,
-    ) -> Self {
+    fn new(connection: &'load WriteConnection, catalogues: &'load mut Catalogues, set: &'load mut WorkingSet) -> Self {
         Self {
             connection,
             catalogues,
@@ -78,7 +75,7 @@ impl<'load> Loading<'load> {
     }
 
     /// The rows with these primary keys, which are entered as looked for.
-    pub(super) async fn by_id<E: EntityTrait>(
+    pub(super) async fn by_id<E: Table>(
         &mut self,
         columns: [E::Column; 2],
         ids: impl IntoIterator<Item = (AccountId, Uuid)>,

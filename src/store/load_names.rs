@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::ConnectionTrait;
+use sea_orm::Value;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use uuid::Uuid;
 
+use super::backend::kind::Kind;
 use super::entity;
 use super::keyed::{chunks, join, rows_by};
 use super::load::Loading;
@@ -192,10 +193,14 @@ impl Loading<'_> {
                 .and_where(Expr::col((Entity, Column::State)).eq(CouponState::Active.as_str()))
                 .group_by_columns(columns.map(|column| (Entity, column)));
             join::<Entity>(self.connection, &mut query, &columns, chunk)?;
-            for row in self.connection.query_all(&query).await? {
-                let (account_id, affiliate_id) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            for row in self.connection.values(&query, &[Kind::Uuid, Kind::Uuid, Kind::BigInteger]).await? {
+                let [Value::Uuid(Some(account_id)), Value::Uuid(Some(affiliate_id)), Value::BigInt(Some(count))] =
+                    row[..]
+                else {
+                    continue;
+                };
                 let affiliate = (AccountId::from_uuid(account_id), AffiliateId::from_uuid(affiliate_id));
-                self.set.looked_for.coupon_counts.insert(affiliate, Some(row.try_get_by_index(2)?));
+                self.set.looked_for.coupon_counts.insert(affiliate, Some(count));
             }
         }
         Ok(())

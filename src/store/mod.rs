@@ -32,6 +32,7 @@ pub mod save;
 mod segment;
 
 pub use backend::SchemaColumn;
+use backend::lane::{Lanes, WriteConnection};
 
 /// What kept the store from answering. Texts are for the log and the operator, never for a caller of the API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,7 +88,7 @@ pub struct StoreOptions {
 /// An open database.
 pub struct Store {
     read: DatabaseConnection,
-    write: DatabaseConnection,
+    lanes: Lanes,
     /// What the database is known by.
     pub identity: Identity,
     /// Held while the store is open: keeps other processes from a SQLite file.
@@ -95,10 +96,10 @@ pub struct Store {
 }
 
 /// A transaction that may write. Dropped without [`WriteTransaction::commit`], it is undone.
-pub struct WriteTransaction(DatabaseTransaction);
+pub struct WriteTransaction(WriteConnection);
 
 impl WriteTransaction {
-    fn connection(&self) -> &DatabaseTransaction {
+    fn connection(&self) -> &WriteConnection {
         &self.0
     }
 
@@ -159,16 +160,29 @@ impl Store {
     /// # Errors
     /// [`StoreError::Refused`] when the database may not be used; else [`StoreError`].
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let backend::Opened { read, write, identity, lock } = backend::open(options).await?;
-        Ok(Self { read, write, identity, lock: Mutex::new(lock) })
+        let backend::Opened { read, lanes, identity, lock } = backend::open(options).await?;
+        Ok(Self { read, lanes, identity, lock: Mutex::new(lock) })
     }
 
-    /// Begins a transaction that may write.
+    /// Begins a transaction that may write, in any lane that is free.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn begin(&self) -> Result<WriteTransaction, StoreError> {
-        backend::begin_write(&self.write).await.map(WriteTransaction)
+        self.lanes.begin_in_any().await.map(WriteTransaction)
+    }
+
+    /// Begins a transaction that may write, in the lane of this number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn begin_in(&self, lane: usize) -> Result<WriteTransaction, StoreError> {
+        self.lanes.begin(lane).await.map(WriteTransaction)
+    }
+
+    /// Lets go of what belongs to the thread that works in a lane, at its end.
+    pub async fn rest(&self, lane: usize) {
+        self.lanes.rest(lane).await;
     }
 
     /// Takes a snapshot to read from. It holds one of the connections that read until it is dropped.
@@ -193,17 +207,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn renew_statistics(&self) -> Result<(), StoreError> {
-        backend::renew_statistics(&self.write).await
+        backend::renew_statistics(&self.read).await
     }
 
     /// How many writers can work side by side.
     pub fn lanes(&self) -> usize {
-        backend::lanes(&self.write)
+        backend::lanes(&self.read)
     }
 
     /// Whether others may write too, so that new events must be looked for now and then.
     pub fn wants_polling(&self) -> bool {
-        backend::is_shared(&self.write)
+        backend::is_shared(&self.read)
     }
 
     /// Waits for what is under way, closes every connection, and lets go of a SQLite file.
@@ -215,7 +229,7 @@ impl Store {
         // The writer last: SQLite folds its log into the file when the last connection closes, and only the writer may.
         self.read.close_by_ref().await?;
         failpoint!(BetweenCloses);
-        self.write.close_by_ref().await?;
+        self.lanes.close().await?;
         failpoint!(AfterClose);
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(())

@@ -1,9 +1,10 @@
 //! Requests that were answered: rows, the look-up of an event's effect, and forgetting.
 
-use sea_orm::sea_query::{LockBehavior, LockType};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{LockBehavior, LockType, ValueTuple};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
+use super::backend::kind::Kind;
 use super::entity::request as table;
 use super::keyed::delete_by;
 use super::row::{RowName, to_json};
@@ -59,7 +60,7 @@ pub async fn find_effect(store: &Store, key: &RequestKey) -> Result<Option<Uuid>
 pub async fn forget(transaction: &WriteTransaction, now: Time, limit: u64) -> Result<u64, StoreError> {
     let connection = transaction.connection();
     let columns = [table::Column::AccountId, table::Column::Scope, table::Column::Key];
-    let keys: Vec<(Uuid, String, String)> = table::Entity::find()
+    let query = table::Entity::find()
         .select_only()
         .columns(columns)
         .filter(table::Column::ExpiresAt.lte(now.micros()))
@@ -67,8 +68,8 @@ pub async fn forget(transaction: &WriteTransaction, now: Time, limit: u64) -> Re
         .limit(limit)
         // One that is used again at this moment, by another server instance, is a new one by the time that it could be removed.
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .into_tuple()
-        .all(connection)
-        .await?;
+        .into_query();
+    let keys =
+        connection.values(&query, &[Kind::Uuid, Kind::Text, Kind::Text]).await?.into_iter().map(ValueTuple::Many);
     delete_by::<table::Entity, _>(connection, &columns, keys).await
 }

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::backend::bulk::Writes;
+use super::backend::lane::WriteConnection;
+use super::backend::table::{Reads, Table};
 use super::entity;
 use super::keyed::delete_by;
 use super::{
@@ -34,13 +34,13 @@ pub async fn lock_heads(
     let mut ids: Vec<_> = accounts.iter().map(|account_id| account_id.uuid()).collect();
     // Few different statements, as in `keyed`; there a lock could not follow the join.
     ids.resize(ids.len().next_power_of_two(), first.uuid());
-    let rows = Entity::find()
+    let query = Entity::find()
         .filter(Column::AccountId.is_in(ids))
         // In one order, so that two writers never wait for each other.
         .order_by_asc(Column::AccountId)
         .lock_exclusive()
-        .all(transaction.connection())
-        .await?;
+        .into_query();
+    let rows = transaction.connection().models::<Entity>(&query).await?;
     rows.into_iter().map(|row| Ok((AccountId::from_uuid(row.account_id), event::head_from_row(row)?))).collect()
 }
 
@@ -78,7 +78,7 @@ pub async fn save(
     add_postings(&mut writes, set, heads, &mut moved)?;
     let segments = add_feed(&mut writes, set, heads, &mut moved, now, encode_body)?;
     let moved = moved.iter().filter_map(|account_id| heads.get(account_id));
-    writes.replace::<entity::account_head::Entity>(moved.map(event::head_to_row).collect());
+    writes.replace::<entity::account_head::Entity>(moved.map(event::head_to_row).collect())?;
     writes.run(connection).await?;
     remove_settled(connection, set).await?;
     Ok(segments)
@@ -102,7 +102,7 @@ fn add_events_of_customers(writes: &mut Writes, set: &WorkingSet) -> Result<(), 
     add::<entity::lead::Entity, _, _>(writes, &set.leads, |row| Ok(lead::to_row(row)))?;
     add::<entity::conversion::Entity, _, _>(writes, &set.conversions, conversion::to_row)?;
     let waiting = refunds(set.conversions.inserted(), true);
-    writes.insert::<entity::waiting_refund::Entity>(waiting);
+    writes.insert::<entity::waiting_refund::Entity>(waiting)?;
     add::<entity::unmatched_sale::Entity, _, _>(writes, &set.unmatched_sales, |row| Ok(lead::unmatched_to_row(row)))?;
     add::<entity::reward::Entity, _, _>(writes, &set.rewards, reward::to_row)
 }
@@ -123,7 +123,7 @@ fn refunds(conversions: Vec<&Conversion>, waiting: bool) -> Vec<entity::waiting_
 }
 
 /// What waits no longer. After all else is written, since what was made to wait and what it waited for may be in one batch.
-async fn remove_settled(connection: &impl ConnectionTrait, set: &WorkingSet) -> Result<(), StoreError> {
+async fn remove_settled(connection: &WriteConnection, set: &WorkingSet) -> Result<(), StoreError> {
     use entity::waiting_refund::Column as RefundColumn;
     let columns = [RefundColumn::AccountId, RefundColumn::SaleEventId, RefundColumn::ConversionId];
     let settled = refunds(set.conversions.updated(), false);
@@ -152,13 +152,12 @@ fn add_postings(
         moved.insert(posting.account_id);
         entries.push(ledger::to_row(&head_of(heads, posting.account_id)?.enter(posting.clone())));
     }
-    writes.insert::<entity::ledger_entry::Entity>(entries);
+    writes.insert::<entity::ledger_entry::Entity>(entries)?;
 
     use entity::balance::Column;
     let rows = changes.iter().map(|(key, change)| ledger::balance_to_row(key, *change)).collect();
     let sums = [Column::PendingMinor, Column::OwedMinor, Column::PaidMinor];
-    writes.add::<entity::balance::Entity>(rows, &sums);
-    Ok(())
+    writes.add::<entity::balance::Entity>(rows, &sums)
 }
 
 /// Requests and events.
@@ -174,7 +173,7 @@ fn add_feed(
 
     let segments = event::number(&set.events, heads, now, encode_body)?;
     moved.extend(segments.iter().map(|segment| segment.account_id));
-    writes.insert::<entity::event_segment::Entity>(event::to_rows(&segments));
+    writes.insert::<entity::event_segment::Entity>(event::to_rows(&segments))?;
     Ok(segments)
 }
 
@@ -187,11 +186,11 @@ fn head_of(
 
 /// Writes heads, new or not.
 pub(super) async fn save_heads<'heads>(
-    connection: &impl ConnectionTrait,
+    connection: &WriteConnection,
     heads: impl IntoIterator<Item = &'heads AccountHead>,
 ) -> Result<(), StoreError> {
     let mut writes = Writes::default();
-    writes.replace::<entity::account_head::Entity>(heads.into_iter().map(event::head_to_row).collect());
+    writes.replace::<entity::account_head::Entity>(heads.into_iter().map(event::head_to_row).collect())?;
     writes.run(connection).await
 }
 
@@ -202,13 +201,10 @@ fn add<E, K, V>(
     to_row: impl Fn(&V) -> Result<E::Model, StoreError>,
 ) -> Result<(), StoreError>
 where
-    E: EntityTrait,
-    E::Model: IntoActiveModel<E::ActiveModel>,
-    E::ActiveModel: ActiveModelTrait<Entity = E>,
+    E: Table,
     K: Eq + std::hash::Hash + Ord + Clone,
 {
     let changed = rows.updated().into_iter().map(&to_row).collect::<Result<_, _>>()?;
     let new = rows.inserted().into_iter().map(&to_row).collect::<Result<_, _>>()?;
-    writes.write::<E>(changed, new);
-    Ok(())
+    writes.write::<E>(changed, new)
 }

@@ -104,7 +104,7 @@ impl Stored {
                 write_entry: |body, _, _, _, out| out.extend(body),
             },
         };
-        let (app, _) = App::start(store, Arc::new(clock.clone()), &options);
+        let (app, _) = App::start(store, Arc::new(clock.clone()), &options).unwrap();
         // The upkeep works once at the start; not while cases are played.
         app.approve_due_rewards().await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,0 +1,228 @@
+//! The connections that write. Each lane has one, held by one transaction at a time and kept with its prepared statements. They are
+//! of no pool: a pool asks the database of every connection that comes back whether it is still there, and hands it on by way of a
+//! task, and a batch would wait for both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::sqlx::postgres::PgArguments;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DbBackend, DbErr, FromQueryResult, Iterable, RuntimeErr, Statement,
+    StatementBuilder, TryIntoModel, Value, Values,
+};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::timeout;
+
+use super::super::StoreError;
+use super::WAIT;
+use super::kind::Kind;
+use super::postgres::PostgresWriter;
+use super::sqlite::SqliteWriter;
+use super::table::{Reads, Table};
+
+/// How long a transaction that was given up may take to be undone, before its connection is given up too.
+const UNDO: Duration = Duration::from_secs(1);
+
+/// A connection that writes.
+pub(super) enum Writer {
+    Sqlite(SqliteWriter),
+    Postgres(PostgresWriter),
+}
+
+impl Writer {
+    async fn begin(&mut self) -> Result<(), DbErr> {
+        match self {
+            Self::Sqlite(writer) => writer.begin(),
+            Self::Postgres(writer) => writer.begin().await,
+        }
+    }
+
+    async fn commit(&mut self) -> Result<(), DbErr> {
+        match self {
+            Self::Sqlite(writer) => writer.commit(),
+            Self::Postgres(writer) => writer.commit().await,
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), DbErr> {
+        match self {
+            Self::Sqlite(writer) => writer.close(),
+            Self::Postgres(writer) => writer.close().await,
+        }
+    }
+}
+
+/// All connections that write.
+pub(in crate::store) struct Lanes(Vec<Arc<Mutex<Writer>>>);
+
+impl Lanes {
+    pub(super) fn new(writers: Vec<Writer>) -> Self {
+        Self(writers.into_iter().map(|writer| Arc::new(Mutex::new(writer))).collect())
+    }
+
+    /// Begins a transaction in the lane of this number, once nobody else has one there.
+    pub(in crate::store) async fn begin(&self, number: usize) -> Result<WriteConnection, StoreError> {
+        let lane = self.0.get(number % self.0.len().max(1)).ok_or(StoreError::Unavailable)?;
+        let writer = timeout(WAIT, Arc::clone(lane).lock_owned()).await.map_err(|_| StoreError::Unavailable)?;
+        WriteConnection::begin(writer).await
+    }
+
+    /// Begins a transaction in a lane that is free, or else waits for the first.
+    pub(in crate::store) async fn begin_in_any(&self) -> Result<WriteConnection, StoreError> {
+        match self.0.iter().find_map(|lane| Arc::clone(lane).try_lock_owned().ok()) {
+            Some(writer) => WriteConnection::begin(writer).await,
+            None => self.begin(0).await,
+        }
+    }
+
+    /// Closes the connection of a lane where that belongs to whoever works in the lane: it is opened again when it is needed.
+    pub(in crate::store) async fn rest(&self, number: usize) {
+        let Some(lane) = self.0.get(number) else { return };
+        if let Writer::Postgres(writer) = &mut *lane.lock().await
+            && let Err(error) = writer.close().await
+        {
+            tracing::debug!(%error, "a connection did not close in good order");
+        }
+    }
+
+    /// Waits for what is under way and closes every connection for good.
+    pub(in crate::store) async fn close(&self) -> Result<(), StoreError> {
+        for lane in &self.0 {
+            lane.lock().await.close().await?;
+        }
+        Ok(())
+    }
+}
+
+/// A transaction that may write. Dropped without [`WriteConnection::commit`], it is undone.
+pub(in crate::store) struct WriteConnection {
+    /// None once it has ended.
+    writer: Mutex<Option<OwnedMutexGuard<Writer>>>,
+    backend: DbBackend,
+}
+
+impl WriteConnection {
+    async fn begin(mut writer: OwnedMutexGuard<Writer>) -> Result<Self, StoreError> {
+        writer.begin().await?;
+        let backend = match &*writer {
+            Writer::Sqlite(_) => DbBackend::Sqlite,
+            Writer::Postgres(_) => DbBackend::Postgres,
+        };
+        Ok(Self { writer: Mutex::new(Some(writer)), backend })
+    }
+
+    pub(in crate::store) async fn commit(mut self) -> Result<(), DbErr> {
+        match self.writer.get_mut().take() {
+            Some(mut writer) => writer.commit().await,
+            None => Err(ended()),
+        }
+    }
+
+    /// Runs a statement of SQLite once for each row of so many values.
+    pub(super) async fn execute_rows(&self, sql: &str, width: usize, values: &[Value]) -> Result<(), StoreError> {
+        match self.writer.lock().await.as_deref_mut() {
+            Some(Writer::Sqlite(writer)) => Ok(writer.execute_rows(sql, width, values)?),
+            _ => Err(ended().into()),
+        }
+    }
+
+    /// Runs a statement of PostgreSQL.
+    pub(super) async fn execute_arrays(&self, sql: String, arguments: PgArguments) -> Result<(), StoreError> {
+        match self.writer.lock().await.as_deref_mut() {
+            Some(Writer::Postgres(writer)) => Ok(writer.execute_arrays(sql, arguments).await?),
+            _ => Err(ended().into()),
+        }
+    }
+
+    /// Runs a statement that changes rows. Says how many.
+    pub(in crate::store) async fn execute(&self, statement: &impl StatementBuilder) -> Result<u64, StoreError> {
+        let Statement { sql, values, .. } = self.backend.build(statement);
+        let count = match self.writer.lock().await.as_deref_mut() {
+            Some(Writer::Sqlite(writer)) => writer.execute(&sql, &values_of(values))?,
+            Some(Writer::Postgres(writer)) => writer.execute(sql, values_of(values)).await?,
+            None => return Err(ended().into()),
+        };
+        Ok(count)
+    }
+
+    /// The rows that a query finds, with columns of these kinds.
+    pub(in crate::store) async fn values(
+        &self,
+        query: &SelectStatement,
+        kinds: &[Kind],
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
+        let Statement { sql, values, .. } = self.backend.build(query);
+        match self.writer.lock().await.as_deref_mut() {
+            Some(Writer::Sqlite(writer)) => Ok(writer.query(&sql, &values_of(values), kinds)?),
+            Some(Writer::Postgres(writer)) => {
+                let rows = writer.query(sql, values_of(values)).await?;
+                let rows = rows.iter().map(|row| {
+                    kinds
+                        .iter()
+                        .enumerate()
+                        .map(|(place, kind)| kind.value_of(row, place))
+                        .collect::<Result<_, DbErr>>()
+                });
+                Ok(rows.collect::<Result<_, DbErr>>()?)
+            }
+            None => Err(ended().into()),
+        }
+    }
+}
+
+impl Reads for WriteConnection {
+    fn backend(&self) -> DbBackend {
+        self.backend
+    }
+
+    async fn models<E: Table>(&self, query: &SelectStatement) -> Result<Vec<E::Model>, StoreError> {
+        if self.backend == DbBackend::Postgres {
+            let Statement { sql, values, .. } = self.backend.build(query);
+            let mut writer = self.writer.lock().await;
+            let Some(Writer::Postgres(writer)) = writer.as_deref_mut() else {
+                return Err(ended().into());
+            };
+            let rows = writer.query(sql, values_of(values)).await?;
+            return Ok(rows.iter().map(|row| E::Model::from_query_result(row, "")).collect::<Result<_, _>>()?);
+        }
+        let columns: Vec<E::Column> = E::Column::iter().collect();
+        let kinds = columns.iter().map(|column| Kind::of(column.def().get_column_type()));
+        let kinds: Vec<Kind> = kinds.collect::<Result<_, _>>()?;
+        let mut models = Vec::new();
+        for row in self.values(query, &kinds).await? {
+            let mut model = <E::ActiveModel as ActiveModelTrait>::default();
+            for (column, value) in columns.iter().zip(row) {
+                model.try_set(*column, value)?;
+            }
+            models.push(model.try_into_model()?);
+        }
+        Ok(models)
+    }
+}
+
+impl Drop for WriteConnection {
+    fn drop(&mut self) {
+        let Some(mut writer) = self.writer.get_mut().take() else { return };
+        if let Writer::Sqlite(sqlite) = &mut *writer {
+            sqlite.undo();
+            return;
+        }
+        // The lane stays held until it is undone, which the database must be told.
+        let Ok(runtime) = Handle::try_current() else { return };
+        runtime.spawn(async move {
+            if let Writer::Postgres(postgres) = &mut *writer {
+                postgres.undo(UNDO).await;
+            }
+        });
+    }
+}
+
+fn values_of(values: Option<Values>) -> Vec<Value> {
+    values.map(|values| values.0).unwrap_or_default()
+}
+
+fn ended() -> DbErr {
+    DbErr::Exec(RuntimeErr::Internal("the transaction has ended".to_owned()))
+}

@@ -1,0 +1,142 @@
+//! PostgreSQL: how to connect, and its connection that writes.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
+use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, QueryResult, RuntimeErr, Value, Values};
+use sea_query_sqlx::SqlxValues;
+use tokio::time::timeout;
+
+use super::super::{StoreError, StoreOptions};
+use super::lane::Writer;
+use super::{PREPARED_STATEMENTS_MAX, WAIT};
+
+/// Writers side by side: while one waits for the disk, the other computes.
+pub(super) const LANES: usize = 2;
+
+/// Connections of writers: one for each lane, and two for what is done beside.
+const WRITE_CONNECTIONS_MAX: usize = LANES + 2;
+
+/// How long PostgreSQL lets a writer stand still inside a transaction. A server that froze, or whose machine is gone, would hold
+/// its accounts' locks for hours otherwise; one that works pauses for milliseconds.
+const STILL_IN_TRANSACTION_MAX: &str = "5s";
+
+/// A connection that lay unused this long is tried before it is used.
+const STALE_AFTER: Duration = Duration::from_secs(10);
+
+/// Each batch sees what was committed before each of its statements; the lock on the heads is what keeps others away. Said, since
+/// a database can have another level by default.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+pub(super) async fn open(options: &StoreOptions) -> Result<(DatabaseConnection, Vec<Writer>), StoreError> {
+    let mut connect = ConnectOptions::new(&options.url);
+    connect
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .max_connections(options.read_connections_max.max(1))
+        .min_connections(1)
+        .acquire_timeout(WAIT)
+        .test_before_acquire_if_idle_for(STALE_AFTER)
+        .set_application_name("headwater reader")
+        .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(PREPARED_STATEMENTS_MAX));
+    let read = Database::connect(connect).await?;
+    let writer = PgConnectOptions::from_str(&options.url)
+        .map_err(|error| StoreError::Refused(format!("the database URL is wrong: {error}")))?
+        .disable_statement_logging()
+        .application_name("headwater writer")
+        .statement_cache_capacity(PREPARED_STATEMENTS_MAX)
+        // Every statement of a writer asks for rows by their keys. Without the last five the planner, when its statistics are old,
+        // reads a whole table now and then.
+        .options([
+            ("idle_in_transaction_session_timeout", STILL_IN_TRANSACTION_MAX),
+            ("plan_cache_mode", "force_generic_plan"),
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+            ("enable_bitmapscan", "off"),
+        ]);
+    let writers = (0..WRITE_CONNECTIONS_MAX).map(|_| Writer::Postgres(PostgresWriter::new(writer.clone())));
+    Ok((read, writers.collect()))
+}
+
+/// A connection that writes, opened by whoever uses it first.
+pub(super) struct PostgresWriter {
+    options: PgConnectOptions,
+    connection: Option<PgConnection>,
+}
+
+impl PostgresWriter {
+    fn new(options: PgConnectOptions) -> Self {
+        Self { options, connection: None }
+    }
+
+    pub(super) async fn begin(&mut self) -> Result<(), DbErr> {
+        if let Some(mut connection) = self.connection.take()
+            && sqlx::raw_sql(BEGIN).execute(&mut connection).await.is_ok()
+        {
+            self.connection = Some(connection);
+            return Ok(());
+        }
+        // It was lost meanwhile, and nothing with it.
+        let connecting = timeout(WAIT, PgConnection::connect_with(&self.options)).await;
+        let mut connection = connecting.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed)?;
+        sqlx::raw_sql(BEGIN).execute(&mut connection).await.map_err(failed)?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    pub(super) async fn commit(&mut self) -> Result<(), DbErr> {
+        let mut connection = self.connection.take().ok_or_else(lost)?;
+        sqlx::raw_sql("COMMIT").execute(&mut connection).await.map_err(failed)?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// Undoes what was begun, or gives the connection up, which makes the database undo it.
+    pub(super) async fn undo(&mut self, limit: Duration) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if let Ok(Ok(_)) = timeout(limit, sqlx::raw_sql("ROLLBACK").execute(&mut connection)).await {
+            self.connection = Some(connection);
+        }
+    }
+
+    pub(super) async fn close(&mut self) -> Result<(), DbErr> {
+        match self.connection.take() {
+            Some(connection) => connection.close().await.map_err(failed),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn execute_arrays(&mut self, sql: String, arguments: PgArguments) -> Result<(), DbErr> {
+        let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
+        query.execute(self.connection()?).await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// Says how many rows it changed.
+    pub(super) async fn execute(&mut self, sql: String, values: Vec<Value>) -> Result<u64, DbErr> {
+        let query = sqlx::query_with(AssertSqlSafe(sql), SqlxValues(Values(values)));
+        Ok(query.execute(self.connection()?).await.map_err(failed)?.rows_affected())
+    }
+
+    pub(super) async fn query(&mut self, sql: String, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
+        let query = sqlx::query_with(AssertSqlSafe(sql), SqlxValues(Values(values)));
+        let rows = query.fetch_all(self.connection()?).await.map_err(failed)?;
+        Ok(rows.into_iter().map(QueryResult::from).collect())
+    }
+
+    fn connection(&mut self) -> Result<&mut PgConnection, DbErr> {
+        self.connection.as_mut().ok_or_else(lost)
+    }
+}
+
+fn failed(error: sqlx::Error) -> DbErr {
+    DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+fn lost() -> DbErr {
+    failed(sqlx::Error::WorkerCrashed)
+}

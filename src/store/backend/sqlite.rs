@@ -1,0 +1,257 @@
+//! SQLite: how to open a file, and the connection that writes to it, which works on the thread of its caller: a statement takes a
+//! few microseconds, and a message to another thread ten times as long.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::str::FromStr;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, Value, sqlx};
+use uuid::Uuid;
+
+use super::super::{StoreError, StoreOptions};
+use super::kind::Kind;
+use super::{PREPARED_STATEMENTS_MAX, WAIT, refuse};
+
+/// The page cache, of the connection that writes and of each that reads. Negative for KiB, which is SQLite's way.
+const CACHE_WRITER_KIB: i64 = -131_072;
+const CACHE_READER_KIB: &str = "-8192";
+
+/// After how many pages of 4 KiB SQLite folds its log into the file. Rows that are written often are folded in once.
+const CHECKPOINT_PAGES: i64 = 8_192;
+
+/// The file, locked for this process.
+pub(super) struct SqliteFile {
+    parsed: SqliteConnectOptions,
+    pub(super) lock: File,
+}
+
+impl SqliteFile {
+    pub(super) fn lock(options: &StoreOptions) -> Result<Self, StoreError> {
+        let parsed = SqliteConnectOptions::from_str(&options.url)
+            .map_err(|error| StoreError::Refused(format!("the database URL is wrong: {error}")))?;
+        if options.url.contains(":memory:") || options.url.contains("mode=memory") {
+            return refuse(
+                "a database in memory would lose everything; name a file, such as sqlite://headwater.sqlite",
+            );
+        }
+        let lock = lock_file(parsed.get_filename())?;
+        Ok(Self { parsed, lock })
+    }
+}
+
+/// Connections of a pool: those that read, and one that makes the file and its schema.
+pub(super) async fn connect(url: &str, connections: u32, may_write: bool) -> Result<DatabaseConnection, StoreError> {
+    let mut connect = ConnectOptions::new(url);
+    connect
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(WAIT)
+        // A file does not hang up: connections are kept, with their prepared statements, and not tried before use.
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // Of each connection, also one that is opened later.
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            sqlite
+                .create_if_missing(may_write)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(WAIT)
+                .statement_cache_capacity(PREPARED_STATEMENTS_MAX)
+                .pragma("cache_size", CACHE_READER_KIB)
+                .pragma("query_only", if may_write { "OFF" } else { "ON" })
+        });
+    Ok(Database::connect(connect).await?)
+}
+
+/// Locks a file beside the database for as long as it stays open. The system lets go of it however the process ends.
+fn lock_file(database: &Path) -> Result<File, StoreError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let cannot = |error: std::io::Error| {
+        StoreError::Refused(format!(
+            "cannot open {}: {error}; its folder must be there and be writable",
+            Path::new(&path).display()
+        ))
+    };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => refuse(format!(
+            "another process has {} open; stop it first, or use PostgreSQL to run several servers on one database",
+            database.display()
+        )),
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+/// The connection that writes.
+pub(super) struct SqliteWriter(Option<Connection>);
+
+impl SqliteWriter {
+    pub(super) fn open(file: &SqliteFile) -> Result<Self, DbErr> {
+        let connection = Connection::open_with_flags(
+            file.parsed.get_filename(),
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )
+        .map_err(failed)?;
+        let settings = || {
+            connection.busy_timeout(WAIT)?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "foreign_keys", true)?;
+            // The default of 2 MiB holds less than one batch touches.
+            connection.pragma_update(None, "cache_size", CACHE_WRITER_KIB)?;
+            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            // What a statement needs to undo itself alone would lie in a file else.
+            connection.pragma_update(None, "temp_store", "MEMORY")
+        };
+        settings().map_err(failed)?;
+        connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS_MAX);
+        Ok(Self(Some(connection)))
+    }
+
+    /// With the write lock at once, since a read that turns into a write is refused when another wrote meanwhile, however long one
+    /// waits.
+    pub(super) fn begin(&self) -> Result<(), DbErr> {
+        self.run("BEGIN IMMEDIATE")
+    }
+
+    pub(super) fn commit(&self) -> Result<(), DbErr> {
+        self.run("COMMIT").inspect_err(|_| self.undo())
+    }
+
+    /// Undoes what was begun.
+    pub(super) fn undo(&self) {
+        let Some(connection) = self.0.as_ref().filter(|connection| !connection.is_autocommit()) else { return };
+        if let Err(error) = connection.execute_batch("ROLLBACK") {
+            tracing::error!(%error, "cannot roll back");
+        }
+    }
+
+    pub(super) fn close(&mut self) -> Result<(), DbErr> {
+        self.0.take().map_or(Ok(()), |connection| connection.close().map_err(|(_, error)| failed(error)))
+    }
+
+    fn run(&self, sql: &str) -> Result<(), DbErr> {
+        self.prepare(sql)?.raw_execute().map(|_| ()).map_err(failed)
+    }
+
+    /// Says how many rows it changed.
+    pub(super) fn execute(&self, sql: &str, values: &[Value]) -> Result<u64, DbErr> {
+        let mut statement = self.prepare(sql)?;
+        bind(&mut statement, values)?;
+        let count = statement.raw_execute().map_err(failed)?;
+        Ok(count.try_into().unwrap_or(u64::MAX))
+    }
+
+    /// Row by row: a statement that writes many notes every page before it touches it, to be able to undo itself alone.
+    pub(super) fn execute_rows(&self, sql: &str, width: usize, values: &[Value]) -> Result<(), DbErr> {
+        let mut statement = self.prepare(sql)?;
+        for row in values.chunks(width.max(1)) {
+            bind(&mut statement, row)?;
+            statement.raw_execute().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// The rows that a query finds, with columns of these kinds.
+    pub(super) fn query(&self, sql: &str, values: &[Value], kinds: &[Kind]) -> Result<Vec<Vec<Value>>, DbErr> {
+        let mut statement = self.prepare(sql)?;
+        bind(&mut statement, values)?;
+        let mut found = statement.raw_query();
+        let mut rows = Vec::new();
+        while let Some(row) = found.next().map_err(failed)? {
+            let values =
+                kinds.iter().enumerate().map(|(place, kind)| value(*kind, row.get_ref(place).map_err(failed)?));
+            rows.push(values.collect::<Result<_, _>>()?);
+        }
+        Ok(rows)
+    }
+
+    fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, DbErr> {
+        let connection = self.0.as_ref().ok_or_else(|| unavailable("the database is closed".to_owned()))?;
+        connection.prepare_cached(sql).map_err(failed)
+    }
+}
+
+fn bind(statement: &mut CachedStatement<'_>, values: &[Value]) -> Result<(), DbErr> {
+    for (value, place) in values.iter().zip(1..) {
+        let value = match value {
+            Value::Uuid(value) => value.as_ref().map_or(ValueRef::Null, |value| ValueRef::Blob(value.as_bytes())),
+            Value::String(value) => value.as_ref().map_or(ValueRef::Null, |value| ValueRef::Text(value.as_bytes())),
+            Value::Bytes(value) => value.as_ref().map_or(ValueRef::Null, |value| ValueRef::Blob(value)),
+            Value::BigInt(value) => value.map_or(ValueRef::Null, ValueRef::Integer),
+            Value::Int(value) => value.map_or(ValueRef::Null, |value| ValueRef::Integer(value.into())),
+            Value::Bool(value) => value.map_or(ValueRef::Null, |value| ValueRef::Integer(value.into())),
+            Value::BigUnsigned(value) => match value.map(i64::try_from) {
+                Some(Ok(value)) => ValueRef::Integer(value),
+                Some(Err(_)) => return Err(unexpected(format!("{value:?} as a value"))),
+                None => ValueRef::Null,
+            },
+            other => return Err(unexpected(format!("{other:?} as a value"))),
+        };
+        statement.raw_bind_parameter(place, ToSqlOutput::Borrowed(value)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// A value of a column of this kind.
+fn value(kind: Kind, value: ValueRef<'_>) -> Result<Value, DbErr> {
+    Ok(match (kind, value) {
+        (Kind::Uuid, ValueRef::Null) => Value::Uuid(None),
+        (Kind::Uuid, ValueRef::Blob(bytes)) => {
+            Value::Uuid(Some(Uuid::from_slice(bytes).map_err(|error| unexpected(error.to_string()))?))
+        }
+        (Kind::Text, ValueRef::Null) => Value::String(None),
+        (Kind::Text, ValueRef::Text(text)) => {
+            let text = std::str::from_utf8(text).map_err(|error| unexpected(error.to_string()))?;
+            Value::String(Some(text.to_owned()))
+        }
+        (Kind::Boolean, ValueRef::Null) => Value::Bool(None),
+        (Kind::Boolean, ValueRef::Integer(number)) => Value::Bool(Some(number != 0)),
+        (Kind::Bytes, ValueRef::Null) => Value::Bytes(None),
+        (Kind::Bytes, ValueRef::Blob(bytes)) => Value::Bytes(Some(bytes.to_owned())),
+        (Kind::Integer, ValueRef::Null) => Value::Int(None),
+        (Kind::Integer, ValueRef::Integer(number)) => {
+            Value::Int(Some(number.try_into().map_err(|_| unexpected(format!("{number} in a small column")))?))
+        }
+        (Kind::BigInteger, ValueRef::Null) => Value::BigInt(None),
+        (Kind::BigInteger, ValueRef::Integer(number)) => Value::BigInt(Some(number)),
+        (_, other) => return Err(unexpected(format!("a value of type {}", other.data_type()))),
+    })
+}
+
+/// Each failure as the kind of error that `StoreError` is made from.
+fn failed(error: rusqlite::Error) -> DbErr {
+    let rusqlite::Error::SqliteFailure(cause, _) = &error else { return unexpected(error.to_string()) };
+    match (cause.code, cause.extended_code) {
+        // The two unique constraints: of a primary key, of an index.
+        (_, 1555 | 2067) => DbErr::RecordNotInserted,
+        // Held by another program longer than we wait; read-only, I/O, full, cannot open.
+        (
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::ReadOnly
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::DiskFull
+            | ErrorCode::CannotOpen,
+            _,
+        ) => unavailable(error.to_string()),
+        _ => unexpected(error.to_string()),
+    }
+}
+
+fn unavailable(text: String) -> DbErr {
+    DbErr::Exec(RuntimeErr::SqlxError(std::sync::Arc::new(sqlx::Error::Io(std::io::Error::other(text)))))
+}
+
+fn unexpected(text: String) -> DbErr {
+    DbErr::Exec(RuntimeErr::Internal(text))
+}
