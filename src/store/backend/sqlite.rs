@@ -16,7 +16,7 @@ use super::kind::Kind;
 use super::{PREPARED_STATEMENTS_MAX, WAIT, refuse};
 
 /// The page cache, of the connection that writes and of each that reads. Negative for KiB, which is SQLite's way.
-const CACHE_WRITER_KIB: i64 = -131_072;
+const CACHE_WRITER_KIB: i64 = -32_768;
 const CACHE_READER_KIB: &str = "-8192";
 
 /// After how many pages of 4 KiB SQLite folds its log into the file. Rows that are written often are folded in once.
