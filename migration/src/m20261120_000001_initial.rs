@@ -20,15 +20,18 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let is_sqlite = manager.get_database_backend() == DbBackend::Sqlite;
-        let tables = [accounts(), programs(), tracking(), money_tables(), feed()];
-        for mut statement in tables.into_iter().flatten() {
+        let narrow = [accounts(), programs(), tracking(), balances(), heads()];
+        for mut statement in narrow.into_iter().flatten() {
             if is_sqlite {
                 // The rows lie in the order of the primary key, as the head of the file wants it, and in one tree, not two.
                 statement.extra("WITHOUT ROWID");
             }
             manager.create_table(statement).await?;
         }
-        manager.create_table(segments()).await?;
+        // Few rows of these fit into a page, which makes a bad tree of keys: in SQLite they lie in the order in which they came.
+        for statement in [conversions(), rewards_and_entries(), requests_and_segments()].into_iter().flatten() {
+            manager.create_table(statement).await?;
+        }
         for statement in indexes() {
             manager.create_index(statement).await?;
         }
@@ -167,6 +170,23 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(time("created_at"))
             .col(time("updated_at"))
             .take(),
+        table("waiting_refund", &["account_id", "sale_event_id", "conversion_id"])
+            .col(id("account_id"))
+            .col(text("sale_event_id"))
+            .col(id("conversion_id"))
+            .take(),
+        table("unmatched_sale", &["account_id", "conversion_id"])
+            .col(id("account_id"))
+            .col(id("conversion_id"))
+            .col(text_null("email"))
+            .col(text_null("uid"))
+            .col(time("occurred_at"))
+            .take(),
+    ]
+}
+
+fn conversions() -> Vec<TableCreateStatement> {
+    vec![
         table("conversion", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))
@@ -191,22 +211,10 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(time("created_at"))
             .col(count("version"))
             .take(),
-        table("waiting_refund", &["account_id", "sale_event_id", "conversion_id"])
-            .col(id("account_id"))
-            .col(text("sale_event_id"))
-            .col(id("conversion_id"))
-            .take(),
-        table("unmatched_sale", &["account_id", "conversion_id"])
-            .col(id("account_id"))
-            .col(id("conversion_id"))
-            .col(text_null("email"))
-            .col(text_null("uid"))
-            .col(time("occurred_at"))
-            .take(),
     ]
 }
 
-fn money_tables() -> Vec<TableCreateStatement> {
+fn rewards_and_entries() -> Vec<TableCreateStatement> {
     vec![
         table("reward", &["account_id", "id"])
             .col(id("account_id"))
@@ -242,6 +250,11 @@ fn money_tables() -> Vec<TableCreateStatement> {
             .col(time("posted_at"))
             .col(hash("hash"))
             .take(),
+    ]
+}
+
+fn balances() -> Vec<TableCreateStatement> {
+    vec![
         table("balance", &["account_id", "affiliate_id", "unit", "currency"])
             .col(id("account_id"))
             .col(id("affiliate_id"))
@@ -254,7 +267,7 @@ fn money_tables() -> Vec<TableCreateStatement> {
     ]
 }
 
-fn feed() -> Vec<TableCreateStatement> {
+fn heads() -> Vec<TableCreateStatement> {
     vec![
         table("account_head", &["account_id"])
             .col(id("account_id"))
@@ -265,6 +278,11 @@ fn feed() -> Vec<TableCreateStatement> {
             .col(sequence("catalogue_version"))
             .col(sequence("waited_refund_count"))
             .take(),
+    ]
+}
+
+fn requests_and_segments() -> Vec<TableCreateStatement> {
+    vec![
         table("request", &["account_id", "scope", "key"])
             .col(id("account_id"))
             .col(text("scope"))
@@ -275,18 +293,14 @@ fn feed() -> Vec<TableCreateStatement> {
             .col(time("created_at"))
             .col(time_null("expires_at"))
             .take(),
+        table("event_segment", &["account_id", "last_sequence"])
+            .col(id("account_id"))
+            .col(sequence("last_sequence"))
+            .col(sequence("first_sequence"))
+            .col(time("committed_at"))
+            .col(bytes("events"))
+            .take(),
     ]
-}
-
-/// Of the feed. Its rows are large, and large rows lie badly in a tree of keys.
-fn segments() -> TableCreateStatement {
-    table("event_segment", &["account_id", "last_sequence"])
-        .col(id("account_id"))
-        .col(sequence("last_sequence"))
-        .col(sequence("first_sequence"))
-        .col(time("committed_at"))
-        .col(bytes("events"))
-        .take()
 }
 
 fn indexes() -> Vec<IndexCreateStatement> {
