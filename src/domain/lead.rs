@@ -247,7 +247,6 @@ pub(super) fn add_names(
     first_name: &str,
     last_name: &str,
 ) -> Result<(), Refusal> {
-    lead.updated_at = context.now;
     if !first_name.is_empty() {
         first_name.clone_into(&mut lead.first_name);
     }
@@ -261,6 +260,11 @@ pub(super) fn add_names(
         lead.email.clone_from(&customer.email);
     }
     Ok(())
+}
+
+/// A lead as it is to be kept: updated now, unless it is what it was. A customer who buys again is, and nothing is written.
+pub(super) fn touched(context: &Context<'_>, lead: Lead, before: Option<&Lead>) -> Lead {
+    if before == Some(&lead) { lead } else { Lead { updated_at: context.now, ..lead } }
 }
 
 fn is_free(context: &Context<'_>, selector: Option<LeadSelector>) -> Result<bool, Refusal> {
@@ -313,7 +317,7 @@ pub(super) fn record(context: &mut Context<'_>, command: &RecordLead) -> Result<
     let mut changes = Changes::default();
     if let Some(binding) = lead.binding {
         let outcome = LeadOutcome { lead_id: lead.id, affiliate_id: Some(binding.affiliate_id), conversion_id: None };
-        changes.leads.push(lead);
+        changes.leads.push(touched(context, lead, known.as_ref()));
         return Ok((Outcome::Lead(outcome), changes));
     }
     let attribution = attribution::attribute(context.set, context.account_id, None, &command.referral, occurred_at)?;
@@ -343,7 +347,7 @@ pub(super) fn record(context: &mut Context<'_>, command: &RecordLead) -> Result<
         affiliate_id: made.credit.map(|credit| credit.affiliate_id),
         conversion_id: Some(made.id),
     };
-    changes.leads.push(lead);
+    changes.leads.push(touched(context, lead, known.as_ref()));
     changes.conversions.push(made);
     Ok((Outcome::Lead(outcome), changes))
 }

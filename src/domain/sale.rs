@@ -94,10 +94,11 @@ fn referred_lead(
     if known.is_none() && command.customer.is_unnamed() {
         return Ok(None);
     }
+    let before = known.clone();
     let mut lead = known.unwrap_or_else(|| lead::new_lead(context, &command.customer, LeadState::Active));
     lead.binding.get_or_insert(lead::binding(enrollment, occurred_at));
     has_bought(context, command, &mut lead, occurred_at)?;
-    Ok(Some(lead))
+    Ok(Some(lead::touched(context, lead, before.as_ref())))
 }
 
 fn has_bought(context: &Context<'_>, command: &RecordSale, lead: &mut Lead, occurred_at: Time) -> Result<(), Refusal> {
@@ -167,9 +168,10 @@ fn leave_unmatched(
             occurred_at: sale.occurred_at,
         });
     }
-    if let Some(mut lead) = known_lead {
+    if let Some(before) = known_lead {
+        let mut lead = before.clone();
         has_bought(context, command, &mut lead, sale.occurred_at)?;
-        changes.leads.push(lead);
+        changes.leads.push(lead::touched(context, lead, Some(&before)));
     }
     Ok(())
 }
