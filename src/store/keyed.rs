@@ -2,20 +2,17 @@
 //!
 //! The list is joined to the table, which both databases serve by walking the list and looking each key up in an index.
 
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, IntoValueTuple, JoinType, Query, SelectStatement, ValueTuple};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, IntoValueTuple, Query, SelectStatement, ValueTuple};
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryTrait, Value};
 use uuid::Uuid;
 
 use super::StoreError;
-use super::backend::bulk::list_of_keys;
+use super::backend::bulk::{has_key, join, list_of_keys};
 use super::backend::lane::WriteConnection;
 use super::backend::table::{Reads, Table};
 
 /// The most keys of one statement. With up to three columns a key, below the 32,766 values that SQLite takes.
 const KEYS_MAX: usize = 8_192;
-
-/// What the list is called in a statement.
-const WANTED: &str = "wanted";
 
 /// The keys in lists of the length that one statement takes.
 pub(super) fn chunks<K: IntoValueTuple>(keys: impl IntoIterator<Item = K>) -> Vec<Vec<ValueTuple>> {
@@ -41,34 +38,9 @@ where
 {
     let mut rows = Vec::new();
     for chunk in chunks(keys) {
-        let mut query = E::find().into_query();
-        join::<E>(connection, &mut query, columns, chunk)?;
-        rows.extend(connection.models::<E>(&query).await?);
+        rows.extend(connection.models_by::<E>(columns, chunk).await?);
     }
     Ok(rows)
-}
-
-/// Narrows a query of a table to the rows of which the columns have one of the keys.
-pub(super) fn join<E: EntityTrait>(
-    connection: &impl Reads,
-    query: &mut SelectStatement,
-    columns: &[E::Column],
-    keys: Vec<ValueTuple>,
-) -> Result<(), StoreError> {
-    let table = Alias::new(E::default().table_name());
-    let list = list_of_keys(connection, keys)?;
-    query.join_subquery(JoinType::InnerJoin, list, WANTED, has_key::<E>(&table, columns));
-    Ok(())
-}
-
-fn has_key<E: EntityTrait>(table: &Alias, columns: &[E::Column]) -> Expr {
-    // The names that both databases give to the columns of a list of values.
-    let place = |place: usize| Expr::col((WANTED, Alias::new(format!("column{place}"))));
-    let pairs = columns.iter().zip(1..);
-    pairs
-        .map(|(column, number)| Expr::col((table.clone(), *column)).eq(place(number)))
-        .reduce(ExprTrait::and)
-        .unwrap_or(Expr::Constant(true.into()))
 }
 
 /// Of a primary key: the condition that it is one of the keys. Where nothing can be joined.
@@ -88,7 +60,7 @@ where
 {
     let mut count = 0;
     for chunk in chunks(keys) {
-        let list = list_of_keys(connection, chunk)?;
+        let list = list_of_keys(connection.backend(), chunk)?;
         let delete = E::delete_many().filter(is_one_of(columns, list)).into_query();
         count += connection.execute(&delete).await?;
     }
@@ -132,7 +104,7 @@ impl<E: Table> Newest<E> {
             let last = Expr::SubQuery(None, Box::new(last.into()));
             let from = Func::coalesce([last, Expr::Value(self.age_least.clone())]);
             let mut query = E::find().into_query();
-            join::<E>(connection, &mut query, &self.key, chunk)?;
+            join::<E>(connection.backend(), &mut query, &self.key, chunk)?;
             query.and_where(Expr::col((table.clone(), self.age)).gte(from)).and_where_option(self.is_of_kind(&table));
             rows.extend(connection.models::<E>(&query).await?);
         }

@@ -7,9 +7,11 @@ use sea_orm::Value;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use uuid::Uuid;
 
+use super::backend::bulk::join;
 use super::backend::kind::Kind;
+use super::backend::table::Reads;
 use super::entity;
-use super::keyed::{chunks, join, rows_by};
+use super::keyed::{chunks, rows_by};
 use super::load::Loading;
 use super::{StoreError, affiliate, lead, request};
 use crate::domain::affiliate::AffiliateSelector;
@@ -192,7 +194,7 @@ impl Loading<'_> {
                 .from(Entity)
                 .and_where(Expr::col((Entity, Column::State)).eq(CouponState::Active.as_str()))
                 .group_by_columns(columns.map(|column| (Entity, column)));
-            join::<Entity>(self.connection, &mut query, &columns, chunk)?;
+            join::<Entity>(self.connection.backend(), &mut query, &columns, chunk)?;
             for row in self.connection.values(&query, &[Kind::Uuid, Kind::Uuid, Kind::BigInteger]).await? {
                 let [Value::Uuid(Some(account_id)), Value::Uuid(Some(affiliate_id)), Value::BigInt(Some(count))] =
                     row[..]

@@ -4,19 +4,23 @@
 //! several tables as one statement: one round trip. SQLite has no round trips to save, and takes row by row.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, Query, SelectStatement, ValueTuple};
+use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Query, SelectStatement, ValueTuple};
 use sea_orm::sqlx::Arguments as _;
 use sea_orm::sqlx::postgres::PgArguments;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DbBackend, EntityTrait, IdenStatic, IntoActiveModel, Iterable, PrimaryKeyToColumn,
+    ActiveModelTrait, DbBackend, EntityTrait, IdenStatic, IntoActiveModel, Iterable, PrimaryKeyToColumn, QueryTrait,
     Value,
 };
 
 use super::super::StoreError;
 use super::kind::{Column, Kind};
 use super::lane::WriteConnection;
-use super::table::{Reads, Table};
+use super::table::{self, Reads, Shape, Table};
+
+/// What a list of keys is called in a statement.
+const WANTED: &str = "wanted";
 
 /// What is done where a row with the primary key is there already.
 enum Conflict<'columns, C> {
@@ -30,8 +34,7 @@ enum Conflict<'columns, C> {
 
 /// The rows of one table to be written in one way.
 struct Part {
-    table: &'static str,
-    columns: Vec<(&'static str, Kind)>,
+    shape: Arc<Shape>,
     /// Row by row.
     values: Vec<Value>,
     conflict: String,
@@ -39,70 +42,56 @@ struct Part {
 
 impl Part {
     fn new<E: Table>(rows: Vec<E::Model>, conflict: &Conflict<'_, E::Column>) -> Result<Self, StoreError> {
-        let all: Vec<E::Column> = E::Column::iter().collect();
-        let mut values = Vec::with_capacity(rows.len() * all.len());
+        let shape = table::shape::<E>()?;
+        let mut values = Vec::with_capacity(rows.len() * shape.kinds.len());
         for row in rows {
             let mut row = row.into_active_model();
             // A whole row has every column.
-            values.extend(all.iter().filter_map(|column| row.take(*column).into_value()));
+            values.extend(E::Column::iter().filter_map(|column| row.take(column).into_value()));
         }
-        let columns = all.iter().map(|column| Ok((column.as_str(), Kind::of(column.def().get_column_type())?)));
-        let columns = columns.collect::<Result<_, StoreError>>()?;
-        Ok(Self { table: E::default().table_name(), columns, values, conflict: conflict.sql::<E>() })
-    }
-
-    fn names(&self) -> String {
-        let names: Vec<_> = self.columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        names.join(", ")
+        let conflict = match conflict {
+            Conflict::Refuse => String::new(),
+            Conflict::Replace => shape.replace.clone(),
+            Conflict::Add(columns) => conflict_add::<E>(columns),
+        };
+        Ok(Self { shape, values, conflict })
     }
 
     /// One INSERT of PostgreSQL with a parameter for each column.
     fn postgres(self, arguments: &mut PgArguments) -> Result<String, StoreError> {
         let (mut arrays, mut aliases) = (String::new(), String::new());
-        let names = self.names();
-        let mut columns = self.columns.iter().map(|(_, kind)| kind.column()).collect::<Vec<Column>>();
+        let mut columns = self.shape.kinds.iter().map(|kind| kind.column()).collect::<Vec<Column>>();
         let width = columns.len().max(1);
         for (place, value) in self.values.into_iter().enumerate() {
             columns[place % width].push(value)?;
         }
-        for (place, ((_, kind), column)) in self.columns.iter().zip(columns).enumerate() {
+        for (place, (kind, column)) in self.shape.kinds.iter().zip(columns).enumerate() {
             let separator = if place == 0 { "" } else { ", " };
             column.add_to(arguments).map_err(|error| StoreError::Unexpected(error.to_string()))?;
             let _ = write!(arrays, "{separator}${}::{}[]", arguments.len(), kind.name());
             let _ = write!(aliases, "{separator}c{place}");
         }
+        let Shape { table, names, .. } = &*self.shape;
         Ok(format!(
-            "INSERT INTO \"{}\" ({names}) SELECT {aliases} FROM UNNEST({arrays}) AS rows({aliases}){}",
-            self.table, self.conflict
+            "INSERT INTO \"{table}\" ({names}) SELECT {aliases} FROM UNNEST({arrays}) AS rows({aliases}){}",
+            self.conflict
         ))
     }
 
     /// An INSERT of one row of SQLite.
     fn sqlite(&self) -> String {
-        let places = vec!["?"; self.columns.len()].join(", ");
-        format!("INSERT INTO \"{}\" ({}) VALUES ({places}){}", self.table, self.names(), self.conflict)
+        let Shape { table, names, kinds, .. } = &*self.shape;
+        let places = ["?, "].repeat(kinds.len().saturating_sub(1)).concat();
+        format!("INSERT INTO \"{table}\" ({names}) VALUES ({places}?){}", self.conflict)
     }
 }
 
-impl<C: ColumnTrait> Conflict<'_, C> {
-    fn sql<E: EntityTrait<Column = C>>(&self) -> String {
-        let key: Vec<C> = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).collect();
-        let is_key = |column: &C| key.iter().any(|other| other.as_str() == column.as_str());
-        let changes: Vec<String> = match self {
-            Self::Refuse => return String::new(),
-            Self::Replace => {
-                let others = C::iter().filter(|column| !is_key(column));
-                others.map(|column| format!("\"{0}\" = excluded.\"{0}\"", column.as_str())).collect()
-            }
-            Self::Add(columns) => {
-                let table = E::default().table_name();
-                let sum = |name: &str| format!("\"{name}\" = \"{table}\".\"{name}\" + excluded.\"{name}\"");
-                columns.iter().map(|column| sum(column.as_str())).collect()
-            }
-        };
-        let key: Vec<_> = key.iter().map(|column| format!("\"{}\"", column.as_str())).collect();
-        format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), changes.join(", "))
-    }
+fn conflict_add<E: Table>(columns: &[E::Column]) -> String {
+    let table = E::default().table_name();
+    let key: Vec<_> = E::PrimaryKey::iter().map(|key| format!("\"{}\"", key.into_column().as_str())).collect();
+    let sum = |name: &str| format!("\"{name}\" = \"{table}\".\"{name}\" + excluded.\"{name}\"");
+    let sums: Vec<_> = columns.iter().map(|column| sum(column.as_str())).collect();
+    format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), sums.join(", "))
 }
 
 /// Rows to be written together.
@@ -165,7 +154,7 @@ impl Writes {
             } else {
                 for part in parts {
                     failpoint!(BeforeStatement);
-                    connection.execute_rows(&part.sqlite(), part.columns.len(), &part.values).await?;
+                    connection.execute_rows(&part.sqlite(), part.shape.kinds.len(), &part.values).await?;
                 }
             }
         }
@@ -186,12 +175,44 @@ async fn together(connection: &WriteConnection, parts: Vec<Part>) -> Result<(), 
     Ok(())
 }
 
-/// The keys as a table to join or to look into, with the columns `column1`, `column2` and so on. None of them is null.
-pub(in crate::store) fn list_of_keys(
-    connection: &impl Reads,
+/// A query of all columns of the rows of which the columns have one of the keys.
+pub(super) fn query_by_keys<E: EntityTrait>(
+    backend: DbBackend,
+    columns: &[E::Column],
     keys: Vec<ValueTuple>,
 ) -> Result<SelectStatement, StoreError> {
-    if connection.backend() == DbBackend::Postgres {
+    let mut query = E::find().into_query();
+    join::<E>(backend, &mut query, columns, keys)?;
+    Ok(query)
+}
+
+/// Narrows a query of a table to the rows of which the columns have one of the keys.
+pub(in crate::store) fn join<E: EntityTrait>(
+    backend: DbBackend,
+    query: &mut SelectStatement,
+    columns: &[E::Column],
+    keys: Vec<ValueTuple>,
+) -> Result<(), StoreError> {
+    let table = Alias::new(E::default().table_name());
+    let list = list_of_keys(backend, keys)?;
+    query.join_subquery(JoinType::InnerJoin, list, WANTED, has_key::<E>(&table, columns));
+    Ok(())
+}
+
+/// The condition that the columns have the key of a row of the list.
+pub(in crate::store) fn has_key<E: EntityTrait>(table: &Alias, columns: &[E::Column]) -> Expr {
+    // The names that both databases give to the columns of a list of values.
+    let place = |place: usize| Expr::col((WANTED, Alias::new(format!("column{place}"))));
+    let pairs = columns.iter().zip(1..);
+    pairs
+        .map(|(column, number)| Expr::col((table.clone(), *column)).eq(place(number)))
+        .reduce(ExprTrait::and)
+        .unwrap_or(Expr::Constant(true.into()))
+}
+
+/// The keys as a table to join or to look into, with the columns `column1`, `column2` and so on. None of them is null.
+pub(in crate::store) fn list_of_keys(backend: DbBackend, keys: Vec<ValueTuple>) -> Result<SelectStatement, StoreError> {
+    if backend == DbBackend::Postgres {
         return arrays_of_keys(keys);
     }
     let mut keys = keys;

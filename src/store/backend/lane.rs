@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sea_query::SelectStatement;
+use sea_orm::sea_query::{SelectStatement, ValueTuple};
 use sea_orm::sqlx::postgres::PgArguments;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DbBackend, DbErr, FromQueryResult, Iterable, RuntimeErr, Statement,
-    StatementBuilder, TryIntoModel, Value, Values,
+    ActiveModelTrait, DbBackend, DbErr, FromQueryResult, IdenStatic, Iterable, RuntimeErr, Statement, StatementBuilder,
+    TryIntoModel, Value, Values,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -17,10 +17,11 @@ use tokio::time::timeout;
 
 use super::super::StoreError;
 use super::WAIT;
+use super::bulk::query_by_keys;
 use super::kind::Kind;
 use super::postgres::PostgresWriter;
 use super::sqlite::SqliteWriter;
-use super::table::{Reads, Table};
+use super::table::{self, Reads, Table};
 
 /// How long a transaction that was given up may take to be undone, before its connection is given up too.
 const UNDO: Duration = Duration::from_secs(1);
@@ -187,19 +188,43 @@ impl Reads for WriteConnection {
             let rows = writer.query(sql, values_of(values)).await?;
             return Ok(rows.iter().map(|row| E::Model::from_query_result(row, "")).collect::<Result<_, _>>()?);
         }
-        let columns: Vec<E::Column> = E::Column::iter().collect();
-        let kinds = columns.iter().map(|column| Kind::of(column.def().get_column_type()));
-        let kinds: Vec<Kind> = kinds.collect::<Result<_, _>>()?;
-        let mut models = Vec::new();
-        for row in self.values(query, &kinds).await? {
-            let mut model = <E::ActiveModel as ActiveModelTrait>::default();
-            for (column, value) in columns.iter().zip(row) {
-                model.try_set(*column, value)?;
-            }
-            models.push(model.try_into_model()?);
-        }
-        Ok(models)
+        let rows = self.values(query, &table::shape::<E>()?.kinds).await?;
+        rows.into_iter().map(model::<E>).collect()
     }
+
+    /// On SQLite each key is asked for by itself, by a statement that is always the same: it reads the same pages, and there is no
+    /// list to be put together first.
+    async fn models_by<E: Table>(
+        &self,
+        columns: &[E::Column],
+        keys: Vec<ValueTuple>,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        if self.backend == DbBackend::Postgres {
+            return self.models::<E>(&query_by_keys::<E>(self.backend, columns, keys)?).await;
+        }
+        let shape = table::shape::<E>()?;
+        let conditions: Vec<String> = columns.iter().map(|column| format!("\"{}\" = ?", column.as_str())).collect();
+        let sql = format!("SELECT {} FROM \"{}\" WHERE {}", shape.names, shape.table, conditions.join(" AND "));
+        let writer = self.writer.lock().await;
+        let Some(Writer::Sqlite(writer)) = writer.as_deref() else {
+            return Err(ended().into());
+        };
+        let keys = keys.into_iter().map(|key| key.into_iter().collect::<Vec<Value>>());
+        let mut rows = Vec::new();
+        for key in keys {
+            rows.extend(writer.query(&sql, &key, &shape.kinds)?);
+        }
+        rows.into_iter().map(model::<E>).collect()
+    }
+}
+
+/// A row of a table from the values of all its columns.
+fn model<E: Table>(values: Vec<Value>) -> Result<E::Model, StoreError> {
+    let mut model = <E::ActiveModel as ActiveModelTrait>::default();
+    for (column, value) in E::Column::iter().zip(values) {
+        model.try_set(column, value)?;
+    }
+    Ok(model.try_into_model()?)
 }
 
 impl Drop for WriteConnection {

@@ -1,12 +1,18 @@
 //! What statements that suit every table need of it, and what tables can be read from.
 
-use sea_orm::sea_query::SelectStatement;
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
+use sea_orm::sea_query::{SelectStatement, ValueTuple};
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, FromQueryResult, IntoActiveModel,
-    TryIntoModel,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, FromQueryResult,
+    IdenStatic, IntoActiveModel, Iterable, PrimaryKeyToColumn, TryIntoModel,
 };
 
 use super::super::StoreError;
+use super::bulk::query_by_keys;
+use super::kind::Kind;
 
 /// A table of ours.
 pub(in crate::store) trait Table:
@@ -25,6 +31,43 @@ where
 {
 }
 
+/// What statements about a table have in common.
+pub(super) struct Shape {
+    pub(super) table: &'static str,
+    /// In the order in which rows are read and written.
+    pub(super) kinds: Vec<Kind>,
+    /// The names of all columns, as a list.
+    pub(super) names: String,
+    /// What an INSERT ends with whose rows take the place of those with the same primary key.
+    pub(super) replace: String,
+}
+
+/// A table's shape, put together once: its columns are described by values that are made anew at every look.
+pub(super) fn shape<E: Table>() -> Result<Arc<Shape>, StoreError> {
+    static SHAPES: LazyLock<RwLock<HashMap<TypeId, Arc<Shape>>>> = LazyLock::new(RwLock::default);
+    let known = SHAPES.read().unwrap_or_else(PoisonError::into_inner).get(&TypeId::of::<E>()).cloned();
+    if let Some(shape) = known {
+        return Ok(shape);
+    }
+    let all: Vec<E::Column> = E::Column::iter().collect();
+    let key: Vec<&str> = E::PrimaryKey::iter().map(|key| key.into_column().as_str()).collect();
+    let quoted = |name: &&str| format!("\"{name}\"");
+    let others = all.iter().map(IdenStatic::as_str).filter(|name| !key.contains(name));
+    let changes: Vec<String> = others.map(|name| format!("\"{name}\" = excluded.\"{name}\"")).collect();
+    let shape = Arc::new(Shape {
+        table: E::default().table_name(),
+        kinds: all.iter().map(|column| Kind::of(column.def().get_column_type())).collect::<Result<_, _>>()?,
+        names: all.iter().map(IdenStatic::as_str).map(|name| quoted(&name)).collect::<Vec<_>>().join(", "),
+        replace: format!(
+            " ON CONFLICT ({}) DO UPDATE SET {}",
+            key.iter().map(quoted).collect::<Vec<_>>().join(", "),
+            changes.join(", ")
+        ),
+    });
+    SHAPES.write().unwrap_or_else(PoisonError::into_inner).insert(TypeId::of::<E>(), Arc::clone(&shape));
+    Ok(shape)
+}
+
 /// Where rows are read from: connections that only read, and those that write.
 pub(in crate::store) trait Reads: Sync {
     /// Which database it is.
@@ -35,6 +78,16 @@ pub(in crate::store) trait Reads: Sync {
         &self,
         query: &SelectStatement,
     ) -> impl Future<Output = Result<Vec<E::Model>, StoreError>> + Send;
+
+    /// The rows of which the columns have one of the keys, no more of them than one statement takes.
+    fn models_by<E: Table>(
+        &self,
+        columns: &[E::Column],
+        keys: Vec<ValueTuple>,
+    ) -> impl Future<Output = Result<Vec<E::Model>, StoreError>> + Send {
+        let query = query_by_keys::<E>(self.backend(), columns, keys);
+        async move { self.models::<E>(&query?).await }
+    }
 }
 
 impl Reads for DatabaseConnection {
