@@ -67,7 +67,6 @@ async fn open_sqlite(options: &StoreOptions) -> Result<Opened, StoreError> {
     let writer = SqliteWriter::open(&file)?;
     maker.close().await?;
     let read = sqlite::connect(&options.url, options.read_connections_max.max(1), false).await?;
-    check_durability(&read).await?;
     Ok(Opened { read, lanes: Lanes::new(vec![Writer::Sqlite(writer)]), identity, lock: Some(file.lock) })
 }
 
@@ -82,26 +81,15 @@ fn refuse<T>(text: impl Into<String>) -> Result<T, StoreError> {
     Err(StoreError::Refused(text.into()))
 }
 
-/// Refuses a database that can lose what it has confirmed.
+/// Refuses a PostgreSQL database that can lose what it has confirmed.
 async fn check_durability(connection: &DatabaseConnection) -> Result<(), StoreError> {
-    match connection.get_database_backend() {
-        DbBackend::Sqlite => {
-            let synchronous: i64 = ask(connection, "PRAGMA synchronous").await?;
-            if synchronous < 2 {
-                return refuse("SQLite's synchronous setting is below FULL; a crash could lose confirmed writes");
-            }
+    for setting in ["fsync", "synchronous_commit"] {
+        let value: String = ask(connection, &format!("SHOW {setting}")).await?;
+        if value == "off" {
+            return refuse(format!(
+                "PostgreSQL's setting {setting} is off; a crash could lose confirmed writes. Switch it on"
+            ));
         }
-        DbBackend::Postgres => {
-            for setting in ["fsync", "synchronous_commit"] {
-                let value: String = ask(connection, &format!("SHOW {setting}")).await?;
-                if value == "off" {
-                    return refuse(format!(
-                        "PostgreSQL's setting {setting} is off; a crash could lose confirmed writes. Switch it on"
-                    ));
-                }
-            }
-        }
-        other => return refuse(format!("the database {other:?} is not supported")),
     }
     Ok(())
 }
