@@ -190,7 +190,9 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
 
 /// The response with the request id in its headers.
 fn named<Body>(mut response: Response<Body>, request_id: &str) -> Response<Body> {
-    if let Ok(request_id) = HeaderValue::from_str(request_id) {
+    if let Ok(mut request_id) = HeaderValue::from_str(request_id) {
+        // Never the same twice: in the connection's table of headers it would only push out what comes again.
+        request_id.set_sensitive(true);
         response.headers_mut().insert(REQUEST_ID, request_id);
     }
     response

@@ -188,3 +188,27 @@ db_test!(a_lead_that_arrives_late_has_the_plan_that_it_bought, |database: TestDa
     let lead = client.tracking.get_lead(request).await.unwrap().into_inner().lead.unwrap();
     assert_eq!((lead.plan.as_str(), lead.state()), ("pro", pb::LeadState::Active));
 });
+
+db_test!(a_customer_who_buys_again_is_not_updated, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let selector = Some(pb::lead_selector::Selector::Email("bob@shop.example".to_owned()));
+    let request = pb::GetLeadRequest { lead: Some(pb::LeadSelector { selector }) };
+    let mut leads = Vec::new();
+    // The third says something new of them.
+    for (event_id, plan) in [("sale-1", "basic"), ("sale-2", "basic"), ("sale-3", "pro")] {
+        let sale = pb::RecordSaleRequest {
+            event_id: event_id.to_owned(),
+            email: "bob@shop.example".to_owned(),
+            coupon_code: "ANN".to_owned(),
+            amount: dollars(1_000),
+            plan: plan.to_owned(),
+            ..pb::RecordSaleRequest::default()
+        };
+        client.tracking.record_sale(sale).await.unwrap();
+        leads.push(client.tracking.get_lead(request.clone()).await.unwrap().into_inner().lead.unwrap());
+    }
+    assert_eq!(leads[0], leads[1]);
+    let micros = |lead: &pb::Lead| lead.update_time.map(|time| (time.seconds, time.nanos));
+    assert!(micros(&leads[1]) < micros(&leads[2]), "{leads:?}");
+});
