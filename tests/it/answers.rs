@@ -205,6 +205,7 @@ db_test!(a_customer_who_buys_again_is_not_updated, |database: TestDatabase| asyn
             plan: plan.to_owned(),
             ..pb::RecordSaleRequest::default()
         };
+        server.clock.advance_days(1);
         client.tracking.record_sale(sale).await.unwrap();
         leads.push(client.tracking.get_lead(request.clone()).await.unwrap().into_inner().lead.unwrap());
     }

@@ -88,7 +88,7 @@ CREATE TABLE "conversion" (
   "occurred_at" integer NOT NULL,
   "created_at" integer NOT NULL,
   "version" integer NOT NULL, PRIMARY KEY ("account_id",
-  "id") ) WITHOUT ROWID
+  "id") )
 CREATE INDEX "conversion_by_affiliate" ON "conversion" ("account_id", "affiliate_id", "id")
 CREATE INDEX "conversion_by_lead" ON "conversion" ("account_id", "lead_id", "occurred_at")
 CREATE TABLE "coupon" (
@@ -165,7 +165,7 @@ CREATE TABLE "ledger_entry" (
   "reason" varchar(32) NOT NULL,
   "posted_at" integer NOT NULL,
   "hash" blob NOT NULL, PRIMARY KEY ("account_id",
-  "sequence") ) WITHOUT ROWID
+  "sequence") )
 CREATE INDEX "ledger_entry_by_affiliate" ON "ledger_entry" ("account_id", "affiliate_id", "sequence")
 CREATE TABLE "link" (
   "account_id" uuid_text NOT NULL,
@@ -204,7 +204,7 @@ CREATE TABLE "request" (
   "created_at" integer NOT NULL,
   "expires_at" integer NULL, PRIMARY KEY ("account_id",
   "scope",
-  "key") ) WITHOUT ROWID
+  "key") )
 CREATE INDEX "request_by_expiry" ON "request" ("expires_at") WHERE "expires_at" IS NOT NULL
 CREATE TABLE "reward" (
   "account_id" uuid_text NOT NULL,
@@ -224,7 +224,7 @@ CREATE TABLE "reward" (
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,
   "deny_reason" text NOT NULL, PRIMARY KEY ("account_id",
-  "id") ) WITHOUT ROWID
+  "id") )
 CREATE INDEX "reward_by_affiliate" ON "reward" ("account_id", "affiliate_id", "id")
 CREATE INDEX "reward_by_approval" ON "reward" ("approve_after") WHERE "state" = 'pending'
 CREATE INDEX "reward_by_conversion" ON "reward" ("account_id", "conversion_id")

@@ -71,9 +71,7 @@ impl World {
     fn describe(&mut self, lead: usize, uid: &str, email: &str, first_name: &str, last_name: &str) {
         let is_uid_free = self.lead_by(|lead| &lead.uid, uid).is_none();
         let is_email_free = self.lead_by(|lead| &lead.email, email).is_none();
-        let now = stamp(self.now);
         let lead = &mut self.leads[lead];
-        lead.update_time = Some(now);
         if lead.uid.is_empty() && is_uid_free {
             uid.clone_into(&mut lead.uid);
         }
@@ -85,6 +83,15 @@ impl World {
         }
         if !last_name.is_empty() {
             last_name.clone_into(&mut lead.last_name);
+        }
+    }
+
+    /// Notes that a lead was updated, if it is not what it was.
+    fn touch(&mut self, lead: usize, before: Option<&pb::Lead>) {
+        let now = stamp(self.now);
+        let lead = &mut self.leads[lead];
+        if before != Some(&*lead) {
+            lead.update_time = Some(now);
         }
     }
 
@@ -137,6 +144,7 @@ impl World {
             state => state,
         };
         let known = self.customer(&request.uid, &email);
+        let before = known.map(|lead| self.leads[lead].clone());
         let lead = known.unwrap_or_else(|| self.new_lead(&request.uid, &email, state));
         self.describe(lead, &request.uid, &email, &request.first_name, &request.last_name);
         if self.leads[lead].state() == pb::LeadState::Subscribed {
@@ -147,6 +155,7 @@ impl World {
             self.effect.clone_from(&answer.lead_id);
             answer.set_outcome(Outcome::Attributed);
             answer.affiliate_id.clone_from(&self.leads[lead].affiliate_id);
+            self.touch(lead, before.as_ref());
             return Ok(Reply::Lead(answer));
         }
         let traces = Traces { tid: &request.tid, ref_id: &request.ref_id, coupon_code: &request.coupon_code };
@@ -169,6 +178,7 @@ impl World {
             self.tell_of(EventType::LeadRecorded, self.conversions.len() - 1, occurred);
             self.price_earlier_sales(lead, enrollment, occurred);
         }
+        self.touch(lead, before.as_ref());
         Ok(Reply::Lead(answer))
     }
 
@@ -234,6 +244,7 @@ impl World {
         let occurred = self.occurred(request.occur_time.as_ref());
         let email = email(&request.email);
         let known = self.customer(&request.uid, &email);
+        let before = known.map(|lead| self.leads[lead].clone());
         let traces = Traces { tid: &request.tid, ref_id: &request.ref_id, coupon_code: &request.coupon_code };
         let verdict = self.attribute(known, &traces, occurred);
         let mut sale = self.new_conversion(Kind::Sale, &request.event_id, occurred);
@@ -269,6 +280,7 @@ impl World {
             if request.mrr.is_some() {
                 self.leads[lead].mrr.clone_from(&request.mrr);
             }
+            self.touch(lead, before.as_ref());
         }
         self.conversions.push(sale);
         let place = self.conversions.len() - 1;
