@@ -124,7 +124,8 @@ async fn stall_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
     let awoken = stalled.wake(&scene.rig.url(), &scene.shop.key, feed.len()).await?;
     awoken.faults.iter().for_each(|fault| findings.fault(fault.clone()));
     compare(&mut findings, "one that had taken nothing", &awoken.held, &feed);
-    for event_count in event_counts {
+    // Kept until the readers are done: a reader whose count is gone stops where it is.
+    for event_count in &event_counts {
         event_count.send_replace(Some(feed.len()));
     }
     for (name, reader) in readers {
