@@ -64,13 +64,13 @@ pub(super) async fn open(options: &StoreOptions) -> Result<(DatabaseConnection, 
 
 /// A connection that writes, opened by whoever uses it first.
 pub(super) struct PostgresWriter {
-    options: PgConnectOptions,
+    options: Box<PgConnectOptions>,
     connection: Option<PgConnection>,
 }
 
 impl PostgresWriter {
     fn new(options: PgConnectOptions) -> Self {
-        Self { options, connection: None }
+        Self { options: Box::new(options), connection: None }
     }
 
     pub(super) async fn begin(&mut self) -> Result<(), DbErr> {
