@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -124,6 +125,7 @@ impl App {
             let writer = Writer {
                 store: Arc::clone(&store),
                 lane,
+                main: Handle::current(),
                 clock: Arc::clone(&clock),
                 feed: Arc::clone(&feed),
                 batch_commands_max: options.batch_commands_max,

@@ -96,6 +96,8 @@ pub(super) struct Writer {
     pub(super) store: Arc<Store>,
     /// Which lane of the store it works in.
     pub(super) lane: usize,
+    /// Where everything else runs.
+    pub(super) main: runtime::Handle,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) feed: Arc<Feed>,
     pub(super) batch_commands_max: usize,
@@ -117,9 +119,11 @@ impl Writer {
     /// When the system has no thread to give.
     pub(super) fn start(self, queue: mpsc::UnboundedReceiver<Job>) -> io::Result<oneshot::Receiver<()>> {
         let (ended, end) = oneshot::channel();
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name(format!("writer-{}", self.lane)).spawn(move || {
-            runtime.block_on(self.run(queue));
+            match runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime.block_on(self.run(queue)),
+                Err(error) => tracing::error!(%error, "a writer cannot start"),
+            }
             // Nobody may be waiting.
             let _ = ended.send(());
         })?;
@@ -267,7 +271,8 @@ impl Writer {
         }
         self.statistics_at_commands = self.commands_since_start * STATISTICS_GROWTH;
         let store = Arc::clone(&self.store);
-        tokio::spawn(async move {
+        // By a connection of those that read, which must not become this thread's.
+        self.main.spawn(async move {
             if let Err(error) = store.renew_statistics().await {
                 tracing::warn!(%error, "could not renew the database's statistics");
             }

@@ -19,7 +19,7 @@ use super::super::StoreError;
 use super::WAIT;
 use super::bulk::query_by_keys;
 use super::kind::Kind;
-use super::postgres::PostgresWriter;
+use super::postgres::{self, PostgresWriter};
 use super::sqlite::SqliteWriter;
 use super::table::{self, Reads, Table};
 
@@ -230,15 +230,17 @@ fn model<E: Table>(values: Vec<Value>) -> Result<E::Model, StoreError> {
 impl Drop for WriteConnection {
     fn drop(&mut self) {
         let Some(mut writer) = self.writer.get_mut().take() else { return };
-        if let Writer::Sqlite(sqlite) = &mut *writer {
-            sqlite.undo();
-            return;
-        }
-        // The lane stays held until it is undone, which the database must be told.
+        let postgres = match &mut *writer {
+            Writer::Sqlite(sqlite) => return sqlite.undo(),
+            Writer::Postgres(postgres) => postgres,
+        };
+        // Out of the lane until it is undone: where the task below never runs, it is closed, which undoes it too.
+        let Some(connection) = postgres.take() else { return };
         let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(async move {
-            if let Writer::Postgres(postgres) = &mut *writer {
-                postgres.undo(UNDO).await;
+            let undone = postgres::undo(connection, UNDO).await;
+            if let (Some(connection), Writer::Postgres(postgres)) = (undone, &mut *writer) {
+                postgres.put_back(connection);
             }
         });
     }

@@ -27,6 +27,9 @@ const STILL_IN_TRANSACTION_MAX: &str = "5s";
 /// A connection that lay unused this long is tried before it is used.
 const STALE_AFTER: Duration = Duration::from_secs(10);
 
+/// How long a connection that was kept may take to begin a transaction before it counts as lost.
+const STILL_THERE: Duration = Duration::from_secs(2);
+
 /// Each batch sees what was committed before each of its statements; the lock on the heads is what keeps others away. Said, since
 /// a database can have another level by default.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -75,15 +78,18 @@ impl PostgresWriter {
 
     pub(super) async fn begin(&mut self) -> Result<(), DbErr> {
         if let Some(mut connection) = self.connection.take()
-            && sqlx::raw_sql(BEGIN).execute(&mut connection).await.is_ok()
+            && let Ok(Ok(_)) = timeout(STILL_THERE, sqlx::raw_sql(BEGIN).execute(&mut connection)).await
         {
             self.connection = Some(connection);
             return Ok(());
         }
         // It was lost meanwhile, and nothing with it.
-        let connecting = timeout(WAIT, PgConnection::connect_with(&self.options)).await;
-        let mut connection = connecting.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed)?;
-        sqlx::raw_sql(BEGIN).execute(&mut connection).await.map_err(failed)?;
+        let beginning = async {
+            let mut connection = PgConnection::connect_with(&self.options).await?;
+            sqlx::raw_sql(BEGIN).execute(&mut connection).await?;
+            Ok(connection)
+        };
+        let connection = timeout(WAIT, beginning).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed)?;
         self.connection = Some(connection);
         Ok(())
     }
@@ -95,12 +101,14 @@ impl PostgresWriter {
         Ok(())
     }
 
-    /// Undoes what was begun, or gives the connection up, which makes the database undo it.
-    pub(super) async fn undo(&mut self, limit: Duration) {
-        let Some(mut connection) = self.connection.take() else { return };
-        if let Ok(Ok(_)) = timeout(limit, sqlx::raw_sql("ROLLBACK").execute(&mut connection)).await {
-            self.connection = Some(connection);
-        }
+    /// Takes out the connection of a transaction that was given up.
+    pub(super) fn take(&mut self) -> Option<PgConnection> {
+        self.connection.take()
+    }
+
+    /// Puts it back once that is undone.
+    pub(super) fn put_back(&mut self, connection: PgConnection) {
+        self.connection = Some(connection);
     }
 
     pub(super) async fn close(&mut self) -> Result<(), DbErr> {
@@ -130,6 +138,14 @@ impl PostgresWriter {
 
     fn connection(&mut self) -> Result<&mut PgConnection, DbErr> {
         self.connection.as_mut().ok_or_else(lost)
+    }
+}
+
+/// Undoes what was begun. None where that fails or takes too long: then the connection is closed, and the database undoes it.
+pub(super) async fn undo(mut connection: PgConnection, limit: Duration) -> Option<PgConnection> {
+    match timeout(limit, sqlx::raw_sql("ROLLBACK").execute(&mut connection)).await {
+        Ok(Ok(_)) => Some(connection),
+        _ => None,
     }
 }
 
