@@ -1,5 +1,5 @@
 //! Which database it is: how to connect, what to refuse, how to begin, what an error means, what the schema looks like.
-//! The only file that knows, and the only one with SQL in it. Knows no table of ours but the two that make a database ours.
+//! It and its folder alone know, and have SQL in them. Knows no table of ours but the two that make a database ours.
 #![expect(clippy::disallowed_methods, reason = "the one file with SQL in it")]
 
 pub(super) mod bulk;
@@ -32,7 +32,7 @@ pub use schema::SchemaColumn;
 pub(super) use schema::{schema_columns, schema_text};
 use sqlite::{SqliteFile, SqliteWriter};
 
-/// Statements that a connection keeps prepared: several lengths of every list and every multi-row insert.
+/// Statements that a connection keeps prepared: every insert, and several lengths of every list.
 const PREPARED_STATEMENTS_MAX: usize = 500;
 
 /// How long to wait for a free connection, and in SQLite for a lock.

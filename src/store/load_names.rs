@@ -199,7 +199,7 @@ impl Loading<'_> {
                 let [Value::Uuid(Some(account_id)), Value::Uuid(Some(affiliate_id)), Value::BigInt(Some(count))] =
                     row[..]
                 else {
-                    continue;
+                    return Err(StoreError::Unexpected("a count of coupons that is none".to_owned()));
                 };
                 let affiliate = (AccountId::from_uuid(account_id), AffiliateId::from_uuid(affiliate_id));
                 self.set.looked_for.coupon_counts.insert(affiliate, Some(count));

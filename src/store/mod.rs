@@ -1,5 +1,5 @@
 //! Rows in and out of the database: what a batch needs, what it changed, and the reads of the API.
-//! Knows no rule of the business and nothing of the wire. Which database it is, only `backend.rs` knows.
+//! Knows no rule of the business and nothing of the wire. Which database it is, only `backend.rs` and its folder know.
 
 use std::fs::File;
 use std::sync::{Mutex, PoisonError};
