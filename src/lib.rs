@@ -13,6 +13,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod error;
+pub mod gathered;
 pub mod limit;
 pub mod logging;
 pub mod rpc;

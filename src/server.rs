@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -24,6 +25,7 @@ use crate::domain::account::{CreateApiKey, KeyKind};
 use crate::domain::command::{Command, Envelope};
 use crate::domain::id::AccountId;
 use crate::domain::request::{Fingerprint, RequestScope};
+use crate::gathered::Gathered;
 use crate::limit::LimitLayer;
 use crate::pb;
 use crate::rpc::Services;
@@ -120,7 +122,7 @@ impl Server {
         let listen_error = |source| ServerError::Listen { address: settings.listen_address, source };
         let listener = TcpListener::bind(settings.listen_address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).map_ok(Gathered::new);
 
         let (health, health_service) = tonic_health::server::health_reporter();
         let mut builder = tonic::transport::Server::builder()

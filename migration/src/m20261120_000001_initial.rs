@@ -139,10 +139,11 @@ fn programs() -> Vec<TableCreateStatement> {
 
 fn tracking() -> Vec<TableCreateStatement> {
     vec![
-        table("click", &["account_id", "id"])
+        // A visitor's clicks lie together, and most visitors click once: what is looked for by tid needs no index of its own.
+        table("click", &["account_id", "tid", "id"])
             .col(id("account_id"))
-            .col(id("id"))
             .col(id("tid"))
+            .col(id("id"))
             .col(id("link_id"))
             .col(id("enrollment_id"))
             .col(id("affiliate_id"))
@@ -319,7 +320,6 @@ fn indexes() -> Vec<IndexCreateStatement> {
         unique_index_of_named("coupon_by_active_code", "coupon", &["account_id", "active_code"], "active_code"),
         index("coupon_by_code", "coupon", &["account_id", "code"]),
         index("coupon_by_affiliate", "coupon", &["account_id", "affiliate_id"]),
-        index("click_by_tid", "click", &["account_id", "tid", "id"]),
         unique_index_of_named("lead_by_email", "lead", &["account_id", "email"], "email"),
         unique_index_of_named("lead_by_uid", "lead", &["account_id", "uid"], "uid"),
         index("lead_by_affiliate", "lead", &["account_id", "affiliate_id", "id"]),

@@ -8,8 +8,8 @@ use crate::domain::time::Time;
 pub(super) fn to_row(click: &Click) -> table::Model {
     table::Model {
         account_id: click.account_id.uuid(),
-        id: click.id.uuid(),
         tid: click.tid.uuid(),
+        id: click.id.uuid(),
         link_id: click.link_id.uuid(),
         enrollment_id: click.enrollment_id.uuid(),
         affiliate_id: click.affiliate_id.uuid(),

@@ -15,11 +15,25 @@ use tonic::{Request, Status};
 pub(crate) type Authorized = InterceptedService<Channel, Bearer>;
 
 /// A batch's answer, or a page of the feed, may be larger than what clients take by default.
-const MESSAGE_BYTES_MAX: usize = 64 << 20;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 /// Adds the key to every call.
 #[derive(Clone)]
 pub(crate) struct Bearer(MetadataValue<Ascii>);
+
+impl Bearer {
+    /// Sends this key.
+    pub(crate) fn of(key: &str) -> anyhow::Result<Self> {
+        let mut bearer: MetadataValue<Ascii> = format!("Bearer {key}").parse().context("the key is no header value")?;
+        bearer.set_sensitive(true);
+        Ok(Self(bearer))
+    }
+
+    /// The connection with the key in every call.
+    pub(crate) fn on(self, channel: &Channel) -> Authorized {
+        InterceptedService::new(channel.clone(), self)
+    }
+}
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -40,9 +54,7 @@ pub(crate) struct Client {
 impl Client {
     /// On a connection that is there already.
     pub(crate) fn on(channel: &Channel, key: &str) -> anyhow::Result<Self> {
-        let mut bearer: MetadataValue<Ascii> = format!("Bearer {key}").parse().context("the key is no header value")?;
-        bearer.set_sensitive(true);
-        let channel = InterceptedService::new(channel.clone(), Bearer(bearer));
+        let channel = Bearer::of(key)?.on(channel);
         Ok(Self {
             accounts: AccountServiceClient::new(channel.clone()),
             affiliates: AffiliateServiceClient::new(channel.clone()),

@@ -1,5 +1,4 @@
-//! The feed: how fast a follower catches up, beside reading as many bytes from JetStream and Redis Streams, and how live
-//! followers fare. Knows nothing of the write path but that it is under load.
+//! The feed: how fast a follower catches up, and how live followers fare. Knows nothing of the write path but that it is under load.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,22 +7,19 @@ use std::time::Duration;
 
 use anyhow::Context;
 use headwater::clock::{self, Clock, SystemClock};
-use headwater::pb;
 use headwater::pb::watch_conversions_request::Start;
-use prost::Message;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::catch_up::CatchUp;
 use super::floors;
 use super::follower::{Follower, Got};
-use super::jetstream::JetStream;
 use super::ours::Ours;
-use super::redis::RedisStreams;
 use super::sales::{BATCH_SALES, Target};
 use super::table::{Figures, RATE};
 use crate::client;
 use crate::figures::Latencies;
-use crate::load::{Clocks, Until};
+use crate::load::Until;
 use crate::shop::ShopSize;
 
 /// Callers that write while followers follow.
@@ -34,64 +30,33 @@ const PACE: u64 = 1_000;
 
 /// What the feed is measured with.
 pub(super) struct FeedBench {
-    /// The account with the long feed.
-    pub(super) long: Target,
+    catch_up: CatchUp,
     /// The account that live followers follow.
-    pub(super) live: Target,
-    events: u64,
-    bytes: u64,
-    jetstream: Option<JetStream>,
-    redis: Option<RedisStreams>,
+    live: Target,
 }
 
 impl FeedBench {
-    /// Fills the long feed, and the others with as many messages of as many bytes.
+    /// Fills the long feed, and brokers with the same events.
     pub(super) async fn prepare(ours: &Ours, folder: &Path, size: ShopSize, sales: u64) -> anyhow::Result<Self> {
         let long = ours.another_shop("long-feed", size).await?;
         let live = ours.another_shop("live-feed", size).await?;
         long.batches(8, Until::Calls(sales.div_ceil(BATCH_SALES))).await?;
-        let (events, bytes) = read_all(&long, |event| event.encoded_len() as u64).await?;
-        let event_bytes = usize::try_from(bytes / events.max(1))?;
-        println!("feed: {events} events of {event_bytes} bytes on average");
-        let jetstream = JetStream::start(folder, events, event_bytes).await?;
-        if jetstream.is_none() {
-            println!("there is no nats-server: the feed is not measured beside JetStream");
-        }
-        let redis = RedisStreams::start(folder, events, event_bytes).await?;
-        if redis.is_none() {
-            println!("there is no redis-server: the feed is not measured beside Redis Streams");
-        }
-        Ok(Self { long, live, events, bytes, jetstream, redis })
+        Ok(Self { catch_up: CatchUp::prepare(long, folder).await?, live })
+    }
+
+    /// What sales were recorded for.
+    pub(super) fn targets(&self) -> [&Target; 2] {
+        [self.catch_up.target(), &self.live]
     }
 
     /// One round.
     pub(super) async fn round(&mut self, figures: &mut Figures, until: Until) -> anyhow::Result<()> {
-        if let Some(jetstream) = &mut self.jetstream {
-            let rate = repeat(until, async || jetstream.read_all().await).await?;
-            self.add_catch_up(figures, floors::JETSTREAM, rate);
-        }
-        let clocks = Clocks::read(&self.long.processes);
-        let begun = clock::monotonic_now();
-        let mut read = 0;
-        while until.goes_on(begun, read) {
-            read += read_all(&self.long, |_| 0).await?.0;
-        }
-        self.add_catch_up(figures, floors::CATCH_UP, read as f64 / begun.elapsed().as_secs_f64());
-        figures.add_processor(floors::CATCH_UP, &clocks.micros_per(read, &self.long.processes));
-        if let Some(redis) = &mut self.redis {
-            let rate = repeat(until, async || redis.read_all().await).await?;
-            self.add_catch_up(figures, floors::REDIS, rate);
-        }
+        self.catch_up.round(figures, until).await?;
         for (followers, full, paced) in floors::LIVE {
             self.live_under_full_load(figures, full, followers, until).await?;
             self.live_at_a_pace(figures, paced, followers, until).await?;
         }
         Ok(())
-    }
-
-    fn add_catch_up(&self, figures: &mut Figures, name: &'static str, per_second: f64) {
-        figures.add(name, RATE, per_second);
-        figures.add(name, "MB/s", per_second * self.bytes as f64 / self.events.max(1) as f64 / 1e6);
     }
 
     async fn live_under_full_load(
@@ -126,33 +91,6 @@ impl FeedBench {
         figures.add_latencies(name, &followers.finish(sales).await?);
         figures.add(name, "sales/s", sales as f64 / seconds);
         Ok(())
-    }
-}
-
-/// Reads everything again and again. Gives messages per second.
-async fn repeat(until: Until, mut read: impl AsyncFnMut() -> anyhow::Result<u64>) -> anyhow::Result<f64> {
-    let begun = clock::monotonic_now();
-    let mut count = 0;
-    while until.goes_on(begun, count) {
-        count += read().await?;
-    }
-    Ok(count as f64 / begun.elapsed().as_secs_f64())
-}
-
-/// Follows the account's feed from the beginning until it has caught up. Counts events, and whatever `weigh` says of each.
-async fn read_all(target: &Target, weigh: impl Fn(&pb::ConversionEvent) -> u64) -> anyhow::Result<(u64, u64)> {
-    let shop = target.shops.first().context("there is no account")?;
-    let channel = target.channels.first().context("there is no connection")?;
-    let mut follower = Follower::open(channel, &shop.key, Start::Beginning(())).await?;
-    let (mut count, mut weight) = (0, 0);
-    loop {
-        match follower.next().await? {
-            Got::CaughtUp => return Ok((count, weight)),
-            Got::Events(events) => {
-                count += events.len() as u64;
-                weight += events.iter().map(&weigh).sum::<u64>();
-            }
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 use crate::client::Client;
 
 /// Events in one message at most.
-const BATCH_EVENTS_MAX: i32 = 1_000;
+pub(super) const BATCH_EVENTS_MAX: i32 = 1_000;
 
 /// A stream that is open.
 pub(super) struct Follower {

@@ -1,14 +1,14 @@
-//! NATS JetStream with its file store: as many messages of as many bytes as our feed has, read by one consumer. Knows nothing of
-//! Headwater.
+//! NATS JetStream with its file store: the messages that it is given, read by one consumer. Knows nothing of Headwater.
 
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use async_nats::jetstream::ContextBuilder;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::stream::{Config, StorageType, Stream};
 use futures::StreamExt;
+use prost::bytes::Bytes;
 
 use super::neighbour::{Neighbour, patiently};
 
@@ -29,7 +29,7 @@ pub(super) struct JetStream {
 
 impl JetStream {
     /// Starts it, if it is installed, and fills it.
-    pub(super) async fn start(folder: &Path, messages: u64, message_bytes: usize) -> anyhow::Result<Option<Self>> {
+    pub(super) async fn start(folder: &Path, messages: &[Bytes]) -> anyhow::Result<Option<Self>> {
         let arguments = |folder: &str, port: u16| {
             ["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd", folder].map(str::to_owned).to_vec()
         };
@@ -45,38 +45,28 @@ impl JetStream {
             ..Config::default()
         };
         let stream = context.create_stream(config).await?;
-        let payload = vec![0x5a_u8; message_bytes];
-        let mut sent = 0;
-        while sent < messages {
-            let count = (messages - sent).min(WINDOW as u64);
+        for messages in messages.chunks(WINDOW) {
             let mut acknowledgements = Vec::with_capacity(WINDOW);
-            for _ in 0..count {
-                acknowledgements.push(context.publish(SUBJECT, payload.clone().into()).await?);
+            for message in messages {
+                acknowledgements.push(context.publish(SUBJECT, message.clone()).await?);
             }
             for acknowledgement in acknowledgements {
                 acknowledgement.await?;
             }
-            sent += count;
         }
-        Ok(Some(Self { stream, messages, _server: server }))
+        Ok(Some(Self { stream, messages: messages.len() as u64, _server: server }))
     }
 
-    /// Reads the whole stream from the beginning, without acknowledging: the fastest that there is.
-    pub(super) async fn read_all(&self) -> anyhow::Result<u64> {
+    /// Reads the whole stream from the beginning, without acknowledging: the fastest that there is. Hands out each message.
+    pub(super) async fn read_all(&self, mut take: impl FnMut(Bytes) -> anyhow::Result<()>) -> anyhow::Result<u64> {
         let config =
             pull::Config { ack_policy: AckPolicy::None, deliver_policy: DeliverPolicy::All, ..pull::Config::default() };
         let consumer = self.stream.create_consumer(config).await?;
         let mut stream = consumer.stream().max_messages_per_batch(WINDOW).messages().await?;
-        let (mut count, mut bytes) = (0, 0);
-        while count < self.messages {
-            let message = stream.next().await.context("the stream ended")??;
-            bytes += message.payload.len();
-            count += 1;
-        }
-        if bytes == 0 {
-            bail!("the messages were empty");
+        for _ in 0..self.messages {
+            take(stream.next().await.context("the stream ended")??.message.payload)?;
         }
         self.stream.delete_consumer(&consumer.cached_info().name).await?;
-        Ok(count)
+        Ok(self.messages)
     }
 }

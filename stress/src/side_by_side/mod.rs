@@ -1,6 +1,8 @@
 //! `stress side-by-side`: Headwater beside what the same machine does without it, in one run, in turns. Wires the parts and
 //! knows the floors; measures nothing itself.
 
+mod bytes_follower;
+mod catch_up;
 mod commit;
 pub(crate) mod echo;
 mod feed;

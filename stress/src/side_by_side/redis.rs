@@ -1,16 +1,17 @@
-//! Redis Streams with a log that is synced at every write: as many entries of as many bytes as our feed has, read by one reader.
-//! Knows nothing of Headwater.
+//! Redis Streams with a log that is synced at every write: the entries that it is given, read by one reader. Knows nothing of
+//! Headwater.
 
 use std::path::Path;
 
 use anyhow::{Context, ensure};
+use prost::bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 use redis::streams::StreamReadReply;
 
 use super::neighbour::{Neighbour, patiently};
 
 /// Entries written and read at once.
-const COUNT: u64 = 1_000;
+const COUNT: usize = 1_000;
 
 const KEY: &str = "feed";
 
@@ -23,7 +24,7 @@ pub(super) struct RedisStreams {
 
 impl RedisStreams {
     /// Starts it, if it is installed, and fills it.
-    pub(super) async fn start(folder: &Path, entries: u64, entry_bytes: usize) -> anyhow::Result<Option<Self>> {
+    pub(super) async fn start(folder: &Path, entries: &[Bytes]) -> anyhow::Result<Option<Self>> {
         let arguments = |folder: &str, port: u16| {
             let fixed = ["--bind", "127.0.0.1", "--appendonly", "yes", "--appendfsync", "always", "--save", ""];
             let own = ["--port".to_owned(), port.to_string(), "--dir".to_owned(), folder.to_owned()];
@@ -32,27 +33,24 @@ impl RedisStreams {
         let Some(server) = Neighbour::start("redis-server", folder, arguments)? else { return Ok(None) };
         let client = redis::Client::open(format!("redis://127.0.0.1:{}", server.port))?;
         let mut connection = patiently(async || Ok(client.get_multiplexed_async_connection().await?)).await?;
-        let payload = vec![0x5a_u8; entry_bytes];
-        let mut written = 0;
-        while written < entries {
-            let count = (entries - written).min(COUNT);
+        for entries in entries.chunks(COUNT) {
             let mut pipeline = redis::pipe();
-            for _ in 0..count {
-                pipeline.cmd("XADD").arg(KEY).arg("*").arg("event").arg(&payload).ignore();
+            for entry in entries {
+                pipeline.cmd("XADD").arg(KEY).arg("*").arg("event").arg(&entry[..]).ignore();
             }
             pipeline.query_async::<()>(&mut connection).await?;
-            written += count;
         }
-        Ok(Some(Self { connection, entries, _server: server }))
+        Ok(Some(Self { connection, entries: entries.len() as u64, _server: server }))
     }
 
     /// Reads the whole stream from the beginning.
-    pub(super) async fn read_all(&mut self) -> anyhow::Result<u64> {
+    pub(super) async fn read_all(&self) -> anyhow::Result<u64> {
         let (mut count, mut last) = (0, "0".to_owned());
+        let mut connection = self.connection.clone();
         while count < self.entries {
             let mut command = redis::cmd("XREAD");
             command.arg("COUNT").arg(COUNT).arg("STREAMS").arg(KEY).arg(&last);
-            let reply: Option<StreamReadReply> = command.query_async(&mut self.connection).await?;
+            let reply: Option<StreamReadReply> = command.query_async(&mut connection).await?;
             let key = reply.and_then(|reply| reply.keys.into_iter().next()).context("the stream ended")?;
             ensure!(key.ids.iter().all(|entry| entry.map.contains_key("event")), "an entry is empty");
             count += key.ids.len() as u64;

@@ -202,7 +202,7 @@ impl Bench {
 
     /// What was acknowledged is what is there, on both sides.
     async fn check_books(&self) -> anyhow::Result<()> {
-        let feeds: Vec<&Target> = self.feed.iter().flat_map(|feed| [&feed.long, &feed.live]).collect();
+        let feeds: Vec<&Target> = self.feed.iter().flat_map(FeedBench::targets).collect();
         let acknowledged = self.ours.check_books(&feeds).await?;
         let plain = match (&self.plain, &self.postgres) {
             (Plain::Sqlite(plain), _) => plain.count_sales()?,

@@ -1,0 +1,79 @@
+//! A connection that sends what is written to it in few pieces. Many calls of one connection are answered at once, when their batch
+//! is committed; HTTP/2 would send each answer by itself. Knows nothing of what is sent.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
+use tonic::transport::server::Connected;
+
+/// What is gathered before it is sent in any case; larger pieces are sent as they are.
+const GATHERED_BYTES_MAX: usize = 16 * 1024;
+
+/// See the head of the file.
+#[derive(Debug)]
+pub struct Gathered<Connection> {
+    connection: BufWriter<Connection>,
+    /// Whether all tasks that were ready have had their turn since something was written.
+    has_waited: bool,
+}
+
+impl<Connection: AsyncWrite> Gathered<Connection> {
+    /// Gathers what is sent by this connection.
+    pub fn new(connection: Connection) -> Self {
+        Self { connection: BufWriter::with_capacity(GATHERED_BYTES_MAX, connection), has_waited: false }
+    }
+}
+
+impl<Connection: AsyncWrite + Unpin> AsyncWrite for Gathered<Connection> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.connection).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.connection).poll_write_vectored(context, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.connection.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.connection.buffer().is_empty() && !self.has_waited {
+            // Behind the tasks that are ready: those among them that have something to send add it.
+            self.has_waited = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        ready!(Pin::new(&mut self.connection).poll_flush(context))?;
+        self.has_waited = false;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_shutdown(context)
+    }
+}
+
+impl<Connection: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gathered<Connection> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_read(context, buffer)
+    }
+}
+
+impl<Connection: Connected + AsyncWrite> Connected for Gathered<Connection> {
+    type ConnectInfo = Connection::ConnectInfo;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.connection.get_ref().connect_info()
+    }
+}

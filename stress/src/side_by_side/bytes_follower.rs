@@ -1,0 +1,80 @@
+//! One reader of the feed that looks at no event: it gets each as bytes, as the clients of brokers hand out what they carry, to pass
+//! it on or to read it later. The calls and the bytes on the wire are those of any other reader. Measures nothing.
+
+use anyhow::{Context, ensure};
+use headwater::pb;
+use headwater::pb::watch_conversions_request::Start;
+use prost::bytes::{Buf, Bytes};
+use prost::encoding::{WireType, decode_key, decode_varint};
+use tonic::Streaming;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::Channel;
+use tonic_prost::ProstCodec;
+
+use super::follower::BATCH_EVENTS_MAX;
+use crate::client::{Bearer, MESSAGE_BYTES_MAX};
+
+/// `WatchConversionsResponse`, its events left as they are.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Raw {
+    /// An `EventBatch`.
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    batch: Option<Bytes>,
+    /// `CaughtUp`.
+    #[prost(bytes = "bytes", optional, tag = "5")]
+    caught_up: Option<Bytes>,
+}
+
+/// A stream that is open.
+pub(super) struct BytesFollower(Streaming<Raw>);
+
+impl BytesFollower {
+    /// Opens a stream.
+    pub(super) async fn open(channel: &Channel, key: &str, start: Start) -> anyhow::Result<Self> {
+        let request = pb::WatchConversionsRequest {
+            start: Some(start),
+            max_batch_size: BATCH_EVENTS_MAX,
+            ..pb::WatchConversionsRequest::default()
+        };
+        let mut grpc = Grpc::new(Bearer::of(key)?.on(channel)).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        grpc.ready().await?;
+        let path = PathAndQuery::from_static("/headwater.v1.TrackingService/WatchConversions");
+        let codec: ProstCodec<pb::WatchConversionsRequest, Raw> = ProstCodec::default();
+        Ok(Self(grpc.server_streaming(tonic::Request::new(request), path, codec).await?.into_inner()))
+    }
+
+    /// Hands out the events that follow; none once it has caught up.
+    pub(super) async fn next(&mut self) -> anyhow::Result<Option<Events>> {
+        loop {
+            let message = self.0.message().await?.context("the feed ended")?;
+            if message.caught_up.is_some() {
+                return Ok(None);
+            }
+            if let Some(batch) = message.batch {
+                return Ok(Some(Events(batch)));
+            }
+        }
+    }
+}
+
+/// Events of one message, one after the other, each a `ConversionEvent` as it came.
+pub(super) struct Events(Bytes);
+
+impl Iterator for Events {
+    type Item = anyhow::Result<Bytes>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.has_remaining().then(|| self.take())
+    }
+}
+
+impl Events {
+    fn take(&mut self) -> anyhow::Result<Bytes> {
+        let (tag, wire_type) = decode_key(&mut self.0)?;
+        ensure!((tag, wire_type) == (1, WireType::LengthDelimited), "a batch has a field {tag}");
+        let length = usize::try_from(decode_varint(&mut self.0)?)?;
+        ensure!(length <= self.0.len(), "an event is cut");
+        Ok(self.0.split_to(length))
+    }
+}
