@@ -4,7 +4,7 @@
 //! Hot tables have as few further indexes as their reads can bear.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DbBackend;
+use sea_orm_migration::sea_orm::{DbBackend, Statement};
 
 use crate::column::{
     balance, bytes, count, count_null, flag, hash, id, id_null, index, json, json_null, money, money_null,
@@ -35,8 +35,25 @@ impl MigrationTrait for Migration {
         for statement in indexes() {
             manager.create_index(statement).await?;
         }
+        if !is_sqlite {
+            compress_segments_quickly(manager).await?;
+        }
         Ok(())
     }
+}
+
+/// Segments are compressed by every batch and decompressed by every reader behind: by LZ4, where the server was built with it, which
+/// takes a fraction of the time of the usual way.
+async fn compress_segments_quickly(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    const HAS_LZ4: &str =
+        "SELECT 1 FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)";
+    let connection = manager.get_connection();
+    if connection.query_one_raw(Statement::from_string(DbBackend::Postgres, HAS_LZ4)).await?.is_some() {
+        connection
+            .execute_unprepared("ALTER TABLE event_segment ALTER COLUMN events SET COMPRESSION lz4")
+            .await?;
+    }
+    Ok(())
 }
 
 fn accounts() -> Vec<TableCreateStatement> {

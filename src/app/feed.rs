@@ -2,7 +2,8 @@
 //!
 //! Table `event_segment` is the truth; a wake-up only says "look". What this instance commits is kept in memory for those who follow
 //! and wakes them at once; what other instances commit is noticed by a short poll of the heads that somebody watches. Readers who
-//! need the same page wait for one read of it. A slow reader costs nothing here and loses nothing.
+//! need the same page wait for one read of it, and the page after a full one is read while that one is sent. A slow reader costs
+//! nothing here but that page, and loses nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -30,7 +31,8 @@ const PAGE_EVENTS_MAX: i64 = 1_000;
 const CACHE_BYTES_MAX: usize = 64 << 20;
 const CACHE_BYTES_MAX_EACH: usize = 4 << 20;
 
-/// About what an event has in front when it goes out: cursor, sequence, commit time, length.
+/// About what an event has in front when it goes out: cursor, sequence, commit time, length. What it has in front in its segment, and
+/// then no more, makes up for the rest.
 const PLACE_BYTES: usize = 100;
 
 /// Writes an event in its place as it goes out: its body, with sequence, commit time and cursor.
@@ -110,6 +112,8 @@ struct Followed {
 pub struct Follower {
     followed: Arc<Followed>,
     news: watch::Receiver<i64>,
+    /// The read of the page that is wanted next, and the place that it is for.
+    ahead: Option<(i64, SharedRead)>,
 }
 
 impl Follower {
@@ -165,7 +169,7 @@ impl Feed {
             let head = watch::Sender::new(0);
             Arc::new(Followed { account_id, head, cache: Mutex::default(), reads: Mutex::default() })
         });
-        Follower { followed: Arc::clone(followed), news: followed.head.subscribe() }
+        Follower { followed: Arc::clone(followed), news: followed.head.subscribe(), ahead: None }
     }
 
     /// The account's newest numbers.
@@ -181,27 +185,36 @@ impl Feed {
     ///
     /// # Errors
     /// As the store's.
-    pub async fn after(&self, follower: &Follower, position: i64) -> Result<Page, StoreError> {
-        let followed = &follower.followed;
-        let page = lock(&followed.cache).after(position, PAGE_EVENTS_MAX);
+    pub async fn after(&self, follower: &mut Follower, position: i64) -> Result<Page, StoreError> {
+        let ahead = follower.ahead.take().filter(|(place, _)| *place == position);
+        let page = lock(&follower.followed.cache).after(position, PAGE_EVENTS_MAX);
         if !page.is_empty() {
             return Ok(page);
         }
-        let together = {
-            let mut reads = lock(&followed.reads);
-            let read = reads.entry(position).or_insert_with(|| self.read_together(followed, position).boxed().shared());
-            read.clone()
+        let read_now = || self.read_together(&follower.followed, position);
+        let page = ahead.map_or_else(read_now, |(_, read)| read).await?;
+        let Some(last) = page.last().map(|segment| segment.last_sequence()) else {
+            if *follower.news.borrow() > position {
+                // That read began before there was something.
+                return read(&self.store, follower.followed.account_id, position).await;
+            }
+            return Ok(page);
         };
-        let page = together.await?;
-        if page.is_empty() && *follower.news.borrow() > position {
-            // That read began before there was something.
-            return read(&self.store, followed.account_id, position).await;
+        // Whole segments hardly ever come to a full page.
+        if last - position > PAGE_EVENTS_MAX / 2 {
+            follower.ahead = Some((last, self.read_together(&follower.followed, last)));
         }
         Ok(page)
     }
 
-    /// A read for all who stand at this place. A task of its own: it ends, and gives its connection back, whoever has gone.
-    fn read_together(
+    /// The read of what comes after a place for all who stand there.
+    fn read_together(&self, followed: &Arc<Followed>, position: i64) -> SharedRead {
+        let mut reads = lock(&followed.reads);
+        reads.entry(position).or_insert_with(|| self.begin_read(followed, position).boxed().shared()).clone()
+    }
+
+    /// A task of its own: it ends, and gives its connection back, whoever has gone.
+    fn begin_read(
         &self,
         followed: &Arc<Followed>,
         position: i64,
@@ -232,8 +245,9 @@ impl Feed {
     }
 
     fn write_entries(&self, segment: &Segment) -> Entries {
-        let mut bytes = Vec::with_capacity(segment.byte_count() * 2);
-        let mut ends = Vec::new();
+        let events = usize::try_from(segment.last_sequence - segment.first_sequence + 1).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(segment.byte_count() + PLACE_BYTES * events);
+        let mut ends = Vec::with_capacity(events);
         let mut cursor = String::new();
         for (sequence, _, body) in segment.events() {
             cursor.clear();
@@ -241,7 +255,6 @@ impl Feed {
             (self.write_entry)(body, sequence, segment.committed_at, &cursor, &mut bytes);
             ends.push(bytes.len());
         }
-        bytes.shrink_to_fit();
         Entries { bytes: bytes.into(), ends }
     }
 

@@ -178,7 +178,7 @@ impl Reader {
             self.wait().await;
             return Ok(None);
         }
-        let page = feed::read(&self.app, &self.follower, self.principal.account_id, self.position).await?;
+        let page = feed::read(&self.app, &mut self.follower, self.principal.account_id, self.position).await?;
         let Some(last) = page.last() else {
             // Asked for its check alone.
             self.lag().await?;

@@ -28,6 +28,10 @@ mod soak;
 
 use clap::{Parser, Subcommand};
 
+/// Callers and followers of the load are to cost little beside what they measure.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Load and faults against Headwater.
 #[derive(Parser)]
 #[command(name = "stress")]
