@@ -185,7 +185,7 @@ pub(super) fn register(context: &mut Context<'_>, command: &RegisterAccount) -> 
     ];
     let changes =
         Changes { accounts: vec![account.clone()], api_keys: vec![key.clone()], events, ..Changes::default() };
-    Ok((Outcome::Registered { account, key }, changes))
+    Ok((Outcome::Registered { account: Box::new(account), key: Box::new(key) }, changes))
 }
 
 pub(super) fn update(context: &mut Context<'_>, command: &UpdateAccount) -> Result<(Outcome, Changes), Refusal> {
@@ -203,7 +203,7 @@ pub(super) fn update(context: &mut Context<'_>, command: &UpdateAccount) -> Resu
     account.updated_at = context.now;
     let events = vec![context.event(EventType::AccountUpdated, About::subject(account.id))];
     let changes = Changes { accounts: vec![account.clone()], events, ..Changes::default() };
-    Ok((Outcome::Account(account), changes))
+    Ok((Outcome::Account(Box::new(account)), changes))
 }
 
 pub(super) fn create_key(context: &mut Context<'_>, command: &CreateApiKey) -> Result<(Outcome, Changes), Refusal> {
@@ -211,16 +211,16 @@ pub(super) fn create_key(context: &mut Context<'_>, command: &CreateApiKey) -> R
     let key = new_key(context, account_id, command.kind, &command.display_name, command.expires_at, &command.key);
     let events = vec![context.event(EventType::ApiKeyCreated, About::subject(key.id))];
     let changes = Changes { api_keys: vec![key.clone()], events, ..Changes::default() };
-    Ok((Outcome::ApiKey(key), changes))
+    Ok((Outcome::ApiKey(Box::new(key)), changes))
 }
 
 pub(super) fn revoke_key(context: &mut Context<'_>, command: &RevokeApiKey) -> Result<(Outcome, Changes), Refusal> {
     let mut key = context.set.api_key(context.account_id, command.id)?.clone();
     if key.revoked_at.is_some() {
-        return Ok((Outcome::ApiKey(key), Changes::default()));
+        return Ok((Outcome::ApiKey(Box::new(key)), Changes::default()));
     }
     key.revoked_at = Some(context.now);
     let events = vec![context.event(EventType::ApiKeyRevoked, About::subject(key.id))];
     let changes = Changes { api_keys: vec![key.clone()], events, ..Changes::default() };
-    Ok((Outcome::ApiKey(key), changes))
+    Ok((Outcome::ApiKey(Box::new(key)), changes))
 }

@@ -16,22 +16,19 @@ use super::program::{ArchiveProgram, CreateProgram, ProgramWithTerms, UpdateProg
 use super::request::Fingerprint;
 use super::reward::{ApproveRewards, DenyRewards, Reward};
 
-/// A write. Fields are valid by themselves; whether they are allowed is for the rules to say.
+/// A write. Fields are valid by themselves; whether they are allowed is for the rules to say. What is large and seldom lies in a box,
+/// so that what is frequent is moved at its own size.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "each variant is named after the struct that it holds, which is documented")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a command is moved a few times; a box would cost every sale an allocation"
-)]
 pub enum Command {
     RegisterAccount(RegisterAccount),
     UpdateAccount(UpdateAccount),
     CreateApiKey(CreateApiKey),
     RevokeApiKey(RevokeApiKey),
-    CreateProgram(CreateProgram),
-    UpdateProgram(UpdateProgram),
+    CreateProgram(Box<CreateProgram>),
+    UpdateProgram(Box<UpdateProgram>),
     ArchiveProgram(ArchiveProgram),
-    CreateAffiliate(CreateAffiliate),
+    CreateAffiliate(Box<CreateAffiliate>),
     Enroll(Enroll),
     UpdateEnrollment(UpdateEnrollment),
     EndEnrollment(EndEnrollment),
@@ -66,47 +63,43 @@ impl Envelope {
     }
 }
 
-/// The answer to a write, as it is kept for repeated requests.
+/// The answer to a write, as it is kept for repeated requests. Boxes as in [`Command`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an outcome is moved a few times; a box would cost every sale an allocation"
-)]
 pub enum Outcome {
     /// RegisterAccount: the account and its first key.
     Registered {
         /// The account.
-        account: Account,
+        account: Box<Account>,
         /// Its first admin key.
-        key: ApiKey,
+        key: Box<ApiKey>,
     },
     /// UpdateAccount.
-    Account(Account),
+    Account(Box<Account>),
     /// CreateApiKey, RevokeApiKey.
-    ApiKey(ApiKey),
+    ApiKey(Box<ApiKey>),
     /// CreateProgram, UpdateProgram, ArchiveProgram.
-    Program(ProgramWithTerms),
+    Program(Box<ProgramWithTerms>),
     /// CreateAffiliate.
     Affiliate {
         /// The affiliate.
-        affiliate: Affiliate,
+        affiliate: Box<Affiliate>,
         /// Its enrollment.
-        enrollment: EnrollmentWithLanding,
+        enrollment: Box<EnrollmentWithLanding>,
         /// Its coupon.
-        coupon: Option<Coupon>,
+        coupon: Option<Box<Coupon>>,
     },
     /// Enroll, UpdateEnrollment, EndEnrollment.
     Enrollment {
         /// The enrollment.
-        enrollment: EnrollmentWithLanding,
+        enrollment: Box<EnrollmentWithLanding>,
         /// The coupon that Enroll assigned.
-        coupon: Option<Coupon>,
+        coupon: Option<Box<Coupon>>,
     },
     /// CreateLink, RevokeLink.
-    Link(LinkWithDestination),
+    Link(Box<LinkWithDestination>),
     /// AssignCoupon, RemoveCoupon.
-    Coupon(Coupon),
+    Coupon(Box<Coupon>),
     /// RecordClick.
     Click(ClickOutcome),
     /// RecordLead.

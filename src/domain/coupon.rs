@@ -126,17 +126,17 @@ pub(super) fn assign(context: &mut Context<'_>, command: &AssignCoupon) -> Resul
     let active_count = context.set.active_coupon_count(context.account_id, affiliate_id)?;
     let mut changes = Changes::default();
     let coupon = make(context, &enrollment, active_count, "code", &command.code, &command.description, &mut changes)?;
-    Ok((Outcome::Coupon(coupon), changes))
+    Ok((Outcome::Coupon(Box::new(coupon)), changes))
 }
 
 pub(super) fn remove(context: &mut Context<'_>, command: &RemoveCoupon) -> Result<(Outcome, Changes), Refusal> {
     let coupon = context.set.coupon(context.account_id, command.id)?.clone();
     if coupon.state == CouponState::Removed {
-        return Ok((Outcome::Coupon(coupon), Changes::default()));
+        return Ok((Outcome::Coupon(Box::new(coupon)), Changes::default()));
     }
     let program_id = context.set.enrollment(context.account_id, coupon.enrollment_id)?.program_id;
     let coupon = Coupon { state: CouponState::Removed, removed_at: Some(context.now), ..coupon };
     let events = vec![event(context, EventType::CouponRemoved, &coupon, program_id)];
     let changes = Changes { coupons: vec![coupon.clone()], events, ..Changes::default() };
-    Ok((Outcome::Coupon(coupon), changes))
+    Ok((Outcome::Coupon(Box::new(coupon)), changes))
 }

@@ -215,7 +215,7 @@ pub(super) fn enroll(context: &mut Context<'_>, command: &Enroll) -> Result<(Out
         Some(ended) => reopen(context, ended, coupon_count, &command.enrollment, &mut changes)?,
         None => make(context, affiliate_id, coupon_count, &command.enrollment, &mut changes)?,
     };
-    Ok((Outcome::Enrollment { enrollment: made.enrollment, coupon: made.coupon }, changes))
+    Ok((Outcome::Enrollment { enrollment: Box::new(made.enrollment), coupon: made.coupon.map(Box::new) }, changes))
 }
 
 /// Opens an enrollment that had ended: an affiliate that comes back finds its links, coupons and leads. The rest is as for one that
@@ -290,7 +290,7 @@ pub(super) fn end(context: &mut Context<'_>, command: &EndEnrollment) -> Result<
     let mut enrollment = context.set.enrollment(context.account_id, command.id)?.clone();
     if enrollment.state == EnrollmentState::Ended {
         let enrollment = with_landing(context, enrollment)?;
-        return Ok((Outcome::Enrollment { enrollment, coupon: None }, Changes::default()));
+        return Ok((Outcome::Enrollment { enrollment: Box::new(enrollment), coupon: None }, Changes::default()));
     }
     enrollment.state = EnrollmentState::Ended;
     enrollment.ended_at = Some(context.now);
@@ -307,5 +307,5 @@ fn finish(
     changes.events.push(event(context, event_type, &enrollment));
     changes.enrollments.push(enrollment.clone());
     let enrollment = with_landing(context, enrollment)?;
-    Ok((Outcome::Enrollment { enrollment, coupon: None }, changes))
+    Ok((Outcome::Enrollment { enrollment: Box::new(enrollment), coupon: None }, changes))
 }

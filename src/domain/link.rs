@@ -130,7 +130,7 @@ fn finish(
     let events = vec![context.event(event_type, about)];
     let destination_url = destination(context, &link, enrollment)?;
     let changes = Changes { links: vec![link.clone()], events, ..Changes::default() };
-    Ok((Outcome::Link(LinkWithDestination { link, destination_url }), changes))
+    Ok((Outcome::Link(Box::new(LinkWithDestination { link, destination_url })), changes))
 }
 
 pub(super) fn create(context: &mut Context<'_>, command: &CreateLink) -> Result<(Outcome, Changes), Refusal> {
@@ -145,7 +145,7 @@ pub(super) fn revoke(context: &mut Context<'_>, command: &RevokeLink) -> Result<
     let enrollment = context.set.enrollment(context.account_id, link.enrollment_id)?.clone();
     if link.state == LinkState::Revoked {
         let destination_url = destination(context, &link, &enrollment)?;
-        return Ok((Outcome::Link(LinkWithDestination { link, destination_url }), Changes::default()));
+        return Ok((Outcome::Link(Box::new(LinkWithDestination { link, destination_url })), Changes::default()));
     }
     let link = Link { state: LinkState::Revoked, revoked_at: Some(context.now), ..link };
     finish(context, EventType::LinkRevoked, link, &enrollment)

@@ -242,7 +242,7 @@ fn finish(
 ) -> (Outcome, Changes) {
     changes.events.push(event(context, event_type, &program));
     changes.programs.push(program.clone());
-    (Outcome::Program(ProgramWithTerms { program, terms }), changes)
+    (Outcome::Program(Box::new(ProgramWithTerms { program, terms })), changes)
 }
 
 pub(super) fn create(context: &mut Context<'_>, command: &CreateProgram) -> Result<(Outcome, Changes), Refusal> {
@@ -310,7 +310,7 @@ pub(super) fn archive(context: &mut Context<'_>, command: &ArchiveProgram) -> Re
     check_etag(&program, command.etag.as_ref())?;
     let terms = context.set.terms(&program, program.terms_version)?.clone();
     if program.state == ProgramState::Archived {
-        return Ok((Outcome::Program(ProgramWithTerms { program, terms }), Changes::default()));
+        return Ok((Outcome::Program(Box::new(ProgramWithTerms { program, terms })), Changes::default()));
     }
     program.state = ProgramState::Archived;
     // What takes nothing new cannot be meant where none is named.

@@ -137,7 +137,7 @@ pub(super) async fn revoke_key(
     let answer = call.submit(fingerprint, Command::RevokeApiKey(RevokeApiKey { id })).await?;
     let Outcome::ApiKey(key) = answer.outcome else { return Err(unexpected_outcome()) };
     let rendered = api_key(&key);
-    call.rpc.authenticator.revoked(key);
+    call.rpc.authenticator.revoked(*key);
     Ok(pb::RevokeApiKeyResponse { api_key: Some(rendered), replayed: answer.replayed })
 }
 

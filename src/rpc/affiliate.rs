@@ -24,12 +24,12 @@ pub(super) async fn create(
     let fingerprint = call.request_key(&message.request_id, &message);
     let token = clock::random_base62(TOKEN_LENGTH);
     let command = parse_create(&message, selector::token_hash(&token))?;
-    let answer = call.submit(fingerprint, Command::CreateAffiliate(command)).await?;
+    let answer = call.submit(fingerprint, Command::CreateAffiliate(Box::new(command))).await?;
     let Outcome::Affiliate { affiliate, enrollment, coupon } = answer.outcome else { return Err(unexpected_outcome()) };
     Ok(pb::CreateAffiliateResponse {
         affiliate: Some(render(&affiliate)),
         enrollment: Some(enrollment::render(&enrollment.enrollment, &enrollment.landing_url)),
-        coupon: coupon.as_ref().map(coupon::render),
+        coupon: coupon.as_deref().map(coupon::render),
         // A repeated call made another token, which is nobody's.
         auth_token: if answer.replayed { String::new() } else { token },
         replayed: answer.replayed,

@@ -37,7 +37,7 @@ pub(super) async fn enroll(call: Call, message: pb::EnrollRequest) -> Result<pb:
     let Outcome::Enrollment { enrollment, coupon } = answer.outcome else { return Err(unexpected_outcome()) };
     Ok(pb::EnrollResponse {
         enrollment: Some(render(&enrollment.enrollment, &enrollment.landing_url)),
-        coupon: coupon.as_ref().map(coupon::render),
+        coupon: coupon.as_deref().map(coupon::render),
         replayed: answer.replayed,
     })
 }

@@ -9,7 +9,7 @@ use crate::domain::attribution::AttributionSource;
 use crate::domain::command::{Command, Outcome};
 use crate::domain::money::{PPM, Rounding};
 use crate::domain::program::{
-    ArchiveProgram, AttributionModel, Commission, CreateProgram, Program, ProgramWithTerms, Terms, TermsDraft,
+    ArchiveProgram, AttributionModel, Commission, CreateProgram, Program, Terms, TermsDraft,
     TermsReach, UpdateProgram, check_commission,
 };
 use crate::domain::refusal::{Refusal, Resource};
@@ -25,7 +25,7 @@ const PRECEDENCE_DEFAULT: [AttributionSource; 3] =
 
 pub(super) async fn create(call: Call, message: pb::CreateProgramRequest) -> Result<pb::CreateProgramResponse, Error> {
     let fingerprint = call.request_key(&message.request_id, &message);
-    let answer = call.submit(fingerprint, Command::CreateProgram(parse_create(&message)?)).await?;
+    let answer = call.submit(fingerprint, Command::CreateProgram(Box::new(parse_create(&message)?))).await?;
     let (program, replayed) = outcome(answer)?;
     Ok(pb::CreateProgramResponse { program: Some(program), replayed })
 }
@@ -82,7 +82,7 @@ pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result
 
 pub(super) async fn update(call: Call, message: pb::UpdateProgramRequest) -> Result<pb::UpdateProgramResponse, Error> {
     let fingerprint = call.request_key(&message.request_id, &message);
-    let answer = call.submit(fingerprint, Command::UpdateProgram(parse_update(&message)?)).await?;
+    let answer = call.submit(fingerprint, Command::UpdateProgram(Box::new(parse_update(&message)?))).await?;
     let (program, replayed) = outcome(answer)?;
     Ok(pb::UpdateProgramResponse { program: Some(program), replayed })
 }
@@ -129,7 +129,7 @@ pub(super) async fn archive(
 
 fn outcome(answer: Answer) -> Result<(pb::Program, bool), Error> {
     match answer.outcome {
-        Outcome::Program(ProgramWithTerms { program, terms }) => Ok((render(&program, &terms), answer.replayed)),
+        Outcome::Program(made) => Ok((render(&made.program, &made.terms), answer.replayed)),
         _ => Err(unexpected_outcome()),
     }
 }

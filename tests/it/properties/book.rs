@@ -15,7 +15,7 @@ use headwater::domain::lead::{Customer, LeadSelector, LeadState, RecordCancellat
 use headwater::domain::link::{CreateLink, RevokeLink};
 use headwater::domain::money::{Currency, Money};
 use headwater::domain::program::{
-    ArchiveProgram, Commission, CreateProgram, ProgramWithTerms, TermsDraft, UpdateProgram,
+    ArchiveProgram, Commission, CreateProgram, TermsDraft, UpdateProgram,
 };
 use headwater::domain::request::{Fingerprint, RequestScope};
 use headwater::domain::reward::{ApproveRewards, DenyRewards};
@@ -169,30 +169,30 @@ impl Book {
             }),
             Step::CreateProgram { currency, is_default, rules: draft, pay } => {
                 let currency = currency.parse().unwrap();
-                Command::CreateProgram(CreateProgram {
+                Command::CreateProgram(Box::new(CreateProgram {
                     display_name: "Program".to_owned(),
                     currency,
                     landing_url: "https://shop.example/".to_owned(),
                     is_default: *is_default,
                     rules: rules(draft, *pay, currency),
-                })
+                }))
             }
             Step::UpdateProgram { program, make_default, rules: draft } => {
                 let (id, currency) = Self::nth(&self.programs, *program)?;
-                Command::UpdateProgram(UpdateProgram {
+                Command::UpdateProgram(Box::new(UpdateProgram {
                     id,
                     etag: None,
                     display_name: None,
                     landing_url: None,
                     make_default: *make_default,
                     rules: draft.as_ref().map(|(draft, pay)| rules(draft, *pay, currency)),
-                })
+                }))
             }
             Step::ArchiveProgram { program } => {
                 let (id, _) = Self::nth(&self.programs, *program)?;
                 Command::ArchiveProgram(ArchiveProgram { id, etag: None })
             }
-            Step::CreateAffiliate { name, enrolling } => Command::CreateAffiliate(CreateAffiliate {
+            Step::CreateAffiliate { name, enrolling } => Command::CreateAffiliate(Box::new(CreateAffiliate {
                 external_id: (name % 2 == 0).then(|| format!("external-{name}")),
                 email: email(*name),
                 first_name: "First".to_owned(),
@@ -200,7 +200,7 @@ impl Book {
                 profile: Profile::default(),
                 token_hash: sha2::Sha256::digest([*name]).into(),
                 enrollment: self.enrolling(enrolling)?,
-            }),
+            })),
             Step::Enroll { affiliate, enrolling } => Command::Enroll(Enroll {
                 affiliate: self.affiliate(affiliate)?,
                 enrollment: self.enrolling(enrolling)?,
@@ -318,9 +318,7 @@ impl Book {
     /// Learns from the answer to a call.
     pub(super) fn learn(&mut self, call: &Call, outcome: &Outcome) {
         match outcome {
-            Outcome::Program(ProgramWithTerms { program, .. }) => {
-                add(&mut self.programs, (program.id, program.currency));
-            }
+            Outcome::Program(made) => add(&mut self.programs, (made.program.id, made.program.currency)),
             Outcome::Affiliate { affiliate, enrollment, coupon } => {
                 add(&mut self.affiliates, affiliate.id);
                 add(&mut self.enrollments, (enrollment.enrollment.id, enrollment.enrollment.program_id));

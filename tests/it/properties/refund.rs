@@ -145,7 +145,7 @@ impl Till {
             is_default: true,
             rules: terms,
         };
-        rules.carry_out(Command::CreateProgram(program)).unwrap();
+        rules.carry_out(Command::CreateProgram(Box::new(program))).unwrap();
         let enrollment = NewEnrollment {
             program_id: None,
             ref_id: Some("ann".to_owned()),
@@ -164,7 +164,7 @@ impl Till {
             token_hash: [0; 32],
             enrollment,
         };
-        rules.carry_out(Command::CreateAffiliate(affiliate)).unwrap();
+        rules.carry_out(Command::CreateAffiliate(Box::new(affiliate))).unwrap();
         Self { rules, currency, paid_out: 0, is_paid: false }
     }
 

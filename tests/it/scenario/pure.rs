@@ -64,7 +64,7 @@ impl PureWorld {
             panic!("RegisterAccount answers with the account")
         };
         let (programs, affiliates, visitors) = Default::default();
-        Self { set, ids, now, account, programs, affiliates, visitors }
+        Self { set, ids, now, account: *account, programs, affiliates, visitors }
     }
 
     fn carry_out(&mut self, command: Command, fingerprint: Option<Fingerprint>) -> Result<Decision, Refusal> {
@@ -164,14 +164,14 @@ impl PureWorld {
         if step.verb == "terms" {
             let id = self.programs[step.word(0)];
             let currency = self.set.programs.get(&(self.account.id, id)).unwrap().currency;
-            return self.administer(Command::UpdateProgram(UpdateProgram {
+            return self.administer(Command::UpdateProgram(Box::new(UpdateProgram {
                 id,
                 etag: None,
                 display_name: None,
                 landing_url: None,
                 make_default: false,
                 rules: Some(rules(step, 1, currency)),
-            }));
+            })));
         }
         let currency: Currency = step.word(1).parse().unwrap();
         let command = CreateProgram {
@@ -181,7 +181,7 @@ impl PureWorld {
             is_default: false,
             rules: rules(step, 2, currency),
         };
-        match self.carry_out(Command::CreateProgram(command), None)?.outcome {
+        match self.carry_out(Command::CreateProgram(Box::new(command)), None)?.outcome {
             Outcome::Program(program) => self.programs.insert(step.word(0).to_owned(), program.program.id),
             other => panic!("{other:?}"),
         };
@@ -211,7 +211,7 @@ impl PureWorld {
                     enrollment,
                 };
                 if let Outcome::Affiliate { affiliate, .. } =
-                    self.carry_out(Command::CreateAffiliate(command), None)?.outcome
+                    self.carry_out(Command::CreateAffiliate(Box::new(command)), None)?.outcome
                 {
                     self.affiliates.insert(name, affiliate.id);
                 }

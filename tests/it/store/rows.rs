@@ -290,7 +290,7 @@ pub(super) fn request(scope: &str, key: &str, effect: Uuid) -> Request {
         key: RequestKey { account_id: ACCOUNT, scope: scope.to_owned(), key: key.to_owned() },
         content_hash: [5; 32],
         effect,
-        outcome: Outcome::Coupon(coupon(1, "ADA10", CouponState::Active)),
+        outcome: Outcome::Coupon(Box::new(coupon(1, "ADA10", CouponState::Active))),
         created_at: NOW,
         expires_at: Some(NOW.plus_days(30)),
     }
