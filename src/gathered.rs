@@ -77,3 +77,62 @@ impl<Connection: Connected + AsyncWrite> Connected for Gathered<Connection> {
         self.connection.get_ref().connect_info()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::{Arc, Mutex};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What arrives of two answers that two tasks write to one connection, the first of which flushes at once.
+    #[tokio::test]
+    async fn what_tasks_that_are_ready_write_is_sent_together() {
+        let (here, mut there) = tokio::io::duplex(1_000);
+        let connection = Arc::new(Mutex::new(Gathered::new(here)));
+        let tasks = ["one ", "other"].map(|answer| {
+            let connection = Arc::clone(&connection);
+            tokio::spawn(async move {
+                poll_fn(|context| {
+                    let mut connection = connection.lock().unwrap();
+                    Pin::new(&mut *connection).poll_write(context, answer.as_bytes())
+                })
+                .await
+                .unwrap();
+                poll_fn(|context| Pin::new(&mut *connection.lock().unwrap()).poll_flush(context)).await.unwrap();
+            })
+        });
+        let mut arrived = [0; 100];
+        let length = there.read(&mut arrived).await.unwrap();
+        assert_eq!(&arrived[..length], b"one other");
+        for task in tasks {
+            task.await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn everything_arrives_in_order_whatever_its_length() {
+        let (here, mut there) = tokio::io::duplex(100);
+        let mut connection = Gathered::new(here);
+        let sent: Vec<u8> = (0..3 * GATHERED_BYTES_MAX).map(|place| place as u8).collect();
+        let expected = sent.clone();
+        let sender = tokio::spawn(async move {
+            let (mut rest, mut length) = (&sent[..], 1);
+            while !rest.is_empty() {
+                let (piece, others) = rest.split_at(length.min(rest.len()));
+                connection.write_all(piece).await.unwrap();
+                if length % 3 == 0 {
+                    connection.flush().await.unwrap();
+                }
+                (rest, length) = (others, length * 2 + 1);
+            }
+            connection.shutdown().await.unwrap();
+        });
+        let mut arrived = Vec::new();
+        there.read_to_end(&mut arrived).await.unwrap();
+        sender.await.unwrap();
+        assert_eq!(arrived, expected);
+    }
+}

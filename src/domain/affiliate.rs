@@ -150,9 +150,12 @@ pub(super) fn create(context: &mut Context<'_>, command: &CreateAffiliate) -> Re
     changes.events.push(context.event(EventType::AffiliateCreated, about));
     // A new affiliate has no coupons, so there is nothing to count.
     let made = enrollment::make(context, affiliate.id, 0, &command.enrollment, &mut changes)?;
-    Ok((Outcome::Affiliate {
-        affiliate: Box::new(affiliate),
-        enrollment: Box::new(made.enrollment),
-        coupon: made.coupon.map(Box::new),
-    }, changes))
+    Ok((
+        Outcome::Affiliate {
+            affiliate: Box::new(affiliate),
+            enrollment: Box::new(made.enrollment),
+            coupon: made.coupon.map(Box::new),
+        },
+        changes,
+    ))
 }

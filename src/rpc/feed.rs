@@ -206,7 +206,12 @@ impl Drop for Slot {
 
 /// The next segments after a place. An event that is not the next one was preceded by others that are no longer kept: that is
 /// told, never jumped over.
-pub(super) async fn read(app: &App, follower: &mut Follower, account_id: AccountId, position: i64) -> Result<Page, Error> {
+pub(super) async fn read(
+    app: &App,
+    follower: &mut Follower,
+    account_id: AccountId,
+    position: i64,
+) -> Result<Page, Error> {
     failpoint!(BeforeFeedRead);
     let page = app.feed().after(follower, position).await?;
     if page.first().is_some_and(|segment| segment.first_sequence() > position + 1) {

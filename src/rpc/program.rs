@@ -9,8 +9,8 @@ use crate::domain::attribution::AttributionSource;
 use crate::domain::command::{Command, Outcome};
 use crate::domain::money::{PPM, Rounding};
 use crate::domain::program::{
-    ArchiveProgram, AttributionModel, Commission, CreateProgram, Program, Terms, TermsDraft,
-    TermsReach, UpdateProgram, check_commission,
+    ArchiveProgram, AttributionModel, Commission, CreateProgram, Program, Terms, TermsDraft, TermsReach, UpdateProgram,
+    check_commission,
 };
 use crate::domain::refusal::{Refusal, Resource};
 use crate::error::Error;

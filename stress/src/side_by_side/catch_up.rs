@@ -32,7 +32,11 @@ impl CatchUp {
     /// Fills the brokers that are installed with the account's feed.
     pub(super) async fn prepare(target: Target, folder: &Path) -> anyhow::Result<Self> {
         let mut events = Vec::new();
-        read_bytes(&target, |event| Ok(events.push(event))).await?;
+        let keep = |event| {
+            events.push(event);
+            Ok(())
+        };
+        read_bytes(&target, keep).await?;
         let bytes = events.iter().map(Bytes::len).sum();
         println!("feed: {} events of {} bytes on average", events.len(), bytes / events.len().max(1));
         let jetstream = JetStream::start(folder, &events).await?;

@@ -51,8 +51,8 @@ balance: CHECK (((owed_minor >= '-9000000000000000000'::bigint) AND (owed_minor 
 balance: CHECK (((paid_minor >= '-9000000000000000000'::bigint) AND (paid_minor <= '9000000000000000000'::bigint)))
 balance: CHECK (((pending_minor >= '-9000000000000000000'::bigint) AND (pending_minor <= '9000000000000000000'::bigint)))
 click.account_id uuid NOT NULL
-click.id uuid NOT NULL
 click.tid uuid NOT NULL
+click.id uuid NOT NULL
 click.link_id uuid NOT NULL
 click.enrollment_id uuid NOT NULL
 click.affiliate_id uuid NOT NULL
@@ -60,8 +60,7 @@ click.program_id uuid NOT NULL
 click.referrer_url text NOT NULL
 click.occurred_at bigint NOT NULL
 click.created_at bigint NOT NULL
-CREATE INDEX click_by_tid ON public.click USING btree (account_id, tid, id)
-CREATE UNIQUE INDEX click_pkey ON public.click USING btree (account_id, id)
+CREATE UNIQUE INDEX click_pkey ON public.click USING btree (account_id, tid, id)
 conversion.account_id uuid NOT NULL
 conversion.id uuid NOT NULL
 conversion.kind character varying(32) NOT NULL

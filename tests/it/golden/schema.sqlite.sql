@@ -54,8 +54,8 @@ CREATE TABLE "balance" (
   "currency") ) WITHOUT ROWID
 CREATE TABLE "click" (
   "account_id" uuid_text NOT NULL,
-  "id" uuid_text NOT NULL,
   "tid" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
   "link_id" uuid_text NOT NULL,
   "enrollment_id" uuid_text NOT NULL,
   "affiliate_id" uuid_text NOT NULL,
@@ -63,8 +63,8 @@ CREATE TABLE "click" (
   "referrer_url" text NOT NULL,
   "occurred_at" integer NOT NULL,
   "created_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "tid",
   "id") ) WITHOUT ROWID
-CREATE INDEX "click_by_tid" ON "click" ("account_id", "tid", "id")
 CREATE TABLE "conversion" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,

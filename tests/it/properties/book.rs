@@ -14,9 +14,7 @@ use headwater::domain::id::{AccountId, AffiliateId, ClickId, CouponId, Enrollmen
 use headwater::domain::lead::{Customer, LeadSelector, LeadState, RecordCancellation, RecordLead};
 use headwater::domain::link::{CreateLink, RevokeLink};
 use headwater::domain::money::{Currency, Money};
-use headwater::domain::program::{
-    ArchiveProgram, Commission, CreateProgram, TermsDraft, UpdateProgram,
-};
+use headwater::domain::program::{ArchiveProgram, Commission, CreateProgram, TermsDraft, UpdateProgram};
 use headwater::domain::request::{Fingerprint, RequestScope};
 use headwater::domain::reward::{ApproveRewards, DenyRewards};
 use headwater::domain::time::Time;
