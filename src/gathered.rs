@@ -3,7 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 use tonic::transport::server::Connected;
@@ -13,13 +13,13 @@ const GATHERED_BYTES_MAX: usize = 16 * 1024;
 
 /// See the head of the file.
 #[derive(Debug)]
-pub struct Gathered<Connection> {
+pub struct Gathered<Connection: AsyncWrite + Unpin> {
     connection: BufWriter<Connection>,
-    /// Whether all tasks that were ready have had their turn since something was written.
+    /// Whether other tasks that were ready have had a turn since something was written.
     has_waited: bool,
 }
 
-impl<Connection: AsyncWrite> Gathered<Connection> {
+impl<Connection: AsyncWrite + Unpin> Gathered<Connection> {
     /// Gathers what is sent by this connection.
     pub fn new(connection: Connection) -> Self {
         Self { connection: BufWriter::with_capacity(GATHERED_BYTES_MAX, connection), has_waited: false }
@@ -45,7 +45,7 @@ impl<Connection: AsyncWrite + Unpin> AsyncWrite for Gathered<Connection> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.connection.buffer().is_empty() && !self.has_waited {
-            // Behind the tasks that are ready: those among them that have something to send add it.
+            // Behind the tasks that are ready here: those among them that have something to send add it.
             self.has_waited = true;
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -60,6 +60,13 @@ impl<Connection: AsyncWrite + Unpin> AsyncWrite for Gathered<Connection> {
     }
 }
 
+impl<Connection: AsyncWrite + Unpin> Drop for Gathered<Connection> {
+    /// Sends what can be sent at once. Why a TLS handshake failed is written and never flushed.
+    fn drop(&mut self) {
+        let _ = Pin::new(&mut self.connection).poll_flush(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
 impl<Connection: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gathered<Connection> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -70,7 +77,7 @@ impl<Connection: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gathered<Connecti
     }
 }
 
-impl<Connection: Connected + AsyncWrite> Connected for Gathered<Connection> {
+impl<Connection: Connected + AsyncWrite + Unpin> Connected for Gathered<Connection> {
     type ConnectInfo = Connection::ConnectInfo;
 
     fn connect_info(&self) -> Self::ConnectInfo {
@@ -110,6 +117,17 @@ mod tests {
         for task in tasks {
             task.await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_never_flushed_is_sent_when_the_connection_is_dropped() {
+        let (here, mut there) = tokio::io::duplex(100);
+        let mut connection = Gathered::new(here);
+        connection.write_all(b"why it ended").await.unwrap();
+        drop(connection);
+        let mut arrived = String::new();
+        there.read_to_string(&mut arrived).await.unwrap();
+        assert_eq!(arrived, "why it ended");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! Table `event_segment` is the truth; a wake-up only says "look". What this instance commits is kept in memory for those who follow
 //! and wakes them at once; what other instances commit is noticed by a short poll of the heads that somebody watches. Readers who
-//! need the same page wait for one read of it, and the page after a full one is read while that one is sent. A slow reader costs
+//! need the same page wait for one read of it, and for streams the page after it is read while it is sent. A slow reader costs
 //! nothing here but that page, and loses nothing.
 
 use std::collections::HashMap;
@@ -112,11 +112,18 @@ struct Followed {
 pub struct Follower {
     followed: Arc<Followed>,
     news: watch::Receiver<i64>,
-    /// The read of the page that is wanted next, and the place that it is for.
+    /// Whether it will want the page after the one that it gets.
+    reads_ahead: bool,
+    /// The read of that page, and the place that it is for.
     ahead: Option<(i64, SharedRead)>,
 }
 
 impl Follower {
+    /// Has the page after the one that it gets read meanwhile: for one who takes page after page.
+    pub fn reading_ahead(self) -> Self {
+        Self { reads_ahead: true, ..self }
+    }
+
     /// The newest sequence that is known to be committed, a hint: 0 at first. What comes after this call ends [`Self::changed`].
     pub fn known(&mut self) -> i64 {
         *self.news.borrow_and_update()
@@ -169,15 +176,19 @@ impl Feed {
             let head = watch::Sender::new(0);
             Arc::new(Followed { account_id, head, cache: Mutex::default(), reads: Mutex::default() })
         });
-        Follower { followed: Arc::clone(followed), news: followed.head.subscribe(), ahead: None }
+        Follower { followed: Arc::clone(followed), news: followed.head.subscribe(), reads_ahead: false, ahead: None }
     }
 
-    /// The account's newest numbers.
+    /// The account's newest numbers. Those who follow it know them from then on.
     ///
     /// # Errors
     /// As the store's.
     pub async fn head(&self, account_id: AccountId) -> Result<AccountHead, StoreError> {
-        store::event::head(&*self.store, account_id).await
+        let head = store::event::head(&*self.store, account_id).await?;
+        if let Some(followed) = lock(&self.accounts).get(&account_id) {
+            followed.notice(head.event_sequence);
+        }
+        Ok(head)
     }
 
     /// The segments from the one with the event after a sequence on; where that event is not kept any more, from the first one that
@@ -187,30 +198,53 @@ impl Feed {
     /// As the store's.
     pub async fn after(&self, follower: &mut Follower, position: i64) -> Result<Page, StoreError> {
         let ahead = follower.ahead.take().filter(|(place, _)| *place == position);
-        let page = lock(&follower.followed.cache).after(position, PAGE_EVENTS_MAX);
-        if !page.is_empty() {
-            return Ok(page);
+        let mut page = lock(&follower.followed.cache).after(position, PAGE_EVENTS_MAX);
+        if page.is_empty() {
+            page = self.read_after(follower, ahead, position).await?;
         }
-        let read_now = || self.read_together(&follower.followed, position);
-        let page = ahead.map_or_else(read_now, |(_, read)| read).await?;
-        let Some(last) = page.last().map(|segment| segment.last_sequence()) else {
-            if *follower.news.borrow() > position {
-                // That read began before there was something.
-                return read(&self.store, follower.followed.account_id, position).await;
-            }
-            return Ok(page);
-        };
-        // Whole segments hardly ever come to a full page.
-        if last - position > PAGE_EVENTS_MAX / 2 {
-            follower.ahead = Some((last, self.read_together(&follower.followed, last)));
+        if let Some(last) = page.last().map(|segment| segment.last_sequence()) {
+            self.read_ahead(follower, last);
         }
         Ok(page)
     }
 
-    /// The read of what comes after a place for all who stand there.
-    fn read_together(&self, followed: &Arc<Followed>, position: i64) -> SharedRead {
+    async fn read_after(
+        &self,
+        follower: &Follower,
+        ahead: Option<(i64, SharedRead)>,
+        position: i64,
+    ) -> Result<Page, StoreError> {
+        let followed = &follower.followed;
+        let (shared, is_new) = match ahead {
+            Some((_, shared)) => (shared, false),
+            None => self.read_together(followed, position),
+        };
+        let page = match shared.await {
+            // As old as the read: perhaps of a connection that was lost since. One that begins now says how it is now.
+            Err(_) if !is_new => self.read_together(followed, position).0.await?,
+            page => page?,
+        };
+        if page.is_empty() && *follower.news.borrow() > position {
+            // That read began before there was something.
+            return read(&self.store, followed.account_id, position).await;
+        }
+        Ok(page)
+    }
+
+    /// Begins to read the page that follows the one which goes out now, for a stream and where there is one.
+    fn read_ahead(&self, follower: &mut Follower, last: i64) {
+        let is_wanted = follower.reads_ahead && *follower.news.borrow() > last;
+        if is_wanted && lock(&follower.followed.cache).after(last, 1).is_empty() {
+            follower.ahead = Some((last, self.read_together(&follower.followed, last).0));
+        }
+    }
+
+    /// The read of what comes after a place for all who stand there, and whether it begins with this.
+    fn read_together(&self, followed: &Arc<Followed>, position: i64) -> (SharedRead, bool) {
         let mut reads = lock(&followed.reads);
-        reads.entry(position).or_insert_with(|| self.begin_read(followed, position).boxed().shared()).clone()
+        let is_new = !reads.contains_key(&position);
+        let read = reads.entry(position).or_insert_with(|| self.begin_read(followed, position).boxed().shared());
+        (read.clone(), is_new)
     }
 
     /// A task of its own: it ends, and gives its connection back, whoever has gone.

@@ -71,7 +71,7 @@ impl FeedStreams {
         let slot = self.open_slot(caller.principal.key_id)?;
         let account_id = caller.principal.account_id;
         // Followed before the head is read, so that nothing committed in between goes unnoticed.
-        let follower = self.app.feed().follow(account_id);
+        let follower = self.app.feed().follow(account_id).reading_ahead();
         let head = self.app.feed().head(account_id).await?;
         let position = self.place(account_id, &head, &wanted.start).await?;
         let reader = Reader::new(Beginning {

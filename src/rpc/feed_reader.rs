@@ -1,5 +1,5 @@
 //! One open stream of WatchConversions: which message comes next. It is asked for the next one when the reader has taken the one
-//! before, and keeps nothing ready, so that a reader that takes nothing costs the page that it stands in and the one after it.
+//! before, and has but the next page read meanwhile, so that a reader that takes nothing costs two pages.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -21,6 +21,9 @@ use mix::{Tally, Worker};
 /// How many merchants' processes call at once.
 const WORKERS: u64 = 8;
 
+/// How many times as fast it warms up, so that what the server keeps in memory on purpose is as full as it gets.
+const WARM_UP_SPEED: u64 = 5;
+
 /// Reads that are sent at once before anything is counted, so that the server has opened all connections to its database that it
 /// ever will.
 const BURST_READS: usize = 32;
@@ -44,8 +47,8 @@ pub(crate) struct Options {
     /// For how long, after warming up.
     #[arg(long, default_value_t = 10.0)]
     pub(crate) minutes: f64,
-    /// For how long it warms up.
-    #[arg(long, default_value_t = 1.0)]
+    /// For how long it warms up, at a higher rate.
+    #[arg(long, default_value_t = 2.0)]
     pub(crate) warm_up_minutes: f64,
     /// How many calls in a second.
     #[arg(long, default_value_t = 200)]
@@ -74,10 +77,11 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let shop = Arc::new(Shop::open(&client::connect(&rig.url()).await?, &rig.operator_key()?, "soak", size).await?);
     let pid = rig.server_pid()?;
 
-    let mut tally = load(&options, &rig, &shop, options.warm_up_minutes, &mut random).await?;
+    let warm_up_rate = options.rate.saturating_mul(WARM_UP_SPEED);
+    let mut tally = load((options.warm_up_minutes, warm_up_rate), &rig, &shop, &mut random).await?;
     burst(&rig.url(), &shop.key).await?;
     let before = settled(pid, None).await?;
-    let soaked = load(&options, &rig, &shop, options.minutes, &mut random).await?;
+    let soaked = load((options.minutes, options.rate), &rig, &shop, &mut random).await?;
     let samples = soaked.mebibytes.clone();
     tally.add(soaked);
     let after = settled(pid, Some(before)).await?;
@@ -86,16 +90,15 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     report(&options, &tally, &samples, before, after)
 }
 
-/// Lets the workers work for so long.
+/// Lets the workers work for so many minutes, at so many calls a second.
 async fn load(
-    options: &Options,
+    (minutes, rate): (f64, u64),
     rig: &Rig,
     shop: &Arc<Shop>,
-    minutes: f64,
     random: &mut fastrand::Rng,
 ) -> anyhow::Result<Tally> {
     let time = Duration::from_secs_f64(minutes * 60.0);
-    let interval = Duration::from_secs(1) * u32::try_from(WORKERS)? / u32::try_from(options.rate.max(1))?;
+    let interval = Duration::from_secs(1) * u32::try_from(WORKERS)? / u32::try_from(rate.max(1))?;
     let run = random.u32(..);
     let mut workers: JoinSet<Tally> = JoinSet::new();
     for number in 0..WORKERS {

@@ -57,7 +57,7 @@ impl JetStream {
         Ok(Some(Self { stream, messages: messages.len() as u64, _server: server }))
     }
 
-    /// Reads the whole stream from the beginning, without acknowledging: the fastest that there is. Hands out each message.
+    /// Reads the whole stream from the beginning, pulled so many at a time and not acknowledged. Hands out each message.
     pub(super) async fn read_all(&self, mut take: impl FnMut(Bytes) -> anyhow::Result<()>) -> anyhow::Result<u64> {
         let config =
             pull::Config { ack_policy: AckPolicy::None, deliver_policy: DeliverPolicy::All, ..pull::Config::default() };

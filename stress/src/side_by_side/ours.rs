@@ -16,6 +16,9 @@ use crate::shop::{Shop, ShopSize};
 /// Connections to the server, and to what it is held against, shared by all callers.
 pub(crate) const CONNECTIONS: usize = 8;
 
+/// The name of the server's database on PostgreSQL.
+pub(crate) const OUR_DATABASE: &str = "ours";
+
 /// A server, and where load is sent.
 pub(crate) struct Ours {
     pub(super) place: Place,
@@ -34,7 +37,7 @@ impl Ours {
         seed: u64,
     ) -> anyhow::Result<Self> {
         let database = match postgres {
-            Some(postgres) => Some(postgres.create_database("ours").await?),
+            Some(postgres) => Some(postgres.create_database(OUR_DATABASE).await?),
             None => None,
         };
         let place = Place { binary: binary.map(Path::to_owned), data_dir: folder.join("ours"), database };

@@ -29,7 +29,7 @@ const GUARDED_LIBRARIES: [&str; 11] = [
 const WIRE: [&str; 6] = ["tonic", "tonic_types", "tonic_prost", "prost", "prost_types", "pb"];
 
 /// The walls, innermost first. `lib`, `main`, `cli`, `server` and `demo` wire, so they may name everything.
-const PARTS: [Part; 15] = [
+const PARTS: [Part; 16] = [
     // Pure: what it needs to know is passed in.
     Part { name: "domain", parts: &[], libraries: &[] },
     Part { name: "entity", parts: &[], libraries: &["sea_orm"] },
@@ -54,6 +54,7 @@ const PARTS: [Part; 15] = [
         parts: &["domain", "store", "app", "clock", "config", "error", "auth", "pb"],
         libraries: &["tonic", "tonic_types", "prost", "prost_types", "tokio", "tracing"],
     },
+    Part { name: "gathered", parts: &[], libraries: &["tonic", "tokio"] },
     Part { name: "limit", parts: &["auth", "error"], libraries: &["tokio", "tracing"] },
     Part {
         name: "outbound",
