@@ -12,8 +12,10 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
 use tonic_prost::ProstCodec;
 
-use super::follower::BATCH_EVENTS_MAX;
 use crate::client::{Bearer, MESSAGE_BYTES_MAX};
+
+/// Events in one message at most.
+const BATCH_EVENTS_MAX: i32 = 1_000;
 
 /// `WatchConversionsResponse`, its events left as they are.
 #[derive(Clone, PartialEq, prost::Message)]

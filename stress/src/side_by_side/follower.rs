@@ -9,9 +9,6 @@ use tonic::transport::Channel;
 
 use crate::client::Client;
 
-/// Events in one message at most.
-pub(super) const BATCH_EVENTS_MAX: i32 = 1_000;
-
 /// A stream that is open.
 pub(super) struct Follower {
     stream: Streaming<pb::WatchConversionsResponse>,
@@ -30,11 +27,8 @@ pub(super) enum Got {
 impl Follower {
     /// Opens a stream. It has begun when this returns.
     pub(super) async fn open(channel: &Channel, key: &str, start: Start) -> anyhow::Result<Self> {
-        let request = pb::WatchConversionsRequest {
-            start: Some(start),
-            max_batch_size: BATCH_EVENTS_MAX,
-            ..pb::WatchConversionsRequest::default()
-        };
+        // Messages of the length that the server sends unasked: what is parsed at once stays small.
+        let request = pb::WatchConversionsRequest { start: Some(start), ..pb::WatchConversionsRequest::default() };
         let mut stream = Client::on(channel, key)?.tracking.watch_conversions(request).await?.into_inner();
         let first = stream.message().await?.context("the feed ended before it began")?;
         ensure!(matches!(first.message, Some(Message::Opened(_))), "the feed did not begin with `opened`: {first:?}");
