@@ -6,6 +6,7 @@
 mod table;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message;
@@ -14,6 +15,7 @@ use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};
 
 use crate::app::SubmitError;
 use crate::domain::account::KeyKind;
+use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::refusal::Refusal;
 use crate::store::StoreError;
 use table::{Answer, Detail};
@@ -117,18 +119,32 @@ impl From<StoreError> for Error {
     }
 }
 
+/// What a call is known by, in the log and in errors; by default by nothing.
+#[derive(Debug, Clone, Default)]
+pub struct CallName {
+    /// The caller's name for it, or ours.
+    pub request_id: Arc<str>,
+    /// What is called, such as `headwater.v1.TrackingService/RecordSale`; empty for a method that there is not.
+    pub method: &'static str,
+    /// The key that was sent and its account, once they are known.
+    pub key: Option<(ApiKeyId, AccountId)>,
+}
+
 impl Error {
     /// The error as the single call ends with it. A fault of ours is logged here, once; its text goes no further.
-    pub fn into_status(self, request_id: &str) -> Status {
+    pub fn into_status(self, call: &CallName) -> Status {
         if let Some(cause) = self.fault() {
-            tracing::error!(request_id, cause, "internal error");
+            let CallName { request_id, method, key } = call;
+            let key_id = key.map(|(key_id, _)| tracing::field::display(key_id));
+            let account_id = key.map(|(_, account_id)| tracing::field::display(account_id));
+            tracing::error!(method, request_id = &**request_id, key_id, account_id, cause, "internal error");
         }
-        status(self.answer(request_id))
+        status(self.answer(&call.request_id))
     }
 
     /// The error as a result inside a batch: the same code, message and details.
-    pub fn into_rpc_status(self, request_id: &str) -> tonic_types::Status {
-        let status = self.into_status(request_id);
+    pub fn into_rpc_status(self, call: &CallName) -> tonic_types::Status {
+        let status = self.into_status(call);
         // The details of a status are a whole `google.rpc.Status`, encoded.
         tonic_types::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {
             code: status.code().into(),

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service};
 
 use crate::auth::layer::Caller;
-use crate::error::Error;
+use crate::error::{CallName, Error};
 
 /// How long a refused caller should wait.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
@@ -66,13 +66,12 @@ where
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        let caller = request.extensions().get::<Caller>().cloned();
         // Methods that are open to everybody have no caller, and answer at once.
-        let received = caller.as_ref().map_or_else(CancellationToken::new, |caller| caller.received.clone());
-        let refuse = move |error: Error| {
-            let request_id = caller.as_ref().map_or("", |caller| &*caller.request_id);
-            Ok(error.into_status(request_id).into_http())
+        let (received, name) = match request.extensions().get::<Caller>() {
+            Some(caller) => (caller.received.clone(), caller.name.clone()),
+            None => (CancellationToken::new(), CallName::default()),
         };
+        let refuse = move |error: Error| Ok(error.into_status(&name).into_http());
         let Ok(place) = Arc::clone(&self.limits.calls).try_acquire_owned() else {
             return Box::pin(std::future::ready(refuse(Error::Overloaded { retry_after: RETRY_AFTER })));
         };
@@ -83,6 +82,13 @@ where
         Box::pin(async move {
             let _place = place;
             let mut answer = pin!(inner.call(request));
+            // Most requests come in one piece, which their handler has at once: no clock need be set for them.
+            if let Poll::Ready(answer) = futures::poll!(&mut answer) {
+                return answer;
+            }
+            if received.is_cancelled() {
+                return answer.await;
+            }
             tokio::select! {
                 biased;
                 answer = &mut answer => return answer,

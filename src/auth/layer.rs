@@ -15,12 +15,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
+use uuid::Uuid;
 
 use super::permission::{self, Access};
 use super::{Authenticator, Principal};
 use crate::clock::RandomIds;
 use crate::domain::id::IdSource;
-use crate::error::{self, Error};
+use crate::error::{self, CallName, Error};
 
 /// The header that a request id comes in and goes out with.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,10 +35,8 @@ const METHOD_LENGTH_MAX: usize = 128;
 pub struct Caller {
     /// Whose key it is.
     pub principal: Principal,
-    /// What is called, such as `headwater.v1.TrackingService/RecordSale`.
-    pub method: &'static str,
     /// Names the call in the log and in errors.
-    pub request_id: Arc<str>,
+    pub name: CallName,
     /// Cancelled by the handler once all of the request is there: until then its caller could hold a place by sending nothing.
     pub received: CancellationToken,
 }
@@ -91,14 +90,14 @@ where
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let authenticator = Arc::clone(&self.authenticator);
-        let request_id = request_id(request.headers());
-        let method = request.uri().path().trim_start_matches('/').chars().take(METHOD_LENGTH_MAX).collect::<String>();
+        let mut name = CallName { request_id: request_id(request.headers()), method: "", key: None };
         let call = async move {
-            let refusal = match identify(&authenticator, &method, &request_id, request.headers_mut()).await {
-                Ok(caller) => {
-                    let span = span_of(&method, &request_id, caller.as_ref());
-                    if let Some(caller) = caller {
-                        request.extensions_mut().insert(caller);
+            let refusal = match identify(&authenticator, &mut name, &mut request).await {
+                Ok(principal) => {
+                    let span = span_of(&name);
+                    if let Some(principal) = principal {
+                        let received = CancellationToken::new();
+                        request.extensions_mut().insert(Caller { principal, name: name.clone(), received });
                     }
                     // A fault in one call must not take the other calls of its connection with it.
                     match AssertUnwindSafe(inner.call(request)).catch_unwind().instrument(span).await {
@@ -106,7 +105,7 @@ where
                         Ok(response) => {
                             let response = response?;
                             match Status::from_header_map(response.headers()).as_ref().and_then(error::adopt) {
-                                None => return Ok(named(response, &request_id)),
+                                None => return Ok(named(response, &name.request_id)),
                                 Some(error) => error,
                             }
                         }
@@ -114,23 +113,20 @@ where
                 }
                 Err(error) => error,
             };
-            Ok(named(refusal.into_status(&request_id).into_http(), &request_id))
+            Ok(named(refusal.into_status(&name).into_http(), &name.request_id))
         };
         Box::pin(call)
     }
 }
 
-/// What the log says of everything that a call does. Made once all of it is known: to add to it later costs as much again.
-fn span_of(method: &str, request_id: &str, caller: Option<&Caller>) -> Span {
-    match caller {
-        Some(Caller { principal, .. }) => tracing::info_span!(
-            "call",
-            method,
-            request_id,
-            key_id = %principal.key_id,
-            account_id = %principal.account_id,
-        ),
-        None => tracing::info_span!("call", method, request_id),
+/// What the log says of everything that a call does, where it is asked for that much: a span costs each call some microseconds, and
+/// a fault is logged with the call's name in any case.
+fn span_of(CallName { request_id, method, key }: &CallName) -> Span {
+    match key {
+        Some((key_id, account_id)) => {
+            tracing::debug_span!("call", method, request_id = &**request_id, %key_id, %account_id)
+        }
+        None => tracing::debug_span!("call", method, request_id = &**request_id),
     }
 }
 
@@ -140,27 +136,33 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("nothing")
 }
 
-/// Who calls; none for a method that is open to everybody.
-async fn identify(
+/// Who calls; none for a method that is open to everybody. What becomes known of the call is added to its name.
+async fn identify<Body>(
     authenticator: &Authenticator,
-    method: &str,
-    request_id: &Arc<str>,
-    headers: &mut HeaderMap,
-) -> Result<Option<Caller>, Error> {
+    name: &mut CallName,
+    request: &mut Request<Body>,
+) -> Result<Option<Principal>, Error> {
     // Taken out in any case: nothing further in needs the key, and what is not there cannot be logged.
-    let bearer = headers.remove(AUTHORIZATION);
-    let api_key = headers.remove(API_KEY);
-    let (method, kinds) = match permission::access(method) {
-        None => return Err(Error::MethodUnknown { method: method.to_owned() }),
-        Some(Access::Open) => return Ok(None),
-        Some(Access::Kinds { method, kinds }) => (method, kinds),
+    let bearer = request.headers_mut().remove(AUTHORIZATION);
+    let api_key = request.headers_mut().remove(API_KEY);
+    let path = request.uri().path().trim_start_matches('/');
+    let kinds = match permission::access(path) {
+        None => return Err(Error::MethodUnknown { method: path.chars().take(METHOD_LENGTH_MAX).collect() }),
+        Some(Access::Open { method }) => {
+            name.method = method;
+            return Ok(None);
+        }
+        Some(Access::Kinds { method, kinds }) => {
+            name.method = method;
+            kinds
+        }
     };
     let principal = authenticator.resolve(sent_key(bearer.as_ref(), api_key.as_ref())?).await?;
+    name.key = Some((principal.key_id, principal.account_id));
     if !kinds.contains(&principal.kind) {
-        return Err(Error::KeyKindNotAllowed { method, kind: principal.kind, allowed: kinds });
+        return Err(Error::KeyKindNotAllowed { method: name.method, kind: principal.kind, allowed: kinds });
     }
-    let received = CancellationToken::new();
-    Ok(Some(Caller { principal, method, request_id: Arc::clone(request_id), received }))
+    Ok(Some(principal))
 }
 
 /// The key that was sent, in whichever of the two headers.
@@ -184,7 +186,7 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
         |id: &&str| (1..=REQUEST_ID_LENGTH_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
     match headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_fit) {
         Some(id) => id.into(),
-        None => RandomIds.next_uuid().simple().to_string().into(),
+        None => (&*RandomIds.next_uuid().simple().encode_lower(&mut Uuid::encode_buffer())).into(),
     }
 }
 

@@ -73,7 +73,10 @@ pub const OPEN_METHODS: &[&str] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Everybody, without a key.
-    Open,
+    Open {
+        /// The method's name.
+        method: &'static str,
+    },
     /// Holders of keys of these kinds.
     Kinds {
         /// The method's name.
@@ -85,11 +88,11 @@ pub enum Access {
 
 /// Who may call the method with this name, such as `headwater.v1.TrackingService/RecordSale`. None when there is no such method.
 pub fn access(name: &str) -> Option<Access> {
-    if OPEN_METHODS.contains(&name) {
-        return Some(Access::Open);
+    if let Some((method, kinds)) = METHODS.iter().find(|(method, _)| *method == name) {
+        return Some(Access::Kinds { method, kinds });
     }
-    let (method, kinds) = METHODS.iter().find(|(method, _)| *method == name)?;
-    Some(Access::Kinds { method, kinds })
+    let method = OPEN_METHODS.iter().find(|method| **method == name)?;
+    Some(Access::Open { method })
 }
 
 /// The methods that a key of this kind may call.

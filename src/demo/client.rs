@@ -36,8 +36,9 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) async fn connect(address: &str, key: &str) -> Result<Self, Status> {
-        let unreachable =
-            |error: &dyn std::fmt::Display| error::Error::Internal(format!("cannot connect: {error}")).into_status("");
+        let unreachable = |error: &dyn std::fmt::Display| {
+            error::Error::Internal(format!("cannot connect: {error}")).into_status(&error::CallName::default())
+        };
         let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|error| unreachable(&error))?;
         let channel = endpoint.connect().await.map_err(|error| unreachable(&error))?;
         let mut bearer: MetadataValue<Ascii> = format!("Bearer {key}").parse().map_err(|error| unreachable(&error))?;

@@ -90,8 +90,8 @@ impl FeedStreams {
             let message = reader.next().await?;
             Some((message, reader))
         });
-        let request_id = Arc::clone(&caller.request_id);
-        Ok(Box::pin(messages.map(move |message| message.map_err(|error| error.into_status(&request_id)))))
+        let name = caller.name.clone();
+        Ok(Box::pin(messages.map(move |message| message.map_err(|error| error.into_status(&name)))))
     }
 
     /// ListConversionEvents.

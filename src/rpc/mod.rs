@@ -49,7 +49,7 @@ use crate::domain::conversion::ConversionKind;
 use crate::domain::id::AccountId;
 use crate::domain::request::{Fingerprint, RequestScope};
 use crate::domain::time::Time;
-use crate::error::Error;
+use crate::error::{CallName, Error};
 use crate::pb::server::account_service_server::AccountServiceServer;
 use crate::pb::server::affiliate_service_server::AffiliateServiceServer;
 use crate::pb::server::reward_service_server::RewardServiceServer;
@@ -111,9 +111,10 @@ struct Rpc {
 }
 
 impl Rpc {
-    fn call<T>(self: &Arc<Self>, request: &Request<T>) -> Result<Call, Status> {
-        let caller = request.extensions().get::<Caller>().cloned().ok_or_else(|| {
-            Error::Internal("a call came past the layer that finds out who calls".to_owned()).into_status("")
+    fn call<T>(self: &Arc<Self>, request: &mut Request<T>) -> Result<Call, Status> {
+        let caller = request.extensions_mut().remove::<Caller>().ok_or_else(|| {
+            Error::Internal("a call came past the layer that finds out who calls".to_owned())
+                .into_status(&CallName::default())
         })?;
         caller.received.cancel();
         let timeout = sent_timeout(request.metadata()).unwrap_or(self.request_timeout).min(self.request_timeout);
@@ -125,36 +126,36 @@ impl Rpc {
     /// only while nothing was begun.
     async fn write<Q, A, F>(
         self: &Arc<Self>,
-        request: Request<Q>,
+        mut request: Request<Q>,
         handle: impl FnOnce(Call, Q) -> F,
     ) -> Result<Response<A>, Status>
     where
         F: Future<Output = Result<A, Error>>,
     {
-        let call = self.call(&request)?;
-        let request_id = Arc::clone(&call.caller.request_id);
-        handle(call, request.into_inner()).await.map(Response::new).map_err(|error| error.into_status(&request_id))
+        let call = self.call(&mut request)?;
+        let name = call.caller.name.clone();
+        handle(call, request.into_inner()).await.map(Response::new).map_err(|error| error.into_status(&name))
     }
 
     /// Answers a call that only reads: dropped at its deadline.
     async fn read<Q, A, F>(
         self: &Arc<Self>,
-        request: Request<Q>,
+        mut request: Request<Q>,
         handle: impl FnOnce(Call, Q) -> F,
     ) -> Result<Response<A>, Status>
     where
         F: Future<Output = Result<A, Error>>,
         A: Message,
     {
-        let call = self.call(&request)?;
-        let request_id = Arc::clone(&call.caller.request_id);
+        let call = self.call(&mut request)?;
+        let name = call.caller.name.clone();
         let deadline = call.deadline;
         let answer = match tokio::time::timeout_at(deadline, handle(call, request.into_inner())).await {
             Ok(Ok(answer)) if answer.encoded_len() > ANSWER_BYTES_MAX => Err(Error::MessageTooLarge),
             Ok(answer) => answer,
             Err(_) => Err(Error::DeadlineExceeded),
         };
-        answer.map(Response::new).map_err(|error| error.into_status(&request_id))
+        answer.map(Response::new).map_err(|error| error.into_status(&name))
     }
 }
 
@@ -186,7 +187,7 @@ impl Call {
 
     /// What a call with a request_id is recognised by when it is repeated; none without one.
     fn request_key(&self, request_id: &str, message: &impl Message) -> Option<Fingerprint> {
-        self.fingerprint(RequestScope::Method(self.caller.method), request_id, message)
+        self.fingerprint(RequestScope::Method(self.caller.name.method), request_id, message)
     }
 
     /// What a recorded event is recognised by when it is repeated, alone or in a batch; none without an event_id. No kind is a

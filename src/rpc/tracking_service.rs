@@ -87,22 +87,22 @@ impl TrackingService for TrackingHandlers {
 
     async fn list_conversion_events(
         &self,
-        request: Request<pb::ListConversionEventsRequest>,
+        mut request: Request<pb::ListConversionEventsRequest>,
     ) -> Result<Response<ListConversionEventsResponse>, Status> {
         // Waits for news, so that the deadline of other reads is not for it.
-        let call = self.rpc.call(&request)?;
+        let call = self.rpc.call(&mut request)?;
         let answer = self.streams.list(&call.caller, request.into_inner()).await;
-        answer.map(Response::new).map_err(|error| error.into_status(&call.caller.request_id))
+        answer.map(Response::new).map_err(|error| error.into_status(&call.caller.name))
     }
 
     type WatchConversionsStream = WatchStream;
 
     async fn watch_conversions(
         &self,
-        request: Request<pb::WatchConversionsRequest>,
+        mut request: Request<pb::WatchConversionsRequest>,
     ) -> Result<Response<WatchStream>, Status> {
-        let call = self.rpc.call(&request)?;
+        let call = self.rpc.call(&mut request)?;
         let stream = self.streams.watch(&call.caller, request.into_inner()).await;
-        stream.map(Response::new).map_err(|error| error.into_status(&call.caller.request_id))
+        stream.map(Response::new).map_err(|error| error.into_status(&call.caller.name))
     }
 }
