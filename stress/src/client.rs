@@ -24,9 +24,7 @@ pub(crate) struct Bearer(MetadataValue<Ascii>);
 impl Bearer {
     /// Sends this key.
     pub(crate) fn of(key: &str) -> anyhow::Result<Self> {
-        let mut bearer: MetadataValue<Ascii> = format!("Bearer {key}").parse().context("the key is no header value")?;
-        bearer.set_sensitive(true);
-        Ok(Self(bearer))
+        Ok(Self(format!("Bearer {key}").parse().context("the key is no header value")?))
     }
 
     /// The connection with the key in every call.
