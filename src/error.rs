@@ -205,3 +205,63 @@ pub fn adopt(status: &Status) -> Option<Error> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Mutex, PoisonError};
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(action: impl FnOnce()) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(log, action);
+        let bytes = lines.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8(bytes.clone()).unwrap()
+    }
+
+    #[test]
+    fn a_fault_is_logged_with_the_name_of_its_call_and_the_caller_learns_nothing_of_it() {
+        let key = (ApiKeyId::from_uuid(Uuid::from_u128(1)), AccountId::from_uuid(Uuid::from_u128(2)));
+        let call = CallName {
+            request_id: "order-17".into(),
+            method: "headwater.v1.TrackingService/RecordSale",
+            key: Some(key),
+        };
+        let mut message = String::new();
+        let line = logged(|| {
+            message = Error::Internal("the row of ada@example.com is broken".to_owned())
+                .into_status(&call)
+                .message()
+                .to_owned();
+        });
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let field = |name: &str| line["fields"][name].as_str().unwrap_or_default().to_owned();
+        assert_eq!(field("cause"), "the row of ada@example.com is broken");
+        assert_eq!(field("request_id"), "order-17");
+        assert_eq!(field("method"), "headwater.v1.TrackingService/RecordSale");
+        assert_eq!((field("key_id"), field("account_id")), (key.0.to_string(), key.1.to_string()));
+        assert!(!message.contains("ada@example.com"), "{message}");
+
+        assert_eq!(logged(|| _ = Error::KeyMissing.into_status(&call)), "", "a caller's fault is none of ours");
+    }
+}

@@ -173,10 +173,15 @@ pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<Da
 /// See [`super::Store::renew_statistics`].
 pub(super) async fn renew_statistics(connection: &DatabaseConnection) -> Result<(), StoreError> {
     if is_shared(connection) {
+        let transaction = connection.begin().await?;
+        // From 3,000 rows of each table, which say enough of how many there are of a kind: with the default of 30,000 it took a core
+        // 0.65 s where it takes 0.06. The database's own rounds look at more.
+        transaction.execute_unprepared("SET LOCAL default_statistics_target = 10").await?;
         // The tables that grow and are asked by more than one key.
-        connection
+        transaction
             .execute_unprepared("ANALYZE affiliate, enrollment, link, coupon, click, lead, conversion, reward, request")
             .await?;
+        transaction.commit().await?;
     }
     Ok(())
 }
