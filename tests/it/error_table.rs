@@ -8,13 +8,17 @@ use headwater::domain::id::{AffiliateId, ConversionId, EnrollmentId, ProgramId, 
 use headwater::domain::money::Overflow;
 use headwater::domain::refusal::{Refusal, Resource};
 use headwater::domain::reward::RewardState;
-use headwater::error::{DOMAIN, Error, FieldViolation};
+use headwater::error::{CallName, DOMAIN, Error, FieldViolation};
 use headwater::pb::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt};
 use uuid::Uuid;
 
 const REQUEST_ID: &str = "0193a5f0000070008000000000000000";
+
+fn call() -> CallName {
+    CallName { request_id: REQUEST_ID.into(), ..CallName::default() }
+}
 
 fn id() -> Uuid {
     Uuid::from_u128(0x0193_a5f0_0000_7000_8000_0000_0000_0001)
@@ -117,7 +121,7 @@ fn parts(status: &Status) -> (String, Vec<String>, Vec<&'static str>) {
 }
 
 fn status(sample: &Error) -> Status {
-    sample.clone().into_status(REQUEST_ID)
+    sample.clone().into_status(&call())
 }
 
 #[test]
@@ -196,7 +200,7 @@ fn details_fit_the_code() {
 fn a_batch_result_says_the_same_as_the_single_call() {
     for sample in samples() {
         let single = status(&sample);
-        let item = sample.into_rpc_status(REQUEST_ID);
+        let item = sample.into_rpc_status(&call());
         assert_eq!((item.code, item.message.as_str()), (i32::from(single.code()), single.message()));
         assert!(!item.details.is_empty());
     }
