@@ -160,7 +160,8 @@ pub struct Settings {
     #[arg(long, global = true, env = "HEADWATER_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
 
-    /// What is logged, such as `info` or `info,headwater=debug`. From `debug` on each line names the call that it belongs to.
+    /// What is logged, such as `info` or `info,headwater=debug`. With `headwater=debug` what a call logs names the call; a
+    /// fault always does.
     #[arg(long, global = true, env = "HEADWATER_LOG_FILTER", default_value = "info")]
     pub log_filter: String,
 }

@@ -124,7 +124,8 @@ impl From<StoreError> for Error {
 pub struct CallName {
     /// The caller's name for it, or ours.
     pub request_id: Arc<str>,
-    /// What is called, such as `headwater.v1.TrackingService/RecordSale`; empty for a method that there is not.
+    /// What is called, such as `headwater.v1.TrackingService/RecordSale`; empty for a method that there is not. Repeated requests and
+    /// page tokens are known by it too.
     pub method: &'static str,
     /// The key that was sent and its account, once they are known.
     pub key: Option<(ApiKeyId, AccountId)>,

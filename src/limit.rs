@@ -67,11 +67,10 @@ where
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         // Methods that are open to everybody have no caller, and answer at once.
-        let (received, name) = match request.extensions().get::<Caller>() {
-            Some(caller) => (caller.received.clone(), caller.name.clone()),
-            None => (CancellationToken::new(), CallName::default()),
-        };
-        let refuse = move |error: Error| Ok(error.into_status(&name).into_http());
+        let caller = request.extensions().get::<Caller>();
+        let received = caller.map_or_else(CancellationToken::new, |caller| caller.received.clone());
+        // Neither refusal is a fault, so that nothing is logged and no name of the call is needed.
+        let refuse = |error: Error| Ok(error.into_status(&CallName::default()).into_http());
         let Ok(place) = Arc::clone(&self.limits.calls).try_acquire_owned() else {
             return Box::pin(std::future::ready(refuse(Error::Overloaded { retry_after: RETRY_AFTER })));
         };
@@ -82,18 +81,12 @@ where
         Box::pin(async move {
             let _place = place;
             let mut answer = pin!(inner.call(request));
-            // Most requests come in one piece, which their handler has at once: no clock need be set for them.
-            if let Poll::Ready(answer) = futures::poll!(&mut answer) {
-                return answer;
-            }
-            if received.is_cancelled() {
-                return answer.await;
-            }
             tokio::select! {
                 biased;
                 answer = &mut answer => return answer,
                 () = received.cancelled() => {}
-                () = tokio::time::sleep(receive_timeout) => return refuse(Error::DeadlineExceeded),
+                // Made only where it is waited for: most requests are there at once.
+                () = async { tokio::time::sleep(receive_timeout).await } => return refuse(Error::DeadlineExceeded),
             }
             answer.await
         })

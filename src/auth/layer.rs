@@ -27,7 +27,7 @@ use crate::error::{self, CallName, Error};
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const REQUEST_ID_LENGTH_MAX: usize = 128;
-/// Longer than any method's name. What is sent in its place goes into the log and into an answer's headers.
+/// Longer than any method's name. What is sent in its place goes into an answer's headers.
 const METHOD_LENGTH_MAX: usize = 128;
 
 /// Who calls what: in the extensions of every request that needs a key.
@@ -35,8 +35,8 @@ const METHOD_LENGTH_MAX: usize = 128;
 pub struct Caller {
     /// Whose key it is.
     pub principal: Principal,
-    /// Names the call in the log and in errors.
-    pub name: CallName,
+    /// What the call is known by.
+    pub call: CallName,
     /// Cancelled by the handler once all of the request is there: until then its caller could hold a place by sending nothing.
     pub received: CancellationToken,
 }
@@ -97,7 +97,7 @@ where
                     let span = span_of(&name);
                     if let Some(principal) = principal {
                         let received = CancellationToken::new();
-                        request.extensions_mut().insert(Caller { principal, name: name.clone(), received });
+                        request.extensions_mut().insert(Caller { principal, call: name.clone(), received });
                     }
                     // A fault in one call must not take the other calls of its connection with it.
                     match AssertUnwindSafe(inner.call(request)).catch_unwind().instrument(span).await {
@@ -146,21 +146,15 @@ async fn identify<Body>(
     let bearer = request.headers_mut().remove(AUTHORIZATION);
     let api_key = request.headers_mut().remove(API_KEY);
     let path = request.uri().path().trim_start_matches('/');
-    let kinds = match permission::access(path) {
-        None => return Err(Error::MethodUnknown { method: path.chars().take(METHOD_LENGTH_MAX).collect() }),
-        Some(Access::Open { method }) => {
-            name.method = method;
-            return Ok(None);
-        }
-        Some(Access::Kinds { method, kinds }) => {
-            name.method = method;
-            kinds
-        }
+    let Some(Access { method, kinds }) = permission::access(path) else {
+        return Err(Error::MethodUnknown { method: path.chars().take(METHOD_LENGTH_MAX).collect() });
     };
+    name.method = method;
+    let Some(kinds) = kinds else { return Ok(None) };
     let principal = authenticator.resolve(sent_key(bearer.as_ref(), api_key.as_ref())?).await?;
     name.key = Some((principal.key_id, principal.account_id));
     if !kinds.contains(&principal.kind) {
-        return Err(Error::KeyKindNotAllowed { method: name.method, kind: principal.kind, allowed: kinds });
+        return Err(Error::KeyKindNotAllowed { method, kind: principal.kind, allowed: kinds });
     }
     Ok(Some(principal))
 }

@@ -71,28 +71,20 @@ pub const OPEN_METHODS: &[&str] = &[
 
 /// Who may call a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Everybody, without a key.
-    Open {
-        /// The method's name.
-        method: &'static str,
-    },
-    /// Holders of keys of these kinds.
-    Kinds {
-        /// The method's name.
-        method: &'static str,
-        /// The kinds.
-        kinds: &'static [KeyKind],
-    },
+pub struct Access {
+    /// The method's name.
+    pub method: &'static str,
+    /// Holders of keys of these kinds; none for everybody, without a key.
+    pub kinds: Option<&'static [KeyKind]>,
 }
 
 /// Who may call the method with this name, such as `headwater.v1.TrackingService/RecordSale`. None when there is no such method.
 pub fn access(name: &str) -> Option<Access> {
     if let Some((method, kinds)) = METHODS.iter().find(|(method, _)| *method == name) {
-        return Some(Access::Kinds { method, kinds });
+        return Some(Access { method, kinds: Some(kinds) });
     }
     let method = OPEN_METHODS.iter().find(|method| **method == name)?;
-    Some(Access::Open { method })
+    Some(Access { method, kinds: None })
 }
 
 /// The methods that a key of this kind may call.

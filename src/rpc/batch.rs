@@ -46,7 +46,7 @@ pub(super) async fn record(call: Call, message: pb::BatchRecordRequest) -> Resul
             },
         };
         let result =
-            result.unwrap_or_else(|error| record_result::Result::Error(error.into_rpc_status(&call.caller.name)));
+            result.unwrap_or_else(|error| record_result::Result::Error(error.into_rpc_status(&call.caller.call)));
         pb::RecordResult { result: Some(result) }
     });
     Ok(pb::BatchRecordResponse { results: results.collect() })

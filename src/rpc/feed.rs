@@ -90,7 +90,7 @@ impl FeedStreams {
             let message = reader.next().await?;
             Some((message, reader))
         });
-        let name = caller.name.clone();
+        let name = caller.call.clone();
         Ok(Box::pin(messages.map(move |message| message.map_err(|error| error.into_status(&name)))))
     }
 

@@ -133,7 +133,7 @@ impl Rpc {
         F: Future<Output = Result<A, Error>>,
     {
         let call = self.call(&mut request)?;
-        let name = call.caller.name.clone();
+        let name = call.caller.call.clone();
         handle(call, request.into_inner()).await.map(Response::new).map_err(|error| error.into_status(&name))
     }
 
@@ -148,7 +148,7 @@ impl Rpc {
         A: Message,
     {
         let call = self.call(&mut request)?;
-        let name = call.caller.name.clone();
+        let name = call.caller.call.clone();
         let deadline = call.deadline;
         let answer = match tokio::time::timeout_at(deadline, handle(call, request.into_inner())).await {
             Ok(Ok(answer)) if answer.encoded_len() > ANSWER_BYTES_MAX => Err(Error::MessageTooLarge),
@@ -187,7 +187,7 @@ impl Call {
 
     /// What a call with a request_id is recognised by when it is repeated; none without one.
     fn request_key(&self, request_id: &str, message: &impl Message) -> Option<Fingerprint> {
-        self.fingerprint(RequestScope::Method(self.caller.name.method), request_id, message)
+        self.fingerprint(RequestScope::Method(self.caller.call.method), request_id, message)
     }
 
     /// What a recorded event is recognised by when it is repeated, alone or in a batch; none without an event_id. No kind is a

@@ -84,7 +84,7 @@ impl Page {
 impl Call {
     /// The page of the list that this call asks for. `filter` is the request with `page_size` and `page_token` empty.
     pub(super) fn page(&self, filter: &impl Message, size: u64, token: &str) -> Result<Page, Error> {
-        Page::new(self.account_id(), self.caller.name.method, filter, size, token)
+        Page::new(self.account_id(), self.caller.call.method, filter, size, token)
     }
 }
 

@@ -92,7 +92,7 @@ impl TrackingService for TrackingHandlers {
         // Waits for news, so that the deadline of other reads is not for it.
         let call = self.rpc.call(&mut request)?;
         let answer = self.streams.list(&call.caller, request.into_inner()).await;
-        answer.map(Response::new).map_err(|error| error.into_status(&call.caller.name))
+        answer.map(Response::new).map_err(|error| error.into_status(&call.caller.call))
     }
 
     type WatchConversionsStream = WatchStream;
@@ -103,6 +103,6 @@ impl TrackingService for TrackingHandlers {
     ) -> Result<Response<WatchStream>, Status> {
         let call = self.rpc.call(&mut request)?;
         let stream = self.streams.watch(&call.caller, request.into_inner()).await;
-        stream.map(Response::new).map_err(|error| error.into_status(&call.caller.name))
+        stream.map(Response::new).map_err(|error| error.into_status(&call.caller.call))
     }
 }

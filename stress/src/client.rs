@@ -22,7 +22,7 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 64 << 20;
 pub(crate) struct Bearer(MetadataValue<Ascii>);
 
 impl Bearer {
-    /// Sends this key.
+    /// Sends this key. Not marked as sensitive, as clients of most languages have it: a connection's later calls name it by number.
     pub(crate) fn of(key: &str) -> anyhow::Result<Self> {
         Ok(Self(format!("Bearer {key}").parse().context("the key is no header value")?))
     }
