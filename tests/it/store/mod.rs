@@ -4,6 +4,7 @@ mod load;
 mod read;
 mod rows;
 mod save;
+mod statistics;
 
 use std::collections::BTreeSet;
 
