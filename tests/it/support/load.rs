@@ -12,7 +12,7 @@ use pb::watch_conversions_request::Start;
 use pb::watch_conversions_response::Message;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tonic::{Code, Status};
+use tonic::{Code, Response, Status};
 
 use super::server::TestClient;
 
@@ -117,8 +117,8 @@ impl Load {
         for seller in self.sellers {
             journals.push(tokio::time::timeout(PATIENCE, seller).await.expect("the sellers end").unwrap());
         }
-        let mut client = self.target.connect().await;
-        let events = all_events(&mut client).await;
+        let client = self.target.connect().await;
+        let events = all_events(&client).await;
         self.last_sequence.send_replace(Some(events.last().map_or(0, |event| event.sequence)));
         let followed = tokio::time::timeout(PATIENCE, self.follower).await.expect("the follower reaches the end");
         check(client, journals, events, &followed.unwrap()).await
@@ -228,12 +228,12 @@ async fn follow(target: Target, mut until: watch::Receiver<Option<i64>>) -> Vec<
 }
 
 async fn check(
-    mut client: TestClient,
+    client: TestClient,
     journals: Vec<Journal>,
     events: Vec<pb::ConversionEvent>,
     followed: &[pb::ConversionEvent],
 ) -> Ended {
-    let kept = conversions(&mut client).await;
+    let kept = conversions(&client).await;
     let mut by_event: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for conversion in &kept {
         by_event.entry(&conversion.event_id).or_default().push(&conversion.id);
@@ -266,20 +266,33 @@ async fn check(
     let ids: BTreeSet<&str> = kept.iter().map(|conversion| conversion.id.as_str()).collect();
     assert_eq!((recorded.len(), told), (ids.len(), ids), "each conversion is told once");
 
-    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    let report = patiently(async || client.rewards.clone().verify_ledger(pb::VerifyLedgerRequest {}).await).await;
     assert!(report.ok, "{:?}", report.differences);
     let sale_count = i64::try_from(kept.len()).unwrap();
     assert_eq!(report.reward_count, sale_count);
     Ended { journals, sale_count, entry_count: report.entry_count }
 }
 
-async fn conversions(client: &mut TestClient) -> Vec<pb::Conversion> {
+/// A read, repeated as every client should while the server says that it cannot answer at the moment: a connection that was cut a
+/// moment ago is found out by whoever uses it next, and the pool has several.
+async fn patiently<T>(read: impl AsyncFn() -> Result<Response<T>, Status>) -> T {
+    const TRIES_MAX: u32 = 20;
+    for _ in 1..TRIES_MAX {
+        match read().await {
+            Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(Duration::from_millis(50)).await,
+            answer => return answer.unwrap().into_inner(),
+        }
+    }
+    read().await.unwrap().into_inner()
+}
+
+async fn conversions(client: &TestClient) -> Vec<pb::Conversion> {
     let mut kept = Vec::new();
     let mut page_token = String::new();
     loop {
         let request =
             pb::ListConversionsRequest { page_size: 1_000, page_token, ..pb::ListConversionsRequest::default() };
-        let page = client.tracking.list_conversions(request).await.unwrap().into_inner();
+        let page = patiently(async || client.tracking.clone().list_conversions(request.clone()).await).await;
         kept.extend(page.conversions);
         page_token = page.next_page_token;
         if page_token.is_empty() {
@@ -288,7 +301,7 @@ async fn conversions(client: &mut TestClient) -> Vec<pb::Conversion> {
     }
 }
 
-async fn all_events(client: &mut TestClient) -> Vec<pb::ConversionEvent> {
+async fn all_events(client: &TestClient) -> Vec<pb::ConversionEvent> {
     let mut events = Vec::new();
     let mut start = ListStart::Beginning(());
     loop {
@@ -297,7 +310,7 @@ async fn all_events(client: &mut TestClient) -> Vec<pb::ConversionEvent> {
             page_size: 1_000,
             ..pb::ListConversionEventsRequest::default()
         };
-        let page = client.tracking.list_conversion_events(request).await.unwrap().into_inner();
+        let page = patiently(async || client.tracking.clone().list_conversion_events(request.clone()).await).await;
         if page.events.is_empty() {
             return events;
         }
