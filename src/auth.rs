@@ -83,9 +83,9 @@ impl Authenticator {
     }
 
     /// Says that a key was revoked, so that it stops working here at once.
-    pub fn revoked(&self, key: ApiKey) {
+    pub fn revoked(&self, key: Arc<ApiKey>) {
         // Remembered as revoked rather than forgotten: a read that is under way may still bring the key as it was.
-        self.keys.entry(key.prefix.clone()).and_compute_with(|_| Op::Put(Arc::new(key)));
+        self.keys.entry(key.prefix.clone()).and_compute_with(|_| Op::Put(key));
     }
 
     async fn read(&self, prefix: &str) -> Result<Arc<ApiKey>, Error> {

@@ -16,7 +16,7 @@ use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};
 use crate::app::SubmitError;
 use crate::domain::account::KeyKind;
 use crate::domain::id::{AccountId, ApiKeyId};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Field, Refusal};
 use crate::store::StoreError;
 use table::{Answer, Detail};
 
@@ -32,13 +32,16 @@ pub struct FieldViolation {
     pub description: String,
 }
 
+/// The paths of fields in a message, where they are called otherwise than in the domain.
+pub type FieldPaths = &'static [(Field, &'static str)];
+
 /// Why a call failed.
 #[derive(Debug, Clone)]
 pub enum Error {
     /// Fields of the request are wrong: all of them.
     InvalidFields(Vec<FieldViolation>),
-    /// A rule of the business said no.
-    Refused(Refusal),
+    /// A rule of the business said no. With the paths of its fields in the message of the call.
+    Refused(Refusal, FieldPaths),
     /// No API key was sent.
     KeyMissing,
     /// The API key is malformed, unknown, revoked or expired.
@@ -97,14 +100,14 @@ pub enum Error {
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+        Self::Refused(refusal, &[])
     }
 }
 
 impl From<SubmitError> for Error {
     fn from(error: SubmitError) -> Self {
         match error {
-            SubmitError::Refused(refusal) => Self::Refused(refusal),
+            SubmitError::Refused(refusal) => refusal.into(),
             SubmitError::Overloaded { retry_after } => Self::Overloaded { retry_after },
             SubmitError::DeadlineExceeded => Self::DeadlineExceeded,
             SubmitError::Unavailable => Self::Unavailable,
@@ -132,6 +135,14 @@ pub struct CallName {
 }
 
 impl Error {
+    /// The same, with the paths of a refusal's fields.
+    pub fn with_paths(self, paths: FieldPaths) -> Self {
+        match self {
+            Self::Refused(refusal, _) => Self::Refused(refusal, paths),
+            error => error,
+        }
+    }
+
     /// The error as the single call ends with it. A fault of ours is logged here, once; its text goes no further.
     pub fn into_status(self, call: &CallName) -> Status {
         if let Some(cause) = self.fault() {
@@ -158,7 +169,7 @@ impl Error {
     fn fault(&self) -> Option<&str> {
         match self {
             Self::Internal(cause) => Some(cause),
-            Self::Refused(Refusal::NotLoaded(what)) => Some(what),
+            Self::Refused(Refusal::NotLoaded(what), _) => Some(what),
             _ => None,
         }
     }

@@ -21,10 +21,10 @@ use crate::auth::layer::AuthLayer;
 use crate::auth::{Authenticator, key};
 use crate::clock::{self, Clock};
 use crate::config::Settings;
-use crate::domain::account::{CreateApiKey, KeyKind};
-use crate::domain::command::{Command, Envelope};
+use crate::domain::account::KeyKind;
 use crate::domain::id::AccountId;
 use crate::domain::request::{Fingerprint, RequestScope};
+use crate::domain::rule::{CreateApiKey, Envelope, NewApiKey};
 use crate::gathered::Gathered;
 use crate::limit::LimitLayer;
 use crate::pb;
@@ -135,7 +135,7 @@ impl Server {
             builder = builder.tls_config(tls)?;
         }
         let mut router = builder
-            .layer(AuthLayer::new(authenticator))
+            .layer(AuthLayer::new(authenticator, crate::rpc::METHODS))
             .layer(LimitLayer::new(settings.calls_max as usize, settings.request_timeout()))
             .add_service(health_service);
         if settings.reflection {
@@ -323,9 +323,9 @@ pub async fn create_operator_key(app: &App) -> Result<secrecy::SecretString, Ser
     Ok(text)
 }
 
-fn operator_key_envelope(key: crate::domain::account::NewApiKey, fingerprint: Option<Fingerprint>) -> Envelope {
+fn operator_key_envelope(key: NewApiKey, fingerprint: Option<Fingerprint>) -> Envelope {
     let command = CreateApiKey { kind: KeyKind::Operator, display_name: "operator".to_owned(), expires_at: None, key };
-    Envelope { account_id: AccountId::SERVER, fingerprint, command: Command::CreateApiKey(command) }
+    Envelope { account_id: AccountId::SERVER, fingerprint, command: command.into() }
 }
 
 async fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {

@@ -4,7 +4,6 @@
 pub mod cursor;
 pub mod feed;
 mod feed_cache;
-mod needs;
 mod upkeep;
 pub mod verify;
 mod writer;
@@ -23,9 +22,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::domain::command::{Envelope, Outcome};
+use crate::domain::outcome::Outcome;
 use crate::domain::refusal::Refusal;
-use crate::store::catalogue::Catalogues;
+use crate::domain::rule::Envelope;
+use crate::store::set::catalogue::Catalogues;
 use crate::store::{Store, StoreError};
 use feed::{EventForm, Feed};
 pub use upkeep::UpkeepError;

@@ -10,9 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::writer::Upkeep;
 use super::{App, SubmitError};
 use crate::clock;
-use crate::domain::command::{Command, Envelope};
 use crate::domain::id::{AccountId, RewardId};
-use crate::domain::reward::ApproveRewards;
+use crate::domain::rule::{ApproveRewards, Envelope};
 use crate::store::{self, StoreError};
 
 /// How many rewards are approved in one command: a batch that commits in well under a second.
@@ -62,7 +61,7 @@ pub(super) async fn approve_due_rewards(app: &App) -> Result<usize, UpkeepError>
         for (account_id, ids) in by_account {
             failpoint!(BeforeApproval);
             let count = ids.len();
-            let command = Command::ApproveRewards(ApproveRewards { ids, skip_others: true });
+            let command = ApproveRewards { ids, skip_others: true }.into();
             match app.submit(Envelope { account_id, fingerprint: None, command }, None).await {
                 Ok(_) => approved += count,
                 Err(error @ (SubmitError::Refused(_) | SubmitError::Internal(_))) => {

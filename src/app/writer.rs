@@ -17,17 +17,18 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::feed::Feed;
-use super::needs;
 use super::{Answer, SubmitError};
 use crate::clock::{self, Clock, RandomIds};
-use crate::domain::command::{Command, Envelope};
 use crate::domain::decide;
 use crate::domain::id::AccountId;
 use crate::domain::refusal::Refusal;
+use crate::domain::rule::Envelope;
+use crate::domain::rule::decide::add_needs;
+use crate::domain::set::WorkingSet;
+use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
-use crate::domain::working_set::{Needs, WorkingSet};
-use crate::store::catalogue::Catalogues;
 use crate::store::event::EncodeBody;
+use crate::store::set::catalogue::Catalogues;
 use crate::store::{self, Store, StoreError};
 
 /// How often a batch of one is tried when it conflicts with another server instance.
@@ -221,19 +222,19 @@ impl Writer {
     async fn transact(&mut self, envelopes: &[Envelope]) -> Result<Vec<Reply>, StoreError> {
         let mut wanted = Needs::default();
         for envelope in envelopes {
-            needs::add(&mut wanted, envelope);
+            add_needs(&mut wanted, envelope);
         }
         failpoint!(BeforeBegin);
         let transaction = self.store.begin_in(self.lane).await?;
         failpoint!(BeforeLock);
         // The lock on its head is the account's write lock: what is loaded after it stays true until the commit.
         let (locked, others) = accounts_of(envelopes);
-        let mut heads = store::save::lock_heads(&transaction, &locked).await?;
+        let mut heads = store::set::lock_heads(&transaction, &locked).await?;
         self.catalogues.renew(&heads);
         self.catalogues.renew(&store::event::heads_of(&transaction, &others).await?);
         let mut set = WorkingSet::default();
         failpoint!(BeforeLoad);
-        store::load::load(&transaction, &wanted, &mut self.catalogues, &mut set).await?;
+        store::set::load(&transaction, wanted, &mut self.catalogues, &mut set).await?;
         failpoint!(BeforeDecide);
 
         let now = self.clock.now();
@@ -251,7 +252,7 @@ impl Writer {
 
         failpoint!(BeforeSave);
         let committed_at = self.commit_time(now);
-        let segments = store::save::save(&transaction, &set, &mut heads, committed_at, self.encode_event).await?;
+        let segments = store::set::save(&transaction, &set, &mut heads, committed_at, self.encode_event).await?;
         for account_id in set.accounts_with_changed_catalogue() {
             self.catalogues.forget(account_id);
         }
@@ -295,7 +296,7 @@ impl Writer {
         let count = match upkeep {
             Upkeep::ForgetRequests(limit) => store::request::forget(&transaction, self.clock.now(), limit).await?,
             Upkeep::PruneEvents(account_id, before, limit) => {
-                let mut heads = store::save::lock_heads(&transaction, &BTreeSet::from([account_id])).await?;
+                let mut heads = store::set::lock_heads(&transaction, &BTreeSet::from([account_id])).await?;
                 match heads.get_mut(&account_id) {
                     Some(head) => store::event::prune(&transaction, head, before, limit).await?,
                     None => 0,
@@ -308,12 +309,10 @@ impl Writer {
     }
 }
 
-/// The accounts to lock, and the others. Clicks make no event and no entry, so they need no lock: an account that only records
-/// clicks in this batch waits for nobody.
+/// The accounts to lock, and the others.
 fn accounts_of(envelopes: &[Envelope]) -> (BTreeSet<AccountId>, BTreeSet<AccountId>) {
-    let is_click = |envelope: &&Envelope| matches!(envelope.command, Command::RecordClick(_));
-    let (clicks, others): (Vec<_>, Vec<_>) = envelopes.iter().partition(is_click);
-    let locked: BTreeSet<_> = others.into_iter().map(|envelope| envelope.account_id).collect();
-    let clicked = clicks.into_iter().map(|envelope| envelope.account_id).filter(|id| !locked.contains(id)).collect();
-    (locked, clicked)
+    let (locked, others): (Vec<_>, Vec<_>) = envelopes.iter().partition(|envelope| envelope.command.locks_account());
+    let locked: BTreeSet<_> = locked.into_iter().map(|envelope| envelope.account_id).collect();
+    let others = others.into_iter().map(|envelope| envelope.account_id).filter(|id| !locked.contains(id)).collect();
+    (locked, others)
 }

@@ -7,7 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::clock;
-use crate::domain::account::{KeyKind, NewApiKey};
+use crate::domain::account::KeyKind;
+use crate::domain::rule::NewApiKey;
 
 const BRAND: &str = "hw_";
 const PUBLIC_LENGTH: usize = 12;

@@ -17,7 +17,7 @@ use tower::{Layer, Service};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
-use super::permission::{self, Access};
+use super::permission::{Access, MethodLists, Permissions};
 use super::{Authenticator, Principal};
 use crate::clock::RandomIds;
 use crate::domain::id::IdSource;
@@ -45,12 +45,13 @@ pub struct Caller {
 #[derive(Clone)]
 pub struct AuthLayer {
     authenticator: Arc<Authenticator>,
+    permissions: Arc<Permissions>,
 }
 
 impl AuthLayer {
-    /// A layer that checks keys with this.
-    pub fn new(authenticator: Arc<Authenticator>) -> Self {
-        Self { authenticator }
+    /// A layer that checks keys with this, for these methods.
+    pub fn new(authenticator: Arc<Authenticator>, methods: MethodLists) -> Self {
+        Self { authenticator, permissions: Arc::new(Permissions::new(methods)) }
     }
 }
 
@@ -58,7 +59,11 @@ impl<S> Layer<S> for AuthLayer {
     type Service = AuthService<S>;
 
     fn layer(&self, inner: S) -> AuthService<S> {
-        AuthService { inner, authenticator: Arc::clone(&self.authenticator) }
+        AuthService {
+            inner,
+            authenticator: Arc::clone(&self.authenticator),
+            permissions: Arc::clone(&self.permissions),
+        }
     }
 }
 
@@ -67,6 +72,7 @@ impl<S> Layer<S> for AuthLayer {
 pub struct AuthService<S> {
     inner: S,
     authenticator: Arc<Authenticator>,
+    permissions: Arc<Permissions>,
 }
 
 impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for AuthService<S>
@@ -90,9 +96,10 @@ where
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let authenticator = Arc::clone(&self.authenticator);
+        let permissions = Arc::clone(&self.permissions);
         let mut name = CallName { request_id: request_id(request.headers()), method: "", key: None };
         let call = async move {
-            let refusal = match identify(&authenticator, &mut name, &mut request).await {
+            let refusal = match identify(&authenticator, &permissions, &mut name, &mut request).await {
                 Ok(principal) => {
                     let span = span_of(&name);
                     if let Some(principal) = principal {
@@ -139,6 +146,7 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
 /// Who calls; none for a method that is open to everybody. What becomes known of the call is added to its name.
 async fn identify<Body>(
     authenticator: &Authenticator,
+    permissions: &Permissions,
     name: &mut CallName,
     request: &mut Request<Body>,
 ) -> Result<Option<Principal>, Error> {
@@ -146,7 +154,7 @@ async fn identify<Body>(
     let bearer = request.headers_mut().remove(AUTHORIZATION);
     let api_key = request.headers_mut().remove(API_KEY);
     let path = request.uri().path().trim_start_matches('/');
-    let Some(Access { method, kinds }) = permission::access(path) else {
+    let Some(Access { method, kinds }) = permissions.access(path) else {
         return Err(Error::MethodUnknown { method: path.chars().take(METHOD_LENGTH_MAX).collect() });
     };
     name.method = method;

@@ -1,15 +1,13 @@
 //! Affiliates: who refers.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::command::Outcome;
-use super::decide::{About, Context};
-use super::enrollment::{self, NewEnrollment};
-use super::event::EventType;
+use super::coupon::Coupon;
+use super::enrollment::EnrollmentWithLanding;
 use super::id::{AccountId, AffiliateId};
-use super::refusal::{Refusal, Resource};
 use super::time::Time;
-use super::working_set::Changes;
 
 /// What is known of an affiliate beyond its identifiers. Empty texts for what is not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,65 +95,13 @@ impl std::fmt::Display for AffiliateSelector {
     }
 }
 
-/// Make an affiliate and enroll it.
-#[derive(Debug, Clone)]
-pub struct CreateAffiliate {
-    /// The merchant's own id for it.
-    pub external_id: Option<String>,
-    /// The email address in lower case.
-    pub email: String,
-    /// First name.
-    pub first_name: String,
-    /// Last name.
-    pub last_name: String,
-    /// More about it.
-    pub profile: Profile,
-    /// SHA-256 of its token.
-    pub token_hash: [u8; 32],
-    /// Its first enrollment.
-    pub enrollment: NewEnrollment,
-}
-
-fn name_is_free(context: &Context<'_>, selector: &AffiliateSelector, field: &'static str) -> Result<(), Refusal> {
-    match context.set.find_affiliate(context.account_id, selector)? {
-        Some(other) => Err(Refusal::AlreadyExists {
-            field,
-            value: selector.to_string(),
-            resource: Resource::Affiliate,
-            resource_id: other.id.to_string(),
-        }),
-        None => Ok(()),
-    }
-}
-
-pub(super) fn create(context: &mut Context<'_>, command: &CreateAffiliate) -> Result<(Outcome, Changes), Refusal> {
-    name_is_free(context, &AffiliateSelector::Email(command.email.clone()), "email")?;
-    if let Some(external_id) = &command.external_id {
-        name_is_free(context, &AffiliateSelector::ExternalId(external_id.clone()), "external_id")?;
-    }
-    let affiliate = Affiliate {
-        id: AffiliateId::new(context.ids),
-        account_id: context.account_id,
-        external_id: command.external_id.clone(),
-        email: command.email.clone(),
-        first_name: command.first_name.clone(),
-        last_name: command.last_name.clone(),
-        profile: command.profile.clone(),
-        token_hash: command.token_hash,
-        created_at: context.now,
-        updated_at: context.now,
-    };
-    let about = About { affiliate_id: Some(affiliate.id), ..About::subject(affiliate.id) };
-    let mut changes = Changes { affiliates: vec![affiliate.clone()], ..Changes::default() };
-    changes.events.push(context.event(EventType::AffiliateCreated, about));
-    // A new affiliate has no coupons, so there is nothing to count.
-    let made = enrollment::make(context, affiliate.id, 0, &command.enrollment, &mut changes)?;
-    Ok((
-        Outcome::Affiliate {
-            affiliate: Box::new(affiliate),
-            enrollment: Box::new(made.enrollment),
-            coupon: made.coupon.map(Box::new),
-        },
-        changes,
-    ))
+/// What CreateAffiliate answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AffiliateOutcome {
+    /// The affiliate.
+    pub affiliate: Arc<Affiliate>,
+    /// Its enrollment.
+    pub enrollment: EnrollmentWithLanding,
+    /// Its coupon.
+    pub coupon: Option<Arc<Coupon>>,
 }

@@ -1,10 +1,11 @@
 //! Conversions: accepted events, and what each was worth to whom.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::attribution::{AttributionSource, Candidate, Referral};
+use super::attribution::{AttributionSource, Candidate};
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
-use super::lead::Customer;
 use super::money::Money;
 use super::reward::{Reward, RewardSummary};
 use super::text_enum::text_enum;
@@ -122,34 +123,28 @@ pub struct Conversion {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConversionImage {
     /// The conversion.
-    pub conversion: Conversion,
+    pub conversion: Arc<Conversion>,
     /// Its rewards in the order of their ids.
-    pub rewards: Vec<Reward>,
+    pub rewards: Vec<Arc<Reward>>,
 }
 
-/// Record a sale.
-#[derive(Debug, Clone)]
-pub struct RecordSale {
-    /// The merchant's id for the event.
-    pub event_id: String,
-    /// Who bought.
-    pub customer: Customer,
-    /// Where the sale came from.
-    pub referral: Referral,
-    /// The net amount, more than zero.
-    pub amount: Money,
-    /// When it happened; none for now.
-    pub occurred_at: Option<Time>,
-    /// Where it was made.
-    pub channel: SaleChannel,
-    /// The customer's first name; empty to leave it.
-    pub first_name: String,
-    /// The customer's last name; empty to leave it.
-    pub last_name: String,
-    /// The customer's monthly recurring revenue from now on.
-    pub mrr: Option<Money>,
-    /// More of the order. Its `coupon_code` is the one in `referral`.
-    pub order: OrderDetails,
+/// A refund that waits for its sale. A row of its own, since hardly any refund waits and every sale asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingRefund {
+    /// The account that has it.
+    pub account_id: AccountId,
+    /// The event_id that the sale will have.
+    pub sale_event_id: String,
+    /// The refund.
+    pub conversion_id: ConversionId,
+}
+
+impl Conversion {
+    /// The part of a sale's amount that was not refunded; none for other kinds.
+    pub fn left(&self) -> Option<Money> {
+        let amount = self.amount?;
+        Some(Money::new(amount.amount_minor - self.refunded_minor, amount.currency))
+    }
 }
 
 /// What RecordSale answers.
@@ -163,23 +158,6 @@ pub struct SaleOutcome {
     pub credit: Option<Credit>,
     /// What it earned.
     pub rewards: Vec<RewardSummary>,
-}
-
-/// Record a refund.
-#[derive(Debug, Clone)]
-pub struct RecordRefund {
-    /// The merchant's id for the event.
-    pub event_id: String,
-    /// The sale's event_id.
-    pub sale_event_id: Option<String>,
-    /// Who is refunded.
-    pub customer: Customer,
-    /// How much, more than zero.
-    pub amount: Money,
-    /// The merchant's id of the refund; may be empty.
-    pub refund_id: String,
-    /// When it happened; none for now.
-    pub occurred_at: Option<Time>,
 }
 
 /// What RecordRefund answers.

@@ -1,9 +1,17 @@
 //! Events: committed facts, numbered without a gap in their account's feed.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::account::{Account, ApiKey};
+use super::affiliate::Affiliate;
 use super::conversion::ConversionImage;
+use super::coupon::Coupon;
+use super::enrollment::Enrollment;
 use super::id::{AccountId, AffiliateId, EventId, ProgramId};
+use super::link::Link;
+use super::program::Program;
 use super::text_enum::text_enum;
 use super::time::Time;
 
@@ -63,6 +71,69 @@ text_enum! {
     }
 }
 
+/// The subject of an event, as the event left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventImage {
+    /// A conversion with its rewards. Holds ids and amounts only: the feed outlives the people in it.
+    Conversion(ConversionImage),
+    /// An account.
+    Account(Arc<Account>),
+    /// An API key.
+    ApiKey(Arc<ApiKey>),
+    /// A program.
+    Program(Arc<Program>),
+    /// An affiliate.
+    Affiliate(Arc<Affiliate>),
+    /// An enrollment.
+    Enrollment(Arc<Enrollment>),
+    /// A link.
+    Link {
+        /// The link.
+        link: Arc<Link>,
+        /// The program of its enrollment.
+        program_id: ProgramId,
+    },
+    /// A coupon.
+    Coupon {
+        /// The coupon.
+        coupon: Arc<Coupon>,
+        /// The program of its enrollment.
+        program_id: ProgramId,
+    },
+}
+
+impl EventImage {
+    /// The id of the subject.
+    pub fn subject_id(&self) -> String {
+        match self {
+            Self::Conversion(image) => image.conversion.id.to_string(),
+            Self::Account(account) => account.id.to_string(),
+            Self::ApiKey(key) => key.id.to_string(),
+            Self::Program(program) => program.id.to_string(),
+            Self::Affiliate(affiliate) => affiliate.id.to_string(),
+            Self::Enrollment(enrollment) => enrollment.id.to_string(),
+            Self::Link { link, .. } => link.id.to_string(),
+            Self::Coupon { coupon, .. } => coupon.id.to_string(),
+        }
+    }
+
+    /// The program and the affiliate that the event concerns, as filters see them.
+    pub fn concerns(&self) -> (Option<ProgramId>, Option<AffiliateId>) {
+        match self {
+            Self::Conversion(image) => {
+                let credit = image.conversion.credit;
+                (credit.map(|credit| credit.program_id), credit.map(|credit| credit.affiliate_id))
+            }
+            Self::Account(_) | Self::ApiKey(_) => (None, None),
+            Self::Program(program) => (Some(program.id), None),
+            Self::Affiliate(affiliate) => (None, Some(affiliate.id)),
+            Self::Enrollment(enrollment) => (Some(enrollment.program_id), Some(enrollment.affiliate_id)),
+            Self::Link { link, program_id } => (Some(*program_id), Some(link.affiliate_id)),
+            Self::Coupon { coupon, program_id } => (Some(*program_id), Some(coupon.affiliate_id)),
+        }
+    }
+}
+
 /// A fact before it has its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
@@ -72,16 +143,10 @@ pub struct NewEvent {
     pub account_id: AccountId,
     /// What happened.
     pub event_type: EventType,
-    /// The id of what it happened to.
-    pub subject_id: String,
-    /// The program.
-    pub program_id: Option<ProgramId>,
-    /// The affiliate.
-    pub affiliate_id: Option<AffiliateId>,
     /// When it happened.
     pub occurred_at: Time,
-    /// The conversion right after it. Holds ids and amounts only: the feed outlives the people in it.
-    pub image: Option<ConversionImage>,
+    /// Its subject right after it.
+    pub image: EventImage,
     /// The request_id or event_id that caused it; empty for what the server did by itself.
     pub cause_id: String,
 }
@@ -98,9 +163,10 @@ pub struct EventHeader {
 }
 
 impl NewEvent {
-    /// What a filter looks at.
+    /// The part that a filter looks at.
     pub fn header(&self) -> EventHeader {
-        EventHeader { event_type: self.event_type, program_id: self.program_id, affiliate_id: self.affiliate_id }
+        let (program_id, affiliate_id) = self.image.concerns();
+        EventHeader { event_type: self.event_type, program_id, affiliate_id }
     }
 }
 

@@ -31,6 +31,12 @@ fn parse(text: &str, prefix: &'static str) -> Result<Uuid, MalformedId> {
     Uuid::try_parse(digits).map_err(|_| malformed)
 }
 
+/// An id whose kind the compiler knows.
+pub trait TypedId: fmt::Display {
+    /// The UUID inside, as stored.
+    fn uuid(&self) -> Uuid;
+}
+
 macro_rules! typed_ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -53,6 +59,12 @@ macro_rules! typed_ids {
 
             /// The UUID inside, as stored.
             pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl TypedId for $name {
+            fn uuid(&self) -> Uuid {
                 self.0
             }
         }

@@ -2,22 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::attribution::{self, AttributionSource, Referral};
-use super::command::Outcome;
-use super::conversion::{
-    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, OrderDetails, SaleChannel,
-};
-use super::decide::Context;
-use super::enrollment::Enrollment;
-use super::event::EventType;
+use super::conversion::ConversionOutcome;
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
 use super::money::Money;
-use super::program::applicable_terms;
-use super::refusal::{Refusal, Resource};
-use super::sale;
 use super::text_enum::text_enum;
 use super::time::Time;
-use super::working_set::Changes;
 
 text_enum! {
     /// The state of a lead.
@@ -122,25 +111,6 @@ pub struct UnmatchedSale {
     pub occurred_at: Time,
 }
 
-/// Record a sign-up.
-#[derive(Debug, Clone)]
-pub struct RecordLead {
-    /// The merchant's id for the event.
-    pub event_id: String,
-    /// Who signed up.
-    pub customer: Customer,
-    /// Where the lead came from.
-    pub referral: Referral,
-    /// First name; empty to leave it.
-    pub first_name: String,
-    /// Last name; empty to leave it.
-    pub last_name: String,
-    /// The state of a lead that is new or has only subscribed; others keep theirs.
-    pub state: LeadState,
-    /// When it happened; none for now.
-    pub occurred_at: Option<Time>,
-}
-
 /// What RecordLead answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeadOutcome {
@@ -150,17 +120,6 @@ pub struct LeadOutcome {
     pub affiliate_id: Option<AffiliateId>,
     /// The conversion as it is kept, referred or not; none for a lead that was bound before.
     pub conversion_id: Option<ConversionId>,
-}
-
-/// Record that a customer cancelled.
-#[derive(Debug, Clone)]
-pub struct RecordCancellation {
-    /// The merchant's id for the event.
-    pub event_id: String,
-    /// Which lead.
-    pub lead: LeadSelector,
-    /// When it happened; none for now.
-    pub occurred_at: Option<Time>,
 }
 
 /// What RecordCancellation answers.
@@ -200,188 +159,4 @@ impl Lead {
     pub fn selectors(&self) -> Vec<LeadSelector> {
         Customer { uid: self.uid.clone(), email: self.email.clone() }.selectors()
     }
-}
-
-/// The lead that the request names, by uid or else by email.
-pub(super) fn find_customer<'set>(context: &Context<'set>, customer: &Customer) -> Result<Option<&'set Lead>, Refusal> {
-    for selector in customer.selectors() {
-        if let Some(lead) = context.set.find_lead(context.account_id, &selector)? {
-            return Ok(Some(lead));
-        }
-    }
-    Ok(None)
-}
-
-pub(super) fn new_lead(context: &mut Context<'_>, customer: &Customer, state: LeadState) -> Lead {
-    Lead {
-        id: LeadId::new(context.ids),
-        account_id: context.account_id,
-        email: customer.email.clone(),
-        uid: customer.uid.clone(),
-        first_name: String::new(),
-        last_name: String::new(),
-        state,
-        binding: None,
-        plan: String::new(),
-        mrr: None,
-        customer_since: None,
-        created_at: context.now,
-        updated_at: context.now,
-    }
-}
-
-pub(super) fn binding(enrollment: &Enrollment, bound_at: Time) -> Binding {
-    Binding {
-        enrollment_id: enrollment.id,
-        affiliate_id: enrollment.affiliate_id,
-        program_id: enrollment.program_id,
-        bound_at,
-    }
-}
-
-/// Adds to a lead what a request says of it. A name that the lead has already stays: changing it is for UpdateLead.
-pub(super) fn add_names(
-    context: &Context<'_>,
-    lead: &mut Lead,
-    customer: &Customer,
-    first_name: &str,
-    last_name: &str,
-) -> Result<(), Refusal> {
-    if !first_name.is_empty() {
-        first_name.clone_into(&mut lead.first_name);
-    }
-    if !last_name.is_empty() {
-        last_name.clone_into(&mut lead.last_name);
-    }
-    if lead.uid.is_none() && is_free(context, customer.uid.clone().map(LeadSelector::Uid))? {
-        lead.uid.clone_from(&customer.uid);
-    }
-    if lead.email.is_none() && is_free(context, customer.email.clone().map(LeadSelector::Email))? {
-        lead.email.clone_from(&customer.email);
-    }
-    Ok(())
-}
-
-/// A lead as it is to be kept: updated now, unless it is what it was. A customer who buys again is, and nothing is written.
-pub(super) fn touched(context: &Context<'_>, lead: Lead, before: Option<&Lead>) -> Lead {
-    if before == Some(&lead) { lead } else { Lead { updated_at: context.now, ..lead } }
-}
-
-fn is_free(context: &Context<'_>, selector: Option<LeadSelector>) -> Result<bool, Refusal> {
-    match selector {
-        Some(selector) => Ok(context.set.find_lead(context.account_id, &selector)?.is_none()),
-        None => Ok(false),
-    }
-}
-
-/// A conversion that is about a lead and no money.
-fn conversion(
-    context: &mut Context<'_>,
-    kind: ConversionKind,
-    event_id: &str,
-    lead: &Lead,
-    occurred_at: Time,
-) -> Conversion {
-    Conversion {
-        id: ConversionId::new(context.ids),
-        account_id: context.account_id,
-        kind,
-        event_id: event_id.to_owned(),
-        outcome: ConversionOutcome::NotReferred,
-        amount: None,
-        refunded_minor: 0,
-        sale_id: None,
-        sale_event_id: String::new(),
-        lead_id: Some(lead.id),
-        credit: None,
-        channel: SaleChannel::Online,
-        order: OrderDetails::default(),
-        candidates: Vec::new(),
-        occurred_at,
-        created_at: context.now,
-        version: 1,
-    }
-}
-
-pub(super) fn record(context: &mut Context<'_>, command: &RecordLead) -> Result<(Outcome, Changes), Refusal> {
-    let occurred_at = command.occurred_at.unwrap_or(context.now);
-    let known = find_customer(context, &command.customer)?.cloned();
-    let mut lead = match &known {
-        Some(lead) => lead.clone(),
-        None => new_lead(context, &command.customer, command.state),
-    };
-    add_names(context, &mut lead, &command.customer, &command.first_name, &command.last_name)?;
-    if lead.state == LeadState::Subscribed {
-        lead.state = command.state;
-    }
-    let mut changes = Changes::default();
-    if let Some(binding) = lead.binding {
-        let outcome = LeadOutcome { lead_id: lead.id, affiliate_id: Some(binding.affiliate_id), conversion_id: None };
-        changes.leads.push(touched(context, lead, known.as_ref()));
-        return Ok((Outcome::Lead(outcome), changes));
-    }
-    let attribution = attribution::attribute(context.set, context.account_id, None, &command.referral, occurred_at)?;
-    let mut made = conversion(context, ConversionKind::Lead, &command.event_id, &lead, occurred_at);
-    made.candidates = attribution.candidates;
-    if let Some(code) = &command.referral.coupon_code {
-        made.order.coupon_code.clone_from(code);
-    }
-    if let Some((source, enrollment)) = attribution.winner {
-        lead.binding = Some(binding(enrollment, occurred_at));
-        made.outcome = ConversionOutcome::Attributed;
-        let program = context.set.program(context.account_id, enrollment.program_id)?;
-        let terms_version = applicable_terms(context.set, program, occurred_at, None)?.version;
-        made.credit = Some(Credit {
-            affiliate_id: enrollment.affiliate_id,
-            enrollment_id: enrollment.id,
-            program_id: enrollment.program_id,
-            terms_version,
-            source,
-        });
-        let image = ConversionImage { conversion: made.clone(), rewards: Vec::new() };
-        changes.events.push(context.conversion_event(EventType::LeadRecorded, occurred_at, image));
-        sale::match_to_lead(context, &mut lead, enrollment, occurred_at, &mut changes)?;
-    }
-    let outcome = LeadOutcome {
-        lead_id: lead.id,
-        affiliate_id: made.credit.map(|credit| credit.affiliate_id),
-        conversion_id: Some(made.id),
-    };
-    changes.leads.push(touched(context, lead, known.as_ref()));
-    changes.conversions.push(made);
-    Ok((Outcome::Lead(outcome), changes))
-}
-
-pub(super) fn record_cancellation(
-    context: &mut Context<'_>,
-    command: &RecordCancellation,
-) -> Result<(Outcome, Changes), Refusal> {
-    let occurred_at = command.occurred_at.unwrap_or(context.now);
-    let mut lead = context
-        .set
-        .find_lead(context.account_id, &command.lead)?
-        .ok_or_else(|| Refusal::not_found(Resource::Lead, &command.lead))?
-        .clone();
-    lead.state = LeadState::Cancelled;
-    lead.mrr = lead.mrr.map(|mrr| Money::new(0, mrr.currency));
-    lead.updated_at = context.now;
-    let mut made = conversion(context, ConversionKind::Cancellation, &command.event_id, &lead, occurred_at);
-    let mut changes = Changes::default();
-    if let Some(binding) = lead.binding {
-        let program = context.set.program(context.account_id, binding.program_id)?;
-        made.outcome = ConversionOutcome::Attributed;
-        made.credit = Some(Credit {
-            affiliate_id: binding.affiliate_id,
-            enrollment_id: binding.enrollment_id,
-            program_id: binding.program_id,
-            terms_version: applicable_terms(context.set, program, occurred_at, Some(binding.bound_at))?.version,
-            source: AttributionSource::LeadBinding,
-        });
-        let image = ConversionImage { conversion: made.clone(), rewards: Vec::new() };
-        changes.events.push(context.conversion_event(EventType::CancellationRecorded, occurred_at, image));
-    }
-    let outcome = CancellationOutcome { lead_id: lead.id, outcome: made.outcome, conversion_id: made.id };
-    changes.leads.push(lead);
-    changes.conversions.push(made);
-    Ok((Outcome::Cancellation(outcome), changes))
 }

@@ -1,37 +1,33 @@
 //! The business, pure: every rule, state and formula, and nothing else. No async, no I/O, no clock, no random source, no wire
 //! types, no tables. Time and ids are passed in.
 //!
-//! [`decide`] is the one entry for writes: it reads the [`working_set::WorkingSet`] and says what to change.
+//! Rows and states lie here, one file for each subject. [`set`] is the part of them that a batch needs, and [`rule`] has the rules.
+//! [`decide`] is the one entry for writes: it applies a command's rule to the [`set::WorkingSet`].
 
 pub mod account;
 pub mod affiliate;
 pub mod attribution;
 pub mod click;
-pub mod command;
-mod commission;
 pub mod conversion;
 pub mod coupon;
-mod decide;
 pub mod enrollment;
 pub mod event;
 pub mod id;
-pub mod index;
 pub mod lead;
 pub mod ledger;
 pub mod link;
-mod lookup;
 pub mod money;
+pub mod outcome;
 pub mod program;
-mod refund;
 pub mod refusal;
 pub mod request;
 pub mod reward;
-mod sale;
+pub mod rule;
+pub mod set;
 mod text_enum;
 pub mod time;
-pub mod working_set;
 
-pub use decide::{Decision, decide};
+pub use rule::decide::{Decision, decide};
 
 /// The text is no value of the closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -32,6 +32,30 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// A field of a command. Each door to the domain knows what it is called there.
+    Field {
+        /// An email address.
+        Email = "email",
+        /// The merchant's own id.
+        ExternalId = "external_id",
+        /// The ref_id of an enrollment.
+        RefId = "ref_id",
+        /// The coupon code that an enrollment begins with.
+        PromoCode = "promo_code",
+        /// The code of a link or a coupon.
+        Code = "code",
+        /// The currency of a flat commission.
+        CommissionCurrency = "commission_currency",
+        /// The rewards that are named.
+        RewardIds = "reward_ids",
+        /// The merchant's id of a recorded event.
+        EventId = "event_id",
+        /// The caller's id of any other request.
+        RequestId = "request_id",
+    }
+}
+
 /// A rule that a command broke. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -49,8 +73,8 @@ pub enum Refusal {
     /// A unique value is taken.
     #[error("{field} {value} is taken")]
     AlreadyExists {
-        /// The field of the request.
-        field: &'static str,
+        /// The field.
+        field: Field,
         /// The value that is taken.
         value: String,
         /// What has it.
@@ -79,16 +103,16 @@ pub enum Refusal {
     /// The field is well-formed but wrong here.
     #[error("{field}: {problem}")]
     InvalidField {
-        /// The path of the field in the request.
-        field: &'static str,
+        /// The field.
+        field: Field,
         /// What is wrong and how to mend it.
         problem: String,
     },
     /// The event_id or request_id was used with other content.
     #[error("{field} {key} was used before with other content")]
     IdempotencyMismatch {
-        /// Which of the two it is, `event_id` or `request_id`.
-        field: &'static str,
+        /// Which of the two it is, the event_id or the request_id.
+        field: Field,
         /// The event_id or request_id.
         key: String,
         /// The id of what the first call made.

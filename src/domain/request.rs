@@ -1,4 +1,4 @@
-//! Requests that were answered: what makes a repeated call give the first answer again.
+//! Requests that were answered: they make a repeated call give the first answer again.
 //!
 //! One mechanism for both kinds of key. The `event_id` of a recorded event is kept for ever under its kind; the `request_id` of
 //! any other call is kept for 30 days under its method. The row is written in the transaction of the effect.
@@ -6,27 +6,56 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::command::Outcome;
 use super::conversion::ConversionKind;
 use super::id::AccountId;
+use super::outcome::Outcome;
+use super::refusal::Field;
+use super::text_enum::text_enum;
 use super::time::Time;
 
 /// How long a request_id is remembered.
 pub const REQUEST_ID_KEPT_DAYS: i32 = 30;
 
-/// What a request key is unique in: the kind of a recorded event, or the name of a method.
+text_enum! {
+    /// A kind of event that is recorded under an event_id.
+    EventKind {
+        /// A click.
+        Click = "click",
+        /// A sign-up.
+        Lead = "lead",
+        /// A sale.
+        Sale = "sale",
+        /// A refund.
+        Refund = "refund",
+        /// A customer cancelled.
+        Cancellation = "cancellation",
+    }
+}
+
+impl From<ConversionKind> for EventKind {
+    fn from(kind: ConversionKind) -> Self {
+        match kind {
+            ConversionKind::Lead => Self::Lead,
+            ConversionKind::Sale => Self::Sale,
+            ConversionKind::Refund => Self::Refund,
+            ConversionKind::Cancellation => Self::Cancellation,
+        }
+    }
+}
+
+/// The set that a request key is unique in: the kind of a recorded event, or the name of a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RequestScope {
-    /// Clicks, leads, sales ...: `event_id`, kept for ever. `None` is a click.
-    Event(Option<ConversionKind>),
+    /// Clicks, leads, sales ...: `event_id`, kept for ever.
+    Event(EventKind),
     /// The other calls: `request_id`, kept for [`REQUEST_ID_KEPT_DAYS`]. The method's full name.
     Method(&'static str),
 }
 
 impl Fingerprint {
     /// The field of the request that has the key.
-    pub const fn key_field(&self) -> &'static str {
-        if self.is_kept_for_ever { "event_id" } else { "request_id" }
+    pub const fn key_field(&self) -> Field {
+        if self.is_kept_for_ever { Field::EventId } else { Field::RequestId }
     }
 }
 
@@ -34,8 +63,7 @@ impl RequestScope {
     /// The scope's text as stored.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Event(None) => "click",
-            Self::Event(Some(kind)) => kind.as_str(),
+            Self::Event(kind) => kind.as_str(),
             Self::Method(name) => name,
         }
     }
@@ -55,6 +83,18 @@ pub struct RequestKey {
     pub scope: String,
     /// The event_id or request_id.
     pub key: String,
+}
+
+impl RequestKey {
+    /// The key of a recorded event.
+    pub fn event(account_id: AccountId, kind: EventKind, event_id: &str) -> Self {
+        Self { account_id, scope: RequestScope::Event(kind).as_str().to_owned(), key: event_id.to_owned() }
+    }
+
+    /// Whether it is the key of a recorded sale, whose effect is a conversion.
+    pub fn is_sale(&self) -> bool {
+        self.scope == RequestScope::Event(EventKind::Sale).as_str()
+    }
 }
 
 /// A request that was answered.

@@ -6,20 +6,12 @@
 //! | approved | paid, reversed |
 //! | denied, paid, reversed | final |
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
-use super::command::Outcome;
-use super::decide::Context;
-use super::event::EventType;
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
-use super::ledger::{LedgerAccount, LedgerReason, Posting};
 use super::money::{Money, Rounding};
-use super::refusal::Refusal;
 use super::text_enum::text_enum;
 use super::time::Time;
-use super::working_set::Changes;
 
 text_enum! {
     /// The state of a reward.
@@ -135,127 +127,11 @@ pub struct RewardSummary {
     pub value: Money,
 }
 
-/// Approve rewards, all or none.
-#[derive(Debug, Clone)]
-pub struct ApproveRewards {
-    /// Which rewards, without repeats.
-    pub ids: Vec<RewardId>,
-    /// Pass over rewards that are no longer pending: the worker's way, whose list may be old by the time it is served.
-    pub skip_others: bool,
-}
-
-/// Deny rewards, all or none.
-#[derive(Debug, Clone)]
-pub struct DenyRewards {
-    /// Which rewards, without repeats.
-    pub ids: Vec<RewardId>,
-    /// Why.
-    pub reason: String,
-}
-
 impl Reward {
     /// The part that never changes.
     pub fn summary(&self) -> RewardSummary {
         RewardSummary { reward_id: self.id, affiliate_id: self.affiliate_id, unit: self.unit, value: self.value }
     }
-}
-
-/// How rewards are moved on: to which state, through which ledger accounts, and what the feed is told.
-struct Move<'run> {
-    to: RewardState,
-    debit: LedgerAccount,
-    credit: LedgerAccount,
-    reason: LedgerReason,
-    event_type: EventType,
-    deny_reason: &'run str,
-    skip_others: bool,
-}
-
-pub(super) fn approve(context: &mut Context<'_>, command: &ApproveRewards) -> Result<(Outcome, Changes), Refusal> {
-    let step = Move {
-        to: RewardState::Approved,
-        debit: LedgerAccount::AffiliatePending,
-        credit: LedgerAccount::AffiliatePayable,
-        reason: LedgerReason::Approved,
-        event_type: EventType::RewardApproved,
-        deny_reason: "",
-        skip_others: command.skip_others,
-    };
-    move_on(context, &command.ids, &step)
-}
-
-pub(super) fn deny(context: &mut Context<'_>, command: &DenyRewards) -> Result<(Outcome, Changes), Refusal> {
-    let step = Move {
-        to: RewardState::Denied,
-        debit: LedgerAccount::AffiliatePending,
-        credit: LedgerAccount::CommissionExpense,
-        reason: LedgerReason::Denied,
-        event_type: EventType::RewardDenied,
-        deny_reason: &command.reason,
-        skip_others: false,
-    };
-    move_on(context, &command.ids, &step)
-}
-
-fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Result<(Outcome, Changes), Refusal> {
-    let mut moved: BTreeMap<RewardId, Reward> = BTreeMap::new();
-    let mut asked = Vec::new();
-    let mut changes = Changes::default();
-    for id in ids {
-        let reward = context.set.reward(context.account_id, *id)?;
-        if let Some(original) = reward.reverses {
-            return Err(Refusal::InvalidField {
-                field: "reward_ids",
-                problem: format!("{id} takes back from {original} and moves with it; name that one"),
-            });
-        }
-        if !reward.state.may_become(step.to) {
-            if step.skip_others {
-                continue;
-            }
-            return Err(Refusal::RewardState { reward_id: *id, from: reward.state, to: step.to });
-        }
-        asked.push(*id);
-        // What refunds took back while it was pending moves with it.
-        let with_it =
-            context.set.reversals_of(context.account_id, *id).filter(|other| other.state == RewardState::Pending);
-        for reward in std::iter::once(reward).chain(with_it) {
-            let next = Reward {
-                state: step.to,
-                updated_at: context.now,
-                deny_reason: step.deny_reason.to_owned(),
-                ..reward.clone()
-            };
-            changes.postings.push(Posting::for_reward(&next, step.debit, step.credit, step.reason, context.now));
-            moved.insert(next.id, next);
-        }
-    }
-    tell(context, step.event_type, &moved, &mut changes)?;
-    let outcome = asked.iter().filter_map(|id| moved.get(id).cloned()).collect();
-    changes.rewards.extend(moved.into_values());
-    Ok((Outcome::Rewards(outcome), changes))
-}
-
-/// One event for each conversion whose rewards moved, with the image that they leave.
-fn tell(
-    context: &mut Context<'_>,
-    event_type: EventType,
-    moved: &BTreeMap<RewardId, Reward>,
-    changes: &mut Changes,
-) -> Result<(), Refusal> {
-    let conversion_ids: BTreeSet<ConversionId> = moved.values().map(|reward| reward.conversion_id).collect();
-    for id in conversion_ids {
-        let mut image = context.set.image(context.account_id, id)?;
-        image.conversion.version += 1;
-        for reward in &mut image.rewards {
-            if let Some(next) = moved.get(&reward.id) {
-                reward.clone_from(next);
-            }
-        }
-        changes.conversions.push(image.conversion.clone());
-        changes.events.push(context.conversion_event(event_type, context.now, image));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

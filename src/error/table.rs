@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tonic::Code;
 
-use super::{Error, FieldViolation};
+use super::{Error, FieldPaths, FieldViolation};
 use crate::domain::account::KeyKind;
 use crate::domain::money::Overflow;
-use crate::domain::refusal::{Refusal, Resource};
+use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::pb::ErrorReason;
 
 /// How many bytes of field violations an answer lists. Status details travel in HTTP/2 headers, which many clients cap at 8 KiB,
@@ -96,7 +96,7 @@ impl Error {
     pub(super) fn answer(&self, request_id: &str) -> Answer {
         match self {
             Self::InvalidFields(violations) => Answer::fields(ErrorReason::InvalidFields, violations),
-            Self::Refused(refusal) => refused(refusal, request_id),
+            Self::Refused(refusal, paths) => refused(refusal, paths, request_id),
             Self::KeyMissing => Answer::new(
                 ErrorReason::KeyMissing,
                 Code::Unauthenticated,
@@ -204,8 +204,9 @@ fn alternatives(kinds: &[KeyKind]) -> String {
 }
 
 /// The table's part for refusals.
-fn refused(refusal: &Refusal, request_id: &str) -> Answer {
+fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
     let text = refusal.to_string();
+    let path = |field: &Field| paths.iter().find(|(other, _)| other == field).map_or(field.as_str(), |(_, path)| path);
     match refusal {
         Refusal::NotFound { resource, name } => {
             let (reason, resource_type) = missing(*resource);
@@ -218,10 +219,10 @@ fn refused(refusal: &Refusal, request_id: &str) -> Answer {
         Refusal::AlreadyExists { field, value, resource, resource_id } => Answer::new(
             ErrorReason::AlreadyExists,
             Code::AlreadyExists,
-            format!("{text}; send another {field}, or use what has it"),
+            format!("{0} {value} is taken; send another {0}, or use what has it", path(field)),
         )
         .resource(missing(*resource).1, resource_id)
-        .with("field", field)
+        .with("field", path(field))
         .with("value", value)
         .with("resource_id", resource_id),
         Refusal::AlreadyEnrolled { affiliate_id: _, program_id, enrollment_id } => Answer::new(
@@ -238,7 +239,7 @@ fn refused(refusal: &Refusal, request_id: &str) -> Answer {
             let message = format!("{text}; enroll it first, or name another program_id");
             Answer::new(reason, Code::NotFound, message).resource(resource_type, "")
         }
-        Refusal::InvalidField { field, problem } => Answer::field(ErrorReason::InvalidFields, field, problem),
+        Refusal::InvalidField { field, problem } => Answer::field(ErrorReason::InvalidFields, path(field), problem),
         Refusal::IdempotencyMismatch { field, key, first_id } => Answer::precondition(
             ErrorReason::IdempotencyMismatch,
             key,

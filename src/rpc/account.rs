@@ -1,43 +1,58 @@
 //! Accounts and API keys on the wire.
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret, SecretString};
 
-use super::parse::{Fields, NAME_LENGTH_MAX};
-use super::render::timestamp;
-use super::wire_enum::WireEnum;
-use super::{Call, page, unexpected_outcome};
+use super::METHODS;
+use super::call::change::{Asking, Change, RepeatKey};
+use super::call::parse::{Fields, NAME_LENGTH_MAX};
+use super::call::render::timestamp;
+use super::call::wire_enum::WireEnum;
+use super::call::{Call, page};
 use crate::auth::key;
 use crate::auth::permission;
-use crate::domain::account::{Account, ApiKey, CreateApiKey, KeyKind, RegisterAccount, RevokeApiKey, UpdateAccount};
-use crate::domain::command::{Command, Outcome};
+use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::id::AccountId;
 use crate::domain::refusal::{Refusal, Resource};
+use crate::domain::rule::{CreateApiKey, RegisterAccount, RevokeApiKey, UpdateAccount};
 use crate::error::Error;
 use crate::pb;
 use crate::store;
 
 const COUPONS_MAX: std::ops::RangeInclusive<i32> = 1..=10_000;
 
-pub(super) async fn register(
-    call: Call,
-    message: pb::RegisterAccountRequest,
-) -> Result<pb::RegisterAccountResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let display_name = fields.required_line("display_name", &message.display_name, NAME_LENGTH_MAX);
-    let Some(email) = fields.email("email", &message.email) else { return Err(fields.into_error()) };
-    fields.finish()?;
-    let (text, new_key) = key::generate(KeyKind::Admin);
-    let command = RegisterAccount { display_name, email, key: new_key };
-    let answer = call.submit(fingerprint, Command::RegisterAccount(command)).await?;
-    let Outcome::Registered { account: registered, key } = answer.outcome else { return Err(unexpected_outcome()) };
-    Ok(pb::RegisterAccountResponse {
-        account: Some(account(&registered)),
-        api_key: Some(api_key(&key)),
-        api_key_text: shown_once(&text, answer.replayed),
-        replayed: answer.replayed,
-    })
+impl Change for pb::RegisterAccountRequest {
+    type Rule = RegisterAccount;
+    type Kept = SecretString;
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(RegisterAccount, SecretString), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let display_name = fields.required_line("display_name", &self.display_name, NAME_LENGTH_MAX);
+        let email = fields.email("email", &self.email);
+        let email = fields.complete(email)?;
+        let (text, key) = key::generate(KeyKind::Admin);
+        Ok((RegisterAccount { display_name, email, key }, text))
+    }
+
+    fn render(
+        answer: Arc<RegistrationOutcome>,
+        replayed: bool,
+        text: SecretString,
+        _asking: &Asking,
+    ) -> pb::RegisterAccountResponse {
+        pb::RegisterAccountResponse {
+            account: Some(account(&answer.account)),
+            api_key: Some(api_key(&answer.key)),
+            api_key_text: shown_once(&text, replayed),
+            replayed,
+        }
+    }
 }
 
 pub(super) async fn get(call: Call, _: pb::GetAccountRequest) -> Result<pb::GetAccountResponse, Error> {
@@ -47,67 +62,72 @@ pub(super) async fn get(call: Call, _: pb::GetAccountRequest) -> Result<pb::GetA
     Ok(pb::GetAccountResponse { account: Some(account(&found)) })
 }
 
-pub(super) async fn update(call: Call, message: pb::UpdateAccountRequest) -> Result<pb::UpdateAccountResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let command = parse_update(&message)?;
-    let answer = call.submit(fingerprint, Command::UpdateAccount(command)).await?;
-    let Outcome::Account(updated) = answer.outcome else { return Err(unexpected_outcome()) };
-    Ok(pb::UpdateAccountResponse { account: Some(account(&updated)), replayed: answer.replayed })
+impl Change for pb::UpdateAccountRequest {
+    type Rule = UpdateAccount;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(UpdateAccount, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let known = ["display_name", "email", "max_active_coupons_per_affiliate"];
+        let paths = fields.update_mask(self.update_mask.as_ref(), &known);
+        let mut rule = UpdateAccount { display_name: None, email: None, max_active_coupons_per_affiliate: None };
+        if let Some(values) = fields.required("account", self.account.as_ref()) {
+            fields.within("account", |fields| {
+                if paths.contains(&"display_name") {
+                    let display_name = fields.required_line("display_name", &values.display_name, NAME_LENGTH_MAX);
+                    rule.display_name = Some(display_name);
+                }
+                if paths.contains(&"email") {
+                    rule.email = fields.email("email", &values.email);
+                }
+                if paths.contains(&"max_active_coupons_per_affiliate") {
+                    let limit = values.max_active_coupons_per_affiliate;
+                    let limit = fields.number("max_active_coupons_per_affiliate", limit, COUPONS_MAX);
+                    rule.max_active_coupons_per_affiliate = Some(limit);
+                }
+            });
+        }
+        fields.finish()?;
+        Ok((rule, ()))
+    }
+
+    fn render(updated: Arc<Account>, replayed: bool, (): (), _asking: &Asking) -> pb::UpdateAccountResponse {
+        pb::UpdateAccountResponse { account: Some(account(&updated)), replayed }
+    }
 }
 
-fn parse_update(message: &pb::UpdateAccountRequest) -> Result<UpdateAccount, Error> {
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let paths = fields
-        .update_mask(message.update_mask.as_ref(), &["display_name", "email", "max_active_coupons_per_affiliate"]);
-    let mut command = UpdateAccount { display_name: None, email: None, max_active_coupons_per_affiliate: None };
-    let values = fields.required("account", message.account.as_ref());
-    if let Some(values) = values {
-        fields.within("account", |fields| {
-            if paths.contains(&"display_name") {
-                let display_name = fields.required_line("display_name", &values.display_name, NAME_LENGTH_MAX);
-                command.display_name = Some(display_name);
-            }
-            if paths.contains(&"email") {
-                command.email = fields.email("email", &values.email);
-            }
-            if paths.contains(&"max_active_coupons_per_affiliate") {
-                let limit = values.max_active_coupons_per_affiliate;
-                let limit = fields.number("max_active_coupons_per_affiliate", limit, COUPONS_MAX);
-                command.max_active_coupons_per_affiliate = Some(limit);
-            }
-        });
-    }
-    fields.finish()?;
-    Ok(command)
-}
+impl Change for pb::CreateApiKeyRequest {
+    type Rule = CreateApiKey;
+    type Kept = SecretString;
 
-pub(super) async fn create_key(
-    call: Call,
-    message: pb::CreateApiKeyRequest,
-) -> Result<pb::CreateApiKeyResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    // Operator keys are made by the server itself alone.
-    let kinds: Vec<KeyKind> = KeyKind::ALL.iter().copied().filter(|kind| *kind != KeyKind::Operator).collect();
-    let kind = fields.value_of("kind", message.kind, &kinds);
-    let display_name = fields.line("display_name", &message.display_name, NAME_LENGTH_MAX);
-    let expires_at = fields.time("expire_time", message.expire_time.as_ref());
-    if expires_at.is_some_and(|expires_at| expires_at <= call.now()) {
-        fields.wrong("expire_time", "must be in the future; leave it out for a key that does not expire");
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
     }
-    let Some(kind) = kind else { return Err(fields.into_error()) };
-    fields.finish()?;
-    let (text, new_key) = key::generate(kind);
-    let command = CreateApiKey { kind, display_name, expires_at, key: new_key };
-    let answer = call.submit(fingerprint, Command::CreateApiKey(command)).await?;
-    let Outcome::ApiKey(key) = answer.outcome else { return Err(unexpected_outcome()) };
-    Ok(pb::CreateApiKeyResponse {
-        api_key: Some(api_key(&key)),
-        api_key_text: shown_once(&text, answer.replayed),
-        replayed: answer.replayed,
-    })
+
+    fn read(&self, asking: &Asking) -> Result<(CreateApiKey, SecretString), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        // Operator keys are made by the server itself alone.
+        let kinds: Vec<KeyKind> = KeyKind::ALL.iter().copied().filter(|kind| *kind != KeyKind::Operator).collect();
+        let kind = fields.value_of("kind", self.kind, &kinds);
+        let display_name = fields.line("display_name", &self.display_name, NAME_LENGTH_MAX);
+        let expires_at = fields.time("expire_time", self.expire_time.as_ref());
+        if expires_at.is_some_and(|expires_at| expires_at <= asking.now) {
+            fields.wrong("expire_time", "must be in the future; leave it out for a key that does not expire");
+        }
+        let kind = fields.complete(kind)?;
+        let (text, key) = key::generate(kind);
+        Ok((CreateApiKey { kind, display_name, expires_at, key }, text))
+    }
+
+    fn render(key: Arc<ApiKey>, replayed: bool, text: SecretString, _asking: &Asking) -> pb::CreateApiKeyResponse {
+        pb::CreateApiKeyResponse { api_key: Some(api_key(&key)), api_key_text: shown_once(&text, replayed), replayed }
+    }
 }
 
 /// A secret for its first answer. A repeated call made another secret, which is nobody's.
@@ -125,30 +145,46 @@ pub(super) async fn list_keys(call: Call, message: pb::ListApiKeysRequest) -> Re
     Ok(pb::ListApiKeysResponse { api_keys: keys.iter().map(api_key).collect(), next_page_token })
 }
 
+/// A revoked key stops working here at once.
 pub(super) async fn revoke_key(
     call: Call,
     message: pb::RevokeApiKeyRequest,
 ) -> Result<pb::RevokeApiKeyResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let Some(id) = fields.id("api_key_id", &message.api_key_id) else { return Err(fields.into_error()) };
-    fields.finish()?;
-    let answer = call.submit(fingerprint, Command::RevokeApiKey(RevokeApiKey { id })).await?;
-    let Outcome::ApiKey(key) = answer.outcome else { return Err(unexpected_outcome()) };
-    let rendered = api_key(&key);
-    call.rpc.authenticator.revoked(*key);
-    Ok(pb::RevokeApiKeyResponse { api_key: Some(rendered), replayed: answer.replayed })
+    let asking = call.asking();
+    let (rule, ()) = message.read(&asking)?;
+    let (key, replayed) = call.carry_out(&message, rule).await?;
+    call.rpc.authenticator.revoked(Arc::clone(&key));
+    Ok(pb::RevokeApiKeyRequest::render(key, replayed, (), &asking))
+}
+
+impl Change for pb::RevokeApiKeyRequest {
+    type Rule = RevokeApiKey;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(RevokeApiKey, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let id = fields.id("api_key_id", &self.api_key_id);
+        Ok((RevokeApiKey { id: fields.complete(id)? }, ()))
+    }
+
+    fn render(key: Arc<ApiKey>, replayed: bool, (): (), _asking: &Asking) -> pb::RevokeApiKeyResponse {
+        pb::RevokeApiKeyResponse { api_key: Some(api_key(&key)), replayed }
+    }
 }
 
 pub(super) async fn check_key(call: Call, _: pb::CheckApiKeyRequest) -> Result<pb::CheckApiKeyResponse, Error> {
-    let principal = &call.caller.principal;
+    let principal = &call.principal;
     let account_id =
         if principal.account_id == AccountId::SERVER { String::new() } else { principal.account_id.to_string() };
     Ok(pb::CheckApiKeyResponse {
         api_key: Some(api_key(&principal.key)),
         account_id,
-        methods: permission::methods_of(principal.kind).map(ToOwned::to_owned).collect(),
+        methods: permission::methods_of(METHODS, principal.kind).map(ToOwned::to_owned).collect(),
     })
 }
 

@@ -1,12 +1,16 @@
 //! Affiliates on the wire.
 
-use super::parse::{Fields, NAME_LENGTH_MAX};
-use super::render::timestamp;
-use super::{Call, coupon, enrollment, page, selector, unexpected_outcome};
+use std::sync::Arc;
+
+use super::call::change::{Asking, Change, RepeatKey};
+use super::call::parse::{Fields, NAME_LENGTH_MAX};
+use super::call::render::timestamp;
+use super::call::{Call, page, selector};
+use super::{coupon, enrollment};
 use crate::clock;
-use crate::domain::affiliate::{Affiliate, CreateAffiliate, Profile};
-use crate::domain::command::{Command, Outcome};
-use crate::error::Error;
+use crate::domain::affiliate::{Affiliate, AffiliateOutcome, Profile};
+use crate::domain::rule::CreateAffiliate;
+use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
 use crate::store::enrollment::EnrollmentQuery;
@@ -17,26 +21,39 @@ const TOKEN_LENGTH: usize = 43;
 /// How many enrollments an affiliate is shown with: more than anybody has programs.
 const ENROLLMENTS_MAX: u64 = 1_000;
 
-pub(super) async fn create(
-    call: Call,
-    message: pb::CreateAffiliateRequest,
-) -> Result<pb::CreateAffiliateResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let token = clock::random_base62(TOKEN_LENGTH);
-    let command = parse_create(&message, selector::token_hash(&token))?;
-    let answer = call.submit(fingerprint, Command::CreateAffiliate(Box::new(command))).await?;
-    let Outcome::Affiliate { affiliate, enrollment, coupon } = answer.outcome else { return Err(unexpected_outcome()) };
-    Ok(pb::CreateAffiliateResponse {
-        affiliate: Some(render(&affiliate)),
-        enrollment: Some(enrollment::render(&enrollment.enrollment, &enrollment.landing_url)),
-        coupon: coupon.as_deref().map(coupon::render),
-        // A repeated call made another token, which is nobody's.
-        auth_token: if answer.replayed { String::new() } else { token },
-        replayed: answer.replayed,
-    })
+impl Change for pb::CreateAffiliateRequest {
+    type Rule = CreateAffiliate;
+    type Kept = String;
+
+    const PATHS: FieldPaths = enrollment::NEW_PATHS;
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(CreateAffiliate, String), Error> {
+        let token = clock::random_base62(TOKEN_LENGTH);
+        Ok((read_create(self, selector::token_hash(&token))?, token))
+    }
+
+    fn render(
+        answer: Arc<AffiliateOutcome>,
+        replayed: bool,
+        token: String,
+        _asking: &Asking,
+    ) -> pb::CreateAffiliateResponse {
+        pb::CreateAffiliateResponse {
+            affiliate: Some(render(&answer.affiliate)),
+            enrollment: Some(enrollment::render(&answer.enrollment.enrollment, &answer.enrollment.landing_url)),
+            coupon: answer.coupon.as_deref().map(coupon::render),
+            // A repeated call made another token, which is nobody's.
+            auth_token: if replayed { String::new() } else { token },
+            replayed,
+        }
+    }
 }
 
-fn parse_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> Result<CreateAffiliate, Error> {
+fn read_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> Result<CreateAffiliate, Error> {
     let mut fields = Fields::default();
     fields.request_id(&message.request_id);
     let email = fields.email("email", &message.email);
@@ -44,7 +61,7 @@ fn parse_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> R
     let first_name = fields.line("first_name", &message.first_name, NAME_LENGTH_MAX);
     let last_name = fields.line("last_name", &message.last_name, NAME_LENGTH_MAX);
     let profile = message.profile.as_ref().map(|sent| fields.within("profile", |fields| profile(fields, sent)));
-    let mut enrollment = enrollment::parse_new(
+    let mut enrollment = enrollment::read_new(
         &mut fields,
         &message.program_id,
         &message.ref_id,
@@ -52,8 +69,7 @@ fn parse_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> R
         &message.landing_url,
         message.commission_override.as_ref(),
     );
-    let Some(email) = email else { return Err(fields.into_error()) };
-    fields.finish()?;
+    let email = fields.complete(email)?;
     enrollment.ref_id_stem = enrollment::ref_id_stem(&first_name, &email);
     let profile = profile.unwrap_or_default();
     Ok(CreateAffiliate { external_id, email, first_name, last_name, profile, token_hash, enrollment })
@@ -91,8 +107,7 @@ fn country_code(fields: &mut Fields, text: &str) -> String {
 pub(super) async fn get(call: Call, message: pb::GetAffiliateRequest) -> Result<pb::GetAffiliateResponse, Error> {
     let mut fields = Fields::default();
     let wanted = selector::affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
-    let Some(wanted) = wanted else { return Err(fields.into_error()) };
-    fields.finish()?;
+    let wanted = fields.complete(wanted)?;
     let affiliate = call.affiliate(&wanted).await?;
     let query = EnrollmentQuery { affiliate_id: Some(affiliate.id), ..EnrollmentQuery::default() };
     let enrollments = store::enrollment::list(call.store(), call.account_id(), &query, None, ENROLLMENTS_MAX).await?;
@@ -166,7 +181,7 @@ mod tests {
             commission_override: Some(pb::Commission::default()),
             ..Default::default()
         };
-        let Err(Error::InvalidFields(violations)) = parse_create(&message, [0; 32]) else { panic!("was taken") };
+        let Err(Error::InvalidFields(violations)) = read_create(&message, [0; 32]) else { panic!("was taken") };
         let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
         assert_eq!(
             fields,
@@ -195,7 +210,7 @@ mod tests {
             promo_code: "save10".to_owned(),
             ..Default::default()
         };
-        let command = parse_create(&message, [0; 32]).unwrap();
+        let command = read_create(&message, [0; 32]).unwrap();
         assert_eq!((command.email.as_str(), command.first_name.as_str()), ("jo.doe@example.com", "Jo"));
         assert_eq!(command.enrollment.ref_id.as_deref(), Some("jo-1"));
         assert_eq!(command.enrollment.promo_code.as_deref(), Some("SAVE10"));

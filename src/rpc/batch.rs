@@ -1,14 +1,21 @@
 //! BatchRecord: up to 1,000 events in one call, each answered as the single call would have been.
 
-use super::parse::{Fields, LIST_LENGTH_MAX};
-use super::{Call, click, lead, sale, unexpected_outcome};
+use super::call::Call;
+use super::call::change::{self, Asking, Change, Method};
+use super::call::parse::{Fields, LIST_LENGTH_MAX};
 use crate::app::Answer;
-use crate::domain::command::{Command, Envelope};
-use crate::domain::conversion::ConversionKind;
-use crate::domain::request::Fingerprint;
-use crate::domain::time::Time;
-use crate::error::Error;
-use crate::pb::{self, record_item::Item, record_result};
+use crate::domain::rule::Envelope;
+use crate::error::{Error, FieldPaths};
+use crate::pb::record_item::Item;
+use crate::pb::record_result::Result as ItemResult;
+use crate::pb::{self, record_result};
+
+/// An item that was read, and how its answer becomes a result.
+struct ReadItem {
+    envelope: Envelope,
+    paths: FieldPaths,
+    render: fn(Answer, &Asking) -> Result<ItemResult, Error>,
+}
 
 pub(super) async fn record(call: Call, message: pb::BatchRecordRequest) -> Result<pb::BatchRecordResponse, Error> {
     let count = message.items.len();
@@ -17,63 +24,50 @@ pub(super) async fn record(call: Call, message: pb::BatchRecordRequest) -> Resul
         fields.wrong("items", format!("has {count} events; send 1 to {LIST_LENGTH_MAX}"));
         return Err(fields.into_error());
     }
-    let now = call.now();
+    let asking = call.asking();
     let mut envelopes = Vec::with_capacity(count);
-    // What each item comes to, as far as its form already says.
-    let mut refused = Vec::with_capacity(count);
+    // The fault of each item's form, or the way to its result.
+    let mut read = Vec::with_capacity(count);
     for item in &message.items {
-        match parse(&call, item.item.as_ref(), now) {
-            Ok((fingerprint, command)) => {
-                envelopes.push(Envelope { account_id: call.account_id(), fingerprint, command });
-                refused.push(None);
-            }
-            Err(error) => refused.push(Some(error)),
-        }
+        read.push(read_item(&call, item.item.as_ref(), &asking).map(|ReadItem { envelope, paths, render }| {
+            envelopes.push(envelope);
+            (paths, render)
+        }));
     }
     let mut answers = match envelopes.len() {
         0 => Vec::new(),
         _ => call.rpc.app.submit_batch(envelopes, Some(call.deadline)).await?,
     }
     .into_iter();
-    let results = message.items.iter().zip(refused).map(|(item, refused)| {
-        let result = match refused {
-            Some(error) => Err(error),
-            None => match answers.next() {
-                Some(answer) => {
-                    answer.map_err(Error::from).and_then(|answer| render(&call, item.item.as_ref(), answer))
-                }
-                None => Err(Error::Internal("a batch has fewer answers than events".to_owned())),
-            },
-        };
-        let result =
-            result.unwrap_or_else(|error| record_result::Result::Error(error.into_rpc_status(&call.caller.call)));
+    let results = read.into_iter().map(|read| {
+        let result = read.and_then(|(paths, render)| match answers.next() {
+            Some(Ok(answer)) => render(answer, &asking),
+            Some(Err(error)) => Err(Error::from(error).with_paths(paths)),
+            None => Err(Error::Internal("a batch has fewer answers than events".to_owned())),
+        });
+        let result = result.unwrap_or_else(|error| record_result::Result::Error(error.into_rpc_status(&call.name)));
         pb::RecordResult { result: Some(result) }
     });
     Ok(pb::BatchRecordResponse { results: results.collect() })
 }
 
-fn parse(call: &Call, item: Option<&Item>, now: Time) -> Result<(Option<Fingerprint>, Command), Error> {
+fn read_item(call: &Call, item: Option<&Item>, asking: &Asking) -> Result<ReadItem, Error> {
     match item {
-        Some(Item::Click(message)) => {
-            let fingerprint = call.event_key(None, &message.event_id, message);
-            Ok((fingerprint, Command::RecordClick(click::parse(message, now)?)))
-        }
-        Some(Item::Lead(message)) => {
-            let fingerprint = call.event_key(Some(ConversionKind::Lead), &message.event_id, message);
-            Ok((fingerprint, Command::RecordLead(lead::parse(message, now)?)))
-        }
-        Some(Item::Sale(message)) => {
-            let fingerprint = call.event_key(Some(ConversionKind::Sale), &message.event_id, message);
-            Ok((fingerprint, Command::RecordSale(sale::parse(message, now)?)))
-        }
-        Some(Item::Refund(message)) => {
-            let fingerprint = call.event_key(Some(ConversionKind::Refund), &message.event_id, message);
-            Ok((fingerprint, Command::RecordRefund(sale::parse_refund(message, now)?)))
-        }
-        Some(Item::Cancellation(message)) => {
-            let fingerprint = call.event_key(Some(ConversionKind::Cancellation), &message.event_id, message);
-            Ok((fingerprint, Command::RecordCancellation(lead::parse_cancellation(message, now)?)))
-        }
+        Some(Item::Click(message)) => read_change(call, message, asking, |answer, asking| {
+            result::<pb::RecordClickRequest>(answer, asking).map(ItemResult::Click)
+        }),
+        Some(Item::Lead(message)) => read_change(call, message, asking, |answer, asking| {
+            result::<pb::RecordLeadRequest>(answer, asking).map(ItemResult::Lead)
+        }),
+        Some(Item::Sale(message)) => read_change(call, message, asking, |answer, asking| {
+            result::<pb::RecordSaleRequest>(answer, asking).map(ItemResult::Sale)
+        }),
+        Some(Item::Refund(message)) => read_change(call, message, asking, |answer, asking| {
+            result::<pb::RecordRefundRequest>(answer, asking).map(ItemResult::Refund)
+        }),
+        Some(Item::Cancellation(message)) => read_change(call, message, asking, |answer, asking| {
+            result::<pb::RecordCancellationRequest>(answer, asking).map(ItemResult::Cancellation)
+        }),
         None => {
             let mut fields = Fields::default();
             fields.wrong("item", "must have one of click, lead, sale, refund and cancellation");
@@ -82,13 +76,16 @@ fn parse(call: &Call, item: Option<&Item>, now: Time) -> Result<(Option<Fingerpr
     }
 }
 
-fn render(call: &Call, item: Option<&Item>, answer: Answer) -> Result<record_result::Result, Error> {
-    Ok(match item {
-        Some(Item::Click(_)) => record_result::Result::Click(click::render(answer, call.caller.principal.kind)?),
-        Some(Item::Lead(_)) => record_result::Result::Lead(lead::render_recorded(answer)?),
-        Some(Item::Sale(_)) => record_result::Result::Sale(sale::render(answer)?),
-        Some(Item::Refund(_)) => record_result::Result::Refund(sale::render_refund(answer)?),
-        Some(Item::Cancellation(_)) => record_result::Result::Cancellation(lead::render_cancellation(answer)?),
-        None => return Err(unexpected_outcome()),
-    })
+fn read_change<M: Change<Kept = ()>>(
+    call: &Call,
+    message: &M,
+    asking: &Asking,
+    render: fn(Answer, &Asking) -> Result<ItemResult, Error>,
+) -> Result<ReadItem, Error> {
+    let (rule, ()) = message.read(asking)?;
+    Ok(ReadItem { envelope: call.envelope(message, rule), paths: M::PATHS, render })
+}
+
+fn result<M: Change<Kept = ()>>(answer: Answer, asking: &Asking) -> Result<<M as Method>::Response, Error> {
+    Ok(M::render(change::answer::<M>(answer.outcome)?, answer.replayed, (), asking))
 }

@@ -1,89 +1,100 @@
 //! Clicks on the wire.
 
-use super::parse::{Fields, KEY_LENGTH_MAX};
-use super::{Call, unexpected_outcome};
-use crate::app::Answer;
+use super::call::Call;
+use super::call::change::{Asking, Change, RepeatKey};
+use super::call::parse::{Fields, KEY_LENGTH_MAX};
 use crate::domain::account::KeyKind;
-use crate::domain::click::RecordClick;
-use crate::domain::command::{Command, Outcome};
+use crate::domain::click::ClickOutcome;
 use crate::domain::refusal::Refusal;
-use crate::domain::time::Time;
+use crate::domain::request::EventKind;
+use crate::domain::rule::RecordClick;
 use crate::error::Error;
 use crate::pb::{self, record_click_request};
 
+/// A page that anyone can read must not learn another visitor's tracking id, which is the id of a first click, by sending an event_id
+/// that is in use.
 pub(super) async fn record(call: Call, message: pb::RecordClickRequest) -> Result<pb::RecordClickResponse, Error> {
-    let fingerprint = call.event_key(None, &message.event_id, &message);
-    let command = parse(&message, call.now())?;
-    let kind = call.caller.principal.kind;
-    let answer = call.submit(fingerprint, Command::RecordClick(command)).await;
-    render(answer.map_err(|error| for_kind(error, kind))?, kind)
-}
-
-/// The id of a first click is a visitor's tracking id: a page that anyone can read must not learn another visitor's by sending an
-/// event_id that is in use.
-fn for_kind(error: Error, kind: KeyKind) -> Error {
-    match error {
-        Error::Refused(Refusal::IdempotencyMismatch { field, key, .. }) if kind == KeyKind::Publishable => {
-            Refusal::IdempotencyMismatch { field, key, first_id: String::new() }.into()
+    let asking = call.asking();
+    let (rule, ()) = message.read(&asking)?;
+    let carried_out = call.carry_out(&message, rule).await;
+    let (click, replayed) = carried_out.map_err(|error| match error {
+        Error::Refused(Refusal::IdempotencyMismatch { field, key, .. }, paths)
+            if asking.key_kind == KeyKind::Publishable =>
+        {
+            Error::Refused(Refusal::IdempotencyMismatch { field, key, first_id: String::new() }, paths)
         }
         error => error,
+    })?;
+    Ok(pb::RecordClickRequest::render(click, replayed, (), &asking))
+}
+
+impl Change for pb::RecordClickRequest {
+    type Rule = RecordClick;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Event(EventKind::Click, &self.event_id)
     }
-}
 
-pub(super) fn parse(message: &pb::RecordClickRequest, now: Time) -> Result<RecordClick, Error> {
-    use record_click_request::Referral;
-    let mut fields = Fields::default();
-    fields.key("event_id", &message.event_id);
-    let code = match &message.referral {
-        Some(Referral::LinkCode(code)) => fields.required_line("link_code", code, KEY_LENGTH_MAX),
-        Some(Referral::RefId(ref_id)) => fields.required_line("ref_id", ref_id, KEY_LENGTH_MAX),
-        None => {
-            fields.wrong("link_code", "is required, or ref_id in its place");
-            String::new()
+    fn read(&self, asking: &Asking) -> Result<(RecordClick, ()), Error> {
+        use record_click_request::Referral;
+        let mut fields = Fields::default();
+        fields.key("event_id", &self.event_id);
+        let code = match &self.referral {
+            Some(Referral::LinkCode(code)) => fields.required_line("link_code", code, KEY_LENGTH_MAX),
+            Some(Referral::RefId(ref_id)) => fields.required_line("ref_id", ref_id, KEY_LENGTH_MAX),
+            None => {
+                fields.wrong("link_code", "is required, or ref_id in its place");
+                String::new()
+            }
+        };
+        let referrer_url = fields.referrer("referrer_url", &self.referrer_url);
+        let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
+        fields.finish()?;
+        let rule = RecordClick {
+            code: code.to_ascii_lowercase(),
+            // A cookie that is none of ours, or was tampered with, makes a new visitor rather than a fault.
+            tid: self.tid.trim().parse().ok(),
+            referrer_url,
+            occurred_at,
+        };
+        Ok((rule, ()))
+    }
+
+    fn render(click: ClickOutcome, replayed: bool, (): (), asking: &Asking) -> pb::RecordClickResponse {
+        // Pages that anyone can read learn where to send the visitor, and not whose link it is.
+        let is_public = asking.key_kind == KeyKind::Publishable;
+        pb::RecordClickResponse {
+            click_id: click.click_id.to_string(),
+            tid: click.tid.to_string(),
+            destination_url: click.destination_url,
+            affiliate_id: if is_public { String::new() } else { click.affiliate_id.to_string() },
+            replayed,
         }
-    };
-    let referrer_url = fields.referrer("referrer_url", &message.referrer_url);
-    let occurred_at = fields.occur_time("occur_time", message.occur_time.as_ref(), now);
-    fields.finish()?;
-    Ok(RecordClick {
-        code: code.to_ascii_lowercase(),
-        // A cookie that is none of ours, or was tampered with, makes a new visitor rather than a fault.
-        tid: message.tid.trim().parse().ok(),
-        referrer_url,
-        occurred_at,
-    })
-}
-
-/// The answer. Pages that anyone can read learn where to send the visitor, and not whose link it is.
-pub(super) fn render(answer: Answer, kind: KeyKind) -> Result<pb::RecordClickResponse, Error> {
-    let Outcome::Click(click) = answer.outcome else { return Err(unexpected_outcome()) };
-    let affiliate_id = if kind == KeyKind::Publishable { String::new() } else { click.affiliate_id.to_string() };
-    Ok(pb::RecordClickResponse {
-        click_id: click.click_id.to_string(),
-        tid: click.tid.to_string(),
-        destination_url: click.destination_url,
-        affiliate_id,
-        replayed: answer.replayed,
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::time::Time;
 
-    const NOW: Time = Time::from_micros(1_700_000_000_000_000);
+    fn read(message: &pb::RecordClickRequest) -> Result<RecordClick, Error> {
+        let asking = Asking { now: Time::from_micros(1_700_000_000_000_000), key_kind: KeyKind::Admin };
+        message.read(&asking).map(|(rule, ())| rule)
+    }
 
     #[test]
     fn a_tid_that_is_none_of_ours_is_no_fault() {
         let referral = Some(record_click_request::Referral::RefId(" JO ".to_owned()));
         let message = pb::RecordClickRequest { referral, tid: "x".repeat(5_000), ..Default::default() };
-        let command = parse(&message, NOW).unwrap();
+        let command = read(&message).unwrap();
         assert_eq!((command.code.as_str(), command.tid), ("jo", None));
     }
 
     #[test]
     fn something_must_have_been_clicked() {
-        let Err(Error::InvalidFields(violations)) = parse(&pb::RecordClickRequest::default(), NOW) else {
+        let Err(Error::InvalidFields(violations)) = read(&pb::RecordClickRequest::default()) else {
             panic!("was taken")
         };
         assert_eq!(violations[0].field, "link_code");

@@ -1,9 +1,10 @@
 //! Conversions on the wire: reading them back, and how they look in answers and in the feed.
 
-use super::parse::Fields;
-use super::render::{id_or_empty, money, number_or_zero, timestamp};
-use super::wire_enum::WireEnum;
-use super::{Call, page, reward, selector};
+use super::call::parse::Fields;
+use super::call::render::{id_or_empty, money, number_or_zero, timestamp};
+use super::call::wire_enum::WireEnum;
+use super::call::{Call, page, selector};
+use super::reward;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{ConversionImage, ConversionKind, ConversionOutcome};
 use crate::domain::money::Money;
@@ -104,7 +105,7 @@ pub(super) fn render(image: &ConversionImage) -> pb::Conversion {
         order_number: order.order_number.clone(),
         refund_id: order.refund_id.clone(),
         candidates: conversion.candidates.iter().map(candidate).collect(),
-        rewards: image.rewards.iter().map(reward::render).collect(),
+        rewards: image.rewards.iter().map(|reward| reward::render(reward)).collect(),
         occur_time: Some(timestamp(conversion.occurred_at)),
         create_time: Some(timestamp(conversion.created_at)),
         version: conversion.version,

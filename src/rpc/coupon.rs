@@ -1,33 +1,44 @@
 //! Coupons on the wire.
 
-use super::parse::{Fields, KEY_LENGTH_MAX};
-use super::render::timestamp;
-use super::wire_enum::WireEnum;
-use super::{Call, page, selector, unexpected_outcome};
-use crate::domain::command::{Command, Outcome};
-use crate::domain::coupon::{AssignCoupon, Coupon, RemoveCoupon};
+use std::sync::Arc;
+
+use super::call::change::{Asking, Change, RepeatKey};
+use super::call::parse::{Fields, KEY_LENGTH_MAX};
+use super::call::render::timestamp;
+use super::call::wire_enum::WireEnum;
+use super::call::{Call, page, selector};
+use crate::domain::coupon::Coupon;
+use crate::domain::rule::{AssignCoupon, RemoveCoupon};
 use crate::error::Error;
 use crate::pb;
 use crate::store;
 use crate::store::coupon::CouponQuery;
 
-pub(super) async fn assign(call: Call, message: pb::AssignCouponRequest) -> Result<pb::AssignCouponResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let affiliate = selector::affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
-    let program_id = fields.optional_id("program_id", &message.program_id);
-    let code = fields.new_code("code", &message.code).map(|code| code.to_ascii_uppercase());
-    if message.code.trim().is_empty() {
-        fields.wrong("code", "is required");
+impl Change for pb::AssignCouponRequest {
+    type Rule = AssignCoupon;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
     }
-    let description = fields.paragraph("description", &message.description);
-    let (Some(affiliate), Some(code)) = (affiliate, code) else { return Err(fields.into_error()) };
-    fields.finish()?;
-    let command = AssignCoupon { affiliate, program_id, code, description };
-    let answer = call.submit(fingerprint, Command::AssignCoupon(command)).await?;
-    let Outcome::Coupon(coupon) = answer.outcome else { return Err(unexpected_outcome()) };
-    Ok(pb::AssignCouponResponse { coupon: Some(render(&coupon)), replayed: answer.replayed })
+
+    fn read(&self, _asking: &Asking) -> Result<(AssignCoupon, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let affiliate = selector::affiliate(&mut fields, "affiliate", self.affiliate.as_ref());
+        let program_id = fields.optional_id("program_id", &self.program_id);
+        let code = fields.new_code("code", &self.code).map(|code| code.to_ascii_uppercase());
+        if self.code.trim().is_empty() {
+            fields.wrong("code", "is required");
+        }
+        let description = fields.paragraph("description", &self.description);
+        let (affiliate, code) = fields.complete((affiliate, code))?;
+        Ok((AssignCoupon { affiliate, program_id, code, description }, ()))
+    }
+
+    fn render(coupon: Arc<Coupon>, replayed: bool, (): (), _asking: &Asking) -> pb::AssignCouponResponse {
+        pb::AssignCouponResponse { coupon: Some(render(&coupon)), replayed }
+    }
 }
 
 pub(super) async fn list(call: Call, message: pb::ListCouponsRequest) -> Result<pb::ListCouponsResponse, Error> {
@@ -46,15 +57,24 @@ pub(super) async fn list(call: Call, message: pb::ListCouponsRequest) -> Result<
     Ok(pb::ListCouponsResponse { coupons: coupons.iter().map(render).collect(), next_page_token })
 }
 
-pub(super) async fn remove(call: Call, message: pb::RemoveCouponRequest) -> Result<pb::RemoveCouponResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let Some(id) = fields.id("coupon_id", &message.coupon_id) else { return Err(fields.into_error()) };
-    fields.finish()?;
-    let answer = call.submit(fingerprint, Command::RemoveCoupon(RemoveCoupon { id })).await?;
-    let Outcome::Coupon(coupon) = answer.outcome else { return Err(unexpected_outcome()) };
-    Ok(pb::RemoveCouponResponse { coupon: Some(render(&coupon)), replayed: answer.replayed })
+impl Change for pb::RemoveCouponRequest {
+    type Rule = RemoveCoupon;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(RemoveCoupon, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let id = fields.id("coupon_id", &self.coupon_id);
+        Ok((RemoveCoupon { id: fields.complete(id)? }, ()))
+    }
+
+    fn render(coupon: Arc<Coupon>, replayed: bool, (): (), _asking: &Asking) -> pb::RemoveCouponResponse {
+        pb::RemoveCouponResponse { coupon: Some(render(&coupon)), replayed }
+    }
 }
 
 /// A coupon as it stands in messages.

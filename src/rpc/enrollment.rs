@@ -1,19 +1,23 @@
 //! Enrollments on the wire.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use url::Url;
 
-use super::parse::Fields;
+use super::call::change::{Asking, Change, RepeatKey};
+use super::call::parse::Fields;
+use super::call::render::timestamp;
+use super::call::wire_enum::WireEnum;
+use super::call::{Call, page, selector};
+use super::coupon;
 use super::program::{commission, optional_commission};
-use super::render::timestamp;
-use super::wire_enum::WireEnum;
-use super::{Call, coupon, page, selector, unexpected_outcome};
 use crate::clock;
-use crate::domain::command::{Command, Outcome};
-use crate::domain::enrollment::{EndEnrollment, Enroll, Enrollment, NewEnrollment, UpdateEnrollment};
+use crate::domain::enrollment::{Enrollment, EnrollmentOutcome};
 use crate::domain::id::ProgramId;
-use crate::error::Error;
+use crate::domain::refusal::Field;
+use crate::domain::rule::{EndEnrollment, Enroll, NewEnrollment, UpdateEnrollment};
+use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
 use crate::store::enrollment::EnrollmentQuery;
@@ -23,44 +27,59 @@ const STEM_LENGTH_MAX: usize = 20;
 /// Random characters that make a ref_id unique.
 const SUFFIX_LENGTH: usize = 6;
 
+/// The paths of a new enrollment's fields, in CreateAffiliate and Enroll.
+pub(super) const NEW_PATHS: FieldPaths = &[(Field::CommissionCurrency, "commission_override.flat.currency_code")];
+
+/// Only a ref_id that is made needs the affiliate's name. An affiliate that is not there is for the rule to refuse.
 pub(super) async fn enroll(call: Call, message: pb::EnrollRequest) -> Result<pb::EnrollResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let mut command = parse_enroll(&message)?;
-    if command.enrollment.ref_id.is_none() {
-        // Only a ref_id that is made needs the affiliate's name. One that is not there is for the rules to refuse.
-        let affiliate = store::affiliate::find(call.store(), call.account_id(), &command.affiliate).await?;
+    let asking = call.asking();
+    let (mut rule, ()) = message.read(&asking)?;
+    if rule.enrollment.ref_id.is_none() {
+        let affiliate = store::affiliate::find(call.store(), call.account_id(), &rule.affiliate).await?;
         if let Some(affiliate) = affiliate {
-            command.enrollment.ref_id_stem = ref_id_stem(&affiliate.first_name, &affiliate.email);
+            rule.enrollment.ref_id_stem = ref_id_stem(&affiliate.first_name, &affiliate.email);
         }
     }
-    let answer = call.submit(fingerprint, Command::Enroll(command)).await?;
-    let Outcome::Enrollment { enrollment, coupon } = answer.outcome else { return Err(unexpected_outcome()) };
-    Ok(pb::EnrollResponse {
-        enrollment: Some(render(&enrollment.enrollment, &enrollment.landing_url)),
-        coupon: coupon.as_deref().map(coupon::render),
-        replayed: answer.replayed,
-    })
+    let (answer, replayed) = call.carry_out(&message, rule).await?;
+    Ok(pb::EnrollRequest::render(answer, replayed, (), &asking))
 }
 
-fn parse_enroll(message: &pb::EnrollRequest) -> Result<Enroll, Error> {
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let affiliate = selector::affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
-    let enrollment = parse_new(
-        &mut fields,
-        &message.program_id,
-        &message.ref_id,
-        &message.promo_code,
-        &message.landing_url,
-        message.commission_override.as_ref(),
-    );
-    let Some(affiliate) = affiliate else { return Err(fields.into_error()) };
-    fields.finish()?;
-    Ok(Enroll { affiliate, enrollment })
+impl Change for pb::EnrollRequest {
+    type Rule = Enroll;
+    type Kept = ();
+
+    const PATHS: FieldPaths = NEW_PATHS;
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(Enroll, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let affiliate = selector::affiliate(&mut fields, "affiliate", self.affiliate.as_ref());
+        let enrollment = read_new(
+            &mut fields,
+            &self.program_id,
+            &self.ref_id,
+            &self.promo_code,
+            &self.landing_url,
+            self.commission_override.as_ref(),
+        );
+        Ok((Enroll { affiliate: fields.complete(affiliate)?, enrollment }, ()))
+    }
+
+    fn render(answer: Arc<EnrollmentOutcome>, replayed: bool, (): (), _asking: &Asking) -> pb::EnrollResponse {
+        pb::EnrollResponse {
+            enrollment: Some(render_answer(&answer)),
+            coupon: answer.coupon.as_deref().map(coupon::render),
+            replayed,
+        }
+    }
 }
 
 /// The fields that CreateAffiliate and Enroll share. The stem of a ref_id that is to be made is left empty.
-pub(super) fn parse_new(
+pub(super) fn read_new(
     fields: &mut Fields,
     program_id: &str,
     ref_id: &str,
@@ -79,7 +98,7 @@ pub(super) fn parse_new(
     }
 }
 
-/// What a ref_id is made with: the letters and digits of the first name, or else of the email address before the `@`.
+/// The stem of a ref_id that is made: the letters and digits of the first name, or else of the email address before the `@`.
 pub(super) fn ref_id_stem(first_name: &str, email: &str) -> String {
     let stem = |text: &str| -> String {
         let fit = text.chars().filter(char::is_ascii_alphanumeric);
@@ -109,58 +128,75 @@ pub(super) async fn list(
     Ok(pb::ListEnrollmentsResponse { enrollments: render_all(&call, &enrollments).await?, next_page_token })
 }
 
-pub(super) async fn update(
-    call: Call,
-    message: pb::UpdateEnrollmentRequest,
-) -> Result<pb::UpdateEnrollmentResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let command = parse_update(&message)?;
-    let answer = call.submit(fingerprint, Command::UpdateEnrollment(command)).await?;
-    let Outcome::Enrollment { enrollment, coupon: _ } = answer.outcome else { return Err(unexpected_outcome()) };
-    let enrollment = render(&enrollment.enrollment, &enrollment.landing_url);
-    Ok(pb::UpdateEnrollmentResponse { enrollment: Some(enrollment), replayed: answer.replayed })
-}
+impl Change for pb::UpdateEnrollmentRequest {
+    type Rule = UpdateEnrollment;
+    type Kept = ();
 
-fn parse_update(message: &pb::UpdateEnrollmentRequest) -> Result<UpdateEnrollment, Error> {
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let known = ["ref_id", "landing_url", "commission_override"];
-    let paths = fields.update_mask(message.update_mask.as_ref(), &known);
-    let Some(values) = fields.required("enrollment", message.enrollment.as_ref()) else {
-        return Err(fields.into_error());
-    };
-    let command = fields.within("enrollment", |fields| {
-        let id = fields.id("id", &values.id);
-        let ref_id = if paths.contains(&"ref_id") {
-            if values.ref_id.trim().is_empty() {
-                fields.wrong("ref_id", "is required");
-            }
-            fields.new_code("ref_id", &values.ref_id).map(|code| code.to_ascii_lowercase())
-        } else {
-            None
+    const PATHS: FieldPaths = &[
+        (Field::RefId, "enrollment.ref_id"),
+        (Field::CommissionCurrency, "enrollment.commission_override.flat.currency_code"),
+    ];
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(UpdateEnrollment, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let known = ["ref_id", "landing_url", "commission_override"];
+        let paths = fields.update_mask(self.update_mask.as_ref(), &known);
+        let Some(values) = fields.required("enrollment", self.enrollment.as_ref()) else {
+            return Err(fields.into_error());
         };
-        let landing_url =
-            paths.contains(&"landing_url").then(|| fields.optional_url("landing_url", &values.landing_url));
-        let commission_override = paths
-            .contains(&"commission_override")
-            .then(|| optional_commission(fields, "commission_override", values.commission_override.as_ref()));
-        Some(UpdateEnrollment { id: id?, ref_id, landing_url, commission_override })
-    });
-    let Some(command) = command else { return Err(fields.into_error()) };
-    fields.finish()?;
-    Ok(command)
+        let rule = fields.within("enrollment", |fields| {
+            let id = fields.id("id", &values.id);
+            let ref_id = if paths.contains(&"ref_id") {
+                if values.ref_id.trim().is_empty() {
+                    fields.wrong("ref_id", "is required");
+                }
+                fields.new_code("ref_id", &values.ref_id).map(|code| code.to_ascii_lowercase())
+            } else {
+                None
+            };
+            let landing_url =
+                paths.contains(&"landing_url").then(|| fields.optional_url("landing_url", &values.landing_url));
+            let commission_override = paths
+                .contains(&"commission_override")
+                .then(|| optional_commission(fields, "commission_override", values.commission_override.as_ref()));
+            Some(UpdateEnrollment { id: id?, ref_id, landing_url, commission_override })
+        });
+        Ok((fields.complete(rule)?, ()))
+    }
+
+    fn render(
+        answer: Arc<EnrollmentOutcome>,
+        replayed: bool,
+        (): (),
+        _asking: &Asking,
+    ) -> pb::UpdateEnrollmentResponse {
+        pb::UpdateEnrollmentResponse { enrollment: Some(render_answer(&answer)), replayed }
+    }
 }
 
-pub(super) async fn end(call: Call, message: pb::EndEnrollmentRequest) -> Result<pb::EndEnrollmentResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let Some(id) = fields.id("enrollment_id", &message.enrollment_id) else { return Err(fields.into_error()) };
-    fields.finish()?;
-    let answer = call.submit(fingerprint, Command::EndEnrollment(EndEnrollment { id })).await?;
-    let Outcome::Enrollment { enrollment, coupon: _ } = answer.outcome else { return Err(unexpected_outcome()) };
-    let enrollment = render(&enrollment.enrollment, &enrollment.landing_url);
-    Ok(pb::EndEnrollmentResponse { enrollment: Some(enrollment), replayed: answer.replayed })
+impl Change for pb::EndEnrollmentRequest {
+    type Rule = EndEnrollment;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(EndEnrollment, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let id = fields.id("enrollment_id", &self.enrollment_id);
+        Ok((EndEnrollment { id: fields.complete(id)? }, ()))
+    }
+
+    fn render(answer: Arc<EnrollmentOutcome>, replayed: bool, (): (), _asking: &Asking) -> pb::EndEnrollmentResponse {
+        pb::EndEnrollmentResponse { enrollment: Some(render_answer(&answer)), replayed }
+    }
 }
 
 /// Enrollments as they stand in messages, with the pages that their links lead to.
@@ -207,6 +243,10 @@ pub(super) fn render(enrollment: &Enrollment, landing_url: &str) -> pb::Enrollme
     }
 }
 
+fn render_answer(answer: &EnrollmentOutcome) -> pb::Enrollment {
+    render(&answer.enrollment.enrollment, &answer.enrollment.landing_url)
+}
+
 /// The page with the ref_id in its parameter `ref`.
 fn referral_link(landing_url: &str, ref_id: &str) -> String {
     match Url::parse(landing_url) {
@@ -222,6 +262,8 @@ fn referral_link(landing_url: &str, ref_id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::account::KeyKind;
+    use crate::domain::time::Time;
 
     #[test]
     fn a_stem_is_made_of_the_first_name_or_the_email() {
@@ -241,7 +283,7 @@ mod tests {
     #[test]
     fn an_override_that_is_masked_and_not_set_is_taken_back() {
         let update = |override_value, paths: &[&str]| {
-            parse_update(&pb::UpdateEnrollmentRequest {
+            let message = pb::UpdateEnrollmentRequest {
                 enrollment: Some(pb::Enrollment {
                     id: "enr_0193a5f0000070008000000000000001".to_owned(),
                     commission_override: override_value,
@@ -251,7 +293,9 @@ mod tests {
                     paths: paths.iter().map(|path| (*path).to_owned()).collect(),
                 }),
                 ..Default::default()
-            })
+            };
+            let asking = Asking { now: Time::from_micros(0), key_kind: KeyKind::Admin };
+            message.read(&asking).map(|(rule, ())| rule)
         };
         assert_eq!(update(None, &["commission_override"]).unwrap().commission_override, Some(None));
         assert_eq!(update(None, &["landing_url"]).unwrap().commission_override, None);

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use prost::Message;
 
+use super::call::page;
+use super::call::parse::Fields;
+use super::call::render::id_or_empty;
+pub(super) use super::call::render::timestamp;
+use super::call::wire_enum::WireEnum;
 use super::conversion;
 use super::feed_message::write_entry;
-use super::page;
-use super::parse::Fields;
-use super::render::id_or_empty;
-pub(super) use super::render::timestamp;
-use super::wire_enum::WireEnum;
 use crate::app::feed::EventForm;
-use crate::domain::event::{EventFilter, EventType, NewEvent};
+use crate::domain::event::{EventFilter, EventImage, EventType, NewEvent};
 use crate::domain::time::Time;
 use crate::error::Error;
 use crate::pb::{self, list_conversion_events_request, watch_conversions_request};
@@ -190,17 +190,21 @@ pub const FORM: EventForm = EventForm { encode_body, write_entry };
 /// Writes an event as it stands in messages, but for what it gets later: cursor, sequence and commit time. Kept like this in the
 /// feed, for ever: a field of these messages is never used otherwise.
 fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
+    let (program_id, affiliate_id) = event.image.concerns();
     let message = pb::ConversionEvent {
         id: event.id.to_string(),
         cursor: String::new(),
         sequence: 0,
         r#type: event.event_type.number(),
-        subject_id: event.subject_id.clone(),
-        program_id: id_or_empty(event.program_id),
-        affiliate_id: id_or_empty(event.affiliate_id),
+        subject_id: event.image.subject_id(),
+        program_id: id_or_empty(program_id),
+        affiliate_id: id_or_empty(affiliate_id),
         occur_time: Some(timestamp(event.occurred_at)),
         commit_time: None,
-        conversion: event.image.as_ref().map(conversion::render),
+        conversion: match &event.image {
+            EventImage::Conversion(image) => Some(conversion::render(image)),
+            _ => None,
+        },
         cause_id: event.cause_id.clone(),
     };
     // There is always room in a vector.

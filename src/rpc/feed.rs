@@ -18,12 +18,11 @@ use super::feed_reader::{Beginning, Reader};
 use crate::app::App;
 use crate::app::cursor::CursorError;
 use crate::app::feed::{Follower, Page};
-use crate::auth::Authenticator;
-use crate::auth::layer::Caller;
+use crate::auth::{Authenticator, Principal};
 use crate::clock;
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::ledger::AccountHead;
-use crate::error::Error;
+use crate::error::{CallName, Error};
 use crate::pb;
 
 /// The limits of streams.
@@ -66,10 +65,15 @@ impl FeedStreams {
     ///
     /// # Errors
     /// Wrong fields, a cursor that cannot be served, too many streams.
-    pub async fn watch(&self, caller: &Caller, request: pb::WatchConversionsRequest) -> Result<WatchStream, Error> {
+    pub async fn watch(
+        &self,
+        principal: &Principal,
+        name: &CallName,
+        request: pb::WatchConversionsRequest,
+    ) -> Result<WatchStream, Error> {
         let wanted = event::parse_watch(&request)?;
-        let slot = self.open_slot(caller.principal.key_id)?;
-        let account_id = caller.principal.account_id;
+        let slot = self.open_slot(principal.key_id)?;
+        let account_id = principal.account_id;
         // Followed before the head is read, so that nothing committed in between goes unnoticed.
         let follower = self.app.feed().follow(account_id).reading_ahead();
         let head = self.app.feed().head(account_id).await?;
@@ -77,7 +81,7 @@ impl FeedStreams {
         let reader = Reader::new(Beginning {
             app: Arc::clone(&self.app),
             authenticator: Arc::clone(&self.authenticator),
-            principal: caller.principal.clone(),
+            principal: principal.clone(),
             wanted,
             follower,
             position,
@@ -90,7 +94,7 @@ impl FeedStreams {
             let message = reader.next().await?;
             Some((message, reader))
         });
-        let name = caller.call.clone();
+        let name = name.clone();
         Ok(Box::pin(messages.map(move |message| message.map_err(|error| error.into_status(&name)))))
     }
 
@@ -100,13 +104,13 @@ impl FeedStreams {
     /// Wrong fields, a cursor that cannot be served.
     pub async fn list(
         &self,
-        caller: &Caller,
+        principal: &Principal,
         request: pb::ListConversionEventsRequest,
     ) -> Result<ListConversionEventsResponse, Error> {
         let wanted = event::parse_list(&request)?;
         // A call that waits is a stream in all but name.
-        let _slot = (!wanted.max_wait.is_zero()).then(|| self.open_slot(caller.principal.key_id)).transpose()?;
-        let account_id = caller.principal.account_id;
+        let _slot = (!wanted.max_wait.is_zero()).then(|| self.open_slot(principal.key_id)).transpose()?;
+        let account_id = principal.account_id;
         let mut follower = self.app.feed().follow(account_id);
         let head = self.app.feed().head(account_id).await?;
         let mut position = self.place(account_id, &head, &wanted.start).await?;

@@ -1,43 +1,60 @@
 //! Leads on the wire: sign-ups, cancellations, and reading them back.
 
-use super::parse::{Fields, NAME_LENGTH_MAX};
-use super::render::{id_or_empty, money, timestamp};
-use super::wire_enum::WireEnum;
-use super::{Call, affiliate, enrollment, page, selector, unexpected_outcome};
-use crate::app::Answer;
+use super::call::change::{Asking, Change, RepeatKey};
+use super::call::parse::{Fields, NAME_LENGTH_MAX};
+use super::call::render::{id_or_empty, money, timestamp};
+use super::call::wire_enum::WireEnum;
+use super::call::{Call, page, selector};
+use super::{affiliate, enrollment};
 use crate::domain::affiliate::AffiliateSelector;
-use crate::domain::attribution::Referral;
-use crate::domain::command::{Command, Outcome};
-use crate::domain::conversion::{ConversionKind, ConversionOutcome};
-use crate::domain::lead::{Customer, Lead, LeadState, RecordCancellation, RecordLead};
-use crate::domain::time::Time;
+use crate::domain::conversion::ConversionOutcome;
+use crate::domain::lead::{CancellationOutcome, Customer, Lead, LeadOutcome, LeadState};
+use crate::domain::request::EventKind;
+use crate::domain::rule::{RecordCancellation, RecordLead, Referral};
 use crate::error::Error;
 use crate::pb;
 use crate::store;
 use crate::store::lead::LeadQuery;
 
-pub(super) async fn record(call: Call, message: pb::RecordLeadRequest) -> Result<pb::RecordLeadResponse, Error> {
-    let fingerprint = call.event_key(Some(ConversionKind::Lead), &message.event_id, &message);
-    let command = parse(&message, call.now())?;
-    render_recorded(call.submit(fingerprint, Command::RecordLead(command)).await?)
-}
+impl Change for pb::RecordLeadRequest {
+    type Rule = RecordLead;
+    type Kept = ();
 
-pub(super) fn parse(message: &pb::RecordLeadRequest, now: Time) -> Result<RecordLead, Error> {
-    let mut fields = Fields::default();
-    let event_id = fields.required_key("event_id", &message.event_id);
-    let customer = customer(&mut fields, &message.email, &message.uid);
-    if message.email.trim().is_empty() && message.uid.is_empty() {
-        fields.wrong("email", "is required, or uid in its place");
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Event(EventKind::Lead, &self.event_id)
     }
-    let referral = referral(&mut fields, &message.tid, &message.ref_id, &message.coupon_code);
-    let first_name = fields.line("first_name", &message.first_name, NAME_LENGTH_MAX);
-    let last_name = fields.line("last_name", &message.last_name, NAME_LENGTH_MAX);
-    // Sales and cancellations set the other states.
-    let states = [LeadState::Subscribed, LeadState::Signup];
-    let state = fields.optional_value_of("state", message.state, &states).unwrap_or(LeadState::Signup);
-    let occurred_at = fields.occur_time("occur_time", message.occur_time.as_ref(), now);
-    fields.finish()?;
-    Ok(RecordLead { event_id, customer, referral, first_name, last_name, state, occurred_at })
+
+    fn read(&self, asking: &Asking) -> Result<(RecordLead, ()), Error> {
+        let mut fields = Fields::default();
+        let event_id = fields.required_key("event_id", &self.event_id);
+        let customer = customer(&mut fields, &self.email, &self.uid);
+        if self.email.trim().is_empty() && self.uid.is_empty() {
+            fields.wrong("email", "is required, or uid in its place");
+        }
+        let referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
+        let first_name = fields.line("first_name", &self.first_name, NAME_LENGTH_MAX);
+        let last_name = fields.line("last_name", &self.last_name, NAME_LENGTH_MAX);
+        // Sales and cancellations set the other states.
+        let states = [LeadState::Subscribed, LeadState::Signup];
+        let state = fields.optional_value_of("state", self.state, &states).unwrap_or(LeadState::Signup);
+        let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
+        fields.finish()?;
+        Ok((RecordLead { event_id, customer, referral, first_name, last_name, state, occurred_at }, ()))
+    }
+
+    fn render(lead: LeadOutcome, replayed: bool, (): (), _asking: &Asking) -> pb::RecordLeadResponse {
+        let outcome = match lead.affiliate_id {
+            Some(_) => ConversionOutcome::Attributed,
+            None => ConversionOutcome::NotReferred,
+        };
+        pb::RecordLeadResponse {
+            outcome: outcome.number(),
+            lead_id: lead.lead_id.to_string(),
+            affiliate_id: id_or_empty(lead.affiliate_id),
+            conversion_id: id_or_empty(lead.conversion_id.filter(|_| lead.affiliate_id.is_some())),
+            replayed,
+        }
+    }
 }
 
 /// How a request names a customer.
@@ -45,7 +62,7 @@ pub(super) fn customer(fields: &mut Fields, email: &str, uid: &str) -> Customer 
     Customer { email: fields.optional_email("email", email), uid: fields.key("uid", uid) }
 }
 
-/// What a request says of where a conversion came from.
+/// The traces that a request has of where a conversion came from.
 pub(super) fn referral(fields: &mut Fields, tid: &str, ref_id: &str, coupon_code: &str) -> Referral {
     Referral {
         tid: fields.brought_tid("tid", tid),
@@ -54,59 +71,42 @@ pub(super) fn referral(fields: &mut Fields, tid: &str, ref_id: &str, coupon_code
     }
 }
 
-pub(super) fn render_recorded(answer: Answer) -> Result<pb::RecordLeadResponse, Error> {
-    let Outcome::Lead(lead) = answer.outcome else { return Err(unexpected_outcome()) };
-    let outcome = match lead.affiliate_id {
-        Some(_) => ConversionOutcome::Attributed,
-        None => ConversionOutcome::NotReferred,
-    };
-    Ok(pb::RecordLeadResponse {
-        outcome: outcome.number(),
-        lead_id: lead.lead_id.to_string(),
-        affiliate_id: id_or_empty(lead.affiliate_id),
-        conversion_id: id_or_empty(lead.conversion_id.filter(|_| lead.affiliate_id.is_some())),
-        replayed: answer.replayed,
-    })
-}
+impl Change for pb::RecordCancellationRequest {
+    type Rule = RecordCancellation;
+    type Kept = ();
 
-pub(super) async fn record_cancellation(
-    call: Call,
-    message: pb::RecordCancellationRequest,
-) -> Result<pb::RecordCancellationResponse, Error> {
-    let fingerprint = call.event_key(Some(ConversionKind::Cancellation), &message.event_id, &message);
-    let command = parse_cancellation(&message, call.now())?;
-    render_cancellation(call.submit(fingerprint, Command::RecordCancellation(command)).await?)
-}
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Event(EventKind::Cancellation, &self.event_id)
+    }
 
-pub(super) fn parse_cancellation(
-    message: &pb::RecordCancellationRequest,
-    now: Time,
-) -> Result<RecordCancellation, Error> {
-    let mut fields = Fields::default();
-    let event_id = fields.required_key("event_id", &message.event_id);
-    let lead = selector::lead(&mut fields, "lead", message.lead.as_ref());
-    let occurred_at = fields.occur_time("occur_time", message.occur_time.as_ref(), now);
-    let Some(lead) = lead else { return Err(fields.into_error()) };
-    fields.finish()?;
-    Ok(RecordCancellation { event_id, lead, occurred_at })
-}
+    fn read(&self, asking: &Asking) -> Result<(RecordCancellation, ()), Error> {
+        let mut fields = Fields::default();
+        let event_id = fields.required_key("event_id", &self.event_id);
+        let lead = selector::lead(&mut fields, "lead", self.lead.as_ref());
+        let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
+        Ok((RecordCancellation { event_id, lead: fields.complete(lead)?, occurred_at }, ()))
+    }
 
-pub(super) fn render_cancellation(answer: Answer) -> Result<pb::RecordCancellationResponse, Error> {
-    let Outcome::Cancellation(cancellation) = answer.outcome else { return Err(unexpected_outcome()) };
-    let is_attributed = cancellation.outcome == ConversionOutcome::Attributed;
-    Ok(pb::RecordCancellationResponse {
-        outcome: cancellation.outcome.number(),
-        conversion_id: id_or_empty(is_attributed.then_some(cancellation.conversion_id)),
-        lead_id: cancellation.lead_id.to_string(),
-        replayed: answer.replayed,
-    })
+    fn render(
+        cancellation: CancellationOutcome,
+        replayed: bool,
+        (): (),
+        _asking: &Asking,
+    ) -> pb::RecordCancellationResponse {
+        let is_attributed = cancellation.outcome == ConversionOutcome::Attributed;
+        pb::RecordCancellationResponse {
+            outcome: cancellation.outcome.number(),
+            conversion_id: id_or_empty(is_attributed.then_some(cancellation.conversion_id)),
+            lead_id: cancellation.lead_id.to_string(),
+            replayed,
+        }
+    }
 }
 
 pub(super) async fn get(call: Call, message: pb::GetLeadRequest) -> Result<pb::GetLeadResponse, Error> {
     let mut fields = Fields::default();
     let wanted = selector::lead(&mut fields, "lead", message.lead.as_ref());
-    let Some(wanted) = wanted else { return Err(fields.into_error()) };
-    fields.finish()?;
+    let wanted = fields.complete(wanted)?;
     let lead = call.lead(&wanted).await?;
     let mut answer = pb::GetLeadResponse { lead: Some(render(&lead)), enrollment: None, affiliate: None };
     if let Some(binding) = lead.binding {

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use uuid::Uuid;
 
-use super::parse::Fields;
-use super::render::{reward_value, timestamp};
-use super::wire_enum::WireEnum;
-use super::{Call, page, selector};
+use super::call::parse::Fields;
+use super::call::render::{reward_value, timestamp};
+use super::call::wire_enum::WireEnum;
+use super::call::{Call, page, selector};
 use crate::app::verify;
 use crate::domain::ledger::{Balance, BalanceKey, LedgerEntry};
 use crate::domain::money::Money;
@@ -18,8 +18,7 @@ use crate::store;
 pub(super) async fn balance(call: Call, message: pb::GetBalanceRequest) -> Result<pb::GetBalanceResponse, Error> {
     let mut fields = Fields::default();
     let wanted = selector::affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
-    let Some(wanted) = wanted else { return Err(fields.into_error()) };
-    fields.finish()?;
+    let wanted = fields.complete(wanted)?;
     let affiliate = call.affiliate(&wanted).await?;
     let mut balances = store::ledger::balances(call.store(), call.account_id(), affiliate.id).await?;
     balances.sort_by_key(|(key, _)| (key.unit, key.currency.code()));

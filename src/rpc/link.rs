@@ -1,15 +1,18 @@
 //! Referral links on the wire.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use super::parse::Fields;
-use super::render::timestamp;
-use super::wire_enum::WireEnum;
-use super::{Call, enrollment, page, selector, unexpected_outcome};
+use super::call::change::{Asking, Change, RepeatKey};
+use super::call::parse::Fields;
+use super::call::render::timestamp;
+use super::call::wire_enum::WireEnum;
+use super::call::{Call, page, selector};
+use super::enrollment;
 use crate::clock;
-use crate::domain::command::{Command, Outcome};
 use crate::domain::id::EnrollmentId;
-use crate::domain::link::{CreateLink, Link, RevokeLink};
+use crate::domain::link::{Link, LinkWithDestination};
+use crate::domain::rule::{CreateLink, RevokeLink};
 use crate::error::Error;
 use crate::pb;
 use crate::store;
@@ -18,23 +21,28 @@ use crate::store::link::LinkQuery;
 /// Characters of a code that the server makes.
 const CODE_LENGTH: usize = 8;
 
-pub(super) async fn create(call: Call, message: pb::CreateLinkRequest) -> Result<pb::CreateLinkResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let enrollment_id = fields.id("enrollment_id", &message.enrollment_id);
-    let code = fields.new_code("code", &message.code).map(|code| code.to_ascii_lowercase());
-    let destination_url = fields.optional_url("destination_url", &message.destination_url);
-    let Some(enrollment_id) = enrollment_id else { return Err(fields.into_error()) };
-    fields.finish()?;
-    let code = code.unwrap_or_else(|| clock::random_code(CODE_LENGTH));
-    let command = CreateLink { enrollment_id, code, destination_url };
-    let answer = call.submit(fingerprint, Command::CreateLink(command)).await?;
-    let Outcome::Link(made) = answer.outcome else { return Err(unexpected_outcome()) };
-    Ok(pb::CreateLinkResponse {
-        link: Some(render(&made.link, made.destination_url.clone())),
-        replayed: answer.replayed,
-    })
+impl Change for pb::CreateLinkRequest {
+    type Rule = CreateLink;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(CreateLink, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let enrollment_id = fields.id("enrollment_id", &self.enrollment_id);
+        let code = fields.new_code("code", &self.code).map(|code| code.to_ascii_lowercase());
+        let destination_url = fields.optional_url("destination_url", &self.destination_url);
+        let enrollment_id = fields.complete(enrollment_id)?;
+        let code = code.unwrap_or_else(|| clock::random_code(CODE_LENGTH));
+        Ok((CreateLink { enrollment_id, code, destination_url }, ()))
+    }
+
+    fn render(answer: Arc<LinkWithDestination>, replayed: bool, (): (), _asking: &Asking) -> pb::CreateLinkResponse {
+        pb::CreateLinkResponse { link: Some(render(&answer.link, answer.destination_url.clone())), replayed }
+    }
 }
 
 pub(super) async fn list(call: Call, message: pb::ListLinksRequest) -> Result<pb::ListLinksResponse, Error> {
@@ -53,18 +61,24 @@ pub(super) async fn list(call: Call, message: pb::ListLinksRequest) -> Result<pb
     Ok(pb::ListLinksResponse { links: render_all(&call, links).await?, next_page_token })
 }
 
-pub(super) async fn revoke(call: Call, message: pb::RevokeLinkRequest) -> Result<pb::RevokeLinkResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let Some(id) = fields.id("link_id", &message.link_id) else { return Err(fields.into_error()) };
-    fields.finish()?;
-    let answer = call.submit(fingerprint, Command::RevokeLink(RevokeLink { id })).await?;
-    let Outcome::Link(revoked) = answer.outcome else { return Err(unexpected_outcome()) };
-    Ok(pb::RevokeLinkResponse {
-        link: Some(render(&revoked.link, revoked.destination_url.clone())),
-        replayed: answer.replayed,
-    })
+impl Change for pb::RevokeLinkRequest {
+    type Rule = RevokeLink;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(RevokeLink, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let id = fields.id("link_id", &self.link_id);
+        Ok((RevokeLink { id: fields.complete(id)? }, ()))
+    }
+
+    fn render(answer: Arc<LinkWithDestination>, replayed: bool, (): (), _asking: &Asking) -> pb::RevokeLinkResponse {
+        pb::RevokeLinkResponse { link: Some(render(&answer.link, answer.destination_url.clone())), replayed }
+    }
 }
 
 /// Links as they stand in messages, each with the page that it leads to: its own, or else its enrollment's.

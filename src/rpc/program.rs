@@ -1,19 +1,18 @@
 //! Programs and their terms on the wire.
 
-use super::parse::{Amounts, Fields, NAME_LENGTH_MAX};
-use super::render::{money, timestamp};
-use super::wire_enum::WireEnum;
-use super::{Call, page, unexpected_outcome};
-use crate::app::Answer;
+use std::sync::Arc;
+
+use super::call::change::{Asking, Change, RepeatKey};
+use super::call::parse::{Amounts, Fields, NAME_LENGTH_MAX};
+use super::call::render::{money, timestamp};
+use super::call::wire_enum::WireEnum;
+use super::call::{Call, page};
 use crate::domain::attribution::AttributionSource;
-use crate::domain::command::{Command, Outcome};
 use crate::domain::money::{PPM, Rounding};
-use crate::domain::program::{
-    ArchiveProgram, AttributionModel, Commission, CreateProgram, Program, Terms, TermsDraft, TermsReach, UpdateProgram,
-    check_commission,
-};
-use crate::domain::refusal::{Refusal, Resource};
-use crate::error::Error;
+use crate::domain::program::{AttributionModel, Commission, Program, ProgramWithTerms, Terms, TermsDraft, TermsReach};
+use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::rule::{ArchiveProgram, CreateProgram, UpdateProgram};
+use crate::error::{Error, FieldPaths};
 use crate::pb::{self, commission};
 use crate::store;
 
@@ -23,29 +22,35 @@ const DAYS_MAX: i32 = 3_650;
 const PRECEDENCE_DEFAULT: [AttributionSource; 3] =
     [AttributionSource::LeadBinding, AttributionSource::Coupon, AttributionSource::Click];
 
-pub(super) async fn create(call: Call, message: pb::CreateProgramRequest) -> Result<pb::CreateProgramResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let answer = call.submit(fingerprint, Command::CreateProgram(Box::new(parse_create(&message)?))).await?;
-    let (program, replayed) = outcome(answer)?;
-    Ok(pb::CreateProgramResponse { program: Some(program), replayed })
-}
+impl Change for pb::CreateProgramRequest {
+    type Rule = CreateProgram;
+    type Kept = ();
 
-fn parse_create(message: &pb::CreateProgramRequest) -> Result<CreateProgram, Error> {
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let display_name = fields.required_line("display_name", &message.display_name, NAME_LENGTH_MAX);
-    let currency = fields.currency("currency_code", &message.currency_code);
-    let landing_url = fields.url("landing_url", &message.landing_url);
-    let rules = terms(&mut fields, "terms", message.terms.as_ref());
-    let (Some(currency), Some(rules)) = (currency, rules) else { return Err(fields.into_error()) };
-    // Told with the other faults, since it needs nothing but the request.
-    if let Err(Refusal::InvalidField { field, problem }) =
-        check_commission(rules.commission, currency, "terms.commission.flat.currency_code")
-    {
-        fields.wrong(field, problem);
+    const PATHS: FieldPaths = &[(Field::CommissionCurrency, "terms.commission.flat.currency_code")];
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
     }
-    fields.finish()?;
-    Ok(CreateProgram { display_name, currency, landing_url, is_default: message.is_default, rules })
+
+    fn read(&self, _asking: &Asking) -> Result<(CreateProgram, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let display_name = fields.required_line("display_name", &self.display_name, NAME_LENGTH_MAX);
+        let currency = fields.currency("currency_code", &self.currency_code);
+        let landing_url = fields.url("landing_url", &self.landing_url);
+        let rules = terms(&mut fields, "terms", self.terms.as_ref());
+        if let (Some(currency), Some(rules)) = (currency, &rules)
+            && let Some(problem) = rules.commission.problem_in(currency)
+        {
+            fields.wrong("terms.commission.flat.currency_code", problem);
+        }
+        let (currency, rules) = fields.complete((currency, rules))?;
+        Ok((CreateProgram { display_name, currency, landing_url, is_default: self.is_default, rules }, ()))
+    }
+
+    fn render(answer: Arc<ProgramWithTerms>, replayed: bool, (): (), _asking: &Asking) -> pb::CreateProgramResponse {
+        pb::CreateProgramResponse { program: Some(render(&answer.program, &answer.terms)), replayed }
+    }
 }
 
 pub(super) async fn get(call: Call, message: pb::GetProgramRequest) -> Result<pb::GetProgramResponse, Error> {
@@ -80,61 +85,66 @@ pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result
     Ok(pb::ListProgramsResponse { programs, next_page_token })
 }
 
-pub(super) async fn update(call: Call, message: pb::UpdateProgramRequest) -> Result<pb::UpdateProgramResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let answer = call.submit(fingerprint, Command::UpdateProgram(Box::new(parse_update(&message)?))).await?;
-    let (program, replayed) = outcome(answer)?;
-    Ok(pb::UpdateProgramResponse { program: Some(program), replayed })
-}
+impl Change for pb::UpdateProgramRequest {
+    type Rule = UpdateProgram;
+    type Kept = ();
 
-fn parse_update(message: &pb::UpdateProgramRequest) -> Result<UpdateProgram, Error> {
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let known = ["display_name", "landing_url", "is_default", "terms"];
-    let paths = fields.update_mask(message.update_mask.as_ref(), &known);
-    let Some(values) = fields.required("program", message.program.as_ref()) else { return Err(fields.into_error()) };
-    let command = fields.within("program", |fields| {
-        let id = fields.id("id", &values.id);
-        let display_name = paths
-            .contains(&"display_name")
-            .then(|| fields.required_line("display_name", &values.display_name, NAME_LENGTH_MAX));
-        let landing_url = paths.contains(&"landing_url").then(|| fields.url("landing_url", &values.landing_url));
-        let make_default = paths.contains(&"is_default");
-        if make_default && !values.is_default {
-            fields.wrong("is_default", "can be set to true only; make another program the default instead");
-        }
-        let rules = if paths.contains(&"terms") { terms(fields, "terms", values.terms.as_ref()) } else { None };
-        let etag = (!values.etag.is_empty()).then(|| values.etag.clone());
-        Some(UpdateProgram { id: id?, etag, display_name, landing_url, make_default, rules })
-    });
-    let Some(command) = command else { return Err(fields.into_error()) };
-    fields.finish()?;
-    Ok(command)
-}
+    const PATHS: FieldPaths = &[(Field::CommissionCurrency, "program.terms.commission.flat.currency_code")];
 
-pub(super) async fn archive(
-    call: Call,
-    message: pb::ArchiveProgramRequest,
-) -> Result<pb::ArchiveProgramResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let Some(id) = fields.id("program_id", &message.program_id) else { return Err(fields.into_error()) };
-    fields.finish()?;
-    let etag = (!message.etag.is_empty()).then_some(message.etag);
-    let answer = call.submit(fingerprint, Command::ArchiveProgram(ArchiveProgram { id, etag })).await?;
-    let (program, replayed) = outcome(answer)?;
-    Ok(pb::ArchiveProgramResponse { program: Some(program), replayed })
-}
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
 
-fn outcome(answer: Answer) -> Result<(pb::Program, bool), Error> {
-    match answer.outcome {
-        Outcome::Program(made) => Ok((render(&made.program, &made.terms), answer.replayed)),
-        _ => Err(unexpected_outcome()),
+    fn read(&self, _asking: &Asking) -> Result<(UpdateProgram, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let known = ["display_name", "landing_url", "is_default", "terms"];
+        let paths = fields.update_mask(self.update_mask.as_ref(), &known);
+        let Some(values) = fields.required("program", self.program.as_ref()) else { return Err(fields.into_error()) };
+        let rule = fields.within("program", |fields| {
+            let id = fields.id("id", &values.id);
+            let display_name = paths
+                .contains(&"display_name")
+                .then(|| fields.required_line("display_name", &values.display_name, NAME_LENGTH_MAX));
+            let landing_url = paths.contains(&"landing_url").then(|| fields.url("landing_url", &values.landing_url));
+            let make_default = paths.contains(&"is_default");
+            if make_default && !values.is_default {
+                fields.wrong("is_default", "can be set to true only; make another program the default instead");
+            }
+            let rules = if paths.contains(&"terms") { terms(fields, "terms", values.terms.as_ref()) } else { None };
+            let etag = (!values.etag.is_empty()).then(|| values.etag.clone());
+            Some(UpdateProgram { id: id?, etag, display_name, landing_url, make_default, rules })
+        });
+        Ok((fields.complete(rule)?, ()))
+    }
+
+    fn render(answer: Arc<ProgramWithTerms>, replayed: bool, (): (), _asking: &Asking) -> pb::UpdateProgramResponse {
+        pb::UpdateProgramResponse { program: Some(render(&answer.program, &answer.terms)), replayed }
     }
 }
 
-/// The terms as an owner sets them. Version and start are the server's to set, so what stands there is not read.
+impl Change for pb::ArchiveProgramRequest {
+    type Rule = ArchiveProgram;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(ArchiveProgram, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let id = fields.id("program_id", &self.program_id);
+        let etag = (!self.etag.is_empty()).then(|| self.etag.clone());
+        Ok((ArchiveProgram { id: fields.complete(id)?, etag }, ()))
+    }
+
+    fn render(answer: Arc<ProgramWithTerms>, replayed: bool, (): (), _asking: &Asking) -> pb::ArchiveProgramResponse {
+        pb::ArchiveProgramResponse { program: Some(render(&answer.program, &answer.terms)), replayed }
+    }
+}
+
+/// The terms as an owner sets them. Version and start are the server's to set and are not read.
 fn terms(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) -> Option<TermsDraft> {
     let terms = fields.required(field, terms)?;
     fields.within(field, |fields| {
@@ -235,6 +245,8 @@ fn render(program: &Program, terms: &Terms) -> pb::Program {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::account::KeyKind;
+    use crate::domain::time::Time;
 
     fn percent(ppm: i64) -> Option<pb::Commission> {
         Some(pb::Commission { commission: Some(commission::Commission::PercentPpm(ppm)) })
@@ -250,8 +262,13 @@ mod tests {
         }
     }
 
+    fn read(message: &pb::CreateProgramRequest) -> Result<CreateProgram, Error> {
+        let asking = Asking { now: Time::from_micros(0), key_kind: KeyKind::Admin };
+        message.read(&asking).map(|(rule, ())| rule)
+    }
+
     fn wrong_fields(message: &pb::CreateProgramRequest) -> Vec<String> {
-        match parse_create(message) {
+        match read(message) {
             Err(Error::InvalidFields(violations)) => violations.into_iter().map(|violation| violation.field).collect(),
             other => panic!("{other:?}"),
         }
@@ -259,7 +276,7 @@ mod tests {
 
     #[test]
     fn terms_have_the_defaults_that_the_proto_says() {
-        let command = parse_create(&request(pb::Terms { commission: percent(200_000), ..Default::default() })).unwrap();
+        let command = read(&request(pb::Terms { commission: percent(200_000), ..Default::default() })).unwrap();
         assert_eq!(
             command.rules,
             TermsDraft {
@@ -277,7 +294,7 @@ mod tests {
     #[test]
     fn zero_days_of_hold_are_not_the_default() {
         let terms = pb::Terms { commission: percent(1), hold_period_days: Some(0), ..Default::default() };
-        assert_eq!(parse_create(&request(terms)).unwrap().rules.hold_period_days, 0);
+        assert_eq!(read(&request(terms)).unwrap().rules.hold_period_days, 0);
     }
 
     #[test]
@@ -321,7 +338,7 @@ mod tests {
             (vec![1, 2, 3, 9], false),
         ] {
             let terms = pb::Terms { commission: percent(1), precedence: numbers.clone(), ..Default::default() };
-            assert_eq!(parse_create(&request(terms)).is_ok(), is_right, "{numbers:?}");
+            assert_eq!(read(&request(terms)).is_ok(), is_right, "{numbers:?}");
         }
     }
 }

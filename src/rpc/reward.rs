@@ -1,13 +1,15 @@
 //! Rewards on the wire.
 
-use super::parse::{DESCRIPTION_LENGTH_MAX, Fields};
-use super::render::{id_or_empty, money, reward_value, timestamp};
-use super::wire_enum::WireEnum;
-use super::{Call, page, selector, unexpected_outcome};
-use crate::app::Answer;
-use crate::domain::command::{Command, Outcome};
+use std::sync::Arc;
+
+use super::call::change::{Asking, Change, RepeatKey};
+use super::call::parse::{DESCRIPTION_LENGTH_MAX, Fields};
+use super::call::render::{id_or_empty, money, reward_value, timestamp};
+use super::call::wire_enum::WireEnum;
+use super::call::{Call, page, selector};
 use crate::domain::refusal::{Refusal, Resource};
-use crate::domain::reward::{ApproveRewards, DenyRewards, Reward, RewardSummary};
+use crate::domain::reward::{Reward, RewardSummary};
+use crate::domain::rule::{ApproveRewards, DenyRewards};
 use crate::error::Error;
 use crate::pb;
 use crate::store;
@@ -39,41 +41,50 @@ pub(super) async fn list(call: Call, message: pb::ListRewardsRequest) -> Result<
     Ok(pb::ListRewardsResponse { rewards: rewards.iter().map(render).collect(), next_page_token })
 }
 
-pub(super) async fn approve(
-    call: Call,
-    message: pb::ApproveRewardsRequest,
-) -> Result<pb::ApproveRewardsResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let ids = fields.ids("reward_ids", &message.reward_ids);
-    fields.finish()?;
-    let command = ApproveRewards { ids, skip_others: false };
-    let answer = call.submit(fingerprint, Command::ApproveRewards(command)).await?;
-    let (rewards, replayed) = outcome(answer)?;
-    Ok(pb::ApproveRewardsResponse { rewards, replayed })
-}
+impl Change for pb::ApproveRewardsRequest {
+    type Rule = ApproveRewards;
+    type Kept = ();
 
-pub(super) async fn deny(call: Call, message: pb::DenyRewardsRequest) -> Result<pb::DenyRewardsResponse, Error> {
-    let fingerprint = call.request_key(&message.request_id, &message);
-    let mut fields = Fields::default();
-    fields.request_id(&message.request_id);
-    let ids = fields.ids("reward_ids", &message.reward_ids);
-    let reason = fields.paragraph("reason", &message.reason);
-    if reason.is_empty() {
-        fields
-            .wrong("reason", format!("is required, up to {DESCRIPTION_LENGTH_MAX} characters: the affiliate will ask"));
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
     }
-    fields.finish()?;
-    let answer = call.submit(fingerprint, Command::DenyRewards(DenyRewards { ids, reason })).await?;
-    let (rewards, replayed) = outcome(answer)?;
-    Ok(pb::DenyRewardsResponse { rewards, replayed })
+
+    fn read(&self, _asking: &Asking) -> Result<(ApproveRewards, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let ids = fields.ids("reward_ids", &self.reward_ids);
+        fields.finish()?;
+        Ok((ApproveRewards { ids, skip_others: false }, ()))
+    }
+
+    fn render(rewards: Vec<Arc<Reward>>, replayed: bool, (): (), _asking: &Asking) -> pb::ApproveRewardsResponse {
+        pb::ApproveRewardsResponse { rewards: rewards.iter().map(|reward| render(reward)).collect(), replayed }
+    }
 }
 
-fn outcome(answer: Answer) -> Result<(Vec<pb::Reward>, bool), Error> {
-    match answer.outcome {
-        Outcome::Rewards(rewards) => Ok((rewards.iter().map(render).collect(), answer.replayed)),
-        _ => Err(unexpected_outcome()),
+impl Change for pb::DenyRewardsRequest {
+    type Rule = DenyRewards;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(DenyRewards, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let ids = fields.ids("reward_ids", &self.reward_ids);
+        let reason = fields.paragraph("reason", &self.reason);
+        if reason.is_empty() {
+            let length = DESCRIPTION_LENGTH_MAX;
+            fields.wrong("reason", format!("is required, up to {length} characters: the affiliate will ask"));
+        }
+        fields.finish()?;
+        Ok((DenyRewards { ids, reason }, ()))
+    }
+
+    fn render(rewards: Vec<Arc<Reward>>, replayed: bool, (): (), _asking: &Asking) -> pb::DenyRewardsResponse {
+        pb::DenyRewardsResponse { rewards: rewards.iter().map(|reward| render(reward)).collect(), replayed }
     }
 }
 

@@ -1,115 +1,130 @@
 //! Sales and refunds on the wire.
 
+use super::call::change::{Asking, Change, RepeatKey};
+use super::call::parse::{Amounts, Fields, KEY_LENGTH_MAX, NAME_LENGTH_MAX};
+use super::call::render::{id_or_empty, number_or_zero};
+use super::call::wire_enum::WireEnum;
 use super::lead::{customer, referral};
-use super::parse::{Amounts, Fields, KEY_LENGTH_MAX, NAME_LENGTH_MAX};
-use super::render::{id_or_empty, number_or_zero};
-use super::wire_enum::WireEnum;
-use super::{Call, reward, unexpected_outcome};
-use crate::app::Answer;
-use crate::domain::command::{Command, Outcome};
-use crate::domain::conversion::{
-    ConversionKind, ConversionOutcome, OrderDetails, RecordRefund, RecordSale, SaleChannel,
-};
-use crate::domain::time::Time;
+use super::reward;
+use crate::domain::conversion::{ConversionOutcome, OrderDetails, RefundOutcome, SaleChannel, SaleOutcome};
+use crate::domain::request::EventKind;
+use crate::domain::rule::{RecordRefund, RecordSale};
 use crate::error::Error;
 use crate::pb;
 
 const QUANTITY_MAX: i32 = 1_000_000;
 
-pub(super) async fn record(call: Call, message: pb::RecordSaleRequest) -> Result<pb::RecordSaleResponse, Error> {
-    let fingerprint = call.event_key(Some(ConversionKind::Sale), &message.event_id, &message);
-    let command = parse(&message, call.now())?;
-    render(call.submit(fingerprint, Command::RecordSale(command)).await?)
-}
+impl Change for pb::RecordSaleRequest {
+    type Rule = RecordSale;
+    type Kept = ();
 
-pub(super) fn parse(message: &pb::RecordSaleRequest, now: Time) -> Result<RecordSale, Error> {
-    let mut fields = Fields::default();
-    let event_id = fields.required_key("event_id", &message.event_id);
-    let customer = customer(&mut fields, &message.email, &message.uid);
-    let referral = referral(&mut fields, &message.tid, &message.ref_id, &message.coupon_code);
-    let names = [&message.email, &message.uid, &message.tid, &message.ref_id, &message.coupon_code];
-    if names.iter().all(|name| name.trim().is_empty()) {
-        fields.wrong("email", "is required, or one of uid, tid, ref_id and coupon_code in its place");
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Event(EventKind::Sale, &self.event_id)
     }
-    let amount = fields.money("amount", message.amount.as_ref(), Amounts::Positive);
-    let occurred_at = fields.occur_time("occur_time", message.occur_time.as_ref(), now);
-    let channel = fields.optional_value("channel", message.channel).unwrap_or(SaleChannel::Online);
-    let first_name = fields.line("first_name", &message.first_name, NAME_LENGTH_MAX);
-    let last_name = fields.line("last_name", &message.last_name, NAME_LENGTH_MAX);
-    let mrr = fields.optional_money("mrr", message.mrr.as_ref(), Amounts::NotNegative);
-    let order = OrderDetails {
-        coupon_code: referral.coupon_code.clone().unwrap_or_default(),
-        plan: fields.line("plan", &message.plan, KEY_LENGTH_MAX),
-        quantity: fields.number("quantity", if message.quantity == 0 { 1 } else { message.quantity }, 1..=QUANTITY_MAX),
-        order_id: fields.key("order_id", &message.order_id).unwrap_or_default(),
-        order_number: fields.line("order_number", &message.order_number, KEY_LENGTH_MAX),
-        refund_id: String::new(),
-    };
-    let Some(amount) = amount else { return Err(fields.into_error()) };
-    fields.finish()?;
-    Ok(RecordSale { event_id, customer, referral, amount, occurred_at, channel, first_name, last_name, mrr, order })
-}
 
-pub(super) fn render(answer: Answer) -> Result<pb::RecordSaleResponse, Error> {
-    let Outcome::Sale(sale) = answer.outcome else { return Err(unexpected_outcome()) };
-    let credit = sale.credit;
-    let outcome = if credit.is_some() { ConversionOutcome::Attributed } else { ConversionOutcome::NotReferred };
-    Ok(pb::RecordSaleResponse {
-        outcome: outcome.number(),
-        conversion_id: id_or_empty(credit.map(|_| sale.conversion_id)),
-        lead_id: id_or_empty(sale.lead_id),
-        affiliate_id: id_or_empty(credit.map(|credit| credit.affiliate_id)),
-        program_id: id_or_empty(credit.map(|credit| credit.program_id)),
-        terms_version: credit.map_or(0, |credit| credit.terms_version),
-        attribution_source: number_or_zero(credit.map(|credit| credit.source)),
-        rewards: sale.rewards.iter().map(reward::summary).collect(),
-        replayed: answer.replayed,
-    })
-}
-
-pub(super) async fn record_refund(
-    call: Call,
-    message: pb::RecordRefundRequest,
-) -> Result<pb::RecordRefundResponse, Error> {
-    let fingerprint = call.event_key(Some(ConversionKind::Refund), &message.event_id, &message);
-    let command = parse_refund(&message, call.now())?;
-    render_refund(call.submit(fingerprint, Command::RecordRefund(command)).await?)
-}
-
-pub(super) fn parse_refund(message: &pb::RecordRefundRequest, now: Time) -> Result<RecordRefund, Error> {
-    let mut fields = Fields::default();
-    let event_id = fields.required_key("event_id", &message.event_id);
-    let sale_event_id = fields.key("sale_event_id", &message.sale_event_id);
-    let customer = customer(&mut fields, &message.email, &message.uid);
-    if sale_event_id.is_none() && message.email.trim().is_empty() && message.uid.is_empty() {
-        fields.wrong("sale_event_id", "is required, or one of email and uid in its place");
+    fn read(&self, asking: &Asking) -> Result<(RecordSale, ()), Error> {
+        let mut fields = Fields::default();
+        let event_id = fields.required_key("event_id", &self.event_id);
+        let customer = customer(&mut fields, &self.email, &self.uid);
+        let referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
+        let names = [&self.email, &self.uid, &self.tid, &self.ref_id, &self.coupon_code];
+        if names.iter().all(|name| name.trim().is_empty()) {
+            fields.wrong("email", "is required, or one of uid, tid, ref_id and coupon_code in its place");
+        }
+        let amount = fields.money("amount", self.amount.as_ref(), Amounts::Positive);
+        let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
+        let channel = fields.optional_value("channel", self.channel).unwrap_or(SaleChannel::Online);
+        let first_name = fields.line("first_name", &self.first_name, NAME_LENGTH_MAX);
+        let last_name = fields.line("last_name", &self.last_name, NAME_LENGTH_MAX);
+        let mrr = fields.optional_money("mrr", self.mrr.as_ref(), Amounts::NotNegative);
+        let order = OrderDetails {
+            coupon_code: referral.coupon_code.clone().unwrap_or_default(),
+            plan: fields.line("plan", &self.plan, KEY_LENGTH_MAX),
+            quantity: fields.number("quantity", if self.quantity == 0 { 1 } else { self.quantity }, 1..=QUANTITY_MAX),
+            order_id: fields.key("order_id", &self.order_id).unwrap_or_default(),
+            order_number: fields.line("order_number", &self.order_number, KEY_LENGTH_MAX),
+            refund_id: String::new(),
+        };
+        let amount = fields.complete(amount)?;
+        let rule = RecordSale {
+            event_id,
+            customer,
+            referral,
+            amount,
+            occurred_at,
+            channel,
+            first_name,
+            last_name,
+            mrr,
+            order,
+        };
+        Ok((rule, ()))
     }
-    let amount = fields.money("amount", message.amount.as_ref(), Amounts::Positive);
-    let refund_id = fields.key("refund_id", &message.refund_id).unwrap_or_default();
-    let occurred_at = fields.occur_time("occur_time", message.occur_time.as_ref(), now);
-    let Some(amount) = amount else { return Err(fields.into_error()) };
-    fields.finish()?;
-    Ok(RecordRefund { event_id, sale_event_id, customer, amount, refund_id, occurred_at })
+
+    fn render(sale: SaleOutcome, replayed: bool, (): (), _asking: &Asking) -> pb::RecordSaleResponse {
+        let credit = sale.credit;
+        let outcome = if credit.is_some() { ConversionOutcome::Attributed } else { ConversionOutcome::NotReferred };
+        pb::RecordSaleResponse {
+            outcome: outcome.number(),
+            conversion_id: id_or_empty(credit.map(|_| sale.conversion_id)),
+            lead_id: id_or_empty(sale.lead_id),
+            affiliate_id: id_or_empty(credit.map(|credit| credit.affiliate_id)),
+            program_id: id_or_empty(credit.map(|credit| credit.program_id)),
+            terms_version: credit.map_or(0, |credit| credit.terms_version),
+            attribution_source: number_or_zero(credit.map(|credit| credit.source)),
+            rewards: sale.rewards.iter().map(reward::summary).collect(),
+            replayed,
+        }
+    }
 }
 
-pub(super) fn render_refund(answer: Answer) -> Result<pb::RecordRefundResponse, Error> {
-    let Outcome::Refund(refund) = answer.outcome else { return Err(unexpected_outcome()) };
-    let is_referred = refund.outcome != ConversionOutcome::NotReferred;
-    let is_attributed = refund.outcome == ConversionOutcome::Attributed;
-    Ok(pb::RecordRefundResponse {
-        outcome: refund.outcome.number(),
-        conversion_id: id_or_empty(is_referred.then_some(refund.conversion_id)),
-        sale_conversion_id: id_or_empty(refund.sale_id.filter(|_| is_attributed)),
-        rewards: refund.rewards.iter().map(reward::summary).collect(),
-        replayed: answer.replayed,
-    })
+impl Change for pb::RecordRefundRequest {
+    type Rule = RecordRefund;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Event(EventKind::Refund, &self.event_id)
+    }
+
+    fn read(&self, asking: &Asking) -> Result<(RecordRefund, ()), Error> {
+        let mut fields = Fields::default();
+        let event_id = fields.required_key("event_id", &self.event_id);
+        let sale_event_id = fields.key("sale_event_id", &self.sale_event_id);
+        let customer = customer(&mut fields, &self.email, &self.uid);
+        if sale_event_id.is_none() && self.email.trim().is_empty() && self.uid.is_empty() {
+            fields.wrong("sale_event_id", "is required, or one of email and uid in its place");
+        }
+        let amount = fields.money("amount", self.amount.as_ref(), Amounts::Positive);
+        let refund_id = fields.key("refund_id", &self.refund_id).unwrap_or_default();
+        let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
+        let amount = fields.complete(amount)?;
+        Ok((RecordRefund { event_id, sale_event_id, customer, amount, refund_id, occurred_at }, ()))
+    }
+
+    fn render(refund: RefundOutcome, replayed: bool, (): (), _asking: &Asking) -> pb::RecordRefundResponse {
+        let is_referred = refund.outcome != ConversionOutcome::NotReferred;
+        let is_attributed = refund.outcome == ConversionOutcome::Attributed;
+        pb::RecordRefundResponse {
+            outcome: refund.outcome.number(),
+            conversion_id: id_or_empty(is_referred.then_some(refund.conversion_id)),
+            sale_conversion_id: id_or_empty(refund.sale_id.filter(|_| is_attributed)),
+            rewards: refund.rewards.iter().map(reward::summary).collect(),
+            replayed,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::account::KeyKind;
+    use crate::domain::time::Time;
 
     const NOW: Time = Time::from_micros(1_700_000_000_000_000);
+
+    fn read<M: Change<Kept = ()>>(message: &M) -> Result<M::Rule, Error> {
+        message.read(&Asking { now: NOW, key_kind: KeyKind::Admin }).map(|(rule, ())| rule)
+    }
 
     fn sale() -> pb::RecordSaleRequest {
         pb::RecordSaleRequest {
@@ -121,7 +136,7 @@ mod tests {
     }
 
     fn wrong_fields(message: &pb::RecordSaleRequest) -> Vec<String> {
-        match parse(message, NOW) {
+        match read(message) {
             Err(Error::InvalidFields(violations)) => violations.into_iter().map(|violation| violation.field).collect(),
             other => panic!("{other:?}"),
         }
@@ -174,7 +189,7 @@ mod tests {
             coupon_code: "10% off!".to_owned(),
             ..sale()
         };
-        let command = parse(&message, NOW).unwrap();
+        let command = read(&message).unwrap();
         assert_eq!(command.referral.tid, Some(Err("from-another-tool".to_owned())));
         assert_eq!(command.referral.ref_id.as_deref(), Some("jo"));
         assert_eq!(command.referral.coupon_code.as_deref(), Some("10% OFF!"));
@@ -185,7 +200,7 @@ mod tests {
     fn an_event_may_be_ten_minutes_ahead() {
         let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 999_999_999 });
         let message = pb::RecordSaleRequest { occur_time: at(1_700_000_599), ..sale() };
-        assert_eq!(parse(&message, NOW).unwrap().occurred_at, Some(Time::from_micros(1_700_000_599_999_999)));
+        assert_eq!(read(&message).unwrap().occurred_at, Some(Time::from_micros(1_700_000_599_999_999)));
         for wrong in [1_700_000_600, -1, i64::MAX, i64::MIN] {
             assert_eq!(wrong_fields(&pb::RecordSaleRequest { occur_time: at(wrong), ..sale() }), ["occur_time"]);
         }
@@ -195,14 +210,14 @@ mod tests {
     fn a_refund_names_its_sale_or_its_customer() {
         let amount = sale().amount;
         let refund = pb::RecordRefundRequest { event_id: "refund-1".to_owned(), amount, ..Default::default() };
-        let Err(Error::InvalidFields(violations)) = parse_refund(&refund, NOW) else { panic!("was taken") };
+        let Err(Error::InvalidFields(violations)) = read(&refund) else { panic!("was taken") };
         assert_eq!(violations[0].field, "sale_event_id");
         for named in [
             pb::RecordRefundRequest { sale_event_id: "order-1".to_owned(), ..refund.clone() },
             pb::RecordRefundRequest { email: "jo@example.com".to_owned(), ..refund.clone() },
             pb::RecordRefundRequest { uid: "17".to_owned(), ..refund },
         ] {
-            parse_refund(&named, NOW).unwrap();
+            read(&named).unwrap();
         }
     }
 }

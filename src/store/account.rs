@@ -5,60 +5,86 @@ use uuid::Uuid;
 
 use super::entity::{account as table, api_key as key_table};
 use super::row::RowName;
+use super::set::Loading;
+use super::set::stored::Stored;
 use super::{Store, StoreError};
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::id::{AccountId, ApiKeyId};
+use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
 
-pub(super) fn to_row(account: &Account) -> table::Model {
-    table::Model {
-        id: account.id.uuid(),
-        display_name: account.display_name.clone(),
-        email: account.email.clone(),
-        max_active_coupons_per_affiliate: account.max_active_coupons_per_affiliate,
-        created_at: account.created_at.micros(),
-        updated_at: account.updated_at.micros(),
+impl Stored for Account {
+    type Table = table::Entity;
+
+    const GROWS: bool = false;
+
+    fn to_row(&self) -> Result<table::Model, StoreError> {
+        Ok(table::Model {
+            id: self.id.uuid(),
+            display_name: self.display_name.clone(),
+            email: self.email.clone(),
+            max_active_coupons_per_affiliate: self.max_active_coupons_per_affiliate,
+            created_at: self.created_at.micros(),
+            updated_at: self.updated_at.micros(),
+        })
+    }
+
+    fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: AccountId::from_uuid(row.id),
+            display_name: row.display_name,
+            email: row.email,
+            max_active_coupons_per_affiliate: row.max_active_coupons_per_affiliate,
+            created_at: Time::from_micros(row.created_at),
+            updated_at: Time::from_micros(row.updated_at),
+        })
+    }
+
+    fn leads_to(&self, _needs: &mut Needs) {}
+
+    async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        let emails = std::mem::take(&mut loading.needs.names.account_emails);
+        loading.by::<Self, _>(&[table::Column::Email], emails.iter().cloned()).await?;
+        emails.into_iter().for_each(|email| loading.set.names.account_emails.insert_absent(email));
+        loading.by_key::<Self>().await
     }
 }
 
-pub(super) fn from_row(row: table::Model) -> Account {
-    Account {
-        id: AccountId::from_uuid(row.id),
-        display_name: row.display_name,
-        email: row.email,
-        max_active_coupons_per_affiliate: row.max_active_coupons_per_affiliate,
-        created_at: Time::from_micros(row.created_at),
-        updated_at: Time::from_micros(row.updated_at),
-    }
-}
+impl Stored for ApiKey {
+    type Table = key_table::Entity;
 
-pub(super) fn key_to_row(key: &ApiKey) -> key_table::Model {
-    key_table::Model {
-        account_id: key.account_id.uuid(),
-        id: key.id.uuid(),
-        prefix: key.prefix.clone(),
-        kind: key.kind.as_str().to_owned(),
-        display_name: key.display_name.clone(),
-        secret_hash: key.secret_hash.to_vec(),
-        created_at: key.created_at.micros(),
-        expires_at: key.expires_at.map(Time::micros),
-        revoked_at: key.revoked_at.map(Time::micros),
-    }
-}
+    const GROWS: bool = false;
 
-pub(super) fn key_from_row(row: key_table::Model) -> Result<ApiKey, StoreError> {
-    let name = RowName::new("api_key", row.id);
-    Ok(ApiKey {
-        id: ApiKeyId::from_uuid(row.id),
-        account_id: AccountId::from_uuid(row.account_id),
-        kind: name.parse(&row.kind)?,
-        display_name: row.display_name,
-        prefix: row.prefix,
-        secret_hash: name.hash(row.secret_hash)?,
-        created_at: Time::from_micros(row.created_at),
-        expires_at: row.expires_at.map(Time::from_micros),
-        revoked_at: row.revoked_at.map(Time::from_micros),
-    })
+    fn to_row(&self) -> Result<key_table::Model, StoreError> {
+        Ok(key_table::Model {
+            account_id: self.account_id.uuid(),
+            id: self.id.uuid(),
+            prefix: self.prefix.clone(),
+            kind: self.kind.as_str().to_owned(),
+            display_name: self.display_name.clone(),
+            secret_hash: self.secret_hash.to_vec(),
+            created_at: self.created_at.micros(),
+            expires_at: self.expires_at.map(Time::micros),
+            revoked_at: self.revoked_at.map(Time::micros),
+        })
+    }
+
+    fn from_row(row: key_table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("api_key", row.id);
+        Ok(Self {
+            id: ApiKeyId::from_uuid(row.id),
+            account_id: AccountId::from_uuid(row.account_id),
+            kind: name.parse(&row.kind)?,
+            display_name: row.display_name,
+            prefix: row.prefix,
+            secret_hash: name.hash(row.secret_hash)?,
+            created_at: Time::from_micros(row.created_at),
+            expires_at: row.expires_at.map(Time::from_micros),
+            revoked_at: row.revoked_at.map(Time::from_micros),
+        })
+    }
+
+    fn leads_to(&self, _needs: &mut Needs) {}
 }
 
 /// An account.
@@ -67,7 +93,7 @@ pub(super) fn key_from_row(row: key_table::Model) -> Result<ApiKey, StoreError> 
 /// [`StoreError`].
 pub async fn find(store: &Store, id: AccountId) -> Result<Option<Account>, StoreError> {
     let row = table::Entity::find_by_id(id.uuid()).one(store.read()).await?;
-    Ok(row.map(from_row))
+    row.map(Account::from_row).transpose()
 }
 
 /// The keys of an account in the order of their ids, those after the named one.
@@ -85,7 +111,7 @@ pub async fn list_keys(
         query = query.filter(key_table::Column::Id.gt(after));
     }
     let rows = query.order_by_asc(key_table::Column::Id).limit(limit).all(store.read()).await?;
-    rows.into_iter().map(key_from_row).collect()
+    rows.into_iter().map(ApiKey::from_row).collect()
 }
 
 /// The key whose text begins so, of whichever account: for the check of credentials alone.
@@ -94,7 +120,7 @@ pub async fn list_keys(
 /// [`StoreError`].
 pub async fn find_key_by_prefix(store: &Store, prefix: &str) -> Result<Option<ApiKey>, StoreError> {
     let row = key_table::Entity::find().filter(key_table::Column::Prefix.eq(prefix)).one(store.read()).await?;
-    row.map(key_from_row).transpose()
+    row.map(ApiKey::from_row).transpose()
 }
 
 /// A key of an account.
@@ -103,5 +129,5 @@ pub async fn find_key_by_prefix(store: &Store, prefix: &str) -> Result<Option<Ap
 /// [`StoreError`].
 pub async fn find_key(store: &Store, account_id: AccountId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
     let row = key_table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
-    row.map(key_from_row).transpose()
+    row.map(ApiKey::from_row).transpose()
 }

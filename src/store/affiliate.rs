@@ -4,43 +4,95 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::entity::enrollment as enrollment_table;
 use super::entity::{affiliate as table, enrollment};
-use super::keyed::rows_by;
 use super::row::{RowName, to_json};
+use super::set::Loading;
+use super::set::keyed::rows_by;
+use super::set::stored::Stored;
 use super::{Store, StoreError};
 use crate::domain::affiliate::{Affiliate, AffiliateSelector};
+use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, ProgramId};
+use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
 
-pub(super) fn to_row(affiliate: &Affiliate) -> Result<table::Model, StoreError> {
-    Ok(table::Model {
-        account_id: affiliate.account_id.uuid(),
-        id: affiliate.id.uuid(),
-        external_id: affiliate.external_id.clone(),
-        email: affiliate.email.clone(),
-        first_name: affiliate.first_name.clone(),
-        last_name: affiliate.last_name.clone(),
-        profile: to_json(&affiliate.profile)?,
-        token_hash: affiliate.token_hash.to_vec(),
-        created_at: affiliate.created_at.micros(),
-        updated_at: affiliate.updated_at.micros(),
-    })
+impl Stored for Affiliate {
+    type Table = table::Entity;
+
+    const GROWS: bool = true;
+
+    fn to_row(&self) -> Result<table::Model, StoreError> {
+        Ok(table::Model {
+            account_id: self.account_id.uuid(),
+            id: self.id.uuid(),
+            external_id: self.external_id.clone(),
+            email: self.email.clone(),
+            first_name: self.first_name.clone(),
+            last_name: self.last_name.clone(),
+            profile: to_json(&self.profile)?,
+            token_hash: self.token_hash.to_vec(),
+            created_at: self.created_at.micros(),
+            updated_at: self.updated_at.micros(),
+        })
+    }
+
+    fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("affiliate", row.id);
+        Ok(Self {
+            id: AffiliateId::from_uuid(row.id),
+            account_id: AccountId::from_uuid(row.account_id),
+            external_id: row.external_id,
+            email: row.email,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            profile: name.json(&row.profile)?,
+            token_hash: name.hash(row.token_hash)?,
+            created_at: Time::from_micros(row.created_at),
+            updated_at: Time::from_micros(row.updated_at),
+        })
+    }
+
+    fn leads_to(&self, _needs: &mut Needs) {}
+
+    async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        load_names(loading).await?;
+        loading.by_key::<Self>().await
+    }
 }
 
-pub(super) fn from_row(row: table::Model) -> Result<Affiliate, StoreError> {
-    let name = RowName::new("affiliate", row.id);
-    Ok(Affiliate {
-        id: AffiliateId::from_uuid(row.id),
-        account_id: AccountId::from_uuid(row.account_id),
-        external_id: row.external_id,
-        email: row.email,
-        first_name: row.first_name,
-        last_name: row.last_name,
-        profile: name.json(&row.profile)?,
-        token_hash: name.hash(row.token_hash)?,
-        created_at: Time::from_micros(row.created_at),
-        updated_at: Time::from_micros(row.updated_at),
-    })
+/// Reads affiliates by each of their names, and notes whose enrollments and coupons are needed.
+async fn load_names(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+    let wanted = std::mem::take(&mut loading.needs.names.affiliates);
+    let counted = std::mem::take(&mut loading.needs.names.coupon_counts);
+    let (mut external_ids, mut emails) = (Vec::new(), Vec::new());
+    let (mut token_hashes, mut ref_ids) = (Vec::new(), Vec::new());
+    for (account_id, selector) in wanted.union(&counted) {
+        let account = account_id.uuid();
+        match selector {
+            AffiliateSelector::Id(id) => loading.needs.row::<Affiliate>((*account_id, *id)),
+            AffiliateSelector::ExternalId(external_id) => external_ids.push((account, external_id.clone())),
+            AffiliateSelector::Email(email) => emails.push((account, email.clone())),
+            AffiliateSelector::TokenHash(hash) => token_hashes.push((account, hash.to_vec())),
+            AffiliateSelector::RefId(ref_id) => ref_ids.push((account, ref_id.clone())),
+        }
+    }
+    let columns = [enrollment_table::Column::AccountId, enrollment_table::Column::RefId];
+    for enrollment in loading.by::<Enrollment, _>(&columns, ref_ids).await? {
+        loading.needs.row::<Affiliate>((enrollment.account_id, enrollment.affiliate_id));
+    }
+    loading.by_key::<Affiliate>().await?;
+    loading.by::<Affiliate, _>(&[table::Column::AccountId, table::Column::ExternalId], external_ids).await?;
+    loading.by::<Affiliate, _>(&[table::Column::AccountId, table::Column::Email], emails).await?;
+    loading.by::<Affiliate, _>(&[table::Column::AccountId, table::Column::TokenHash], token_hashes).await?;
+    let found =
+        |name: &(AccountId, AffiliateSelector)| loading.set.names.affiliates.get(name).flatten().map(|id| (name.0, id));
+    let with_enrollments: Vec<_> = wanted.iter().filter_map(found).collect();
+    let with_counts: Vec<_> = counted.iter().filter_map(found).collect();
+    loading.needs.names.enrollments_of.extend(with_enrollments);
+    loading.needs.names.active_coupons_of.extend(with_counts);
+    wanted.into_iter().chain(counted).for_each(|name| loading.set.names.affiliates.insert_absent(name));
+    Ok(())
 }
 
 /// The affiliate with this name.
@@ -68,7 +120,7 @@ pub async fn find(
             mine.filter(table::Column::Id.eq(enrollment.affiliate_id))
         }
     };
-    query.one(store.read()).await?.map(from_row).transpose()
+    query.one(store.read()).await?.map(Affiliate::from_row).transpose()
 }
 
 /// Affiliates in the order of their ids, those after the named one; only those ever enrolled in the program when one is named.
@@ -96,7 +148,7 @@ pub async fn list(
         query = query.filter(table::Column::Id.gt(after));
     }
     let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
-    rows.into_iter().map(from_row).collect()
+    rows.into_iter().map(Affiliate::from_row).collect()
 }
 
 /// The affiliates with these ids, in no order.
@@ -107,5 +159,5 @@ pub async fn by_ids(store: &Store, account_id: AccountId, ids: &[AffiliateId]) -
     let columns = [table::Column::AccountId, table::Column::Id];
     let keys = ids.iter().map(|id| (account_id.uuid(), id.uuid()));
     let rows = rows_by::<table::Entity, _>(store.read(), &columns, keys).await?;
-    rows.into_iter().map(from_row).collect()
+    rows.into_iter().map(Affiliate::from_row).collect()
 }

@@ -170,19 +170,15 @@ pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<Da
     Ok(connection.begin_with_options(options).await?)
 }
 
-/// The tables that grow and are asked by more than one key.
-const GROWING_TABLES: [&str; 9] =
-    ["affiliate", "enrollment", "link", "coupon", "click", "lead", "conversion", "reward", "request"];
-
 /// From how many rows on a table is left to the database's own rounds, which look at more of them and come once a minute.
 const ROWS_KNOWN_WELL: f32 = 100_000.0;
 
 /// See [`super::Store::renew_statistics`].
-pub(super) async fn renew_statistics(connection: &DatabaseConnection) -> Result<(), StoreError> {
+pub(super) async fn renew_statistics(connection: &DatabaseConnection, tables: &[&str]) -> Result<(), StoreError> {
     if !is_shared(connection) {
         return Ok(());
     }
-    for table in GROWING_TABLES {
+    for table in tables {
         let rows: f32 =
             ask(connection, &format!("SELECT reltuples FROM pg_class WHERE oid = '{table}'::regclass")).await?;
         if rows < ROWS_KNOWN_WELL {

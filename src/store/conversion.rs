@@ -5,40 +5,96 @@ use std::collections::HashMap;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::entity::waiting_refund as waiting_table;
 use super::entity::{conversion as table, reward as reward_table};
-use super::keyed::rows_by;
 use super::row::{RowName, to_json};
-use super::{Store, StoreError, request, reward};
+use super::set::Loading;
+use super::set::keyed::rows_by;
+use super::set::keyed::{NEWEST_MAX, Newest};
+use super::set::stored::SqlKey;
+use super::set::stored::Stored;
+use super::{Store, StoreError, request};
+use crate::domain::conversion::WaitingRefund;
 use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit};
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
-use crate::domain::request::{RequestKey, RequestScope};
+use crate::domain::request::RequestKey;
+use crate::domain::reward::Reward;
+use crate::domain::set::kind::Kind;
+use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-pub(super) fn to_row(conversion: &Conversion) -> Result<table::Model, StoreError> {
-    Ok(table::Model {
-        account_id: conversion.account_id.uuid(),
-        id: conversion.id.uuid(),
-        kind: conversion.kind.as_str().to_owned(),
-        event_id: conversion.event_id.clone(),
-        outcome: conversion.outcome.as_str().to_owned(),
-        amount_minor: conversion.amount.map(|amount| amount.amount_minor),
-        currency: conversion.amount.map(|amount| amount.currency.code().to_owned()),
-        refunded_minor: conversion.refunded_minor,
-        sale_id: conversion.sale_id.map(ConversionId::uuid),
-        sale_event_id: conversion.sale_event_id.clone(),
-        lead_id: conversion.lead_id.map(LeadId::uuid),
-        affiliate_id: conversion.credit.map(|credit| credit.affiliate_id.uuid()),
-        enrollment_id: conversion.credit.map(|credit| credit.enrollment_id.uuid()),
-        program_id: conversion.credit.map(|credit| credit.program_id.uuid()),
-        terms_version: conversion.credit.map(|credit| credit.terms_version),
-        credit_source: conversion.credit.map(|credit| credit.source.as_str().to_owned()),
-        channel: conversion.channel.as_str().to_owned(),
-        order_details: to_json(&conversion.order)?,
-        candidates: to_json(&conversion.candidates)?,
-        occurred_at: conversion.occurred_at.micros(),
-        created_at: conversion.created_at.micros(),
-        version: conversion.version,
-    })
+impl Stored for Conversion {
+    type Table = table::Entity;
+
+    const GROWS: bool = true;
+
+    fn to_row(&self) -> Result<table::Model, StoreError> {
+        Ok(table::Model {
+            account_id: self.account_id.uuid(),
+            id: self.id.uuid(),
+            kind: self.kind.as_str().to_owned(),
+            event_id: self.event_id.clone(),
+            outcome: self.outcome.as_str().to_owned(),
+            amount_minor: self.amount.map(|amount| amount.amount_minor),
+            currency: self.amount.map(|amount| amount.currency.code().to_owned()),
+            refunded_minor: self.refunded_minor,
+            sale_id: self.sale_id.map(ConversionId::uuid),
+            sale_event_id: self.sale_event_id.clone(),
+            lead_id: self.lead_id.map(LeadId::uuid),
+            affiliate_id: self.credit.map(|credit| credit.affiliate_id.uuid()),
+            enrollment_id: self.credit.map(|credit| credit.enrollment_id.uuid()),
+            program_id: self.credit.map(|credit| credit.program_id.uuid()),
+            terms_version: self.credit.map(|credit| credit.terms_version),
+            credit_source: self.credit.map(|credit| credit.source.as_str().to_owned()),
+            channel: self.channel.as_str().to_owned(),
+            order_details: to_json(&self.order)?,
+            candidates: to_json(&self.candidates)?,
+            occurred_at: self.occurred_at.micros(),
+            created_at: self.created_at.micros(),
+            version: self.version,
+        })
+    }
+
+    fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("conversion", row.id);
+        Ok(Self {
+            id: ConversionId::from_uuid(row.id),
+            account_id: AccountId::from_uuid(row.account_id),
+            kind: name.parse(&row.kind)?,
+            outcome: name.parse(&row.outcome)?,
+            amount: name.money_null(row.amount_minor, row.currency.as_deref())?,
+            refunded_minor: row.refunded_minor,
+            sale_id: row.sale_id.map(ConversionId::from_uuid),
+            lead_id: row.lead_id.map(LeadId::from_uuid),
+            credit: credit(&row, name)?,
+            channel: name.parse(&row.channel)?,
+            order: name.json(&row.order_details)?,
+            candidates: name.json(&row.candidates)?,
+            occurred_at: Time::from_micros(row.occurred_at),
+            created_at: Time::from_micros(row.created_at),
+            version: row.version,
+            event_id: row.event_id,
+            sale_event_id: row.sale_event_id,
+        })
+    }
+
+    fn leads_to(&self, needs: &mut Needs) {
+        needs.names.rewards_of.insert(self.key());
+        if let Some(sale_id) = self.sale_id {
+            needs.row::<Conversion>((self.account_id, sale_id));
+        }
+    }
+
+    async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        load_latest_sales(loading).await?;
+        // Twice at most: the sale of a refund is no refund.
+        while !loading.needs.conversions.is_empty() {
+            loading.by_key::<Self>().await?;
+        }
+        Ok(())
+    }
 }
 
 fn credit(row: &table::Model, name: RowName) -> Result<Option<Credit>, StoreError> {
@@ -57,27 +113,60 @@ fn credit(row: &table::Model, name: RowName) -> Result<Option<Credit>, StoreErro
     }
 }
 
-pub(super) fn from_row(row: table::Model) -> Result<Conversion, StoreError> {
-    let name = RowName::new("conversion", row.id);
-    Ok(Conversion {
-        id: ConversionId::from_uuid(row.id),
-        account_id: AccountId::from_uuid(row.account_id),
-        kind: name.parse(&row.kind)?,
-        outcome: name.parse(&row.outcome)?,
-        amount: name.money_null(row.amount_minor, row.currency.as_deref())?,
-        refunded_minor: row.refunded_minor,
-        sale_id: row.sale_id.map(ConversionId::from_uuid),
-        lead_id: row.lead_id.map(LeadId::from_uuid),
-        credit: credit(&row, name)?,
-        channel: name.parse(&row.channel)?,
-        order: name.json(&row.order_details)?,
-        candidates: name.json(&row.candidates)?,
-        occurred_at: Time::from_micros(row.occurred_at),
-        created_at: Time::from_micros(row.created_at),
-        version: row.version,
-        event_id: row.event_id,
-        sale_event_id: row.sale_event_id,
-    })
+impl Stored for WaitingRefund {
+    type Table = waiting_table::Entity;
+
+    const GROWS: bool = false;
+
+    fn to_row(&self) -> Result<waiting_table::Model, StoreError> {
+        Ok(waiting_table::Model {
+            account_id: self.account_id.uuid(),
+            sale_event_id: self.sale_event_id.clone(),
+            conversion_id: self.conversion_id.uuid(),
+        })
+    }
+
+    fn from_row(row: waiting_table::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            account_id: AccountId::from_uuid(row.account_id),
+            sale_event_id: row.sale_event_id,
+            conversion_id: ConversionId::from_uuid(row.conversion_id),
+        })
+    }
+
+    fn leads_to(&self, needs: &mut Needs) {
+        needs.row::<Conversion>((self.account_id, self.conversion_id));
+    }
+
+    async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        let wanted = std::mem::take(&mut loading.needs.names.waiting_refunds);
+        // Every sale asks, and most accounts never had one.
+        let possible = wanted.iter().filter(|(account_id, _)| loading.catalogues.may_have_waiting_refunds(*account_id));
+        let keys: Vec<_> = possible.map(SqlKey::values).collect();
+        let columns = [waiting_table::Column::AccountId, waiting_table::Column::SaleEventId];
+        loading.by::<Self, _>(&columns, keys).await?;
+        wanted.into_iter().for_each(|name| loading.set.names.waiting_refunds.insert_absent(name));
+        loading.by_key::<Self>().await
+    }
+}
+
+/// Reads the latest sales of leads, which must be loaded already.
+async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+    let wanted = std::mem::take(&mut loading.needs.names.latest_sales);
+    let leads = wanted.iter().filter_map(|name| Some((name.0, loading.set.names.leads.get(name).flatten()?)));
+    let leads: BTreeSet<(AccountId, LeadId)> = leads.collect();
+    let newest = Newest::<table::Entity> {
+        key: [table::Column::AccountId, table::Column::LeadId],
+        age: table::Column::OccurredAt,
+        age_least: i64::MIN.into(),
+        only: Some((table::Column::Kind, ConversionKind::Sale.as_str())),
+        limit: NEWEST_MAX,
+    };
+    for row in newest.of(loading.connection, leads.iter().map(SqlKey::values)).await? {
+        loading.enter(Conversion::from_row(row)?);
+    }
+    leads.into_iter().for_each(|lead| loading.set.names.latest_sales.insert_absent(lead));
+    Ok(())
 }
 
 /// Which conversions are wanted. Fields narrow together.
@@ -122,8 +211,7 @@ pub async fn find_by_event(
     kind: ConversionKind,
     event_id: &str,
 ) -> Result<Option<ConversionImage>, StoreError> {
-    let scope = RequestScope::Event(Some(kind)).as_str().to_owned();
-    let key = RequestKey { account_id, scope, key: event_id.to_owned() };
+    let key = RequestKey::event(account_id, kind.into(), event_id);
     match request::find_effect(store, &key).await? {
         Some(effect) => find(store, account_id, ConversionId::from_uuid(effect)).await,
         None => Ok(None),
@@ -175,13 +263,13 @@ async fn with_rewards(store: &Store, rows: Vec<table::Model>) -> Result<Vec<Conv
     let keys = rows.iter().map(|row| (row.account_id, row.id));
     let mut rewards: HashMap<Uuid, Vec<_>> = HashMap::new();
     for row in rows_by::<reward_table::Entity, _>(store.read(), &columns, keys).await? {
-        rewards.entry(row.conversion_id).or_default().push(reward::from_row(row)?);
+        rewards.entry(row.conversion_id).or_default().push(Arc::new(Reward::from_row(row)?));
     }
     rows.into_iter()
         .map(|row| {
             let mut rewards = rewards.remove(&row.id).unwrap_or_default();
             rewards.sort_by_key(|reward| reward.id);
-            Ok(ConversionImage { conversion: from_row(row)?, rewards })
+            Ok(ConversionImage { conversion: Arc::new(Conversion::from_row(row)?), rewards })
         })
         .collect()
 }

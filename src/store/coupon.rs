@@ -3,42 +3,110 @@
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::backend::bulk::join;
+use super::backend::kind::Kind as ColumnKind;
+use super::backend::table::Reads;
 use super::entity::coupon as table;
 use super::row::RowName;
+use super::set::Loading;
+use super::set::keyed::chunks;
+use super::set::stored::SqlKey;
+use super::set::stored::Stored;
 use super::{Store, StoreError};
 use crate::domain::coupon::{Coupon, CouponState};
+use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, CouponId, EnrollmentId};
+use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
+use sea_orm::Value;
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 
-pub(super) fn to_row(coupon: &Coupon) -> table::Model {
-    table::Model {
-        account_id: coupon.account_id.uuid(),
-        id: coupon.id.uuid(),
-        enrollment_id: coupon.enrollment_id.uuid(),
-        affiliate_id: coupon.affiliate_id.uuid(),
-        code: coupon.code.clone(),
-        // Unique where it is set: a code is free again once its coupon is removed.
-        active_code: (coupon.state == CouponState::Active).then(|| coupon.code.clone()),
-        description: coupon.description.clone(),
-        state: coupon.state.as_str().to_owned(),
-        created_at: coupon.created_at.micros(),
-        removed_at: coupon.removed_at.map(Time::micros),
+impl Stored for Coupon {
+    type Table = table::Entity;
+
+    const GROWS: bool = true;
+
+    fn to_row(&self) -> Result<table::Model, StoreError> {
+        Ok(table::Model {
+            account_id: self.account_id.uuid(),
+            id: self.id.uuid(),
+            enrollment_id: self.enrollment_id.uuid(),
+            affiliate_id: self.affiliate_id.uuid(),
+            code: self.code.clone(),
+            // Unique where it is set: a code is free again once its coupon is removed.
+            active_code: (self.state == CouponState::Active).then(|| self.code.clone()),
+            description: self.description.clone(),
+            state: self.state.as_str().to_owned(),
+            created_at: self.created_at.micros(),
+            removed_at: self.removed_at.map(Time::micros),
+        })
+    }
+
+    fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("coupon", row.id);
+        Ok(Self {
+            id: CouponId::from_uuid(row.id),
+            account_id: AccountId::from_uuid(row.account_id),
+            enrollment_id: EnrollmentId::from_uuid(row.enrollment_id),
+            affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
+            code: row.code,
+            description: row.description,
+            state: name.parse(&row.state)?,
+            created_at: Time::from_micros(row.created_at),
+            removed_at: row.removed_at.map(Time::from_micros),
+        })
+    }
+
+    fn leads_to(&self, needs: &mut Needs) {
+        needs.row::<Enrollment>((self.account_id, self.enrollment_id));
+    }
+
+    async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        let mut codes = std::mem::take(&mut loading.needs.names.coupon_codes);
+        codes.retain(|code| match loading.catalogues.coupon_with_code(code) {
+            Some(coupon) => {
+                loading.enter_remembered(coupon);
+                false
+            }
+            None => true,
+        });
+        let columns = [table::Column::AccountId, table::Column::Code];
+        for coupon in loading.by::<Self, _>(&columns, codes.iter().map(SqlKey::values)).await? {
+            loading.catalogues.keep_coupon_code(&coupon);
+        }
+        codes.into_iter().for_each(|code| loading.set.names.coupon_codes.insert_absent(code));
+        load_counts(loading).await?;
+        loading.by_key::<Self>().await
     }
 }
 
-pub(super) fn from_row(row: table::Model) -> Result<Coupon, StoreError> {
-    let name = RowName::new("coupon", row.id);
-    Ok(Coupon {
-        id: CouponId::from_uuid(row.id),
-        account_id: AccountId::from_uuid(row.account_id),
-        enrollment_id: EnrollmentId::from_uuid(row.enrollment_id),
-        affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
-        code: row.code,
-        description: row.description,
-        state: name.parse(&row.state)?,
-        created_at: Time::from_micros(row.created_at),
-        removed_at: row.removed_at.map(Time::from_micros),
-    })
+/// Counts the active coupons of affiliates.
+async fn load_counts(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+    use table::{Column, Entity};
+    let mut affiliates = std::mem::take(&mut loading.needs.names.active_coupons_of);
+    affiliates.retain(|affiliate| loading.set.names.coupon_counts.get(affiliate).is_none());
+    let columns = [Column::AccountId, Column::AffiliateId];
+    for chunk in chunks(affiliates.iter().map(SqlKey::values)) {
+        let mut query = Query::select();
+        query
+            .columns(columns.map(|column| (Entity, column)))
+            .expr(Expr::col((Entity, Column::Id)).count())
+            .from(Entity)
+            .and_where(Expr::col((Entity, Column::State)).eq(CouponState::Active.as_str()))
+            .group_by_columns(columns.map(|column| (Entity, column)));
+        join::<Entity>(loading.connection.backend(), &mut query, &columns, chunk)?;
+        let kinds = [ColumnKind::Uuid, ColumnKind::Uuid, ColumnKind::BigInteger];
+        for row in loading.connection.values(&query, &kinds).await? {
+            let [Value::Uuid(Some(account_id)), Value::Uuid(Some(affiliate_id)), Value::BigInt(Some(count))] = row[..]
+            else {
+                return Err(StoreError::Unexpected("a count of coupons that is none".to_owned()));
+            };
+            let affiliate = (AccountId::from_uuid(account_id), AffiliateId::from_uuid(affiliate_id));
+            loading.set.names.coupon_counts.insert(affiliate, Some(count));
+        }
+    }
+    affiliates.into_iter().for_each(|affiliate| loading.set.names.coupon_counts.insert_absent(affiliate));
+    Ok(())
 }
 
 /// Which coupons are wanted. Fields narrow together.
@@ -77,5 +145,5 @@ pub async fn list(
         query = query.filter(table::Column::Id.gt(after));
     }
     let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
-    rows.into_iter().map(from_row).collect()
+    rows.into_iter().map(Coupon::from_row).collect()
 }

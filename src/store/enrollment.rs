@@ -4,44 +4,67 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::entity::enrollment as table;
-use super::keyed::rows_by;
 use super::row::{RowName, to_json};
+use super::set::Loading;
+use super::set::keyed::rows_by;
+use super::set::stored::SqlKey;
+use super::set::stored::Stored;
 use super::{Store, StoreError};
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
+use crate::domain::program::Program;
+use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
 
-pub(super) fn to_row(enrollment: &Enrollment) -> Result<table::Model, StoreError> {
-    Ok(table::Model {
-        account_id: enrollment.account_id.uuid(),
-        id: enrollment.id.uuid(),
-        affiliate_id: enrollment.affiliate_id.uuid(),
-        program_id: enrollment.program_id.uuid(),
-        ref_id: enrollment.ref_id.clone(),
-        landing_url: enrollment.landing_url.clone(),
-        commission_override: enrollment.commission_override.as_ref().map(to_json).transpose()?,
-        state: enrollment.state.as_str().to_owned(),
-        created_at: enrollment.created_at.micros(),
-        updated_at: enrollment.updated_at.micros(),
-        ended_at: enrollment.ended_at.map(Time::micros),
-    })
-}
+impl Stored for Enrollment {
+    type Table = table::Entity;
 
-pub(super) fn from_row(row: table::Model) -> Result<Enrollment, StoreError> {
-    let name = RowName::new("enrollment", row.id);
-    Ok(Enrollment {
-        id: EnrollmentId::from_uuid(row.id),
-        account_id: AccountId::from_uuid(row.account_id),
-        affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
-        program_id: ProgramId::from_uuid(row.program_id),
-        ref_id: row.ref_id,
-        landing_url: row.landing_url,
-        commission_override: row.commission_override.as_deref().map(|text| name.json(text)).transpose()?,
-        state: name.parse(&row.state)?,
-        created_at: Time::from_micros(row.created_at),
-        updated_at: Time::from_micros(row.updated_at),
-        ended_at: row.ended_at.map(Time::from_micros),
-    })
+    const GROWS: bool = true;
+
+    fn to_row(&self) -> Result<table::Model, StoreError> {
+        Ok(table::Model {
+            account_id: self.account_id.uuid(),
+            id: self.id.uuid(),
+            affiliate_id: self.affiliate_id.uuid(),
+            program_id: self.program_id.uuid(),
+            ref_id: self.ref_id.clone(),
+            landing_url: self.landing_url.clone(),
+            commission_override: self.commission_override.as_ref().map(to_json).transpose()?,
+            state: self.state.as_str().to_owned(),
+            created_at: self.created_at.micros(),
+            updated_at: self.updated_at.micros(),
+            ended_at: self.ended_at.map(Time::micros),
+        })
+    }
+
+    fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("enrollment", row.id);
+        Ok(Self {
+            id: EnrollmentId::from_uuid(row.id),
+            account_id: AccountId::from_uuid(row.account_id),
+            affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
+            program_id: ProgramId::from_uuid(row.program_id),
+            ref_id: row.ref_id,
+            landing_url: row.landing_url,
+            commission_override: row.commission_override.as_deref().map(|text| name.json(text)).transpose()?,
+            state: name.parse(&row.state)?,
+            created_at: Time::from_micros(row.created_at),
+            updated_at: Time::from_micros(row.updated_at),
+            ended_at: row.ended_at.map(Time::from_micros),
+        })
+    }
+
+    fn leads_to(&self, needs: &mut Needs) {
+        needs.row::<Program>((self.account_id, self.program_id));
+    }
+
+    async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        let affiliates = std::mem::take(&mut loading.needs.names.enrollments_of);
+        let columns = [table::Column::AccountId, table::Column::AffiliateId];
+        loading.by::<Self, _>(&columns, affiliates.iter().map(SqlKey::values)).await?;
+        affiliates.into_iter().for_each(|affiliate| loading.set.names.enrollments_of.insert_absent(affiliate));
+        loading.by_key::<Self>().await
+    }
 }
 
 /// Which enrollments are wanted. Fields narrow together.
@@ -61,7 +84,7 @@ pub struct EnrollmentQuery {
 /// [`StoreError`].
 pub async fn find(store: &Store, account_id: AccountId, id: EnrollmentId) -> Result<Option<Enrollment>, StoreError> {
     let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
-    row.map(from_row).transpose()
+    row.map(Enrollment::from_row).transpose()
 }
 
 /// Enrollments in the order of their ids, those after the named one.
@@ -89,7 +112,7 @@ pub async fn list(
         query = query.filter(table::Column::Id.gt(after));
     }
     let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
-    rows.into_iter().map(from_row).collect()
+    rows.into_iter().map(Enrollment::from_row).collect()
 }
 
 /// The enrollments with these ids, in no order.
@@ -100,5 +123,5 @@ pub async fn by_ids(store: &Store, account_id: AccountId, ids: &[EnrollmentId]) 
     let columns = [table::Column::AccountId, table::Column::Id];
     let keys = ids.iter().map(|id| (account_id.uuid(), id.uuid()));
     let rows = rows_by::<table::Entity, _>(store.read(), &columns, keys).await?;
-    rows.into_iter().map(from_row).collect()
+    rows.into_iter().map(Enrollment::from_row).collect()
 }

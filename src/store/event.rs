@@ -8,11 +8,11 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 
 use super::backend::kind::Kind;
 use super::entity::{account_head as head_table, event_segment as table};
-use super::keyed::rows_by;
 use super::row::RowName;
-use super::save::save_heads;
 pub use super::segment::EncodeBody;
 use super::segment::{self, Frame, SegmentWriter};
+use super::set::keyed::rows_by;
+use super::set::save_heads;
 use super::{Source, Store, StoreError, WriteTransaction};
 use crate::domain::event::{EventHeader, NewEvent};
 use crate::domain::id::AccountId;

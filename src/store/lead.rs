@@ -5,80 +5,167 @@ use uuid::Uuid;
 
 use super::entity::{lead as table, unmatched_sale as unmatched_table};
 use super::row::RowName;
+use super::set::Loading;
+use super::set::stored::Stored;
 use super::{Store, StoreError};
+use crate::domain::conversion::Conversion;
+use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
 use crate::domain::lead::{Binding, Lead, LeadSelector, LeadState, UnmatchedSale};
+use crate::domain::set::WorkingSet;
+use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
+use std::collections::BTreeSet;
 
-pub(super) fn to_row(lead: &Lead) -> table::Model {
-    table::Model {
-        account_id: lead.account_id.uuid(),
-        id: lead.id.uuid(),
-        email: lead.email.clone(),
-        uid: lead.uid.clone(),
-        first_name: lead.first_name.clone(),
-        last_name: lead.last_name.clone(),
-        state: lead.state.as_str().to_owned(),
-        enrollment_id: lead.binding.map(|binding| binding.enrollment_id.uuid()),
-        affiliate_id: lead.binding.map(|binding| binding.affiliate_id.uuid()),
-        program_id: lead.binding.map(|binding| binding.program_id.uuid()),
-        bound_at: lead.binding.map(|binding| binding.bound_at.micros()),
-        plan: lead.plan.clone(),
-        mrr_minor: lead.mrr.map(|mrr| mrr.amount_minor),
-        mrr_currency: lead.mrr.map(|mrr| mrr.currency.code().to_owned()),
-        customer_since: lead.customer_since.map(Time::micros),
-        created_at: lead.created_at.micros(),
-        updated_at: lead.updated_at.micros(),
+impl Stored for Lead {
+    type Table = table::Entity;
+
+    const GROWS: bool = true;
+
+    fn to_row(&self) -> Result<table::Model, StoreError> {
+        Ok(table::Model {
+            account_id: self.account_id.uuid(),
+            id: self.id.uuid(),
+            email: self.email.clone(),
+            uid: self.uid.clone(),
+            first_name: self.first_name.clone(),
+            last_name: self.last_name.clone(),
+            state: self.state.as_str().to_owned(),
+            enrollment_id: self.binding.map(|binding| binding.enrollment_id.uuid()),
+            affiliate_id: self.binding.map(|binding| binding.affiliate_id.uuid()),
+            program_id: self.binding.map(|binding| binding.program_id.uuid()),
+            bound_at: self.binding.map(|binding| binding.bound_at.micros()),
+            plan: self.plan.clone(),
+            mrr_minor: self.mrr.map(|mrr| mrr.amount_minor),
+            mrr_currency: self.mrr.map(|mrr| mrr.currency.code().to_owned()),
+            customer_since: self.customer_since.map(Time::micros),
+            created_at: self.created_at.micros(),
+            updated_at: self.updated_at.micros(),
+        })
+    }
+
+    fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("lead", row.id);
+        let binding = match (row.enrollment_id, row.affiliate_id, row.program_id, row.bound_at) {
+            (Some(enrollment_id), Some(affiliate_id), Some(program_id), Some(bound_at)) => Some(Binding {
+                enrollment_id: EnrollmentId::from_uuid(enrollment_id),
+                affiliate_id: AffiliateId::from_uuid(affiliate_id),
+                program_id: ProgramId::from_uuid(program_id),
+                bound_at: Time::from_micros(bound_at),
+            }),
+            (None, None, None, None) => None,
+            _ => return Err(name.inconsistent()),
+        };
+        Ok(Self {
+            id: LeadId::from_uuid(row.id),
+            account_id: AccountId::from_uuid(row.account_id),
+            email: row.email,
+            uid: row.uid,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            state: name.parse(&row.state)?,
+            binding,
+            plan: row.plan,
+            mrr: name.money_null(row.mrr_minor, row.mrr_currency.as_deref())?,
+            customer_since: row.customer_since.map(Time::from_micros),
+            created_at: Time::from_micros(row.created_at),
+            updated_at: Time::from_micros(row.updated_at),
+        })
+    }
+
+    fn leads_to(&self, needs: &mut Needs) {
+        if let Some(binding) = self.binding {
+            needs.row::<Enrollment>((self.account_id, binding.enrollment_id));
+        }
+    }
+
+    async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        // A customer's latest sales are those of the lead.
+        let mut wanted = std::mem::take(&mut loading.needs.names.leads);
+        wanted.extend(loading.needs.names.latest_sales.iter().cloned());
+        let names = LeadNames::sort(&wanted);
+        loading.needs.leads.extend(names.ids);
+        loading.by_key::<Self>().await?;
+        loading.by::<Self, _>(&[table::Column::AccountId, table::Column::Uid], names.uids).await?;
+        loading.by::<Self, _>(&[table::Column::AccountId, table::Column::Email], names.emails).await?;
+        wanted.into_iter().for_each(|name| loading.set.names.leads.insert_absent(name));
+        Ok(())
     }
 }
 
-pub(super) fn from_row(row: table::Model) -> Result<Lead, StoreError> {
-    let name = RowName::new("lead", row.id);
-    let binding = match (row.enrollment_id, row.affiliate_id, row.program_id, row.bound_at) {
-        (Some(enrollment_id), Some(affiliate_id), Some(program_id), Some(bound_at)) => Some(Binding {
-            enrollment_id: EnrollmentId::from_uuid(enrollment_id),
-            affiliate_id: AffiliateId::from_uuid(affiliate_id),
-            program_id: ProgramId::from_uuid(program_id),
-            bound_at: Time::from_micros(bound_at),
-        }),
-        (None, None, None, None) => None,
-        _ => return Err(name.inconsistent()),
-    };
-    Ok(Lead {
-        id: LeadId::from_uuid(row.id),
-        account_id: AccountId::from_uuid(row.account_id),
-        email: row.email,
-        uid: row.uid,
-        first_name: row.first_name,
-        last_name: row.last_name,
-        state: name.parse(&row.state)?,
-        binding,
-        plan: row.plan,
-        mrr: name.money_null(row.mrr_minor, row.mrr_currency.as_deref())?,
-        customer_since: row.customer_since.map(Time::from_micros),
-        created_at: Time::from_micros(row.created_at),
-        updated_at: Time::from_micros(row.updated_at),
-    })
-}
+impl Stored for UnmatchedSale {
+    type Table = unmatched_table::Entity;
 
-pub(super) fn unmatched_to_row(sale: &UnmatchedSale) -> unmatched_table::Model {
-    unmatched_table::Model {
-        account_id: sale.account_id.uuid(),
-        conversion_id: sale.conversion_id.uuid(),
-        email: sale.email.clone(),
-        uid: sale.uid.clone(),
-        occurred_at: sale.occurred_at.micros(),
+    const GROWS: bool = false;
+
+    fn to_row(&self) -> Result<unmatched_table::Model, StoreError> {
+        Ok(unmatched_table::Model {
+            account_id: self.account_id.uuid(),
+            conversion_id: self.conversion_id.uuid(),
+            email: self.email.clone(),
+            uid: self.uid.clone(),
+            occurred_at: self.occurred_at.micros(),
+        })
+    }
+
+    fn from_row(row: unmatched_table::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            account_id: AccountId::from_uuid(row.account_id),
+            conversion_id: ConversionId::from_uuid(row.conversion_id),
+            email: row.email,
+            uid: row.uid,
+            occurred_at: Time::from_micros(row.occurred_at),
+        })
+    }
+
+    fn leads_to(&self, needs: &mut Needs) {
+        needs.row::<Conversion>((self.account_id, self.conversion_id));
+    }
+
+    async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        let wanted = std::mem::take(&mut loading.needs.names.unmatched_sales);
+        let wanted = with_other_names(loading.set, wanted);
+        let names = LeadNames::sort(&wanted);
+        let column = unmatched_table::Column::AccountId;
+        loading.by::<Self, _>(&[column, unmatched_table::Column::Uid], names.uids).await?;
+        loading.by::<Self, _>(&[column, unmatched_table::Column::Email], names.emails).await?;
+        wanted.into_iter().for_each(|name| loading.set.names.unmatched_sales.insert_absent(name));
+        loading.by_key::<Self>().await
     }
 }
 
-pub(super) fn unmatched_from_row(row: unmatched_table::Model) -> UnmatchedSale {
-    UnmatchedSale {
-        account_id: AccountId::from_uuid(row.account_id),
-        conversion_id: ConversionId::from_uuid(row.conversion_id),
-        email: row.email,
-        uid: row.uid,
-        occurred_at: Time::from_micros(row.occurred_at),
+/// Names of leads by kind.
+#[derive(Default)]
+struct LeadNames {
+    ids: Vec<(AccountId, LeadId)>,
+    uids: Vec<(Uuid, String)>,
+    emails: Vec<(Uuid, String)>,
+}
+
+impl LeadNames {
+    fn sort(names: &BTreeSet<(AccountId, LeadSelector)>) -> Self {
+        let mut sorted = Self::default();
+        for (account_id, selector) in names {
+            match selector {
+                LeadSelector::Id(id) => sorted.ids.push((*account_id, *id)),
+                LeadSelector::Uid(uid) => sorted.uids.push((account_id.uuid(), uid.clone())),
+                LeadSelector::Email(email) => sorted.emails.push((account_id.uuid(), email.clone())),
+            }
+        }
+        sorted
     }
+}
+
+/// The names with all others of the leads that have them, which must be loaded already.
+fn with_other_names(
+    set: &WorkingSet,
+    mut names: BTreeSet<(AccountId, LeadSelector)>,
+) -> BTreeSet<(AccountId, LeadSelector)> {
+    let leads = names.iter().filter_map(|name| set.leads.get(&(name.0, set.names.leads.get(name).flatten()?)));
+    let others = leads.flat_map(|lead| lead.selectors().into_iter().map(|name| (lead.account_id, name)));
+    let others: Vec<_> = others.collect();
+    names.extend(others);
+    names
 }
 
 /// Which leads are wanted. Fields narrow together.
@@ -105,7 +192,7 @@ pub async fn find(store: &Store, account_id: AccountId, selector: &LeadSelector)
         .filter(named)
         .one(store.read())
         .await?;
-    row.map(from_row).transpose()
+    row.map(Lead::from_row).transpose()
 }
 
 /// Leads in the order of their ids, those after the named one.
@@ -130,5 +217,5 @@ pub async fn list(
         query = query.filter(table::Column::Id.gt(after));
     }
     let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
-    rows.into_iter().map(from_row).collect()
+    rows.into_iter().map(Lead::from_row).collect()
 }

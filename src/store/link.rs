@@ -5,38 +5,70 @@ use uuid::Uuid;
 
 use super::entity::link as table;
 use super::row::RowName;
+use super::set::Loading;
+use super::set::stored::SqlKey;
+use super::set::stored::Stored;
 use super::{Store, StoreError};
+use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, LinkId};
 use crate::domain::link::{Link, LinkState};
+use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
 
-pub(super) fn to_row(link: &Link) -> table::Model {
-    table::Model {
-        account_id: link.account_id.uuid(),
-        id: link.id.uuid(),
-        enrollment_id: link.enrollment_id.uuid(),
-        affiliate_id: link.affiliate_id.uuid(),
-        code: link.code.clone(),
-        destination_url: link.destination_url.clone(),
-        state: link.state.as_str().to_owned(),
-        created_at: link.created_at.micros(),
-        revoked_at: link.revoked_at.map(Time::micros),
-    }
-}
+impl Stored for Link {
+    type Table = table::Entity;
 
-pub(super) fn from_row(row: table::Model) -> Result<Link, StoreError> {
-    let name = RowName::new("link", row.id);
-    Ok(Link {
-        id: LinkId::from_uuid(row.id),
-        account_id: AccountId::from_uuid(row.account_id),
-        enrollment_id: EnrollmentId::from_uuid(row.enrollment_id),
-        affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
-        code: row.code,
-        destination_url: row.destination_url,
-        state: name.parse(&row.state)?,
-        created_at: Time::from_micros(row.created_at),
-        revoked_at: row.revoked_at.map(Time::from_micros),
-    })
+    const GROWS: bool = true;
+
+    fn to_row(&self) -> Result<table::Model, StoreError> {
+        Ok(table::Model {
+            account_id: self.account_id.uuid(),
+            id: self.id.uuid(),
+            enrollment_id: self.enrollment_id.uuid(),
+            affiliate_id: self.affiliate_id.uuid(),
+            code: self.code.clone(),
+            destination_url: self.destination_url.clone(),
+            state: self.state.as_str().to_owned(),
+            created_at: self.created_at.micros(),
+            revoked_at: self.revoked_at.map(Time::micros),
+        })
+    }
+
+    fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("link", row.id);
+        Ok(Self {
+            id: LinkId::from_uuid(row.id),
+            account_id: AccountId::from_uuid(row.account_id),
+            enrollment_id: EnrollmentId::from_uuid(row.enrollment_id),
+            affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
+            code: row.code,
+            destination_url: row.destination_url,
+            state: name.parse(&row.state)?,
+            created_at: Time::from_micros(row.created_at),
+            revoked_at: row.revoked_at.map(Time::from_micros),
+        })
+    }
+
+    fn leads_to(&self, needs: &mut Needs) {
+        needs.row::<Enrollment>((self.account_id, self.enrollment_id));
+    }
+
+    async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        let mut codes = std::mem::take(&mut loading.needs.names.link_codes);
+        codes.retain(|code| match loading.catalogues.link_with_code(code) {
+            Some(link) => {
+                loading.enter_remembered(link);
+                false
+            }
+            None => true,
+        });
+        let columns = [table::Column::AccountId, table::Column::Code];
+        for link in loading.by::<Self, _>(&columns, codes.iter().map(SqlKey::values)).await? {
+            loading.catalogues.keep_link_code(&link);
+        }
+        codes.into_iter().for_each(|code| loading.set.names.link_codes.insert_absent(code));
+        loading.by_key::<Self>().await
+    }
 }
 
 /// Which links are wanted. Fields narrow together.
@@ -75,5 +107,5 @@ pub async fn list(
         query = query.filter(table::Column::Id.gt(after));
     }
     let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
-    rows.into_iter().map(from_row).collect()
+    rows.into_iter().map(Link::from_row).collect()
 }

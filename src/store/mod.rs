@@ -10,7 +10,6 @@ use uuid::Uuid;
 pub mod account;
 pub mod affiliate;
 mod backend;
-pub mod catalogue;
 mod click;
 pub mod conversion;
 pub mod coupon;
@@ -18,18 +17,15 @@ pub mod enrollment;
 #[expect(missing_docs, reason = "columns are named after the fields of the domain, which are documented")]
 pub mod entity;
 pub mod event;
-mod keyed;
 pub mod lead;
 pub mod ledger;
 pub mod link;
-pub mod load;
-mod load_names;
 pub mod program;
 pub mod request;
 pub mod reward;
 mod row;
-pub mod save;
 mod segment;
+pub mod set;
 
 pub use backend::SchemaColumn;
 use backend::lane::{Lanes, WriteConnection};
@@ -207,7 +203,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn renew_statistics(&self) -> Result<(), StoreError> {
-        backend::renew_statistics(&self.read).await
+        backend::renew_statistics(&self.read, &set::growing_tables()).await
     }
 
     /// How many writers can work side by side.

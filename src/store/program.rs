@@ -1,69 +1,101 @@
 //! Programs and versions of their terms: rows and reads.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::entity::{program as table, terms as terms_table};
-use super::keyed::rows_by;
 use super::row::{RowName, to_json};
+use super::set::Loading;
+use super::set::keyed::rows_by;
+use super::set::stored::Stored;
 use super::{Store, StoreError};
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::program::{Program, ProgramState, ProgramWithTerms, Terms};
+use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
 
-pub(super) fn to_row(program: &Program) -> table::Model {
-    table::Model {
-        account_id: program.account_id.uuid(),
-        id: program.id.uuid(),
-        display_name: program.display_name.clone(),
-        currency: program.currency.code().to_owned(),
-        landing_url: program.landing_url.clone(),
-        is_default: program.is_default,
-        state: program.state.as_str().to_owned(),
-        terms_version: program.terms_version,
-        version: program.version,
-        created_at: program.created_at.micros(),
-        updated_at: program.updated_at.micros(),
+impl Stored for Program {
+    type Table = table::Entity;
+
+    const GROWS: bool = false;
+
+    fn to_row(&self) -> Result<table::Model, StoreError> {
+        Ok(table::Model {
+            account_id: self.account_id.uuid(),
+            id: self.id.uuid(),
+            display_name: self.display_name.clone(),
+            currency: self.currency.code().to_owned(),
+            landing_url: self.landing_url.clone(),
+            is_default: self.is_default,
+            state: self.state.as_str().to_owned(),
+            terms_version: self.terms_version,
+            version: self.version,
+            created_at: self.created_at.micros(),
+            updated_at: self.updated_at.micros(),
+        })
+    }
+
+    fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("program", row.id);
+        Ok(Self {
+            id: ProgramId::from_uuid(row.id),
+            account_id: AccountId::from_uuid(row.account_id),
+            display_name: row.display_name,
+            currency: name.parse(&row.currency)?,
+            landing_url: row.landing_url,
+            is_default: row.is_default,
+            state: name.parse(&row.state)?,
+            terms_version: row.terms_version,
+            version: row.version,
+            created_at: Time::from_micros(row.created_at),
+            updated_at: Time::from_micros(row.updated_at),
+        })
+    }
+
+    fn leads_to(&self, needs: &mut Needs) {
+        for version in 1..=self.terms_version {
+            needs.row::<Terms>((self.account_id, self.id, version));
+        }
+    }
+
+    async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        let accounts = std::mem::take(&mut loading.needs.names.default_programs);
+        let columns = [table::Column::AccountId, table::Column::IsDefault];
+        loading.by::<Self, _>(&columns, accounts.iter().map(|account_id| (account_id.uuid(), true))).await?;
+        accounts.into_iter().for_each(|account| loading.set.names.default_programs.insert_absent(account));
+        loading.by_key::<Self>().await
     }
 }
 
-pub(super) fn from_row(row: table::Model) -> Result<Program, StoreError> {
-    let name = RowName::new("program", row.id);
-    Ok(Program {
-        id: ProgramId::from_uuid(row.id),
-        account_id: AccountId::from_uuid(row.account_id),
-        display_name: row.display_name,
-        currency: name.parse(&row.currency)?,
-        landing_url: row.landing_url,
-        is_default: row.is_default,
-        state: name.parse(&row.state)?,
-        terms_version: row.terms_version,
-        version: row.version,
-        created_at: Time::from_micros(row.created_at),
-        updated_at: Time::from_micros(row.updated_at),
-    })
-}
+impl Stored for Terms {
+    type Table = terms_table::Entity;
 
-pub(super) fn terms_to_row(terms: &Terms) -> Result<terms_table::Model, StoreError> {
-    Ok(terms_table::Model {
-        account_id: terms.account_id.uuid(),
-        program_id: terms.program_id.uuid(),
-        version: terms.version,
-        starts_at: terms.starts_at.micros(),
-        rules: to_json(&terms.rules)?,
-    })
-}
+    const GROWS: bool = false;
 
-pub(super) fn terms_from_row(row: &terms_table::Model) -> Result<Terms, StoreError> {
-    Ok(Terms {
-        account_id: AccountId::from_uuid(row.account_id),
-        program_id: ProgramId::from_uuid(row.program_id),
-        version: row.version,
-        starts_at: Time::from_micros(row.starts_at),
-        rules: RowName::new("terms", row.program_id).json(&row.rules)?,
-    })
+    fn to_row(&self) -> Result<terms_table::Model, StoreError> {
+        Ok(terms_table::Model {
+            account_id: self.account_id.uuid(),
+            program_id: self.program_id.uuid(),
+            version: self.version,
+            starts_at: self.starts_at.micros(),
+            rules: to_json(&self.rules)?,
+        })
+    }
+
+    fn from_row(row: terms_table::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            account_id: AccountId::from_uuid(row.account_id),
+            program_id: ProgramId::from_uuid(row.program_id),
+            version: row.version,
+            starts_at: Time::from_micros(row.starts_at),
+            rules: RowName::new("terms", row.program_id).json(&row.rules)?,
+        })
+    }
+
+    fn leads_to(&self, _needs: &mut Needs) {}
 }
 
 /// A program.
@@ -72,7 +104,7 @@ pub(super) fn terms_from_row(row: &terms_table::Model) -> Result<Terms, StoreErr
 /// [`StoreError`].
 pub async fn find(store: &Store, account_id: AccountId, id: ProgramId) -> Result<Option<Program>, StoreError> {
     let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
-    row.map(from_row).transpose()
+    row.map(Program::from_row).transpose()
 }
 
 /// The account's default program.
@@ -85,7 +117,7 @@ pub async fn find_default(store: &Store, account_id: AccountId) -> Result<Option
         .filter(table::Column::IsDefault.eq(true))
         .one(store.read())
         .await?;
-    row.map(from_row).transpose()
+    row.map(Program::from_row).transpose()
 }
 
 /// One version of a program's terms.
@@ -100,7 +132,7 @@ pub async fn find_terms(
 ) -> Result<Option<Terms>, StoreError> {
     let key = (account_id.uuid(), program_id.uuid(), version);
     let row = terms_table::Entity::find_by_id(key).one(store.read()).await?;
-    row.as_ref().map(terms_from_row).transpose()
+    row.map(Terms::from_row).transpose()
 }
 
 /// Programs with the newest version of their terms, in the order of their ids, those after the named one.
@@ -127,12 +159,12 @@ pub async fn list(
     let keys = rows.iter().map(|row| (row.account_id, row.id, row.terms_version));
     let mut newest = HashMap::new();
     for row in rows_by::<terms_table::Entity, _>(store.read(), &columns, keys).await? {
-        newest.insert(row.program_id, terms_from_row(&row)?);
+        newest.insert(row.program_id, Arc::new(Terms::from_row(row)?));
     }
     rows.into_iter()
         .map(|row| {
             let terms = newest.remove(&row.id).ok_or(RowName::new("program", row.id).inconsistent())?;
-            Ok(ProgramWithTerms { program: from_row(row)?, terms })
+            Ok(ProgramWithTerms { program: Arc::new(Program::from_row(row)?), terms })
         })
         .collect()
 }

@@ -6,36 +6,52 @@ use uuid::Uuid;
 
 use super::backend::kind::Kind;
 use super::entity::request as table;
-use super::keyed::delete_by;
 use super::row::{RowName, to_json};
+use super::set::keyed::delete_by;
+use super::set::stored::Stored;
 use super::{Store, StoreError, WriteTransaction};
+use crate::domain::conversion::Conversion;
 use crate::domain::id::AccountId;
+use crate::domain::id::ConversionId;
 use crate::domain::request::{Request, RequestKey};
+use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
 
-pub(super) fn to_row(request: &Request) -> Result<table::Model, StoreError> {
-    Ok(table::Model {
-        account_id: request.key.account_id.uuid(),
-        scope: request.key.scope.clone(),
-        key: request.key.key.clone(),
-        content_hash: request.content_hash.to_vec(),
-        effect: request.effect,
-        outcome: to_json(&request.outcome)?,
-        created_at: request.created_at.micros(),
-        expires_at: request.expires_at.map(Time::micros),
-    })
-}
+impl Stored for Request {
+    type Table = table::Entity;
 
-pub(super) fn from_row(row: table::Model) -> Result<Request, StoreError> {
-    let name = RowName::new("request", row.effect);
-    Ok(Request {
-        key: RequestKey { account_id: AccountId::from_uuid(row.account_id), scope: row.scope, key: row.key },
-        content_hash: name.hash(row.content_hash)?,
-        effect: row.effect,
-        outcome: name.json(&row.outcome)?,
-        created_at: Time::from_micros(row.created_at),
-        expires_at: row.expires_at.map(Time::from_micros),
-    })
+    const GROWS: bool = true;
+
+    fn to_row(&self) -> Result<table::Model, StoreError> {
+        Ok(table::Model {
+            account_id: self.key.account_id.uuid(),
+            scope: self.key.scope.clone(),
+            key: self.key.key.clone(),
+            content_hash: self.content_hash.to_vec(),
+            effect: self.effect,
+            outcome: to_json(&self.outcome)?,
+            created_at: self.created_at.micros(),
+            expires_at: self.expires_at.map(Time::micros),
+        })
+    }
+
+    fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("request", row.effect);
+        Ok(Self {
+            key: RequestKey { account_id: AccountId::from_uuid(row.account_id), scope: row.scope, key: row.key },
+            content_hash: name.hash(row.content_hash)?,
+            effect: row.effect,
+            outcome: name.json(&row.outcome)?,
+            created_at: Time::from_micros(row.created_at),
+            expires_at: row.expires_at.map(Time::from_micros),
+        })
+    }
+
+    fn leads_to(&self, needs: &mut Needs) {
+        if self.key.is_sale() {
+            needs.row::<Conversion>((self.key.account_id, ConversionId::from_uuid(self.effect)));
+        }
+    }
 }
 
 /// The UUID of what a request made or changed.

@@ -6,53 +6,102 @@ use uuid::Uuid;
 
 use super::entity::reward as table;
 use super::row::{RowName, to_json};
+use super::set::Loading;
+use super::set::stored::SqlKey;
+use super::set::stored::Stored;
 use super::{Source, Store, StoreError};
+use crate::domain::conversion::Conversion;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
 use crate::domain::reward::{Reward, RewardState};
+use crate::domain::set::kind::Kind;
+use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
 
-pub(super) fn to_row(reward: &Reward) -> Result<table::Model, StoreError> {
-    Ok(table::Model {
-        account_id: reward.account_id.uuid(),
-        id: reward.id.uuid(),
-        conversion_id: reward.conversion_id.uuid(),
-        affiliate_id: reward.affiliate_id.uuid(),
-        enrollment_id: reward.enrollment_id.uuid(),
-        program_id: reward.program_id.uuid(),
-        unit: reward.unit.as_str().to_owned(),
-        value_minor: reward.value.amount_minor,
-        currency: reward.value.currency.code().to_owned(),
-        reversed_minor: reward.reversed_minor,
-        reverses: reward.reverses.map(RewardId::uuid),
-        state: reward.state.as_str().to_owned(),
-        calculation: to_json(&reward.calculation)?,
-        approve_after: reward.approve_after.micros(),
-        created_at: reward.created_at.micros(),
-        updated_at: reward.updated_at.micros(),
-        deny_reason: reward.deny_reason.clone(),
-    })
+impl Stored for Reward {
+    type Table = table::Entity;
+
+    const GROWS: bool = true;
+
+    fn to_row(&self) -> Result<table::Model, StoreError> {
+        Ok(table::Model {
+            account_id: self.account_id.uuid(),
+            id: self.id.uuid(),
+            conversion_id: self.conversion_id.uuid(),
+            affiliate_id: self.affiliate_id.uuid(),
+            enrollment_id: self.enrollment_id.uuid(),
+            program_id: self.program_id.uuid(),
+            unit: self.unit.as_str().to_owned(),
+            value_minor: self.value.amount_minor,
+            currency: self.value.currency.code().to_owned(),
+            reversed_minor: self.reversed_minor,
+            reverses: self.reverses.map(RewardId::uuid),
+            state: self.state.as_str().to_owned(),
+            calculation: to_json(&self.calculation)?,
+            approve_after: self.approve_after.micros(),
+            created_at: self.created_at.micros(),
+            updated_at: self.updated_at.micros(),
+            deny_reason: self.deny_reason.clone(),
+        })
+    }
+
+    fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("reward", row.id);
+        Ok(Self {
+            id: RewardId::from_uuid(row.id),
+            account_id: AccountId::from_uuid(row.account_id),
+            conversion_id: ConversionId::from_uuid(row.conversion_id),
+            affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
+            enrollment_id: EnrollmentId::from_uuid(row.enrollment_id),
+            program_id: ProgramId::from_uuid(row.program_id),
+            unit: name.parse(&row.unit)?,
+            value: name.money(row.value_minor, &row.currency)?,
+            reversed_minor: row.reversed_minor,
+            reverses: row.reverses.map(RewardId::from_uuid),
+            state: name.parse(&row.state)?,
+            calculation: name.json(&row.calculation)?,
+            approve_after: Time::from_micros(row.approve_after),
+            created_at: Time::from_micros(row.created_at),
+            updated_at: Time::from_micros(row.updated_at),
+            deny_reason: row.deny_reason,
+        })
+    }
+
+    fn leads_to(&self, needs: &mut Needs) {
+        needs.row::<Conversion>((self.account_id, self.conversion_id));
+        if self.reverses.is_none() {
+            needs.names.rewards_of.insert((self.account_id, self.conversion_id));
+            needs.names.reversals_of.insert(self.key());
+        }
+    }
+
+    async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        loading.by_key::<Self>().await?;
+        load_rewards_of(loading).await?;
+        load_reversals_of(loading).await
+    }
 }
 
-pub(super) fn from_row(row: table::Model) -> Result<Reward, StoreError> {
-    let name = RowName::new("reward", row.id);
-    Ok(Reward {
-        id: RewardId::from_uuid(row.id),
-        account_id: AccountId::from_uuid(row.account_id),
-        conversion_id: ConversionId::from_uuid(row.conversion_id),
-        affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
-        enrollment_id: EnrollmentId::from_uuid(row.enrollment_id),
-        program_id: ProgramId::from_uuid(row.program_id),
-        unit: name.parse(&row.unit)?,
-        value: name.money(row.value_minor, &row.currency)?,
-        reversed_minor: row.reversed_minor,
-        reverses: row.reverses.map(RewardId::from_uuid),
-        state: name.parse(&row.state)?,
-        calculation: name.json(&row.calculation)?,
-        approve_after: Time::from_micros(row.approve_after),
-        created_at: Time::from_micros(row.created_at),
-        updated_at: Time::from_micros(row.updated_at),
-        deny_reason: row.deny_reason,
-    })
+/// Reads the rewards of conversions.
+async fn load_rewards_of(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+    let mut conversions = std::mem::take(&mut loading.needs.names.rewards_of);
+    conversions.retain(|key| loading.set.names.rewards_of.get(key).is_none());
+    let columns = [table::Column::AccountId, table::Column::ConversionId];
+    loading.by::<Reward, _>(&columns, conversions.iter().map(SqlKey::values)).await?;
+    conversions.into_iter().for_each(|conversion| loading.set.names.rewards_of.insert_absent(conversion));
+    Ok(())
+}
+
+/// Reads what refunds took back from rewards.
+async fn load_reversals_of(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+    let mut rewards = std::mem::take(&mut loading.needs.names.reversals_of);
+    rewards.retain(|key| loading.set.names.reversals_of.get(key).is_none());
+    let columns = [table::Column::AccountId, table::Column::Reverses];
+    for reversal in loading.by::<Reward, _>(&columns, rewards.iter().map(SqlKey::values)).await? {
+        // All that a refund gives takes back from its one sale's rewards, of which these are all reversals.
+        loading.set.names.rewards_of.insert_absent((reversal.account_id, reversal.conversion_id));
+    }
+    rewards.into_iter().for_each(|reward| loading.set.names.reversals_of.insert_absent(reward));
+    Ok(())
 }
 
 /// Which rewards are wanted. Fields narrow together.
@@ -76,7 +125,7 @@ pub struct RewardQuery {
 /// [`StoreError`].
 pub async fn find(store: &Store, account_id: AccountId, id: RewardId) -> Result<Option<Reward>, StoreError> {
     let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
-    row.map(from_row).transpose()
+    row.map(Reward::from_row).transpose()
 }
 
 /// Rewards in the order of their ids, those after the named one.
@@ -110,7 +159,7 @@ pub async fn list(
         query = query.filter(table::Column::Id.gt(after));
     }
     let rows = query.order_by_asc(table::Column::Id).limit(limit).all(source.connection()).await?;
-    rows.into_iter().map(from_row).collect()
+    rows.into_iter().map(Reward::from_row).collect()
 }
 
 /// Rewards of all accounts but those left out whose hold period has ended, the longest overdue first: for the worker that

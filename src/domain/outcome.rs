@@ -1,0 +1,116 @@
+//! The answers to commands, as one closed set: a repeated request gets the first answer again.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::account::{Account, ApiKey, RegistrationOutcome};
+use super::affiliate::AffiliateOutcome;
+use super::click::ClickOutcome;
+use super::conversion::{RefundOutcome, SaleOutcome};
+use super::coupon::Coupon;
+use super::enrollment::EnrollmentOutcome;
+use super::id::TypedId;
+use super::lead::{CancellationOutcome, LeadOutcome};
+use super::link::LinkWithDestination;
+use super::program::ProgramWithTerms;
+use super::reward::Reward;
+
+/// An answer to a command.
+trait Answer {
+    /// The id of the row that the command made or changed; none when it changed nothing.
+    fn effect(&self) -> Option<&dyn TypedId>;
+}
+
+/// Makes [`Outcome`] of one list: each variant holds one type of answer.
+macro_rules! outcomes {
+    ($($(#[$doc:meta])* $variant:ident($answer:ty): |$row:ident| $effect:expr;)*) => {
+        /// The answer to a command. Large answers are shared, so that the enum is no larger than the common ones.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Outcome {
+            $($(#[$doc])* $variant($answer),)*
+        }
+
+        $(impl Answer for $answer {
+            fn effect(&self) -> Option<&dyn TypedId> {
+                let $row = self;
+                $effect
+            }
+        }
+
+        impl From<$answer> for Outcome {
+            fn from(answer: $answer) -> Self {
+                Self::$variant(answer)
+            }
+        }
+
+        impl TryFrom<Outcome> for $answer {
+            type Error = OtherOutcome;
+
+            fn try_from(outcome: Outcome) -> Result<Self, OtherOutcome> {
+                match outcome {
+                    Outcome::$variant(answer) => Ok(answer),
+                    _ => Err(OtherOutcome),
+                }
+            }
+        })*
+
+        impl Outcome {
+            fn answer(&self) -> &dyn Answer {
+                match self {
+                    $(Self::$variant(answer) => answer,)*
+                }
+            }
+        }
+    };
+}
+
+outcomes! {
+    /// RegisterAccount.
+    Registration(Arc<RegistrationOutcome>): |answer| Some(&answer.account.id);
+    /// UpdateAccount.
+    Account(Arc<Account>): |account| Some(&account.id);
+    /// CreateApiKey, RevokeApiKey.
+    ApiKey(Arc<ApiKey>): |key| Some(&key.id);
+    /// CreateProgram, UpdateProgram, ArchiveProgram.
+    Program(Arc<ProgramWithTerms>): |answer| Some(&answer.program.id);
+    /// CreateAffiliate.
+    Affiliate(Arc<AffiliateOutcome>): |answer| Some(&answer.affiliate.id);
+    /// Enroll, UpdateEnrollment, EndEnrollment.
+    Enrollment(Arc<EnrollmentOutcome>): |answer| Some(&answer.enrollment.enrollment.id);
+    /// CreateLink, RevokeLink.
+    Link(Arc<LinkWithDestination>): |answer| Some(&answer.link.id);
+    /// AssignCoupon, RemoveCoupon.
+    Coupon(Arc<Coupon>): |coupon| Some(&coupon.id);
+    /// RecordClick.
+    Click(ClickOutcome): |click| Some(&click.click_id);
+    /// RecordLead.
+    Lead(LeadOutcome): |lead| Some(lead.conversion_id.as_ref().map_or(&lead.lead_id as &dyn TypedId, |id| id));
+    /// RecordSale.
+    Sale(SaleOutcome): |sale| Some(&sale.conversion_id);
+    /// RecordRefund.
+    Refund(RefundOutcome): |refund| Some(&refund.conversion_id);
+    /// RecordCancellation.
+    Cancellation(CancellationOutcome): |cancellation| Some(&cancellation.conversion_id);
+    /// ApproveRewards, DenyRewards: the rewards in the order asked.
+    Rewards(Vec<Arc<Reward>>): |rewards| rewards.first().map(|reward| &reward.id as &dyn TypedId);
+}
+
+/// The outcome is another command's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a command came to the outcome of another")]
+pub struct OtherOutcome;
+
+impl Outcome {
+    /// The UUID of the row that the command made or changed; nil when it changed nothing.
+    pub fn effect(&self) -> Uuid {
+        self.answer().effect().map_or(Uuid::nil(), TypedId::uuid)
+    }
+
+    /// The same id as text, for a caller that reuses the key; empty when nothing was changed.
+    pub fn effect_id(&self) -> String {
+        self.answer().effect().map(ToString::to_string).unwrap_or_default()
+    }
+}

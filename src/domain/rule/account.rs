@@ -1,0 +1,184 @@
+//! The rules of accounts and API keys.
+
+use std::sync::Arc;
+
+use super::Rule;
+use super::context::Context;
+use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
+use crate::domain::event::{EventImage, EventType};
+use crate::domain::id::{AccountId, ApiKeyId};
+use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::set::needs::Needs;
+use crate::domain::time::Time;
+
+/// How many active coupons one affiliate of a new account may have.
+const ACTIVE_COUPONS_DEFAULT: i32 = 100;
+
+/// The parts of a new API key that are drawn outside the domain.
+#[derive(Debug, Clone)]
+pub struct NewApiKey {
+    /// The public beginning of its text.
+    pub prefix: String,
+    /// SHA-256 of its text.
+    pub secret_hash: [u8; 32],
+}
+
+/// Register an account and its first admin key.
+#[derive(Debug, Clone)]
+pub struct RegisterAccount {
+    /// The merchant's name.
+    pub display_name: String,
+    /// The owner's email address in lower case.
+    pub email: String,
+    /// The first admin key.
+    pub key: NewApiKey,
+}
+
+impl Rule for RegisterAccount {
+    type Answer = Arc<RegistrationOutcome>;
+
+    fn needs(&self, _account: AccountId, needs: &mut Needs) {
+        needs.names.account_emails.insert(self.email.clone());
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        email_is_free(context, &self.email, None)?;
+        let account = Account {
+            id: AccountId::new(context.ids),
+            display_name: self.display_name.clone(),
+            email: self.email.clone(),
+            max_active_coupons_per_affiliate: ACTIVE_COUPONS_DEFAULT,
+            created_at: context.now,
+            updated_at: context.now,
+        };
+        // Key and events belong to the new account, not to the server that the operator's key acts for.
+        context.account_id = account.id;
+        let account = context.put(account);
+        context.tell(EventType::AccountRegistered, EventImage::Account(Arc::clone(&account)));
+        let key = make_key(context, KeyKind::Admin, "first key", None, &self.key);
+        Ok(Arc::new(RegistrationOutcome { account, key }))
+    }
+}
+
+fn email_is_free(context: &Context<'_>, email: &str, own: Option<AccountId>) -> Result<(), Refusal> {
+    match context.set.account_with_email(email)? {
+        Some(other) if Some(other) != own => Err(Refusal::AlreadyExists {
+            field: Field::Email,
+            value: email.to_owned(),
+            resource: Resource::Account,
+            // The other account is not the caller's to know.
+            resource_id: String::new(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Change an account. Fields that are not set stay.
+#[derive(Debug, Clone)]
+pub struct UpdateAccount {
+    /// The merchant's name.
+    pub display_name: Option<String>,
+    /// The owner's email address in lower case.
+    pub email: Option<String>,
+    /// How many active coupons one affiliate may have.
+    pub max_active_coupons_per_affiliate: Option<i32>,
+}
+
+impl Rule for UpdateAccount {
+    type Answer = Arc<Account>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Account>(account);
+        needs.names.account_emails.extend(self.email.clone());
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let mut account = context.set.account(context.account_id)?.as_ref().clone();
+        if let Some(email) = &self.email {
+            email_is_free(context, email, Some(account.id))?;
+            account.email.clone_from(email);
+        }
+        if let Some(display_name) = &self.display_name {
+            account.display_name.clone_from(display_name);
+        }
+        if let Some(limit) = self.max_active_coupons_per_affiliate {
+            account.max_active_coupons_per_affiliate = limit;
+        }
+        account.updated_at = context.now;
+        let account = context.put(account);
+        context.tell(EventType::AccountUpdated, EventImage::Account(Arc::clone(&account)));
+        Ok(account)
+    }
+}
+
+/// Make an API key.
+#[derive(Debug, Clone)]
+pub struct CreateApiKey {
+    /// What it may do.
+    pub kind: KeyKind,
+    /// The merchant's name for it.
+    pub display_name: String,
+    /// When it stops working.
+    pub expires_at: Option<Time>,
+    /// Its text's parts.
+    pub key: NewApiKey,
+}
+
+impl Rule for CreateApiKey {
+    type Answer = Arc<ApiKey>;
+
+    fn needs(&self, _account: AccountId, _needs: &mut Needs) {}
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        Ok(make_key(context, self.kind, &self.display_name, self.expires_at, &self.key))
+    }
+}
+
+fn make_key(
+    context: &mut Context<'_>,
+    kind: KeyKind,
+    display_name: &str,
+    expires_at: Option<Time>,
+    key: &NewApiKey,
+) -> Arc<ApiKey> {
+    let key = ApiKey {
+        id: ApiKeyId::new(context.ids),
+        account_id: context.account_id,
+        kind,
+        display_name: display_name.to_owned(),
+        prefix: key.prefix.clone(),
+        secret_hash: key.secret_hash,
+        created_at: context.now,
+        expires_at,
+        revoked_at: None,
+    };
+    let key = context.put(key);
+    context.tell(EventType::ApiKeyCreated, EventImage::ApiKey(Arc::clone(&key)));
+    key
+}
+
+/// Revoke an API key.
+#[derive(Debug, Clone)]
+pub struct RevokeApiKey {
+    /// Which key.
+    pub id: ApiKeyId,
+}
+
+impl Rule for RevokeApiKey {
+    type Answer = Arc<ApiKey>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<ApiKey>((account, self.id));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let key = context.get::<ApiKey, _>(self.id)?;
+        if key.revoked_at.is_some() {
+            return Ok(Arc::clone(key));
+        }
+        let key = ApiKey { revoked_at: Some(context.now), ..key.as_ref().clone() };
+        let key = context.put(key);
+        context.tell(EventType::ApiKeyRevoked, EventImage::ApiKey(Arc::clone(&key)));
+        Ok(key)
+    }
+}

@@ -1,0 +1,83 @@
+//! The rules of affiliates.
+
+use std::sync::Arc;
+
+use super::Rule;
+use super::context::Context;
+use super::enrollment::{self, NewEnrollment};
+use crate::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, Profile};
+use crate::domain::event::{EventImage, EventType};
+use crate::domain::id::{AccountId, AffiliateId};
+use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::set::needs::Needs;
+
+/// Make an affiliate and enroll it.
+#[derive(Debug, Clone)]
+pub struct CreateAffiliate {
+    /// The merchant's own id for it.
+    pub external_id: Option<String>,
+    /// The email address in lower case.
+    pub email: String,
+    /// First name.
+    pub first_name: String,
+    /// Last name.
+    pub last_name: String,
+    /// More about it.
+    pub profile: Profile,
+    /// SHA-256 of its token.
+    pub token_hash: [u8; 32],
+    /// Its first enrollment.
+    pub enrollment: NewEnrollment,
+}
+
+impl CreateAffiliate {
+    /// The names that must be free.
+    fn names(&self) -> impl Iterator<Item = (Field, AffiliateSelector)> {
+        let external_id = self.external_id.clone().map(AffiliateSelector::ExternalId);
+        let email = (Field::Email, AffiliateSelector::Email(self.email.clone()));
+        [email].into_iter().chain(external_id.map(|name| (Field::ExternalId, name)))
+    }
+}
+
+impl Rule for CreateAffiliate {
+    type Answer = Arc<AffiliateOutcome>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        self.names().for_each(|(_, name)| needs.affiliate(account, &name));
+        self.enrollment.needs(account, needs);
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        for (field, name) in self.names() {
+            name_is_free(context, field, &name)?;
+        }
+        let affiliate = Affiliate {
+            id: AffiliateId::new(context.ids),
+            account_id: context.account_id,
+            external_id: self.external_id.clone(),
+            email: self.email.clone(),
+            first_name: self.first_name.clone(),
+            last_name: self.last_name.clone(),
+            profile: self.profile.clone(),
+            token_hash: self.token_hash,
+            created_at: context.now,
+            updated_at: context.now,
+        };
+        let affiliate = context.put(affiliate);
+        context.tell(EventType::AffiliateCreated, EventImage::Affiliate(Arc::clone(&affiliate)));
+        let made = enrollment::make(context, affiliate.id, &self.enrollment)?;
+        Ok(Arc::new(AffiliateOutcome { affiliate, enrollment: made.enrollment, coupon: made.coupon }))
+    }
+}
+
+fn name_is_free(context: &Context<'_>, field: Field, name: &AffiliateSelector) -> Result<(), Refusal> {
+    match context.set.find_affiliate(context.account_id, name)? {
+        Some(other) => Err(Refusal::AlreadyExists {
+            field,
+            value: name.to_string(),
+            resource: Resource::Affiliate,
+            resource_id: other.id.to_string(),
+        }),
+        None => Ok(()),
+    }
+}

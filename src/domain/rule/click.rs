@@ -1,0 +1,73 @@
+//! The rule of clicks.
+
+use super::Rule;
+use super::context::Context;
+use super::link;
+use crate::domain::click::{Click, ClickOutcome};
+use crate::domain::enrollment::EnrollmentState;
+use crate::domain::id::{AccountId, ClickId};
+use crate::domain::link::LinkState;
+use crate::domain::program::ProgramState;
+use crate::domain::refusal::{Refusal, Resource};
+use crate::domain::set::needs::Needs;
+use crate::domain::time::Time;
+
+/// Record a visit through a link.
+#[derive(Debug, Clone)]
+pub struct RecordClick {
+    /// The code of the link, or a ref_id, in lower case.
+    pub code: String,
+    /// The tracking id that the visitor has already.
+    pub tid: Option<ClickId>,
+    /// The page the visitor came from.
+    pub referrer_url: String,
+    /// When it happened; none for now.
+    pub occurred_at: Option<Time>,
+}
+
+impl Rule for RecordClick {
+    type Answer = ClickOutcome;
+
+    // It makes no event and no posting: an account that only records clicks in this batch waits for nobody.
+    const LOCKS_ACCOUNT: bool = false;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.link_code(account, &self.code);
+        needs.names.clicks_of.extend(self.tid.map(|tid| (account, tid)));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<ClickOutcome, Refusal> {
+        let account_id = context.account_id;
+        // A link that is revoked or ended looks like one that never was: a visitor's browser need not know the difference.
+        let unknown = || Refusal::not_found(Resource::Link, &self.code);
+        let link = context.set.link_with_code(account_id, &self.code)?.ok_or_else(unknown)?;
+        let enrollment = context.set.enrollment(account_id, link.enrollment_id)?;
+        let program = context.set.program(account_id, enrollment.program_id)?;
+        if link.state == LinkState::Revoked
+            || enrollment.state == EnrollmentState::Ended
+            || program.state == ProgramState::Archived
+        {
+            return Err(unknown());
+        }
+        let destination_url = link::destination(context, link, enrollment)?;
+        let id = ClickId::new(context.ids);
+        let known_visitor = match self.tid {
+            Some(tid) if !context.set.clicks_of(account_id, tid)?.is_empty() => Some(tid),
+            _ => None,
+        };
+        let click = Click {
+            id,
+            account_id,
+            tid: known_visitor.unwrap_or(id),
+            link_id: link.id,
+            enrollment_id: enrollment.id,
+            affiliate_id: enrollment.affiliate_id,
+            program_id: enrollment.program_id,
+            referrer_url: self.referrer_url.clone(),
+            occurred_at: self.occurred_at.unwrap_or(context.now),
+            created_at: context.now,
+        };
+        let click = context.put(click);
+        Ok(ClickOutcome { click_id: id, tid: click.tid, destination_url, affiliate_id: click.affiliate_id })
+    }
+}

@@ -1,0 +1,126 @@
+//! The rules of coupons.
+
+use std::sync::Arc;
+
+use super::Rule;
+use super::context::Context;
+use crate::domain::account::Account;
+use crate::domain::affiliate::AffiliateSelector;
+use crate::domain::coupon::{Coupon, CouponState};
+use crate::domain::enrollment::{Enrollment, EnrollmentState};
+use crate::domain::event::{EventImage, EventType};
+use crate::domain::id::{AccountId, CouponId, ProgramId};
+use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::set::needs::Needs;
+
+/// Assign a coupon.
+#[derive(Debug, Clone)]
+pub struct AssignCoupon {
+    /// Which affiliate.
+    pub affiliate: AffiliateSelector,
+    /// The program; none for the account's default.
+    pub program_id: Option<ProgramId>,
+    /// The code in capitals.
+    pub code: String,
+    /// Free text.
+    pub description: String,
+}
+
+impl Rule for AssignCoupon {
+    type Answer = Arc<Coupon>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.affiliate(account, &self.affiliate);
+        needs.program(account, self.program_id);
+        needs.coupon_count(account, &self.affiliate);
+        needs_of_code(account, &self.code, needs);
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let affiliate_id = context.set.affiliate(context.account_id, &self.affiliate)?.id;
+        let program_id = context.set.active_program(context.account_id, self.program_id)?.id;
+        let enrollment = context.set.enrollment_in(context.account_id, affiliate_id, program_id)?;
+        let enrollment = Arc::clone(enrollment.ok_or(Refusal::NotEnrolled { affiliate_id, program_id })?);
+        if enrollment.state == EnrollmentState::Ended {
+            return Err(Refusal::EnrollmentEnded { enrollment_id: enrollment.id });
+        }
+        make(context, &enrollment, Field::Code, &self.code, &self.description)
+    }
+}
+
+/// Adds the rows that [`make`] asks for, but for the count of the affiliate's coupons.
+pub(super) fn needs_of_code(account: AccountId, code: &str, needs: &mut Needs) {
+    needs.row::<Account>(account);
+    needs.coupon_code(account, code);
+}
+
+/// Gives an enrollment a coupon.
+pub(super) fn make(
+    context: &mut Context<'_>,
+    enrollment: &Enrollment,
+    field: Field,
+    code: &str,
+    description: &str,
+) -> Result<Arc<Coupon>, Refusal> {
+    code_is_free(context, field, code)?;
+    let limit = context.set.account(context.account_id)?.max_active_coupons_per_affiliate;
+    if context.set.active_coupon_count(context.account_id, enrollment.affiliate_id)? >= i64::from(limit) {
+        return Err(Refusal::CouponLimit { limit });
+    }
+    let coupon = Coupon {
+        id: CouponId::new(context.ids),
+        account_id: context.account_id,
+        enrollment_id: enrollment.id,
+        affiliate_id: enrollment.affiliate_id,
+        code: code.to_owned(),
+        description: description.to_owned(),
+        state: CouponState::Active,
+        created_at: context.now,
+        removed_at: None,
+    };
+    Ok(put(context, EventType::CouponAssigned, coupon, enrollment.program_id))
+}
+
+/// A code that was removed may be assigned again.
+fn code_is_free(context: &Context<'_>, field: Field, code: &str) -> Result<(), Refusal> {
+    match context.set.coupon_with_code(context.account_id, code)? {
+        Some(other) if other.state == CouponState::Active => Err(Refusal::AlreadyExists {
+            field,
+            value: code.to_owned(),
+            resource: Resource::Coupon,
+            resource_id: other.id.to_string(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn put(context: &mut Context<'_>, event_type: EventType, coupon: Coupon, program_id: ProgramId) -> Arc<Coupon> {
+    let coupon = context.put(coupon);
+    context.tell(event_type, EventImage::Coupon { coupon: Arc::clone(&coupon), program_id });
+    coupon
+}
+
+/// Remove a coupon.
+#[derive(Debug, Clone)]
+pub struct RemoveCoupon {
+    /// Which coupon.
+    pub id: CouponId,
+}
+
+impl Rule for RemoveCoupon {
+    type Answer = Arc<Coupon>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Coupon>((account, self.id));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let coupon = context.get::<Coupon, _>(self.id)?;
+        if coupon.state == CouponState::Removed {
+            return Ok(Arc::clone(coupon));
+        }
+        let program_id = context.get::<Enrollment, _>(coupon.enrollment_id)?.program_id;
+        let removed = Coupon { state: CouponState::Removed, removed_at: Some(context.now), ..coupon.as_ref().clone() };
+        Ok(put(context, EventType::CouponRemoved, removed, program_id))
+    }
+}

@@ -1,0 +1,100 @@
+//! The one entry for writes: recognise a repeated request, or apply the command's rule. Knows no rule.
+
+use super::context::Context;
+use super::{Command, Envelope};
+use crate::domain::id::{AccountId, IdSource};
+use crate::domain::outcome::Outcome;
+use crate::domain::refusal::Refusal;
+use crate::domain::request::{Fingerprint, REQUEST_ID_KEPT_DAYS, Request, RequestKey};
+use crate::domain::set::WorkingSet;
+use crate::domain::set::needs::Needs;
+use crate::domain::time::Time;
+
+/// The answer to a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The answer.
+    pub outcome: Outcome,
+    /// Whether it was given before and nothing was done now.
+    pub replayed: bool,
+}
+
+/// Adds the rows that must be loaded before [`decide`] can answer.
+pub fn add_needs(needs: &mut Needs, envelope: &Envelope) {
+    if let Some(fingerprint) = &envelope.fingerprint {
+        needs.row::<Request>(request_key(envelope.account_id, fingerprint));
+    }
+    envelope.command.needs(envelope.account_id, needs);
+}
+
+/// Carries out one command on the set, or refuses it and leaves the set as it was.
+///
+/// # Errors
+/// The rule that the command broke.
+pub fn decide(
+    set: &mut WorkingSet,
+    envelope: &Envelope,
+    now: Time,
+    ids: &mut dyn IdSource,
+) -> Result<Decision, Refusal> {
+    if let Some(fingerprint) = &envelope.fingerprint
+        && let Some(decision) = answered_before(set, envelope.account_id, fingerprint, now)?
+    {
+        return Ok(decision);
+    }
+    set.begin();
+    match apply(set, &envelope.command, envelope, now, ids) {
+        Ok(outcome) => Ok(Decision { outcome, replayed: false }),
+        Err(refusal) => {
+            set.roll_back();
+            Err(refusal)
+        }
+    }
+}
+
+fn apply(
+    set: &mut WorkingSet,
+    command: &Command,
+    envelope: &Envelope,
+    now: Time,
+    ids: &mut dyn IdSource,
+) -> Result<Outcome, Refusal> {
+    let mut context = Context { set, account_id: envelope.account_id, now, ids, cause_id: envelope.cause_id() };
+    let outcome = command.apply(&mut context)?;
+    if let Some(fingerprint) = &envelope.fingerprint {
+        context.put(Request {
+            // The account of the caller: RegisterAccount's context has gone over to the new one.
+            key: request_key(envelope.account_id, fingerprint),
+            content_hash: fingerprint.content_hash,
+            effect: outcome.effect(),
+            outcome: outcome.clone(),
+            created_at: now,
+            expires_at: (!fingerprint.is_kept_for_ever).then(|| now.plus_days(REQUEST_ID_KEPT_DAYS)),
+        });
+    }
+    Ok(outcome)
+}
+
+fn request_key(account_id: AccountId, fingerprint: &Fingerprint) -> RequestKey {
+    RequestKey { account_id, scope: fingerprint.scope.clone(), key: fingerprint.key.clone() }
+}
+
+fn answered_before(
+    set: &WorkingSet,
+    account_id: AccountId,
+    fingerprint: &Fingerprint,
+    now: Time,
+) -> Result<Option<Decision>, Refusal> {
+    let Some(request) = set.request(&request_key(account_id, fingerprint))? else { return Ok(None) };
+    if request.expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Ok(None);
+    }
+    if request.content_hash != fingerprint.content_hash {
+        return Err(Refusal::IdempotencyMismatch {
+            field: fingerprint.key_field(),
+            key: fingerprint.key.clone(),
+            first_id: request.outcome.effect_id(),
+        });
+    }
+    Ok(Some(Decision { outcome: request.outcome.clone(), replayed: true }))
+}

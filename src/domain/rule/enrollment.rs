@@ -1,0 +1,271 @@
+//! The rules of enrollments.
+
+use std::sync::Arc;
+
+use super::Rule;
+use super::context::Context;
+use super::program::check_commission;
+use super::{coupon, link};
+use crate::domain::affiliate::AffiliateSelector;
+use crate::domain::coupon::Coupon;
+use crate::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding};
+use crate::domain::event::{EventImage, EventType};
+use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
+use crate::domain::program::{Commission, Program};
+use crate::domain::refusal::{Field, Refusal};
+use crate::domain::set::needs::Needs;
+
+/// The wishes for a new enrollment.
+#[derive(Debug, Clone)]
+pub struct NewEnrollment {
+    /// The program; none for the account's default.
+    pub program_id: Option<ProgramId>,
+    /// The code for the referral link in lower case; none to have one made.
+    pub ref_id: Option<String>,
+    /// What to make the code with when `ref_id` is none: a stem from the affiliate's name and random characters to add.
+    pub ref_id_stem: String,
+    /// Random characters, lower-case letters and digits, to make codes unique.
+    pub ref_id_suffix: String,
+    /// A coupon code in capitals to assign.
+    pub promo_code: Option<String>,
+    /// The affiliate's own page; empty for the program's.
+    pub landing_url: String,
+    /// The affiliate's own commission.
+    pub commission_override: Option<Commission>,
+}
+
+impl NewEnrollment {
+    /// The codes that are tried when no ref_id was asked for: the bare stem, then with random characters.
+    pub fn ref_id_choices(&self) -> [String; 2] {
+        let stem = &self.ref_id_stem;
+        let suffix = &self.ref_id_suffix;
+        [stem.clone(), if stem.is_empty() { suffix.clone() } else { format!("{stem}-{suffix}") }]
+    }
+
+    /// Adds the rows that [`make`] asks for.
+    pub(super) fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.program(account, self.program_id);
+        match &self.ref_id {
+            Some(ref_id) => needs.link_code(account, ref_id),
+            None => self.ref_id_choices().iter().for_each(|code| needs.link_code(account, code)),
+        }
+        if let Some(code) = &self.promo_code {
+            coupon::needs_of_code(account, code, needs);
+        }
+    }
+}
+
+/// Enroll an affiliate in a further program.
+#[derive(Debug, Clone)]
+pub struct Enroll {
+    /// Which affiliate.
+    pub affiliate: AffiliateSelector,
+    /// The enrollment.
+    pub enrollment: NewEnrollment,
+}
+
+impl Rule for Enroll {
+    type Answer = Arc<EnrollmentOutcome>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.affiliate(account, &self.affiliate);
+        needs.coupon_count(account, &self.affiliate);
+        self.enrollment.needs(account, needs);
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let affiliate_id = context.set.affiliate(context.account_id, &self.affiliate)?.id;
+        let program_id = context.set.active_program(context.account_id, self.enrollment.program_id)?.id;
+        let made = match context.set.enrollment_in(context.account_id, affiliate_id, program_id)?.cloned() {
+            Some(other) if other.state == EnrollmentState::Active => {
+                return Err(Refusal::AlreadyEnrolled { affiliate_id, program_id, enrollment_id: other.id });
+            }
+            Some(ended) => reopen(context, &ended, &self.enrollment)?,
+            None => make(context, affiliate_id, &self.enrollment)?,
+        };
+        Ok(Arc::new(EnrollmentOutcome { enrollment: made.enrollment, coupon: made.coupon }))
+    }
+}
+
+/// An enrollment that was made or opened again.
+pub(super) struct Made {
+    pub(super) enrollment: EnrollmentWithLanding,
+    pub(super) coupon: Option<Arc<Coupon>>,
+}
+
+/// Enrolls an affiliate in a program: the enrollment, the link with its ref_id, and the coupon if one is wanted.
+pub(super) fn make(
+    context: &mut Context<'_>,
+    affiliate_id: AffiliateId,
+    wanted: &NewEnrollment,
+) -> Result<Made, Refusal> {
+    let program_id = context.set.active_program(context.account_id, wanted.program_id)?.id;
+    let enrollment = Enrollment {
+        id: EnrollmentId::new(context.ids),
+        account_id: context.account_id,
+        affiliate_id,
+        program_id,
+        ref_id: free_ref_id(context, wanted)?,
+        landing_url: wanted.landing_url.clone(),
+        commission_override: wanted.commission_override,
+        state: EnrollmentState::Active,
+        created_at: context.now,
+        updated_at: context.now,
+        ended_at: None,
+    };
+    check_override(context, &enrollment)?;
+    link::put_new(context, &enrollment, &enrollment.ref_id, "");
+    begin(context, enrollment, wanted)
+}
+
+/// Begins an enrollment that is new or opened again.
+fn begin(context: &mut Context<'_>, enrollment: Enrollment, wanted: &NewEnrollment) -> Result<Made, Refusal> {
+    let enrollment = put(context, EventType::EnrollmentCreated, enrollment);
+    let coupon = match &wanted.promo_code {
+        Some(code) => Some(coupon::make(context, &enrollment, Field::PromoCode, code, "")?),
+        None => None,
+    };
+    Ok(Made { enrollment: with_landing(context, enrollment)?, coupon })
+}
+
+fn put(context: &mut Context<'_>, event_type: EventType, enrollment: Enrollment) -> Arc<Enrollment> {
+    let enrollment = context.put(enrollment);
+    context.tell(event_type, EventImage::Enrollment(Arc::clone(&enrollment)));
+    enrollment
+}
+
+/// The ref_id that was asked for, if it is free; or one made from the affiliate's name.
+fn free_ref_id(context: &Context<'_>, wanted: &NewEnrollment) -> Result<String, Refusal> {
+    if let Some(ref_id) = &wanted.ref_id {
+        link::code_is_free(context, Field::RefId, ref_id)?;
+        return Ok(ref_id.clone());
+    }
+    let [short, long] = wanted.ref_id_choices();
+    if short.len() >= 2 && context.set.link_with_code(context.account_id, &short)?.is_none() {
+        return Ok(short);
+    }
+    link::code_is_free(context, Field::RefId, &long)?;
+    Ok(long)
+}
+
+/// The page that an enrollment's links lead to: its own or the program's.
+pub(super) fn landing_url(context: &Context<'_>, enrollment: &Enrollment) -> Result<String, Refusal> {
+    if enrollment.landing_url.is_empty() {
+        return Ok(context.get::<Program, _>(enrollment.program_id)?.landing_url.clone());
+    }
+    Ok(enrollment.landing_url.clone())
+}
+
+fn with_landing(context: &Context<'_>, enrollment: Arc<Enrollment>) -> Result<EnrollmentWithLanding, Refusal> {
+    Ok(EnrollmentWithLanding { landing_url: landing_url(context, &enrollment)?, enrollment })
+}
+
+/// Opens an enrollment that had ended: an affiliate that comes back finds its links, coupons and leads. The rest is as for one that
+/// is new.
+fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment) -> Result<Made, Refusal> {
+    let mut enrollment = Enrollment {
+        landing_url: wanted.landing_url.clone(),
+        commission_override: wanted.commission_override,
+        state: EnrollmentState::Active,
+        updated_at: context.now,
+        ended_at: None,
+        ..ended.clone()
+    };
+    check_override(context, &enrollment)?;
+    if let Some(ref_id) = &wanted.ref_id {
+        set_ref_id(context, &mut enrollment, ref_id)?;
+    }
+    begin(context, enrollment, wanted)
+}
+
+/// Gives an enrollment another ref_id. The one before goes on as an ordinary link until it is revoked: it stands in posts and mails
+/// that nobody will change, and the clicks through it are the affiliate's.
+fn set_ref_id(context: &mut Context<'_>, enrollment: &mut Enrollment, ref_id: &str) -> Result<(), Refusal> {
+    if ref_id == enrollment.ref_id {
+        return Ok(());
+    }
+    match context.set.link_with_code(context.account_id, ref_id)? {
+        // A ref_id that it had before, or a link of its own that leads to the same page.
+        Some(link) if link.serves_as_ref_id_of(enrollment) => {}
+        Some(other) => return Err(link::taken(other, Field::RefId)),
+        None => _ = link::put_new(context, enrollment, ref_id, ""),
+    }
+    ref_id.clone_into(&mut enrollment.ref_id);
+    Ok(())
+}
+
+fn check_override(context: &Context<'_>, enrollment: &Enrollment) -> Result<(), Refusal> {
+    let Some(commission) = enrollment.commission_override else { return Ok(()) };
+    let program = context.get::<Program, _>(enrollment.program_id)?;
+    check_commission(commission, program.currency)
+}
+
+/// Change an enrollment. Fields that are not set stay.
+#[derive(Debug, Clone)]
+pub struct UpdateEnrollment {
+    /// Which enrollment.
+    pub id: EnrollmentId,
+    /// The code for the referral link in lower case.
+    pub ref_id: Option<String>,
+    /// The affiliate's own page; empty for the program's.
+    pub landing_url: Option<String>,
+    /// The affiliate's own commission; `Some(None)` for the program's.
+    pub commission_override: Option<Option<Commission>>,
+}
+
+impl Rule for UpdateEnrollment {
+    type Answer = Arc<EnrollmentOutcome>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Enrollment>((account, self.id));
+        if let Some(ref_id) = &self.ref_id {
+            needs.link_code(account, ref_id);
+        }
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let mut enrollment = context.set.active_enrollment(context.account_id, self.id)?.as_ref().clone();
+        if let Some(ref_id) = &self.ref_id {
+            set_ref_id(context, &mut enrollment, ref_id)?;
+        }
+        if let Some(landing_url) = &self.landing_url {
+            enrollment.landing_url.clone_from(landing_url);
+        }
+        if let Some(commission) = self.commission_override {
+            enrollment.commission_override = commission;
+            check_override(context, &enrollment)?;
+        }
+        enrollment.updated_at = context.now;
+        let enrollment = put(context, EventType::EnrollmentUpdated, enrollment);
+        Ok(Arc::new(EnrollmentOutcome { enrollment: with_landing(context, enrollment)?, coupon: None }))
+    }
+}
+
+/// End an enrollment.
+#[derive(Debug, Clone)]
+pub struct EndEnrollment {
+    /// Which enrollment.
+    pub id: EnrollmentId,
+}
+
+impl Rule for EndEnrollment {
+    type Answer = Arc<EnrollmentOutcome>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Enrollment>((account, self.id));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let mut enrollment = Arc::clone(context.get::<Enrollment, _>(self.id)?);
+        if enrollment.state == EnrollmentState::Active {
+            let ended = Enrollment {
+                state: EnrollmentState::Ended,
+                ended_at: Some(context.now),
+                updated_at: context.now,
+                ..enrollment.as_ref().clone()
+            };
+            enrollment = put(context, EventType::EnrollmentEnded, ended);
+        }
+        Ok(Arc::new(EnrollmentOutcome { enrollment: with_landing(context, enrollment)?, coupon: None }))
+    }
+}

@@ -1,0 +1,265 @@
+//! The rules of leads: sign-ups, cancellations, and what a request adds to a lead.
+
+use std::sync::Arc;
+
+use super::Rule;
+use super::attribution::{self, Referral};
+use super::context::Context;
+use super::program::applicable_terms;
+use super::sale;
+use crate::domain::attribution::AttributionSource;
+use crate::domain::conversion::{
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, OrderDetails, SaleChannel,
+};
+use crate::domain::enrollment::Enrollment;
+use crate::domain::event::EventType;
+use crate::domain::id::{AccountId, ConversionId, LeadId};
+use crate::domain::lead::{Binding, CancellationOutcome, Customer, Lead, LeadOutcome, LeadSelector, LeadState};
+use crate::domain::money::Money;
+use crate::domain::refusal::{Refusal, Resource};
+use crate::domain::set::needs::Needs;
+use crate::domain::time::Time;
+
+/// Record a sign-up.
+#[derive(Debug, Clone)]
+pub struct RecordLead {
+    /// The merchant's id for the event.
+    pub event_id: String,
+    /// Who signed up.
+    pub customer: Customer,
+    /// Where the lead came from.
+    pub referral: Referral,
+    /// First name; empty to leave it.
+    pub first_name: String,
+    /// Last name; empty to leave it.
+    pub last_name: String,
+    /// The state of a lead that is new or has only subscribed; others keep theirs.
+    pub state: LeadState,
+    /// When it happened; none for now.
+    pub occurred_at: Option<Time>,
+}
+
+impl Rule for RecordLead {
+    type Answer = LeadOutcome;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.customer(account, &self.customer);
+        self.referral.needs(account, needs);
+        needs.unmatched_sales(account, &self.customer);
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<LeadOutcome, Refusal> {
+        let occurred_at = self.occurred_at.unwrap_or(context.now);
+        let known = find_customer(context, &self.customer)?.cloned();
+        let mut lead = match &known {
+            Some(lead) => lead.as_ref().clone(),
+            None => new_lead(context, &self.customer, self.state),
+        };
+        add_names(context, &mut lead, &self.customer, &self.first_name, &self.last_name)?;
+        if lead.state == LeadState::Subscribed {
+            lead.state = self.state;
+        }
+        match lead.binding {
+            Some(binding) => {
+                let lead = put_touched(context, lead, known.as_deref());
+                Ok(LeadOutcome { lead_id: lead.id, affiliate_id: Some(binding.affiliate_id), conversion_id: None })
+            }
+            None => self.bind(context, lead, known.as_deref(), occurred_at),
+        }
+    }
+}
+
+impl RecordLead {
+    /// Binds the lead to the one who referred it, if there is one, and prices the sales that waited for it.
+    fn bind(
+        &self,
+        context: &mut Context<'_>,
+        mut lead: Lead,
+        known: Option<&Lead>,
+        occurred_at: Time,
+    ) -> Result<LeadOutcome, Refusal> {
+        let attribution = attribution::attribute(context.set, context.account_id, None, &self.referral, occurred_at)?;
+        let mut made = conversion(context, ConversionKind::Lead, &self.event_id, &lead, occurred_at);
+        made.candidates = attribution.candidates;
+        if let Some(code) = &self.referral.coupon_code {
+            made.order.coupon_code.clone_from(code);
+        }
+        if let Some((source, enrollment)) = attribution.winner {
+            lead.binding = Some(binding(&enrollment, occurred_at));
+            made.outcome = ConversionOutcome::Attributed;
+            let program = context.set.program(context.account_id, enrollment.program_id)?;
+            let terms_version = applicable_terms(context.set, program, occurred_at, None)?.version;
+            made.credit = Some(Credit {
+                affiliate_id: enrollment.affiliate_id,
+                enrollment_id: enrollment.id,
+                program_id: enrollment.program_id,
+                terms_version,
+                source,
+            });
+            let image = ConversionImage { conversion: Arc::new(made.clone()), rewards: Vec::new() };
+            context.tell_conversion(EventType::LeadRecorded, occurred_at, image);
+            sale::match_to_lead(context, &mut lead, &enrollment, occurred_at)?;
+        }
+        let lead = put_touched(context, lead, known);
+        let made = context.put(made);
+        Ok(LeadOutcome {
+            lead_id: lead.id,
+            affiliate_id: made.credit.map(|credit| credit.affiliate_id),
+            conversion_id: Some(made.id),
+        })
+    }
+}
+
+/// Record that a customer cancelled.
+#[derive(Debug, Clone)]
+pub struct RecordCancellation {
+    /// The merchant's id for the event.
+    pub event_id: String,
+    /// Which lead.
+    pub lead: LeadSelector,
+    /// When it happened; none for now.
+    pub occurred_at: Option<Time>,
+}
+
+impl Rule for RecordCancellation {
+    type Answer = CancellationOutcome;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.lead(account, self.lead.clone());
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<CancellationOutcome, Refusal> {
+        let occurred_at = self.occurred_at.unwrap_or(context.now);
+        let lead = context.set.find_lead(context.account_id, &self.lead)?;
+        let lead = lead.ok_or_else(|| Refusal::not_found(Resource::Lead, &self.lead))?.as_ref().clone();
+        let lead = context.put(Lead {
+            state: LeadState::Cancelled,
+            mrr: lead.mrr.map(|mrr| Money::new(0, mrr.currency)),
+            updated_at: context.now,
+            ..lead
+        });
+        let mut made = conversion(context, ConversionKind::Cancellation, &self.event_id, &lead, occurred_at);
+        if let Some(binding) = lead.binding {
+            let program = context.set.program(context.account_id, binding.program_id)?;
+            made.outcome = ConversionOutcome::Attributed;
+            made.credit = Some(Credit {
+                affiliate_id: binding.affiliate_id,
+                enrollment_id: binding.enrollment_id,
+                program_id: binding.program_id,
+                terms_version: applicable_terms(context.set, program, occurred_at, Some(binding.bound_at))?.version,
+                source: AttributionSource::LeadBinding,
+            });
+        }
+        let made = context.put(made);
+        if made.outcome == ConversionOutcome::Attributed {
+            let image = ConversionImage { conversion: Arc::clone(&made), rewards: Vec::new() };
+            context.tell_conversion(EventType::CancellationRecorded, occurred_at, image);
+        }
+        Ok(CancellationOutcome { lead_id: lead.id, outcome: made.outcome, conversion_id: made.id })
+    }
+}
+
+/// The lead that the request names, by uid or else by email.
+pub(super) fn find_customer<'set>(
+    context: &'set Context<'_>,
+    customer: &Customer,
+) -> Result<Option<&'set Arc<Lead>>, Refusal> {
+    for selector in customer.selectors() {
+        if let Some(lead) = context.set.find_lead(context.account_id, &selector)? {
+            return Ok(Some(lead));
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn new_lead(context: &mut Context<'_>, customer: &Customer, state: LeadState) -> Lead {
+    Lead {
+        id: LeadId::new(context.ids),
+        account_id: context.account_id,
+        email: customer.email.clone(),
+        uid: customer.uid.clone(),
+        first_name: String::new(),
+        last_name: String::new(),
+        state,
+        binding: None,
+        plan: String::new(),
+        mrr: None,
+        customer_since: None,
+        created_at: context.now,
+        updated_at: context.now,
+    }
+}
+
+pub(super) fn binding(enrollment: &Enrollment, bound_at: Time) -> Binding {
+    Binding {
+        enrollment_id: enrollment.id,
+        affiliate_id: enrollment.affiliate_id,
+        program_id: enrollment.program_id,
+        bound_at,
+    }
+}
+
+/// Adds to a lead what a request says of it. A name that the lead has already stays: changing it is for UpdateLead.
+pub(super) fn add_names(
+    context: &Context<'_>,
+    lead: &mut Lead,
+    customer: &Customer,
+    first_name: &str,
+    last_name: &str,
+) -> Result<(), Refusal> {
+    if !first_name.is_empty() {
+        first_name.clone_into(&mut lead.first_name);
+    }
+    if !last_name.is_empty() {
+        last_name.clone_into(&mut lead.last_name);
+    }
+    if lead.uid.is_none() && is_free(context, customer.uid.clone().map(LeadSelector::Uid))? {
+        lead.uid.clone_from(&customer.uid);
+    }
+    if lead.email.is_none() && is_free(context, customer.email.clone().map(LeadSelector::Email))? {
+        lead.email.clone_from(&customer.email);
+    }
+    Ok(())
+}
+
+fn is_free(context: &Context<'_>, selector: Option<LeadSelector>) -> Result<bool, Refusal> {
+    match selector {
+        Some(selector) => Ok(context.set.find_lead(context.account_id, &selector)?.is_none()),
+        None => Ok(false),
+    }
+}
+
+/// Writes a lead, updated now unless it is as it was: then, as for most customers who buy again, nothing is written.
+pub(super) fn put_touched(context: &mut Context<'_>, lead: Lead, before: Option<&Lead>) -> Arc<Lead> {
+    let lead = if before == Some(&lead) { lead } else { Lead { updated_at: context.now, ..lead } };
+    context.put(lead)
+}
+
+/// A conversion that is about a lead and no money.
+fn conversion(
+    context: &mut Context<'_>,
+    kind: ConversionKind,
+    event_id: &str,
+    lead: &Lead,
+    occurred_at: Time,
+) -> Conversion {
+    Conversion {
+        id: ConversionId::new(context.ids),
+        account_id: context.account_id,
+        kind,
+        event_id: event_id.to_owned(),
+        outcome: ConversionOutcome::NotReferred,
+        amount: None,
+        refunded_minor: 0,
+        sale_id: None,
+        sale_event_id: String::new(),
+        lead_id: Some(lead.id),
+        credit: None,
+        channel: SaleChannel::Online,
+        order: OrderDetails::default(),
+        candidates: Vec::new(),
+        occurred_at,
+        created_at: context.now,
+        version: 1,
+    }
+}

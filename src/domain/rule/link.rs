@@ -1,0 +1,121 @@
+//! The rules of links.
+
+use std::sync::Arc;
+
+use super::Rule;
+use super::context::Context;
+use super::enrollment;
+use crate::domain::enrollment::Enrollment;
+use crate::domain::event::{EventImage, EventType};
+use crate::domain::id::{AccountId, EnrollmentId, LinkId};
+use crate::domain::link::{Link, LinkState, LinkWithDestination};
+use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::set::needs::Needs;
+
+/// Make a link.
+#[derive(Debug, Clone)]
+pub struct CreateLink {
+    /// The enrollment.
+    pub enrollment_id: EnrollmentId,
+    /// The code in lower case; made outside when the caller names none.
+    pub code: String,
+    /// Where it leads; empty for the enrollment's landing page.
+    pub destination_url: String,
+}
+
+impl Rule for CreateLink {
+    type Answer = Arc<LinkWithDestination>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Enrollment>((account, self.enrollment_id));
+        needs.link_code(account, &self.code);
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let enrollment = Arc::clone(context.set.active_enrollment(context.account_id, self.enrollment_id)?);
+        code_is_free(context, Field::Code, &self.code)?;
+        let link = put_new(context, &enrollment, &self.code, &self.destination_url);
+        finish(context, EventType::LinkCreated, link, &enrollment)
+    }
+}
+
+/// Revoke a link.
+#[derive(Debug, Clone)]
+pub struct RevokeLink {
+    /// Which link.
+    pub id: LinkId,
+}
+
+impl Rule for RevokeLink {
+    type Answer = Arc<LinkWithDestination>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Link>((account, self.id));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let link = Arc::clone(context.get::<Link, _>(self.id)?);
+        let enrollment = Arc::clone(context.get::<Enrollment, _>(link.enrollment_id)?);
+        if link.state == LinkState::Revoked {
+            let destination_url = destination(context, &link, &enrollment)?;
+            return Ok(Arc::new(LinkWithDestination { link, destination_url }));
+        }
+        let link =
+            context.put(Link { state: LinkState::Revoked, revoked_at: Some(context.now), ..link.as_ref().clone() });
+        finish(context, EventType::LinkRevoked, link, &enrollment)
+    }
+}
+
+pub(super) fn code_is_free(context: &Context<'_>, field: Field, code: &str) -> Result<(), Refusal> {
+    context.set.link_with_code(context.account_id, code)?.map_or(Ok(()), |other| Err(taken(other, field)))
+}
+
+/// The refusal of a code that a link has.
+pub(super) fn taken(other: &Link, field: Field) -> Refusal {
+    Refusal::AlreadyExists {
+        field,
+        value: other.code.clone(),
+        resource: Resource::Link,
+        resource_id: other.id.to_string(),
+    }
+}
+
+pub(super) fn put_new(
+    context: &mut Context<'_>,
+    enrollment: &Enrollment,
+    code: &str,
+    destination_url: &str,
+) -> Arc<Link> {
+    let link = Link {
+        id: LinkId::new(context.ids),
+        account_id: context.account_id,
+        enrollment_id: enrollment.id,
+        affiliate_id: enrollment.affiliate_id,
+        code: code.to_owned(),
+        destination_url: destination_url.to_owned(),
+        state: LinkState::Active,
+        created_at: context.now,
+        revoked_at: None,
+    };
+    context.put(link)
+}
+
+/// The page that a link leads to: its own destination, else the enrollment's page, else the program's.
+pub(super) fn destination(context: &Context<'_>, link: &Link, enrollment: &Enrollment) -> Result<String, Refusal> {
+    if link.destination_url.is_empty() {
+        return enrollment::landing_url(context, enrollment);
+    }
+    Ok(link.destination_url.clone())
+}
+
+fn finish(
+    context: &mut Context<'_>,
+    event_type: EventType,
+    link: Arc<Link>,
+    enrollment: &Enrollment,
+) -> Result<Arc<LinkWithDestination>, Refusal> {
+    let program_id = enrollment.program_id;
+    context.tell(event_type, EventImage::Link { link: Arc::clone(&link), program_id });
+    let destination_url = destination(context, &link, enrollment)?;
+    Ok(Arc::new(LinkWithDestination { link, destination_url }))
+}

@@ -1,0 +1,223 @@
+//! The rules of programs and the versions of their terms, and which version a sale falls under.
+
+use std::sync::Arc;
+
+use super::Rule;
+use super::context::Context;
+use crate::domain::event::{EventImage, EventType};
+use crate::domain::id::{AccountId, ProgramId};
+use crate::domain::money::Currency;
+use crate::domain::program::{Commission, Program, ProgramState, ProgramWithTerms, Terms, TermsDraft, TermsReach};
+use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::set::WorkingSet;
+use crate::domain::set::needs::Needs;
+use crate::domain::time::Time;
+
+/// The version of the terms that a sale falls under: the newest that had started when it occurred and that reaches it.
+///
+/// `bound_at` is when the sale's lead was bound; none for a sale without a lead or one whose lead is bound by it.
+///
+/// # Errors
+/// [`Refusal::NotLoaded`].
+pub fn applicable_terms<'set>(
+    set: &'set WorkingSet,
+    program: &Program,
+    occurred_at: Time,
+    bound_at: Option<Time>,
+) -> Result<&'set Arc<Terms>, Refusal> {
+    for version in (1..=program.terms_version).rev() {
+        let terms = set.terms(program, version)?;
+        let reaches = match terms.rules.reach {
+            TermsReach::NewSales => true,
+            TermsReach::NewCustomers => bound_at.is_none_or(|bound_at| bound_at >= terms.starts_at),
+        };
+        // A sale from before the program, told late, falls under its first terms.
+        if (terms.starts_at <= occurred_at && reaches) || version == 1 {
+            return Ok(terms);
+        }
+    }
+    Err(Refusal::NotLoaded("terms"))
+}
+
+/// Make a program with version 1 of its terms.
+#[derive(Debug, Clone)]
+pub struct CreateProgram {
+    /// Its name.
+    pub display_name: String,
+    /// Its currency.
+    pub currency: Currency,
+    /// Where referral links lead.
+    pub landing_url: String,
+    /// Make it the default.
+    pub is_default: bool,
+    /// The rules.
+    pub rules: TermsDraft,
+}
+
+impl Rule for CreateProgram {
+    type Answer = Arc<ProgramWithTerms>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.program(account, None);
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        check_commission(self.rules.commission, self.currency)?;
+        let is_default = self.is_default || context.set.default_program(context.account_id)?.is_none();
+        if is_default {
+            depose_default(context)?;
+        }
+        let program = Program {
+            id: ProgramId::new(context.ids),
+            account_id: context.account_id,
+            display_name: self.display_name.clone(),
+            currency: self.currency,
+            landing_url: self.landing_url.clone(),
+            is_default,
+            state: ProgramState::Active,
+            terms_version: 1,
+            version: 1,
+            created_at: context.now,
+            updated_at: context.now,
+        };
+        let terms = context.put(Terms {
+            account_id: context.account_id,
+            program_id: program.id,
+            version: 1,
+            starts_at: context.now,
+            rules: self.rules.clone(),
+        });
+        Ok(put(context, EventType::ProgramCreated, program, terms))
+    }
+}
+
+/// Change a program. Fields that are not set stay.
+#[derive(Debug, Clone)]
+pub struct UpdateProgram {
+    /// Which program.
+    pub id: ProgramId,
+    /// Refuse unless the program's etag is this.
+    pub etag: Option<String>,
+    /// Its name.
+    pub display_name: Option<String>,
+    /// Where referral links lead.
+    pub landing_url: Option<String>,
+    /// Make it the default.
+    pub make_default: bool,
+    /// The rules of a new version.
+    pub rules: Option<TermsDraft>,
+}
+
+impl Rule for UpdateProgram {
+    type Answer = Arc<ProgramWithTerms>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.program(account, None);
+        needs.program(account, Some(self.id));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let mut program = context.get::<Program, _>(self.id)?.as_ref().clone();
+        check_etag(&program, self.etag.as_ref())?;
+        if program.state == ProgramState::Archived {
+            return Err(Refusal::ProgramArchived { program_id: program.id });
+        }
+        if let Some(display_name) = &self.display_name {
+            program.display_name.clone_from(display_name);
+        }
+        if let Some(landing_url) = &self.landing_url {
+            program.landing_url.clone_from(landing_url);
+        }
+        if self.make_default && !program.is_default {
+            depose_default(context)?;
+            program.is_default = true;
+        }
+        let mut terms = Arc::clone(context.set.terms(&program, program.terms_version)?);
+        if let Some(rules) = &self.rules {
+            check_commission(rules.commission, program.currency)?;
+            program.terms_version += 1;
+            terms = context.put(Terms {
+                account_id: program.account_id,
+                program_id: program.id,
+                version: program.terms_version,
+                starts_at: context.now,
+                rules: rules.clone(),
+            });
+        }
+        program.version += 1;
+        program.updated_at = context.now;
+        Ok(put(context, EventType::ProgramUpdated, program, terms))
+    }
+}
+
+/// Archive a program.
+#[derive(Debug, Clone)]
+pub struct ArchiveProgram {
+    /// Which program.
+    pub id: ProgramId,
+    /// Refuse unless the program's etag is this.
+    pub etag: Option<String>,
+}
+
+impl Rule for ArchiveProgram {
+    type Answer = Arc<ProgramWithTerms>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.program(account, Some(self.id));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let program = Arc::clone(context.get::<Program, _>(self.id)?);
+        check_etag(&program, self.etag.as_ref())?;
+        let terms = Arc::clone(context.set.terms(&program, program.terms_version)?);
+        if program.state == ProgramState::Archived {
+            return Ok(Arc::new(ProgramWithTerms { program, terms }));
+        }
+        let archived = Program {
+            state: ProgramState::Archived,
+            // A program that takes nothing new cannot be meant where none is named.
+            is_default: false,
+            version: program.version + 1,
+            updated_at: context.now,
+            ..program.as_ref().clone()
+        };
+        Ok(put(context, EventType::ProgramArchived, archived, terms))
+    }
+}
+
+/// A commission must be in the program's currency where it is an amount.
+pub(super) fn check_commission(commission: Commission, currency: Currency) -> Result<(), Refusal> {
+    match commission.problem_in(currency) {
+        Some(problem) => Err(Refusal::InvalidField { field: Field::CommissionCurrency, problem }),
+        None => Ok(()),
+    }
+}
+
+fn check_etag(program: &Program, etag: Option<&String>) -> Result<(), Refusal> {
+    match etag {
+        Some(etag) if *etag != program.etag() => {
+            Err(Refusal::EtagMismatch { resource: Resource::Program, current_etag: program.etag() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes the place from the default program, if there is one, for another.
+fn depose_default(context: &mut Context<'_>) -> Result<(), Refusal> {
+    let Some(program) = context.set.default_program(context.account_id)?.cloned() else { return Ok(()) };
+    let former = Program {
+        is_default: false,
+        version: program.version + 1,
+        updated_at: context.now,
+        ..program.as_ref().clone()
+    };
+    let former = context.put(former);
+    context.tell(EventType::ProgramUpdated, EventImage::Program(former));
+    Ok(())
+}
+
+fn put(context: &mut Context<'_>, event_type: EventType, program: Program, terms: Arc<Terms>) -> Arc<ProgramWithTerms> {
+    let program = context.put(program);
+    context.tell(event_type, EventImage::Program(Arc::clone(&program)));
+    Arc::new(ProgramWithTerms { program, terms })
+}

@@ -1,0 +1,298 @@
+//! The rule of refunds: what they take back, cumulatively, under the terms of their sale.
+//!
+//! `reversed so far = round(reward x refunded so far / base)`; each refund takes back the difference to what was taken back before.
+//! So any number of partial refunds equals one full refund, and a full refund gives exactly zero.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Rule;
+use super::context::Context;
+use super::lead;
+use super::sale;
+use crate::domain::conversion::{
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, OrderDetails, RefundOutcome, SaleChannel,
+    WaitingRefund,
+};
+use crate::domain::event::EventType;
+use crate::domain::id::{AccountId, ConversionId, RewardId};
+use crate::domain::lead::Customer;
+use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
+use crate::domain::money::{Money, portion};
+use crate::domain::refusal::Refusal;
+use crate::domain::request::{EventKind, Request, RequestKey};
+use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState};
+use crate::domain::set::needs::Needs;
+use crate::domain::time::Time;
+
+/// Record a refund.
+#[derive(Debug, Clone)]
+pub struct RecordRefund {
+    /// The merchant's id for the event.
+    pub event_id: String,
+    /// The sale's event_id.
+    pub sale_event_id: Option<String>,
+    /// Who is refunded.
+    pub customer: Customer,
+    /// How much, more than zero.
+    pub amount: Money,
+    /// The merchant's id of the refund; may be empty.
+    pub refund_id: String,
+    /// When it happened; none for now.
+    pub occurred_at: Option<Time>,
+}
+
+impl Rule for RecordRefund {
+    type Answer = RefundOutcome;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        match &self.sale_event_id {
+            Some(sale_event_id) => {
+                needs.row::<Request>(RequestKey::event(account, EventKind::Sale, sale_event_id));
+            }
+            None => {
+                needs.customer(account, &self.customer);
+                needs.unmatched_sales(account, &self.customer);
+                needs.latest_sales(account, &self.customer);
+            }
+        }
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<RefundOutcome, Refusal> {
+        let sale = self.find_sale(context)?.cloned();
+        let refund = self.new_refund(context);
+        let (refund, taken_back) = match sale {
+            Some(sale) => {
+                check_fits(&sale, self.amount)?;
+                book(context, &sale, refund)?
+            }
+            None => (leave_alone(context, refund), Vec::new()),
+        };
+        Ok(RefundOutcome {
+            outcome: refund.outcome,
+            conversion_id: refund.id,
+            sale_id: refund.sale_id,
+            rewards: taken_back.iter().map(|reward| reward.summary()).collect(),
+        })
+    }
+}
+
+impl RecordRefund {
+    /// The sale that is refunded: the one that was named, or the customer's latest that the refund fits, referred or not. None for
+    /// a named sale that has not arrived, and for a customer of whom nothing is known.
+    fn find_sale<'set>(&self, context: &'set Context<'_>) -> Result<Option<&'set Arc<Conversion>>, Refusal> {
+        let (set, account_id) = (&context.set, context.account_id);
+        if let Some(sale_event_id) = &self.sale_event_id {
+            let key = RequestKey::event(account_id, EventKind::Sale, sale_event_id);
+            let Some(request) = set.request(&key)? else { return Ok(None) };
+            return set.conversion(account_id, ConversionId::from_uuid(request.effect)).map(Some);
+        }
+        let lead = lead::find_customer(context, &self.customer)?;
+        // Kept until their lead arrives: a part that is refunded before must not be priced then.
+        let mut sales = sale::unmatched_sales_of(context, lead.map(Arc::as_ref), &self.customer)?;
+        if let Some(lead) = lead {
+            sales.extend(set.latest_sales_of(account_id, lead.id)?);
+        } else if sales.is_empty() {
+            return Ok(None);
+        }
+        let fitting = sales.into_iter().filter(|sale| check_fits(sale, self.amount).is_ok());
+        fitting.max_by_key(|sale| (sale.occurred_at, sale.id)).map(Some).ok_or(Refusal::NoSaleToRefund)
+    }
+
+    fn new_refund(&self, context: &mut Context<'_>) -> Conversion {
+        Conversion {
+            id: ConversionId::new(context.ids),
+            account_id: context.account_id,
+            kind: ConversionKind::Refund,
+            event_id: self.event_id.clone(),
+            outcome: ConversionOutcome::NotReferred,
+            amount: Some(self.amount.negated()),
+            refunded_minor: 0,
+            sale_id: None,
+            sale_event_id: self.sale_event_id.clone().unwrap_or_default(),
+            lead_id: None,
+            credit: None,
+            channel: SaleChannel::Online,
+            order: OrderDetails { refund_id: self.refund_id.clone(), ..OrderDetails::default() },
+            candidates: Vec::new(),
+            occurred_at: self.occurred_at.unwrap_or(context.now),
+            created_at: context.now,
+            version: 1,
+        }
+    }
+}
+
+fn check_fits(sale: &Conversion, amount: Money) -> Result<(), Refusal> {
+    let Some(left) = sale.left() else { return Err(Refusal::NoSaleToRefund) };
+    if left.currency != amount.currency {
+        return Err(Refusal::CurrencyMismatch { sale_id: sale.id, currency: left.currency });
+    }
+    if left.amount_minor < amount.amount_minor {
+        return Err(Refusal::RefundExceedsSale {
+            sale_id: sale.id,
+            left_minor: left.amount_minor,
+            currency: left.currency,
+        });
+    }
+    Ok(())
+}
+
+/// Writes a refund without a sale. One that names its sale waits for it; of a customer nobody knows, nobody was the referrer.
+fn leave_alone(context: &mut Context<'_>, mut refund: Conversion) -> Arc<Conversion> {
+    if refund.sale_event_id.is_empty() {
+        return context.put(refund);
+    }
+    refund.outcome = ConversionOutcome::Waiting;
+    let refund = context.put(refund);
+    context.put(waiting(&refund));
+    let image = ConversionImage { conversion: Arc::clone(&refund), rewards: Vec::new() };
+    context.tell_conversion(EventType::RefundWaiting, refund.occurred_at, image);
+    refund
+}
+
+fn waiting(refund: &Conversion) -> WaitingRefund {
+    WaitingRefund {
+        account_id: refund.account_id,
+        sale_event_id: refund.sale_event_id.clone(),
+        conversion_id: refund.id,
+    }
+}
+
+/// Books the refunds that waited for a sale, in the order they happened. One that does not fit goes on waiting, where
+/// ListConversions shows it.
+pub(super) fn book_waiting(context: &mut Context<'_>, sale: &Conversion) -> Result<(), Refusal> {
+    let refunds = context.set.refunds_waiting_for(context.account_id, &sale.event_id)?;
+    let refunds: Vec<_> = refunds.into_iter().cloned().collect();
+    for refund in refunds {
+        let sale = Arc::clone(context.set.conversion(context.account_id, sale.id)?);
+        if refund.amount.is_some_and(|amount| check_fits(&sale, amount.negated()).is_ok()) {
+            let key = (refund.account_id, refund.sale_event_id.clone(), refund.id);
+            context.set.remove::<WaitingRefund>(&key);
+            book(context, &sale, Conversion { version: refund.version + 1, ..refund.as_ref().clone() })?;
+        }
+    }
+    Ok(())
+}
+
+/// Books one refund that fits against its sale, and returns it with the rewards that take back.
+fn book(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    refund: Conversion,
+) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
+    // The feed was told that it waits, and must hear what became of it, referred or not.
+    let was_waiting = refund.outcome == ConversionOutcome::Waiting;
+    let refunded_minor = sale.refunded_minor - refund.amount.map_or(0, |amount| amount.amount_minor);
+    let sale = context.put(Conversion { refunded_minor, version: sale.version + 1, ..sale.clone() });
+    let refund = context.put(Conversion {
+        outcome: sale.outcome,
+        sale_id: Some(sale.id),
+        sale_event_id: sale.event_id.clone(),
+        lead_id: sale.lead_id,
+        credit: sale.credit,
+        channel: sale.channel,
+        order: OrderDetails { refund_id: refund.order.refund_id.clone(), ..sale.order.clone() },
+        ..refund
+    });
+
+    let rewards: Vec<_> = context.set.rewards_of(context.account_id, sale.id)?.into_iter().cloned().collect();
+    let (mut taken_back, mut settled) = (Vec::new(), BTreeSet::new());
+    for reward in rewards {
+        taken_back.extend(reverse(context, &sale, &reward, &refund, &mut settled)?);
+    }
+    if refund.outcome == ConversionOutcome::Attributed || was_waiting {
+        let image = ConversionImage { conversion: Arc::clone(&refund), rewards: taken_back.clone() };
+        context.tell_conversion(EventType::RefundRecorded, refund.occurred_at, image);
+    }
+    if refund.outcome == ConversionOutcome::Attributed {
+        let image = context.set.image(context.account_id, sale.id)?;
+        context.tell_conversion(EventType::SaleRefunded, refund.occurred_at, image);
+    }
+    tell_settled(context, settled)?;
+    Ok((refund, taken_back))
+}
+
+/// Takes back one reward's share of what has been refunded so far. None when that is no more than before. Adds the earlier refunds
+/// that are settled by it.
+fn reverse(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    reward: &Reward,
+    refund: &Conversion,
+    settled: &mut BTreeSet<ConversionId>,
+) -> Result<Option<Arc<Reward>>, Refusal> {
+    let ledger_account = match reward.state {
+        RewardState::Pending => LedgerAccount::AffiliatePending,
+        RewardState::Approved | RewardState::Paid => LedgerAccount::AffiliatePayable,
+        // Denied earned nothing; reversed has nothing left.
+        RewardState::Denied | RewardState::Reversed => return Ok(None),
+    };
+    let base = reward.calculation.base;
+    let sale_minor = sale.amount.map_or(0, |amount| amount.amount_minor);
+    // A part that was refunded before the sale was priced is not in the base, and is not taken back again.
+    let refunded_of_base = sale.refunded_minor - (sale_minor - base.amount_minor);
+    let target = portion(reward.value.amount_minor, refunded_of_base, base.amount_minor, reward.calculation.rounding)?;
+    let difference = target - reward.reversed_minor;
+    if difference == 0 {
+        return Ok(None);
+    }
+    // Nothing is left of an unpaid reward: it and all that was taken back from it are settled against each other.
+    let is_settled = target == reward.value.amount_minor && reward.state.may_become(RewardState::Reversed);
+    if is_settled {
+        settle_earlier(context, reward.id, settled)?;
+    }
+    let reward = context.put(Reward {
+        reversed_minor: target,
+        state: if is_settled { RewardState::Reversed } else { reward.state },
+        updated_at: context.now,
+        ..reward.clone()
+    });
+    let reversal = Reward {
+        id: RewardId::new(context.ids),
+        conversion_id: refund.id,
+        value: Money::new(-difference, reward.value.currency),
+        reversed_minor: 0,
+        reverses: Some(reward.id),
+        calculation: Calculation {
+            rule: RewardRule::Reversal,
+            base: refund.amount.unwrap_or(base),
+            ..reward.calculation.clone()
+        },
+        state: match reward.state {
+            RewardState::Paid => RewardState::Approved,
+            state => state,
+        },
+        created_at: context.now,
+        ..reward.as_ref().clone()
+    };
+    let reversal = context.put(reversal);
+    let (expense, reason) = (LedgerAccount::CommissionExpense, LedgerReason::Refunded);
+    context.post(Posting::for_reward(&reversal, expense, ledger_account, reason, context.now));
+    Ok(Some(reversal))
+}
+
+/// Settles with a reward what was taken back from it before.
+fn settle_earlier(
+    context: &mut Context<'_>,
+    reward_id: RewardId,
+    settled: &mut BTreeSet<ConversionId>,
+) -> Result<(), Refusal> {
+    let earlier = context.set.reversals_of(context.account_id, reward_id)?;
+    let earlier: Vec<_> = earlier.into_iter().cloned().collect();
+    for reversal in earlier {
+        settled.insert(reversal.conversion_id);
+        context.put(Reward { state: RewardState::Reversed, updated_at: context.now, ..reversal.as_ref().clone() });
+    }
+    Ok(())
+}
+
+/// Tells the feed of the earlier refunds whose rewards were settled.
+fn tell_settled(context: &mut Context<'_>, settled: BTreeSet<ConversionId>) -> Result<(), Refusal> {
+    for id in settled {
+        let refund = context.set.conversion(context.account_id, id)?.as_ref().clone();
+        context.put(Conversion { version: refund.version + 1, ..refund });
+        let image = context.set.image(context.account_id, id)?;
+        context.tell_conversion(EventType::RewardReversed, context.now, image);
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! The rules of rewards: approving and denying.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Rule;
+use super::context::Context;
+use crate::domain::conversion::Conversion;
+use crate::domain::event::EventType;
+use crate::domain::id::{AccountId, ConversionId, RewardId};
+use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
+use crate::domain::refusal::{Field, Refusal};
+use crate::domain::reward::{Reward, RewardState};
+use crate::domain::set::needs::Needs;
+
+/// Approve rewards, all or none.
+#[derive(Debug, Clone)]
+pub struct ApproveRewards {
+    /// Which rewards, without repeats.
+    pub ids: Vec<RewardId>,
+    /// Pass over rewards that are no longer pending: the worker's way, whose list may be old by the time it is served.
+    pub skip_others: bool,
+}
+
+impl Rule for ApproveRewards {
+    type Answer = Vec<Arc<Reward>>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.rewards.extend(self.ids.iter().map(|id| (account, *id)));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let step = Move {
+            to: RewardState::Approved,
+            debit: LedgerAccount::AffiliatePending,
+            credit: LedgerAccount::AffiliatePayable,
+            reason: LedgerReason::Approved,
+            event_type: EventType::RewardApproved,
+            deny_reason: "",
+            skip_others: self.skip_others,
+        };
+        move_on(context, &self.ids, &step)
+    }
+}
+
+/// Deny rewards, all or none.
+#[derive(Debug, Clone)]
+pub struct DenyRewards {
+    /// Which rewards, without repeats.
+    pub ids: Vec<RewardId>,
+    /// Why.
+    pub reason: String,
+}
+
+impl Rule for DenyRewards {
+    type Answer = Vec<Arc<Reward>>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.rewards.extend(self.ids.iter().map(|id| (account, *id)));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let step = Move {
+            to: RewardState::Denied,
+            debit: LedgerAccount::AffiliatePending,
+            credit: LedgerAccount::CommissionExpense,
+            reason: LedgerReason::Denied,
+            event_type: EventType::RewardDenied,
+            deny_reason: &self.reason,
+            skip_others: false,
+        };
+        move_on(context, &self.ids, &step)
+    }
+}
+
+/// How rewards are moved on: to which state, through which ledger accounts, and what the feed is told.
+struct Move<'run> {
+    to: RewardState,
+    debit: LedgerAccount,
+    credit: LedgerAccount,
+    reason: LedgerReason,
+    event_type: EventType,
+    deny_reason: &'run str,
+    skip_others: bool,
+}
+
+fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Result<Vec<Arc<Reward>>, Refusal> {
+    let mut moved: BTreeMap<RewardId, Arc<Reward>> = BTreeMap::new();
+    let mut asked = Vec::new();
+    for id in ids {
+        let reward = Arc::clone(context.get::<Reward, _>(*id)?);
+        if let Some(original) = reward.reverses {
+            return Err(Refusal::InvalidField {
+                field: Field::RewardIds,
+                problem: format!("{id} takes back from {original} and moves with it; name that one"),
+            });
+        }
+        if !reward.state.may_become(step.to) {
+            if step.skip_others {
+                continue;
+            }
+            return Err(Refusal::RewardState { reward_id: *id, from: reward.state, to: step.to });
+        }
+        asked.push(*id);
+        // A part that refunds took back while it was pending moves with it.
+        let reversals = context.set.reversals_of(context.account_id, *id)?;
+        let with_it = reversals.into_iter().filter(|other| other.state == RewardState::Pending).cloned();
+        let rewards: Vec<_> = std::iter::once(reward).chain(with_it).collect();
+        for reward in rewards {
+            let next = context.put(Reward {
+                state: step.to,
+                updated_at: context.now,
+                deny_reason: step.deny_reason.to_owned(),
+                ..reward.as_ref().clone()
+            });
+            context.post(Posting::for_reward(&next, step.debit, step.credit, step.reason, context.now));
+            moved.insert(next.id, next);
+        }
+    }
+    tell(context, step.event_type, moved.values().map(|reward| reward.conversion_id).collect())?;
+    Ok(asked.iter().filter_map(|id| moved.get(id).cloned()).collect())
+}
+
+/// One event for each conversion whose rewards moved, with the image that they leave.
+fn tell(context: &mut Context<'_>, event_type: EventType, conversions: BTreeSet<ConversionId>) -> Result<(), Refusal> {
+    for id in conversions {
+        let conversion = context.set.conversion(context.account_id, id)?.as_ref().clone();
+        context.put(Conversion { version: conversion.version + 1, ..conversion });
+        let image = context.set.image(context.account_id, id)?;
+        context.tell_conversion(event_type, context.now, image);
+    }
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! The rule of sales: who referred one, what it earns, and what was waiting for it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Rule;
+use super::attribution::{self, Referral};
+use super::commission;
+use super::context::Context;
+use super::lead;
+use super::program::applicable_terms;
+use super::refund;
+use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult};
+use crate::domain::conversion::{
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, OrderDetails, SaleChannel, SaleOutcome,
+};
+use crate::domain::enrollment::Enrollment;
+use crate::domain::event::EventType;
+use crate::domain::id::{AccountId, ConversionId};
+use crate::domain::lead::{Customer, Lead, LeadSelector, LeadState, UnmatchedSale};
+use crate::domain::money::Money;
+use crate::domain::refusal::Refusal;
+use crate::domain::reward::Reward;
+use crate::domain::set::needs::Needs;
+use crate::domain::time::Time;
+
+/// Record a sale.
+#[derive(Debug, Clone)]
+pub struct RecordSale {
+    /// The merchant's id for the event.
+    pub event_id: String,
+    /// Who bought.
+    pub customer: Customer,
+    /// Where the sale came from.
+    pub referral: Referral,
+    /// The net amount, more than zero.
+    pub amount: Money,
+    /// When it happened; none for now.
+    pub occurred_at: Option<Time>,
+    /// Where it was made.
+    pub channel: SaleChannel,
+    /// The customer's first name; empty to leave it.
+    pub first_name: String,
+    /// The customer's last name; empty to leave it.
+    pub last_name: String,
+    /// The customer's monthly recurring revenue from now on.
+    pub mrr: Option<Money>,
+    /// More of the order. Its `coupon_code` is the one in `referral`.
+    pub order: OrderDetails,
+}
+
+impl Rule for RecordSale {
+    type Answer = SaleOutcome;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.customer(account, &self.customer);
+        self.referral.needs(account, needs);
+        needs.names.waiting_refunds.insert((account, self.event_id.clone()));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<SaleOutcome, Refusal> {
+        let occurred_at = self.occurred_at.unwrap_or(context.now);
+        let known = lead::find_customer(context, &self.customer)?.cloned();
+        let attribution =
+            attribution::attribute(context.set, context.account_id, known.as_deref(), &self.referral, occurred_at)?;
+        let mut sale = self.new_sale(context, occurred_at);
+        sale.lead_id = known.as_ref().map(|lead| lead.id);
+        sale.candidates = attribution.candidates;
+        let (sale, rewards) = match attribution.winner {
+            Some((source, enrollment)) => {
+                // A binding in another program makes nobody a customer of this one.
+                let binding = known.as_ref().and_then(|lead| lead.binding);
+                let bound_at = binding
+                    .filter(|binding| binding.program_id == enrollment.program_id)
+                    .map(|binding| binding.bound_at);
+                if let Some(lead) = self.referred_lead(context, known, &enrollment, occurred_at)? {
+                    sale.lead_id = Some(lead.id);
+                }
+                credit(context, sale, source, &enrollment, bound_at, EventType::SaleRecorded)?
+            }
+            None => (self.leave_unmatched(context, known, sale)?, Vec::new()),
+        };
+        let outcome = SaleOutcome {
+            conversion_id: sale.id,
+            lead_id: sale.lead_id,
+            credit: sale.credit,
+            rewards: rewards.iter().map(|reward| reward.summary()).collect(),
+        };
+        refund::book_waiting(context, &sale)?;
+        Ok(outcome)
+    }
+}
+
+impl RecordSale {
+    fn new_sale(&self, context: &mut Context<'_>, occurred_at: Time) -> Conversion {
+        Conversion {
+            id: ConversionId::new(context.ids),
+            account_id: context.account_id,
+            kind: ConversionKind::Sale,
+            event_id: self.event_id.clone(),
+            outcome: ConversionOutcome::NotReferred,
+            amount: Some(self.amount),
+            refunded_minor: 0,
+            sale_id: None,
+            sale_event_id: String::new(),
+            lead_id: None,
+            credit: None,
+            channel: self.channel,
+            order: self.order.clone(),
+            candidates: Vec::new(),
+            occurred_at,
+            created_at: context.now,
+            version: 1,
+        }
+    }
+
+    /// Writes the customer of a referred sale: known or new, bound to the enrollment unless bound before, and now active. None for
+    /// a sale without a customer.
+    fn referred_lead(
+        &self,
+        context: &mut Context<'_>,
+        known: Option<Arc<Lead>>,
+        enrollment: &Enrollment,
+        occurred_at: Time,
+    ) -> Result<Option<Arc<Lead>>, Refusal> {
+        if known.is_none() && self.customer.is_unnamed() {
+            return Ok(None);
+        }
+        let mut lead = match &known {
+            Some(lead) => lead.as_ref().clone(),
+            None => lead::new_lead(context, &self.customer, LeadState::Active),
+        };
+        lead.binding.get_or_insert(lead::binding(enrollment, occurred_at));
+        self.mark_as_buyer(context, &mut lead, occurred_at)?;
+        Ok(Some(lead::put_touched(context, lead, known.as_deref())))
+    }
+
+    /// Adds to a lead what the sale says of it.
+    fn mark_as_buyer(&self, context: &Context<'_>, lead: &mut Lead, occurred_at: Time) -> Result<(), Refusal> {
+        lead::add_names(context, lead, &self.customer, &self.first_name, &self.last_name)?;
+        lead.state = LeadState::Active;
+        lead.customer_since = Some(lead.customer_since.map_or(occurred_at, |since| since.min(occurred_at)));
+        if !self.order.plan.is_empty() {
+            lead.plan.clone_from(&self.order.plan);
+        }
+        if self.mrr.is_some() {
+            lead.mrr = self.mrr;
+        }
+        Ok(())
+    }
+
+    /// Keeps a sale that nobody referred, so that it can be explained, and priced if its lead arrives in time.
+    fn leave_unmatched(
+        &self,
+        context: &mut Context<'_>,
+        known: Option<Arc<Lead>>,
+        sale: Conversion,
+    ) -> Result<Arc<Conversion>, Refusal> {
+        let sale = context.put(sale);
+        if !self.customer.is_unnamed() {
+            context.put(UnmatchedSale {
+                account_id: sale.account_id,
+                conversion_id: sale.id,
+                email: self.customer.email.clone(),
+                uid: self.customer.uid.clone(),
+                occurred_at: sale.occurred_at,
+            });
+        }
+        if let Some(before) = known {
+            let mut lead = before.as_ref().clone();
+            self.mark_as_buyer(context, &mut lead, sale.occurred_at)?;
+            lead::put_touched(context, lead, Some(&before));
+        }
+        Ok(sale)
+    }
+}
+
+/// Credits a sale to an enrollment: pins the terms, earns the reward, writes the sale, tells the feed.
+fn credit(
+    context: &mut Context<'_>,
+    mut sale: Conversion,
+    source: AttributionSource,
+    enrollment: &Enrollment,
+    bound_at: Option<Time>,
+    event_type: EventType,
+) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
+    let program = context.set.program(context.account_id, enrollment.program_id)?;
+    let terms = Arc::clone(applicable_terms(context.set, program, sale.occurred_at, bound_at)?);
+    let credit = Credit {
+        affiliate_id: enrollment.affiliate_id,
+        enrollment_id: enrollment.id,
+        program_id: enrollment.program_id,
+        terms_version: terms.version,
+        source,
+    };
+    sale.outcome = ConversionOutcome::Attributed;
+    sale.credit = Some(credit);
+    let sale = context.put(sale);
+    let rewards: Vec<_> = match sale.left() {
+        // The part that was refunded before the sale was priced earns nothing.
+        Some(base) if base.amount_minor > 0 => {
+            commission::earn(context, &sale, base, enrollment, credit, &terms)?.into_iter().collect()
+        }
+        _ => Vec::new(),
+    };
+    let image = ConversionImage { conversion: Arc::clone(&sale), rewards: rewards.clone() };
+    context.tell_conversion(event_type, sale.occurred_at, image);
+    Ok((sale, rewards))
+}
+
+/// The sales that nobody referred of a customer, by all the names of the lead, if there is one, and those of the request. A sale to
+/// another lead is not the customer's, though both may have been named.
+pub(super) fn unmatched_sales_of<'set>(
+    context: &'set Context<'_>,
+    lead: Option<&Lead>,
+    customer: &Customer,
+) -> Result<Vec<&'set Arc<Conversion>>, Refusal> {
+    let names: BTreeSet<LeadSelector> =
+        lead.map(Lead::selectors).unwrap_or_default().into_iter().chain(customer.selectors()).collect();
+    let mut sales: Vec<&Arc<Conversion>> = Vec::new();
+    for name in names {
+        for sale in context.set.unmatched_sales_of(context.account_id, &name)? {
+            let is_anothers = sale.lead_id.is_some() && sale.lead_id != lead.map(|lead| lead.id);
+            if !is_anothers && !sales.iter().any(|other| other.id == sale.id) {
+                sales.push(sale);
+            }
+        }
+    }
+    sales.sort_by_key(|sale| (sale.occurred_at, sale.id));
+    Ok(sales)
+}
+
+/// Prices the sales of a lead that nobody had referred when they were recorded, now that the lead is bound: those inside the
+/// attribution window before `bound_at`.
+pub(super) fn match_to_lead(
+    context: &mut Context<'_>,
+    lead: &mut Lead,
+    enrollment: &Enrollment,
+    bound_at: Time,
+) -> Result<(), Refusal> {
+    let program = context.set.program(context.account_id, enrollment.program_id)?;
+    let window_days = attribution::window_days(context.set, program, bound_at)?;
+    let sales: Vec<Arc<Conversion>> =
+        unmatched_sales_of(context, Some(lead), &Customer::default())?.into_iter().cloned().collect();
+    if lead.plan.is_empty() {
+        let plans = sales.iter().rev().map(|sale| &sale.order.plan);
+        lead.plan = plans.into_iter().find(|plan| !plan.is_empty()).cloned().unwrap_or_default();
+    }
+    for sale in sales {
+        if sale.occurred_at.plus_days(window_days) < bound_at {
+            continue;
+        }
+        context.set.remove::<UnmatchedSale>(&(sale.account_id, sale.id));
+        lead.state = LeadState::Active;
+        lead.customer_since = Some(lead.customer_since.map_or(sale.occurred_at, |since| since.min(sale.occurred_at)));
+        let source = AttributionSource::LeadBinding;
+        let mut sale = Conversion { lead_id: Some(lead.id), version: sale.version + 1, ..sale.as_ref().clone() };
+        let won = Candidate {
+            source,
+            reference: lead.id.to_string(),
+            affiliate_id: Some(enrollment.affiliate_id),
+            enrollment_id: Some(enrollment.id),
+            result: CandidateResult::Won,
+        };
+        sale.candidates.insert(0, won);
+        credit(context, sale, source, enrollment, None, EventType::SaleAttributed)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! How affiliates are found: by each of their names. Their ref_ids are their enrollments'.
+
+use std::sync::Arc;
+
+use super::kind::{Kind, Named};
+use super::names::Names;
+use super::{WorkingSet, known};
+use crate::domain::affiliate::{Affiliate, AffiliateSelector};
+use crate::domain::id::{AccountId, AffiliateId};
+use crate::domain::refusal::{Refusal, Resource};
+
+impl Kind for Affiliate {
+    type Key = (AccountId, AffiliateId);
+
+    const NAME: &'static str = "affiliate";
+
+    fn key(&self) -> Self::Key {
+        (self.account_id, self.id)
+    }
+
+    fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
+        for (row, id) in [(before, None), (after, after.map(|row| row.id))] {
+            for name in row.into_iter().flat_map(Affiliate::selectors) {
+                names.affiliates.insert(name, id);
+            }
+        }
+    }
+
+    fn changed(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
+        if let (None, Some(new)) = (before, after) {
+            names.enrollments_of.insert_absent(new.key());
+            names.coupon_counts.insert(new.key(), Some(0));
+        }
+    }
+}
+
+impl Named for Affiliate {
+    const RESOURCE: Resource = Resource::Affiliate;
+}
+
+impl Affiliate {
+    fn selectors(&self) -> impl Iterator<Item = (AccountId, AffiliateSelector)> {
+        let names = [
+            Some(AffiliateSelector::Id(self.id)),
+            self.external_id.clone().map(AffiliateSelector::ExternalId),
+            Some(AffiliateSelector::Email(self.email.clone())),
+            Some(AffiliateSelector::TokenHash(self.token_hash)),
+        ];
+        names.into_iter().flatten().map(|name| (self.account_id, name))
+    }
+}
+
+impl WorkingSet {
+    /// The affiliate with this name, if there is one.
+    pub fn find_affiliate(
+        &self,
+        account_id: AccountId,
+        selector: &AffiliateSelector,
+    ) -> Result<Option<&Arc<Affiliate>>, Refusal> {
+        let id = known(self.names.affiliates.get(&(account_id, selector.clone())), "affiliate by name")?;
+        id.map(|id| self.existing::<Affiliate>(&(account_id, id))).transpose()
+    }
+
+    /// The affiliate with this name.
+    pub fn affiliate(&self, account_id: AccountId, selector: &AffiliateSelector) -> Result<&Arc<Affiliate>, Refusal> {
+        self.find_affiliate(account_id, selector)?.ok_or_else(|| Refusal::not_found(Resource::Affiliate, selector))
+    }
+}

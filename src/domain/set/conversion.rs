@@ -1,0 +1,115 @@
+//! How conversions are found: sales by their lead, refunds by the sale that they wait for.
+
+use std::sync::Arc;
+
+use super::kind::{Key, Kind, Named};
+use super::names::Names;
+use super::{WorkingSet, known};
+use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, WaitingRefund};
+use crate::domain::id::{AccountId, ConversionId, LeadId};
+use crate::domain::lead::LeadSelector;
+use crate::domain::refusal::{Refusal, Resource};
+
+impl Kind for Conversion {
+    type Key = (AccountId, ConversionId);
+
+    const NAME: &'static str = "conversion";
+
+    fn key(&self) -> Self::Key {
+        (self.account_id, self.id)
+    }
+
+    fn index(_before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
+        if let Some(after) = after
+            && after.kind == ConversionKind::Sale
+            && let Some(lead_id) = after.lead_id
+        {
+            names.latest_sales.add((after.account_id, lead_id), after.id);
+        }
+    }
+
+    fn changed(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
+        if let (None, Some(new)) = (before, after) {
+            names.rewards_of.insert_absent(new.key());
+        }
+    }
+}
+
+impl Named for Conversion {
+    const RESOURCE: Resource = Resource::Conversion;
+}
+
+impl Key for (AccountId, String, ConversionId) {
+    fn account_id(&self) -> AccountId {
+        self.0
+    }
+}
+
+impl Kind for WaitingRefund {
+    type Key = (AccountId, String, ConversionId);
+
+    const NAME: &'static str = "waiting refund";
+
+    fn key(&self) -> Self::Key {
+        (self.account_id, self.sale_event_id.clone(), self.conversion_id)
+    }
+
+    fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
+        match (before, after) {
+            (_, Some(row)) => {
+                names.waiting_refunds.add((row.account_id, row.sale_event_id.clone()), row.conversion_id);
+            }
+            (Some(row), None) => {
+                names.waiting_refunds.remove((row.account_id, row.sale_event_id.clone()), row.conversion_id);
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+impl WorkingSet {
+    /// A conversion that another row leads to.
+    pub fn conversion(&self, account_id: AccountId, id: ConversionId) -> Result<&Arc<Conversion>, Refusal> {
+        self.existing(&(account_id, id))
+    }
+
+    fn earliest_first(&self, account_id: AccountId, ids: &[ConversionId]) -> Result<Vec<&Arc<Conversion>>, Refusal> {
+        let mut rows = ids.iter().map(|id| self.conversion(account_id, *id)).collect::<Result<Vec<_>, _>>()?;
+        rows.sort_by_key(|row| (row.occurred_at, row.id));
+        Ok(rows)
+    }
+
+    /// The sales of a customer that nobody referred, earliest first.
+    pub fn unmatched_sales_of(
+        &self,
+        account_id: AccountId,
+        selector: &LeadSelector,
+    ) -> Result<Vec<&Arc<Conversion>>, Refusal> {
+        let ids = known(self.names.unmatched_sales.get(&(account_id, selector.clone())), "unmatched sales")?;
+        self.earliest_first(account_id, ids)
+    }
+
+    /// The latest sales of a lead, earliest first.
+    pub fn latest_sales_of(&self, account_id: AccountId, lead_id: LeadId) -> Result<Vec<&Arc<Conversion>>, Refusal> {
+        let ids = known(self.names.latest_sales.get(&(account_id, lead_id)), "latest sales")?;
+        self.earliest_first(account_id, ids)
+    }
+
+    /// The refunds that wait for the sale with this event_id, earliest first.
+    pub fn refunds_waiting_for(
+        &self,
+        account_id: AccountId,
+        sale_event_id: &str,
+    ) -> Result<Vec<&Arc<Conversion>>, Refusal> {
+        let key = (account_id, sale_event_id.to_owned());
+        let ids = known(self.names.waiting_refunds.get(&key), "waiting refunds")?;
+        self.earliest_first(account_id, ids)
+    }
+
+    /// A conversion with its rewards as the set has them.
+    pub fn image(&self, account_id: AccountId, id: ConversionId) -> Result<ConversionImage, Refusal> {
+        let conversion = Arc::clone(self.conversion(account_id, id)?);
+        let rewards = self.rewards_of(account_id, id)?.into_iter().cloned().collect();
+        Ok(ConversionImage { conversion, rewards })
+    }
+}

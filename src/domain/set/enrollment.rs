@@ -1,0 +1,67 @@
+//! How enrollments are found: by their affiliate. Their ref_ids name the affiliate.
+
+use std::sync::Arc;
+
+use super::kind::{Kind, Named};
+use super::names::Names;
+use super::{WorkingSet, known};
+use crate::domain::affiliate::AffiliateSelector;
+use crate::domain::enrollment::{Enrollment, EnrollmentState};
+use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
+use crate::domain::refusal::{Refusal, Resource};
+
+impl Kind for Enrollment {
+    type Key = (AccountId, EnrollmentId);
+
+    const NAME: &'static str = "enrollment";
+    const IN_CATALOGUE: bool = true;
+
+    fn key(&self) -> Self::Key {
+        (self.account_id, self.id)
+    }
+
+    fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
+        let name = |row: &Self| (row.account_id, AffiliateSelector::RefId(row.ref_id.clone()));
+        if let Some(before) = before
+            && after.is_none_or(|after| after.ref_id != before.ref_id)
+        {
+            names.affiliates.insert(name(before), None);
+        }
+        if let Some(after) = after {
+            names.affiliates.insert(name(after), Some(after.affiliate_id));
+            names.enrollments_of.add((after.account_id, after.affiliate_id), after.id);
+        }
+    }
+}
+
+impl Named for Enrollment {
+    const RESOURCE: Resource = Resource::Enrollment;
+}
+
+impl WorkingSet {
+    /// An enrollment.
+    pub fn enrollment(&self, account_id: AccountId, id: EnrollmentId) -> Result<&Arc<Enrollment>, Refusal> {
+        self.get(account_id, id)
+    }
+
+    /// An enrollment that has not ended.
+    pub fn active_enrollment(&self, account_id: AccountId, id: EnrollmentId) -> Result<&Arc<Enrollment>, Refusal> {
+        let enrollment = self.enrollment(account_id, id)?;
+        match enrollment.state {
+            EnrollmentState::Active => Ok(enrollment),
+            EnrollmentState::Ended => Err(Refusal::EnrollmentEnded { enrollment_id: id }),
+        }
+    }
+
+    /// The affiliate's enrollment in a program, ended or not.
+    pub fn enrollment_in(
+        &self,
+        account_id: AccountId,
+        affiliate_id: AffiliateId,
+        program_id: ProgramId,
+    ) -> Result<Option<&Arc<Enrollment>>, Refusal> {
+        let ids = known(self.names.enrollments_of.get(&(account_id, affiliate_id)), "enrollments")?;
+        let mut rows = ids.iter().filter_map(|id| self.enrollments.get(&(account_id, *id)));
+        Ok(rows.find(|enrollment| enrollment.program_id == program_id))
+    }
+}

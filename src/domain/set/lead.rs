@@ -1,0 +1,72 @@
+//! How leads are found, by each of their names, and the sales that wait for theirs.
+
+use std::sync::Arc;
+
+use super::kind::Kind;
+use super::names::Names;
+use super::{WorkingSet, known};
+use crate::domain::id::{AccountId, ConversionId, LeadId};
+use crate::domain::lead::{Lead, LeadSelector, UnmatchedSale};
+use crate::domain::refusal::Refusal;
+
+impl Kind for Lead {
+    type Key = (AccountId, LeadId);
+
+    const NAME: &'static str = "lead";
+
+    fn key(&self) -> Self::Key {
+        (self.account_id, self.id)
+    }
+
+    fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
+        // Most changes leave the names as they are.
+        if let (Some(before), Some(after)) = (before, after)
+            && (&before.uid, &before.email) == (&after.uid, &after.email)
+        {
+            return;
+        }
+        for (row, id) in [(before, None), (after, after.map(|row| row.id))] {
+            let Some(row) = row else { continue };
+            for name in row.selectors().into_iter().chain([LeadSelector::Id(row.id)]) {
+                names.leads.insert((row.account_id, name), id);
+            }
+        }
+    }
+
+    fn changed(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
+        if let (None, Some(new)) = (before, after) {
+            names.latest_sales.insert_absent(new.key());
+        }
+    }
+}
+
+impl Kind for UnmatchedSale {
+    type Key = (AccountId, ConversionId);
+
+    const NAME: &'static str = "unmatched sale";
+
+    fn key(&self) -> Self::Key {
+        (self.account_id, self.conversion_id)
+    }
+
+    fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
+        for row in after.into_iter() {
+            for name in row.selectors() {
+                names.unmatched_sales.add((row.account_id, name), row.conversion_id);
+            }
+        }
+        if let (Some(gone), None) = (before, after) {
+            for name in gone.selectors() {
+                names.unmatched_sales.remove((gone.account_id, name), gone.conversion_id);
+            }
+        }
+    }
+}
+
+impl WorkingSet {
+    /// The lead with this name.
+    pub fn find_lead(&self, account_id: AccountId, selector: &LeadSelector) -> Result<Option<&Arc<Lead>>, Refusal> {
+        let id = known(self.names.leads.get(&(account_id, selector.clone())), "lead by name")?;
+        id.map(|id| self.existing::<Lead>(&(account_id, id))).transpose()
+    }
+}

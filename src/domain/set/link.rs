@@ -1,0 +1,45 @@
+//! How links are found: by code.
+
+use std::sync::Arc;
+
+use super::kind::{Kind, Named};
+use super::names::Names;
+use super::{WorkingSet, known};
+use crate::domain::id::{AccountId, LinkId};
+use crate::domain::link::Link;
+use crate::domain::refusal::{Refusal, Resource};
+
+impl Kind for Link {
+    type Key = (AccountId, LinkId);
+
+    const NAME: &'static str = "link";
+    const IN_CATALOGUE: bool = true;
+
+    fn key(&self) -> Self::Key {
+        (self.account_id, self.id)
+    }
+
+    fn index(_before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
+        // A code is its link's for ever.
+        if let Some(after) = after {
+            names.link_codes.insert((after.account_id, after.code.clone()), Some(after.id));
+        }
+    }
+}
+
+impl Named for Link {
+    const RESOURCE: Resource = Resource::Link;
+}
+
+impl WorkingSet {
+    /// A link.
+    pub fn link(&self, account_id: AccountId, id: LinkId) -> Result<&Arc<Link>, Refusal> {
+        self.get(account_id, id)
+    }
+
+    /// The link with this code, revoked or not.
+    pub fn link_with_code(&self, account_id: AccountId, code: &str) -> Result<Option<&Arc<Link>>, Refusal> {
+        let id = known(self.names.link_codes.get(&(account_id, code.to_owned())), "link by code")?;
+        id.map(|id| self.link(account_id, id)).transpose()
+    }
+}

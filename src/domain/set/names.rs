@@ -1,0 +1,260 @@
+//! Indexes of the working set other than by key. Each can tell "looked up, not there" from "never looked up", and each can put back
+//! what a refused command changed. Knows no rule.
+
+use std::hash::Hash;
+
+use hashbrown::{HashMap, HashSet};
+
+use crate::domain::affiliate::AffiliateSelector;
+use crate::domain::coupon::CouponRank;
+use crate::domain::id::{
+    AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
+};
+use crate::domain::lead::LeadSelector;
+
+/// A part of the set that remembers what the command in progress changed of it.
+pub(super) trait Undo {
+    /// The command succeeded, or the next one begins.
+    fn keep(&mut self);
+
+    /// The command was refused: everything becomes as it was before it.
+    fn roll_back(&mut self);
+
+    /// From now on, a key that was never looked up has nothing.
+    fn complete(&mut self);
+}
+
+/// A look-up of the one thing that has a name.
+#[derive(Debug)]
+pub struct Index<K, V> {
+    found: HashMap<K, Option<V>>,
+    before: Vec<(K, Option<Option<V>>)>,
+    is_complete: bool,
+}
+
+impl<K, V> Default for Index<K, V> {
+    fn default() -> Self {
+        Self { found: HashMap::new(), before: Vec::new(), is_complete: false }
+    }
+}
+
+impl<K: Eq + Hash + Clone, V: Clone> Index<K, V> {
+    /// The value; `Some(None)` when nothing has the name, `None` when it was never looked up.
+    pub fn get(&self, key: &K) -> Option<Option<V>> {
+        self.found.get(key).cloned().or_else(|| self.is_complete.then_some(None))
+    }
+
+    /// Says what has the name; `None` when nothing does.
+    pub fn insert(&mut self, key: K, value: Option<V>) {
+        let before = self.found.insert(key.clone(), value);
+        self.before.push((key, before));
+    }
+
+    /// Says that the name was looked up; nothing has it, unless something was found already.
+    pub fn insert_absent(&mut self, key: K) {
+        self.found.entry(key).or_insert(None);
+    }
+}
+
+impl<K: Eq + Hash, V> Undo for Index<K, V> {
+    fn keep(&mut self) {
+        self.before.clear();
+    }
+
+    fn roll_back(&mut self) {
+        while let Some((key, before)) = self.before.pop() {
+            match before {
+                Some(value) => self.found.insert(key, value),
+                None => self.found.remove(&key),
+            };
+        }
+    }
+
+    fn complete(&mut self) {
+        self.is_complete = true;
+    }
+}
+
+/// A look-up of everything under a key. One that was met on the way does not make the list whole.
+#[derive(Debug)]
+pub struct Lists<K, V> {
+    met: HashMap<K, Vec<V>>,
+    whole: HashSet<K>,
+    before: Vec<Step<K, V>>,
+    is_complete: bool,
+}
+
+/// One change of a list.
+#[derive(Debug)]
+enum Step<K, V> {
+    Added(K, V),
+    Removed(K, V),
+    MadeWhole(K),
+}
+
+impl<K, V> Default for Lists<K, V> {
+    fn default() -> Self {
+        Self { met: HashMap::new(), whole: HashSet::new(), before: Vec::new(), is_complete: false }
+    }
+}
+
+impl<K: Eq + Hash + Clone, V: Clone + PartialEq> Lists<K, V> {
+    /// Everything under the key; none when it was never looked up.
+    pub fn get(&self, key: &K) -> Option<&[V]> {
+        (self.is_complete || self.whole.contains(key)).then(|| self.met(key))
+    }
+
+    /// Those under the key that are in the set.
+    pub(super) fn met(&self, key: &K) -> &[V] {
+        self.met.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Says that the key was looked up: the list is what was met, and what is added from now on.
+    pub fn insert_absent(&mut self, key: K) {
+        if self.whole.insert(key.clone()) {
+            self.before.push(Step::MadeWhole(key));
+        }
+    }
+
+    pub(super) fn add(&mut self, key: K, value: V) {
+        let met = self.met.entry(key.clone()).or_default();
+        if !met.contains(&value) {
+            met.push(value.clone());
+            self.before.push(Step::Added(key, value));
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: K, value: V) {
+        if let Some(met) = self.met.get_mut(&key)
+            && let Some(place) = met.iter().position(|other| *other == value)
+        {
+            met.remove(place);
+            self.before.push(Step::Removed(key, value));
+        }
+    }
+}
+
+impl<K: Eq + Hash, V: PartialEq> Undo for Lists<K, V> {
+    fn keep(&mut self) {
+        self.before.clear();
+    }
+
+    fn roll_back(&mut self) {
+        while let Some(step) = self.before.pop() {
+            match step {
+                Step::Added(key, value) => {
+                    if let Some(met) = self.met.get_mut(&key) {
+                        met.retain(|other| *other != value);
+                    }
+                }
+                // Its place in the list does not matter: lists are sorted where they are read.
+                Step::Removed(key, value) => self.met.entry(key).or_default().push(value),
+                Step::MadeWhole(key) => _ = self.whole.remove(&key),
+            }
+        }
+    }
+
+    fn complete(&mut self) {
+        self.is_complete = true;
+    }
+}
+
+/// Makes [`Names`] of one list.
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident: $index:ty,)*) => {
+        /// All indexes.
+        #[derive(Debug, Default)]
+        pub struct Names {
+            $($(#[$doc])* pub $name: $index,)*
+        }
+
+        impl Undo for Names {
+            fn keep(&mut self) {
+                $(self.$name.keep();)*
+            }
+
+            fn roll_back(&mut self) {
+                $(self.$name.roll_back();)*
+            }
+
+            fn complete(&mut self) {
+                $(self.$name.complete();)*
+            }
+        }
+    };
+}
+
+names! {
+    /// Accounts by the owner's email address.
+    account_emails: Index<String, AccountId>,
+    /// The account's default program.
+    default_programs: Index<AccountId, ProgramId>,
+    /// Affiliates by each of their names.
+    affiliates: Index<(AccountId, AffiliateSelector), AffiliateId>,
+    /// All enrollments of an affiliate.
+    enrollments_of: Lists<(AccountId, AffiliateId), EnrollmentId>,
+    /// Links by code.
+    link_codes: Index<(AccountId, String), LinkId>,
+    /// The active coupon with a code, or else the one that was removed last.
+    coupon_codes: Index<(AccountId, String), CouponRank>,
+    /// How many active coupons an affiliate has.
+    coupon_counts: Index<(AccountId, AffiliateId), i64>,
+    /// Leads by each of their names.
+    leads: Index<(AccountId, LeadSelector), LeadId>,
+    /// The clicks of a visitor.
+    clicks_of: Lists<(AccountId, ClickId), ClickId>,
+    /// Sales that nobody referred, by each name of the customer.
+    unmatched_sales: Lists<(AccountId, LeadSelector), ConversionId>,
+    /// The latest sales of a lead.
+    latest_sales: Lists<(AccountId, LeadId), ConversionId>,
+    /// Refunds that wait for the sale with this event_id.
+    waiting_refunds: Lists<(AccountId, String), ConversionId>,
+    /// The rewards of a conversion.
+    rewards_of: Lists<(AccountId, ConversionId), RewardId>,
+    /// Rewards that take back from another, by that other.
+    reversals_of: Lists<(AccountId, RewardId), RewardId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_whole_only_after_it_was_looked_up() {
+        let mut lists = Lists::default();
+        lists.add("sales of a lead", 1);
+        assert_eq!(lists.get(&"sales of a lead"), None);
+        lists.insert_absent("sales of a lead");
+        assert_eq!(lists.get(&"sales of a lead"), Some(&[1][..]));
+        lists.add("sales of a lead", 2);
+        lists.remove("sales of a lead", 1);
+        assert_eq!(lists.get(&"sales of a lead"), Some(&[2][..]));
+    }
+
+    #[test]
+    fn a_rolled_back_list_is_as_before() {
+        let mut lists = Lists::default();
+        lists.add("a", 1);
+        lists.insert_absent("a");
+        lists.keep();
+        lists.add("a", 2);
+        lists.remove("a", 1);
+        lists.insert_absent("b");
+        lists.roll_back();
+        assert_eq!((lists.get(&"a"), lists.get(&"b")), (Some(&[1][..]), None));
+    }
+
+    #[test]
+    fn a_rolled_back_index_is_as_before() {
+        let mut index = Index::default();
+        index.insert("ann", Some(1));
+        index.insert_absent("bob");
+        index.keep();
+        index.insert("ann", None);
+        index.insert("ann", Some(3));
+        index.insert("bob", Some(2));
+        index.insert("new", Some(4));
+        index.roll_back();
+        assert_eq!([index.get(&"ann"), index.get(&"bob"), index.get(&"new")], [Some(Some(1)), Some(None), None]);
+    }
+}

@@ -1,0 +1,192 @@
+//! One call: who makes it, what it may use, and how it is read, carried out and answered. Knows no subject.
+
+pub mod change;
+pub(in crate::rpc) mod page;
+pub(in crate::rpc) mod parse;
+pub(in crate::rpc) mod render;
+pub(in crate::rpc) mod selector;
+pub(in crate::rpc) mod service;
+pub(in crate::rpc) mod wire_enum;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message;
+use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+use crate::app::App;
+use crate::auth::layer::Caller;
+use crate::auth::{Authenticator, Principal};
+use crate::clock;
+use crate::domain::id::AccountId;
+use crate::domain::rule::{Envelope, Rule};
+use crate::domain::time::Time;
+use crate::error::{CallName, Error};
+use crate::store::Store;
+use change::{Asking, Change};
+
+/// How large an answer gets: what clients take by default.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// The means that every handler works with.
+pub(in crate::rpc) struct Rpc {
+    pub(in crate::rpc) app: Arc<App>,
+    pub(in crate::rpc) authenticator: Arc<Authenticator>,
+    pub(in crate::rpc) request_timeout: Duration,
+}
+
+impl Rpc {
+    /// A call of a caller that is known, by whichever door it came. It ends after `timeout`, or sooner if calls must.
+    pub(in crate::rpc) fn call(
+        self: &Arc<Self>,
+        principal: Principal,
+        name: CallName,
+        timeout: Option<Duration>,
+    ) -> Call {
+        let timeout = timeout.unwrap_or(self.request_timeout).min(self.request_timeout);
+        Call { rpc: Arc::clone(self), principal, name, deadline: clock::monotonic_now() + timeout }
+    }
+
+    /// The call of a gRPC request.
+    pub(in crate::rpc) fn call_of<T>(self: &Arc<Self>, request: &mut Request<T>) -> Result<Call, Status> {
+        let caller = request.extensions_mut().remove::<Caller>().ok_or_else(|| {
+            Error::Internal("a call came past the layer that finds out who calls".to_owned())
+                .into_status(&CallName::default())
+        })?;
+        caller.received.cancel();
+        Ok(self.call(caller.principal, caller.call, sent_timeout(request.metadata())))
+    }
+
+    /// Answers a call that is carried to its end once it is begun: one that changes something, which must not be cut in the
+    /// middle, and the audit that reads everything, which takes as long as the books are. Past its deadline a write is dropped
+    /// only while nothing was begun.
+    pub(in crate::rpc) async fn write<Q, A, F>(
+        self: &Arc<Self>,
+        mut request: Request<Q>,
+        handle: impl FnOnce(Call, Q) -> F,
+    ) -> Result<Response<A>, Status>
+    where
+        F: Future<Output = Result<A, Error>>,
+    {
+        let call = self.call_of(&mut request)?;
+        let name = call.name.clone();
+        handle(call, request.into_inner()).await.map(Response::new).map_err(|error| error.into_status(&name))
+    }
+
+    /// Answers a call that only reads: dropped at its deadline.
+    pub(in crate::rpc) async fn read<Q, A, F>(
+        self: &Arc<Self>,
+        mut request: Request<Q>,
+        handle: impl FnOnce(Call, Q) -> F,
+    ) -> Result<Response<A>, Status>
+    where
+        F: Future<Output = Result<A, Error>>,
+        A: Message,
+    {
+        let call = self.call_of(&mut request)?;
+        let name = call.name.clone();
+        let deadline = call.deadline;
+        let answer = match tokio::time::timeout_at(deadline, handle(call, request.into_inner())).await {
+            Ok(Ok(answer)) if answer.encoded_len() > ANSWER_BYTES_MAX => Err(Error::MessageTooLarge),
+            Ok(answer) => answer,
+            Err(_) => Err(Error::DeadlineExceeded),
+        };
+        answer.map(Response::new).map_err(|error| error.into_status(&name))
+    }
+}
+
+/// One call: who makes it, and the means to carry it out.
+pub(in crate::rpc) struct Call {
+    pub(in crate::rpc) rpc: Arc<Rpc>,
+    pub(in crate::rpc) principal: Principal,
+    pub(in crate::rpc) name: CallName,
+    pub(in crate::rpc) deadline: Instant,
+}
+
+impl Call {
+    pub(in crate::rpc) fn account_id(&self) -> AccountId {
+        self.principal.account_id
+    }
+
+    pub(in crate::rpc) fn store(&self) -> &Store {
+        self.rpc.app.store()
+    }
+
+    pub(in crate::rpc) fn now(&self) -> Time {
+        self.rpc.app.clock().now()
+    }
+
+    pub(in crate::rpc) fn asking(&self) -> Asking {
+        Asking { now: self.now(), key_kind: self.principal.kind }
+    }
+
+    /// The rule of a message as the app takes it.
+    pub(in crate::rpc) fn envelope<M: Change>(&self, message: &M, rule: M::Rule) -> Envelope {
+        let app = &self.rpc.app;
+        change::envelope(message, rule, self.account_id(), |scope, content| app.content_hash(scope, content))
+    }
+
+    /// Has the rule of a message carried out. Says whether its answer was given before.
+    pub(in crate::rpc) async fn carry_out<M: Change>(
+        &self,
+        message: &M,
+        rule: M::Rule,
+    ) -> Result<(<M::Rule as Rule>::Answer, bool), Error> {
+        let answer = self.rpc.app.submit(self.envelope(message, rule), Some(self.deadline)).await;
+        let answer = answer.map_err(|error| Error::from(error).with_paths(M::PATHS))?;
+        Ok((change::answer::<M>(answer.outcome)?, answer.replayed))
+    }
+}
+
+/// The handler of every call that is a [`Change`].
+pub(in crate::rpc) async fn change<M: Change>(call: Call, message: M) -> Result<M::Response, Error> {
+    let asking = call.asking();
+    let (rule, kept) = message.read(&asking)?;
+    let (answer, replayed) = call.carry_out(&message, rule).await?;
+    Ok(M::render(answer, replayed, kept, &asking))
+}
+
+/// How long the caller waits for the answer, from `grpc-timeout`: up to eight digits and a unit.
+fn sent_timeout(metadata: &MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(number * 60 * 60),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_as_grpc_writes_them() {
+        let read = |text: &'static str| {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("grpc-timeout", text.parse().unwrap());
+            sent_timeout(&metadata)
+        };
+        assert_eq!(read("1H"), Some(Duration::from_secs(3_600)));
+        assert_eq!(read("2M"), Some(Duration::from_secs(120)));
+        assert_eq!(read("3S"), Some(Duration::from_secs(3)));
+        assert_eq!(read("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(read("99999999n"), Some(Duration::from_nanos(99_999_999)));
+        for wrong in ["", "S", "5", "-1S", "123456789S", "1s", "1 S"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        assert_eq!(sent_timeout(&MetadataMap::new()), None);
+    }
+}

@@ -1,0 +1,45 @@
+//! Words that many answers share: times, amounts and ids as they stand in messages.
+
+use std::fmt::Display;
+
+use super::wire_enum::WireEnum;
+use crate::domain::money::Money;
+use crate::domain::reward::RewardUnit;
+use crate::domain::time::Time;
+use crate::pb;
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+
+/// A point in time.
+pub(in crate::rpc) fn timestamp(time: Time) -> prost_types::Timestamp {
+    let nanos = time.micros().rem_euclid(MICROS_PER_SECOND) * 1_000;
+    prost_types::Timestamp {
+        seconds: time.micros().div_euclid(MICROS_PER_SECOND),
+        // Below 10^9, so that it always fits.
+        nanos: i32::try_from(nanos).unwrap_or_default(),
+    }
+}
+
+/// An amount of money.
+pub(in crate::rpc) fn money(money: Money) -> pb::Money {
+    pb::Money { amount_minor: money.amount_minor, currency_code: money.currency.code().to_owned() }
+}
+
+/// A number of units.
+pub(in crate::rpc) fn reward_value(unit: RewardUnit, value: Money) -> pb::RewardValue {
+    pb::RewardValue {
+        unit: unit.number(),
+        amount_minor: value.amount_minor,
+        currency_code: value.currency.code().to_owned(),
+    }
+}
+
+/// An id that may be missing: empty when it is.
+pub(in crate::rpc) fn id_or_empty(id: Option<impl Display>) -> String {
+    id.map(|id| id.to_string()).unwrap_or_default()
+}
+
+/// A value of a closed set that may be missing: UNSPECIFIED when it is.
+pub(in crate::rpc) fn number_or_zero(value: Option<impl WireEnum>) -> i32 {
+    value.map_or(0, WireEnum::number)
+}

@@ -1,0 +1,117 @@
+//! Selectors: the several names that one affiliate or lead is known by.
+
+use sha2::{Digest, Sha256};
+
+use super::Call;
+use super::parse::{Fields, KEY_LENGTH_MAX};
+use crate::domain::affiliate::{Affiliate, AffiliateSelector};
+use crate::domain::id::{AffiliateId, LeadId};
+use crate::domain::lead::{Lead, LeadSelector};
+use crate::domain::refusal::{Refusal, Resource};
+use crate::error::Error;
+use crate::pb::{self, affiliate_selector, lead_selector};
+use crate::store;
+
+/// SHA-256 of an affiliate's own token: what is kept of it.
+pub(in crate::rpc) fn token_hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// The affiliate that a request names; none when it names none.
+pub(in crate::rpc) fn optional_affiliate(
+    fields: &mut Fields,
+    field: &str,
+    selector: Option<&pb::AffiliateSelector>,
+) -> Option<AffiliateSelector> {
+    use affiliate_selector::Selector;
+    let selector = selector?;
+    let Some(selector) = &selector.selector else {
+        fields.wrong(field, "must have one of id, external_id, email, ref_id and auth_token");
+        return None;
+    };
+    fields.within(field, |fields| match selector {
+        Selector::Id(id) => fields.id("id", id).map(AffiliateSelector::Id),
+        Selector::ExternalId(id) => Some(AffiliateSelector::ExternalId(fields.required_key("external_id", id))),
+        Selector::Email(email) => fields.email("email", email).map(AffiliateSelector::Email),
+        Selector::RefId(ref_id) => {
+            let ref_id = fields.required_line("ref_id", ref_id, KEY_LENGTH_MAX);
+            Some(AffiliateSelector::RefId(ref_id.to_lowercase()))
+        }
+        Selector::AuthToken(token) => {
+            let token = fields.required_key("auth_token", token);
+            Some(AffiliateSelector::TokenHash(token_hash(&token)))
+        }
+    })
+}
+
+/// The affiliate that a request must name.
+pub(in crate::rpc) fn affiliate(
+    fields: &mut Fields,
+    field: &str,
+    selector: Option<&pb::AffiliateSelector>,
+) -> Option<AffiliateSelector> {
+    fields.required(field, selector)?;
+    optional_affiliate(fields, field, selector)
+}
+
+/// The lead that a request names; none when it names none.
+pub(in crate::rpc) fn optional_lead(
+    fields: &mut Fields,
+    field: &str,
+    selector: Option<&pb::LeadSelector>,
+) -> Option<LeadSelector> {
+    use lead_selector::Selector;
+    let selector = selector?;
+    let Some(selector) = &selector.selector else {
+        fields.wrong(field, "must have one of id, uid and email");
+        return None;
+    };
+    fields.within(field, |fields| match selector {
+        Selector::Id(id) => fields.id("id", id).map(LeadSelector::Id),
+        Selector::Uid(uid) => Some(LeadSelector::Uid(fields.required_key("uid", uid))),
+        Selector::Email(email) => fields.email("email", email).map(LeadSelector::Email),
+    })
+}
+
+/// The lead that a request must name.
+pub(in crate::rpc) fn lead(
+    fields: &mut Fields,
+    field: &str,
+    selector: Option<&pb::LeadSelector>,
+) -> Option<LeadSelector> {
+    fields.required(field, selector)?;
+    optional_lead(fields, field, selector)
+}
+
+impl Call {
+    /// The affiliate with this name.
+    pub(in crate::rpc) async fn affiliate(&self, selector: &AffiliateSelector) -> Result<Affiliate, Error> {
+        let affiliate = store::affiliate::find(self.store(), self.account_id(), selector).await?;
+        Ok(affiliate.ok_or_else(|| Refusal::not_found(Resource::Affiliate, selector))?)
+    }
+
+    /// The id of the affiliate that a filter names; none when it names none.
+    pub(in crate::rpc) async fn affiliate_id(
+        &self,
+        selector: Option<&AffiliateSelector>,
+    ) -> Result<Option<AffiliateId>, Error> {
+        match selector {
+            Some(selector) => Ok(Some(self.affiliate(selector).await?.id)),
+            None => Ok(None),
+        }
+    }
+
+    /// The lead with this name.
+    pub(in crate::rpc) async fn lead(&self, selector: &LeadSelector) -> Result<Lead, Error> {
+        let lead = store::lead::find(self.store(), self.account_id(), selector).await?;
+        Ok(lead.ok_or_else(|| Refusal::not_found(Resource::Lead, selector))?)
+    }
+
+    /// The id of the lead that a filter names; none when it names none.
+    pub(in crate::rpc) async fn lead_id(&self, selector: Option<&LeadSelector>) -> Result<Option<LeadId>, Error> {
+        match selector {
+            Some(selector) => Ok(Some(self.lead(selector).await?.id)),
+            None => Ok(None),
+        }
+    }
+}

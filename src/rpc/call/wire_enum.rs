@@ -1,0 +1,84 @@
+//! The values of the closed sets, by their names on the wire. A value that one side has and the other lacks does not compile.
+
+use crate::domain::account::KeyKind;
+use crate::domain::attribution::{AttributionSource, CandidateResult};
+use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
+use crate::domain::coupon::CouponState;
+use crate::domain::enrollment::EnrollmentState;
+use crate::domain::event::EventType;
+use crate::domain::lead::LeadState;
+use crate::domain::ledger::{LedgerAccount, LedgerReason};
+use crate::domain::link::LinkState;
+use crate::domain::money::Rounding;
+use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
+use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
+use crate::pb;
+
+/// A value of a closed set that stands in messages.
+pub(in crate::rpc) trait WireEnum: Copy + 'static {
+    /// Every value.
+    const VALUES: &'static [Self];
+
+    /// The number on the wire.
+    fn number(self) -> i32;
+
+    /// The name in the proto.
+    fn wire_name(self) -> &'static str;
+
+    /// The value of a number; none for 0 and for a number that we do not know.
+    fn from_number(number: i32) -> Option<Self>;
+}
+
+macro_rules! wire_enums {
+    ($($domain:ident = $wire:ident { $($value:ident),* $(,)? })*) => {$(
+        impl WireEnum for $domain {
+            const VALUES: &'static [Self] = Self::ALL;
+
+            fn number(self) -> i32 {
+                match self { $(Self::$value => pb::$wire::$value,)* }.into()
+            }
+
+            fn wire_name(self) -> &'static str {
+                match self { $(Self::$value => pb::$wire::$value,)* }.as_str_name()
+            }
+
+            fn from_number(number: i32) -> Option<Self> {
+                match pb::$wire::try_from(number).ok()? {
+                    pb::$wire::Unspecified => None,
+                    $(pb::$wire::$value => Some(Self::$value),)*
+                }
+            }
+        }
+    )*};
+}
+
+wire_enums! {
+    KeyKind = ApiKeyKind { Operator, Admin, Tracking, Read, Payout, Publishable }
+    AttributionModel = AttributionModel { FirstClick, LastClick }
+    AttributionSource = AttributionSource { LeadBinding, Coupon, Click }
+    Rounding = Rounding { HalfEven, HalfUp, Down }
+    TermsReach = TermsReach { NewSales, NewCustomers }
+    ProgramState = ProgramState { Active, Archived }
+    EnrollmentState = EnrollmentState { Active, Ended }
+    LinkState = LinkState { Active, Revoked }
+    CouponState = CouponState { Active, Removed }
+    RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed }
+    RewardRule = RewardRule { Program, Enrollment, Reversal }
+    RewardUnit = RewardUnit { Cash }
+    LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable }
+    LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded }
+    ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation }
+    ConversionOutcome = ConversionOutcome { Attributed, NotReferred, Waiting }
+    SaleChannel = SaleChannel { Online, PointOfSale }
+    LeadState = LeadState { Subscribed, Signup, Active, Cancelled }
+    CandidateResult = CandidateResult {
+        Won, LowerPrecedence, OtherClick, OutsideWindow, EnrollmentEnded, ProgramArchived, LinkRevoked, CouponRemoved,
+        Unknown, AfterConversion,
+    }
+    EventType = EventType {
+        LeadRecorded, SaleRecorded, SaleAttributed, RefundRecorded, RefundWaiting, SaleRefunded, CancellationRecorded,
+        RewardApproved, RewardDenied, AccountRegistered, AccountUpdated, ApiKeyCreated, ApiKeyRevoked, ProgramCreated,
+        ProgramUpdated, ProgramArchived, AffiliateCreated, EnrollmentCreated, EnrollmentUpdated, EnrollmentEnded,
+        LinkCreated, LinkRevoked, CouponAssigned, CouponRemoved, RewardReversed,
+    }
+}

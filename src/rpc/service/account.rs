@@ -1,0 +1,25 @@
+//! AccountService.
+
+use std::sync::Arc;
+
+use crate::auth::permission::{ADMINISTRATION, EVERY_KIND, OPERATION, READING};
+use crate::rpc::account;
+use crate::rpc::call::service::service;
+use crate::rpc::call::{Rpc, change};
+
+/// Accounts and API keys.
+pub(in crate::rpc) struct AccountHandlers {
+    pub(in crate::rpc) rpc: Arc<Rpc>,
+}
+
+service! {
+    "headwater.v1" AccountService(account_service_server) for AccountHandlers {
+        RegisterAccount = write change, OPERATION;
+        GetAccount = read account::get, READING;
+        UpdateAccount = write change, ADMINISTRATION;
+        CreateApiKey = write change, ADMINISTRATION;
+        ListApiKeys = read account::list_keys, READING;
+        RevokeApiKey = write account::revoke_key, ADMINISTRATION;
+        CheckApiKey = read account::check_key, EVERY_KIND;
+    }
+}

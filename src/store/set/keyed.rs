@@ -1,0 +1,119 @@
+//! Rows by a list of keys, in one statement however long the list.
+//!
+//! The list is joined to the table, which both databases serve by walking the list and looking each key up in an index.
+
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, IntoValueTuple, Query, SelectStatement, ValueTuple};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryTrait, Value};
+
+use crate::store::StoreError;
+use crate::store::backend::bulk::{has_key, join, list_of_keys};
+use crate::store::backend::lane::WriteConnection;
+use crate::store::backend::table::{Reads, Table};
+
+/// The most keys of one statement. With up to three columns a key, below the 32,766 values that SQLite takes.
+const KEYS_MAX: usize = 8_192;
+
+/// The keys in lists of the length that one statement takes.
+pub(in crate::store) fn chunks<K: IntoValueTuple>(keys: impl IntoIterator<Item = K>) -> Vec<Vec<ValueTuple>> {
+    let mut chunks: Vec<Vec<ValueTuple>> = Vec::new();
+    for key in keys {
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() < KEYS_MAX => chunk.push(key.into_value_tuple()),
+            _ => chunks.push(vec![key.into_value_tuple()]),
+        }
+    }
+    chunks
+}
+
+/// The rows of which the columns have one of the keys. No keys, no statement.
+pub(in crate::store) async fn rows_by<E, K>(
+    connection: &impl Reads,
+    columns: &[E::Column],
+    keys: impl IntoIterator<Item = K>,
+) -> Result<Vec<E::Model>, StoreError>
+where
+    E: Table,
+    K: IntoValueTuple,
+{
+    let mut rows = Vec::new();
+    for chunk in chunks(keys) {
+        rows.extend(connection.models_by::<E>(columns, chunk).await?);
+    }
+    Ok(rows)
+}
+
+/// Of a primary key: the condition that it is one of the keys. Where nothing can be joined.
+fn is_one_of<C: ColumnTrait>(columns: &[C], list: SelectStatement) -> Expr {
+    Expr::tuple(columns.iter().map(|column| Expr::col(column.as_column_ref()))).in_subquery(list)
+}
+
+/// Deletes the rows with these primary keys. Says how many there were.
+pub(in crate::store) async fn delete_by<E, K>(
+    connection: &WriteConnection,
+    columns: &[E::Column],
+    keys: impl IntoIterator<Item = K>,
+) -> Result<u64, StoreError>
+where
+    E: EntityTrait,
+    K: IntoValueTuple,
+{
+    let mut count = 0;
+    for chunk in chunks(keys) {
+        let list = list_of_keys(connection.backend(), chunk)?;
+        let delete = E::delete_many().filter(is_one_of(columns, list)).into_query();
+        count += connection.execute(&delete).await?;
+    }
+    Ok(count)
+}
+
+/// How many of a visitor's clicks and of a lead's sales are looked at, the newest. Far more than any honest one has.
+pub(in crate::store) const NEWEST_MAX: u64 = 100;
+
+/// A question for the newest rows of each key.
+pub(in crate::store) struct Newest<E: EntityTrait> {
+    /// What has the key.
+    pub(in crate::store) key: [E::Column; 2],
+    /// What tells newer from older; an index has it after the key.
+    pub(in crate::store) age: E::Column,
+    /// What no age is below.
+    pub(in crate::store) age_least: Value,
+    /// Of which kind alone.
+    pub(in crate::store) only: Option<(E::Column, &'static str)>,
+    /// How many of each key. Those just as old as the last of them come too.
+    pub(in crate::store) limit: u64,
+}
+
+impl<E: Table> Newest<E> {
+    /// Asks in one statement: for each key the age of the last row that is wanted, then the rows from there on. Both are short
+    /// walks in the index, however many older rows there are.
+    pub(in crate::store) async fn of(
+        self,
+        connection: &impl Reads,
+        keys: impl IntoIterator<Item = ValueTuple>,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        let (table, other) = (Alias::new(E::default().table_name()), Alias::new("other"));
+        let mut rows = Vec::new();
+        for chunk in chunks(keys) {
+            let last = Query::select()
+                .column((other.clone(), self.age))
+                .from_as(E::default(), other.clone())
+                .and_where(has_key::<E>(&other, &self.key))
+                .and_where_option(self.is_of_kind(&other))
+                .order_by((other.clone(), self.age), Order::Desc)
+                .limit(1)
+                .offset(self.limit.saturating_sub(1))
+                .take();
+            let last = Expr::SubQuery(None, Box::new(last.into()));
+            let from = Func::coalesce([last, Expr::Value(self.age_least.clone())]);
+            let mut query = E::find().into_query();
+            join::<E>(connection.backend(), &mut query, &self.key, chunk)?;
+            query.and_where(Expr::col((table.clone(), self.age)).gte(from)).and_where_option(self.is_of_kind(&table));
+            rows.extend(connection.models::<E>(&query).await?);
+        }
+        Ok(rows)
+    }
+
+    fn is_of_kind(&self, table: &Alias) -> Option<Expr> {
+        self.only.map(|(column, kind)| Expr::col((table.clone(), column)).eq(kind))
+    }
+}

@@ -1,0 +1,115 @@
+//! Reads what a batch needs into a working set: one statement per way to find a kind and round, whatever the size of the batch;
+//! what nothing asks for costs none. What was looked up and is not there is entered as absent.
+//! Knows the order of kinds, not what rows mean.
+
+use std::sync::Arc;
+
+use sea_orm::EntityTrait;
+use sea_orm::sea_query::IntoValueTuple;
+
+use super::catalogue::Catalogues;
+use super::keyed::rows_by;
+use super::stored::{SqlKey, Stored, key_columns};
+use crate::domain::set::WorkingSet;
+use crate::domain::set::needs::Needs;
+use crate::store::backend::lane::WriteConnection;
+use crate::store::{StoreError, WriteTransaction};
+
+/// The longest chain of rows that lead back to kinds that were read before. One round does for almost every batch, and a second for
+/// refunds; more is a circle.
+const ROUNDS_MAX: usize = 8;
+
+/// Loads what is needed, and what that leads to.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn load(
+    transaction: &WriteTransaction,
+    needs: Needs,
+    catalogues: &mut Catalogues,
+    set: &mut WorkingSet,
+) -> Result<(), StoreError> {
+    let mut loading = Loading { connection: transaction.connection(), catalogues, set, needs };
+    for _ in 0..ROUNDS_MAX {
+        if loading.needs == Needs::default() {
+            return Ok(());
+        }
+        loading.round().await?;
+    }
+    Err(StoreError::Unexpected(format!("rows lead to rows for more than {ROUNDS_MAX} rounds: {:?}", loading.needs)))
+}
+
+/// A load under way: the rows that were read lead to more that are needed.
+pub(in crate::store) struct Loading<'load> {
+    pub(in crate::store) connection: &'load WriteConnection,
+    pub(in crate::store) catalogues: &'load mut Catalogues,
+    pub(in crate::store) set: &'load mut WorkingSet,
+    /// Not yet read.
+    pub(in crate::store) needs: Needs,
+}
+
+/// Makes one round of all kinds.
+macro_rules! round {
+    ($($place:ident: $kind:ty,)*) => {
+        impl Loading<'_> {
+            async fn round(&mut self) -> Result<(), StoreError> {
+                $(<$kind as Stored>::load(self).await?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+crate::for_all_kinds!(round);
+
+impl Loading<'_> {
+    /// Reads the rows that are needed by their primary keys.
+    pub(in crate::store) async fn by_key<S: Stored>(&mut self) -> Result<(), StoreError> {
+        let mut missing = std::mem::take(S::needed(&mut self.needs));
+        missing.retain(|key| {
+            if S::rows(self.set).find(key).is_some() {
+                return false;
+            }
+            match self.catalogues.row::<S>(key) {
+                Some(row) => {
+                    enter(self.set, &mut self.needs, row);
+                    false
+                }
+                None => true,
+            }
+        });
+        self.by::<S, _>(&key_columns::<S::Table>(), missing.iter().map(SqlKey::values)).await?;
+        missing.into_iter().for_each(|key| S::rows_mut(self.set).insert_absent(key));
+        Ok(())
+    }
+
+    /// Reads the rows whose columns have one of these values.
+    pub(in crate::store) async fn by<S: Stored, K: IntoValueTuple>(
+        &mut self,
+        columns: &[<S::Table as EntityTrait>::Column],
+        values: impl IntoIterator<Item = K>,
+    ) -> Result<Vec<Arc<S>>, StoreError> {
+        let rows = rows_by::<S::Table, _>(self.connection, columns, values).await?;
+        rows.into_iter().map(|row| Ok(self.enter(S::from_row(row)?))).collect()
+    }
+
+    /// Enters a row that was read.
+    pub(in crate::store) fn enter<S: Stored>(&mut self, row: S) -> Arc<S> {
+        let row = Arc::new(row);
+        if S::IN_CATALOGUE {
+            self.catalogues.keep(&row);
+        }
+        enter(self.set, &mut self.needs, Arc::clone(&row));
+        row
+    }
+
+    /// Enters a row that was remembered.
+    pub(in crate::store) fn enter_remembered<S: Stored>(&mut self, row: Arc<S>) {
+        enter(self.set, &mut self.needs, row);
+    }
+}
+
+fn enter<S: Stored>(set: &mut WorkingSet, needs: &mut Needs, row: Arc<S>) {
+    row.leads_to(needs);
+    set.load(row);
+}

@@ -1,0 +1,28 @@
+//! The working set in and out of the database: loading what a batch needs, and saving what it changed. Knows how kinds of rows are
+//! stored, not what they mean.
+
+pub mod catalogue;
+pub(super) mod keyed;
+mod load;
+mod save;
+pub(super) mod stored;
+
+pub(super) use load::Loading;
+pub use load::load;
+pub(super) use save::save_heads;
+pub use save::{lock_heads, save};
+
+use stored::Stored;
+
+/// Makes the list of tables whose statistics matter.
+macro_rules! growing {
+    ($($place:ident: $kind:ty,)*) => {
+        /// The tables that grow with use and are asked by more than one key.
+        pub(super) fn growing_tables() -> Vec<&'static str> {
+            let tables = [$((<$kind as Stored>::GROWS, stored::table_name::<$kind>()),)*];
+            tables.into_iter().filter(|(grows, _)| *grows).map(|(_, table)| table).collect()
+        }
+    };
+}
+
+crate::for_all_kinds!(growing);

@@ -1,0 +1,153 @@
+//! Writes what a batch changed: a few statements per table, whatever the size of the batch; the heads last.
+//! Knows the order of writing, not what the rows mean.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+
+use super::keyed::delete_by;
+use super::stored::{SqlKey, Stored, key_columns};
+use crate::domain::id::AccountId;
+use crate::domain::ledger::{AccountHead, Balance, BalanceKey};
+use crate::domain::set::WorkingSet;
+use crate::domain::time::Time;
+use crate::store::backend::bulk::Writes;
+use crate::store::backend::lane::WriteConnection;
+use crate::store::backend::table::Reads;
+use crate::store::{StoreError, WriteTransaction, entity, event, ledger};
+
+/// Locks the heads of these accounts until the end of the transaction and returns those that exist. Whoever holds an account's
+/// head is the only one who writes to the account.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn lock_heads(
+    transaction: &WriteTransaction,
+    accounts: &BTreeSet<AccountId>,
+) -> Result<BTreeMap<AccountId, AccountHead>, StoreError> {
+    use entity::account_head::{Column, Entity};
+    let Some(first) = accounts.first() else { return Ok(BTreeMap::new()) };
+    let mut ids: Vec<_> = accounts.iter().map(|account_id| account_id.uuid()).collect();
+    // Few different statements, as in `keyed`; there a lock could not follow the join.
+    ids.resize(ids.len().next_power_of_two(), first.uuid());
+    let query = Entity::find()
+        .filter(Column::AccountId.is_in(ids))
+        // In one order, so that two writers never wait for each other.
+        .order_by_asc(Column::AccountId)
+        .lock_exclusive()
+        .into_query();
+    let rows = transaction.connection().models::<Entity>(&query).await?;
+    rows.into_iter().map(|row| Ok((AccountId::from_uuid(row.account_id), event::head_from_row(row)?))).collect()
+}
+
+/// Writes what the set has new and changed, gives events and ledger entries their numbers, and writes the heads that moved. The
+/// heads of all accounts concerned must be locked; those of new accounts are added. Returns what the feed has new once it is
+/// committed.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when a name that must be unique was taken meanwhile; else [`StoreError`].
+pub async fn save(
+    transaction: &WriteTransaction,
+    set: &WorkingSet,
+    heads: &mut BTreeMap<AccountId, AccountHead>,
+    now: Time,
+    encode_body: event::EncodeBody,
+) -> Result<Vec<event::Segment>, StoreError> {
+    let connection = transaction.connection();
+    let mut moved: BTreeSet<AccountId> = BTreeSet::new();
+    for account in set.accounts.inserted() {
+        heads.insert(account.id, AccountHead::new(account.id));
+        moved.insert(account.id);
+    }
+    for account_id in set.accounts_with_changed_catalogue() {
+        head_of(heads, account_id)?.catalogue_version += 1;
+        moved.insert(account_id);
+    }
+    for refund in set.waiting_refunds.inserted() {
+        head_of(heads, refund.account_id)?.waited_refund_count += 1;
+        moved.insert(refund.account_id);
+    }
+    let mut writes = Writes::default();
+    add_rows(&mut writes, set)?;
+    add_postings(&mut writes, set, heads, &mut moved)?;
+    let segments = event::number(&set.events, heads, now, encode_body)?;
+    moved.extend(segments.iter().map(|segment| segment.account_id));
+    writes.insert::<entity::event_segment::Entity>(event::to_rows(&segments))?;
+    let moved = moved.iter().filter_map(|account_id| heads.get(account_id));
+    writes.replace::<entity::account_head::Entity>(moved.map(event::head_to_row).collect())?;
+    writes.run(connection).await?;
+    delete_rows(connection, set).await?;
+    Ok(segments)
+}
+
+/// Makes the writing of all kinds.
+macro_rules! every_kind {
+    ($($place:ident: $kind:ty,)*) => {
+        /// Rows to insert and to update.
+        fn add_rows(writes: &mut Writes, set: &WorkingSet) -> Result<(), StoreError> {
+            $(add::<$kind>(writes, set)?;)*
+            Ok(())
+        }
+
+        /// Rows to delete.
+        async fn delete_rows(connection: &WriteConnection, set: &WorkingSet) -> Result<(), StoreError> {
+            $(delete::<$kind>(connection, set).await?;)*
+            Ok(())
+        }
+    };
+}
+
+crate::for_all_kinds!(every_kind);
+
+fn add<S: Stored>(writes: &mut Writes, set: &WorkingSet) -> Result<(), StoreError> {
+    let rows = S::rows(set);
+    let changed = rows.updated().into_iter().map(|row| row.to_row()).collect::<Result<_, _>>()?;
+    let new = rows.inserted().into_iter().map(|row| row.to_row()).collect::<Result<_, _>>()?;
+    writes.write::<S::Table>(changed, new)
+}
+
+async fn delete<S: Stored>(connection: &WriteConnection, set: &WorkingSet) -> Result<(), StoreError> {
+    let keys = S::rows(set).removed().into_iter().map(|row| row.key().values()).collect::<Vec<_>>();
+    delete_by::<S::Table, _>(connection, &key_columns::<S::Table>(), keys).await?;
+    Ok(())
+}
+
+/// Ledger entries and the balances that they change.
+fn add_postings(
+    writes: &mut Writes,
+    set: &WorkingSet,
+    heads: &mut BTreeMap<AccountId, AccountHead>,
+    moved: &mut BTreeSet<AccountId>,
+) -> Result<(), StoreError> {
+    let mut entries = Vec::with_capacity(set.postings.len());
+    let mut changes: BTreeMap<BalanceKey, Balance> = BTreeMap::new();
+    for posting in &set.postings {
+        let too_large = |_| StoreError::Unexpected("a balance does not fit into 64 bits".to_owned());
+        changes.entry(posting.balance_key()).or_default().post(posting).map_err(too_large)?;
+        moved.insert(posting.account_id);
+        entries.push(ledger::to_row(&head_of(heads, posting.account_id)?.enter(posting.clone())));
+    }
+    writes.insert::<entity::ledger_entry::Entity>(entries)?;
+
+    use entity::balance::Column;
+    let rows = changes.iter().map(|(key, change)| ledger::balance_to_row(key, *change)).collect();
+    let sums = [Column::PendingMinor, Column::OwedMinor, Column::PaidMinor];
+    writes.add::<entity::balance::Entity>(rows, &sums)
+}
+
+fn head_of(
+    heads: &mut BTreeMap<AccountId, AccountHead>,
+    account_id: AccountId,
+) -> Result<&mut AccountHead, StoreError> {
+    heads.get_mut(&account_id).ok_or_else(|| StoreError::Unexpected(format!("the head of {account_id} is not locked")))
+}
+
+/// Writes heads, new or not.
+pub(in crate::store) async fn save_heads<'heads>(
+    connection: &WriteConnection,
+    heads: impl IntoIterator<Item = &'heads AccountHead>,
+) -> Result<(), StoreError> {
+    let mut writes = Writes::default();
+    writes.replace::<entity::account_head::Entity>(heads.into_iter().map(event::head_to_row).collect())?;
+    writes.run(connection).await
+}

@@ -1,0 +1,94 @@
+//! How a kind of row is stored: its table, its columns, and the rows that it leads to. Each kind says so in its subject's file.
+
+use sea_orm::sea_query::ValueTuple;
+use sea_orm::{EntityName, EntityTrait, Iterable, PrimaryKeyToColumn};
+
+use super::Loading;
+use crate::domain::id::{AccountId, ClickId, ConversionId, ProgramId, TypedId};
+use crate::domain::request::RequestKey;
+use crate::domain::set::kind::InSet;
+use crate::domain::set::needs::Needs;
+use crate::store::StoreError;
+use crate::store::backend::table::Table;
+
+/// A kind of row with a table of its own.
+pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
+    /// The table.
+    type Table: Table;
+
+    /// Whether the table grows with use and is asked by more than one key, so that PostgreSQL should know what it holds.
+    const GROWS: bool;
+
+    /// The row as columns.
+    fn to_row(&self) -> Result<<Self::Table as EntityTrait>::Model, StoreError>;
+
+    /// The row from columns.
+    fn from_row(row: <Self::Table as EntityTrait>::Model) -> Result<Self, StoreError>;
+
+    /// Adds the rows that whoever needs this one needs too.
+    fn leads_to(&self, needs: &mut Needs);
+
+    /// Reads what is needed of this kind, by each name that it is found by. What was not there is entered as absent.
+    async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        loading.by_key::<Self>().await
+    }
+}
+
+/// A primary key as columns have it.
+pub(in crate::store) trait SqlKey {
+    /// The columns' values, in the order of the table's primary key.
+    fn values(&self) -> ValueTuple;
+}
+
+impl SqlKey for AccountId {
+    fn values(&self) -> ValueTuple {
+        ValueTuple::One(self.uuid().into())
+    }
+}
+
+impl<I: TypedId> SqlKey for (AccountId, I) {
+    fn values(&self) -> ValueTuple {
+        ValueTuple::Two(self.0.uuid().into(), self.1.uuid().into())
+    }
+}
+
+/// A row that is found by a text.
+impl SqlKey for (AccountId, String) {
+    fn values(&self) -> ValueTuple {
+        ValueTuple::Two(self.0.uuid().into(), self.1.clone().into())
+    }
+}
+
+impl SqlKey for (AccountId, ProgramId, i32) {
+    fn values(&self) -> ValueTuple {
+        ValueTuple::Three(self.0.uuid().into(), self.1.uuid().into(), self.2.into())
+    }
+}
+
+impl SqlKey for (AccountId, ClickId, ClickId) {
+    fn values(&self) -> ValueTuple {
+        ValueTuple::Three(self.0.uuid().into(), self.1.uuid().into(), self.2.uuid().into())
+    }
+}
+
+impl SqlKey for (AccountId, String, ConversionId) {
+    fn values(&self) -> ValueTuple {
+        ValueTuple::Three(self.0.uuid().into(), self.1.clone().into(), self.2.uuid().into())
+    }
+}
+
+impl SqlKey for RequestKey {
+    fn values(&self) -> ValueTuple {
+        ValueTuple::Three(self.account_id.uuid().into(), self.scope.clone().into(), self.key.clone().into())
+    }
+}
+
+/// The columns of a table's primary key.
+pub(in crate::store) fn key_columns<E: Table>() -> Vec<E::Column> {
+    E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).collect()
+}
+
+/// The name of a kind's table.
+pub(super) fn table_name<S: Stored>() -> &'static str {
+    S::Table::default().table_name()
+}
