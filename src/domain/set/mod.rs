@@ -57,6 +57,17 @@ macro_rules! for_all_kinds {
     };
 }
 
+/// How many postings and events there were.
+#[derive(Clone, Copy, Default)]
+struct Before(usize, usize);
+
+/// No part of what the set holds.
+impl std::fmt::Debug for Before {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("_")
+    }
+}
+
 /// Makes what has a part for each kind.
 macro_rules! working_set {
     ($($place:ident: $kind:ty,)*) => {
@@ -72,7 +83,7 @@ macro_rules! working_set {
             /// In the order of the commands.
             pub events: Vec<NewEvent>,
             /// How many postings and events there were before the command in progress.
-            before: (usize, usize),
+            before: Before,
         }
 
         /// What a batch needs loaded.
@@ -180,16 +191,16 @@ impl WorkingSet {
         K::rows(self).get(key).ok_or(Refusal::NotLoaded(K::NAME))
     }
 
-    /// What a command changes from here on can be rolled back.
+    /// The changes from here on can be rolled back, those before cannot.
     pub(super) fn begin(&mut self) {
         self.parts(|part| part.keep());
-        self.before = (self.postings.len(), self.events.len());
+        self.before = Before(self.postings.len(), self.events.len());
     }
 
     /// Makes everything as it was at [`WorkingSet::begin`].
     pub(super) fn roll_back(&mut self) {
         self.parts(|part| part.roll_back());
-        let (postings, events) = self.before;
+        let Before(postings, events) = self.before;
         self.postings.truncate(postings);
         self.events.truncate(events);
     }

@@ -1,6 +1,8 @@
 //! Indexes of the working set other than by key. Each can tell "looked up, not there" from "never looked up", and each can put back
 //! what a refused command changed. Knows no rule.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Debug};
 use std::hash::Hash;
 
 use hashbrown::{HashMap, HashSet};
@@ -25,7 +27,6 @@ pub(super) trait Undo {
 }
 
 /// A look-up of the one thing that has a name.
-#[derive(Debug)]
 pub struct Index<K, V> {
     found: HashMap<K, Option<V>>,
     before: Vec<(K, Option<Option<V>>)>,
@@ -35,6 +36,13 @@ pub struct Index<K, V> {
 impl<K, V> Default for Index<K, V> {
     fn default() -> Self {
         Self { found: HashMap::new(), before: Vec::new(), is_complete: false }
+    }
+}
+
+/// The entries in order, so that equal indexes look alike; no journal.
+impl<K: Debug + Ord, V: Debug> Debug for Index<K, V> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_map().entries(self.found.iter().collect::<BTreeMap<_, _>>()).finish()
     }
 }
 
@@ -76,7 +84,6 @@ impl<K: Eq + Hash, V> Undo for Index<K, V> {
 }
 
 /// A look-up of everything under a key. One that was met on the way does not make the list whole.
-#[derive(Debug)]
 pub struct Lists<K, V> {
     met: HashMap<K, Vec<V>>,
     whole: HashSet<K>,
@@ -95,6 +102,15 @@ enum Step<K, V> {
 impl<K, V> Default for Lists<K, V> {
     fn default() -> Self {
         Self { met: HashMap::new(), whole: HashSet::new(), before: Vec::new(), is_complete: false }
+    }
+}
+
+/// As for [`Index`]. Lists that are not whole are marked.
+impl<K: Debug + Ord + Hash, V: Debug + Ord> Debug for Lists<K, V> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: BTreeSet<_> = self.met.keys().chain(&self.whole).collect();
+        let list = |key| self.met.get(key).into_iter().flatten().collect::<BTreeSet<_>>();
+        formatter.debug_map().entries(keys.into_iter().map(|key| (key, (self.whole.contains(key), list(key))))).finish()
     }
 }
 
@@ -129,6 +145,9 @@ impl<K: Eq + Hash + Clone, V: Clone + PartialEq> Lists<K, V> {
             && let Some(place) = met.iter().position(|other| *other == value)
         {
             met.remove(place);
+            if met.is_empty() {
+                self.met.remove(&key);
+            }
             self.before.push(Step::Removed(key, value));
         }
     }
@@ -145,6 +164,9 @@ impl<K: Eq + Hash, V: PartialEq> Undo for Lists<K, V> {
                 Step::Added(key, value) => {
                     if let Some(met) = self.met.get_mut(&key) {
                         met.retain(|other| *other != value);
+                        if met.is_empty() {
+                            self.met.remove(&key);
+                        }
                     }
                 }
                 // Its place in the list does not matter: lists are sorted where they are read.

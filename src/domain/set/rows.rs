@@ -1,5 +1,7 @@
 //! The rows of one kind in the working set, with what must be written of them. Knows no kind.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -24,7 +26,6 @@ enum Mark {
 type Slot<K> = Option<(Arc<K>, Mark)>;
 
 /// The rows of one kind, by key. A key without an entry was never looked up.
-#[derive(Debug)]
 pub struct Rows<K: Kind> {
     slots: HashMap<K::Key, Slot<K>>,
     /// The slots before the command in progress changed them, the latest change last; none for a key without an entry.
@@ -35,6 +36,13 @@ pub struct Rows<K: Kind> {
 impl<K: Kind> Default for Rows<K> {
     fn default() -> Self {
         Self { slots: HashMap::new(), before: Vec::new(), is_complete: false }
+    }
+}
+
+/// The entries in order, so that equal sets look alike; no journal.
+impl<K: Kind> fmt::Debug for Rows<K> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_map().entries(self.slots.iter().collect::<BTreeMap<_, _>>()).finish()
     }
 }
 
