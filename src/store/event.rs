@@ -118,7 +118,7 @@ pub(super) fn number<'facts>(
     };
     for fact in facts {
         let writer = open.entry(fact.account_id).or_insert_with(SegmentWriter::new);
-        writer.push(fact, encode_body);
+        writer.push(fact.header(), |out| encode_body(fact, out));
         if writer.event_count() >= SEGMENT_EVENTS_MAX || writer.byte_count() >= SEGMENT_BYTES_FULL {
             close(fact.account_id, std::mem::replace(writer, SegmentWriter::new()))?;
         }

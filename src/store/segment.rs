@@ -44,8 +44,7 @@ impl SegmentWriter {
         Self { bytes: vec![VERSION, 0, 0, 0, 0], frames: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, event: &NewEvent, encode_body: EncodeBody) {
-        let header = event.header();
+    pub(super) fn push(&mut self, header: EventHeader, write_body: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         let event_type = header.event_type.as_str().as_bytes();
         let program = header.program_id.map_or(0, |_| HAS_PROGRAM);
@@ -58,7 +57,7 @@ impl SegmentWriter {
         let ids = [header.program_id.map(ProgramId::uuid), header.affiliate_id.map(AffiliateId::uuid)];
         ids.into_iter().flatten().for_each(|id| self.bytes.extend(id.as_bytes()));
         let body = self.bytes.len();
-        encode_body(event, &mut self.bytes);
+        write_body(&mut self.bytes);
         // No message of the API is near 4 GiB; what does not fit would be refused when it is read.
         let length = u32::try_from(self.bytes.len() - body).unwrap_or(u32::MAX);
         self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
@@ -136,34 +135,25 @@ impl<'bytes> Cursor<'bytes> {
 mod tests {
     use super::*;
     use crate::domain::event::EventType;
-    use crate::domain::id::{AccountId, EventId};
-    use crate::domain::time::Time;
     use proptest::prelude::*;
 
-    fn encode(event: &NewEvent, out: &mut Vec<u8>) {
-        out.extend(event.cause_id.as_bytes());
-    }
+    /// A header and a body.
+    type Event = (EventHeader, String);
 
-    fn event() -> impl Strategy<Value = NewEvent> {
+    fn event() -> impl Strategy<Value = Event> {
         let id = || proptest::option::of(any::<u128>().prop_map(Uuid::from_u128));
         (proptest::sample::select(EventType::ALL), id(), id(), ".{0,300}").prop_map(
-            |(event_type, program, affiliate, cause_id)| NewEvent {
-                id: EventId::from_uuid(Uuid::from_u128(1)),
-                account_id: AccountId::from_uuid(Uuid::from_u128(2)),
-                event_type,
-                subject_id: String::new(),
-                program_id: program.map(ProgramId::from_uuid),
-                affiliate_id: affiliate.map(AffiliateId::from_uuid),
-                occurred_at: Time::from_micros(0),
-                image: None,
-                cause_id,
+            |(event_type, program, affiliate, body)| {
+                let program_id = program.map(ProgramId::from_uuid);
+                let affiliate_id = affiliate.map(AffiliateId::from_uuid);
+                (EventHeader { event_type, program_id, affiliate_id }, body)
             },
         )
     }
 
-    fn segment(events: &[NewEvent]) -> (Vec<u8>, Vec<Frame>) {
+    fn segment(events: &[Event]) -> (Vec<u8>, Vec<Frame>) {
         let mut writer = SegmentWriter::new();
-        events.iter().for_each(|event| writer.push(event, encode));
+        events.iter().for_each(|(header, body)| writer.push(*header, |out| out.extend(body.as_bytes())));
         writer.finish()
     }
 
@@ -184,9 +174,9 @@ mod tests {
             let read = frames(&bytes).unwrap();
             prop_assert_eq!(&read, &written);
             prop_assert_eq!(read.len(), events.len());
-            for (frame, event) in read.into_iter().zip(&events) {
-                prop_assert_eq!(frame.header, event.header());
-                prop_assert_eq!(&bytes[frame.body], event.cause_id.as_bytes());
+            for (frame, (header, body)) in read.into_iter().zip(&events) {
+                prop_assert_eq!(frame.header, *header);
+                prop_assert_eq!(&bytes[frame.body], body.as_bytes());
             }
         }
 

@@ -1,26 +1,75 @@
 //! The business rules as scenarios in plain text, `tests/it/golden/scenarios/*.txt`, each run three ways: against the rules alone,
 //! over gRPC on SQLite, and over gRPC on PostgreSQL. The same words must get the same answers everywhere.
+//!
+//! A step becomes the request of a call once (`play.rs`); the worlds differ in how they carry it out.
 
+mod play;
 mod pure;
+mod read;
+mod request;
 mod script;
 mod wire;
 
 use headwater::domain::money::Currency;
+use headwater::domain::time::Time;
+use headwater::rpc::call::change::Change;
+use tonic::Status;
 
 use crate::support::database::TestDatabase;
-use script::{Step, amount};
+use play::Player;
 
-/// Something that carries out steps and answers as the scenario writes it.
+/// A way to carry out requests and to look at what became of them. Ids are as in messages.
 pub(crate) trait World {
-    async fn perform(&mut self, step: &Step) -> String;
+    /// Sets the clock.
+    fn set_now(&mut self, now: Time);
+
+    /// Carries out a request.
+    async fn change<M: Change>(&mut self, request: M) -> Result<M::Response, Status>;
+
+    /// Approves every reward of the account that is due, and says how many.
+    async fn approve_due(&mut self) -> usize;
+
+    /// The enrollment of an affiliate, in a program if one is named.
+    async fn enrollment_id(&mut self, affiliate_id: &str, program_id: &str) -> String;
+
+    /// The link with this code.
+    async fn link_id(&mut self, code: &str) -> String;
+
+    /// The newest coupon with this code.
+    async fn coupon_id(&mut self, code: &str) -> String;
+
+    /// The sale that was recorded under this event_id.
+    async fn sale(&mut self, event_id: &str) -> SaleFacts;
+
+    /// The lead with this uid, or else this email address: its state and its affiliate.
+    async fn lead(&mut self, email: &str, uid: &str) -> Option<(String, Option<String>)>;
+
+    /// Pending, owed and earned of an affiliate.
+    async fn balance(&mut self, affiliate_id: &str, currency: Currency) -> [i64; 3];
+
+    /// Amount, currency and state of an affiliate's rewards, oldest first.
+    async fn rewards(&mut self, affiliate_id: &str) -> Vec<(i64, Currency, String)>;
+
+    /// The types of all events about conversions.
+    async fn feed(&mut self) -> Vec<String>;
+}
+
+/// What scenarios say of a sale.
+pub(crate) struct SaleFacts {
+    /// The source of each candidate for the credit, and how it fared.
+    pub(crate) candidates: Vec<(String, String)>,
+    /// The version of the terms; 0 for none.
+    pub(crate) terms_version: i32,
+    pub(crate) reward_ids: Vec<String>,
 }
 
 /// Runs one scenario file and fails with every line that was answered otherwise than it says.
 async fn check(path: &std::path::Path, world: &mut impl World) {
     let text = std::fs::read_to_string(path).unwrap();
+    let mut player = Player::new(world);
     let mut wrong = Vec::new();
     for step in script::parse(&text) {
-        let answer = world.perform(&step).await;
+        let answer = player.perform(&step).await;
         let expected = step.expected.as_deref().unwrap_or("ok");
         let is_right = answer == expected || (step.expected.is_none() && !answer.starts_with("error"));
         if !is_right {
@@ -28,25 +77,6 @@ async fn check(path: &std::path::Path, world: &mut impl World) {
         }
     }
     assert!(wrong.is_empty(), "{}\n{}", path.display(), wrong.join("\n"));
-}
-
-fn balance_text(pending: i64, owed: i64, earned: i64, currency: Currency) -> String {
-    format!("pending {} owed {} earned {}", amount(pending, currency), amount(owed, currency), amount(earned, currency))
-}
-
-fn lead_text(state: &str, affiliate: Option<String>) -> String {
-    match affiliate {
-        Some(affiliate) => format!("{state} {affiliate}"),
-        None => format!("{state} unbound"),
-    }
-}
-
-/// `20%` is 200,000 parts per million, `12.5%` is 125,000.
-fn percent_ppm(text: &str) -> i64 {
-    let digits = text.strip_suffix('%').unwrap_or_else(|| panic!("{text} is no commission"));
-    let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
-    let decimals = format!("{decimals:0<4}");
-    format!("{whole}{decimals}").parse().unwrap()
 }
 
 #[tokio::test]

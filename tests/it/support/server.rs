@@ -95,6 +95,7 @@ impl Interceptor for ApiKey {
 #[derive(Clone)]
 pub(crate) struct TestClient {
     pub(crate) key: String,
+    channel: Authorized,
     pub(crate) accounts: AccountServiceClient<Authorized>,
     pub(crate) affiliates: AffiliateServiceClient<Authorized>,
     pub(crate) tracking: TrackingServiceClient<Authorized>,
@@ -130,11 +131,27 @@ impl TestClient {
         let sent = ApiKey((!key.is_empty()).then(|| key.parse().unwrap()));
         Self {
             key: key.to_owned(),
+            channel: InterceptedService::new(channel.clone(), sent.clone()),
             accounts: AccountServiceClient::with_interceptor(channel.clone(), sent.clone()),
             affiliates: AffiliateServiceClient::with_interceptor(channel.clone(), sent.clone()),
             tracking: TrackingServiceClient::with_interceptor(channel.clone(), sent.clone()),
             rewards: RewardServiceClient::with_interceptor(channel, sent),
         }
+    }
+}
+
+impl TestClient {
+    /// Calls a method by its name, such as `headwater.v1.TrackingService/RecordSale`.
+    pub(crate) async fn call<Q, A>(&self, method: &str, request: Q) -> Result<A, Status>
+    where
+        Q: prost::Message + 'static,
+        A: prost::Message + Default + 'static,
+    {
+        let mut client = tonic::client::Grpc::new(self.channel.clone());
+        client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        let path = format!("/{method}").parse().unwrap();
+        let codec = tonic_prost::ProstCodec::default();
+        client.unary(Request::new(request), path, codec).await.map(tonic::Response::into_inner)
     }
 }
 

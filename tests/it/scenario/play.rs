@@ -1,0 +1,335 @@
+//! Steps as the requests of calls, and their answers as scenarios write them. Knows the messages, not how they are carried out.
+
+use std::collections::HashMap;
+
+use headwater::domain::time::Time;
+use headwater::pb;
+use tonic::Status;
+
+use super::World;
+use super::request::{commission, customer, lead_selector, money, occur_time, terms};
+use super::script::{Step, amount};
+use crate::support::server::{START_MICROS, reason};
+
+/// One scenario in a world, with what it knows by name.
+pub(super) struct Player<'world, W> {
+    pub(super) world: &'world mut W,
+    /// Id and currency of programs.
+    programs: HashMap<String, (String, String)>,
+    affiliates: HashMap<String, String>,
+    visitors: HashMap<String, String>,
+}
+
+impl<'world, W: World> Player<'world, W> {
+    pub(super) fn new(world: &'world mut W) -> Self {
+        world.set_now(Time::from_micros(START_MICROS));
+        let (programs, affiliates, visitors) = Default::default();
+        Self { world, programs, affiliates, visitors }
+    }
+
+    pub(super) async fn perform(&mut self, step: &Step) -> String {
+        match self.try_perform(step).await {
+            Ok(answer) => answer,
+            Err(status) => format!("error {}", reason(&status)),
+        }
+    }
+
+    async fn try_perform(&mut self, step: &Step) -> Result<String, Status> {
+        match step.verb.as_str() {
+            "day" => {
+                let start = Time::from_micros(START_MICROS);
+                self.world.set_now(start.plus_days(step.word(0).parse().unwrap()));
+                Ok("ok".to_owned())
+            }
+            "program" | "terms" | "archive" => self.program_step(step).await,
+            "affiliate" | "enroll" => self.affiliate_step(step).await,
+            "override" | "ref" | "end" => self.enrollment_step(step).await,
+            "link" | "revoke" | "coupon" | "remove" => self.code_step(step).await,
+            "click" => self.click_step(step).await,
+            "lead" => self.lead_step(step).await,
+            "sale" => self.sale_step(step).await,
+            "refund" => self.refund_step(step).await,
+            "cancel" => self.cancel_step(step).await,
+            "approve" | "deny" | "approve-due" => self.reward_step(step).await,
+            _ => Ok(self.read_step(step).await),
+        }
+    }
+
+    pub(super) fn name_of(&self, id: &str) -> String {
+        self.affiliates.iter().find(|(_, other)| *other == id).map(|(name, _)| name.clone()).unwrap()
+    }
+
+    pub(super) fn affiliate_id(&self, name: &str) -> String {
+        self.affiliates[name].clone()
+    }
+
+    fn program_id(&self, step: &Step) -> String {
+        step.option("program").map(|name| self.programs[name].0.clone()).unwrap_or_default()
+    }
+
+    fn selector(&self, affiliate: &str) -> Option<pb::AffiliateSelector> {
+        let id = self.affiliate_id(affiliate);
+        Some(pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(id)) })
+    }
+
+    async fn enrollment_id(&mut self, affiliate: &str, step: &Step) -> String {
+        let (affiliate_id, program_id) = (self.affiliate_id(affiliate), self.program_id(step));
+        self.world.enrollment_id(&affiliate_id, &program_id).await
+    }
+
+    async fn program_step(&mut self, step: &Step) -> Result<String, Status> {
+        let name = step.word(0).to_owned();
+        match step.verb.as_str() {
+            "archive" => {
+                let program_id = self.programs[&name].0.clone();
+                self.world.change(pb::ArchiveProgramRequest { program_id, ..Default::default() }).await?;
+            }
+            "terms" => {
+                let (id, currency) = self.programs[&name].clone();
+                let request = pb::UpdateProgramRequest {
+                    program: Some(pb::Program { id, terms: Some(terms(step, 1, &currency)), ..Default::default() }),
+                    update_mask: Some(prost_types::FieldMask { paths: vec!["terms".to_owned()] }),
+                    ..Default::default()
+                };
+                self.world.change(request).await?;
+            }
+            _ => {
+                let currency = step.word(1).to_owned();
+                let request = pb::CreateProgramRequest {
+                    display_name: name.clone(),
+                    currency_code: currency.clone(),
+                    landing_url: "https://shop.example/".to_owned(),
+                    terms: Some(terms(step, 2, &currency)),
+                    ..Default::default()
+                };
+                let program = self.world.change(request).await?.program.unwrap();
+                self.programs.insert(name, (program.id, currency));
+            }
+        }
+        Ok("ok".to_owned())
+    }
+
+    async fn affiliate_step(&mut self, step: &Step) -> Result<String, Status> {
+        let name = step.word(0).to_owned();
+        let ref_id = step.option("ref").unwrap_or(&name).to_owned();
+        let promo_code = step.option("coupon").unwrap_or_default().to_owned();
+        let commission_override = step.option("commission").map(|text| commission(text, "USD"));
+        let program_id = self.program_id(step);
+        if step.verb == "enroll" {
+            let affiliate = self.selector(&name);
+            let request = pb::EnrollRequest {
+                affiliate,
+                program_id,
+                ref_id,
+                promo_code,
+                commission_override,
+                ..Default::default()
+            };
+            self.world.change(request).await?;
+        } else {
+            let request = pb::CreateAffiliateRequest {
+                email: format!("{name}@affiliates.example"),
+                first_name: name.clone(),
+                program_id,
+                ref_id,
+                promo_code,
+                commission_override,
+                ..Default::default()
+            };
+            let made = self.world.change(request).await?;
+            self.affiliates.insert(name, made.affiliate.unwrap().id);
+        }
+        Ok("ok".to_owned())
+    }
+
+    async fn enrollment_step(&mut self, step: &Step) -> Result<String, Status> {
+        let id = self.enrollment_id(step.word(0), step).await;
+        let update = |path: &str, enrollment| pb::UpdateEnrollmentRequest {
+            enrollment: Some(enrollment),
+            update_mask: Some(prost_types::FieldMask { paths: vec![path.to_owned()] }),
+            ..Default::default()
+        };
+        match step.verb.as_str() {
+            "override" => {
+                let commission_override = Some(commission(step.word(1), "USD"));
+                let enrollment = pb::Enrollment { id, commission_override, ..Default::default() };
+                self.world.change(update("commission_override", enrollment)).await?;
+            }
+            "ref" => {
+                let enrollment = pb::Enrollment { id, ref_id: step.word(1).to_owned(), ..Default::default() };
+                self.world.change(update("ref_id", enrollment)).await?;
+            }
+            _ => {
+                self.world.change(pb::EndEnrollmentRequest { enrollment_id: id, ..Default::default() }).await?;
+            }
+        }
+        Ok("ok".to_owned())
+    }
+
+    async fn code_step(&mut self, step: &Step) -> Result<String, Status> {
+        let code = step.word(0).to_owned();
+        match step.verb.as_str() {
+            "link" => {
+                let enrollment_id = self.enrollment_id(step.word(1), step).await;
+                self.world.change(pb::CreateLinkRequest { enrollment_id, code, ..Default::default() }).await?;
+            }
+            "revoke" => {
+                let link_id = self.world.link_id(&code).await;
+                self.world.change(pb::RevokeLinkRequest { link_id, ..Default::default() }).await?;
+            }
+            "coupon" => {
+                let (affiliate, program_id) = (self.selector(step.word(1)), self.program_id(step));
+                let request = pb::AssignCouponRequest { affiliate, program_id, code, ..Default::default() };
+                self.world.change(request).await?;
+            }
+            _ => {
+                let coupon_id = self.world.coupon_id(&code).await;
+                self.world.change(pb::RemoveCouponRequest { coupon_id, ..Default::default() }).await?;
+            }
+        }
+        Ok("ok".to_owned())
+    }
+
+    async fn click_step(&mut self, step: &Step) -> Result<String, Status> {
+        let visitor = step.word(0).to_owned();
+        let request = pb::RecordClickRequest {
+            referral: Some(pb::record_click_request::Referral::LinkCode(step.word(1).to_owned())),
+            tid: self.visitors.get(&visitor).cloned().unwrap_or_default(),
+            occur_time: occur_time(step),
+            ..Default::default()
+        };
+        let click = self.world.change(request).await?;
+        self.visitors.insert(visitor, click.tid);
+        Ok(self.name_of(&click.affiliate_id))
+    }
+
+    fn tid(&self, step: &Step) -> String {
+        step.option("visitor")
+            .map(|name| self.visitors.get(name).map_or(name, String::as_str))
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    async fn lead_step(&mut self, step: &Step) -> Result<String, Status> {
+        let (email, uid) = customer(step.word(1));
+        let state = match step.option("state") {
+            Some("subscribed") => pb::LeadState::Subscribed,
+            _ => pb::LeadState::Unspecified,
+        };
+        let request = pb::RecordLeadRequest {
+            event_id: step.word(0).to_owned(),
+            email,
+            uid,
+            tid: self.tid(step),
+            ref_id: step.option("ref").unwrap_or_default().to_owned(),
+            coupon_code: step.option("coupon").unwrap_or_default().to_owned(),
+            state: state.into(),
+            occur_time: occur_time(step),
+            ..Default::default()
+        };
+        let answer = self.world.change(request).await?;
+        let text = match answer.outcome() {
+            pb::ConversionOutcome::Attributed => format!("attributed {}", self.name_of(&answer.affiliate_id)),
+            outcome => outcome_text(outcome),
+        };
+        Ok(replayed(answer.replayed, text))
+    }
+
+    async fn sale_step(&mut self, step: &Step) -> Result<String, Status> {
+        let (email, uid) = customer(step.word(1));
+        let currency = step.word(3);
+        let channel = match step.option("channel") {
+            Some("pos") => pb::SaleChannel::PointOfSale,
+            _ => pb::SaleChannel::Unspecified,
+        };
+        let request = pb::RecordSaleRequest {
+            event_id: step.word(0).to_owned(),
+            email,
+            uid,
+            tid: self.tid(step),
+            ref_id: step.option("ref").unwrap_or_default().to_owned(),
+            coupon_code: step.option("coupon").unwrap_or_default().to_owned(),
+            amount: Some(money(step.word(2), currency)),
+            mrr: step.option("mrr").map(|mrr| money(mrr, currency)),
+            channel: channel.into(),
+            occur_time: occur_time(step),
+            ..Default::default()
+        };
+        let answer = self.world.change(request).await?;
+        let text = match answer.outcome() {
+            pb::ConversionOutcome::Attributed => {
+                assert!(!answer.conversion_id.is_empty());
+                format!("attributed {}{}", self.name_of(&answer.affiliate_id), rewards_text(&answer.rewards))
+            }
+            outcome => {
+                assert!(answer.conversion_id.is_empty(), "a sale that is not referred shows no conversion");
+                outcome_text(outcome)
+            }
+        };
+        Ok(replayed(answer.replayed, text))
+    }
+
+    async fn refund_step(&mut self, step: &Step) -> Result<String, Status> {
+        let (email, uid) = step.option("customer").map(customer).unwrap_or_default();
+        let request = pb::RecordRefundRequest {
+            event_id: step.word(0).to_owned(),
+            sale_event_id: step.option("sale").unwrap_or_default().to_owned(),
+            email,
+            uid,
+            amount: Some(money(step.word(1), step.word(2))),
+            occur_time: occur_time(step),
+            ..Default::default()
+        };
+        let answer = self.world.change(request).await?;
+        let text = match answer.outcome() {
+            pb::ConversionOutcome::Attributed => format!("attributed{}", rewards_text(&answer.rewards)),
+            outcome => outcome_text(outcome),
+        };
+        Ok(replayed(answer.replayed, text))
+    }
+
+    async fn cancel_step(&mut self, step: &Step) -> Result<String, Status> {
+        let request = pb::RecordCancellationRequest {
+            event_id: step.word(0).to_owned(),
+            lead: lead_selector(step.word(1)),
+            occur_time: occur_time(step),
+        };
+        let answer = self.world.change(request).await?;
+        Ok(replayed(answer.replayed, outcome_text(answer.outcome())))
+    }
+
+    async fn reward_step(&mut self, step: &Step) -> Result<String, Status> {
+        if step.verb == "approve-due" {
+            return Ok(self.world.approve_due().await.to_string());
+        }
+        let reward_ids = self.world.sale(step.word(0)).await.reward_ids;
+        if step.verb == "approve" {
+            self.world.change(pb::ApproveRewardsRequest { reward_ids, ..Default::default() }).await?;
+        } else {
+            let reason = "no".to_owned();
+            self.world.change(pb::DenyRewardsRequest { reward_ids, reason, ..Default::default() }).await?;
+        }
+        Ok("ok".to_owned())
+    }
+}
+
+/// The name of an enum's value without what all its names begin with, in lower case.
+pub(super) fn short(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
+}
+
+fn outcome_text(outcome: pb::ConversionOutcome) -> String {
+    short(outcome.as_str_name(), "CONVERSION_OUTCOME_")
+}
+
+fn replayed(was_replayed: bool, text: String) -> String {
+    if was_replayed { format!("replayed {text}") } else { text }
+}
+
+fn rewards_text(rewards: &[pb::RewardSummary]) -> String {
+    if rewards.is_empty() {
+        return " nothing".to_owned();
+    }
+    let values = rewards.iter().filter_map(|reward| reward.value.clone());
+    values.map(|value| format!(" {}", amount(value.amount_minor, value.currency_code.parse().unwrap()))).collect()
+}

@@ -1,0 +1,46 @@
+//! Steps that look at what became of the others.
+
+use headwater::domain::money::Currency;
+
+use super::World;
+use super::play::Player;
+use super::request::customer;
+use super::script::{Step, amount};
+
+impl<W: World> Player<'_, W> {
+    pub(super) async fn read_step(&mut self, step: &Step) -> String {
+        match step.verb.as_str() {
+            "balance" => {
+                let currency: Currency = step.word(1).parse().unwrap();
+                let affiliate_id = self.affiliate_id(step.word(0));
+                let sums = self.world.balance(&affiliate_id, currency).await;
+                let [pending, owed, earned] = sums.map(|sum| amount(sum, currency));
+                format!("pending {pending} owed {owed} earned {earned}")
+            }
+            "rewards" => {
+                let affiliate_id = self.affiliate_id(step.word(0));
+                let rewards = self.world.rewards(&affiliate_id).await.into_iter();
+                let texts = rewards.map(|(value, currency, state)| format!("{} {state}", amount(value, currency)));
+                texts.collect::<Vec<_>>().join(", ")
+            }
+            "customer" => {
+                let (email, uid) = customer(step.word(0));
+                match self.world.lead(&email, &uid).await {
+                    Some((state, Some(affiliate_id))) => format!("{state} {}", self.name_of(&affiliate_id)),
+                    Some((state, None)) => format!("{state} unbound"),
+                    None => "unknown".to_owned(),
+                }
+            }
+            "why" => {
+                let candidates = self.world.sale(step.word(0)).await.candidates.into_iter();
+                candidates.map(|(source, result)| format!("{source}:{result}")).collect::<Vec<_>>().join(" ")
+            }
+            "terms-of" => match self.world.sale(step.word(0)).await.terms_version {
+                0 => "none".to_owned(),
+                version => version.to_string(),
+            },
+            "feed" => self.world.feed().await.join(" "),
+            other => panic!("line {}: no such verb: {other}", step.line_number),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The words of steps as parts of requests. Knows the spelling of scenarios and the messages, not how they are carried out.
+
+use headwater::pb;
+use prost_types::Timestamp;
+
+use super::script::{Step, minor_units};
+use crate::support::server::START_MICROS;
+
+pub(super) fn occur_time(step: &Step) -> Option<Timestamp> {
+    step.option("day")
+        .map(|day| Timestamp { seconds: START_MICROS / 1_000_000 + day.parse::<i64>().unwrap() * 86_400, nanos: 0 })
+}
+
+pub(super) fn money(text: &str, currency: &str) -> pb::Money {
+    pb::Money { amount_minor: minor_units(text, currency.parse().unwrap()), currency_code: currency.to_owned() }
+}
+
+/// Email and uid of `bob@shop.example`, `uid:42`, both with a `+` between, or `-` for nobody.
+pub(super) fn customer(text: &str) -> (String, String) {
+    let (mut email, mut uid) = (String::new(), String::new());
+    for name in text.split('+').filter(|name| *name != "-") {
+        match name.strip_prefix("uid:") {
+            Some(id) => uid = id.to_owned(),
+            None => email = name.to_owned(),
+        }
+    }
+    (email, uid)
+}
+
+pub(super) fn lead_selector(text: &str) -> Option<pb::LeadSelector> {
+    let (email, uid) = customer(text);
+    let selector =
+        if uid.is_empty() { pb::lead_selector::Selector::Email(email) } else { pb::lead_selector::Selector::Uid(uid) };
+    Some(pb::LeadSelector { selector: Some(selector) })
+}
+
+/// `20%` is 200,000 parts per million, `12.5%` is 125,000.
+fn percent_ppm(text: &str) -> i64 {
+    let digits = text.strip_suffix('%').unwrap_or_else(|| panic!("{text} is no commission"));
+    let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
+    let decimals = format!("{decimals:0<4}");
+    format!("{whole}{decimals}").parse().unwrap()
+}
+
+/// `20%`, `12.5%`, or `flat:5.00`.
+pub(super) fn commission(text: &str, currency: &str) -> pb::Commission {
+    let commission = match text.strip_prefix("flat:") {
+        Some(flat) => pb::commission::Commission::Flat(money(flat, currency)),
+        None => pb::commission::Commission::PercentPpm(percent_ppm(text)),
+    };
+    pb::Commission { commission: Some(commission) }
+}
+
+pub(super) fn terms(step: &Step, commission_place: usize, currency: &str) -> pb::Terms {
+    let precedence = step.option("precedence").map_or_else(Vec::new, |order| {
+        let sources = order.split(',').map(|name| match name {
+            "binding" => pb::AttributionSource::LeadBinding,
+            "coupon" => pb::AttributionSource::Coupon,
+            "click" => pb::AttributionSource::Click,
+            other => panic!("no such source: {other}"),
+        });
+        sources.map(i32::from).collect()
+    });
+    let rounding = step.option("rounding").map(|name| match name {
+        "half_even" => pb::Rounding::HalfEven,
+        "half_up" => pb::Rounding::HalfUp,
+        "down" => pb::Rounding::Down,
+        other => panic!("no such rounding: {other}"),
+    });
+    let model = step.option("model").map(|name| match name {
+        "first" => pb::AttributionModel::FirstClick,
+        _ => pb::AttributionModel::LastClick,
+    });
+    let reach = step.option("reach").map(|_| pb::TermsReach::NewCustomers);
+    pb::Terms {
+        commission: Some(commission(step.word(commission_place), currency)),
+        hold_period_days: step.option("hold").map(|days| days.parse().unwrap()),
+        attribution_window_days: step.option("window").map(|days| days.parse().unwrap()),
+        attribution_model: model.unwrap_or_default().into(),
+        rounding: rounding.unwrap_or_default().into(),
+        reach: reach.unwrap_or_default().into(),
+        precedence,
+        ..pb::Terms::default()
+    }
+}
