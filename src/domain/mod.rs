@@ -27,7 +27,7 @@ pub mod set;
 mod text_enum;
 pub mod time;
 
-pub use rule::decide::{Decision, decide};
+pub use rule::{Decision, decide};
 
 /// The text is no value of the closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -10,7 +10,7 @@ use super::set::stored::Stored;
 use super::{Store, StoreError};
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::id::{AccountId, ApiKeyId};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
 impl Stored for Account {

@@ -14,7 +14,7 @@ use super::{Store, StoreError};
 use crate::domain::affiliate::{Affiliate, AffiliateSelector};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, ProgramId};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
 impl Stored for Affiliate {

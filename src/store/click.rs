@@ -10,7 +10,7 @@ use crate::domain::click::Click;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, ClickId, EnrollmentId, LinkId, ProgramId};
 use crate::domain::link::Link;
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 use uuid::Uuid;
 

@@ -19,8 +19,8 @@ use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, Con
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
 use crate::domain::request::RequestKey;
 use crate::domain::reward::Reward;
-use crate::domain::set::kind::Kind;
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Kind;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use super::{Store, StoreError};
 use crate::domain::coupon::{Coupon, CouponState};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, CouponId, EnrollmentId};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 use sea_orm::Value;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};

@@ -13,7 +13,7 @@ use super::{Store, StoreError};
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use crate::domain::program::Program;
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
 impl Stored for Enrollment {

@@ -12,8 +12,8 @@ use crate::domain::conversion::Conversion;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
 use crate::domain::lead::{Binding, Lead, LeadSelector, LeadState, UnmatchedSale};
+use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
-use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
 use std::collections::BTreeSet;
 

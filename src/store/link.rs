@@ -12,7 +12,7 @@ use super::{Store, StoreError};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, LinkId};
 use crate::domain::link::{Link, LinkState};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
 impl Stored for Link {

@@ -14,7 +14,7 @@ use super::set::stored::Stored;
 use super::{Store, StoreError};
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::program::{Program, ProgramState, ProgramWithTerms, Terms};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
 impl Stored for Program {

@@ -14,7 +14,7 @@ use crate::domain::conversion::Conversion;
 use crate::domain::id::AccountId;
 use crate::domain::id::ConversionId;
 use crate::domain::request::{Request, RequestKey};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
 impl Stored for Request {

@@ -13,8 +13,8 @@ use super::{Source, Store, StoreError};
 use crate::domain::conversion::Conversion;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
 use crate::domain::reward::{Reward, RewardState};
-use crate::domain::set::kind::Kind;
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Kind;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
 impl Stored for Reward {

@@ -1,6 +1,7 @@
 //! Reads the source and fails on what the compiler cannot see: a step over a wall between layers, a file without its opening
 //! lines, a marker left behind, SQL or a status made out of its place. Knows the house; runs none of it.
 
+mod domain;
 mod lexer;
 mod walls;
 

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Rule;
-use super::context::Context;
+use super::context::{Context, Rule};
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::event::{EventImage, EventType};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
 /// How many active coupons one affiliate of a new account may have.

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Rule;
-use super::context::Context;
+use super::context::{Context, Rule};
 use super::enrollment::{self, NewEnrollment};
 use crate::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, Profile};
 use crate::domain::event::{EventImage, EventType};
 use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 
 /// Make an affiliate and enroll it.
 #[derive(Debug, Clone)]

@@ -11,8 +11,8 @@ use crate::domain::lead::{Binding, Lead};
 use crate::domain::link::{Link, LinkState};
 use crate::domain::program::{AttributionModel, Program, ProgramState};
 use crate::domain::refusal::Refusal;
+use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
-use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
 
 /// The traces that a request has of where a conversion came from.

@@ -1,7 +1,6 @@
 //! The rule of clicks.
 
-use super::Rule;
-use super::context::Context;
+use super::context::{Context, Rule};
 use super::link;
 use crate::domain::click::{Click, ClickOutcome};
 use crate::domain::enrollment::EnrollmentState;
@@ -9,7 +8,7 @@ use crate::domain::id::{AccountId, ClickId};
 use crate::domain::link::LinkState;
 use crate::domain::program::ProgramState;
 use crate::domain::refusal::{Refusal, Resource};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
 /// Record a visit through a link.

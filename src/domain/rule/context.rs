@@ -1,4 +1,4 @@
-//! The surroundings that every rule is given beside its command. Knows no rule.
+//! A rule, and the surroundings that every rule is given. Knows no rule in particular.
 
 use std::sync::Arc;
 
@@ -6,10 +6,28 @@ use crate::domain::conversion::ConversionImage;
 use crate::domain::event::{EventImage, EventType, NewEvent};
 use crate::domain::id::{AccountId, EventId, IdSource};
 use crate::domain::ledger::Posting;
+use crate::domain::outcome::{OtherOutcome, Outcome};
 use crate::domain::refusal::Refusal;
-use crate::domain::set::WorkingSet;
-use crate::domain::set::kind::{InSet, Named};
+use crate::domain::set::{InSet, Named, Needs, WorkingSet};
 use crate::domain::time::Time;
+
+/// A write: its fields are valid by themselves; whether they are allowed is for the rule to say.
+pub trait Rule {
+    /// The answer, kept for repeated requests.
+    type Answer: Into<Outcome> + TryFrom<Outcome, Error = OtherOutcome>;
+
+    /// Whether it makes events or postings, so that the account must be locked while it is carried out.
+    const LOCKS_ACCOUNT: bool = true;
+
+    /// Adds the rows that [`Rule::apply`] asks for. A rule that asks for more gets [`Refusal::NotLoaded`].
+    fn needs(&self, account: AccountId, needs: &mut Needs);
+
+    /// Carries it out. The set becomes as it was when this is an error.
+    ///
+    /// # Errors
+    /// The rule that the command broke.
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal>;
+}
 
 /// The working set with who asks, and when. A rule changes the set at once, and sees what it has changed.
 pub struct Context<'run> {

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Rule;
-use super::context::Context;
+use super::context::{Context, Rule};
 use crate::domain::account::Account;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::coupon::{Coupon, CouponState};
@@ -11,7 +10,7 @@ use crate::domain::enrollment::{Enrollment, EnrollmentState};
 use crate::domain::event::{EventImage, EventType};
 use crate::domain::id::{AccountId, CouponId, ProgramId};
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 
 /// Assign a coupon.
 #[derive(Debug, Clone)]

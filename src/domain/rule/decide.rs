@@ -1,13 +1,13 @@
 //! The one entry for writes: recognise a repeated request, or apply the command's rule. Knows no rule.
 
+use super::command::{Command, Envelope};
 use super::context::Context;
-use super::{Command, Envelope};
 use crate::domain::id::{AccountId, IdSource};
 use crate::domain::outcome::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::request::{Fingerprint, REQUEST_ID_KEPT_DAYS, Request, RequestKey};
+use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
-use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
 
 /// The answer to a command.

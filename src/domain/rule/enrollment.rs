@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Rule;
-use super::context::Context;
+use super::context::{Context, Rule};
 use super::program::check_commission;
 use super::{coupon, link};
 use crate::domain::affiliate::AffiliateSelector;
@@ -13,7 +12,7 @@ use crate::domain::event::{EventImage, EventType};
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use crate::domain::program::{Commission, Program};
 use crate::domain::refusal::{Field, Refusal};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 
 /// The wishes for a new enrollment.
 #[derive(Debug, Clone)]
@@ -148,16 +147,8 @@ fn free_ref_id(context: &Context<'_>, wanted: &NewEnrollment) -> Result<String, 
     Ok(long)
 }
 
-/// The page that an enrollment's links lead to: its own or the program's.
-pub(super) fn landing_url(context: &Context<'_>, enrollment: &Enrollment) -> Result<String, Refusal> {
-    if enrollment.landing_url.is_empty() {
-        return Ok(context.get::<Program, _>(enrollment.program_id)?.landing_url.clone());
-    }
-    Ok(enrollment.landing_url.clone())
-}
-
 fn with_landing(context: &Context<'_>, enrollment: Arc<Enrollment>) -> Result<EnrollmentWithLanding, Refusal> {
-    Ok(EnrollmentWithLanding { landing_url: landing_url(context, &enrollment)?, enrollment })
+    Ok(EnrollmentWithLanding { landing_url: context.set.landing_url(&enrollment)?.to_owned(), enrollment })
 }
 
 /// Opens an enrollment that had ended: an affiliate that comes back finds its links, coupons and leads. The rest is as for one that

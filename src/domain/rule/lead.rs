@@ -1,23 +1,21 @@
-//! The rules of leads: sign-ups, cancellations, and what a request adds to a lead.
+//! The rules of leads: sign-ups and cancellations.
 
 use std::sync::Arc;
 
-use super::Rule;
 use super::attribution::{self, Referral};
-use super::context::Context;
+use super::context::{Context, Rule};
 use super::program::applicable_terms;
-use super::sale;
+use super::{customer, sale};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, OrderDetails, SaleChannel,
 };
-use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventType;
-use crate::domain::id::{AccountId, ConversionId, LeadId};
-use crate::domain::lead::{Binding, CancellationOutcome, Customer, Lead, LeadOutcome, LeadSelector, LeadState};
+use crate::domain::id::{AccountId, ConversionId};
+use crate::domain::lead::{CancellationOutcome, Customer, Lead, LeadOutcome, LeadSelector, LeadState};
 use crate::domain::money::Money;
 use crate::domain::refusal::{Refusal, Resource};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
 /// Record a sign-up.
@@ -50,18 +48,18 @@ impl Rule for RecordLead {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<LeadOutcome, Refusal> {
         let occurred_at = self.occurred_at.unwrap_or(context.now);
-        let known = find_customer(context, &self.customer)?.cloned();
+        let known = context.set.find_customer(context.account_id, &self.customer)?.cloned();
         let mut lead = match &known {
             Some(lead) => lead.as_ref().clone(),
-            None => new_lead(context, &self.customer, self.state),
+            None => customer::new_lead(context, &self.customer, self.state),
         };
-        add_names(context, &mut lead, &self.customer, &self.first_name, &self.last_name)?;
+        customer::add_names(context, &mut lead, &self.customer, &self.first_name, &self.last_name)?;
         if lead.state == LeadState::Subscribed {
             lead.state = self.state;
         }
         match lead.binding {
             Some(binding) => {
-                let lead = put_touched(context, lead, known.as_deref());
+                let lead = customer::put_touched(context, lead, known.as_deref());
                 Ok(LeadOutcome { lead_id: lead.id, affiliate_id: Some(binding.affiliate_id), conversion_id: None })
             }
             None => self.bind(context, lead, known.as_deref(), occurred_at),
@@ -85,7 +83,7 @@ impl RecordLead {
             made.order.coupon_code.clone_from(code);
         }
         if let Some((source, enrollment)) = attribution.winner {
-            lead.binding = Some(binding(&enrollment, occurred_at));
+            lead.binding = Some(customer::binding(&enrollment, occurred_at));
             made.outcome = ConversionOutcome::Attributed;
             let program = context.set.program(context.account_id, enrollment.program_id)?;
             let terms_version = applicable_terms(context.set, program, occurred_at, None)?.version;
@@ -100,7 +98,7 @@ impl RecordLead {
             context.tell_conversion(EventType::LeadRecorded, occurred_at, image);
             sale::match_to_lead(context, &mut lead, &enrollment, occurred_at)?;
         }
-        let lead = put_touched(context, lead, known);
+        let lead = customer::put_touched(context, lead, known);
         let made = context.put(made);
         Ok(LeadOutcome {
             lead_id: lead.id,
@@ -157,82 +155,6 @@ impl Rule for RecordCancellation {
         }
         Ok(CancellationOutcome { lead_id: lead.id, outcome: made.outcome, conversion_id: made.id })
     }
-}
-
-/// The lead that the request names, by uid or else by email.
-pub(super) fn find_customer<'set>(
-    context: &'set Context<'_>,
-    customer: &Customer,
-) -> Result<Option<&'set Arc<Lead>>, Refusal> {
-    for selector in customer.selectors() {
-        if let Some(lead) = context.set.find_lead(context.account_id, &selector)? {
-            return Ok(Some(lead));
-        }
-    }
-    Ok(None)
-}
-
-pub(super) fn new_lead(context: &mut Context<'_>, customer: &Customer, state: LeadState) -> Lead {
-    Lead {
-        id: LeadId::new(context.ids),
-        account_id: context.account_id,
-        email: customer.email.clone(),
-        uid: customer.uid.clone(),
-        first_name: String::new(),
-        last_name: String::new(),
-        state,
-        binding: None,
-        plan: String::new(),
-        mrr: None,
-        customer_since: None,
-        created_at: context.now,
-        updated_at: context.now,
-    }
-}
-
-pub(super) fn binding(enrollment: &Enrollment, bound_at: Time) -> Binding {
-    Binding {
-        enrollment_id: enrollment.id,
-        affiliate_id: enrollment.affiliate_id,
-        program_id: enrollment.program_id,
-        bound_at,
-    }
-}
-
-/// Adds to a lead what a request says of it. A name that the lead has already stays: changing it is for UpdateLead.
-pub(super) fn add_names(
-    context: &Context<'_>,
-    lead: &mut Lead,
-    customer: &Customer,
-    first_name: &str,
-    last_name: &str,
-) -> Result<(), Refusal> {
-    if !first_name.is_empty() {
-        first_name.clone_into(&mut lead.first_name);
-    }
-    if !last_name.is_empty() {
-        last_name.clone_into(&mut lead.last_name);
-    }
-    if lead.uid.is_none() && is_free(context, customer.uid.clone().map(LeadSelector::Uid))? {
-        lead.uid.clone_from(&customer.uid);
-    }
-    if lead.email.is_none() && is_free(context, customer.email.clone().map(LeadSelector::Email))? {
-        lead.email.clone_from(&customer.email);
-    }
-    Ok(())
-}
-
-fn is_free(context: &Context<'_>, selector: Option<LeadSelector>) -> Result<bool, Refusal> {
-    match selector {
-        Some(selector) => Ok(context.set.find_lead(context.account_id, &selector)?.is_none()),
-        None => Ok(false),
-    }
-}
-
-/// Writes a lead, updated now unless it is as it was: then, as for most customers who buy again, nothing is written.
-pub(super) fn put_touched(context: &mut Context<'_>, lead: Lead, before: Option<&Lead>) -> Arc<Lead> {
-    let lead = if before == Some(&lead) { lead } else { Lead { updated_at: context.now, ..lead } };
-    context.put(lead)
 }
 
 /// A conversion that is about a lead and no money.

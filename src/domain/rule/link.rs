@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Rule;
-use super::context::Context;
-use super::enrollment;
+use super::context::{Context, Rule};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::{EventImage, EventType};
 use crate::domain::id::{AccountId, EnrollmentId, LinkId};
 use crate::domain::link::{Link, LinkState, LinkWithDestination};
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 
 /// Make a link.
 #[derive(Debug, Clone)]
@@ -103,7 +101,7 @@ pub(super) fn put_new(
 /// The page that a link leads to: its own destination, else the enrollment's page, else the program's.
 pub(super) fn destination(context: &Context<'_>, link: &Link, enrollment: &Enrollment) -> Result<String, Refusal> {
     if link.destination_url.is_empty() {
-        return enrollment::landing_url(context, enrollment);
+        return context.set.landing_url(enrollment).map(str::to_owned);
     }
     Ok(link.destination_url.clone())
 }

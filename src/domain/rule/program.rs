@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use super::Rule;
-use super::context::Context;
+use super::context::{Context, Rule};
 use crate::domain::event::{EventImage, EventType};
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::Currency;
 use crate::domain::program::{Commission, Program, ProgramState, ProgramWithTerms, Terms, TermsDraft, TermsReach};
 use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
-use crate::domain::set::needs::Needs;
 use crate::domain::time::Time;
 
 /// The version of the terms that a sale falls under: the newest that had started when it occurred and that reaches it.

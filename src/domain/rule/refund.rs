@@ -6,10 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Rule;
-use super::context::Context;
-use super::lead;
-use super::sale;
+use super::context::{Context, Rule};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, OrderDetails, RefundOutcome, SaleChannel,
     WaitingRefund,
@@ -22,7 +19,7 @@ use crate::domain::money::{Money, portion};
 use crate::domain::refusal::Refusal;
 use crate::domain::request::{EventKind, Request, RequestKey};
 use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
 /// Record a refund.
@@ -87,9 +84,9 @@ impl RecordRefund {
             let Some(request) = set.request(&key)? else { return Ok(None) };
             return set.conversion(account_id, ConversionId::from_uuid(request.effect)).map(Some);
         }
-        let lead = lead::find_customer(context, &self.customer)?;
+        let lead = set.find_customer(account_id, &self.customer)?;
         // Kept until their lead arrives: a part that is refunded before must not be priced then.
-        let mut sales = sale::unmatched_sales_of(context, lead.map(Arc::as_ref), &self.customer)?;
+        let mut sales = set.unmatched_sales_of(account_id, lead.map(Arc::as_ref), &self.customer)?;
         if let Some(lead) = lead {
             sales.extend(set.latest_sales_of(account_id, lead.id)?);
         } else if sales.is_empty() {

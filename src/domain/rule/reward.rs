@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Rule;
-use super::context::Context;
+use super::context::{Context, Rule};
 use crate::domain::conversion::Conversion;
 use crate::domain::event::EventType;
 use crate::domain::id::{AccountId, ConversionId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::reward::{Reward, RewardState};
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 
 /// Approve rewards, all or none.
 #[derive(Debug, Clone)]

@@ -1,13 +1,11 @@
 //! The rule of sales: who referred one, what it earns, and what was waiting for it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Rule;
 use super::attribution::{self, Referral};
 use super::commission;
-use super::context::Context;
-use super::lead;
+use super::context::{Context, Rule};
+use super::customer;
 use super::program::applicable_terms;
 use super::refund;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult};
@@ -17,11 +15,11 @@ use crate::domain::conversion::{
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventType;
 use crate::domain::id::{AccountId, ConversionId};
-use crate::domain::lead::{Customer, Lead, LeadSelector, LeadState, UnmatchedSale};
+use crate::domain::lead::{Customer, Lead, LeadState, UnmatchedSale};
 use crate::domain::money::Money;
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::Reward;
-use crate::domain::set::needs::Needs;
+use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
 /// Record a sale.
@@ -60,7 +58,7 @@ impl Rule for RecordSale {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<SaleOutcome, Refusal> {
         let occurred_at = self.occurred_at.unwrap_or(context.now);
-        let known = lead::find_customer(context, &self.customer)?.cloned();
+        let known = context.set.find_customer(context.account_id, &self.customer)?.cloned();
         let attribution =
             attribution::attribute(context.set, context.account_id, known.as_deref(), &self.referral, occurred_at)?;
         let mut sale = self.new_sale(context, occurred_at);
@@ -128,16 +126,16 @@ impl RecordSale {
         }
         let mut lead = match &known {
             Some(lead) => lead.as_ref().clone(),
-            None => lead::new_lead(context, &self.customer, LeadState::Active),
+            None => customer::new_lead(context, &self.customer, LeadState::Active),
         };
-        lead.binding.get_or_insert(lead::binding(enrollment, occurred_at));
+        lead.binding.get_or_insert(customer::binding(enrollment, occurred_at));
         self.mark_as_buyer(context, &mut lead, occurred_at)?;
-        Ok(Some(lead::put_touched(context, lead, known.as_deref())))
+        Ok(Some(customer::put_touched(context, lead, known.as_deref())))
     }
 
     /// Adds to a lead what the sale says of it.
     fn mark_as_buyer(&self, context: &Context<'_>, lead: &mut Lead, occurred_at: Time) -> Result<(), Refusal> {
-        lead::add_names(context, lead, &self.customer, &self.first_name, &self.last_name)?;
+        customer::add_names(context, lead, &self.customer, &self.first_name, &self.last_name)?;
         lead.state = LeadState::Active;
         lead.customer_since = Some(lead.customer_since.map_or(occurred_at, |since| since.min(occurred_at)));
         if !self.order.plan.is_empty() {
@@ -169,7 +167,7 @@ impl RecordSale {
         if let Some(before) = known {
             let mut lead = before.as_ref().clone();
             self.mark_as_buyer(context, &mut lead, sale.occurred_at)?;
-            lead::put_touched(context, lead, Some(&before));
+            customer::put_touched(context, lead, Some(&before));
         }
         Ok(sale)
     }
@@ -208,28 +206,6 @@ fn credit(
     Ok((sale, rewards))
 }
 
-/// The sales that nobody referred of a customer, by all the names of the lead, if there is one, and those of the request. A sale to
-/// another lead is not the customer's, though both may have been named.
-pub(super) fn unmatched_sales_of<'set>(
-    context: &'set Context<'_>,
-    lead: Option<&Lead>,
-    customer: &Customer,
-) -> Result<Vec<&'set Arc<Conversion>>, Refusal> {
-    let names: BTreeSet<LeadSelector> =
-        lead.map(Lead::selectors).unwrap_or_default().into_iter().chain(customer.selectors()).collect();
-    let mut sales: Vec<&Arc<Conversion>> = Vec::new();
-    for name in names {
-        for sale in context.set.unmatched_sales_of(context.account_id, &name)? {
-            let is_anothers = sale.lead_id.is_some() && sale.lead_id != lead.map(|lead| lead.id);
-            if !is_anothers && !sales.iter().any(|other| other.id == sale.id) {
-                sales.push(sale);
-            }
-        }
-    }
-    sales.sort_by_key(|sale| (sale.occurred_at, sale.id));
-    Ok(sales)
-}
-
 /// Prices the sales of a lead that nobody had referred when they were recorded, now that the lead is bound: those inside the
 /// attribution window before `bound_at`.
 pub(super) fn match_to_lead(
@@ -240,8 +216,12 @@ pub(super) fn match_to_lead(
 ) -> Result<(), Refusal> {
     let program = context.set.program(context.account_id, enrollment.program_id)?;
     let window_days = attribution::window_days(context.set, program, bound_at)?;
-    let sales: Vec<Arc<Conversion>> =
-        unmatched_sales_of(context, Some(lead), &Customer::default())?.into_iter().cloned().collect();
+    let sales: Vec<Arc<Conversion>> = context
+        .set
+        .unmatched_sales_of(context.account_id, Some(lead), &Customer::default())?
+        .into_iter()
+        .cloned()
+        .collect();
     if lead.plan.is_empty() {
         let plans = sales.iter().rev().map(|sale| &sale.order.plan);
         lead.plan = plans.into_iter().find(|plan| !plan.is_empty()).cloned().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use super::kind::{Kind, Named};
 use super::names::Names;
-use super::{WorkingSet, known};
+use super::working_set::{WorkingSet, known};
 use crate::domain::account::{Account, ApiKey};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::refusal::{Refusal, Resource};

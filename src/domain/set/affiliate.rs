@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::kind::{Kind, Named};
 use super::names::Names;
-use super::{WorkingSet, known};
+use super::working_set::{WorkingSet, known};
 use crate::domain::affiliate::{Affiliate, AffiliateSelector};
 use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::refusal::{Refusal, Resource};

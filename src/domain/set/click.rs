@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::kind::{Key, Kind};
 use super::names::Names;
-use super::{WorkingSet, known};
+use super::working_set::{WorkingSet, known};
 use crate::domain::click::Click;
 use crate::domain::id::{AccountId, ClickId};
 use crate::domain::refusal::Refusal;

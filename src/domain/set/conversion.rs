@@ -1,13 +1,14 @@
 //! How conversions are found: sales by their lead, refunds by the sale that they wait for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::kind::{Key, Kind, Named};
 use super::names::Names;
-use super::{WorkingSet, known};
+use super::working_set::{WorkingSet, known};
 use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, WaitingRefund};
 use crate::domain::id::{AccountId, ConversionId, LeadId};
-use crate::domain::lead::LeadSelector;
+use crate::domain::lead::{Customer, Lead};
 use crate::domain::refusal::{Refusal, Resource};
 
 impl Kind for Conversion {
@@ -79,14 +80,22 @@ impl WorkingSet {
         Ok(rows)
     }
 
-    /// The sales of a customer that nobody referred, earliest first.
+    /// The sales of a customer that nobody referred, earliest first: by all the names of the lead, if there is one, and those of
+    /// the request. A sale to another lead is not the customer's, though both may have been named.
     pub fn unmatched_sales_of(
         &self,
         account_id: AccountId,
-        selector: &LeadSelector,
+        lead: Option<&Lead>,
+        customer: &Customer,
     ) -> Result<Vec<&Arc<Conversion>>, Refusal> {
-        let ids = known(self.names.unmatched_sales.get(&(account_id, selector.clone())), "unmatched sales")?;
-        self.earliest_first(account_id, ids)
+        let names = lead.map(Lead::selectors).unwrap_or_default().into_iter().chain(customer.selectors());
+        let mut ids = BTreeSet::new();
+        for name in names {
+            ids.extend(known(self.names.unmatched_sales.get(&(account_id, name)), "unmatched sales")?);
+        }
+        let mut sales = self.earliest_first(account_id, &ids.into_iter().collect::<Vec<_>>())?;
+        sales.retain(|sale| sale.lead_id.is_none() || sale.lead_id == lead.map(|lead| lead.id));
+        Ok(sales)
     }
 
     /// The latest sales of a lead, earliest first.

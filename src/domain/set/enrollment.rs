@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::kind::{Kind, Named};
 use super::names::Names;
-use super::{WorkingSet, known};
+use super::working_set::{WorkingSet, known};
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
@@ -63,5 +63,13 @@ impl WorkingSet {
         let ids = known(self.names.enrollments_of.get(&(account_id, affiliate_id)), "enrollments")?;
         let mut rows = ids.iter().filter_map(|id| self.enrollments.get(&(account_id, *id)));
         Ok(rows.find(|enrollment| enrollment.program_id == program_id))
+    }
+
+    /// The page that an enrollment's links lead to: its own or the program's.
+    pub fn landing_url<'set>(&'set self, enrollment: &'set Enrollment) -> Result<&'set str, Refusal> {
+        if enrollment.landing_url.is_empty() {
+            return Ok(&self.program(enrollment.account_id, enrollment.program_id)?.landing_url);
+        }
+        Ok(&enrollment.landing_url)
     }
 }

@@ -3,10 +3,7 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use super::WorkingSet;
 use super::names::Names;
-use super::needs::Needs;
-use super::rows::Rows;
 use crate::domain::id::{AccountId, TypedId};
 use crate::domain::refusal::Resource;
 
@@ -59,16 +56,4 @@ impl<I: TypedId + Debug + Clone + Eq + Hash + Ord> Key for (AccountId, I) {
     fn account_id(&self) -> AccountId {
         self.0
     }
-}
-
-/// Where the set keeps the rows of a kind. Made by the list of kinds.
-pub trait InSet: Kind {
-    /// The rows.
-    fn rows(set: &WorkingSet) -> &Rows<Self>;
-
-    /// The same, to change.
-    fn rows_mut(set: &mut WorkingSet) -> &mut Rows<Self>;
-
-    /// The keys that a batch needs.
-    fn needed(needs: &mut Needs) -> &mut std::collections::BTreeSet<Self::Key>;
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::kind::Kind;
 use super::names::Names;
-use super::{WorkingSet, known};
+use super::working_set::{WorkingSet, known};
 use crate::domain::id::{AccountId, ConversionId, LeadId};
-use crate::domain::lead::{Lead, LeadSelector, UnmatchedSale};
+use crate::domain::lead::{Customer, Lead, LeadSelector, UnmatchedSale};
 use crate::domain::refusal::Refusal;
 
 impl Kind for Lead {
@@ -68,5 +68,15 @@ impl WorkingSet {
     pub fn find_lead(&self, account_id: AccountId, selector: &LeadSelector) -> Result<Option<&Arc<Lead>>, Refusal> {
         let id = known(self.names.leads.get(&(account_id, selector.clone())), "lead by name")?;
         id.map(|id| self.existing::<Lead>(&(account_id, id))).transpose()
+    }
+
+    /// The lead that a request names, by uid or else by email.
+    pub fn find_customer(&self, account_id: AccountId, customer: &Customer) -> Result<Option<&Arc<Lead>>, Refusal> {
+        for selector in customer.selectors() {
+            if let Some(lead) = self.find_lead(account_id, &selector)? {
+                return Ok(Some(lead));
+            }
+        }
+        Ok(None)
     }
 }

@@ -1,8 +1,8 @@
 //! The working set: the part of the accounts' rows that a batch of commands needs, in memory, and what the commands changed of it.
 //!
 //! A command changes the set at once, so that it sees what it has just written; when it is refused, the set becomes as it was
-//! before. What was never looked up is an error (`Refusal::NotLoaded`), never "does not exist". One file for each subject says how
-//! its rows are found. Knows no rule.
+//! before. A row that was never looked up is an error (`Refusal::NotLoaded`), never "does not exist". One file for each subject says
+//! how its rows are found. Knows no rule.
 
 mod account;
 mod affiliate;
@@ -10,203 +10,21 @@ mod click;
 mod conversion;
 mod coupon;
 mod enrollment;
-pub mod kind;
+mod kind;
 mod lead;
 mod link;
-pub mod names;
-pub mod needs;
+mod names;
+mod needed_names;
+mod needs;
 mod program;
 mod request;
 mod reward;
 mod rows;
+mod undo;
+mod working_set;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
-use super::event::NewEvent;
-use super::id::AccountId;
-use super::ledger::Posting;
-use super::refusal::Refusal;
-use kind::{InSet, Key, Kind, Named};
-use names::{Names, Undo};
-use needs::NeededNames;
+pub use kind::{Key, Kind, Named};
+pub use names::{Index, Lists, Names};
+pub use needed_names::NeededNames;
 pub use rows::Rows;
-
-/// The list of kinds: calls a macro with each kind's place in the set and its type, those that lead to others first. Rows are loaded
-/// in this order.
-#[macro_export]
-macro_rules! for_all_kinds {
-    ($callback:ident) => {
-        $callback! {
-            requests: $crate::domain::request::Request,
-            accounts: $crate::domain::account::Account,
-            api_keys: $crate::domain::account::ApiKey,
-            affiliates: $crate::domain::affiliate::Affiliate,
-            leads: $crate::domain::lead::Lead,
-            unmatched_sales: $crate::domain::lead::UnmatchedSale,
-            waiting_refunds: $crate::domain::conversion::WaitingRefund,
-            clicks: $crate::domain::click::Click,
-            links: $crate::domain::link::Link,
-            coupons: $crate::domain::coupon::Coupon,
-            conversions: $crate::domain::conversion::Conversion,
-            rewards: $crate::domain::reward::Reward,
-            enrollments: $crate::domain::enrollment::Enrollment,
-            programs: $crate::domain::program::Program,
-            terms: $crate::domain::program::Terms,
-        }
-    };
-}
-
-/// How many postings and events there were.
-#[derive(Clone, Copy, Default)]
-struct Before(usize, usize);
-
-/// No part of what the set holds.
-impl std::fmt::Debug for Before {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("_")
-    }
-}
-
-/// Makes what has a part for each kind.
-macro_rules! working_set {
-    ($($place:ident: $kind:ty,)*) => {
-        /// See the head of the file.
-        #[derive(Debug, Default)]
-        #[expect(missing_docs, reason = "each field is named after the rows that it holds")]
-        pub struct WorkingSet {
-            $(pub $place: Rows<$kind>,)*
-            /// Rows by other names than their keys.
-            pub names: Names,
-            /// In the order of the commands.
-            pub postings: Vec<Posting>,
-            /// In the order of the commands.
-            pub events: Vec<NewEvent>,
-            /// How many postings and events there were before the command in progress.
-            before: Before,
-        }
-
-        /// What a batch needs loaded.
-        #[derive(Debug, Default, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "each field is named after the rows whose keys it holds")]
-        pub struct Needs {
-            $(pub $place: BTreeSet<<$kind as Kind>::Key>,)*
-            /// Rows by other names than their keys.
-            pub names: NeededNames,
-        }
-
-        $(impl InSet for $kind {
-            fn rows(set: &WorkingSet) -> &Rows<Self> {
-                &set.$place
-            }
-
-            fn rows_mut(set: &mut WorkingSet) -> &mut Rows<Self> {
-                &mut set.$place
-            }
-
-            fn needed(needs: &mut Needs) -> &mut BTreeSet<Self::Key> {
-                &mut needs.$place
-            }
-        })*
-
-        impl WorkingSet {
-            fn parts(&mut self, mut each: impl FnMut(&mut dyn Undo)) {
-                $(each(&mut self.$place);)*
-                each(&mut self.names);
-            }
-
-            /// The accounts of which a row of the catalogue is new, changed or removed.
-            pub fn accounts_with_changed_catalogue(&self) -> BTreeSet<AccountId> {
-                let mut accounts = BTreeSet::new();
-                $(if <$kind as Kind>::IN_CATALOGUE {
-                    accounts.extend(self.$place.written_keys().map(Key::account_id));
-                })*
-                accounts
-            }
-        }
-    };
-}
-
-for_all_kinds!(working_set);
-
-impl WorkingSet {
-    /// A set that holds everything there is: what it lacks does not exist. For tests of the rules alone.
-    pub fn complete() -> Self {
-        let mut set = Self::default();
-        set.parts(|part| part.complete());
-        set
-    }
-
-    /// Enters a row as the database has it. A row that is in the set already stays: it may have been changed.
-    pub fn load<K: InSet>(&mut self, row: Arc<K>) {
-        if K::rows(self).get(&row.key()).is_none() {
-            K::index(None, Some(&row), &mut self.names);
-            K::rows_mut(self).load(row);
-        }
-    }
-
-    /// Writes a row as a command leaves it: a new one, or another form of one that is there.
-    pub fn put<K: InSet>(&mut self, row: impl Into<Arc<K>>) -> Arc<K> {
-        let row = row.into();
-        let before = K::rows(self).get(&row.key()).cloned();
-        K::index(before.as_deref(), Some(&row), &mut self.names);
-        K::changed(before.as_deref(), Some(&row), &mut self.names);
-        K::rows_mut(self).put(Arc::clone(&row));
-        row
-    }
-
-    /// Deletes a row, if it is there.
-    pub fn remove<K: InSet>(&mut self, key: &K::Key) {
-        if let Some(row) = K::rows_mut(self).remove(key) {
-            K::index(Some(&row), None, &mut self.names);
-            K::changed(Some(&row), None, &mut self.names);
-        }
-    }
-
-    /// The row with this key, if there is one.
-    ///
-    /// # Errors
-    /// [`Refusal::NotLoaded`].
-    pub fn find<K: InSet>(&self, key: &K::Key) -> Result<Option<&Arc<K>>, Refusal> {
-        K::rows(self).find(key).ok_or(Refusal::NotLoaded(K::NAME))
-    }
-
-    /// The row with this key, which a request names.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`], [`Refusal::NotLoaded`].
-    pub fn get<K: InSet + Named<Key = (AccountId, I)>, I: ToString + Clone>(
-        &self,
-        account_id: AccountId,
-        id: I,
-    ) -> Result<&Arc<K>, Refusal> {
-        self.find::<K>(&(account_id, id.clone()))?.ok_or_else(|| Refusal::not_found(K::RESOURCE, id))
-    }
-
-    /// The row with this key, which another row leads to, so that it must exist.
-    ///
-    /// # Errors
-    /// [`Refusal::NotLoaded`].
-    pub fn existing<K: InSet>(&self, key: &K::Key) -> Result<&Arc<K>, Refusal> {
-        K::rows(self).get(key).ok_or(Refusal::NotLoaded(K::NAME))
-    }
-
-    /// The changes from here on can be rolled back, those before cannot.
-    pub(super) fn begin(&mut self) {
-        self.parts(|part| part.keep());
-        self.before = Before(self.postings.len(), self.events.len());
-    }
-
-    /// Makes everything as it was at [`WorkingSet::begin`].
-    pub(super) fn roll_back(&mut self) {
-        self.parts(|part| part.roll_back());
-        let Before(postings, events) = self.before;
-        self.postings.truncate(postings);
-        self.events.truncate(events);
-    }
-}
-
-/// A name's answer, or the error of one that was never looked up.
-fn known<T>(answer: Option<T>, name: &'static str) -> Result<T, Refusal> {
-    answer.ok_or(Refusal::NotLoaded(name))
-}
+pub use working_set::{InSet, Needs, WorkingSet};

@@ -7,24 +7,13 @@ use std::hash::Hash;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::undo::Undo;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::coupon::CouponRank;
 use crate::domain::id::{
     AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
 };
 use crate::domain::lead::LeadSelector;
-
-/// A part of the set that remembers what the command in progress changed of it.
-pub(super) trait Undo {
-    /// The command succeeded, or the next one begins.
-    fn keep(&mut self);
-
-    /// The command was refused: everything becomes as it was before it.
-    fn roll_back(&mut self);
-
-    /// From now on, a key that was never looked up has nothing.
-    fn complete(&mut self);
-}
 
 /// A look-up of the one thing that has a name.
 pub struct Index<K, V> {

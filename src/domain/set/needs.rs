@@ -1,48 +1,11 @@
-//! What a batch needs loaded: rows by key, and rows by other names. Rows that these lead to are loaded with them, see `leads_to` of
-//! each kind in the store. Knows no rule.
+//! Saying what a batch needs loaded: rows by key, and rows by other names. Rows that these lead to are loaded with them, see
+//! `leads_to` of each kind in the store. Knows no rule.
 
-use std::collections::BTreeSet;
-
-pub use super::Needs;
-use super::kind::InSet;
+use super::working_set::{InSet, Needs};
 use crate::domain::affiliate::AffiliateSelector;
-use crate::domain::id::{AccountId, AffiliateId, ClickId, ConversionId, ProgramId, RewardId};
+use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::lead::{Customer, LeadSelector};
-
-/// Rows by other names than their keys.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct NeededNames {
-    /// Accounts by the owner's email address, over all accounts.
-    pub account_emails: BTreeSet<String>,
-    /// Accounts whose default program is needed.
-    pub default_programs: BTreeSet<AccountId>,
-    /// Affiliates, with all their enrollments.
-    pub affiliates: BTreeSet<(AccountId, AffiliateSelector)>,
-    /// Affiliates whose active coupons are to be counted.
-    pub coupon_counts: BTreeSet<(AccountId, AffiliateSelector)>,
-    /// Affiliates whose enrollments are needed, once they are found.
-    pub enrollments_of: BTreeSet<(AccountId, AffiliateId)>,
-    /// Affiliates whose active coupons are to be counted, once they are found.
-    pub active_coupons_of: BTreeSet<(AccountId, AffiliateId)>,
-    /// Links by code.
-    pub link_codes: BTreeSet<(AccountId, String)>,
-    /// Coupons by code, removed ones too.
-    pub coupon_codes: BTreeSet<(AccountId, String)>,
-    /// Visitors whose clicks are needed, by tracking id.
-    pub clicks_of: BTreeSet<(AccountId, ClickId)>,
-    /// Leads.
-    pub leads: BTreeSet<(AccountId, LeadSelector)>,
-    /// Customers whose sales that nobody referred are needed, by this name and all others of their lead.
-    pub unmatched_sales: BTreeSet<(AccountId, LeadSelector)>,
-    /// Customers whose sales are needed, the latest of them, with their rewards.
-    pub latest_sales: BTreeSet<(AccountId, LeadSelector)>,
-    /// Sales' event_ids whose waiting refunds are needed.
-    pub waiting_refunds: BTreeSet<(AccountId, String)>,
-    /// Conversions whose rewards are needed.
-    pub rewards_of: BTreeSet<(AccountId, ConversionId)>,
-    /// Rewards of which it is needed what refunds took back.
-    pub reversals_of: BTreeSet<(AccountId, RewardId)>,
-}
+use crate::domain::program::Program;
 
 impl Needs {
     /// A row, by key.
@@ -63,7 +26,7 @@ impl Needs {
     /// A program, or the account's default.
     pub fn program(&mut self, account: AccountId, id: Option<ProgramId>) {
         match id {
-            Some(id) => self.row::<crate::domain::program::Program>((account, id)),
+            Some(id) => self.row::<Program>((account, id)),
             None => _ = self.names.default_programs.insert(account),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::kind::{Key, Kind, Named};
 use super::names::Names;
-use super::{WorkingSet, known};
+use super::working_set::{WorkingSet, known};
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::program::{Program, ProgramState, Terms};
 use crate::domain::refusal::{Refusal, Resource};

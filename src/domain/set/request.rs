@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::WorkingSet;
 use super::kind::{Key, Kind};
+use super::working_set::WorkingSet;
 use crate::domain::id::AccountId;
 use crate::domain::refusal::Refusal;
 use crate::domain::request::{Request, RequestKey};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::kind::{Kind, Named};
 use super::names::Names;
-use super::{WorkingSet, known};
+use super::working_set::{WorkingSet, known};
 use crate::domain::id::{AccountId, ConversionId, RewardId};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::reward::Reward;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::kind::Kind;
-use super::names::Undo;
+use super::undo::Undo;
 
 /// What must be done with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

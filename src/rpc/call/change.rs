@@ -9,7 +9,7 @@ use crate::domain::account::KeyKind;
 use crate::domain::id::AccountId;
 use crate::domain::outcome::{OtherOutcome, Outcome};
 use crate::domain::request::{EventKind, Fingerprint, RequestScope};
-use crate::domain::rule::{Envelope, Rule};
+use crate::domain::rule::{Command, Envelope, Rule};
 use crate::domain::time::Time;
 use crate::error::{Error, FieldPaths};
 
@@ -43,7 +43,7 @@ pub trait Method: Message + Default + 'static {
 /// A method that carries out a rule.
 pub trait Change: Method {
     /// The rule.
-    type Rule: Rule;
+    type Rule: Rule + Into<Command>;
 
     /// A part of the reading that only the answer needs, such as the text of a new secret.
     type Kept;

@@ -11,8 +11,8 @@ use crate::domain::coupon::Coupon;
 use crate::domain::id::{AccountId, CouponId, LinkId};
 use crate::domain::ledger::AccountHead;
 use crate::domain::link::Link;
+use crate::domain::set::Key;
 use crate::domain::set::WorkingSet;
-use crate::domain::set::kind::Key;
 
 /// How many rows are remembered before all are forgotten: some 50 MiB.
 const ROWS_MAX: usize = 100_000;

@@ -10,8 +10,8 @@ use sea_orm::sea_query::IntoValueTuple;
 use super::catalogue::Catalogues;
 use super::keyed::rows_by;
 use super::stored::{SqlKey, Stored, key_columns};
+use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
-use crate::domain::set::needs::Needs;
 use crate::store::backend::lane::WriteConnection;
 use crate::store::{StoreError, WriteTransaction};
 

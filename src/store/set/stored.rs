@@ -6,8 +6,8 @@ use sea_orm::{EntityName, EntityTrait, Iterable, PrimaryKeyToColumn};
 use super::Loading;
 use crate::domain::id::{AccountId, ClickId, ConversionId, ProgramId, TypedId};
 use crate::domain::request::RequestKey;
-use crate::domain::set::kind::InSet;
-use crate::domain::set::needs::Needs;
+use crate::domain::set::InSet;
+use crate::domain::set::Needs;
 use crate::store::StoreError;
 use crate::store::backend::table::Table;
 

@@ -127,7 +127,8 @@ impl World for PureWorld {
     async fn lead(&mut self, email: &str, uid: &str) -> Option<(String, Option<String>)> {
         let is_named = |name: &Option<String>, text: &str| !text.is_empty() && name.as_deref() == Some(text);
         let mut leads = self.set.leads.iter();
-        let lead = leads.find(|lead| if uid.is_empty() { is_named(&lead.email, email) } else { is_named(&lead.uid, uid) })?;
+        let lead =
+            leads.find(|lead| if uid.is_empty() { is_named(&lead.email, email) } else { is_named(&lead.uid, uid) })?;
         Some((lead.state.to_string(), lead.binding.map(|binding| binding.affiliate_id.to_string())))
     }
 
@@ -149,8 +150,7 @@ impl World for PureWorld {
     }
 
     async fn feed(&mut self) -> Vec<String> {
-        let about_conversions =
-            self.set.events.iter().filter(|event| matches!(event.image, EventImage::Conversion(_)));
+        let about_conversions = self.set.events.iter().filter(|event| matches!(event.image, EventImage::Conversion(_)));
         about_conversions.map(|event| event.event_type.to_string()).collect()
     }
 }

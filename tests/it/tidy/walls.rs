@@ -110,7 +110,7 @@ pub(super) fn violations(path: &str, tokens: &[Token]) -> Vec<(usize, String)> {
 }
 
 /// `src/store/entity/click.rs` is `store::entity::click`.
-fn module_path(path: &str) -> Option<Vec<String>> {
+pub(super) fn module_path(path: &str) -> Option<Vec<String>> {
     let stem = path.strip_prefix("src/")?.strip_suffix(".rs")?;
     let stem = stem.strip_suffix("/mod").unwrap_or(stem);
     Some(stem.split('/').map(str::to_owned).collect())
@@ -127,6 +127,12 @@ fn part_of(module: &[String]) -> String {
 
 /// The parts that paths from `crate` or `super` lead into, with the line.
 fn parts_named(file: &[String], tokens: &[Token]) -> Vec<(usize, String)> {
+    let paths = paths_named(file, tokens).into_iter();
+    paths.map(|(line, path)| (line, part_of(&path))).filter(|(_, part)| part != "lib").collect()
+}
+
+/// The paths from `crate` or `super`, from the crate's root, with the line.
+pub(super) fn paths_named(file: &[String], tokens: &[Token]) -> Vec<(usize, Vec<String>)> {
     let mut named = Vec::new();
     // Modules written inside the file, each with the depth of braces that it ends at.
     let mut inner: Vec<(usize, String)> = Vec::new();
@@ -150,7 +156,10 @@ fn parts_named(file: &[String], tokens: &[Token]) -> Vec<(usize, String)> {
             }
             let mut leaves = Vec::new();
             at = follow(tokens, at + 2, from, &mut leaves);
-            named.extend(leaves.into_iter().map(|leaf| (token.line, part_of(&leaf))).filter(|(_, part)| part != "lib"));
+            // A macro of the crate belongs to no part.
+            if !(leaves.len() == 1 && leaves[0].len() == 1 && tokens.get(at).is_some_and(|next| next.is("!"))) {
+                named.extend(leaves.into_iter().map(|leaf| (token.line, leaf)));
+            }
             continue;
         }
         at += 1;
