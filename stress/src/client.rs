@@ -1,10 +1,10 @@
 //! Connections, keys and the generated clients, as any Rust backend would set them up. Knows no scenario.
 
 use anyhow::Context;
-use headwater::pb::account_service_client::AccountServiceClient;
-use headwater::pb::affiliate_service_client::AffiliateServiceClient;
-use headwater::pb::reward_service_client::RewardServiceClient;
-use headwater::pb::tracking_service_client::TrackingServiceClient;
+use headwater_client::pb::account_service_client::AccountServiceClient;
+use headwater_client::pb::affiliate_service_client::AffiliateServiceClient;
+use headwater_client::pb::reward_service_client::RewardServiceClient;
+use headwater_client::pb::tracking_service_client::TrackingServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;

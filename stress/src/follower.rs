@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use headwater::clock::{self, Clock, SystemClock};
-use headwater::pb;
-use headwater::pb::watch_conversions_request::Start;
-use headwater::pb::watch_conversions_response::Message;
+use headwater_client::pb;
+use headwater_client::pb::watch_conversions_request::Start;
+use headwater_client::pb::watch_conversions_response::Message;
 use tokio::sync::watch;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use headwater::clock;
-use headwater::pb;
+use headwater_client::pb;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::{Code, Request};

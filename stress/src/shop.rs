@@ -2,7 +2,7 @@
 //! and the message of the sale or click number so and so. Knows no timing and no figures.
 
 use anyhow::{Context, bail};
-use headwater::pb;
+use headwater_client::pb;
 use tonic::Code;
 use tonic::transport::Channel;
 

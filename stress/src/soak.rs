@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use headwater::{clock, pb};
+use headwater::clock;
+use headwater_client::pb;
 use tokio::task::JoinSet;
 
 use crate::audit;

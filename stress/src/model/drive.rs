@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use headwater::pb;
+use headwater_client::pb;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 

@@ -2,8 +2,8 @@
 //! it on or to read it later. The calls and the bytes on the wire are those of any other reader. Measures nothing.
 
 use anyhow::{Context, ensure};
-use headwater::pb;
-use headwater::pb::watch_conversions_request::Start;
+use headwater_client::pb;
+use headwater_client::pb::watch_conversions_request::Start;
 use prost::bytes::{Buf, Bytes};
 use prost::encoding::{WireType, decode_key, decode_varint};
 use tonic::Streaming;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use headwater::clock::{self, Clock, SystemClock};
-use headwater::pb::watch_conversions_request::Start;
+use headwater_client::pb::watch_conversions_request::Start;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, ensure};
-use headwater::pb;
+use headwater_client::pb;
 
 use super::host::{Host, Place};
 use super::sales::Target;

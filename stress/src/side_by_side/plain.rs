@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use headwater::pb;
+use headwater_client::pb;
 
 use super::host::{Host, Place};
 use super::script::{self, Contents, Row};

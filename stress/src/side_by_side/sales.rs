@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use headwater::clock;
-use headwater::pb;
-use headwater::pb::tracking_service_client::TrackingServiceClient;
+use headwater_client::pb;
+use headwater_client::pb::tracking_service_client::TrackingServiceClient;
 use prost::Message;
 use tokio::task::JoinSet;
 use tonic::Code;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater::clock;
-use headwater::pb;
-use headwater::pb::watch_conversions_request::Start;
+use headwater_client::pb;
+use headwater_client::pb::watch_conversions_request::Start;
 use tonic::Status;
 
 use crate::client::Client;
