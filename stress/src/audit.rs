@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use headwater_client::pb;
 use headwater_client::pb::list_conversion_events_request::Start;
+use testkit::client::Client;
 
-use crate::client::Client;
 use crate::journal::Journal;
 use crate::shop::Shop;
 

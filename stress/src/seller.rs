@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use headwater::clock;
 use headwater_client::pb;
+use testkit::client::Client;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::{Code, Request};
 
-use crate::client::Client;
 use crate::journal::{Answer, Failure, Journal, Order};
 use crate::shop::Shop;
 

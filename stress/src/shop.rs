@@ -3,10 +3,9 @@
 
 use anyhow::{Context, bail};
 use headwater_client::pb;
+use testkit::client::Client;
 use tonic::Code;
 use tonic::transport::Channel;
-
-use crate::client::Client;
 
 /// How many leads are made by one call.
 const LEADS_PER_CALL: usize = 500;

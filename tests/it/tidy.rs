@@ -22,7 +22,7 @@ const WRITE_PATH: [&str; 2] = ["WriteTransaction", "lock_heads"];
 fn the_house_is_in_order() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = vec![root.join("build.rs")];
-    for folder in ["src", "clients", "migration/src", "tests", "benches"] {
+    for folder in ["src", "clients", "migration/src", "testkit", "tests", "benches"] {
         rust_files(&root.join(folder), &mut files);
     }
     files.sort();

@@ -4,10 +4,9 @@ use anyhow::{Context, bail, ensure};
 use headwater_client::pb;
 use headwater_client::pb::watch_conversions_request::Start;
 use headwater_client::pb::watch_conversions_response::Message;
+use testkit::client::Client;
 use tonic::Streaming;
 use tonic::transport::Channel;
-
-use crate::client::Client;
 
 /// A stream that is open.
 pub(super) struct Follower {

@@ -9,11 +9,11 @@ use headwater::clock;
 use headwater_client::pb;
 use headwater_client::pb::tracking_service_client::TrackingServiceClient;
 use prost::Message;
+use testkit::client::{Authorized, Client};
 use tokio::task::JoinSet;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use crate::client::{Authorized, Client};
 use crate::load::{self, Measured, Until};
 use crate::shop::Shop;
 

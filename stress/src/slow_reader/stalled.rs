@@ -4,13 +4,13 @@
 use headwater_client::pb;
 use headwater_client::pb::watch_conversions_request::Start;
 use headwater_client::pb::watch_conversions_response::Message;
+use testkit::client::Client;
 use tokio::sync::watch;
 use tonic::Streaming;
 use tonic::transport::Endpoint;
 use tonic_types::StatusExt;
 
 use crate::audit::Seen;
-use crate::client::Client;
 use crate::follower::{self, Followed, Follower, Habits};
 use crate::proxy::Proxy;
 

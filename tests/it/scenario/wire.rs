@@ -5,16 +5,17 @@ use std::collections::HashMap;
 use headwater::domain::money::{Currency, Rounding};
 use headwater::pb;
 use prost_types::Timestamp;
+use testkit::client::Client;
 use tonic::{Code, Status};
 
 use super::script::{Step, amount, minor_units};
 use super::{World, balance_text, lead_text, percent_ppm};
 use crate::support::database::TestDatabase;
-use crate::support::server::{START_MICROS, TestClient, TestServer, reason};
+use crate::support::server::{START_MICROS, TestServer, reason};
 
 pub(crate) struct WireWorld {
     server: TestServer,
-    client: TestClient,
+    client: Client,
     programs: HashMap<String, (String, String)>,
     affiliates: HashMap<String, String>,
     visitors: HashMap<String, String>,
