@@ -1,27 +1,21 @@
-//! Compiles the protos with protox, so that building needs no protoc.
+//! Compiles the protos to servers and to the description for reflection, with protox, so that building needs no protoc. The
+//! messages and clients are made by `clients/rust/build.rs`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-const FILES: [&str; 5] = ["account", "affiliate", "tracking", "reward", "common"];
+/// The folder of protos.
+const PROTO: &str = "proto";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("cargo::rerun-if-changed=proto");
-    let files: Vec<String> = FILES.iter().map(|name| format!("headwater/v1/{name}.proto")).collect();
-    let mut compiler = protox::Compiler::new(["proto"])?;
-    compiler.include_imports(true).include_source_info(true).open_files(&files)?;
+    println!("cargo::rerun-if-changed={PROTO}");
+    let mut compiler = protox::Compiler::new([PROTO])?;
+    compiler.include_imports(true).include_source_info(true).open_files(proto_files()?)?;
     // Encoded by protox itself: the decoded form would lose what prost-types does not know.
     let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out_dir.join("headwater.bin"), compiler.encode_file_descriptor_set())?;
-    tonic_prost_build::configure()
-        .build_server(false)
-        .extern_path(".google.rpc", "::tonic_types")
-        .compile_fds(compiler.file_descriptor_set())?;
-    // The servers apart: the feed's answers are types of ours that are encoded from bytes, the client's are the generated ones.
-    let server_dir = out_dir.join("server");
-    std::fs::create_dir_all(&server_dir)?;
+    // The feed's answers are types of ours that are encoded from bytes, all other messages are the client's.
     let mut server = tonic_prost_build::configure()
         .build_client(false)
-        .out_dir(server_dir)
         .extern_path(".google.rpc", "::tonic_types")
         .extern_path(".headwater.v1", "crate::pb");
     for message in ["WatchConversionsResponse", "ListConversionEventsResponse"] {
@@ -29,4 +23,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     server.compile_fds(compiler.file_descriptor_set())?;
     Ok(())
+}
+
+/// Every file of the API, named as the files name each other.
+fn proto_files() -> std::io::Result<Vec<String>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(Path::new(PROTO).join("headwater/v1"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".proto") {
+            files.push(format!("headwater/v1/{name}"));
+        }
+    }
+    files.sort();
+    Ok(files)
 }

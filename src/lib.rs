@@ -20,22 +20,22 @@ pub mod rpc;
 pub mod server;
 pub mod store;
 
-/// The generated types, clients and servers of `proto/headwater/v1`.
+/// The messages and clients of `proto/headwater/v1`, and what only a server needs of them.
 pub mod pb {
-    #![allow(
-        missing_docs,
-        unused_qualifications,
-        clippy::all,
-        clippy::pedantic,
-        clippy::restriction,
-        clippy::allow_attributes,
-        reason = "generated"
-    )]
-    tonic::include_proto!("headwater.v1");
+    pub use headwater_client::pb::*;
 
     /// The servers of the services. Two answers of the feed are types of [`crate::rpc::feed_message`] in them.
     pub mod server {
-        include!(concat!(env!("OUT_DIR"), "/server/headwater.v1.rs"));
+        #![allow(
+            missing_docs,
+            unused_qualifications,
+            clippy::all,
+            clippy::pedantic,
+            clippy::restriction,
+            clippy::allow_attributes,
+            reason = "generated"
+        )]
+        tonic::include_proto!("headwater.v1");
     }
 
     /// Every message and service with its comments, for reflection and for tests that walk the API.

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use headwater::pb;
-use headwater::pb::list_conversion_events_request::Start;
+use headwater_client::pb;
+use headwater_client::pb::list_conversion_events_request::Start;
+use testkit::client::Client;
 
-use crate::client::Client;
 use crate::journal::Journal;
 use crate::shop::Shop;
 

@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use headwater::clock::{self, Clock, SystemClock};
-use headwater::pb;
-use headwater::pb::watch_conversions_request::Start;
-use headwater::pb::watch_conversions_response::Message;
+use headwater_client::pb;
+use headwater_client::pb::watch_conversions_request::Start;
+use headwater_client::pb::watch_conversions_response::Message;
+use testkit::client::{self, Client};
 use tokio::sync::watch;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::audit::Seen;
-use crate::client::{self, Client};
 
 /// A reader that hears nothing for three times the heartbeat interval connects again.
 const HEARTBEAT_SECONDS: i64 = 5;

@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::ensure;
+use testkit::postgres::Postgres;
+use testkit::process;
 
 use crate::figures::{self, Spread, Table, number};
 use crate::load::{Measured, Until};
-use crate::process::{self, Postgres};
 use crate::shop::ShopSize;
 use crate::side_by_side::DatabaseKind;
 use crate::side_by_side::ours::{OUR_DATABASE, Ours};

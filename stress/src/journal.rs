@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use headwater::pb;
+use headwater_client::pb;
 use tonic::{Code, Status};
 
 /// A sale to send. The same event_id always comes with the same content.

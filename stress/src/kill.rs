@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use headwater::clock;
+use testkit::client::{self, Client};
+use testkit::postgres::StopMode;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::audit::{self, Findings};
-use crate::client::{self, Client};
 use crate::follower::{Followed, Follower, Habits};
 use crate::journal::Journal;
-use crate::process::StopMode;
 use crate::rig::{DatabaseKind, Rig};
 use crate::seller::{Market, Seller};
 use crate::shop::{Shop, ShopSize};

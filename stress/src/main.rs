@@ -4,7 +4,6 @@
 #![expect(clippy::float_arithmetic, reason = "figures are not money")]
 
 mod audit;
-mod client;
 mod figures;
 mod follower;
 mod growth;
@@ -14,8 +13,6 @@ mod kill;
 mod load;
 mod model;
 mod power;
-#[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
-mod process;
 mod proxy;
 mod race;
 mod rig;

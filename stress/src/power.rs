@@ -18,9 +18,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use crate::audit::{self, Findings};
-use crate::client::{self, Client};
 use crate::journal::{Entry, Journal};
-use crate::process::{ServerOptions, Serving};
 use crate::rig::{DatabaseKind, Rig};
 use crate::seller::{Market, Seller};
 use crate::shop::{Shop, ShopSize};
@@ -28,6 +26,8 @@ use disk::Disk;
 use order::{Log, Order, Pattern};
 use postgres_log::PostgresLog;
 use sqlite_log::SqliteLog;
+use testkit::client::{self, Client};
+use testkit::process::{ServerOptions, Serving};
 use trace::Trace;
 use traced::{Attached, Traced};
 
@@ -92,7 +92,7 @@ async fn trace_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
         DatabaseKind::Sqlite => {
             // A clean stop: from here on the trace has everything that changes.
             rig.terminate_server().await?;
-            let disk = Disk::with_all_of(&rig.options.data_dir)?;
+            let disk = Disk::with_all_of(&rig.data_dir())?;
             let traced = Traced::start(&rig.options, &path).await?;
             let journal = sell_in_turn(options, &traced.url, &shop, &mut random).await?;
             traced.stop().await?;
@@ -233,7 +233,7 @@ fn as_of(journal: &Journal, left: &BTreeSet<String>) -> Journal {
 
 /// Starts a server on what is left and holds it against what the clients knew.
 async fn look_again(options: &ServerOptions, folder: &Path, shop: &Shop, known: &Journal) -> anyhow::Result<Findings> {
-    let options = ServerOptions { data_dir: folder.to_owned(), ..options.clone() };
+    let options = ServerOptions { data_dir: Some(folder.to_owned()), ..options.clone() };
     let server = Serving::start(&options).await?;
     let mut client = Client::connect(&server.url(), &shop.key).await?;
     let (findings, _) = audit::audit(&mut client, shop, known).await?;

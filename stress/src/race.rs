@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use headwater::clock;
+use testkit::client::{self, Client};
+use testkit::process::{self, Serving};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use crate::audit::{self, Findings};
-use crate::client::{self, Client};
 use crate::follower::{Follower, Habits};
 use crate::journal::{Answer, Failure, Journal, Order};
-use crate::process::{self, Serving};
 use crate::rig::{DatabaseKind, Rig};
 use crate::seller;
 use crate::shop::{Shop, ShopSize};

@@ -2,13 +2,13 @@
 //! Knows nothing of what is sent.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use tempfile::TempDir;
-
-use crate::process::{self, Postgres, ServerOptions, Serving, StopMode};
+use testkit::postgres::{Postgres, StopMode};
+use testkit::process::{self, ServerOptions, Serving};
 
 /// Ports from which the system draws none by itself: a client that connects while the server is down must not be given the
 /// server's own.
@@ -44,9 +44,13 @@ impl Rig {
                 (Some(postgres), Some(url))
             }
         };
-        let mut options = ServerOptions::new(&binary, &folder.path().join("data"), url.as_deref());
-        options.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        options.listen_address = free_address()?;
+        let options = ServerOptions {
+            data_dir: Some(data_dir_in(&folder)),
+            database: url,
+            listen_address: free_address()?,
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            ..ServerOptions::new(&binary)
+        };
         let mut rig = Self { options, server: None, postgres, folder };
         rig.start_server().await?;
         Ok(rig)
@@ -55,7 +59,7 @@ impl Rig {
     /// Another server on the same database, with a data directory of its own.
     pub(crate) async fn second_server(&self) -> anyhow::Result<Serving> {
         let mut options = self.options.clone();
-        options.data_dir = self.folder.path().join("data-2");
+        options.data_dir = Some(self.folder.path().join("data-2"));
         options.listen_address = free_address()?;
         Serving::start(&options).await
     }
@@ -65,9 +69,14 @@ impl Rig {
         format!("http://{}", self.options.listen_address)
     }
 
+    /// The data directory of the server.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        data_dir_in(&self.folder)
+    }
+
     /// The key to register accounts with.
     pub(crate) fn operator_key(&self) -> anyhow::Result<String> {
-        process::operator_key(&self.options.data_dir)
+        operator_key(&self.data_dir())
     }
 
     /// The process id of the server that is up.
@@ -95,7 +104,7 @@ impl Rig {
 
     /// Starts the server and ends it without a word so long after, which may be before it serves.
     pub(crate) async fn start_and_kill_server(&self, after: Duration) -> anyhow::Result<()> {
-        let mut child = process::command(&self.options.binary, &self.options.arguments()).spawn()?;
+        let mut child = self.options.command().spawn()?;
         tokio::time::sleep(after).await;
         child.kill().await?;
         Ok(())
@@ -112,6 +121,17 @@ impl Rig {
         let postgres = self.postgres.as_mut().context("there is no PostgreSQL")?;
         tokio::task::block_in_place(|| postgres.start())
     }
+}
+
+fn data_dir_in(folder: &TempDir) -> PathBuf {
+    folder.path().join("data")
+}
+
+/// The key that the first server on a database left in its data directory.
+pub(crate) fn operator_key(data_dir: &Path) -> anyhow::Result<String> {
+    let path = data_dir.join(headwater::server::OPERATOR_KEY_FILE);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(text.trim().to_owned())
 }
 
 fn free_address() -> anyhow::Result<String> {

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use headwater::clock;
-use headwater::pb;
+use headwater_client::pb;
+use testkit::client::Client;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::{Code, Request};
 
-use crate::client::Client;
 use crate::journal::{Answer, Failure, Journal, Order};
 use crate::shop::Shop;
 

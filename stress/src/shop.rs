@@ -2,11 +2,10 @@
 //! and the message of the sale or click number so and so. Knows no timing and no figures.
 
 use anyhow::{Context, bail};
-use headwater::pb;
+use headwater_client::pb;
+use testkit::client::Client;
 use tonic::Code;
 use tonic::transport::Channel;
-
-use crate::client::Client;
 
 /// How many leads are made by one call.
 const LEADS_PER_CALL: usize = 500;

@@ -16,15 +16,15 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::audit::{self, Findings, Seen};
-use crate::client::{self, Client};
 use crate::figures::{self, Latencies, number};
 use crate::follower::{Followed, Follower, Habits};
 use crate::journal::Journal;
-use crate::process::Serving;
 use crate::rig::{DatabaseKind, Rig};
 use crate::seller::{self, Market, Seller};
 use crate::shop::{Shop, ShopSize};
 use stalled::{Awoken, Stalled};
+use testkit::client::{self, Client};
+use testkit::process::Serving;
 
 /// How long the server waits for a reader that takes nothing: shorter than by default, so that it happens within a run.
 const STALL_SECONDS: u64 = 5;

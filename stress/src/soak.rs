@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use headwater::{clock, pb};
+use headwater::clock;
+use headwater_client::pb;
 use tokio::task::JoinSet;
 
 use crate::audit;
-use crate::client::{self, Client};
 use crate::figures::{self, Latencies, Spread, number};
 use crate::rig::{DatabaseKind, Rig};
 use crate::shop::{Shop, ShopSize};
 use mix::{Tally, Worker};
+use testkit::client::{self, Client};
 
 /// How many merchants' processes call at once.
 const WORKERS: u64 = 8;

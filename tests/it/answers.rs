@@ -2,10 +2,11 @@
 
 use headwater::pb;
 use headwater::pb::record_click_request::Referral;
+use testkit::client::Client;
 use tonic_types::StatusExt;
 
 use crate::support::database::TestDatabase;
-use crate::support::server::{TestClient, TestServer, reason};
+use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 
 fn dollars(amount_minor: i64) -> Option<pb::Money> {
@@ -28,13 +29,13 @@ fn new_program(is_default: bool) -> pb::CreateProgramRequest {
     }
 }
 
-async fn get_program(client: &mut TestClient, program_id: &str) -> pb::Program {
+async fn get_program(client: &mut Client, program_id: &str) -> pb::Program {
     let request = pb::GetProgramRequest { program_id: program_id.to_owned(), ..Default::default() };
     client.affiliates.get_program(request).await.unwrap().into_inner().program.unwrap()
 }
 
 /// The types and subjects of all events about programs.
-async fn program_events(client: &mut TestClient) -> Vec<(pb::EventType, String)> {
+async fn program_events(client: &mut Client) -> Vec<(pb::EventType, String)> {
     let request = pb::ListConversionEventsRequest {
         start: Some(pb::list_conversion_events_request::Start::Beginning(())),
         filter: Some(pb::EventFilter {
@@ -156,7 +157,7 @@ db_test!(a_public_page_learns_no_visitors_tracking_id, |database: TestDatabase| 
 
     let request = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Publishable.into(), ..Default::default() };
     let key = client.accounts.create_api_key(request).await.unwrap().into_inner().api_key_text;
-    let mut page = TestClient::connect(&server.address, &key).await;
+    let mut page = Client::connect(&server.address, &key).await.unwrap();
     let status = page.tracking.record_click(click("")).await.unwrap_err();
     assert_eq!(reason(&status), "IDEMPOTENCY_MISMATCH");
     assert!(!format!("{status:?}").contains(&first.tid), "{status:?}");

@@ -9,15 +9,16 @@ use headwater::{clock, pb};
 use pb::watch_conversions_request::Start;
 use pb::watch_conversions_response::Message;
 use tempfile::TempDir;
+use testkit::client::Client;
+use testkit::say;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::binary::{Serving, run_to_end};
+use crate::support::binary::{run_to_end, serve};
 use crate::support::database::TestDatabase;
-use crate::support::say;
-use crate::support::server::TestClient;
+use crate::support::server::register;
 
 fn folder() -> TempDir {
     tempfile::Builder::new().prefix("headwater-binary-").tempdir().unwrap()
@@ -29,18 +30,6 @@ fn stderr(output: &Output) -> String {
 
 fn operator_key(directory: &Path) -> String {
     std::fs::read_to_string(directory.join("headwater-data/operator.key")).unwrap().trim().to_owned()
-}
-
-/// A client with the admin key of a new account.
-async fn register(server: &Serving, operator_key: &str) -> TestClient {
-    let mut operator = TestClient::connect(&server.url(), operator_key).await;
-    let request = pb::RegisterAccountRequest {
-        display_name: "Shop".to_owned(),
-        email: "owner@shop.example".to_owned(),
-        ..pb::RegisterAccountRequest::default()
-    };
-    let registered = operator.accounts.register_account(request).await.unwrap().into_inner();
-    TestClient::connect(&server.url(), &registered.api_key_text).await
 }
 
 db_test!(the_demo_plays_its_day_and_ends_well, |database: TestDatabase| async move {
@@ -56,27 +45,27 @@ db_test!(the_demo_plays_its_day_and_ends_well, |database: TestDatabase| async mo
 async fn the_operator_key_is_made_once_and_is_its_owners_alone() {
     let folder = folder();
     let path = folder.path().join("headwater-data/operator.key");
-    let server = Serving::start(folder.path(), &[]).await;
+    let server = serve(folder.path(), &[]).await;
     let key = operator_key(folder.path());
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    let mut client = TestClient::connect(&server.url(), &key).await;
+    let mut client = Client::connect(&server.url(), &key).await.unwrap();
     let checked = client.accounts.check_api_key(pb::CheckApiKeyRequest {}).await.unwrap().into_inner();
     assert_eq!(checked.api_key.unwrap().kind(), pb::ApiKeyKind::Operator);
-    let (_, log) = server.terminate().await;
+    let (_, log) = server.terminate().await.unwrap();
     assert!(log.contains("operator.key"), "{log}");
     assert!(!log.contains(&key), "the log shows the operator key");
 
     std::fs::remove_file(&path).unwrap();
-    let server = Serving::start(folder.path(), &[]).await;
+    let server = serve(folder.path(), &[]).await;
     assert!(!path.exists(), "a second start made a key nobody asked for");
-    server.terminate().await;
+    server.terminate().await.unwrap();
 
     let output = run_to_end(folder.path(), &["create-operator-key"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let further = String::from_utf8(output.stdout).unwrap();
-    let server = Serving::start(folder.path(), &[]).await;
+    let server = serve(folder.path(), &[]).await;
     for key in [key.as_str(), further.trim()] {
-        let mut client = TestClient::connect(&server.url(), key).await;
+        let mut client = Client::connect(&server.url(), key).await.unwrap();
         client.accounts.check_api_key(pb::CheckApiKeyRequest {}).await.unwrap();
     }
 }
@@ -84,7 +73,7 @@ async fn the_operator_key_is_made_once_and_is_its_owners_alone() {
 #[tokio::test]
 async fn a_second_process_on_one_sqlite_file_is_refused() {
     let folder = folder();
-    let server = Serving::start(folder.path(), &[]).await;
+    let server = serve(folder.path(), &[]).await;
     let output = run_to_end(folder.path(), &["--listen-address", "127.0.0.1:0"]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(
@@ -94,8 +83,8 @@ async fn a_second_process_on_one_sqlite_file_is_refused() {
     );
 
     // The file is free again however the first process ended.
-    server.kill().await;
-    Serving::start(folder.path(), &[]).await.terminate().await;
+    server.kill().await.unwrap();
+    serve(folder.path(), &[]).await.terminate().await.unwrap();
 }
 
 #[tokio::test]
@@ -156,15 +145,15 @@ fn stderr_contains_password(stderr: &[u8]) -> bool {
 #[tokio::test]
 async fn sigterm_drains_the_streams_and_stops_within_the_deadline() {
     let folder = folder();
-    let server = Serving::start(folder.path(), &["--shutdown-seconds", "2"]).await;
-    let mut client = register(&server, &operator_key(folder.path())).await;
+    let server = serve(folder.path(), &["--shutdown-seconds", "2"]).await;
+    let mut client = register(&server.url(), &operator_key(folder.path()), "shop").await;
     let request =
         pb::WatchConversionsRequest { start: Some(Start::Latest(())), ..pb::WatchConversionsRequest::default() };
     let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
     let opened = stream.message().await.unwrap().unwrap();
     assert!(matches!(opened.message, Some(Message::Opened(_))), "{opened:?}");
     // A connection that never says a word must not hold up the stop.
-    let silent = tokio::net::TcpStream::connect(&server.address).await.unwrap();
+    let silent = tokio::net::TcpStream::connect(server.address()).await.unwrap();
 
     let asked_at = clock::monotonic_now();
     let stopping = tokio::spawn(server.terminate());
@@ -174,7 +163,7 @@ async fn sigterm_drains_the_streams_and_stops_within_the_deadline() {
     }
     let Some(Message::Draining(draining)) = last.message else { panic!("the last word was {last:?}") };
     assert_eq!(draining.reason(), pb::DrainReason::Shutdown);
-    let (status, log) = stopping.await.unwrap();
+    let (status, log) = stopping.await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0), "{log}");
     // Its own deadline once for the connections and once for the writer, and some time for a busy machine.
     assert!(asked_at.elapsed() < Duration::from_secs(10), "it took {:?}", asked_at.elapsed());
@@ -194,10 +183,10 @@ async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
         return;
     }
     let flags = ["--tls-certificate-file", "server.pem", "--tls-key-file", "server.key"];
-    let server = Serving::start(folder.path(), &flags).await;
+    let server = serve(folder.path(), &flags).await;
     let authority = Certificate::from_pem(std::fs::read(folder.path().join("authority.pem")).unwrap());
     let tls = ClientTlsConfig::new().ca_certificate(authority).domain_name("localhost");
-    let url = format!("https://{}", server.address);
+    let url = format!("https://{}", server.address());
     let channel = Endpoint::from_shared(url).unwrap().tls_config(tls).unwrap().connect().await.unwrap();
     assert_eq!(health(channel).await.unwrap(), ServingStatus::Serving);
 

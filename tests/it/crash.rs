@@ -8,10 +8,10 @@ use headwater::clock;
 use tempfile::TempDir;
 use tonic::{Code, Status};
 
-use crate::support::binary::Serving;
+use crate::support::binary::serve;
 use crate::support::database::TestDatabase;
 use crate::support::load::{Load, Unanswered};
-use crate::support::server::{TestClient, TestServer};
+use crate::support::server::{TestServer, register};
 use crate::support::shop::Shop;
 
 const CLIENTS: usize = 8;
@@ -22,14 +22,14 @@ const LIFE: Duration = Duration::from_millis(700);
 db_test!(killed_again_and_again_it_loses_nothing_and_doubles_nothing, |database: TestDatabase| async move {
     let folder: TempDir = tempfile::Builder::new().prefix("headwater-crash-").tempdir().unwrap();
     let flags = ["--database", database.url.as_str()];
-    let mut server = Serving::start(folder.path(), &flags).await;
+    let mut server = serve(folder.path(), &flags).await;
     let operator_key = std::fs::read_to_string(folder.path().join("headwater-data/operator.key")).unwrap();
-    let shop = Shop::furnish(TestClient::register(&server.url(), operator_key.trim(), "shop").await).await;
+    let shop = Shop::furnish(register(&server.url(), operator_key.trim(), "shop").await).await;
     let load = Load::start(&server.url(), &shop.client.key, CLIENTS, Unanswered::RepeatSome);
     for _ in 0..KILLS {
         tokio::time::sleep(clock::jitter(LIFE, 60)).await;
-        server.kill().await;
-        server = Serving::start(folder.path(), &flags).await;
+        server.kill().await.unwrap();
+        server = serve(folder.path(), &flags).await;
         load.moved_to(&server.url());
     }
     tokio::time::sleep(LIFE).await;

@@ -8,7 +8,8 @@ const PAGES: [&str; 2] = ["README.md", "ARCHITECTURE.md"];
 /// Words that stand in the sources, in the protos or in the migrations.
 fn words_of_sources(root: &Path) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
-    let mut folders: Vec<PathBuf> = ["src", "tests", "migration", "proto"].map(|name| root.join(name)).into();
+    let mut folders: Vec<PathBuf> =
+        ["src", "tests", "testkit", "clients", "migration", "proto"].map(|name| root.join(name)).into();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -41,7 +42,7 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn is_path(text: &str) -> bool {
-    const FOLDERS: [&str; 5] = ["docs/", "migration/", "proto/", "src/", "tests/"];
+    const FOLDERS: [&str; 7] = ["clients/", "docs/", "migration/", "proto/", "src/", "testkit/", "tests/"];
     const ENDINGS: [&str; 5] = [".md", ".proto", ".rs", ".toml", ".txt"];
     let is_one_word = !text.contains(' ');
     is_one_word

@@ -10,13 +10,14 @@ use std::process::Command;
 use headwater::failpoint::Point;
 use headwater::pb;
 use tempfile::TempDir;
+use testkit::process::{ServerOptions, Serving};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::support::binary::Serving;
+use crate::support::binary::options;
 use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::load::{Ended, Load, Unanswered};
-use crate::support::server::TestClient;
+use crate::support::server::register;
 use crate::support::shop::Shop;
 
 const CLIENTS: usize = 4;
@@ -127,7 +128,9 @@ impl Home {
 
     async fn try_start(&self, failpoints: &str) -> Result<Serving, String> {
         let flags = ["--database", self.database.url.as_str(), "--upkeep-interval-seconds", "1"];
-        Serving::try_start(self.folder.path(), &flags, failpoints).await
+        let environment = vec![("FAILPOINTS".to_owned(), failpoints.to_owned())];
+        let options = ServerOptions { environment, ..options(self.folder.path(), &flags) };
+        Serving::start(&options).await.map_err(|error| error.to_string())
     }
 
     async fn start(&self, failpoints: &str) -> Serving {
@@ -137,7 +140,7 @@ impl Home {
     /// A shop of a new account, whose rewards are due at once.
     async fn furnish(&self, server: &Serving, name: &str) -> Shop {
         let key = std::fs::read_to_string(self.folder.path().join("headwater-data/operator.key")).unwrap();
-        let client = TestClient::register(&server.url(), key.trim(), &name.to_lowercase()).await;
+        let client = register(&server.url(), key.trim(), &name.to_lowercase()).await;
         Shop::furnish_with(client, pb::Terms { hold_period_days: Some(0), ..pb::Terms::default() }).await
     }
 }
@@ -148,10 +151,10 @@ db_test!(whatever_fails_at_work_costs_nothing, |database: TestDatabase| async mo
     for point in points(|phase| matches!(phase, Phase::Working { .. })) {
         let Phase::Working { passes, actions, is_after_commit } = phase(point) else { continue };
         let shop = home.furnish(&server, point.name()).await;
-        server.kill().await;
+        server.kill().await.unwrap();
         server = home.start(&schedule(point, passes, actions)).await;
         let load = Load::start(&server.url(), &shop.client.key, CLIENTS, Unanswered::Repeat);
-        let (status, log) = server.end().await;
+        let (status, log) = server.ended().await.unwrap();
         assert_eq!(status.signal(), Some(SIGABRT), "{}: {status}\n{log}", point.name());
         assert_acted(&log, point, actions);
 
@@ -163,7 +166,7 @@ db_test!(whatever_fails_at_work_costs_nothing, |database: TestDatabase| async mo
         let replayed: usize = ended.journals.iter().map(|journal| journal.replayed).sum();
         assert!(replayed > 0 || !is_after_commit, "{}: no answer was lost after its commit", point.name());
     }
-    server.terminate().await;
+    server.terminate().await.unwrap();
 });
 
 db_test!(whatever_fails_at_the_start_leaves_a_start_possible, |database: TestDatabase| async move {
@@ -188,7 +191,7 @@ db_test!(whatever_fails_at_the_start_leaves_a_start_possible, |database: TestDat
         let load = Load::start(&server.url(), &shop.client.key, CLIENTS, Unanswered::Repeat);
         load.go_on_for(20).await;
         load.end().await;
-        let (status, log) = server.terminate().await;
+        let (status, log) = server.terminate().await.unwrap();
         assert!(status.success(), "{}: {log}", point.name());
         assert_acted(&log, point, &["pause"]);
     }
@@ -201,11 +204,11 @@ db_test!(whatever_fails_at_the_stop_costs_nothing, |database: TestDatabase| asyn
         let shop = home.furnish(&server, point.name()).await;
         let load = Load::start(&server.url(), &shop.client.key, CLIENTS, Unanswered::Repeat);
         for action in FAILED {
-            server.kill().await;
+            server.kill().await.unwrap();
             server = home.start(&format!("{}=return({action})", point.name())).await;
             load.moved_to(&server.url());
             load.go_on_for(20).await;
-            let (status, log) = server.terminate().await;
+            let (status, log) = server.terminate().await.unwrap();
             assert_acted(&log, point, &[action]);
             let end = (status.code(), status.signal());
             let expected = if *action == "abort" { (None, Some(SIGABRT)) } else { (Some(0), None) };
@@ -215,7 +218,7 @@ db_test!(whatever_fails_at_the_stop_costs_nothing, |database: TestDatabase| asyn
         }
         load.go_on_for(20).await;
         assert_told_well(point, FAILED, &load.end().await);
-        server.terminate().await;
+        server.terminate().await.unwrap();
     }
 });
 

@@ -15,12 +15,13 @@ use sea_orm::{
     ColumnTrait, Database, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
+use testkit::client::Client;
 use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use crate::support::database::TestDatabase;
-use crate::support::server::{TestClient, TestServer, reason};
+use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 use crate::support::store;
 
@@ -38,7 +39,7 @@ async fn console(database: &TestDatabase) -> DatabaseConnection {
     Database::connect(&database.url).await.unwrap()
 }
 
-async fn account_of(client: &TestClient) -> AccountId {
+async fn account_of(client: &Client) -> AccountId {
     let account = client.clone().accounts.get_account(pb::GetAccountRequest {}).await.unwrap().into_inner();
     account.account.unwrap().id.parse().unwrap()
 }
@@ -55,7 +56,7 @@ async fn hold(console: &DatabaseConnection, account: AccountId) -> DatabaseTrans
     transaction
 }
 
-async fn record_many(client: &mut TestClient, items: impl IntoIterator<Item = pb::record_item::Item>) {
+async fn record_many(client: &mut Client, items: impl IntoIterator<Item = pb::record_item::Item>) {
     let items: Vec<_> = items.into_iter().map(|item| pb::RecordItem { item: Some(item) }).collect();
     for chunk in items.chunks(1_000) {
         let request = pb::BatchRecordRequest { items: chunk.to_vec() };
@@ -81,7 +82,7 @@ fn leads(count: usize) -> impl Iterator<Item = pb::record_item::Item> {
     (0..count).map(move |number| pb::record_item::Item::Lead(lead(number)))
 }
 
-async fn latest(client: &mut TestClient) -> pb::ListConversionEventsResponse {
+async fn latest(client: &mut Client) -> pb::ListConversionEventsResponse {
     let start = Some(pb::list_conversion_events_request::Start::Latest(()));
     let request = pb::ListConversionEventsRequest { start, ..pb::ListConversionEventsRequest::default() };
     client.tracking.list_conversion_events(request).await.unwrap().into_inner()
@@ -219,7 +220,7 @@ db_test!(old_events_are_removed_as_fast_as_they_came, |database: TestDatabase| a
     first.server.stop().await;
     let flags = ["--event-retention-days", "30", "--upkeep-interval-seconds", "5"];
     let server = TestServer::start_with(&database, &flags).await;
-    let mut client = TestClient::connect(&server.address, &key).await;
+    let mut client = Client::connect(&server.address, &key).await.unwrap();
     server.clock.advance_days(31);
     let full = latest(&mut client).await.earliest_cursor;
     while latest(&mut client).await.earliest_cursor == full {
@@ -238,9 +239,9 @@ db_test!(old_events_are_removed_as_fast_as_they_came, |database: TestDatabase| a
 });
 
 /// A client that takes so little at a time that a stream it does not read soon stands still.
-async fn narrow(server: &TestServer, key: &str) -> TestClient {
+async fn narrow(server: &TestServer, key: &str) -> Client {
     let endpoint = Endpoint::from_shared(server.address.clone()).unwrap().initial_stream_window_size(65_535);
-    TestClient::on(endpoint.connect().await.unwrap(), key)
+    Client::on(&endpoint.connect().await.unwrap(), key).unwrap()
 }
 
 fn from_the_beginning() -> pb::WatchConversionsRequest {

@@ -9,11 +9,12 @@ use headwater::pb;
 use headwater::pb::watch_conversions_request::Start;
 use headwater::pb::watch_conversions_response::Message;
 use prost_types::Duration as ProtoDuration;
+use testkit::client::Client;
 use tonic::{Code, Streaming};
 use tonic_types::StatusExt;
 
 use crate::support::database::{DatabaseKind, TestDatabase};
-use crate::support::server::{TestClient, TestServer, reason};
+use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 
 fn sale(event_id: String) -> pb::RecordSaleRequest {
@@ -29,7 +30,7 @@ fn from(start: Start) -> pb::WatchConversionsRequest {
     pb::WatchConversionsRequest { start: Some(start), ..pb::WatchConversionsRequest::default() }
 }
 
-async fn watch(client: &mut TestClient, start: Start) -> Streaming<pb::WatchConversionsResponse> {
+async fn watch(client: &mut Client, start: Start) -> Streaming<pb::WatchConversionsResponse> {
     client.tracking.watch_conversions(from(start)).await.unwrap().into_inner()
 }
 
@@ -38,7 +39,7 @@ async fn next(stream: &mut Streaming<pb::WatchConversionsResponse>) -> pb::Watch
     tokio::time::timeout(Duration::from_secs(30), stream.message()).await.unwrap().unwrap().unwrap()
 }
 
-async fn listed(client: &mut TestClient, request: pb::ListConversionEventsRequest) -> pb::ListConversionEventsResponse {
+async fn listed(client: &mut Client, request: pb::ListConversionEventsRequest) -> pb::ListConversionEventsResponse {
     client.tracking.list_conversion_events(request).await.unwrap().into_inner()
 }
 
@@ -65,7 +66,7 @@ db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |databa
         let address = addresses[writer % addresses.len()].clone();
         let key = shop.client.key.clone();
         writers.push(tokio::spawn(async move {
-            let mut client = TestClient::connect(&address, &key).await;
+            let mut client = Client::connect(&address, &key).await.unwrap();
             for number in 0..SALES_PER_WRITER {
                 client.tracking.record_sale(sale(format!("sale-{writer}-{number}"))).await.unwrap();
                 // Leaves time for the consumer to be killed a hundred times meanwhile.
@@ -80,7 +81,7 @@ db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |databa
     let sales = 4 * SALES_PER_WRITER;
     let is_sale = |event: &&pb::ConversionEvent| event.r#type() == pb::EventType::SaleRecorded;
     while kills < 100 || seen.iter().filter(is_sale).count() < sales {
-        let mut client = TestClient::connect(&addresses[kills % addresses.len()], &shop.client.key).await;
+        let mut client = Client::connect(&addresses[kills % addresses.len()], &shop.client.key).await.unwrap();
         let start = if cursor.is_empty() { Start::Beginning(()) } else { Start::AfterCursor(cursor.clone()) };
         let mut stream = watch(&mut client, start).await;
         assert!(matches!(next(&mut stream).await.message, Some(Message::Opened(_))), "`opened` comes first");
@@ -108,7 +109,7 @@ db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |databa
     assert_eq!(seen.iter().filter(is_sale).count(), sales);
     // Every reader sees the same order, on either instance and either way of reading.
     for address in &addresses {
-        let mut client = TestClient::connect(address, &shop.client.key).await;
+        let mut client = Client::connect(address, &shop.client.key).await.unwrap();
         let mut start = pb::list_conversion_events_request::Start::Beginning(());
         let mut all = Vec::new();
         loop {
@@ -186,10 +187,7 @@ db_test!(filters_narrow_and_the_cursor_moves_on_all_the_same, |database: TestDat
 });
 
 /// All events of a stream until it has caught up; the sizes of its messages beside them.
-async fn followed(
-    client: &mut TestClient,
-    request: pb::WatchConversionsRequest,
-) -> (Vec<pb::ConversionEvent>, Vec<usize>) {
+async fn followed(client: &mut Client, request: pb::WatchConversionsRequest) -> (Vec<pb::ConversionEvent>, Vec<usize>) {
     let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
     let (mut events, mut sizes) = (Vec::new(), Vec::new());
     loop {
@@ -384,7 +382,7 @@ db_test!(a_revoked_key_ends_its_streams, |database: TestDatabase| async move {
     let mut admin = Shop::open(&server, "shop").await.client;
     let request = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Read.into(), ..pb::CreateApiKeyRequest::default() };
     let made = admin.accounts.create_api_key(request).await.unwrap().into_inner();
-    let mut reader = TestClient::connect(&server.address, &made.api_key_text).await;
+    let mut reader = Client::connect(&server.address, &made.api_key_text).await.unwrap();
     let request = pb::WatchConversionsRequest {
         start: Some(Start::Latest(())),
         heartbeat_interval: Some(ProtoDuration { seconds: 5, nanos: 0 }),
@@ -450,7 +448,7 @@ db_test!(a_reader_that_takes_nothing_is_ended_and_others_go_on, |database: TestD
     let shop = Shop::open(&server, "shop").await;
     // Long texts fill the reader's window soon.
     let stop = Arc::new(AtomicBool::new(false));
-    let mut stalled_client = TestClient::connect(&server.address, &shop.client.key).await;
+    let mut stalled_client = Client::connect(&server.address, &shop.client.key).await.unwrap();
     let mut stalled = watch(&mut stalled_client, Start::Beginning(())).await;
     let writer = {
         let (mut client, stop) = (shop.client.clone(), Arc::clone(&stop));
@@ -475,7 +473,7 @@ db_test!(a_reader_that_takes_nothing_is_ended_and_others_go_on, |database: TestD
         })
     };
     // A reader beside it that does take what comes is not disturbed.
-    let mut lively_client = TestClient::connect(&server.address, &shop.client.key).await;
+    let mut lively_client = Client::connect(&server.address, &shop.client.key).await.unwrap();
     let mut lively = watch(&mut lively_client, Start::Beginning(())).await;
     let mut place = 0;
     while place < 6_000 {

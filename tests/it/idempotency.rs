@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use headwater::pb;
+use testkit::client::Client;
 use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::support::database::{DatabaseKind, TestDatabase};
-use crate::support::server::{TestClient, TestServer, reason};
+use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 
 fn sale(event_id: &str, amount_minor: i64) -> pb::RecordSaleRequest {
@@ -42,7 +43,7 @@ db_test!(the_same_sale_64_times_at_once_is_one_conversion, |database: TestDataba
             };
             let key = shop.client.key.clone();
             calls.push(tokio::spawn(async move {
-                let mut client = TestClient::connect(&address, &key).await;
+                let mut client = Client::connect(&address, &key).await.unwrap();
                 client.tracking.record_sale(sale(&format!("charge-{round}"), 6_000)).await.unwrap().into_inner()
             }));
         }

@@ -2,22 +2,23 @@
 
 use headwater::domain::account::KeyKind;
 use headwater::pb;
+use testkit::client::Client;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use crate::support::database::TestDatabase;
-use crate::support::server::{TestClient, TestServer, reason};
+use crate::support::server::{TestServer, reason};
 
-async fn new_key(admin: &mut TestClient, kind: pb::ApiKeyKind) -> pb::CreateApiKeyResponse {
+async fn new_key(admin: &mut Client, kind: pb::ApiKeyKind) -> pb::CreateApiKeyResponse {
     let request = pb::CreateApiKeyRequest { kind: kind.into(), ..pb::CreateApiKeyRequest::default() };
     admin.accounts.create_api_key(request).await.unwrap().into_inner()
 }
 
-async fn client_of(server: &TestServer, admin: &mut TestClient, kind: pb::ApiKeyKind) -> TestClient {
-    TestClient::connect(&server.address, &new_key(admin, kind).await.api_key_text).await
+async fn client_of(server: &TestServer, admin: &mut Client, kind: pb::ApiKeyKind) -> Client {
+    Client::connect(&server.address, &new_key(admin, kind).await.api_key_text).await.unwrap()
 }
 
-async fn check(client: &mut TestClient) -> Result<pb::CheckApiKeyResponse, Status> {
+async fn check(client: &mut Client) -> Result<pb::CheckApiKeyResponse, Status> {
     client.accounts.check_api_key(pb::CheckApiKeyRequest {}).await.map(tonic::Response::into_inner)
 }
 
@@ -29,7 +30,7 @@ fn said<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, String) {
 db_test!(a_key_that_does_not_work_tells_nothing_of_why, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut admin = server.new_account("shop").await;
-    let missing = said(check(&mut TestClient::connect(&server.address, "").await).await);
+    let missing = said(check(&mut Client::connect(&server.address, "").await.unwrap()).await);
     assert_eq!(missing, (Code::Unauthenticated, "KEY_MISSING".to_owned()));
 
     let (unknown, _) = headwater::auth::key::generate(KeyKind::Admin);
@@ -38,7 +39,7 @@ db_test!(a_key_that_does_not_work_tells_nothing_of_why, |database: TestDatabase|
     other_secret.replace_range(other_secret.len() - 20..other_secret.len() - 19, "_");
     let mut messages = Vec::new();
     for wrong in ["nonsense", &unknown, &other_secret, &admin.key[1..]] {
-        let status = check(&mut TestClient::connect(&server.address, wrong).await).await.unwrap_err();
+        let status = check(&mut Client::connect(&server.address, wrong).await.unwrap()).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::Unauthenticated, "KEY_INVALID"), "{wrong}");
         messages.push((status.message().to_owned(), status.details().to_owned()));
     }
@@ -60,7 +61,7 @@ db_test!(a_key_says_what_it_is_and_what_it_may_do, |database: TestDatabase| asyn
         pb::ApiKeyKind::Publishable,
     ] {
         let made = new_key(&mut admin, kind).await;
-        let checked = check(&mut TestClient::connect(&server.address, &made.api_key_text).await).await.unwrap();
+        let checked = check(&mut Client::connect(&server.address, &made.api_key_text).await.unwrap()).await.unwrap();
         assert_eq!(checked.api_key, made.api_key);
         assert_eq!(checked.account_id, account_id);
         let key = checked.api_key.unwrap();
@@ -68,7 +69,7 @@ db_test!(a_key_says_what_it_is_and_what_it_may_do, |database: TestDatabase| asyn
         assert!(made.api_key_text.starts_with(&key.prefix) && key.prefix.len() < made.api_key_text.len() / 2);
         assert!(checked.methods.contains(&"headwater.v1.AccountService/CheckApiKey".to_owned()));
     }
-    let operator = check(&mut TestClient::connect(&server.address, &server.operator_key).await).await.unwrap();
+    let operator = check(&mut Client::connect(&server.address, &server.operator_key).await.unwrap()).await.unwrap();
     assert_eq!(operator.account_id, "");
     assert_eq!(operator.methods.len(), 2);
     let refused = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Operator.into(), ..Default::default() };
@@ -88,7 +89,7 @@ db_test!(a_key_of_the_wrong_kind_is_told_which_is_right, |database: TestDatabase
 
     let mut publishable = client_of(&server, &mut admin, pb::ApiKeyKind::Publishable).await;
     assert_eq!(said(publishable.tracking.list_leads(pb::ListLeadsRequest::default()).await).1, "KEY_KIND_NOT_ALLOWED");
-    let mut operator = TestClient::connect(&server.address, &server.operator_key).await;
+    let mut operator = Client::connect(&server.address, &server.operator_key).await.unwrap();
     assert_eq!(said(operator.accounts.get_account(pb::GetAccountRequest {}).await).1, "KEY_KIND_NOT_ALLOWED");
     let register = pb::RegisterAccountRequest::default();
     assert_eq!(said(admin.accounts.register_account(register).await).1, "KEY_KIND_NOT_ALLOWED");
@@ -98,7 +99,7 @@ db_test!(a_revoked_key_stops_at_once, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut admin = server.new_account("shop").await;
     let made = new_key(&mut admin, pb::ApiKeyKind::Read).await;
-    let mut client = TestClient::connect(&server.address, &made.api_key_text).await;
+    let mut client = Client::connect(&server.address, &made.api_key_text).await.unwrap();
     check(&mut client).await.unwrap();
     let request = pb::RevokeApiKeyRequest { api_key_id: made.api_key.unwrap().id, ..Default::default() };
     let revoked = admin.accounts.revoke_api_key(request.clone()).await.unwrap().into_inner().api_key.unwrap();
@@ -119,7 +120,7 @@ db_test!(a_key_stops_when_it_expires, |database: TestDatabase| async move {
     };
     assert_eq!(said(admin.accounts.create_api_key(expiring(seconds)).await).1, "INVALID_FIELDS");
     let made = admin.accounts.create_api_key(expiring(seconds + 86_400)).await.unwrap().into_inner();
-    let mut client = TestClient::connect(&server.address, &made.api_key_text).await;
+    let mut client = Client::connect(&server.address, &made.api_key_text).await.unwrap();
     check(&mut client).await.unwrap();
     server.clock.advance_days(1);
     assert_eq!(said(check(&mut client).await).1, "KEY_INVALID");
@@ -127,7 +128,7 @@ db_test!(a_key_stops_when_it_expires, |database: TestDatabase| async move {
 
 db_test!(key_texts_are_shown_once, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
-    let mut operator = TestClient::connect(&server.address, &server.operator_key).await;
+    let mut operator = Client::connect(&server.address, &server.operator_key).await.unwrap();
     let register = pb::RegisterAccountRequest {
         request_id: "r1".to_owned(),
         display_name: "Shop".to_owned(),
@@ -144,7 +145,7 @@ db_test!(key_texts_are_shown_once, |database: TestDatabase| async move {
         (Code::AlreadyExists, "ALREADY_EXISTS".to_owned())
     );
 
-    let mut admin = TestClient::connect(&server.address, &first.api_key_text).await;
+    let mut admin = Client::connect(&server.address, &first.api_key_text).await.unwrap();
     let request = pb::CreateApiKeyRequest {
         request_id: "k1".to_owned(),
         kind: pb::ApiKeyKind::Read.into(),

@@ -12,11 +12,13 @@ use headwater::pb;
 use pb::watch_conversions_request::Start;
 use pb::watch_conversions_response::Message;
 use sea_orm::{ConnectOptions, Database, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use testkit::client::Client;
+use testkit::process::{ServerOptions, Serving};
+use testkit::say;
 
-use crate::support::binary::Serving;
+use crate::support::binary::options;
 use crate::support::database::TestDatabase;
-use crate::support::say;
-use crate::support::server::{TestClient, TestServer};
+use crate::support::server::{TestServer, register};
 use crate::support::shop::Shop;
 use crate::support::store;
 
@@ -54,15 +56,16 @@ async fn every_acknowledgement_costs_a_sync() {
     let folder = tempfile::Builder::new().prefix("headwater-sync-").tempdir().unwrap();
     let trace = folder.path().join("trace");
     let strace = ["strace", "-D", "-f", "-q", "-e", "trace=fsync,fdatasync", "-o", trace.to_str().unwrap()];
-    let server = Serving::start_under(folder.path(), &strace).await;
-    let process_id = server.process_id();
+    let strace = strace.map(str::to_owned).to_vec();
+    let server = Serving::start(&ServerOptions { runner: strace, ..options(folder.path(), &[]) }).await.unwrap();
+    let process_id = server.pid().unwrap();
     let key = std::fs::read_to_string(folder.path().join("headwater-data/operator.key")).unwrap();
-    let mut client = Shop::furnish(TestClient::register(&server.url(), key.trim(), "shop").await).await.client;
+    let mut client = Shop::furnish(register(&server.url(), key.trim(), "shop").await).await.client;
     // One after the other, so that no two of them share a commit.
     for number in 0..SALES {
         client.tracking.record_sale(sale(&format!("sale-{number}"), "ANN")).await.unwrap();
     }
-    server.terminate().await;
+    server.terminate().await.unwrap();
     let syncs = tokio::time::timeout(Duration::from_secs(60), syncs_in(&trace, process_id)).await.unwrap();
     assert!(syncs >= SALES, "{SALES} sales were acknowledged after {syncs} syncs");
 }
@@ -94,7 +97,7 @@ async fn what_one_server_changes_another_sells_by_on_postgres() {
     let second = TestServer::start(&database).await;
     let shop = Shop::open(&first, "shop").await;
     let mut owner = shop.client.clone();
-    let mut seller = TestClient::connect(&second.address, &owner.key).await;
+    let mut seller = Client::connect(&second.address, &owner.key).await.unwrap();
     let mut earned = Vec::new();
     for number in 1..=5 {
         let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(number * 100_000)) };

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use testkit::say;
 use tokio::process::Command;
 
-use crate::support::binary::Serving;
-use crate::support::say;
+use crate::support::binary::serve;
 
 const README: &str = include_str!("../../README.md");
 
@@ -37,9 +37,9 @@ async fn the_readmes_lines_work_when_pasted() {
     let examples = examples(README);
     assert!(examples.len() > 10, "found only {} examples", examples.len());
     let directory = tempfile::Builder::new().prefix("headwater-readme-").tempdir().unwrap();
-    let server = Serving::start(directory.path(), &[]).await;
+    let server = serve(directory.path(), &[]).await;
 
-    let outputs = paste(&examples, directory.path(), &folder_of_grpcurl, &server.address).await;
+    let outputs = paste(&examples, directory.path(), &folder_of_grpcurl, server.address()).await;
     for (example, output) in examples.iter().zip(&outputs) {
         if let Some(shown) = &example.shown
             && let Err(missing) = check_shown(shown, output)
@@ -50,7 +50,7 @@ async fn the_readmes_lines_work_when_pasted() {
             );
         }
     }
-    let (status, _) = server.terminate().await;
+    let (status, _) = server.terminate().await.unwrap();
     assert_eq!(status.code(), Some(0));
 }
 

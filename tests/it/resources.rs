@@ -3,15 +3,14 @@
 use headwater::pb;
 use headwater::pb::affiliate_selector::Selector;
 use headwater::pb::affiliate_service_client::AffiliateServiceClient;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
+use testkit::client::Authorized;
 use tonic_types::StatusExt;
 
 use crate::support::database::TestDatabase;
-use crate::support::server::{ApiKey, TestServer, reason};
+use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 
-type Affiliates = AffiliateServiceClient<InterceptedService<Channel, ApiKey>>;
+type Affiliates = AffiliateServiceClient<Authorized>;
 
 fn percent(ppm: i64) -> pb::Commission {
     pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(ppm)) }

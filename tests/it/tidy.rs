@@ -23,7 +23,7 @@ const WRITE_PATH: [&str; 2] = ["WriteTransaction", "lock_heads"];
 fn the_house_is_in_order() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = vec![root.join("build.rs")];
-    for folder in ["src", "migration/src", "tests", "benches"] {
+    for folder in ["src", "clients", "migration/src", "testkit", "tests", "benches"] {
         rust_files(&root.join(folder), &mut files);
     }
     files.sort();
@@ -273,6 +273,7 @@ mod tests {
         assert_finds("src/store/load.rs", "fn f() -> Result<(), tonic::Status> {}", "store must not know tonic");
         assert_finds("src/app/writer.rs", "use sea_orm::DbErr;", "app must not know sea_orm");
         assert_finds("src/rpc/tracking.rs", "use getrandom::fill;", "rpc must not know getrandom");
+        assert_finds("src/rpc/tracking.rs", "use headwater_client::pb;", "rpc must not know headwater_client");
         assert_clean("src/domain/sale.rs", "fn f(tokio: i64) -> i64 { tokio + own::tonic::x() }");
     }
 

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use headwater::pb;
+use testkit::client::Client;
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
 
 use crate::support::database::{DatabaseKind, TestDatabase};
-use crate::support::server::{TestClient, TestServer, reason};
+use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 
 fn batch(name: usize, count: usize) -> pb::BatchRecordRequest {
@@ -98,7 +99,7 @@ db_test!(clicks_with_one_id_that_race_are_one_click, |database: TestDatabase| as
             };
             let key = shop.client.key.clone();
             calls.push(tokio::spawn(async move {
-                let mut client = TestClient::connect(&address, &key).await;
+                let mut client = Client::connect(&address, &key).await.unwrap();
                 let request = pb::RecordClickRequest {
                     event_id: format!("click-{round}"),
                     referral: Some(pb::record_click_request::Referral::RefId("ann".to_owned())),

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use headwater::pb;
-use headwater::pb::record_item::Item;
+use headwater_client::pb;
+use headwater_client::pb::record_item::Item;
 use prost_types::Timestamp;
 
 use super::names::{Names, has_symbol};

@@ -3,7 +3,7 @@
 
 mod filtered;
 
-use headwater::pb;
+use headwater_client::pb;
 use pb::list_conversion_events_request::Start;
 use tonic::Status;
 

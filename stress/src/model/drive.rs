@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use headwater::pb;
+use headwater_client::pb;
+use testkit::client::Client;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
@@ -10,7 +11,6 @@ use super::command::{Command, Step};
 use super::names::{Names, Parting};
 use super::reply::{Refused, Replayed, Reply};
 use super::world::World;
-use crate::client::Client;
 
 /// Where server and model part.
 #[derive(Debug, Clone)]
@@ -142,7 +142,7 @@ impl Player {
     }
 
     async fn send(&mut self, command: Command) -> Reply {
-        let Client { accounts, affiliates, tracking, rewards } = &mut self.client;
+        let Client { accounts, affiliates, tracking, rewards, .. } = &mut self.client;
         match command {
             Command::Wait { .. } => Reply::Nothing,
             Command::UpdateAccount(request) => answer(accounts.update_account(request).await, |answer| {

@@ -5,7 +5,7 @@ mod owner;
 mod tracking;
 
 use fastrand::Rng;
-use headwater::pb;
+use headwater_client::pb;
 use prost_types::Timestamp;
 
 use super::command::{Command, MICROS_PER_DAY, MICROS_PER_SECOND, Step, stamp};

@@ -8,11 +8,12 @@ use headwater::config::CommandLine;
 use headwater::domain::time::Time;
 use headwater::server::Server;
 use tempfile::TempDir;
+use testkit::client::{Client, connect_many};
+use testkit::postgres::Postgres;
 use tonic::transport::Channel;
 
 use super::drive::{Distortion, Player};
-use crate::client::{Client, connect_many};
-use crate::process::{Postgres, operator_key};
+use crate::rig::operator_key;
 
 /// When the clock starts: 2026-01-01T00:00:00Z.
 const START_MICROS: i64 = 1_767_225_600_000_000;

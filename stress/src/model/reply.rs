@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use headwater::pb;
-use headwater::pb::record_result::Result as Recorded;
+use headwater_client::pb;
+use headwater_client::pb::record_result::Result as Recorded;
 use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::pb as rpc;

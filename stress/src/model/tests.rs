@@ -1,5 +1,8 @@
 //! A short run on both databases; and that the model finds a wrong answer, and that what it finds is made short.
 
+use testkit::postgres::Postgres;
+use testkit::say;
+
 use super::command::Command;
 use super::drive::Tally;
 use super::host::{Database, Host};
@@ -8,12 +11,6 @@ use super::run::{self, Plan};
 use super::shortest;
 
 const FIXED_SEED: u64 = 20_260_101;
-
-fn say(line: &str) {
-    use std::io::Write;
-    // Past the test harness's capture, so that it is seen when every test passes.
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
 
 async fn play_shortly(database: Database) {
     let mut host = Host::start(database, None).await.unwrap();
@@ -44,7 +41,7 @@ async fn the_server_on_sqlite_answers_as_its_model_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_on_postgresql_answers_as_its_model_does() {
     let required = std::env::var("HEADWATER_REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
-    if !required && !crate::process::Postgres::is_installed("initdb") {
+    if !required && !Postgres::is_installed("initdb") {
         say("the model is not played on PostgreSQL: there is no initdb in PATH or /usr/lib/postgresql/*/bin");
         return;
     }

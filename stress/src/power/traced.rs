@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use headwater::clock;
+use testkit::process::{self, ServerOptions, Serving};
 use tokio::process::Child;
 
 use super::trace;
 use crate::figures;
-use crate::process::{self, ServerOptions, Serving};
 
 /// How long strace may take to begin and to end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,9 +32,8 @@ pub(super) struct Traced {
 
 impl Traced {
     pub(super) async fn start(options: &ServerOptions, trace: &Path) -> anyhow::Result<Self> {
-        let server = ["--seccomp-bpf".to_owned(), "--".to_owned(), options.binary.to_string_lossy().into_owned()];
-        let arguments = [flags(trace), server.to_vec(), options.arguments()].concat();
-        let strace = Serving::start_program(Path::new("strace"), &arguments).await?;
+        let runner = [vec!["strace".to_owned()], flags(trace), vec!["--seccomp-bpf".to_owned(), "--".to_owned()]];
+        let strace = Serving::start(&ServerOptions { runner: runner.concat(), ..options.clone() }).await?;
         let server_pid = figures::tree(strace.pid()?).get(1).copied().context("strace has no server")?;
         Ok(Self { url: strace.url(), strace: Some(strace), server_pid })
     }

@@ -2,17 +2,16 @@
 //! it on or to read it later. The calls and the bytes on the wire are those of any other reader. Measures nothing.
 
 use anyhow::{Context, ensure};
-use headwater::pb;
-use headwater::pb::watch_conversions_request::Start;
+use headwater_client::pb;
+use headwater_client::pb::watch_conversions_request::Start;
 use prost::bytes::{Buf, Bytes};
 use prost::encoding::{WireType, decode_key, decode_varint};
+use testkit::client::Bearer;
 use tonic::Streaming;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
 use tonic_prost::ProstCodec;
-
-use crate::client::{Bearer, MESSAGE_BYTES_MAX};
 
 /// Events in one message at most.
 const BATCH_EVENTS_MAX: i32 = 1_000;
@@ -39,7 +38,7 @@ impl BytesFollower {
             max_batch_size: BATCH_EVENTS_MAX,
             ..pb::WatchConversionsRequest::default()
         };
-        let mut grpc = Grpc::new(Bearer::of(key)?.on(channel)).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let mut grpc = Grpc::new(Bearer::of(key)?.on(channel));
         grpc.ready().await?;
         let path = PathAndQuery::from_static("/headwater.v1.TrackingService/WatchConversions");
         let codec: ProstCodec<pb::WatchConversionsRequest, Raw> = ProstCodec::default();

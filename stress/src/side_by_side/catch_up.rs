@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use headwater::clock;
-use headwater::pb;
-use headwater::pb::watch_conversions_request::Start;
+use headwater_client::pb;
+use headwater_client::pb::watch_conversions_request::Start;
 use prost::Message;
 use prost::bytes::Bytes;
 

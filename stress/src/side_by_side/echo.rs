@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use anyhow::Context;
+use testkit::client;
+use testkit::process::Serving;
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-use crate::client;
 use crate::load::{self, Measured, Until};
-use crate::process::Serving;
 
 /// The generated types of `proto/echo.proto`.
 mod pb {

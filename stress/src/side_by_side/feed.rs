@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use headwater::clock::{self, Clock, SystemClock};
-use headwater::pb::watch_conversions_request::Start;
+use headwater_client::pb::watch_conversions_request::Start;
+use testkit::client;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -17,7 +18,6 @@ use super::follower::{Follower, Got};
 use super::ours::Ours;
 use super::sales::{BATCH_SALES, Target};
 use super::table::{Figures, RATE};
-use crate::client;
 use crate::figures::Latencies;
 use crate::load::Until;
 use crate::shop::ShopSize;

@@ -1,13 +1,12 @@
 //! One reader of the feed, as a consumer would write it. Knows how to read and to notice a gap; measures nothing.
 
 use anyhow::{Context, bail, ensure};
-use headwater::pb;
-use headwater::pb::watch_conversions_request::Start;
-use headwater::pb::watch_conversions_response::Message;
+use headwater_client::pb;
+use headwater_client::pb::watch_conversions_request::Start;
+use headwater_client::pb::watch_conversions_response::Message;
+use testkit::client::Client;
 use tonic::Streaming;
 use tonic::transport::Channel;
-
-use crate::client::Client;
 
 /// A stream that is open.
 pub(super) struct Follower {

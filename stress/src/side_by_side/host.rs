@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::process::{self, ServerOptions, Serving};
+use testkit::process::{ServerOptions, Serving};
+
+use crate::rig;
 
 /// Where a server runs, and on what.
 #[derive(Debug, Clone)]
@@ -39,9 +41,13 @@ impl Host {
     pub(super) async fn start(place: &Place) -> anyhow::Result<Self> {
         let running = match &place.binary {
             Some(binary) => {
-                let mut options = ServerOptions::new(binary, &place.data_dir, place.database.as_deref());
-                // So many followers of one account are not what the limit is there for.
-                options.flags.extend(["--feed-streams-per-key-max".to_owned(), "200".to_owned()]);
+                let options = ServerOptions {
+                    data_dir: Some(place.data_dir.clone()),
+                    database: place.database.clone(),
+                    // So many followers of one account are not what the limit is there for.
+                    flags: vec!["--feed-streams-per-key-max".to_owned(), "200".to_owned()],
+                    ..ServerOptions::new(binary)
+                };
                 Running::Process(Box::new(Serving::start(&options).await?))
             }
             #[cfg(test)]
@@ -72,7 +78,7 @@ impl Host {
 
     /// The key that makes accounts.
     pub(super) fn operator_key(&self) -> anyhow::Result<String> {
-        process::operator_key(&self.data_dir)
+        rig::operator_key(&self.data_dir)
     }
 
     /// Asks it to stop, and waits until it has.

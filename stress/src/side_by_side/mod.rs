@@ -25,9 +25,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::load::Until;
-use crate::process;
 use crate::shop::ShopSize;
 use rounds::Bench;
+use testkit::process;
 
 /// Options.
 #[derive(Debug, Clone, clap::Args)]
@@ -123,6 +123,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
 mod tests {
     use std::sync::atomic::Ordering;
 
+    use testkit::postgres::Postgres;
+
     use super::*;
 
     /// Everything once, a few calls of each, with a server in this process. That as much was written as was acknowledged, the run
@@ -166,7 +168,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn the_same_on_postgresql() {
         // Where there is no pgbench, there is nothing to try.
-        if !process::Postgres::is_installed("pgbench") {
+        if !Postgres::is_installed("pgbench") {
             return;
         }
         let bench = run_briefly(DatabaseKind::Postgres).await;

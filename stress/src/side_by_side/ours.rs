@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, ensure};
-use headwater::pb;
+use headwater_client::pb;
+use testkit::client::{self, Client};
+use testkit::postgres::Postgres;
 
 use super::host::{Host, Place};
 use super::sales::Target;
-use crate::client::{self, Client};
-use crate::process::Postgres;
 use crate::shop::{Shop, ShopSize};
 
 /// Connections to the server, and to what it is held against, shared by all callers.

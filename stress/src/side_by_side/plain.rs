@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use headwater::pb;
+use headwater_client::pb;
+use testkit::client::{self, Client};
 
 use super::host::{Host, Place};
 use super::script::{self, Contents, Row};
-use crate::client::{self, Client};
 use crate::shop::{Shop, ShopSize};
 
 /// The server's sales that the samples are taken from.

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use testkit::postgres::Postgres;
 
 use super::host::Place;
 use super::plain::{self, Prepared};
 use super::script::{self, Contents, Row};
 use crate::figures::{self, Latencies};
 use crate::load::{Measured, Until};
-use crate::process::Postgres;
 use crate::shop::{Shop, ShopSize};
 
 const SCRIPT: &str = include_str!("../../sql/sale.postgres.sql");

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use tempfile::TempDir;
+use testkit::postgres::Postgres;
 use tonic::transport::Channel;
 
 use super::commit::BareCommits;
@@ -15,7 +16,6 @@ use super::plain_sqlite::PlainSqlite;
 use super::sales::Target;
 use super::table::{Figures, ratio_table};
 use super::{DatabaseKind, Plan, Section};
-use crate::process::Postgres;
 
 /// The plain service of the database.
 enum Plain {

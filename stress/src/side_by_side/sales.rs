@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use headwater::clock;
-use headwater::pb;
-use headwater::pb::tracking_service_client::TrackingServiceClient;
+use headwater_client::pb;
+use headwater_client::pb::tracking_service_client::TrackingServiceClient;
 use prost::Message;
+use testkit::client::{Authorized, Client};
 use tokio::task::JoinSet;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use crate::client::{Authorized, Client};
 use crate::load::{self, Measured, Until};
 use crate::shop::Shop;
 

@@ -1,16 +1,16 @@
 //! Followers that open the feed and take nothing: half of them do not read their streams, the other half not even their
 //! connections. Later they wake up, see how they were ended, and resume. Knows nothing of sales.
 
-use headwater::pb;
-use headwater::pb::watch_conversions_request::Start;
-use headwater::pb::watch_conversions_response::Message;
+use headwater_client::pb;
+use headwater_client::pb::watch_conversions_request::Start;
+use headwater_client::pb::watch_conversions_response::Message;
+use testkit::client::Client;
 use tokio::sync::watch;
 use tonic::Streaming;
 use tonic::transport::Endpoint;
 use tonic_types::StatusExt;
 
 use crate::audit::Seen;
-use crate::client::Client;
 use crate::follower::{self, Followed, Follower, Habits};
 use crate::proxy::Proxy;
 

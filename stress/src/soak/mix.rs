@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater::clock;
-use headwater::pb;
-use headwater::pb::watch_conversions_request::Start;
+use headwater_client::pb;
+use headwater_client::pb::watch_conversions_request::Start;
+use testkit::client::Client;
 use tonic::Status;
 
-use crate::client::Client;
 use crate::figures::Latencies;
 use crate::journal::{Answer, Order};
 use crate::seller;

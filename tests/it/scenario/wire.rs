@@ -4,16 +4,17 @@ use headwater::domain::money::Currency;
 use headwater::domain::time::Time;
 use headwater::pb;
 use headwater::rpc::call::change::Change;
+use testkit::client::Client;
 use tonic::{Code, Status};
 
 use super::play::short;
 use super::{SaleFacts, World};
 use crate::support::database::TestDatabase;
-use crate::support::server::{TestClient, TestServer};
+use crate::support::server::TestServer;
 
 pub(crate) struct WireWorld {
     server: TestServer,
-    client: TestClient,
+    client: Client,
 }
 
 impl WireWorld {

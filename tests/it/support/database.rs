@@ -1,8 +1,7 @@
 //! An empty database for one test, of each kind that Headwater runs on. Knows nothing of Headwater's tables.
 
 use tempfile::TempDir;
-
-use super::postgres::PostgresDatabase;
+use testkit::database::{self, PostgresDatabase};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DatabaseKind {
@@ -28,14 +27,14 @@ impl TestDatabase {
 
     /// `None` where there is no PostgreSQL and none is required.
     pub(crate) async fn postgres() -> Option<TestDatabase> {
-        let database = PostgresDatabase::create().await?;
+        let database = database::server().unwrap()?.create().await.unwrap();
         let url = database.url.clone();
         Some(TestDatabase { url, kind: DatabaseKind::Postgres, _folder: None, postgres: Some(database) })
     }
 
     /// Ends every connection to a PostgreSQL database, whatever it is doing.
     pub(crate) async fn cut_connections(&self) {
-        self.postgres.as_ref().expect("it is on PostgreSQL").cut_connections().await;
+        self.postgres.as_ref().expect("it is on PostgreSQL").cut_connections().await.unwrap();
     }
 }
 

@@ -10,11 +10,10 @@ use headwater::pb;
 use pb::list_conversion_events_request::Start as ListStart;
 use pb::watch_conversions_request::Start;
 use pb::watch_conversions_response::Message;
+use testkit::client::Client;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::{Code, Response, Status};
-
-use super::server::TestClient;
 
 /// How many sales the clients that send batches send at once.
 const BATCH_LENGTH: usize = 20;
@@ -33,10 +32,10 @@ struct Target {
 
 impl Target {
     /// A client of the server that is up, or will be soon.
-    async fn connect(&self) -> TestClient {
+    async fn connect(&self) -> Client {
         loop {
             let address = self.address.borrow().clone();
-            if let Ok(client) = TestClient::try_connect(&address, &self.key).await {
+            if let Ok(client) = Client::connect(&address, &self.key).await {
                 return client;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -171,7 +170,7 @@ async fn sell(target: Target, client_number: usize, unanswered: Unanswered) -> J
 }
 
 /// Records the sales, alone or as a batch.
-async fn record(client: &mut TestClient, event_ids: &[String]) -> Result<Vec<pb::RecordSaleResponse>, Status> {
+async fn record(client: &mut Client, event_ids: &[String]) -> Result<Vec<pb::RecordSaleResponse>, Status> {
     use pb::record_result::Result as Recorded;
     if let [event_id] = event_ids {
         return Ok(vec![client.tracking.record_sale(sale(event_id)).await?.into_inner()]);
@@ -228,7 +227,7 @@ async fn follow(target: Target, mut until: watch::Receiver<Option<i64>>) -> Vec<
 }
 
 async fn check(
-    client: TestClient,
+    client: Client,
     journals: Vec<Journal>,
     events: Vec<pb::ConversionEvent>,
     followed: &[pb::ConversionEvent],
@@ -286,7 +285,7 @@ async fn patiently<T>(read: impl AsyncFn() -> Result<Response<T>, Status>) -> T 
     read().await.unwrap().into_inner()
 }
 
-async fn conversions(client: &TestClient) -> Vec<pb::Conversion> {
+async fn conversions(client: &Client) -> Vec<pb::Conversion> {
     let mut kept = Vec::new();
     let mut page_token = String::new();
     loop {
@@ -301,7 +300,7 @@ async fn conversions(client: &TestClient) -> Vec<pb::Conversion> {
     }
 }
 
-async fn all_events(client: &TestClient) -> Vec<pb::ConversionEvent> {
+async fn all_events(client: &Client) -> Vec<pb::ConversionEvent> {
     let mut events = Vec::new();
     let mut start = ListStart::Beginning(());
     loop {

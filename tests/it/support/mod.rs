@@ -5,9 +5,6 @@ pub(crate) mod binary;
 pub(crate) mod database;
 pub(crate) mod golden;
 pub(crate) mod load;
-mod postgres;
 pub(crate) mod server;
 pub(crate) mod shop;
 pub(crate) mod store;
-
-pub(crate) use postgres::say;

@@ -1,5 +1,5 @@
-//! A Headwater server in this process, listening on a free port, on a database of its own and with a clock that the test moves;
-//! and clients of it. Everything goes over the wire.
+//! A Headwater server in this process, listening on a free port, on a database of its own and with a clock that the test moves.
+//! Everything goes over the wire.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,17 +8,10 @@ use headwater::clock::ManualClock;
 use headwater::config::{CommandLine, Settings};
 use headwater::domain::time::Time;
 use headwater::pb;
-use headwater::pb::account_service_client::AccountServiceClient;
-use headwater::pb::affiliate_service_client::AffiliateServiceClient;
-use headwater::pb::reward_service_client::RewardServiceClient;
-use headwater::pb::tracking_service_client::TrackingServiceClient;
 use headwater::server::{OPERATOR_KEY_FILE, Server};
 use tempfile::TempDir;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
+use testkit::client::Client;
+use tonic::Status;
 use tonic_types::StatusExt;
 
 use super::database::TestDatabase;
@@ -54,8 +47,8 @@ impl TestServer {
     }
 
     /// Registers an account and gives a client with its admin key.
-    pub(crate) async fn new_account(&self, name: &str) -> TestClient {
-        TestClient::register(&self.address, &self.operator_key, name).await
+    pub(crate) async fn new_account(&self, name: &str) -> Client {
+        register(&self.address, &self.operator_key, name).await
     }
 }
 
@@ -76,83 +69,16 @@ pub(crate) fn settings(database_url: &str, data_dir: &Path, flags: &[&str]) -> S
     CommandLine::read(arguments).unwrap().settings
 }
 
-type Authorized = InterceptedService<Channel, ApiKey>;
-
-/// Adds the key to every call; nothing when there is none.
-#[derive(Clone)]
-pub(crate) struct ApiKey(Option<MetadataValue<Ascii>>);
-
-impl Interceptor for ApiKey {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(key) = &self.0 {
-            request.metadata_mut().insert("x-api-key", key.clone());
-        }
-        Ok(request)
-    }
-}
-
-/// The generated clients of all services, on one connection with one key.
-#[derive(Clone)]
-pub(crate) struct TestClient {
-    pub(crate) key: String,
-    channel: Authorized,
-    pub(crate) accounts: AccountServiceClient<Authorized>,
-    pub(crate) affiliates: AffiliateServiceClient<Authorized>,
-    pub(crate) tracking: TrackingServiceClient<Authorized>,
-    pub(crate) rewards: RewardServiceClient<Authorized>,
-}
-
-impl TestClient {
-    /// A client with this key; without one when it is empty.
-    pub(crate) async fn connect(address: &str, key: &str) -> Self {
-        Self::try_connect(address, key).await.unwrap()
-    }
-
-    /// Registers an account and gives a client with its admin key.
-    pub(crate) async fn register(address: &str, operator_key: &str, name: &str) -> Self {
-        let mut operator = Self::connect(address, operator_key).await;
-        let request = pb::RegisterAccountRequest {
-            display_name: name.to_owned(),
-            email: format!("{name}@owners.example"),
-            ..pb::RegisterAccountRequest::default()
-        };
-        let registered = operator.accounts.register_account(request).await.unwrap().into_inner();
-        Self::connect(address, &registered.api_key_text).await
-    }
-
-    /// As `connect`, of a server that may not be up.
-    pub(crate) async fn try_connect(address: &str, key: &str) -> Result<Self, tonic::transport::Error> {
-        let channel = Endpoint::from_shared(address.to_owned()).unwrap().connect().await?;
-        Ok(Self::on(channel, key))
-    }
-
-    /// On a connection that was made in a special way.
-    pub(crate) fn on(channel: Channel, key: &str) -> Self {
-        let sent = ApiKey((!key.is_empty()).then(|| key.parse().unwrap()));
-        Self {
-            key: key.to_owned(),
-            channel: InterceptedService::new(channel.clone(), sent.clone()),
-            accounts: AccountServiceClient::with_interceptor(channel.clone(), sent.clone()),
-            affiliates: AffiliateServiceClient::with_interceptor(channel.clone(), sent.clone()),
-            tracking: TrackingServiceClient::with_interceptor(channel.clone(), sent.clone()),
-            rewards: RewardServiceClient::with_interceptor(channel, sent),
-        }
-    }
-}
-
-impl TestClient {
-    /// Calls a method by its name, such as `headwater.v1.TrackingService/RecordSale`.
-    pub(crate) async fn call<Q, A>(&self, method: &str, request: Q) -> Result<A, Status>
-    where
-        Q: prost::Message + 'static,
-        A: prost::Message + Default + 'static,
-    {
-        let mut client = tonic::client::Grpc::new(self.channel.clone());
-        client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-        let path = format!("/{method}").parse().unwrap();
-        let codec = tonic_prost::ProstCodec::default();
-        client.unary(Request::new(request), path, codec).await.map(tonic::Response::into_inner)
-    }
+/// Registers an account and gives a client with its admin key.
+pub(crate) async fn register(address: &str, operator_key: &str, name: &str) -> Client {
+    let mut operator = Client::connect(address, operator_key).await.unwrap();
+    let request = pb::RegisterAccountRequest {
+        display_name: name.to_owned(),
+        email: format!("{name}@owners.example"),
+        ..pb::RegisterAccountRequest::default()
+    };
+    let registered = operator.accounts.register_account(request).await.unwrap().into_inner();
+    Client::connect(address, &registered.api_key_text).await.unwrap()
 }
 
 /// The reason in a status' ErrorInfo; fails for a status without one.

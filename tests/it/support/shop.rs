@@ -1,12 +1,13 @@
 //! A merchant with one program at 20 % and one affiliate, Ann, with the ref_id `ann` and the code `ANN`.
 
 use headwater::pb;
+use testkit::client::Client;
 
-use super::server::{TestClient, TestServer};
+use super::server::TestServer;
 
 pub(crate) struct Shop {
     /// With the account's admin key.
-    pub(crate) client: TestClient,
+    pub(crate) client: Client,
     pub(crate) program_id: String,
     pub(crate) affiliate_id: String,
 }
@@ -17,12 +18,12 @@ impl Shop {
     }
 
     /// In an account that has nothing yet.
-    pub(crate) async fn furnish(client: TestClient) -> Self {
+    pub(crate) async fn furnish(client: Client) -> Self {
         Self::furnish_with(client, pb::Terms::default()).await
     }
 
     /// With these terms, the commission apart.
-    pub(crate) async fn furnish_with(mut client: TestClient, terms: pb::Terms) -> Self {
+    pub(crate) async fn furnish_with(mut client: Client, terms: pb::Terms) -> Self {
         let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(200_000)) };
         let request = pb::CreateProgramRequest {
             display_name: "main".to_owned(),

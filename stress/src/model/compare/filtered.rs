@@ -1,7 +1,7 @@
 //! Lists with filters, against the model's rows that pass them. Which filter is asked about changes with what has happened, so
 //! that in time each is, in many combinations.
 
-use headwater::pb;
+use headwater_client::pb;
 use pb::affiliate_selector::Selector;
 
 use super::{PAGE_SIZE, read_all, told};

@@ -1,6 +1,6 @@
 //! What the owner of an account does.
 
-use headwater::pb;
+use headwater_client::pb;
 use pb::affiliate_selector::Selector;
 use prost_types::FieldMask;
 

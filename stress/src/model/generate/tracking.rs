@@ -1,6 +1,6 @@
 //! What happens in a shop: clicks, sign-ups, sales, refunds, cancellations.
 
-use headwater::pb;
+use headwater_client::pb;
 use pb::ConversionKind as Kind;
 use pb::record_click_request::Referral;
 

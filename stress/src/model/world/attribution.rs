@@ -1,6 +1,6 @@
 //! Who is credited with a conversion, and how everyone else fared.
 
-use headwater::pb;
+use headwater_client::pb;
 use pb::{AttributionSource as Source, CandidateResult as Fate};
 
 use super::World;

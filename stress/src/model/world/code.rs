@@ -1,6 +1,6 @@
 //! Links and coupons: the codes that lead to an enrollment.
 
-use headwater::pb;
+use headwater_client::pb;
 use pb::{CouponState, EventType, LinkState};
 use tonic::Code;
 

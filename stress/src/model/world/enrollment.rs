@@ -1,6 +1,6 @@
 //! Affiliates and what ties them to programs.
 
-use headwater::pb;
+use headwater_client::pb;
 use pb::{EnrollmentState, EventType, LinkState};
 use tonic::Code;
 

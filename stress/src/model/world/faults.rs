@@ -1,6 +1,6 @@
 //! Which fields of a request are wrong by themselves: those faults that are drawn, no others.
 
-use headwater::pb;
+use headwater_client::pb;
 use prost_types::Timestamp;
 
 use crate::model::command::{Command, MICROS_PER_SECOND, micros};

@@ -14,7 +14,7 @@ mod tracking;
 
 use std::collections::HashMap;
 
-use headwater::pb;
+use headwater_client::pb;
 use tonic::Code;
 
 use super::command::{Command, Key, MICROS_PER_DAY, stamp};

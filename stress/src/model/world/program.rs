@@ -1,6 +1,6 @@
 //! The account, and programs with their terms.
 
-use headwater::pb;
+use headwater_client::pb;
 use pb::{AttributionSource as Source, EventType, ProgramState};
 use tonic::Code;
 

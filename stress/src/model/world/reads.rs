@@ -1,6 +1,6 @@
 //! What is answered to who looks.
 
-use headwater::pb;
+use headwater_client::pb;
 use pb::{ConversionKind as Kind, LedgerAccount};
 
 use super::{Ruling, World, email, missing};

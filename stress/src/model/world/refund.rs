@@ -1,6 +1,6 @@
 //! Refunds: all that was refunded of a sale so far has taken back the same share of its reward.
 
-use headwater::pb;
+use headwater_client::pb;
 use pb::{ConversionKind as Kind, ConversionOutcome as Outcome, EventType, LedgerAccount, LedgerReason, RewardState};
 use tonic::Code;
 

@@ -1,6 +1,6 @@
 //! Rewards, the states they pass through, and the books.
 
-use headwater::pb;
+use headwater_client::pb;
 use pb::{EventType, LedgerAccount, LedgerReason, RewardState};
 use tonic::Code;
 

@@ -1,6 +1,6 @@
 //! Clicks, sign-ups, sales and cancellations.
 
-use headwater::pb;
+use headwater_client::pb;
 use pb::{AttributionSource as Source, ConversionKind as Kind, ConversionOutcome as Outcome, EventType};
 use prost_types::Timestamp;
 

@@ -1,12 +1,12 @@
 # Runs one temporary PostgreSQL cluster and does what standard input says, until that is closed; then stops and removes it.
 #
-# usage: sh -c "$(cat postgres.sh)" postgres.sh BIN_DIRECTORY WORK_DIRECTORY PORT
+# usage: sh -c "$(cat postgres.sh)" postgres.sh BIN_DIRECTORY WORK_DIRECTORY PORT SETTINGS
 #
 # Lines on standard input: "start", "stop fast", "stop immediate". Each is answered by "ready" or "stopped"; anything else is
 # its troubles. The other end of standard input goes with the process that holds it, and the cluster with that.
 exec 2>&1
 set -eu
-bin=$1 directory=$2 port=$3
+bin=$1 directory=$2 port=$3 settings=$4
 as=
 running=
 
@@ -36,10 +36,10 @@ if [ "$(id -u)" = 0 ]; then
     fi
 fi
 
-# All settings that bear on durability and speed stay PostgreSQL's own.
+# All settings that bear on durability and speed stay PostgreSQL's own, unless the caller has others.
 start() {
     $as "$bin/pg_ctl" start --wait --timeout=120 --pgdata="$directory/data" --log="$directory/data/server.log" \
-        --options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=300" \
+        --options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=300 $settings" \
         >"$directory/start.log" 2>&1 || { cat "$directory/start.log" "$directory/data/server.log"; exit 1; }
     running=yes
     echo ready

@@ -1,0 +1,15 @@
+//! What tests and load tools share: a private PostgreSQL, databases on it, the server's binary as a process, and clients with a
+//! key. Knows how these are started and reached, not what Headwater does.
+
+use std::io::Write;
+
+pub mod client;
+pub mod database;
+pub mod postgres;
+pub mod process;
+
+/// Writes one line past the test harness's capture, so that it is seen when every test passes.
+pub fn say(line: &str) {
+    // A line that cannot be written has nobody to read it.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,269 @@
+//! A private PostgreSQL cluster: how to start, stop and ask it. Knows nothing of what is kept in it.
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command as BlockingCommand, Stdio};
+
+use anyhow::{Context, bail};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbErr};
+use tokio::process::Command;
+
+/// Another process may take the port between our looking and the server's binding.
+const START_ATTEMPTS: u32 = 3;
+
+/// The shell program that makes, runs and removes the cluster: it outlives us by no more than a moment, however we end.
+const SUPERVISOR: &str = include_str!("postgres.sh");
+
+/// The user that may do everything there, without a password.
+pub const POSTGRES_USER: &str = "headwater";
+
+/// How a PostgreSQL server is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopMode {
+    /// Ends connections, writes everything out.
+    Fast,
+    /// As a crash: the next start recovers from the log.
+    Immediate,
+}
+
+/// A private, temporary PostgreSQL cluster with PostgreSQL's own settings of durability. It is removed when it is dropped, or
+/// when this process ends.
+pub struct Postgres {
+    /// The folder with PostgreSQL's programs.
+    pub binaries: PathBuf,
+    /// Where it listens on 127.0.0.1.
+    pub port: u16,
+    folder: PathBuf,
+    supervisor: Child,
+    commands: Option<ChildStdin>,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Postgres {
+    /// Makes and starts one.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed or does not start.
+    pub fn start_new() -> anyhow::Result<Self> {
+        Self::start_new_in(&std::env::temp_dir())
+    }
+
+    /// Makes and starts one whose data lies in a folder of this folder.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed or does not start.
+    pub fn start_new_in(parent: &Path) -> anyhow::Result<Self> {
+        Self::start_new_with(parent, &[])
+    }
+
+    /// The same with further settings, such as `shared_buffers=32MB`.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed or does not start.
+    pub fn start_new_with(parent: &Path, settings: &[&str]) -> anyhow::Result<Self> {
+        let binaries = find_postgres().context("there is no initdb in PATH or /usr/lib/postgresql/*/bin")?;
+        let mut started = Self::try_start(&binaries, parent, settings);
+        for _ in 1..START_ATTEMPTS {
+            if started.is_err() {
+                started = Self::try_start(&binaries, parent, settings);
+            }
+        }
+        started.with_context(|| format!("the cluster of {} did not start", binaries.display()))
+    }
+
+    /// Whether PostgreSQL is installed, and this program of its with it.
+    pub fn is_installed(program: &str) -> bool {
+        find_postgres().is_some_and(|folder| folder.join(program).is_file())
+    }
+
+    fn try_start(binaries: &Path, parent: &Path, settings: &[&str]) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("headwater-postgres-").tempdir_in(parent)?;
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let settings: Vec<String> = settings.iter().map(|setting| format!("-c {setting}")).collect();
+        let mut supervisor = BlockingCommand::new("sh")
+            .args(["-c", SUPERVISOR, "postgres.sh"])
+            .arg(binaries)
+            // From here on the supervisor's to remove.
+            .arg(folder.path())
+            .arg(port.to_string())
+            .arg(settings.join(" "))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Out of reach of the terminal's Ctrl-C, which would leave the cluster behind.
+            .process_group(0)
+            .spawn()?;
+        let folder = folder.keep();
+        let commands = supervisor.stdin.take();
+        let answers = supervisor.stdout.take().context("the supervisor has no standard output")?;
+        let mut postgres = Self {
+            binaries: binaries.to_owned(),
+            port,
+            folder,
+            supervisor,
+            commands,
+            answers: BufReader::new(answers).lines(),
+        };
+        postgres.expect_answer("ready")?;
+        Ok(postgres)
+    }
+
+    fn expect_answer(&mut self, expected: &str) -> anyhow::Result<()> {
+        let mut said = Vec::new();
+        for line in self.answers.by_ref() {
+            let line = line?;
+            if line == expected {
+                return Ok(());
+            }
+            said.push(line);
+        }
+        bail!("PostgreSQL is not {expected}: {}", said.join(" | "))
+    }
+
+    fn command(&mut self, command: &str, answer: &str) -> anyhow::Result<()> {
+        let commands = self.commands.as_mut().context("the supervisor has ended")?;
+        writeln!(commands, "{command}")?;
+        self.expect_answer(answer)
+    }
+
+    /// Stops it, and waits until it has stopped.
+    ///
+    /// # Errors
+    /// With what PostgreSQL said when it does not stop.
+    pub fn stop(&mut self, mode: StopMode) -> anyhow::Result<()> {
+        match mode {
+            StopMode::Fast => self.command("stop fast", "stopped"),
+            StopMode::Immediate => self.command("stop immediate", "stopped"),
+        }
+    }
+
+    /// Starts it after a stop, and waits until it answers.
+    ///
+    /// # Errors
+    /// With what PostgreSQL said when it does not start.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        self.command("start", "ready")
+    }
+
+    /// The process that all others of the cluster are children of.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        let text = std::fs::read_to_string(self.folder.join("data/postmaster.pid"))?;
+        Ok(text.lines().next().unwrap_or_default().trim().parse()?)
+    }
+
+    /// Where the data lies.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// A database as clients name it.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://{POSTGRES_USER}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// One of PostgreSQL's own client programs, told where the cluster is.
+    pub fn client_program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.binaries.join(name));
+        command.args(["-h", "127.0.0.1", "-U", POSTGRES_USER, "-p", &self.port.to_string()]).kill_on_drop(true);
+        command
+    }
+
+    /// Makes an empty database and gives its URL.
+    ///
+    /// # Errors
+    /// When there is one of this name.
+    pub async fn create_database(&self, name: &str) -> anyhow::Result<String> {
+        administer(&self.url("postgres"), &create_database(name, EMPTY)).await?;
+        Ok(self.url(name))
+    }
+
+    /// Runs SQL and gives what it returned, a row a line, columns between `|`.
+    ///
+    /// # Errors
+    /// With what psql said when it failed.
+    pub async fn query(&self, database: &str, sql: &str) -> anyhow::Result<String> {
+        let mut command = self.client_program("psql");
+        let output =
+            command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql]).output();
+        let output = output.await?;
+        if !output.status.success() {
+            bail!("{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // The end of its input tells the supervisor to stop and remove everything. Whether that went well, nobody is left to ask.
+        self.commands = None;
+        let _ = self.supervisor.wait();
+    }
+}
+
+/// The folder with PostgreSQL's own programs: the newest version where Debian keeps several.
+fn find_postgres() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some((entry.as_ref().ok()?.file_name().to_str()?.parse().ok()?, entry.ok()?.path())))
+        .collect();
+    versions.sort();
+    let packaged = versions.into_iter().rev().map(|(_, folder)| folder.join("bin"));
+    std::env::split_paths(&path)
+        .chain(packaged)
+        .find(|folder| ["initdb", "pg_ctl", "postgres", "psql"].iter().all(|program| folder.join(program).is_file()))
+}
+
+/// What a database is copied from that is to have nothing in it.
+pub(crate) const EMPTY: &str = "template0";
+
+/// The statement that makes a database as a copy of another.
+pub(crate) fn create_database(name: &str, template: &str) -> String {
+    format!("CREATE DATABASE {name} TEMPLATE {template}")
+}
+
+/// Runs a statement of an administrator, on a connection of its own.
+#[expect(clippy::disallowed_methods, reason = "databases are created and dropped by no query builder")]
+pub(crate) async fn administer(url: &str, statement: &str) -> Result<(), DbErr> {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    let connection = Database::connect(options).await?;
+    let done = connection.execute_unprepared(statement).await;
+    connection.close().await?;
+    done.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_cluster_keeps_what_was_committed_when_it_is_stopped_at_once() {
+        // Where there is no PostgreSQL, there is nothing to try.
+        if !Postgres::is_installed("psql") {
+            return;
+        }
+        let mut postgres = Postgres::start_new_with(&std::env::temp_dir(), &["work_mem=5MB"]).unwrap();
+        postgres.create_database("shop").await.unwrap();
+        postgres.query("shop", "CREATE TABLE sale (id int); INSERT INTO sale VALUES (7)").await.unwrap();
+        let pid = postgres.pid().unwrap();
+        postgres.stop(StopMode::Immediate).unwrap();
+        assert!(postgres.query("shop", "SELECT id FROM sale").await.is_err());
+        postgres.start().unwrap();
+        assert_ne!(postgres.pid().unwrap(), pid);
+        assert_eq!(postgres.query("shop", "SELECT id FROM sale").await.unwrap(), "7");
+        for (setting, value) in [("fsync", "on"), ("work_mem", "5MB")] {
+            assert_eq!(postgres.query("shop", &format!("SHOW {setting}")).await.unwrap(), value);
+        }
+        postgres.stop(StopMode::Fast).unwrap();
+        let folder = postgres.data_dir();
+        drop(postgres);
+        assert!(!folder.exists());
+    }
+}

@@ -1,0 +1,264 @@
+//! Programs as processes of their own, the server's binary above all: how to start, stop and kill them. Knows nothing of what is
+//! sent to them.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+/// Far more than starting or stopping takes on the busiest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A program that lies beside this one, such as `headwater`, unless a path is given.
+///
+/// # Errors
+/// When it is not there.
+pub fn beside_us(program: &str, given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(path) = given {
+        return Ok(path.to_owned());
+    }
+    let own = std::env::current_exe().context("cannot tell where this program is")?;
+    own.ancestors()
+        .skip(1)
+        // A test lies one folder deeper.
+        .take(2)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+        .with_context(|| format!("there is no {program} beside {}: build it, or name it", own.display()))
+}
+
+/// How to start a server.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// Its binary.
+    pub binary: PathBuf,
+    /// A program that runs it, with its arguments, such as strace; empty for none.
+    pub runner: Vec<String>,
+    /// Its working directory; ours when not set.
+    pub directory: Option<PathBuf>,
+    /// Its data directory; the binary's default when not set.
+    pub data_dir: Option<PathBuf>,
+    /// Its database; the embedded one in the data directory when not set.
+    pub database: Option<String>,
+    /// Where to listen; port 0 takes a free one.
+    pub listen_address: String,
+    /// Further flags.
+    pub flags: Vec<String>,
+    /// Variables of its environment.
+    pub environment: Vec<(String, String)>,
+}
+
+impl ServerOptions {
+    /// The binary on a free port, all else as it is by default.
+    pub fn new(binary: &Path) -> Self {
+        Self {
+            binary: binary.to_owned(),
+            runner: Vec::new(),
+            directory: None,
+            data_dir: None,
+            database: None,
+            listen_address: "127.0.0.1:0".to_owned(),
+            flags: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
+    /// The process, to be started.
+    pub fn command(&self) -> Command {
+        let mut line = self.runner.clone();
+        line.push(self.binary.to_string_lossy().into_owned());
+        line.extend(["--log-format", "json", "--listen-address", &self.listen_address].map(str::to_owned));
+        if let Some(data_dir) = &self.data_dir {
+            line.extend(["--data-dir".to_owned(), data_dir.to_string_lossy().into_owned()]);
+        }
+        if let Some(database) = &self.database {
+            line.extend(["--database".to_owned(), database.clone()]);
+        }
+        line.extend(self.flags.iter().cloned());
+        let mut command = command(Path::new(&line[0]), &line[1..]);
+        command.envs(self.environment.iter().cloned());
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        command
+    }
+}
+
+/// A process that serves gRPC and said so. It is killed when it is dropped.
+pub struct Serving {
+    address: String,
+    child: Child,
+    log: JoinHandle<String>,
+}
+
+impl Serving {
+    /// Starts a server and waits until it serves.
+    ///
+    /// # Errors
+    /// With all that it logged, and how it ended, when it does not serve.
+    pub async fn start(options: &ServerOptions) -> anyhow::Result<Self> {
+        Self::watch(options.command(), &options.binary).await
+    }
+
+    /// Starts any program that logs as the server does: JSON lines on standard error, among them `serving` with its address.
+    ///
+    /// # Errors
+    /// With all that it logged, and how it ended, when it does not serve.
+    pub async fn start_program(binary: &Path, arguments: &[String]) -> anyhow::Result<Self> {
+        Self::watch(command(binary, arguments), binary).await
+    }
+
+    /// Waits until it serves.
+    async fn watch(mut command: Command, binary: &Path) -> anyhow::Result<Self> {
+        let name = binary.display();
+        let mut child = command.stderr(Stdio::piped()).spawn().with_context(|| format!("cannot start {name}"))?;
+        let stderr = child.stderr.take().context("the server has no standard error")?;
+        let mut lines = BufReader::new(stderr).lines();
+        let mut said = String::new();
+        let serving = tokio::time::timeout(PATIENCE, async {
+            while let Some(line) = lines.next_line().await? {
+                said.push_str(&line);
+                said.push('\n');
+                if let Some(address) = served_address(&line) {
+                    return Ok(address);
+                }
+            }
+            let status = child.wait().await?;
+            bail!("{name} did not serve:\n{said}{status}")
+        });
+        let address = serving.await.context("the server did not serve in time")??;
+        // Read on, or the process would stand still once the pipe is full.
+        let log = tokio::spawn(async move {
+            let _ = lines.into_inner().read_to_string(&mut said).await;
+            said
+        });
+        Ok(Self { address, child, log })
+    }
+
+    /// The address as clients take it.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Address and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its process id.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.child.id().context("the server has ended")
+    }
+
+    /// Asks it to stop, and gives its exit status and all that it logged.
+    ///
+    /// # Errors
+    /// When it has ended already, or does not end in time.
+    pub async fn terminate(self) -> anyhow::Result<(ExitStatus, String)> {
+        signal(self.pid()?, "TERM").await?;
+        self.ended().await
+    }
+
+    /// Waits until it has ended, and gives its exit status and all that it logged.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub async fn ended(mut self) -> anyhow::Result<(ExitStatus, String)> {
+        let status =
+            tokio::time::timeout(PATIENCE, self.child.wait()).await.context("the server did not stop in time")??;
+        Ok((status, self.log.await?))
+    }
+
+    /// Ends it without a word, as a crash would, and gives what it logged.
+    ///
+    /// # Errors
+    /// When it cannot be ended.
+    pub async fn kill(mut self) -> anyhow::Result<String> {
+        self.child.kill().await?;
+        Ok(self.log.await?)
+    }
+}
+
+/// A program without input and output, to be started. It is killed when it is dropped.
+pub fn command<S: AsRef<std::ffi::OsStr>>(binary: &Path, arguments: &[S]) -> Command {
+    let mut command = Command::new(binary);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    // Settings of whoever runs this are not meant for it.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("HEADWATER_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs a program to its end, and gives what it wrote.
+///
+/// # Errors
+/// When it cannot be started, or does not end in time.
+pub async fn run_to_end(mut command: Command) -> anyhow::Result<Output> {
+    let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output();
+    Ok(tokio::time::timeout(PATIENCE, output).await.context("the program did not end in time")??)
+}
+
+fn served_address(line: &str) -> Option<String> {
+    let entry: serde_json::Value = serde_json::from_str(line).ok()?;
+    let fields = entry.get("fields")?;
+    (fields.get("message")? == "serving").then(|| fields.get("address")?.as_str().map(str::to_owned))?
+}
+
+/// Sends a signal, such as `STOP`, to a process.
+///
+/// # Errors
+/// When there is no such process.
+pub async fn signal(pid: u32, name: &str) -> anyhow::Result<()> {
+    // The shell's own, since not every machine has a program of that name.
+    let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().await?;
+    if !status.success() {
+        bail!("cannot send {name} to process {pid}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_line_that_says_so_tells_the_address() {
+        let line = r#"{"level":"INFO","fields":{"message":"serving","address":"127.0.0.1:4000"}}"#;
+        assert_eq!(served_address(line).as_deref(), Some("127.0.0.1:4000"));
+        assert_eq!(served_address(r#"{"fields":{"message":"stopping"}}"#), None);
+        assert_eq!(served_address("serving"), None);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_does_not_serve_is_an_error_with_its_last_words() {
+        let words = ["-c".to_owned(), "echo no port >&2; exit 3".to_owned()];
+        let error = Serving::start_program(Path::new("sh"), &words).await.err().unwrap().to_string();
+        assert!(error.contains("no port\n") && error.contains("exit status: 3"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_serves_is_run_by_its_runner_until_it_is_stopped() {
+        let line = r#"{"fields":{"message":"serving","address":"127.0.0.1:4000"}}"#;
+        // The script is the runner; the server's own arguments follow after it and are not looked at.
+        let script = format!("echo '{line}' >&2; echo \"$GREETING\" >&2; exec sleep 60");
+        let options = ServerOptions {
+            runner: vec!["sh".to_owned(), "-c".to_owned(), script],
+            environment: vec![("GREETING".to_owned(), "hello".to_owned())],
+            ..ServerOptions::new(Path::new("server"))
+        };
+        let serving = Serving::start(&options).await.unwrap();
+        assert_eq!((serving.address(), serving.url().as_str()), ("127.0.0.1:4000", "http://127.0.0.1:4000"));
+        let (status, log) = serving.terminate().await.unwrap();
+        assert!(!status.success() && log.contains("hello"), "{status}: {log}");
+    }
+}
