@@ -184,7 +184,7 @@ impl Feed {
     /// # Errors
     /// As the store's.
     pub async fn head(&self, account_id: AccountId) -> Result<AccountHead, StoreError> {
-        let head = store::event::head(&*self.store, account_id).await?;
+        let head = store::account_head::head(&*self.store, account_id).await?;
         if let Some(followed) = lock(&self.accounts).get(&account_id) {
             followed.notice(head.event_sequence);
         }
@@ -311,7 +311,7 @@ impl Feed {
             if watched.is_empty() {
                 continue;
             }
-            match store::event::heads(&self.store, &watched).await {
+            match store::account_head::heads(&self.store, &watched).await {
                 Ok(heads) => {
                     let accounts = lock(&self.accounts);
                     for (account_id, sequence) in heads {
