@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one file with SQL in it")]
 
 pub(super) mod bulk;
+pub(super) mod keys;
 pub(super) mod kind;
 pub(super) mod lane;
 mod postgres;
@@ -74,7 +75,8 @@ async fn open_postgres(options: &StoreOptions) -> Result<Opened, StoreError> {
     let (read, writers) = postgres::open(options).await?;
     check_durability(&read).await?;
     let identity = migrate(&read, &options.new_identity).await?;
-    Ok(Opened { read, lanes: Lanes::new(writers), identity, lock: None })
+    let lanes = Lanes::new(writers.into_iter().map(Writer::Postgres).collect());
+    Ok(Opened { read, lanes, identity, lock: None })
 }
 
 fn refuse<T>(text: impl Into<String>) -> Result<T, StoreError> {

@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryTrait, Value};
 use uuid::Uuid;
 
 use super::StoreError;
-use super::backend::bulk::{has_key, join, list_of_keys};
+use super::backend::keys::{has_key, join, list_of_keys};
 use super::backend::lane::WriteConnection;
 use super::backend::table::{Reads, Table};
 

@@ -7,7 +7,7 @@ use sea_orm::Value;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use uuid::Uuid;
 
-use super::backend::bulk::join;
+use super::backend::keys::join;
 use super::backend::kind::Kind;
 use super::backend::table::Reads;
 use super::entity;
