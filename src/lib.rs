@@ -33,7 +33,7 @@ pub mod pb {
     )]
     tonic::include_proto!("headwater.v1");
 
-    /// The servers of the services. Two answers of the feed are types of [`crate::rpc::feed_message`] in them.
+    /// The servers of the services. Two answers of the feed are types of [`crate::rpc::feed::message`] in them.
     pub mod server {
         include!(concat!(env!("OUT_DIR"), "/server/headwater.v1.rs"));
     }

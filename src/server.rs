@@ -249,7 +249,7 @@ pub fn app_options(settings: &Settings, store: &Store) -> AppOptions {
         },
         upkeep_interval: seconds(settings.upkeep_interval_seconds),
         event_retention_days: retention_days(settings),
-        event_form: crate::rpc::event::FORM,
+        event_form: crate::rpc::feed::event::FORM,
     }
 }
 

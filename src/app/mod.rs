@@ -3,7 +3,6 @@
 
 pub mod cursor;
 pub mod feed;
-mod feed_cache;
 mod needs;
 mod upkeep;
 pub mod verify;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
+use super::feed::message::ListConversionEventsResponse;
 use super::feed::{FeedStreams, WatchStream};
-use super::feed_message::ListConversionEventsResponse;
 use super::{Rpc, batch, click, conversion, lead, sale};
 use crate::pb;
 use crate::pb::server::tracking_service_server::TrackingService;

@@ -4,18 +4,17 @@ use std::time::Duration;
 
 use prost::Message;
 
-use super::conversion;
-use super::feed_message::write_entry;
-use super::page;
-use super::parse::Fields;
-use super::render::id_or_empty;
-pub(super) use super::render::timestamp;
-use super::wire_enum::WireEnum;
+use super::message::write_entry;
 use crate::app::feed::EventForm;
 use crate::domain::event::{EventFilter, EventType, NewEvent};
 use crate::domain::time::Time;
 use crate::error::Error;
 use crate::pb::{self, list_conversion_events_request, watch_conversions_request};
+use crate::rpc::parse::Fields;
+use crate::rpc::render::id_or_empty;
+pub(super) use crate::rpc::render::timestamp;
+use crate::rpc::wire_enum::WireEnum;
+use crate::rpc::{conversion, page};
 
 /// How many events a message of a stream holds when the reader does not say.
 const BATCH_EVENTS_DEFAULT: i64 = 100;
