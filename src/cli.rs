@@ -7,6 +7,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::app::App;
+use crate::auth::operator;
 use crate::clock::SystemClock;
 use crate::config::{Action, CommandLine, ConfigError, Settings};
 use crate::server::{self, Server, ServerError};
@@ -55,7 +56,7 @@ async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
     match line.action.unwrap_or(Action::Serve) {
         Action::Serve => {
             let server = Server::start(&settings, Arc::new(SystemClock)).await?;
-            server.run_until(stop_signal()).await?;
+            server.run_until(server::stop_signal()).await?;
         }
         Action::Demo { once } => return demo::run(&settings, once).await,
         Action::CreateOperatorKey => println!("{}", create_operator_key(&settings).await?.expose_secret()),
@@ -68,30 +69,10 @@ async fn create_operator_key(settings: &Settings) -> Result<secrecy::SecretStrin
     let store = Arc::new(server::open_store(settings).await?);
     let options = server::app_options(settings, &store);
     let (app, writer) = App::start(store, Arc::new(SystemClock), &options).map_err(ServerError::Writer)?;
-    let key = server::create_operator_key(&app).await;
+    let key = operator::create(&app).await;
     app.close();
     // The writer ends once it has nothing to do; that it ended badly would have shown in the key.
     let _ = writer.await;
     app.store().close().await?;
-    key
-}
-
-/// Done when the process is asked to stop, by Ctrl-C or SIGTERM.
-pub async fn stop_signal() {
-    let interrupted = tokio::signal::ctrl_c();
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot listen for SIGTERM");
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    tokio::select! {
-        _ = interrupted => {}
-        () = terminated => {}
-    }
+    Ok(key?)
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use prost::Message;
+use prost_types::FileDescriptorSet;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -17,14 +19,12 @@ use tonic_health::server::HealthReporter;
 use uuid::Uuid;
 
 use crate::app::{App, AppOptions};
+use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
-use crate::auth::{Authenticator, key};
+pub use crate::auth::operator::OPERATOR_KEY_FILE;
+use crate::auth::operator::{self, OperatorKeyError};
 use crate::clock::{self, Clock};
 use crate::config::Settings;
-use crate::domain::account::{CreateApiKey, KeyKind};
-use crate::domain::command::{Command, Envelope};
-use crate::domain::id::AccountId;
-use crate::domain::request::{Fingerprint, RequestScope};
 use crate::gathered::Gathered;
 use crate::limit::LimitLayer;
 use crate::pb;
@@ -32,20 +32,8 @@ use crate::rpc::Services;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::store::{Identity, Store, StoreError, StoreOptions};
 
-/// The services, by the name that health is asked for; the empty name is all of them.
-const SERVICE_NAMES: [&str; 5] = [
-    "",
-    "headwater.v1.AccountService",
-    "headwater.v1.AffiliateService",
-    "headwater.v1.TrackingService",
-    "headwater.v1.RewardService",
-];
-
 /// How long the writer and the database have at least to close on a stop, when connections took all the time there was.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
-
-/// The name of the file that the first operator key is written to, in the data directory.
-pub const OPERATOR_KEY_FILE: &str = "operator.key";
 
 /// Why the server cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +74,16 @@ pub enum ServerError {
     WriterEnded,
 }
 
+impl From<OperatorKeyError> for ServerError {
+    fn from(error: OperatorKeyError) -> Self {
+        match error {
+            OperatorKeyError::File { path, source } => Self::File { path, source },
+            OperatorKeyError::Store(error) => Self::Store(error),
+            OperatorKeyError::Submit(error) => Self::OperatorKey(error),
+        }
+    }
+}
+
 /// A server that is running.
 pub struct Server {
     address: SocketAddr,
@@ -93,6 +91,8 @@ pub struct Server {
     writer: JoinHandle<()>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
     health: HealthReporter,
+    /// The names that health knows.
+    service_names: Vec<String>,
     /// Ends the feed streams.
     draining: CancellationToken,
     /// Ends listening.
@@ -110,7 +110,7 @@ impl Server {
         let store = Arc::new(open_store(settings).await?);
         let (app, writer) = App::start(Arc::clone(&store), Arc::clone(&clock), &app_options(settings, &store))
             .map_err(ServerError::Writer)?;
-        ensure_operator_key(&app, &settings.data_dir).await?;
+        operator::ensure_first(&app, &settings.data_dir).await?;
 
         let authenticator = Arc::new(Authenticator::new(Arc::clone(&store), clock));
         let draining = CancellationToken::new();
@@ -143,9 +143,10 @@ impl Server {
         }
         let router = services.add_to(router, settings.message_bytes_max as usize);
 
+        let service_names = service_names()?;
         let closing = CancellationToken::new();
         let serving = tokio::spawn(router.serve_with_incoming_shutdown(incoming, closing.clone().cancelled_owned()));
-        for name in SERVICE_NAMES {
+        for name in &service_names {
             health.set_service_status(name, ServingStatus::Serving).await;
         }
         tracing::info!(%address, "serving");
@@ -155,6 +156,7 @@ impl Server {
             writer,
             serving,
             health,
+            service_names,
             draining,
             closing,
             drain_delay: Duration::from_millis(settings.drain_delay_milliseconds.into()),
@@ -194,7 +196,7 @@ impl Server {
     /// waits. What is not done by the deadline is cut; it was not acknowledged. The database has a second more to close.
     pub async fn stop(mut self) {
         tracing::info!("stopping");
-        for name in SERVICE_NAMES {
+        for name in &self.service_names {
             self.health.set_service_status(name, ServingStatus::NotServing).await;
         }
         tokio::time::sleep(self.drain_delay).await;
@@ -278,6 +280,17 @@ fn tls_config(settings: &Settings) -> Result<Option<ServerTlsConfig>, ServerErro
     Ok(Some(ServerTlsConfig::new().identity(TlsIdentity::from_pem(read(certificate)?, read(key)?))))
 }
 
+/// The names that health knows: every service of the API, and the empty name for all of them.
+fn service_names() -> Result<Vec<String>, ServerError> {
+    let api =
+        FileDescriptorSet::decode(pb::FILE_DESCRIPTOR_SET).map_err(tonic_reflection::server::Error::DecodeError)?;
+    let services = api
+        .file
+        .iter()
+        .flat_map(|file| file.service.iter().map(|service| format!("{}.{}", file.package(), service.name())));
+    Ok(std::iter::once(String::new()).chain(services).collect())
+}
+
 fn reflection<'data>() -> Result<tonic_reflection::server::Builder<'data>, ServerError> {
     Ok(tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
@@ -285,59 +298,22 @@ fn reflection<'data>() -> Result<tonic_reflection::server::Builder<'data>, Serve
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET))
 }
 
-/// Makes the first operator key of an empty database and leaves it in a file that only its owner can read.
-async fn ensure_operator_key(app: &App, data_dir: &Path) -> Result<(), ServerError> {
-    if !crate::store::account::list_keys(app.store(), AccountId::SERVER, None, 1).await?.is_empty() {
-        return Ok(());
-    }
-    let path = data_dir.join(OPERATOR_KEY_FILE);
-    let (text, new_key) = key::generate(KeyKind::Operator);
-    // The file first: a key that is in the database and nowhere else is lost.
-    write_secret(&path, text.expose_secret())
-        .await
-        .map_err(|source| ServerError::File { path: path.clone(), source })?;
-    failpoint!(BeforeOperatorKey);
-    // Of several server instances that start at once on an empty database, one makes the key.
-    let fingerprint = Fingerprint {
-        scope: RequestScope::Method("first operator key").as_str().to_owned(),
-        key: "first operator key".to_owned(),
-        is_kept_for_ever: true,
-        content_hash: [0; 32],
+/// Done when the process is asked to stop, by Ctrl-C or SIGTERM.
+pub async fn stop_signal() {
+    let interrupted = tokio::signal::ctrl_c();
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot listen for SIGTERM");
+                std::future::pending::<()>().await;
+            }
+        }
     };
-    let answer = app.submit(operator_key_envelope(new_key, Some(fingerprint)), None).await?;
-    if answer.replayed {
-        tokio::fs::remove_file(&path).await.map_err(|source| ServerError::File { path, source })?;
-    } else {
-        tracing::info!(path = %path.display(), "made the operator key; it is in this file");
+    tokio::select! {
+        _ = interrupted => {}
+        () = terminated => {}
     }
-    Ok(())
-}
-
-/// Makes a further operator key and returns its text.
-///
-/// # Errors
-/// See [`ServerError`].
-pub async fn create_operator_key(app: &App) -> Result<secrecy::SecretString, ServerError> {
-    let (text, new_key) = key::generate(KeyKind::Operator);
-    app.submit(operator_key_envelope(new_key, None), None).await?;
-    Ok(text)
-}
-
-fn operator_key_envelope(key: crate::domain::account::NewApiKey, fingerprint: Option<Fingerprint>) -> Envelope {
-    let command = CreateApiKey { kind: KeyKind::Operator, display_name: "operator".to_owned(), expires_at: None, key };
-    Envelope { account_id: AccountId::SERVER, fingerprint, command: Command::CreateApiKey(command) }
-}
-
-async fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
-    use tokio::io::AsyncWriteExt;
-    // A file left by a start that failed half-way is replaced, so that the mode is ours.
-    if let Err(error) = tokio::fs::remove_file(path).await
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let mut file = tokio::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).await?;
-    file.write_all(text.as_bytes()).await?;
-    file.write_all(b"\n").await?;
-    file.sync_all().await
 }
