@@ -29,8 +29,9 @@ pub fn main() -> ExitCode {
     };
     // A demo is read by people: the log would stand between its lines.
     let is_demo = matches!(line.action, Some(Action::Demo { .. }));
-    let filter = if is_demo && line.settings.log_filter == "info" { "warn" } else { &line.settings.log_filter };
-    if let Err(error) = logging::start(line.settings.log_format, filter) {
+    let log = &line.settings.log;
+    let filter = if is_demo && log.log_filter == "info" { "warn" } else { &log.log_filter };
+    if let Err(error) = logging::start(log.log_format, filter) {
         eprintln!("headwater: log_filter: {error}");
         return ExitCode::from(2);
     }
@@ -60,7 +61,13 @@ async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
         }
         Action::Demo { once } => return demo::run(&settings, once).await,
         Action::CreateOperatorKey => println!("{}", create_operator_key(&settings).await?.expose_secret()),
-        Action::Config => print!("{}", settings.to_toml()),
+        Action::Config => match settings.to_toml() {
+            Ok(text) => print!("{text}"),
+            Err(error) => {
+                eprintln!("headwater: {error}");
+                return Ok(ExitCode::FAILURE);
+            }
+        },
     }
     Ok(ExitCode::SUCCESS)
 }

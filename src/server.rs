@@ -110,38 +110,39 @@ impl Server {
         let store = Arc::new(open_store(settings).await?);
         let (app, writer) = App::start(Arc::clone(&store), Arc::clone(&clock), &app_options(settings, &store))
             .map_err(ServerError::Writer)?;
-        operator::ensure_first(&app, &settings.data_dir).await?;
+        operator::ensure_first(&app, &settings.database.data_dir).await?;
 
         let authenticator = Arc::new(Authenticator::new(Arc::clone(&store), clock));
         let draining = CancellationToken::new();
         let streams =
             FeedStreams::new(Arc::clone(&app), Arc::clone(&authenticator), feed_limits(settings), draining.clone());
-        let services = Services::new(Arc::clone(&app), Arc::clone(&authenticator), streams, settings.request_timeout());
+        let services =
+            Services::new(Arc::clone(&app), Arc::clone(&authenticator), streams, settings.limits.request_timeout());
 
         let tls = tls_config(settings)?;
-        let listen_error = |source| ServerError::Listen { address: settings.listen_address, source };
-        let listener = TcpListener::bind(settings.listen_address).await.map_err(listen_error)?;
+        let listen_error = |source| ServerError::Listen { address: settings.listen.listen_address, source };
+        let listener = TcpListener::bind(settings.listen.listen_address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).map_ok(Gathered::new);
 
         let (health, health_service) = tonic_health::server::health_reporter();
         let mut builder = tonic::transport::Server::builder()
-            .http2_keepalive_interval(Some(seconds(settings.keepalive_interval_seconds)))
-            .http2_keepalive_timeout(Some(seconds(settings.keepalive_timeout_seconds)))
-            .max_connection_age(seconds(settings.connection_age_minutes * 60))
-            .max_concurrent_streams(settings.connection_streams_max)
+            .http2_keepalive_interval(Some(seconds(settings.listen.keepalive_interval_seconds)))
+            .http2_keepalive_timeout(Some(seconds(settings.listen.keepalive_timeout_seconds)))
+            .max_connection_age(seconds(settings.listen.connection_age_minutes * 60))
+            .max_concurrent_streams(settings.listen.connection_streams_max)
             .http2_max_header_list_size(16 * 1024);
         if let Some(tls) = tls {
             builder = builder.tls_config(tls)?;
         }
         let mut router = builder
             .layer(AuthLayer::new(authenticator))
-            .layer(LimitLayer::new(settings.calls_max as usize, settings.request_timeout()))
+            .layer(LimitLayer::new(settings.limits.calls_max as usize, settings.limits.request_timeout()))
             .add_service(health_service);
-        if settings.reflection {
+        if settings.listen.reflection {
             router = router.add_service(reflection()?.build_v1()?).add_service(reflection()?.build_v1alpha()?);
         }
-        let router = services.add_to(router, settings.message_bytes_max as usize);
+        let router = services.add_to(router, settings.limits.message_bytes_max as usize);
 
         let service_names = service_names()?;
         let closing = CancellationToken::new();
@@ -159,8 +160,8 @@ impl Server {
             service_names,
             draining,
             closing,
-            drain_delay: Duration::from_millis(settings.drain_delay_milliseconds.into()),
-            shutdown_deadline: seconds(settings.shutdown_seconds),
+            drain_delay: Duration::from_millis(settings.shutdown.drain_delay_milliseconds.into()),
+            shutdown_deadline: seconds(settings.shutdown.shutdown_seconds),
         })
     }
 
@@ -227,11 +228,11 @@ impl Server {
 /// # Errors
 /// See [`ServerError`].
 pub async fn open_store(settings: &Settings) -> Result<Store, ServerError> {
-    let file_error = |source| ServerError::File { path: settings.data_dir.clone(), source };
-    tokio::fs::create_dir_all(&settings.data_dir).await.map_err(file_error)?;
+    let file_error = |source| ServerError::File { path: settings.database.data_dir.clone(), source };
+    tokio::fs::create_dir_all(&settings.database.data_dir).await.map_err(file_error)?;
     let options = StoreOptions {
-        url: settings.database_url().expose_secret().to_owned(),
-        read_connections_max: settings.read_connections_max,
+        url: settings.database.url().expose_secret().to_owned(),
+        read_connections_max: settings.database.read_connections_max,
         new_identity: Identity { database_id: Uuid::from_bytes(clock::random_bytes()), secret: clock::random_bytes() },
     };
     Ok(Store::open(&options).await?)
@@ -242,29 +243,30 @@ pub fn app_options(settings: &Settings, store: &Store) -> AppOptions {
     /// Where no other process can write, polling is only a backstop.
     const BACKSTOP_POLL: Duration = Duration::from_secs(1);
     AppOptions {
-        queue_commands_max: settings.queue_commands_max as usize,
-        batch_commands_max: settings.batch_commands_max as usize,
+        queue_commands_max: settings.limits.queue_commands_max as usize,
+        batch_commands_max: settings.limits.batch_commands_max as usize,
         feed_poll_interval: if store.wants_polling() {
-            Duration::from_millis(settings.feed_poll_milliseconds.into())
+            Duration::from_millis(settings.feed.feed_poll_milliseconds.into())
         } else {
             BACKSTOP_POLL
         },
-        upkeep_interval: seconds(settings.upkeep_interval_seconds),
+        upkeep_interval: seconds(settings.workers.upkeep_interval_seconds),
         event_retention_days: retention_days(settings),
         event_form: crate::rpc::feed::event::FORM,
     }
 }
 
 fn retention_days(settings: &Settings) -> Option<i32> {
-    i32::try_from(settings.event_retention_days).ok().filter(|days| *days > 0)
+    i32::try_from(settings.feed.event_retention_days).ok().filter(|days| *days > 0)
 }
 
 fn feed_limits(settings: &Settings) -> FeedLimits {
     FeedLimits {
-        streams_per_key_max: settings.feed_streams_per_key_max as usize,
-        stream_age: seconds(settings.feed_stream_age_seconds),
-        stall: seconds(settings.feed_stall_seconds),
-        retention: (settings.event_retention_days > 0).then(|| seconds(settings.event_retention_days) * 86_400),
+        streams_per_key_max: settings.feed.feed_streams_per_key_max as usize,
+        stream_age: seconds(settings.feed.feed_stream_age_seconds),
+        stall: seconds(settings.feed.feed_stall_seconds),
+        retention: (settings.feed.event_retention_days > 0)
+            .then(|| seconds(settings.feed.event_retention_days) * 86_400),
     }
 }
 
@@ -273,7 +275,7 @@ fn seconds(seconds: u32) -> Duration {
 }
 
 fn tls_config(settings: &Settings) -> Result<Option<ServerTlsConfig>, ServerError> {
-    let (Some(certificate), Some(key)) = (&settings.tls_certificate_file, &settings.tls_key_file) else {
+    let (Some(certificate), Some(key)) = (&settings.listen.tls_certificate_file, &settings.listen.tls_key_file) else {
         return Ok(None);
     };
     let read = |path: &Path| std::fs::read(path).map_err(|source| ServerError::File { path: path.to_owned(), source });
