@@ -193,8 +193,9 @@ impl Server {
         }
     }
 
-    /// Stops in order: says NOT_SERVING, ends the feed streams, takes no more calls, finishes those in progress, commits what
-    /// waits. What is not done by the deadline is cut; it was not acknowledged. The database has a second more to close.
+    /// Stops in order: says NOT_SERVING, ends the feed streams, takes no more calls, finishes those in progress and the runs of the
+    /// workers, commits what waits. What is not done by the deadline is cut; it was not acknowledged. The database has a second more
+    /// to close.
     pub async fn stop(mut self) {
         tracing::info!("stopping");
         for name in &self.service_names {
@@ -205,9 +206,15 @@ impl Server {
         self.draining.cancel();
         self.closing.cancel();
         // Our own deadline: a connection that never spoke would hold up the listener for ever.
-        if tokio::time::timeout_at(deadline, &mut self.serving).await.is_err() {
+        let serving = tokio::time::timeout_at(deadline, &mut self.serving);
+        let workers = tokio::time::timeout_at(deadline, self.app.stop_workers());
+        let (serving, workers) = tokio::join!(serving, workers);
+        if serving.is_err() {
             tracing::warn!("some connections did not end by the deadline and are cut");
             self.serving.abort();
+        }
+        if workers.is_err() {
+            tracing::warn!("some workers did not end by the deadline and are cut");
         }
         self.app.close();
         let deadline = deadline.max(clock::monotonic_now() + CLOSING_TIME);
