@@ -19,7 +19,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .extern_path(".google.rpc", "::tonic_types")
         .extern_path(".headwater.v1", "crate::pb");
     for message in ["WatchConversionsResponse", "ListConversionEventsResponse"] {
-        server = server.extern_path(format!(".headwater.v1.{message}"), format!("crate::rpc::feed_message::{message}"));
+        server =
+            server.extern_path(format!(".headwater.v1.{message}"), format!("crate::rpc::feed::message::{message}"));
     }
     server.compile_fds(compiler.file_descriptor_set())?;
     Ok(())

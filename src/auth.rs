@@ -3,6 +3,7 @@
 
 pub mod key;
 pub mod layer;
+pub mod operator;
 pub mod permission;
 
 use std::sync::Arc;

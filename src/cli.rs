@@ -7,6 +7,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::app::App;
+use crate::auth::operator;
 use crate::clock::SystemClock;
 use crate::config::{Action, CommandLine, ConfigError, Settings};
 use crate::server::{self, Server, ServerError};
@@ -28,8 +29,9 @@ pub fn main() -> ExitCode {
     };
     // A demo is read by people: the log would stand between its lines.
     let is_demo = matches!(line.action, Some(Action::Demo { .. }));
-    let filter = if is_demo && line.settings.log_filter == "info" { "warn" } else { &line.settings.log_filter };
-    if let Err(error) = logging::start(line.settings.log_format, filter) {
+    let log = &line.settings.log;
+    let filter = if is_demo && log.log_filter == "info" { "warn" } else { &log.log_filter };
+    if let Err(error) = logging::start(log.log_format, filter) {
         eprintln!("headwater: log_filter: {error}");
         return ExitCode::from(2);
     }
@@ -55,11 +57,17 @@ async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
     match line.action.unwrap_or(Action::Serve) {
         Action::Serve => {
             let server = Server::start(&settings, Arc::new(SystemClock)).await?;
-            server.run_until(stop_signal()).await?;
+            server.run_until(server::stop_signal()).await?;
         }
         Action::Demo { once } => return demo::run(&settings, once).await,
         Action::CreateOperatorKey => println!("{}", create_operator_key(&settings).await?.expose_secret()),
-        Action::Config => print!("{}", settings.to_toml()),
+        Action::Config => match settings.to_toml() {
+            Ok(text) => print!("{text}"),
+            Err(error) => {
+                eprintln!("headwater: {error}");
+                return Ok(ExitCode::FAILURE);
+            }
+        },
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -68,30 +76,10 @@ async fn create_operator_key(settings: &Settings) -> Result<secrecy::SecretStrin
     let store = Arc::new(server::open_store(settings).await?);
     let options = server::app_options(settings, &store);
     let (app, writer) = App::start(store, Arc::new(SystemClock), &options).map_err(ServerError::Writer)?;
-    let key = server::create_operator_key(&app).await;
+    let key = operator::create(&app).await;
     app.close();
     // The writer ends once it has nothing to do; that it ended badly would have shown in the key.
     let _ = writer.await;
     app.store().close().await?;
-    key
-}
-
-/// Done when the process is asked to stop, by Ctrl-C or SIGTERM.
-pub async fn stop_signal() {
-    let interrupted = tokio::signal::ctrl_c();
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot listen for SIGTERM");
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    tokio::select! {
-        _ = interrupted => {}
-        () = terminated => {}
-    }
+    Ok(key?)
 }

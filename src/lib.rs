@@ -24,7 +24,7 @@ pub mod store;
 pub mod pb {
     pub use headwater_client::pb::*;
 
-    /// The servers of the services. Two answers of the feed are types of [`crate::rpc::feed_message`] in them.
+    /// The servers of the services. Two answers of the feed are types of [`crate::rpc::feed::message`] in them.
     pub mod server {
         #![allow(
             missing_docs,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use prost::Message;
+use prost_types::FileDescriptorSet;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -17,14 +19,12 @@ use tonic_health::server::HealthReporter;
 use uuid::Uuid;
 
 use crate::app::{App, AppOptions};
+use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
-use crate::auth::{Authenticator, key};
+pub use crate::auth::operator::OPERATOR_KEY_FILE;
+use crate::auth::operator::{self, OperatorKeyError};
 use crate::clock::{self, Clock};
 use crate::config::Settings;
-use crate::domain::account::KeyKind;
-use crate::domain::id::AccountId;
-use crate::domain::request::{Fingerprint, RequestScope};
-use crate::domain::rule::{CreateApiKey, Envelope, NewApiKey};
 use crate::gathered::Gathered;
 use crate::limit::LimitLayer;
 use crate::pb;
@@ -32,20 +32,8 @@ use crate::rpc::Services;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::store::{Identity, Store, StoreError, StoreOptions};
 
-/// The services, by the name that health is asked for; the empty name is all of them.
-const SERVICE_NAMES: [&str; 5] = [
-    "",
-    "headwater.v1.AccountService",
-    "headwater.v1.AffiliateService",
-    "headwater.v1.TrackingService",
-    "headwater.v1.RewardService",
-];
-
 /// How long the writer and the database have at least to close on a stop, when connections took all the time there was.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
-
-/// The name of the file that the first operator key is written to, in the data directory.
-pub const OPERATOR_KEY_FILE: &str = "operator.key";
 
 /// Why the server cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +74,16 @@ pub enum ServerError {
     WriterEnded,
 }
 
+impl From<OperatorKeyError> for ServerError {
+    fn from(error: OperatorKeyError) -> Self {
+        match error {
+            OperatorKeyError::File { path, source } => Self::File { path, source },
+            OperatorKeyError::Store(error) => Self::Store(error),
+            OperatorKeyError::Submit(error) => Self::OperatorKey(error),
+        }
+    }
+}
+
 /// A server that is running.
 pub struct Server {
     address: SocketAddr,
@@ -93,6 +91,8 @@ pub struct Server {
     writer: JoinHandle<()>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
     health: HealthReporter,
+    /// The names that health knows.
+    service_names: Vec<String>,
     /// Ends the feed streams.
     draining: CancellationToken,
     /// Ends listening.
@@ -110,42 +110,44 @@ impl Server {
         let store = Arc::new(open_store(settings).await?);
         let (app, writer) = App::start(Arc::clone(&store), Arc::clone(&clock), &app_options(settings, &store))
             .map_err(ServerError::Writer)?;
-        ensure_operator_key(&app, &settings.data_dir).await?;
+        operator::ensure_first(&app, &settings.database.data_dir).await?;
 
         let authenticator = Arc::new(Authenticator::new(Arc::clone(&store), clock));
         let draining = CancellationToken::new();
         let streams =
             FeedStreams::new(Arc::clone(&app), Arc::clone(&authenticator), feed_limits(settings), draining.clone());
-        let services = Services::new(Arc::clone(&app), Arc::clone(&authenticator), streams, settings.request_timeout());
+        let services =
+            Services::new(Arc::clone(&app), Arc::clone(&authenticator), streams, settings.limits.request_timeout());
 
         let tls = tls_config(settings)?;
-        let listen_error = |source| ServerError::Listen { address: settings.listen_address, source };
-        let listener = TcpListener::bind(settings.listen_address).await.map_err(listen_error)?;
+        let listen_error = |source| ServerError::Listen { address: settings.listen.listen_address, source };
+        let listener = TcpListener::bind(settings.listen.listen_address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).map_ok(Gathered::new);
 
         let (health, health_service) = tonic_health::server::health_reporter();
         let mut builder = tonic::transport::Server::builder()
-            .http2_keepalive_interval(Some(seconds(settings.keepalive_interval_seconds)))
-            .http2_keepalive_timeout(Some(seconds(settings.keepalive_timeout_seconds)))
-            .max_connection_age(seconds(settings.connection_age_minutes * 60))
-            .max_concurrent_streams(settings.connection_streams_max)
+            .http2_keepalive_interval(Some(seconds(settings.listen.keepalive_interval_seconds)))
+            .http2_keepalive_timeout(Some(seconds(settings.listen.keepalive_timeout_seconds)))
+            .max_connection_age(seconds(settings.listen.connection_age_minutes * 60))
+            .max_concurrent_streams(settings.listen.connection_streams_max)
             .http2_max_header_list_size(16 * 1024);
         if let Some(tls) = tls {
             builder = builder.tls_config(tls)?;
         }
         let mut router = builder
             .layer(AuthLayer::new(authenticator, crate::rpc::METHODS))
-            .layer(LimitLayer::new(settings.calls_max as usize, settings.request_timeout()))
+            .layer(LimitLayer::new(settings.limits.calls_max as usize, settings.limits.request_timeout()))
             .add_service(health_service);
-        if settings.reflection {
+        if settings.listen.reflection {
             router = router.add_service(reflection()?.build_v1()?).add_service(reflection()?.build_v1alpha()?);
         }
-        let router = services.add_to(router, settings.message_bytes_max as usize);
+        let router = services.add_to(router, settings.limits.message_bytes_max as usize);
 
+        let service_names = service_names()?;
         let closing = CancellationToken::new();
         let serving = tokio::spawn(router.serve_with_incoming_shutdown(incoming, closing.clone().cancelled_owned()));
-        for name in SERVICE_NAMES {
+        for name in &service_names {
             health.set_service_status(name, ServingStatus::Serving).await;
         }
         tracing::info!(%address, "serving");
@@ -155,10 +157,11 @@ impl Server {
             writer,
             serving,
             health,
+            service_names,
             draining,
             closing,
-            drain_delay: Duration::from_millis(settings.drain_delay_milliseconds.into()),
-            shutdown_deadline: seconds(settings.shutdown_seconds),
+            drain_delay: Duration::from_millis(settings.shutdown.drain_delay_milliseconds.into()),
+            shutdown_deadline: seconds(settings.shutdown.shutdown_seconds),
         })
     }
 
@@ -190,11 +193,12 @@ impl Server {
         }
     }
 
-    /// Stops in order: says NOT_SERVING, ends the feed streams, takes no more calls, finishes those in progress, commits what
-    /// waits. What is not done by the deadline is cut; it was not acknowledged. The database has a second more to close.
+    /// Stops in order: says NOT_SERVING, ends the feed streams, takes no more calls, finishes those in progress and the runs of the
+    /// workers, commits what waits. What is not done by the deadline is cut; it was not acknowledged. The database has a second more
+    /// to close.
     pub async fn stop(mut self) {
         tracing::info!("stopping");
-        for name in SERVICE_NAMES {
+        for name in &self.service_names {
             self.health.set_service_status(name, ServingStatus::NotServing).await;
         }
         tokio::time::sleep(self.drain_delay).await;
@@ -202,9 +206,15 @@ impl Server {
         self.draining.cancel();
         self.closing.cancel();
         // Our own deadline: a connection that never spoke would hold up the listener for ever.
-        if tokio::time::timeout_at(deadline, &mut self.serving).await.is_err() {
+        let serving = tokio::time::timeout_at(deadline, &mut self.serving);
+        let workers = tokio::time::timeout_at(deadline, self.app.stop_workers());
+        let (serving, workers) = tokio::join!(serving, workers);
+        if serving.is_err() {
             tracing::warn!("some connections did not end by the deadline and are cut");
             self.serving.abort();
+        }
+        if workers.is_err() {
+            tracing::warn!("some workers did not end by the deadline and are cut");
         }
         self.app.close();
         let deadline = deadline.max(clock::monotonic_now() + CLOSING_TIME);
@@ -225,11 +235,11 @@ impl Server {
 /// # Errors
 /// See [`ServerError`].
 pub async fn open_store(settings: &Settings) -> Result<Store, ServerError> {
-    let file_error = |source| ServerError::File { path: settings.data_dir.clone(), source };
-    tokio::fs::create_dir_all(&settings.data_dir).await.map_err(file_error)?;
+    let file_error = |source| ServerError::File { path: settings.database.data_dir.clone(), source };
+    tokio::fs::create_dir_all(&settings.database.data_dir).await.map_err(file_error)?;
     let options = StoreOptions {
-        url: settings.database_url().expose_secret().to_owned(),
-        read_connections_max: settings.read_connections_max,
+        url: settings.database.url().expose_secret().to_owned(),
+        read_connections_max: settings.database.read_connections_max,
         new_identity: Identity { database_id: Uuid::from_bytes(clock::random_bytes()), secret: clock::random_bytes() },
     };
     Ok(Store::open(&options).await?)
@@ -240,29 +250,30 @@ pub fn app_options(settings: &Settings, store: &Store) -> AppOptions {
     /// Where no other process can write, polling is only a backstop.
     const BACKSTOP_POLL: Duration = Duration::from_secs(1);
     AppOptions {
-        queue_commands_max: settings.queue_commands_max as usize,
-        batch_commands_max: settings.batch_commands_max as usize,
+        queue_commands_max: settings.limits.queue_commands_max as usize,
+        batch_commands_max: settings.limits.batch_commands_max as usize,
         feed_poll_interval: if store.wants_polling() {
-            Duration::from_millis(settings.feed_poll_milliseconds.into())
+            Duration::from_millis(settings.feed.feed_poll_milliseconds.into())
         } else {
             BACKSTOP_POLL
         },
-        upkeep_interval: seconds(settings.upkeep_interval_seconds),
+        upkeep_interval: seconds(settings.workers.upkeep_interval_seconds),
         event_retention_days: retention_days(settings),
-        event_form: crate::rpc::event::FORM,
+        event_form: crate::rpc::feed::event::FORM,
     }
 }
 
 fn retention_days(settings: &Settings) -> Option<i32> {
-    i32::try_from(settings.event_retention_days).ok().filter(|days| *days > 0)
+    i32::try_from(settings.feed.event_retention_days).ok().filter(|days| *days > 0)
 }
 
 fn feed_limits(settings: &Settings) -> FeedLimits {
     FeedLimits {
-        streams_per_key_max: settings.feed_streams_per_key_max as usize,
-        stream_age: seconds(settings.feed_stream_age_seconds),
-        stall: seconds(settings.feed_stall_seconds),
-        retention: (settings.event_retention_days > 0).then(|| seconds(settings.event_retention_days) * 86_400),
+        streams_per_key_max: settings.feed.feed_streams_per_key_max as usize,
+        stream_age: seconds(settings.feed.feed_stream_age_seconds),
+        stall: seconds(settings.feed.feed_stall_seconds),
+        retention: (settings.feed.event_retention_days > 0)
+            .then(|| seconds(settings.feed.event_retention_days) * 86_400),
     }
 }
 
@@ -271,11 +282,22 @@ fn seconds(seconds: u32) -> Duration {
 }
 
 fn tls_config(settings: &Settings) -> Result<Option<ServerTlsConfig>, ServerError> {
-    let (Some(certificate), Some(key)) = (&settings.tls_certificate_file, &settings.tls_key_file) else {
+    let (Some(certificate), Some(key)) = (&settings.listen.tls_certificate_file, &settings.listen.tls_key_file) else {
         return Ok(None);
     };
     let read = |path: &Path| std::fs::read(path).map_err(|source| ServerError::File { path: path.to_owned(), source });
     Ok(Some(ServerTlsConfig::new().identity(TlsIdentity::from_pem(read(certificate)?, read(key)?))))
+}
+
+/// The names that health knows: every service of the API, and the empty name for all of them.
+fn service_names() -> Result<Vec<String>, ServerError> {
+    let api =
+        FileDescriptorSet::decode(pb::FILE_DESCRIPTOR_SET).map_err(tonic_reflection::server::Error::DecodeError)?;
+    let services = api
+        .file
+        .iter()
+        .flat_map(|file| file.service.iter().map(|service| format!("{}.{}", file.package(), service.name())));
+    Ok(std::iter::once(String::new()).chain(services).collect())
 }
 
 fn reflection<'data>() -> Result<tonic_reflection::server::Builder<'data>, ServerError> {
@@ -285,59 +307,22 @@ fn reflection<'data>() -> Result<tonic_reflection::server::Builder<'data>, Serve
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET))
 }
 
-/// Makes the first operator key of an empty database and leaves it in a file that only its owner can read.
-async fn ensure_operator_key(app: &App, data_dir: &Path) -> Result<(), ServerError> {
-    if !crate::store::account::list_keys(app.store(), AccountId::SERVER, None, 1).await?.is_empty() {
-        return Ok(());
-    }
-    let path = data_dir.join(OPERATOR_KEY_FILE);
-    let (text, new_key) = key::generate(KeyKind::Operator);
-    // The file first: a key that is in the database and nowhere else is lost.
-    write_secret(&path, text.expose_secret())
-        .await
-        .map_err(|source| ServerError::File { path: path.clone(), source })?;
-    failpoint!(BeforeOperatorKey);
-    // Of several server instances that start at once on an empty database, one makes the key.
-    let fingerprint = Fingerprint {
-        scope: RequestScope::Method("first operator key").as_str().to_owned(),
-        key: "first operator key".to_owned(),
-        is_kept_for_ever: true,
-        content_hash: [0; 32],
+/// Done when the process is asked to stop, by Ctrl-C or SIGTERM.
+pub async fn stop_signal() {
+    let interrupted = tokio::signal::ctrl_c();
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot listen for SIGTERM");
+                std::future::pending::<()>().await;
+            }
+        }
     };
-    let answer = app.submit(operator_key_envelope(new_key, Some(fingerprint)), None).await?;
-    if answer.replayed {
-        tokio::fs::remove_file(&path).await.map_err(|source| ServerError::File { path, source })?;
-    } else {
-        tracing::info!(path = %path.display(), "made the operator key; it is in this file");
+    tokio::select! {
+        _ = interrupted => {}
+        () = terminated => {}
     }
-    Ok(())
-}
-
-/// Makes a further operator key and returns its text.
-///
-/// # Errors
-/// See [`ServerError`].
-pub async fn create_operator_key(app: &App) -> Result<secrecy::SecretString, ServerError> {
-    let (text, new_key) = key::generate(KeyKind::Operator);
-    app.submit(operator_key_envelope(new_key, None), None).await?;
-    Ok(text)
-}
-
-fn operator_key_envelope(key: NewApiKey, fingerprint: Option<Fingerprint>) -> Envelope {
-    let command = CreateApiKey { kind: KeyKind::Operator, display_name: "operator".to_owned(), expires_at: None, key };
-    Envelope { account_id: AccountId::SERVER, fingerprint, command: command.into() }
-}
-
-async fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
-    use tokio::io::AsyncWriteExt;
-    // A file left by a start that failed half-way is replaced, so that the mode is ours.
-    if let Err(error) = tokio::fs::remove_file(path).await
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let mut file = tokio::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).await?;
-    file.write_all(text.as_bytes()).await?;
-    file.write_all(b"\n").await?;
-    file.sync_all().await
 }

@@ -5,8 +5,11 @@
 //! need the same page wait for one read of it, and for streams the page after it is read while it is sent. A slow reader costs
 //! nothing here but that page, and loses nothing.
 
+mod cache;
+mod segment;
+
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,13 +19,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::cursor::Cursors;
-use super::feed_cache::FeedCache;
-use crate::domain::event::EventHeader;
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use crate::domain::time::Time;
 use crate::store::event::{EncodeBody, Segment};
 use crate::store::{self, Store, StoreError};
+use cache::FeedCache;
+pub use segment::{FeedSegment, WriteEntry};
 
 /// About how many events a page has.
 const PAGE_EVENTS_MAX: i64 = 1_000;
@@ -31,13 +34,6 @@ const PAGE_EVENTS_MAX: i64 = 1_000;
 const CACHE_BYTES_MAX: usize = 64 << 20;
 const CACHE_BYTES_MAX_EACH: usize = 4 << 20;
 
-/// About what an event has in front when it goes out: cursor, sequence, commit time, length. What it has in front in its segment, and
-/// then no more, makes up for the rest.
-const PLACE_BYTES: usize = 100;
-
-/// Writes an event in its place as it goes out: its body, with sequence, commit time and cursor.
-pub type WriteEntry = fn(&[u8], i64, Time, &str, &mut Vec<u8>);
-
 /// How events look to those who read them. Nothing of it is known here: the server hands it over.
 #[derive(Debug, Clone, Copy)]
 pub struct EventForm {
@@ -45,51 +41,6 @@ pub struct EventForm {
     pub encode_body: EncodeBody,
     /// Writes the event in its place, once for all who follow.
     pub write_entry: WriteEntry,
-}
-
-/// A segment, and what it looks like to readers, made when the first of them wants it.
-pub struct FeedSegment {
-    segment: Segment,
-    entries: OnceLock<Entries>,
-}
-
-struct Entries {
-    bytes: Bytes,
-    /// Where each entry ends.
-    ends: Vec<usize>,
-}
-
-impl FeedSegment {
-    fn new(segment: Segment) -> Arc<Self> {
-        Arc::new(Self { segment, entries: OnceLock::new() })
-    }
-
-    /// The sequence of its first event.
-    pub fn first_sequence(&self) -> i64 {
-        self.segment.first_sequence
-    }
-
-    /// The sequence of its last event.
-    pub fn last_sequence(&self) -> i64 {
-        self.segment.last_sequence
-    }
-
-    /// What a filter looks at, of each event after a sequence.
-    pub fn headers_after(&self, sequence: i64) -> impl Iterator<Item = (i64, &EventHeader)> {
-        self.segment.headers_after(sequence)
-    }
-
-    /// What it takes in memory once its entries are made.
-    pub(super) fn byte_count(&self) -> usize {
-        let events = usize::try_from(self.last_sequence() - self.first_sequence() + 1).unwrap_or_default();
-        2 * self.segment.byte_count() + 2 * PLACE_BYTES * events
-    }
-
-    #[cfg(test)]
-    pub(super) fn for_tests(first_sequence: i64, last_sequence: i64) -> Self {
-        let segment = Segment::for_tests(first_sequence, last_sequence);
-        Self { segment, entries: OnceLock::new() }
-    }
 }
 
 /// Segments that follow each other.
@@ -184,7 +135,7 @@ impl Feed {
     /// # Errors
     /// As the store's.
     pub async fn head(&self, account_id: AccountId) -> Result<AccountHead, StoreError> {
-        let head = store::event::head(&*self.store, account_id).await?;
+        let head = store::account_head::head(&*self.store, account_id).await?;
         if let Some(followed) = lock(&self.accounts).get(&account_id) {
             followed.notice(head.event_sequence);
         }
@@ -269,27 +220,7 @@ impl Feed {
 
     /// Of a segment, the entries of these events, as they go out.
     pub fn entries(&self, segment: &FeedSegment, from_sequence: i64, to_sequence: i64) -> Bytes {
-        let entries = segment.entries.get_or_init(|| self.write_entries(&segment.segment));
-        let end_before = |sequence: i64| {
-            let place = usize::try_from(sequence - segment.first_sequence()).unwrap_or_default();
-            place.checked_sub(1).and_then(|last| entries.ends.get(last)).copied().unwrap_or_default()
-        };
-        let start = end_before(from_sequence);
-        entries.bytes.slice(start..end_before(to_sequence + 1).max(start))
-    }
-
-    fn write_entries(&self, segment: &Segment) -> Entries {
-        let events = usize::try_from(segment.last_sequence - segment.first_sequence + 1).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(segment.byte_count() + PLACE_BYTES * events);
-        let mut ends = Vec::with_capacity(events);
-        let mut cursor = String::new();
-        for (sequence, _, body) in segment.events() {
-            cursor.clear();
-            self.cursors.encode_into(segment.account_id, sequence, &mut cursor);
-            (self.write_entry)(body, sequence, segment.committed_at, &cursor, &mut bytes);
-            ends.push(bytes.len());
-        }
-        Entries { bytes: bytes.into(), ends }
+        segment.entries(&self.cursors, self.write_entry, from_sequence, to_sequence)
     }
 
     /// The sequence before the first event that was committed at this time or later.
@@ -311,7 +242,7 @@ impl Feed {
             if watched.is_empty() {
                 continue;
             }
-            match store::event::heads(&self.store, &watched).await {
+            match store::account_head::heads(&self.store, &watched).await {
                 Ok(heads) => {
                     let accounts = lock(&self.accounts);
                     for (account_id, sequence) in heads {

@@ -3,9 +3,8 @@
 
 pub mod cursor;
 pub mod feed;
-mod feed_cache;
-mod upkeep;
 pub mod verify;
+pub mod worker;
 mod writer;
 
 use std::io;
@@ -28,7 +27,8 @@ use crate::domain::rule::Envelope;
 use crate::store::set::catalogue::Catalogues;
 use crate::store::{Store, StoreError};
 use feed::{EventForm, Feed};
-pub use upkeep::UpkeepError;
+pub use worker::approve_due::UpkeepError;
+use worker::{WorkerStatus, Workers};
 use writer::{Job, Reply, STATISTICS_FIRST_COMMANDS, Upkeep, Work, Writer};
 
 /// The answer to a command that was carried out, now or before.
@@ -103,6 +103,7 @@ pub struct App {
     /// One for each lane; none once the app is closed.
     queues: Mutex<Vec<mpsc::UnboundedSender<Job>>>,
     room: Arc<Semaphore>,
+    workers: Workers,
     stop: CancellationToken,
 }
 
@@ -140,21 +141,22 @@ impl App {
         }
         // One that ends before its time is enough.
         let handle = tokio::spawn(async { _ = futures::future::try_join_all(writers).await });
+        let stop = CancellationToken::new();
         let app = Arc::new(Self {
             store,
+            workers: Workers::new(Arc::clone(&clock), stop.child_token()),
             clock,
             feed: Arc::clone(&feed),
             queues: Mutex::new(queues),
             room: Arc::new(Semaphore::new(options.queue_commands_max)),
-            stop: CancellationToken::new(),
+            stop,
         });
         tokio::spawn(feed.poll(options.feed_poll_interval, app.stop.clone()));
-        let (interval, retention_days) = (options.upkeep_interval, options.event_retention_days);
-        tokio::spawn(upkeep::run(Arc::clone(&app), interval, retention_days, app.stop.clone()));
+        worker::start(&app, options.upkeep_interval, options.event_retention_days);
         Ok((app, handle))
     }
 
-    /// Takes no more commands; the writer ends when those that wait are done.
+    /// Takes no more commands; the writer ends when those that wait are done, and the workers end too.
     pub fn close(&self) {
         self.stop.cancel();
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -214,7 +216,23 @@ impl App {
     /// # Errors
     /// See [`UpkeepError`].
     pub async fn approve_due_rewards(&self) -> Result<usize, UpkeepError> {
-        upkeep::approve_due_rewards(self).await
+        worker::approve_due::approve_now(self).await
+    }
+
+    /// Has a worker run at once, or again after the run that is going on. False if no worker of this name is there.
+    pub fn wake_worker(&self, name: &str) -> bool {
+        self.workers.wake(name)
+    }
+
+    /// Each worker as it is now.
+    pub fn worker_statuses(&self) -> Vec<WorkerStatus> {
+        self.workers.statuses()
+    }
+
+    /// Stops the workers and waits for the runs that are going on. Before [`Self::close`], so that they can still say how something
+    /// went.
+    pub async fn stop_workers(&self) {
+        self.workers.stop().await;
     }
 
     /// The store, to read from.

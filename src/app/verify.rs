@@ -52,7 +52,7 @@ pub async fn verify(store: &Store, account_id: AccountId) -> Result<Report, Stor
     // Entries, balances and rewards are read one after the other, and sales go on meanwhile.
     let books = store.snapshot().await?;
     let mut report = Report::default();
-    let head = store::event::head(&books, account_id).await?;
+    let head = store::account_head::head(&books, account_id).await?;
     let mut balances: BTreeMap<BalanceKey, Balance> = BTreeMap::new();
     let mut booked: BTreeMap<RewardId, Booked> = BTreeMap::new();
     let mut previous = GENESIS_HASH;

@@ -228,9 +228,9 @@ impl Writer {
         failpoint!(BeforeLock);
         // The lock on its head is the account's write lock: what is loaded after it stays true until the commit.
         let (locked, others) = accounts_of(envelopes);
-        let mut heads = store::set::lock_heads(&transaction, &locked).await?;
+        let mut heads = store::account_head::lock_heads(&transaction, &locked).await?;
         self.catalogues.renew(&heads);
-        self.catalogues.renew(&store::event::heads_of(&transaction, &others).await?);
+        self.catalogues.renew(&store::account_head::heads_of(&transaction, &others).await?);
         let mut set = WorkingSet::default();
         failpoint!(BeforeLoad);
         store::set::load(&transaction, wanted, &mut self.catalogues, &mut set).await?;
@@ -295,7 +295,7 @@ impl Writer {
         let count = match upkeep {
             Upkeep::ForgetRequests(limit) => store::request::forget(&transaction, self.clock.now(), limit).await?,
             Upkeep::PruneEvents(account_id, before, limit) => {
-                let mut heads = store::set::lock_heads(&transaction, &BTreeSet::from([account_id])).await?;
+                let mut heads = store::account_head::lock_heads(&transaction, &BTreeSet::from([account_id])).await?;
                 match heads.get_mut(&account_id) {
                     Some(head) => store::event::prune(&transaction, head, before, limit).await?,
                     None => 0,

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::Status;
 
-use crate::cli;
+use crate::auth::operator;
 use crate::clock::{self, SystemClock};
 use crate::config::Settings;
 use crate::domain::money::{Currency, Money};
@@ -35,7 +35,7 @@ const FEED_PATIENCE: Duration = Duration::from_secs(10);
 /// The server could not be started.
 pub async fn run(settings: &Settings, once: bool) -> Result<ExitCode, ServerError> {
     let server = Server::start(settings, Arc::new(SystemClock)).await?;
-    let operator_key = server::create_operator_key(server.app()).await?;
+    let operator_key = operator::create(server.app()).await?;
     let address = format!("http://{}", server.address());
     println!("Headwater is up on {address}\n");
     let played = play(&address, &operator_key).await;
@@ -64,7 +64,7 @@ pub async fn run(settings: &Settings, once: bool) -> Result<ExitCode, ServerErro
         print_lines_to_paste(&server.address().to_string(), &evening.admin_key);
     }
     println!("\nThe server stays up; stop it with Ctrl-C.");
-    server.run_until(cli::stop_signal()).await?;
+    server.run_until(server::stop_signal()).await?;
     Ok(code)
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one file with SQL in it")]
 
 pub(super) mod bulk;
+pub(super) mod keys;
 pub(super) mod kind;
 pub(super) mod lane;
 mod postgres;
@@ -22,9 +23,9 @@ use sea_orm::{
     TransactionTrait, sqlx,
 };
 
-use super::entity::{account_head, store_identity};
+use super::entity::store_identity;
 use super::row::RowName;
-use super::{Identity, StoreError, StoreOptions, event};
+use super::{Identity, StoreError, StoreOptions, account_head, entity};
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use lane::{Lanes, Writer};
@@ -74,7 +75,8 @@ async fn open_postgres(options: &StoreOptions) -> Result<Opened, StoreError> {
     let (read, writers) = postgres::open(options).await?;
     check_durability(&read).await?;
     let identity = migrate(&read, &options.new_identity).await?;
-    Ok(Opened { read, lanes: Lanes::new(writers), identity, lock: None })
+    let lanes = Lanes::new(writers.into_iter().map(Writer::Postgres).collect());
+    Ok(Opened { read, lanes, identity, lock: None })
 }
 
 fn refuse<T>(text: impl Into<String>) -> Result<T, StoreError> {
@@ -142,7 +144,7 @@ async fn read_or_make_identity(
         store_identity::Model { id: ID, database_id: new_identity.database_id, secret: new_identity.secret.to_vec() };
     row.into_active_model().insert(transaction).await?;
     // Accounts are registered under the server's own head.
-    let head: account_head::Model = event::head_to_row(&AccountHead::new(AccountId::SERVER));
+    let head: entity::account_head::Model = account_head::head_to_row(&AccountHead::new(AccountId::SERVER));
     head.into_active_model().insert(transaction).await?;
     Ok(new_identity.clone())
 }

@@ -3,7 +3,7 @@
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::backend::bulk::join;
+use super::backend::keys::join;
 use super::backend::kind::Kind as ColumnKind;
 use super::backend::table::Reads;
 use super::entity::coupon as table;

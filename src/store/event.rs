@@ -1,18 +1,17 @@
 //! The feed: segments of events, reads and pruning.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Order, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Value};
 
+use super::account_head::{head, save_heads};
 use super::backend::kind::Kind;
 use super::entity::{account_head as head_table, event_segment as table};
 use super::row::RowName;
 pub use super::segment::EncodeBody;
 use super::segment::{self, Frame, SegmentWriter};
-use super::set::keyed::rows_by;
-use super::set::save_heads;
 use super::{Source, Store, StoreError, WriteTransaction};
 use crate::domain::event::{EventHeader, NewEvent};
 use crate::domain::id::AccountId;
@@ -134,63 +133,6 @@ pub(super) fn number<'facts>(
 /// The rows of segments.
 pub(super) fn to_rows(segments: &[Segment]) -> Vec<table::Model> {
     segments.iter().map(Segment::to_row).collect()
-}
-
-pub(super) fn head_to_row(head: &AccountHead) -> head_table::Model {
-    head_table::Model {
-        account_id: head.account_id.uuid(),
-        event_sequence: head.event_sequence,
-        pruned_sequence: head.pruned_sequence,
-        ledger_sequence: head.ledger_sequence,
-        ledger_hash: head.ledger_hash.to_vec(),
-        catalogue_version: head.catalogue_version,
-        waited_refund_count: head.waited_refund_count,
-    }
-}
-
-pub(super) fn head_from_row(row: head_table::Model) -> Result<AccountHead, StoreError> {
-    Ok(AccountHead {
-        account_id: AccountId::from_uuid(row.account_id),
-        event_sequence: row.event_sequence,
-        pruned_sequence: row.pruned_sequence,
-        ledger_sequence: row.ledger_sequence,
-        ledger_hash: RowName::new("account_head", row.account_id).hash(row.ledger_hash)?,
-        catalogue_version: row.catalogue_version,
-        waited_refund_count: row.waited_refund_count,
-    })
-}
-
-/// The newest numbers of an account's feed and ledger; those of an account that does not exist are zero.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn head(source: &impl Source, account_id: AccountId) -> Result<AccountHead, StoreError> {
-    let row = head_table::Entity::find_by_id(account_id.uuid()).one(source.connection()).await?;
-    row.map_or(Ok(AccountHead::new(account_id)), head_from_row)
-}
-
-/// The heads of these accounts that exist, as they are now, not locked.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn heads_of(
-    transaction: &WriteTransaction,
-    accounts: &BTreeSet<AccountId>,
-) -> Result<BTreeMap<AccountId, AccountHead>, StoreError> {
-    let keys = accounts.iter().map(|account_id| account_id.uuid());
-    let rows =
-        rows_by::<head_table::Entity, _>(transaction.connection(), &[head_table::Column::AccountId], keys).await?;
-    rows.into_iter().map(|row| Ok((AccountId::from_uuid(row.account_id), head_from_row(row)?))).collect()
-}
-
-/// The newest event's sequence of each of these accounts that exists.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn heads(store: &Store, accounts: &[AccountId]) -> Result<Vec<(AccountId, i64)>, StoreError> {
-    let keys = accounts.iter().map(|account_id| account_id.uuid());
-    let rows = rows_by::<head_table::Entity, _>(store.read(), &[head_table::Column::AccountId], keys).await?;
-    Ok(rows.into_iter().map(|row| (AccountId::from_uuid(row.account_id), row.event_sequence)).collect())
 }
 
 /// Segments in their order, from the one that has the event after the named sequence, or else the first later one that is kept;

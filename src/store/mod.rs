@@ -8,6 +8,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
 use uuid::Uuid;
 
 pub mod account;
+pub mod account_head;
 pub mod affiliate;
 mod backend;
 mod click;

@@ -33,4 +33,5 @@ mod schema;
 mod store;
 mod tidy;
 mod verify;
+mod workers;
 mod write_path;

@@ -6,21 +6,14 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Query, SelectStatement, ValueTuple};
 use sea_orm::sqlx::Arguments as _;
 use sea_orm::sqlx::postgres::PgArguments;
-use sea_orm::{
-    ActiveModelTrait, DbBackend, EntityTrait, IdenStatic, IntoActiveModel, Iterable, PrimaryKeyToColumn, QueryTrait,
-    Value,
-};
+use sea_orm::{ActiveModelTrait, DbBackend, IdenStatic, IntoActiveModel, Iterable, PrimaryKeyToColumn, Value};
 
 use super::super::StoreError;
-use super::kind::{Column, Kind};
+use super::kind::Column;
 use super::lane::WriteConnection;
 use super::table::{self, Reads, Shape, Table};
-
-/// What a list of keys is called in a statement.
-const WANTED: &str = "wanted";
 
 /// What is done where a row with the primary key is there already.
 enum Conflict<'columns, C> {
@@ -173,72 +166,4 @@ async fn together(connection: &WriteConnection, parts: Vec<Part>) -> Result<(), 
     failpoint!(BeforeStatement);
     connection.execute_arrays(sql, arguments).await?;
     Ok(())
-}
-
-/// A query of all columns of the rows of which the columns have one of the keys.
-pub(super) fn query_by_keys<E: EntityTrait>(
-    backend: DbBackend,
-    columns: &[E::Column],
-    keys: Vec<ValueTuple>,
-) -> Result<SelectStatement, StoreError> {
-    let mut query = E::find().into_query();
-    join::<E>(backend, &mut query, columns, keys)?;
-    Ok(query)
-}
-
-/// Narrows a query of a table to the rows of which the columns have one of the keys.
-pub(in crate::store) fn join<E: EntityTrait>(
-    backend: DbBackend,
-    query: &mut SelectStatement,
-    columns: &[E::Column],
-    keys: Vec<ValueTuple>,
-) -> Result<(), StoreError> {
-    let table = Alias::new(E::default().table_name());
-    let list = list_of_keys(backend, keys)?;
-    query.join_subquery(JoinType::InnerJoin, list, WANTED, has_key::<E>(&table, columns));
-    Ok(())
-}
-
-/// The condition that the columns have the key of a row of the list.
-pub(in crate::store) fn has_key<E: EntityTrait>(table: &Alias, columns: &[E::Column]) -> Expr {
-    // The names that both databases give to the columns of a list of values.
-    let place = |place: usize| Expr::col((WANTED, Alias::new(format!("column{place}"))));
-    let pairs = columns.iter().zip(1..);
-    pairs
-        .map(|(column, number)| Expr::col((table.clone(), *column)).eq(place(number)))
-        .reduce(ExprTrait::and)
-        .unwrap_or(Expr::Constant(true.into()))
-}
-
-/// The keys as a table to join or to look into, with the columns `column1`, `column2` and so on. None of them is null.
-pub(in crate::store) fn list_of_keys(backend: DbBackend, keys: Vec<ValueTuple>) -> Result<SelectStatement, StoreError> {
-    if backend == DbBackend::Postgres {
-        return arrays_of_keys(keys);
-    }
-    let mut keys = keys;
-    if let Some(first) = keys.first() {
-        // Filled up to a power of two, so that SQLite sees few different statements. Nulls equal nothing.
-        let nothing: Vec<Value> = first.clone().into_iter().map(|value| value.as_null()).collect();
-        keys.resize(keys.len().next_power_of_two(), ValueTuple::Many(nothing));
-    }
-    Ok(Query::select().column(Asterisk).from_values(keys, "keys").take())
-}
-
-fn arrays_of_keys(keys: Vec<ValueTuple>) -> Result<SelectStatement, StoreError> {
-    let mut columns: Vec<Vec<Value>> = Vec::new();
-    for key in keys {
-        for (place, value) in key.into_iter().enumerate() {
-            if place == columns.len() {
-                columns.push(Vec::new());
-            }
-            columns[place].push(value);
-        }
-    }
-    let mut query = Query::select();
-    for (values, number) in columns.into_iter().zip(1..) {
-        let Some(kind) = values.first().map(Kind::of_value).transpose()? else { continue };
-        let array = Expr::val(kind.array(values)).cast_as(Alias::new(format!("{}[]", kind.name())));
-        query.expr_as(Func::cust("UNNEST").arg(array), Alias::new(format!("column{number}")));
-    }
-    Ok(query)
 }

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::super::StoreError;
 use super::WAIT;
-use super::bulk::query_by_keys;
+use super::keys::query_by_keys;
 use super::kind::Kind;
 use super::postgres::{self, PostgresWriter};
 use super::sqlite::SqliteWriter;

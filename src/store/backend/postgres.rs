@@ -11,7 +11,6 @@ use sea_query_sqlx::SqlxValues;
 use tokio::time::timeout;
 
 use super::super::{StoreError, StoreOptions};
-use super::lane::Writer;
 use super::{PREPARED_STATEMENTS_MAX, WAIT};
 
 /// Writers side by side: while one waits for the disk, the other computes.
@@ -34,7 +33,8 @@ const STILL_THERE: Duration = Duration::from_secs(2);
 /// a database can have another level by default.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-pub(super) async fn open(options: &StoreOptions) -> Result<(DatabaseConnection, Vec<Writer>), StoreError> {
+/// The connections that read, and those that write.
+pub(super) async fn open(options: &StoreOptions) -> Result<(DatabaseConnection, Vec<PostgresWriter>), StoreError> {
     let mut connect = ConnectOptions::new(&options.url);
     connect
         .sqlx_logging(false)
@@ -61,7 +61,7 @@ pub(super) async fn open(options: &StoreOptions) -> Result<(DatabaseConnection, 
             ("enable_mergejoin", "off"),
             ("enable_bitmapscan", "off"),
         ]);
-    let writers = (0..WRITE_CONNECTIONS_MAX).map(|_| Writer::Postgres(PostgresWriter::new(writer.clone())));
+    let writers = (0..WRITE_CONNECTIONS_MAX).map(|_| PostgresWriter::new(writer.clone()));
     Ok((read, writers.collect()))
 }
 

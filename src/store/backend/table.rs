@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::super::StoreError;
-use super::bulk::query_by_keys;
+use super::keys::query_by_keys;
 use super::kind::Kind;
 
 /// A table of ours.

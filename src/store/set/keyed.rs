@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, IntoValueTuple, Query, Se
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryTrait, Value};
 
 use crate::store::StoreError;
-use crate::store::backend::bulk::{has_key, join, list_of_keys};
+use crate::store::backend::keys::{has_key, join, list_of_keys};
 use crate::store::backend::lane::WriteConnection;
 use crate::store::backend::table::{Reads, Table};
 

@@ -8,9 +8,8 @@ mod save;
 pub(super) mod stored;
 
 pub(super) use load::Loading;
+pub use save::save;
 pub use load::load;
-pub(super) use save::save_heads;
-pub use save::{lock_heads, save};
 
 use stored::Stored;
 

@@ -3,8 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
-
 use super::keyed::delete_by;
 use super::stored::{SqlKey, Stored, key_columns};
 use crate::domain::id::AccountId;
@@ -13,32 +11,7 @@ use crate::domain::set::WorkingSet;
 use crate::domain::time::Time;
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::lane::WriteConnection;
-use crate::store::backend::table::Reads;
-use crate::store::{StoreError, WriteTransaction, entity, event, ledger};
-
-/// Locks the heads of these accounts until the end of the transaction and returns those that exist. Whoever holds an account's
-/// head is the only one who writes to the account.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn lock_heads(
-    transaction: &WriteTransaction,
-    accounts: &BTreeSet<AccountId>,
-) -> Result<BTreeMap<AccountId, AccountHead>, StoreError> {
-    use entity::account_head::{Column, Entity};
-    let Some(first) = accounts.first() else { return Ok(BTreeMap::new()) };
-    let mut ids: Vec<_> = accounts.iter().map(|account_id| account_id.uuid()).collect();
-    // Few different statements, as in `keyed`; there a lock could not follow the join.
-    ids.resize(ids.len().next_power_of_two(), first.uuid());
-    let query = Entity::find()
-        .filter(Column::AccountId.is_in(ids))
-        // In one order, so that two writers never wait for each other.
-        .order_by_asc(Column::AccountId)
-        .lock_exclusive()
-        .into_query();
-    let rows = transaction.connection().models::<Entity>(&query).await?;
-    rows.into_iter().map(|row| Ok((AccountId::from_uuid(row.account_id), event::head_from_row(row)?))).collect()
-}
+use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger};
 
 /// Writes what the set has new and changed, gives events and ledger entries their numbers, and writes the heads that moved. The
 /// heads of all accounts concerned must be locked; those of new accounts are added. Returns what the feed has new once it is
@@ -74,7 +47,7 @@ pub async fn save(
     moved.extend(segments.iter().map(|segment| segment.account_id));
     writes.insert::<entity::event_segment::Entity>(event::to_rows(&segments))?;
     let moved = moved.iter().filter_map(|account_id| heads.get(account_id));
-    writes.replace::<entity::account_head::Entity>(moved.map(event::head_to_row).collect())?;
+    writes.replace::<entity::account_head::Entity>(moved.map(account_head::head_to_row).collect())?;
     writes.run(connection).await?;
     delete_rows(connection, set).await?;
     Ok(segments)
@@ -140,14 +113,4 @@ fn head_of(
     account_id: AccountId,
 ) -> Result<&mut AccountHead, StoreError> {
     heads.get_mut(&account_id).ok_or_else(|| StoreError::Unexpected(format!("the head of {account_id} is not locked")))
-}
-
-/// Writes heads, new or not.
-pub(in crate::store) async fn save_heads<'heads>(
-    connection: &WriteConnection,
-    heads: impl IntoIterator<Item = &'heads AccountHead>,
-) -> Result<(), StoreError> {
-    let mut writes = Writes::default();
-    writes.replace::<entity::account_head::Entity>(heads.into_iter().map(event::head_to_row).collect())?;
-    writes.run(connection).await
 }

@@ -23,7 +23,7 @@ async fn write(store: &Store, needs: Needs, changes: Changes, now: Time) -> Resu
     let transaction = store.begin().await?;
     let mut accounts: BTreeSet<AccountId> = changes.events.iter().map(|event| event.account_id).collect();
     accounts.insert(ACCOUNT);
-    let mut heads = store::save::lock_heads(&transaction, &accounts).await?;
+    let mut heads = store::account_head::lock_heads(&transaction, &accounts).await?;
     let mut set = WorkingSet::default();
     store::load::load(&transaction, &needs, &mut Catalogues::default(), &mut set).await?;
     set.absorb(changes);

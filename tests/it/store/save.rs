@@ -55,7 +55,7 @@ db_test!(a_name_that_is_taken_is_a_conflict_and_nothing_is_written, |database: T
     write(&store, Needs::default(), first, NOW).await.unwrap();
     let second = Changes { coupons: vec![rows::coupon(2, "ADA10", CouponState::Active)], ..changes() };
     assert_eq!(write(&store, Needs::default(), second, NOW).await, Err(StoreError::Conflict));
-    let head = store::event::head(&store, ACCOUNT).await.unwrap();
+    let head = store::account_head::head(&store, ACCOUNT).await.unwrap();
     assert_eq!((head.event_sequence, store::event::count(&store, ACCOUNT).await.unwrap()), (1, 1));
 });
 
@@ -90,8 +90,8 @@ db_test!(events_and_entries_are_numbered_without_a_gap, |database: TestDatabase|
         let read = store::event::read(&store, ACCOUNT, after, limit).await.unwrap();
         assert_eq!(sequences(&read), expected, "after {after}, {limit}");
     }
-    assert_eq!(store::event::heads(&store, &[ACCOUNT, AccountId::SERVER]).await.unwrap().len(), 2);
-    assert_eq!(store::event::head(&store, AccountId::SERVER).await.unwrap().event_sequence, 3);
+    assert_eq!(store::account_head::heads(&store, &[ACCOUNT, AccountId::SERVER]).await.unwrap().len(), 2);
+    assert_eq!(store::account_head::head(&store, AccountId::SERVER).await.unwrap().event_sequence, 3);
 
     let entries = store::ledger::list(&store, ACCOUNT, None, 0, 100).await.unwrap();
     let mut previous = GENESIS_HASH;
@@ -100,7 +100,7 @@ db_test!(events_and_entries_are_numbered_without_a_gap, |database: TestDatabase|
         assert_eq!(entry.hash, entry_hash(&previous, sequence, &entry.posting));
         previous = entry.hash;
     }
-    let head = store::event::head(&store, ACCOUNT).await.unwrap();
+    let head = store::account_head::head(&store, ACCOUNT).await.unwrap();
     assert_eq!((head.ledger_sequence, head.ledger_hash), (6, previous));
     let balances = store::ledger::balances(&store, ACCOUNT, rows::affiliate().id).await.unwrap();
     let sum = Balance { pending_minor: 6000, ..Balance::default() };
@@ -160,12 +160,12 @@ db_test!(a_time_is_found_in_the_feed_and_old_events_are_pruned, |database: TestD
     assert_eq!(store::event::accounts_with_events_before(&store, before).await.unwrap(), [ACCOUNT]);
     for (limit, pruned) in [(1, 1), (100, 1), (100, 0)] {
         let transaction = store.begin().await.unwrap();
-        let mut heads = store::save::lock_heads(&transaction, &BTreeSet::from([ACCOUNT])).await.unwrap();
+        let mut heads = store::account_head::lock_heads(&transaction, &BTreeSet::from([ACCOUNT])).await.unwrap();
         let head = heads.get_mut(&ACCOUNT).unwrap();
         assert_eq!(store::event::prune(&transaction, head, before, limit).await.unwrap(), pruned);
         transaction.commit().await.unwrap();
     }
-    let head = store::event::head(&store, ACCOUNT).await.unwrap();
+    let head = store::account_head::head(&store, ACCOUNT).await.unwrap();
     assert_eq!((head.pruned_sequence, head.event_sequence), (4, 10));
     assert_eq!(store::event::count(&store, ACCOUNT).await.unwrap(), 6);
     assert_eq!((at(NOW).await, at(NOW.plus_days(4)).await), (4, 6));
@@ -233,7 +233,7 @@ async fn a_request_id_that_is_used_again_while_it_is_forgotten_stays_on_postgres
     let later = NOW.plus_days(31);
     let again = Request { effect: uuid(2), expires_at: Some(later.plus_days(30)), ..first.clone() };
     let transaction = store.begin().await.unwrap();
-    let mut heads = store::save::lock_heads(&transaction, &[ACCOUNT].into()).await.unwrap();
+    let mut heads = store::account_head::lock_heads(&transaction, &[ACCOUNT].into()).await.unwrap();
     let mut set = WorkingSet::default();
     let needs = Needs { requests: [first.key.clone()].into(), ..Needs::default() };
     store::load::load(&transaction, &needs, &mut Catalogues::default(), &mut set).await.unwrap();
@@ -282,7 +282,7 @@ db_test!(a_batch_larger_than_a_statement_is_written_whole, |database: TestDataba
 db_test!(the_heads_lock_is_the_accounts_write_lock, |database: TestDatabase| async move {
     let store = Arc::new(open_with_account(&database).await);
     let first = store.begin().await.unwrap();
-    let mut heads = store::save::lock_heads(&first, &BTreeSet::from([ACCOUNT])).await.unwrap();
+    let mut heads = store::account_head::lock_heads(&first, &BTreeSet::from([ACCOUNT])).await.unwrap();
 
     let second = {
         let store = Arc::clone(&store);
@@ -333,10 +333,10 @@ db_test!(a_balance_that_no_longer_fits_is_an_error_and_no_float, |database: Test
 db_test!(what_is_not_committed_is_not_written, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let transaction = store.begin().await.unwrap();
-    let mut heads = store::save::lock_heads(&transaction, &BTreeSet::from([ACCOUNT])).await.unwrap();
+    let mut heads = store::account_head::lock_heads(&transaction, &BTreeSet::from([ACCOUNT])).await.unwrap();
     let mut set = WorkingSet::default();
     set.absorb(Changes { events: vec![rows::event(ACCOUNT, 1, None)], ..Changes::default() });
     store::save::save(&transaction, &set, &mut heads, NOW, encode_body).await.unwrap();
     drop(transaction);
-    assert_eq!(store::event::head(&store, ACCOUNT).await.unwrap().event_sequence, 0);
+    assert_eq!(store::account_head::head(&store, ACCOUNT).await.unwrap().event_sequence, 0);
 });

@@ -1,6 +1,6 @@
 //! The events of one message: what passes a reader's filter, of bounded length, put together from entries that were written once.
 
-use super::feed_message::Entries;
+use super::message::Entries;
 use crate::app::feed::{Feed, FeedSegment};
 use crate::domain::event::EventFilter;
 

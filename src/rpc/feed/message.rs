@@ -23,7 +23,7 @@ const EVENT_COMMIT_TIME: u32 = 9;
 
 /// Writes an event as an entry of a list of events: the body with its cursor, sequence and commit time.
 pub(super) fn write_entry(body: &[u8], sequence: i64, committed_at: Time, cursor: &str, out: &mut Vec<u8>) {
-    let commit_time = super::call::render::timestamp(committed_at);
+    let commit_time = crate::rpc::call::render::timestamp(committed_at);
     let place_length = 1
         + encoded_len_varint(cursor.len() as u64)
         + cursor.len()
@@ -180,7 +180,7 @@ mod tests {
             sequence: number,
             r#type: pb::EventType::SaleRecorded.into(),
             subject_id: "cnv_1".to_owned(),
-            commit_time: Some(super::super::call::render::timestamp(Time::from_micros(1_700_000_000_123_456))),
+            commit_time: Some(crate::rpc::call::render::timestamp(Time::from_micros(1_700_000_000_123_456))),
             conversion: Some(pb::Conversion { event_id: "order".repeat(40), ..pb::Conversion::default() }),
             cause_id: "order-1".to_owned(),
             ..pb::ConversionEvent::default()

@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::batch::Batch;
 use super::event::{self, WantedStream};
-use super::feed::{self, Slot};
-use super::feed_batch::Batch;
-use super::feed_message::{Entries, Kind, WatchConversionsResponse};
+use super::message::{Entries, Kind, WatchConversionsResponse};
+use super::place;
+use super::slot::{FeedLimits, Slot};
 use crate::app::App;
 use crate::app::feed::{FeedSegment, Follower};
 use crate::auth::{Authenticator, Principal};
@@ -43,7 +44,7 @@ pub(super) struct Beginning {
     pub(super) head: AccountHead,
     /// Ends the stream.
     pub(super) draining: CancellationToken,
-    pub(super) limits: feed::FeedLimits,
+    pub(super) limits: FeedLimits,
     pub(super) slot: Slot,
 }
 
@@ -178,7 +179,7 @@ impl Reader {
             self.wait().await;
             return Ok(None);
         }
-        let page = feed::read(&self.app, &mut self.follower, self.principal.account_id, self.position).await?;
+        let page = place::read(&self.app, &mut self.follower, self.principal.account_id, self.position).await?;
         let Some(last) = page.last() else {
             // Asked for its check alone.
             self.lag().await?;
@@ -240,7 +241,7 @@ impl Reader {
     /// How many events lie ahead, all of which are still kept.
     async fn lag(&self) -> Result<i64, Error> {
         let head = self.app.feed().head(self.principal.account_id).await?;
-        feed::check_kept(&self.app, &head, self.position)?;
+        place::check_kept(&self.app, &head, self.position)?;
         Ok(head.event_sequence - self.position)
     }
 

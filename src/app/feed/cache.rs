@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::feed::FeedSegment;
+use super::segment::FeedSegment;
 
 /// See the head of the file.
 #[derive(Default)]

@@ -1,0 +1,93 @@
+//! A segment of the feed in memory, with its events encoded as they go out. Knows neither who reads it nor how it is kept.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::app::cursor::Cursors;
+use crate::domain::event::EventHeader;
+use crate::domain::time::Time;
+use crate::store::event::Segment;
+
+/// About what an event has in front when it goes out: cursor, sequence, commit time, length. What it has in front in its segment, and
+/// then no more, makes up for the rest.
+const PLACE_BYTES: usize = 100;
+
+/// Writes an event in its place as it goes out: its body, with sequence, commit time and cursor.
+pub type WriteEntry = fn(&[u8], i64, Time, &str, &mut Vec<u8>);
+
+/// A segment, and what it looks like to readers, made when the first of them wants it.
+pub struct FeedSegment {
+    segment: Segment,
+    entries: OnceLock<Entries>,
+}
+
+struct Entries {
+    bytes: Bytes,
+    /// Where each entry ends.
+    ends: Vec<usize>,
+}
+
+impl FeedSegment {
+    pub(super) fn new(segment: Segment) -> Arc<Self> {
+        Arc::new(Self { segment, entries: OnceLock::new() })
+    }
+
+    /// The sequence of its first event.
+    pub fn first_sequence(&self) -> i64 {
+        self.segment.first_sequence
+    }
+
+    /// The sequence of its last event.
+    pub fn last_sequence(&self) -> i64 {
+        self.segment.last_sequence
+    }
+
+    /// What a filter looks at, of each event after a sequence.
+    pub fn headers_after(&self, sequence: i64) -> impl Iterator<Item = (i64, &EventHeader)> {
+        self.segment.headers_after(sequence)
+    }
+
+    /// The entries of these events, as they go out.
+    pub(super) fn entries(
+        &self,
+        cursors: &Cursors,
+        write_entry: WriteEntry,
+        from_sequence: i64,
+        to_sequence: i64,
+    ) -> Bytes {
+        let entries = self.entries.get_or_init(|| write_entries(&self.segment, cursors, write_entry));
+        let end_before = |sequence: i64| {
+            let place = usize::try_from(sequence - self.first_sequence()).unwrap_or_default();
+            place.checked_sub(1).and_then(|last| entries.ends.get(last)).copied().unwrap_or_default()
+        };
+        let start = end_before(from_sequence);
+        entries.bytes.slice(start..end_before(to_sequence + 1).max(start))
+    }
+
+    /// What it takes in memory once its entries are made.
+    pub(super) fn byte_count(&self) -> usize {
+        let events = usize::try_from(self.last_sequence() - self.first_sequence() + 1).unwrap_or_default();
+        2 * self.segment.byte_count() + 2 * PLACE_BYTES * events
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_tests(first_sequence: i64, last_sequence: i64) -> Self {
+        let segment = Segment::for_tests(first_sequence, last_sequence);
+        Self { segment, entries: OnceLock::new() }
+    }
+}
+
+fn write_entries(segment: &Segment, cursors: &Cursors, write_entry: WriteEntry) -> Entries {
+    let events = usize::try_from(segment.last_sequence - segment.first_sequence + 1).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(segment.byte_count() + PLACE_BYTES * events);
+    let mut ends = Vec::with_capacity(events);
+    let mut cursor = String::new();
+    for (sequence, _, body) in segment.events() {
+        cursor.clear();
+        cursors.encode_into(segment.account_id, sequence, &mut cursor);
+        write_entry(body, sequence, segment.committed_at, &cursor, &mut bytes);
+        ends.push(bytes.len());
+    }
+    Entries { bytes: bytes.into(), ends }
+}

@@ -1,0 +1,28 @@
+//! What the server does by itself: one file per worker, and the driver that runs them. Everything that a worker changes, it changes
+//! by a command or an upkeep of the one write path; it begins no transaction of its own.
+
+pub mod approve_due;
+mod driver;
+pub mod forget_requests;
+pub mod prune_events;
+mod removal;
+mod report;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::App;
+use approve_due::ApproveDue;
+pub(super) use driver::Workers;
+use forget_requests::ForgetRequests;
+use prune_events::PruneEvents;
+pub use report::{Counts, Failure, RunResult, WorkerStatus};
+
+/// Starts all workers of an app.
+pub(super) fn start(app: &Arc<App>, interval: Duration, event_retention_days: Option<i32>) {
+    app.workers.start(ApproveDue(Arc::clone(app)), interval);
+    app.workers.start(ForgetRequests(Arc::clone(app)), interval);
+    if let Some(retention_days) = event_retention_days {
+        app.workers.start(PruneEvents { app: Arc::clone(app), retention_days }, interval);
+    }
+}

@@ -1,0 +1,219 @@
+//! Runs workers: each at its interval or when it is woken, until it is stopped. Knows no worker, and nothing of what one does.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::join_all;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::report::{Counts, Failure, RunResult, WorkerStatus};
+use crate::clock::{self, Clock};
+
+/// By how many percent the time between two runs varies, so that servers do not all look at the same moment.
+const INTERVAL_JITTER_PERCENT: u32 = 10;
+
+/// How long a worker waits after its first failure. The wait doubles with each further one, up to the worker's interval.
+const BACKOFF_FIRST: Duration = Duration::from_secs(1);
+
+/// By how many percent that wait varies.
+const BACKOFF_JITTER_PERCENT: u32 = 25;
+
+/// A worker looks at the state and does what is due. It takes no input: it is only told to look, by the clock or by a signal. So a
+/// restart loses nothing, and several servers may look at once.
+pub(super) trait Worker: Send + Sync + 'static {
+    /// Its name, in the log and in its status.
+    const NAME: &'static str;
+
+    /// Does what is due. A run is never cut: a long one asks [`Run::is_stopping`] between two transactions.
+    fn run(&self, run: &mut Run) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// One run of a worker.
+pub(super) struct Run {
+    stop: CancellationToken,
+    counts: Counts,
+}
+
+impl Run {
+    /// A run of nobody's, which nothing stops.
+    pub(super) fn detached() -> Self {
+        Self { stop: CancellationToken::new(), counts: Counts::default() }
+    }
+
+    /// How much was done.
+    pub(super) fn total(&self) -> u64 {
+        self.counts.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Notes what was done, such as 3 `rewards approved`.
+    pub(super) fn count(&mut self, thing: &'static str, count: u64) {
+        self.counts.add(thing, count);
+    }
+
+    /// Whether to end here. What is left is done after the next start.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+}
+
+/// The workers that were started.
+pub(in crate::app) struct Workers {
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+    started: Mutex<Vec<Started>>,
+}
+
+struct Started {
+    shared: Arc<Shared>,
+    /// Taken by the one who waits for its end.
+    task: Option<JoinHandle<()>>,
+}
+
+/// What a running worker and the others both have.
+struct Shared {
+    wake: Notify,
+    status: Mutex<WorkerStatus>,
+}
+
+impl Workers {
+    /// No worker yet. All of them end when `stop` is cancelled.
+    pub(in crate::app) fn new(clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
+        Self { clock, stop, started: Mutex::default() }
+    }
+
+    /// Starts a worker. It runs at once, and then at this interval.
+    pub(super) fn start<W: Worker>(&self, worker: W, interval: Duration) {
+        let shared = Arc::new(Shared { wake: Notify::new(), status: Mutex::new(WorkerStatus::new(W::NAME)) });
+        let driver = Driver {
+            worker,
+            interval,
+            shared: Arc::clone(&shared),
+            clock: Arc::clone(&self.clock),
+            stop: self.stop.clone(),
+        };
+        let task = Some(tokio::spawn(driver.drive()));
+        lock(&self.started).push(Started { shared, task });
+    }
+
+    /// Has a worker run at once, or again after the run that is going on. False if no worker of this name was started.
+    pub(in crate::app) fn wake(&self, name: &str) -> bool {
+        let started = lock(&self.started);
+        let named = started.iter().find(|started| lock(&started.shared.status).name == name);
+        named.inspect(|started| started.shared.wake.notify_one()).is_some()
+    }
+
+    /// Each worker as it is now.
+    pub(in crate::app) fn statuses(&self) -> Vec<WorkerStatus> {
+        lock(&self.started).iter().map(|started| lock(&started.shared.status).clone()).collect()
+    }
+
+    /// Stops all workers and waits for the runs that are going on.
+    pub(in crate::app) async fn stop(&self) {
+        self.stop.cancel();
+        let tasks: Vec<_> = lock(&self.started).iter_mut().filter_map(|started| started.task.take()).collect();
+        join_all(tasks).await;
+    }
+}
+
+/// A worker with what runs it.
+struct Driver<W> {
+    worker: W,
+    interval: Duration,
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+}
+
+impl<W: Worker> Driver<W> {
+    async fn drive(self) {
+        tracing::info!(worker = W::NAME, interval_ms = millis(self.interval), "a worker started");
+        while !self.stop.is_cancelled() {
+            let pause = self.run().await;
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = self.shared.wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        tracing::info!(worker = W::NAME, runs = lock(&self.shared.status).runs, "a worker stopped");
+    }
+
+    /// Runs the worker once, and says how long to wait for the next run.
+    async fn run(&self) -> Duration {
+        let begun = clock::monotonic_now();
+        {
+            let mut status = lock(&self.shared.status);
+            status.is_running = true;
+            status.last_begun_at = Some(self.clock.now());
+        }
+        let mut run = Run { stop: self.stop.clone(), counts: Counts::default() };
+        // A run that panics must not be the worker's last.
+        let result = AssertUnwindSafe(self.worker.run(&mut run)).catch_unwind().await;
+        let failure = result.unwrap_or_else(|_| Err(Failure::AskPerson("it panicked".to_owned()))).err();
+        // On a stop the queue may be closed already.
+        let failure = failure.filter(|failure| !(run.is_stopping() && matches!(failure, Failure::TryAgain(_))));
+        let result = RunResult { counts: run.counts, duration: begun.elapsed(), failure };
+        let (failed_before, failed_now) = self.note(&result);
+        let pause = match &result.failure {
+            Some(Failure::TryAgain(_)) => clock::jitter(backoff(self.interval, failed_now), BACKOFF_JITTER_PERCENT),
+            _ => clock::jitter(self.interval, INTERVAL_JITTER_PERCENT),
+        };
+        log(W::NAME, &result, failed_before, pause);
+        pause
+    }
+
+    /// Writes the outcome into the status. How many runs in a row had failed before it, and how many have now.
+    fn note(&self, result: &RunResult) -> (u32, u32) {
+        let mut status = lock(&self.shared.status);
+        let failed_before = status.failures_in_a_row;
+        status.is_running = false;
+        status.last_ended_at = Some(self.clock.now());
+        status.last_result = Some(result.clone());
+        status.runs += 1;
+        status.failures_in_a_row = if result.failure.is_some() { failed_before.saturating_add(1) } else { 0 };
+        (failed_before, status.failures_in_a_row)
+    }
+}
+
+/// How long to wait after so many failures in a row. Never longer than between two runs that succeed.
+fn backoff(interval: Duration, failures_in_a_row: u32) -> Duration {
+    let factor = 2_u32.saturating_pow(failures_in_a_row.saturating_sub(1));
+    BACKOFF_FIRST.saturating_mul(factor).min(interval)
+}
+
+/// Says in the log what a run did and whether it failed. A run that found nothing to do is not worth a line.
+fn log(worker: &str, result: &RunResult, failed_before: u32, pause: Duration) {
+    let RunResult { counts, duration, failure } = result;
+    if !counts.is_empty() {
+        tracing::info!(worker, done = %counts, duration_ms = millis(*duration), "a worker did what was due");
+    }
+    let (failures_in_a_row, next_run_in_ms) = (failed_before.saturating_add(1), millis(pause));
+    match failure {
+        None if failed_before > 0 => tracing::info!(worker, failures = failed_before, "a worker works again"),
+        None => {}
+        Some(Failure::TryAgain(cause)) => {
+            tracing::warn!(worker, cause, failures_in_a_row, next_run_in_ms, "a worker failed and will try again");
+        }
+        Some(Failure::GiveUp(cause)) => {
+            tracing::warn!(worker, cause, failures_in_a_row, next_run_in_ms, "a worker failed and gave up");
+        }
+        Some(Failure::AskPerson(cause)) => {
+            tracing::error!(worker, cause, failures_in_a_row, next_run_in_ms, "a worker failed and needs a person");
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Operator keys: the first one of an empty database, which is left in a file, and further ones. Knows nothing of what a key is used
+//! for.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::key;
+use crate::app::{App, SubmitError};
+use crate::domain::account::KeyKind;
+use crate::domain::id::AccountId;
+use crate::domain::request::{Fingerprint, RequestScope};
+use crate::domain::rule::{CreateApiKey, Envelope, NewApiKey};
+use crate::store::{self, StoreError};
+
+/// The name of the file that the first operator key is written to, in the data directory.
+pub const OPERATOR_KEY_FILE: &str = "operator.key";
+
+/// Why an operator key could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorKeyError {
+    /// Its file cannot be written.
+    #[error("cannot use {path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The command was not carried out.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+}
+
+/// Makes the first operator key of an empty database and leaves it in a file that only its owner can read.
+///
+/// # Errors
+/// See [`OperatorKeyError`].
+pub async fn ensure_first(app: &App, data_dir: &Path) -> Result<(), OperatorKeyError> {
+    if !store::account::list_keys(app.store(), AccountId::SERVER, None, 1).await?.is_empty() {
+        return Ok(());
+    }
+    let path = data_dir.join(OPERATOR_KEY_FILE);
+    let file_error = |source| OperatorKeyError::File { path: path.clone(), source };
+    let (text, new_key) = key::generate(KeyKind::Operator);
+    // The file first: a key that is in the database and nowhere else is lost.
+    write_secret(&path, text.expose_secret()).await.map_err(file_error)?;
+    failpoint!(BeforeOperatorKey);
+    // Of several server instances that start at once on an empty database, one makes the key.
+    let fingerprint = Fingerprint {
+        scope: RequestScope::Method("first operator key").as_str().to_owned(),
+        key: "first operator key".to_owned(),
+        is_kept_for_ever: true,
+        content_hash: [0; 32],
+    };
+    let answer = app.submit(envelope(new_key, Some(fingerprint)), None).await?;
+    if answer.replayed {
+        tokio::fs::remove_file(&path).await.map_err(file_error)?;
+    } else {
+        tracing::info!(path = %path.display(), "made the operator key; it is in this file");
+    }
+    Ok(())
+}
+
+/// Makes a further operator key and returns its text.
+///
+/// # Errors
+/// [`OperatorKeyError::Submit`].
+pub async fn create(app: &App) -> Result<SecretString, OperatorKeyError> {
+    let (text, new_key) = key::generate(KeyKind::Operator);
+    app.submit(envelope(new_key, None), None).await?;
+    Ok(text)
+}
+
+fn envelope(key: NewApiKey, fingerprint: Option<Fingerprint>) -> Envelope {
+    let command = CreateApiKey { kind: KeyKind::Operator, display_name: "operator".to_owned(), expires_at: None, key };
+    Envelope { account_id: AccountId::SERVER, fingerprint, command: command.into() }
+}
+
+async fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    use tokio::io::AsyncWriteExt;
+    // A file left by a start that failed half-way is replaced, so that the mode is ours.
+    if let Err(error) = tokio::fs::remove_file(path).await
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let mut file = tokio::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).await?;
+    file.write_all(text.as_bytes()).await?;
+    file.write_all(b"\n").await?;
+    file.sync_all().await
+}

@@ -1,0 +1,85 @@
+//! Which database, and where files go.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Serialize, Serializer};
+
+use super::ConfigError;
+
+/// The database.
+#[derive(Debug, Clone, Args, Serialize)]
+pub struct DatabaseSettings {
+    /// The database: `sqlite` for a file in the data directory, `sqlite:///path/to/file`, or `postgres://user:password@host/name`.
+    #[arg(long, global = true, env = "HEADWATER_DATABASE", default_value = "sqlite", hide_env_values = true)]
+    pub database: DatabaseUrl,
+
+    /// The directory for the embedded database and the first operator key. Made if it does not exist.
+    #[arg(long, global = true, env = "HEADWATER_DATA_DIR", default_value = "headwater-data", value_name = "DIRECTORY")]
+    pub data_dir: PathBuf,
+
+    /// How many connections read from the database. Writes have their own.
+    #[arg(long, global = true, env = "HEADWATER_READ_CONNECTIONS_MAX", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub read_connections_max: u32,
+}
+
+impl DatabaseSettings {
+    /// The URL to connect to. Secret: it may hold a password.
+    pub fn url(&self) -> SecretString {
+        match self.database.0.expose_secret() {
+            "sqlite" => format!("sqlite://{}", self.data_dir.join("headwater.sqlite").display()).into(),
+            url => url.to_owned().into(),
+        }
+    }
+}
+
+/// A database URL. It may hold a password, so it is never shown as it is.
+#[derive(Debug, Clone)]
+pub struct DatabaseUrl(SecretString);
+
+impl std::str::FromStr for DatabaseUrl {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let is_known = text == "sqlite"
+            || ["sqlite://", "postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+        if is_known { Ok(Self(text.to_owned().into())) } else { Err(ConfigError::DatabaseUrl) }
+    }
+}
+
+/// Masked when it holds a password.
+impl Serialize for DatabaseUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&masked(self.0.expose_secret()))
+    }
+}
+
+/// A database URL with its password masked, wherever it stands: before the host or among the parameters.
+fn masked(url: &str) -> String {
+    let Ok(mut parsed) = url::Url::parse(url) else { return url.to_owned() };
+    if parsed.password().is_some() {
+        // A URL with a password has a host, so a password can be set.
+        let _ = parsed.set_password(Some("masked"));
+    }
+    if parsed.query_pairs().any(|(key, _)| key == "password") {
+        let mask = |(key, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| {
+            let value = if key == "password" { "masked".to_owned() } else { value.into_owned() };
+            (key.into_owned(), value)
+        };
+        let pairs: Vec<(String, String)> = parsed.query_pairs().map(mask).collect();
+        parsed.query_pairs_mut().clear().extend_pairs(pairs);
+    }
+    parsed.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_without_a_password_are_shown_as_they_are() {
+        assert_eq!(masked("sqlite"), "sqlite");
+        assert_eq!(masked("sqlite:///var/lib/headwater.sqlite"), "sqlite:///var/lib/headwater.sqlite");
+    }
+}

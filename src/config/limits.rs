@@ -1,0 +1,39 @@
+//! How much the server takes on, and for how long.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+
+/// Limits of calls and of the write path.
+#[derive(Debug, Clone, Args, Serialize)]
+pub struct LimitSettings {
+    /// How many writes may wait, at least the 1,000 of one BatchRecord; more are refused at once with RESOURCE_EXHAUSTED. About
+    /// 1 KiB of memory each.
+    #[arg(long, global = true, env = "HEADWATER_QUEUE_COMMANDS_MAX", default_value = "8192", value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
+    pub queue_commands_max: u32,
+
+    /// How many writes are committed together at most. More makes each commit longer, fewer makes more commits.
+    #[arg(long, global = true, env = "HEADWATER_BATCH_COMMANDS_MAX", default_value = "512", value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub batch_commands_max: u32,
+
+    /// How long a read may take, and how long a write may wait before it is begun, in seconds; a shorter deadline of the caller
+    /// counts. Not for streams, long polls and VerifyLedger.
+    #[arg(long, global = true, env = "HEADWATER_REQUEST_TIMEOUT_SECONDS", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub request_timeout_seconds: u32,
+
+    /// The largest message that is taken, in bytes.
+    #[arg(long, global = true, env = "HEADWATER_MESSAGE_BYTES_MAX", default_value = "4194304", value_parser = clap::value_parser!(u32).range(1_024..=67_108_864))]
+    pub message_bytes_max: u32,
+
+    /// How many calls are worked on at once; more are refused with RESOURCE_EXHAUSTED. Open streams do not count.
+    #[arg(long, global = true, env = "HEADWATER_CALLS_MAX", default_value = "4096", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub calls_max: u32,
+}
+
+impl LimitSettings {
+    /// The longest that a call may take.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout_seconds.into())
+    }
+}

@@ -1,0 +1,27 @@
+//! The log: how its lines look and which there are.
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+/// The log.
+#[derive(Debug, Clone, Args, Serialize)]
+pub struct LogSettings {
+    /// How log lines are written.
+    #[arg(long, global = true, env = "HEADWATER_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+
+    /// What is logged, such as `info` or `info,headwater=debug`. With `headwater=debug` what a call logs names the call; a
+    /// fault always does.
+    #[arg(long, global = true, env = "HEADWATER_LOG_FILTER", default_value = "info")]
+    pub log_filter: String,
+}

@@ -1,0 +1,56 @@
+//! How many feed streams are open, and the limits of each. Knows nothing of what a stream sends.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::domain::id::ApiKeyId;
+use crate::error::Error;
+
+/// The limits of streams.
+#[derive(Debug, Clone)]
+pub struct FeedLimits {
+    /// How many streams one key may have open.
+    pub streams_per_key_max: usize,
+    /// How old a stream gets, give or take 10 %.
+    pub stream_age: Duration,
+    /// How long to wait for a reader that takes nothing.
+    pub stall: Duration,
+    /// How long events are kept; none for ever. Told to readers.
+    pub retention: Option<Duration>,
+}
+
+/// The open streams of each key.
+#[derive(Clone, Default)]
+pub(super) struct Slots(Arc<Mutex<HashMap<ApiKeyId, usize>>>);
+
+impl Slots {
+    /// Takes a place among the streams of a key, of which there may be so many.
+    pub(super) fn take(&self, key_id: ApiKeyId, limit: usize) -> Result<Slot, Error> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(key_id).or_insert(0);
+        if *count >= limit {
+            return Err(Error::TooManyStreams { limit });
+        }
+        *count += 1;
+        Ok(Slot { key_id, slots: self.clone() })
+    }
+}
+
+/// A place among the open streams of a key; given back when dropped.
+pub(super) struct Slot {
+    key_id: ApiKeyId,
+    slots: Slots,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut open = self.slots.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.key_id) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.key_id);
+            }
+        }
+    }
+}

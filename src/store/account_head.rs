@@ -1,0 +1,104 @@
+//! The head row of each account: its newest numbers, and the lock of whoever writes to it. Knows no event and no entry.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+
+use super::backend::bulk::Writes;
+use super::backend::lane::WriteConnection;
+use super::backend::table::Reads;
+use super::entity::account_head as table;
+use super::row::RowName;
+use super::set::keyed::rows_by;
+use super::{Source, Store, StoreError, WriteTransaction};
+use crate::domain::id::AccountId;
+use crate::domain::ledger::AccountHead;
+
+pub(super) fn head_to_row(head: &AccountHead) -> table::Model {
+    table::Model {
+        account_id: head.account_id.uuid(),
+        event_sequence: head.event_sequence,
+        pruned_sequence: head.pruned_sequence,
+        ledger_sequence: head.ledger_sequence,
+        ledger_hash: head.ledger_hash.to_vec(),
+        catalogue_version: head.catalogue_version,
+        waited_refund_count: head.waited_refund_count,
+    }
+}
+
+pub(super) fn head_from_row(row: table::Model) -> Result<AccountHead, StoreError> {
+    Ok(AccountHead {
+        account_id: AccountId::from_uuid(row.account_id),
+        event_sequence: row.event_sequence,
+        pruned_sequence: row.pruned_sequence,
+        ledger_sequence: row.ledger_sequence,
+        ledger_hash: RowName::new("account_head", row.account_id).hash(row.ledger_hash)?,
+        catalogue_version: row.catalogue_version,
+        waited_refund_count: row.waited_refund_count,
+    })
+}
+
+/// The newest numbers of an account's feed and ledger; those of an account that does not exist are zero.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn head(source: &impl Source, account_id: AccountId) -> Result<AccountHead, StoreError> {
+    let row = table::Entity::find_by_id(account_id.uuid()).one(source.connection()).await?;
+    row.map_or(Ok(AccountHead::new(account_id)), head_from_row)
+}
+
+/// The heads of these accounts that exist, as they are now, not locked.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn heads_of(
+    transaction: &WriteTransaction,
+    accounts: &BTreeSet<AccountId>,
+) -> Result<BTreeMap<AccountId, AccountHead>, StoreError> {
+    let keys = accounts.iter().map(|account_id| account_id.uuid());
+    let rows = rows_by::<table::Entity, _>(transaction.connection(), &[table::Column::AccountId], keys).await?;
+    rows.into_iter().map(|row| Ok((AccountId::from_uuid(row.account_id), head_from_row(row)?))).collect()
+}
+
+/// The newest event's sequence of each of these accounts that exists.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn heads(store: &Store, accounts: &[AccountId]) -> Result<Vec<(AccountId, i64)>, StoreError> {
+    let keys = accounts.iter().map(|account_id| account_id.uuid());
+    let rows = rows_by::<table::Entity, _>(store.read(), &[table::Column::AccountId], keys).await?;
+    Ok(rows.into_iter().map(|row| (AccountId::from_uuid(row.account_id), row.event_sequence)).collect())
+}
+
+/// Locks the heads of these accounts until the end of the transaction and returns those that exist. Whoever holds an account's
+/// head is the only one who writes to the account.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn lock_heads(
+    transaction: &WriteTransaction,
+    accounts: &BTreeSet<AccountId>,
+) -> Result<BTreeMap<AccountId, AccountHead>, StoreError> {
+    let Some(first) = accounts.first() else { return Ok(BTreeMap::new()) };
+    let mut ids: Vec<_> = accounts.iter().map(|account_id| account_id.uuid()).collect();
+    // Few different statements, as in `keyed`; there a lock could not follow the join.
+    ids.resize(ids.len().next_power_of_two(), first.uuid());
+    let query = table::Entity::find()
+        .filter(table::Column::AccountId.is_in(ids))
+        // In one order, so that two writers never wait for each other.
+        .order_by_asc(table::Column::AccountId)
+        .lock_exclusive()
+        .into_query();
+    let rows = transaction.connection().models::<table::Entity>(&query).await?;
+    rows.into_iter().map(|row| Ok((AccountId::from_uuid(row.account_id), head_from_row(row)?))).collect()
+}
+
+/// Writes heads, new or not.
+pub(super) async fn save_heads<'heads>(
+    connection: &WriteConnection,
+    heads: impl IntoIterator<Item = &'heads AccountHead>,
+) -> Result<(), StoreError> {
+    let mut writes = Writes::default();
+    writes.replace::<table::Entity>(heads.into_iter().map(head_to_row).collect())?;
+    writes.run(connection).await
+}
