@@ -1,8 +1,6 @@
 //! Accounts and API keys: who the merchant is, and what may act for it.
 //! Knows nothing of how a key's text is made or checked: that is `auth.rs`.
 
-use serde::{Deserialize, Serialize};
-
 use super::command::Outcome;
 use super::decide::{About, Context};
 use super::event::EventType;
@@ -13,7 +11,7 @@ use super::time::Time;
 use super::working_set::Changes;
 
 /// A merchant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Its id.
     pub id: AccountId,
@@ -48,7 +46,7 @@ text_enum! {
 }
 
 /// An API key. Its text is known to its holder alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// Its id.
     pub id: ApiKeyId,
@@ -61,7 +59,6 @@ pub struct ApiKey {
     /// The public beginning of its text, by which it is looked up; unique on the server.
     pub prefix: String,
     /// SHA-256 of its text. Left out of what is kept for repeated requests.
-    #[serde(skip)]
     pub secret_hash: [u8; 32],
     /// When it was made.
     pub created_at: Time,

@@ -1,7 +1,5 @@
 //! Affiliates: who refers.
 
-use serde::{Deserialize, Serialize};
-
 use super::command::Outcome;
 use super::decide::{About, Context};
 use super::enrollment::{self, NewEnrollment};
@@ -12,8 +10,7 @@ use super::time::Time;
 use super::working_set::Changes;
 
 /// What is known of an affiliate beyond its identifiers. Empty texts for what is not known.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Profile {
     /// Company.
     pub company: String,
@@ -46,7 +43,7 @@ pub struct Profile {
 }
 
 /// Who refers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Affiliate {
     /// Its id.
     pub id: AffiliateId,
@@ -63,7 +60,6 @@ pub struct Affiliate {
     /// More about it.
     pub profile: Profile,
     /// SHA-256 of its own token. Left out of what is kept for repeated requests.
-    #[serde(skip)]
     pub token_hash: [u8; 32],
     /// When it was made.
     pub created_at: Time,

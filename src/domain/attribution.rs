@@ -1,7 +1,5 @@
 //! Attribution: which affiliate a conversion is credited to, and why the others were not.
 
-use serde::{Deserialize, Serialize};
-
 use super::coupon::CouponState;
 use super::enrollment::{Enrollment, EnrollmentState};
 use super::id::{AccountId, AffiliateId, ClickId, EnrollmentId};
@@ -52,7 +50,7 @@ text_enum! {
 }
 
 /// One way by which the conversion could have been traced to an affiliate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The way.
     pub source: AttributionSource,

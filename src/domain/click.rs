@@ -1,7 +1,5 @@
 //! Clicks: visits through a link.
 
-use serde::{Deserialize, Serialize};
-
 use super::command::Outcome;
 use super::decide::Context;
 use super::enrollment::EnrollmentState;
@@ -13,7 +11,7 @@ use super::time::Time;
 use super::working_set::Changes;
 
 /// One visit through a link.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Click {
     /// Its id.
     pub id: ClickId,
@@ -51,7 +49,7 @@ pub struct RecordClick {
 }
 
 /// What RecordClick answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClickOutcome {
     /// The click.
     pub click_id: ClickId,

@@ -1,6 +1,5 @@
 //! Every write there is, as one closed set, and every answer to one.
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::account::{Account, ApiKey, CreateApiKey, RegisterAccount, RevokeApiKey, UpdateAccount};
@@ -64,8 +63,7 @@ impl Envelope {
 }
 
 /// The answer to a write, as it is kept for repeated requests. Boxes as in [`Command`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// RegisterAccount: the account and its first key.
     Registered {

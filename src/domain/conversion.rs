@@ -1,7 +1,5 @@
 //! Conversions: accepted events, and what each was worth to whom.
 
-use serde::{Deserialize, Serialize};
-
 use super::attribution::{AttributionSource, Candidate, Referral};
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
 use super::lead::Customer;
@@ -47,7 +45,7 @@ text_enum! {
 }
 
 /// To whom a conversion is credited, and under which terms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credit {
     /// The affiliate.
     pub affiliate_id: AffiliateId,
@@ -62,8 +60,7 @@ pub struct Credit {
 }
 
 /// What a sale's order says of itself. Empty texts for what was not sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderDetails {
     /// The coupon code in capitals.
     pub coupon_code: String,
@@ -80,7 +77,7 @@ pub struct OrderDetails {
 }
 
 /// One accepted event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversion {
     /// Its id.
     pub id: ConversionId,
@@ -119,7 +116,7 @@ pub struct Conversion {
 }
 
 /// A conversion with its rewards at one moment: what the feed and the answers show.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConversionImage {
     /// The conversion.
     pub conversion: Conversion,
@@ -153,7 +150,7 @@ pub struct RecordSale {
 }
 
 /// What RecordSale answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SaleOutcome {
     /// The sale as it is kept, referred or not.
     pub conversion_id: ConversionId,
@@ -183,7 +180,7 @@ pub struct RecordRefund {
 }
 
 /// What RecordRefund answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefundOutcome {
     /// What became of it.
     pub outcome: ConversionOutcome,

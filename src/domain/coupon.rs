@@ -1,7 +1,5 @@
 //! Coupons: codes that credit an affiliate.
 
-use serde::{Deserialize, Serialize};
-
 use super::affiliate::AffiliateSelector;
 use super::command::Outcome;
 use super::decide::{About, Context};
@@ -24,7 +22,7 @@ text_enum! {
 }
 
 /// A code that credits an affiliate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coupon {
     /// Its id.
     pub id: CouponId,

@@ -1,7 +1,5 @@
 //! Enrollments: an affiliate in a program, with its ref_id, links and own commission.
 
-use serde::{Deserialize, Serialize};
-
 use super::affiliate::AffiliateSelector;
 use super::command::Outcome;
 use super::coupon::{self, Coupon};
@@ -26,7 +24,7 @@ text_enum! {
 }
 
 /// An affiliate in a program. One for each pair.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enrollment {
     /// Its id.
     pub id: EnrollmentId,
@@ -53,7 +51,7 @@ pub struct Enrollment {
 }
 
 /// An enrollment with the page that its links lead to: what an answer shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrollmentWithLanding {
     /// The enrollment.
     pub enrollment: Enrollment,

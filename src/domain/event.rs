@@ -1,7 +1,5 @@
 //! Events: committed facts, numbered without a gap in their account's feed.
 
-use serde::{Deserialize, Serialize};
-
 use super::conversion::ConversionImage;
 use super::id::{AccountId, AffiliateId, EventId, ProgramId};
 use super::text_enum::text_enum;
@@ -105,7 +103,7 @@ impl NewEvent {
 }
 
 /// Which events a reader wants. Fields narrow together; within a field any value fits; an empty field lets all through.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
     /// Types.
     pub types: Vec<EventType>,

@@ -1,8 +1,6 @@
 //! Referral links. The ref_id of an enrollment is the code of a link too, so that one look-up serves both and a code is unique
 //! among both.
 
-use serde::{Deserialize, Serialize};
-
 use super::command::Outcome;
 use super::decide::{About, Context};
 use super::enrollment::{self, Enrollment};
@@ -24,7 +22,7 @@ text_enum! {
 }
 
 /// A referral link of an enrollment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// Its id.
     pub id: LinkId,
@@ -54,7 +52,7 @@ impl Link {
 }
 
 /// A link with the page that it leads to: what an answer shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkWithDestination {
     /// The link.
     pub link: Link,

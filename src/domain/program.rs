@@ -3,8 +3,6 @@
 //! Terms are pinned: a version never changes once made, a change makes the next, and every conversion keeps the version it was
 //! priced under.
 
-use serde::{Deserialize, Serialize};
-
 use super::attribution::AttributionSource;
 use super::command::Outcome;
 use super::decide::{About, Context};
@@ -27,7 +25,7 @@ text_enum! {
 }
 
 /// A campaign that affiliates are enrolled in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     /// Its id.
     pub id: ProgramId,
@@ -81,8 +79,7 @@ text_enum! {
 }
 
 /// What a sale earns the affiliate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commission {
     /// Parts per million of the net amount, in the sale's currency.
     PercentPpm(i64),
@@ -91,7 +88,7 @@ pub enum Commission {
 }
 
 /// The rules as an owner sets them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TermsDraft {
     /// Which sales they reach.
     pub reach: TermsReach,
@@ -110,7 +107,7 @@ pub struct TermsDraft {
 }
 
 /// A version of a program's rules. Never changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     /// Whose they are.
     pub account_id: AccountId,
@@ -125,7 +122,7 @@ pub struct Terms {
 }
 
 /// A program with one version of its terms: what an answer shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgramWithTerms {
     /// The program.
     pub program: Program,

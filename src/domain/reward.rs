@@ -8,8 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::command::Outcome;
 use super::decide::Context;
 use super::event::EventType;
@@ -69,7 +67,7 @@ text_enum! {
 }
 
 /// How a reward was computed, enough to compute it again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calculation {
     /// Where the rate came from.
     pub rule: RewardRule,
@@ -86,7 +84,7 @@ pub struct Calculation {
 }
 
 /// What one conversion gives one affiliate. The value never changes; a refund makes a second, negative reward.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reward {
     /// Its id.
     pub id: RewardId,
@@ -123,7 +121,7 @@ pub struct Reward {
 }
 
 /// A reward as first made: the part that never changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RewardSummary {
     /// The reward.
     pub reward_id: RewardId,

@@ -1,5 +1,6 @@
 //! The store on both databases: what is saved comes back, what is not there is said to be absent, and numbers have no gap.
 
+mod form;
 mod load;
 mod read;
 mod save;

@@ -29,11 +29,16 @@ const GUARDED_LIBRARIES: [&str; 11] = [
 const WIRE: [&str; 6] = ["tonic", "tonic_types", "tonic_prost", "prost", "prost_types", "pb"];
 
 /// The walls, innermost first. `lib`, `main`, `cli`, `server` and `demo` wire, so they may name everything.
-const PARTS: [Part; 16] = [
+const PARTS: [Part; 17] = [
     // Pure: what it needs to know is passed in.
     Part { name: "domain", parts: &[], libraries: &[] },
     Part { name: "entity", parts: &[], libraries: &["sea_orm"] },
-    Part { name: "store", parts: &["domain", "entity"], libraries: &["sea_orm", "migration", "tokio", "tracing"] },
+    Part { name: "form", parts: &["domain"], libraries: &[] },
+    Part {
+        name: "store",
+        parts: &["domain", "entity", "form"],
+        libraries: &["sea_orm", "migration", "tokio", "tracing"],
+    },
     Part { name: "clock", parts: &["domain"], libraries: &["getrandom", "tokio", "tracing"] },
     Part { name: "failpoint", parts: &["store"], libraries: &["tokio", "tracing"] },
     Part { name: "config", parts: &[], libraries: &["clap"] },
@@ -116,10 +121,10 @@ fn module_path(path: &str) -> Option<Vec<String>> {
     Some(stem.split('/').map(str::to_owned).collect())
 }
 
-/// The part that a module is in. The entities are a part of their own, inside the store's folder.
+/// The part that a module is in. Entities and forms are parts of their own, inside the store's folder.
 fn part_of(module: &[String]) -> String {
     match module {
-        [store, entity, ..] if store == "store" && entity == "entity" => "entity".to_owned(),
+        [store, inner, ..] if store == "store" && (inner == "entity" || inner == "form") => inner.clone(),
         [first, ..] => first.clone(),
         [] => "lib".to_owned(),
     }
