@@ -261,10 +261,11 @@ fn rewards_and_entries() -> Vec<TableCreateStatement> {
             .col(state("currency"))
             .col(money("amount_minor"))
             .col(id("affiliate_id"))
-            .col(id("reward_id"))
-            .col(id("conversion_id"))
+            .col(state("subject_kind"))
+            .col(id("subject_id"))
             .col(state("reason"))
             .col(time("posted_at"))
+            .col(count("hash_version"))
             .col(hash("hash"))
             .take(),
     ]

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::domain::id::{AccountId, RewardId};
-use crate::domain::ledger::{AccountHead, Balance, BalanceKey, GENESIS_HASH, LedgerAccount, LedgerEntry, entry_hash};
+use crate::domain::ledger::{
+    AccountHead, Balance, BalanceKey, GENESIS_HASH, HASH_VERSION, LedgerAccount, LedgerEntry, LedgerSubjectKind,
+    entry_hash,
+};
 use crate::domain::money::Currency;
 use crate::domain::reward::{Reward, RewardState, RewardUnit};
 use crate::store::{self, Snapshot, Store, StoreError};
@@ -89,7 +92,10 @@ fn check_entry(
     if entry.sequence != report.entry_count {
         report.differs(format!("entry {} stands in the place of {}", entry.sequence, report.entry_count));
     }
-    if entry.hash != entry_hash(previous, entry.sequence, posting) {
+    if entry.hash_version != i32::from(HASH_VERSION) {
+        let (sequence, version) = (entry.sequence, entry.hash_version);
+        report.differs(format!("entry {sequence}: its hash is of version {version}, which this server does not know"));
+    } else if entry.hash != entry_hash(previous, entry.sequence, posting) {
         report.differs(format!("entry {}: the hash does not fit; it or one before it was changed", entry.sequence));
     }
     *previous = entry.hash;
@@ -99,7 +105,9 @@ fn check_entry(
     if balances.entry(posting.balance_key()).or_default().post(posting).is_err() {
         report.differs(format!("entry {}: the balance is too large to compute", entry.sequence));
     }
-    let of_reward = booked.entry(posting.reward_id).or_default();
+    let of_reward = match posting.subject.kind {
+        LedgerSubjectKind::Reward => booked.entry(RewardId::from_uuid(posting.subject.id)).or_default(),
+    };
     for (account, amount) in [(posting.debit, -posting.amount_minor), (posting.credit, posting.amount_minor)] {
         let total = report.totals.entry((posting.unit, posting.currency, account)).or_default();
         *total += i128::from(amount);

@@ -3,14 +3,12 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::id::{AccountId, ApiKeyId};
 use super::text_enum::text_enum;
 use super::time::Time;
 
 /// A merchant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Its id.
     pub id: AccountId,
@@ -45,7 +43,7 @@ text_enum! {
 }
 
 /// An API key. Its text is known to its holder alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// Its id.
     pub id: ApiKeyId,
@@ -58,7 +56,6 @@ pub struct ApiKey {
     /// The public beginning of its text, by which it is looked up; unique on the server.
     pub prefix: String,
     /// SHA-256 of its text. Left out of what is kept for repeated requests.
-    #[serde(skip)]
     pub secret_hash: [u8; 32],
     /// When it was made.
     pub created_at: Time,
@@ -76,7 +73,7 @@ impl ApiKey {
 }
 
 /// What RegisterAccount answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationOutcome {
     /// The account.
     pub account: Arc<Account>,

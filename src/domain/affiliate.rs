@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::coupon::Coupon;
 use super::enrollment::EnrollmentWithLanding;
 use super::id::{AccountId, AffiliateId};
 use super::time::Time;
 
 /// What is known of an affiliate beyond its identifiers. Empty texts for what is not known.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Profile {
     /// Company.
     pub company: String,
@@ -44,7 +41,7 @@ pub struct Profile {
 }
 
 /// Who refers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Affiliate {
     /// Its id.
     pub id: AffiliateId,
@@ -61,7 +58,6 @@ pub struct Affiliate {
     /// More about it.
     pub profile: Profile,
     /// SHA-256 of its own token. Left out of what is kept for repeated requests.
-    #[serde(skip)]
     pub token_hash: [u8; 32],
     /// When it was made.
     pub created_at: Time,
@@ -96,7 +92,7 @@ impl std::fmt::Display for AffiliateSelector {
 }
 
 /// What CreateAffiliate answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AffiliateOutcome {
     /// The affiliate.
     pub affiliate: Arc<Affiliate>,

@@ -1,7 +1,5 @@
 //! The ways by which a conversion can be traced to an affiliate, and how each fared. `rule/attribution.rs` decides.
 
-use serde::{Deserialize, Serialize};
-
 use super::id::{AffiliateId, EnrollmentId};
 use super::text_enum::text_enum;
 
@@ -44,7 +42,7 @@ text_enum! {
 }
 
 /// One way by which the conversion could have been traced to an affiliate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The way.
     pub source: AttributionSource,

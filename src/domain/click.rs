@@ -1,12 +1,10 @@
 //! Clicks: visits through a link.
 
-use serde::{Deserialize, Serialize};
-
 use super::id::{AccountId, AffiliateId, ClickId, EnrollmentId, LinkId, ProgramId};
 use super::time::Time;
 
 /// One visit through a link.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Click {
     /// Its id.
     pub id: ClickId,
@@ -31,7 +29,7 @@ pub struct Click {
 }
 
 /// What RecordClick answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClickOutcome {
     /// The click.
     pub click_id: ClickId,

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::attribution::{AttributionSource, Candidate};
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
 use super::money::Money;
@@ -48,7 +46,7 @@ text_enum! {
 }
 
 /// To whom a conversion is credited, and under which terms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credit {
     /// The affiliate.
     pub affiliate_id: AffiliateId,
@@ -63,8 +61,7 @@ pub struct Credit {
 }
 
 /// What a sale's order says of itself. Empty texts for what was not sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderDetails {
     /// The coupon code in capitals.
     pub coupon_code: String,
@@ -81,7 +78,7 @@ pub struct OrderDetails {
 }
 
 /// One accepted event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversion {
     /// Its id.
     pub id: ConversionId,
@@ -120,7 +117,7 @@ pub struct Conversion {
 }
 
 /// A conversion with its rewards at one moment: what the feed and the answers show.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConversionImage {
     /// The conversion.
     pub conversion: Arc<Conversion>,
@@ -148,7 +145,7 @@ impl Conversion {
 }
 
 /// What RecordSale answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SaleOutcome {
     /// The sale as it is kept, referred or not.
     pub conversion_id: ConversionId,
@@ -161,7 +158,7 @@ pub struct SaleOutcome {
 }
 
 /// What RecordRefund answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefundOutcome {
     /// What became of it.
     pub outcome: ConversionOutcome,

@@ -1,7 +1,5 @@
 //! Coupons: codes that credit an affiliate.
 
-use serde::{Deserialize, Serialize};
-
 use super::id::{AccountId, AffiliateId, CouponId, EnrollmentId};
 use super::text_enum::text_enum;
 use super::time::Time;
@@ -17,7 +15,7 @@ text_enum! {
 }
 
 /// A code that credits an affiliate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coupon {
     /// Its id.
     pub id: CouponId,

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::coupon::Coupon;
 use super::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use super::program::Commission;
@@ -21,7 +19,7 @@ text_enum! {
 }
 
 /// An affiliate in a program. One for each pair.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enrollment {
     /// Its id.
     pub id: EnrollmentId,
@@ -48,7 +46,7 @@ pub struct Enrollment {
 }
 
 /// An enrollment with the page that its links lead to: what an answer shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrollmentWithLanding {
     /// The enrollment.
     pub enrollment: Arc<Enrollment>,
@@ -57,7 +55,7 @@ pub struct EnrollmentWithLanding {
 }
 
 /// What Enroll, UpdateEnrollment and EndEnrollment answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrollmentOutcome {
     /// The enrollment.
     pub enrollment: EnrollmentWithLanding,

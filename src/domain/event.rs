@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::account::{Account, ApiKey};
 use super::affiliate::Affiliate;
 use super::conversion::ConversionImage;
@@ -171,7 +169,7 @@ impl NewEvent {
 }
 
 /// Which events a reader wants. Fields narrow together; within a field any value fits; an empty field lets all through.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
     /// Types.
     pub types: Vec<EventType>,

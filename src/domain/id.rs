@@ -1,4 +1,5 @@
 //! Typed ids: a prefix that says what it names, and a UUIDv7 so that new rows fall at the end of every index.
+//! Its text is stored in JSON, so a released prefix never changes.
 //! Knows nothing of where the random part comes from: an [`IdSource`] is passed in.
 
 use std::fmt;

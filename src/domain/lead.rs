@@ -1,7 +1,5 @@
 //! Leads: the people and customers of the merchant, and the affiliate each is bound to.
 
-use serde::{Deserialize, Serialize};
-
 use super::conversion::ConversionOutcome;
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
 use super::money::Money;
@@ -23,7 +21,7 @@ text_enum! {
 }
 
 /// The affiliate that a lead is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
     /// The enrollment.
     pub enrollment_id: EnrollmentId,
@@ -36,7 +34,7 @@ pub struct Binding {
 }
 
 /// A person or customer of the merchant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lead {
     /// Its id.
     pub id: LeadId,
@@ -97,7 +95,7 @@ impl std::fmt::Display for LeadSelector {
 }
 
 /// A sale that nobody referred, kept so that it can be priced if its lead arrives inside the window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnmatchedSale {
     /// Whose it is.
     pub account_id: AccountId,
@@ -112,7 +110,7 @@ pub struct UnmatchedSale {
 }
 
 /// What RecordLead answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeadOutcome {
     /// The lead.
     pub lead_id: LeadId,
@@ -123,7 +121,7 @@ pub struct LeadOutcome {
 }
 
 /// What RecordCancellation answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CancellationOutcome {
     /// The lead.
     pub lead_id: LeadId,

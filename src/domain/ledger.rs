@@ -8,10 +8,10 @@
 //! | refunded before approval | affiliate_pending | commission_expense |
 //! | refunded after approval or payment | affiliate_payable (may go below zero) | commission_expense |
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
-use super::id::{AccountId, AffiliateId, ConversionId, RewardId};
+use super::id::{AccountId, AffiliateId, RewardId};
 use super::money::{Currency, Overflow};
 use super::reward::{Reward, RewardUnit};
 use super::text_enum::text_enum;
@@ -43,6 +43,37 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// The kinds of things that entries can be about.
+    LedgerSubjectKind {
+        /// A reward.
+        Reward = "reward",
+    }
+}
+
+/// The thing that an entry is about. Its id is a UUID, so that every kind of thing fits into the same columns and the same hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerSubject {
+    /// What kind of thing.
+    pub kind: LedgerSubjectKind,
+    /// Its id.
+    pub id: Uuid,
+}
+
+impl LedgerSubject {
+    /// A reward.
+    pub const fn reward(id: RewardId) -> Self {
+        Self { kind: LedgerSubjectKind::Reward, id: id.uuid() }
+    }
+
+    /// The reward, if it is one.
+    pub const fn reward_id(self) -> Option<RewardId> {
+        match self.kind {
+            LedgerSubjectKind::Reward => Some(RewardId::from_uuid(self.id)),
+        }
+    }
+}
+
 /// An entry before it has its place in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posting {
@@ -60,10 +91,8 @@ pub struct Posting {
     pub amount_minor: i64,
     /// The affiliate concerned.
     pub affiliate_id: AffiliateId,
-    /// The reward concerned.
-    pub reward_id: RewardId,
-    /// The conversion it goes back to.
-    pub conversion_id: ConversionId,
+    /// What it is about.
+    pub subject: LedgerSubject,
     /// Why.
     pub reason: LedgerReason,
     /// When it was posted.
@@ -90,8 +119,7 @@ impl Posting {
             currency: reward.value.currency,
             amount_minor: value.saturating_abs(),
             affiliate_id: reward.affiliate_id,
-            reward_id: reward.id,
-            conversion_id: reward.conversion_id,
+            subject: LedgerSubject::reward(reward.id),
             reason,
             posted_at,
         }
@@ -105,6 +133,8 @@ pub struct LedgerEntry {
     pub sequence: i64,
     /// What is posted.
     pub posting: Posting,
+    /// The version of the layout that was hashed: [`HASH_VERSION`], unless another release wrote the entry.
+    pub hash_version: i32,
     /// [`entry_hash`] over this entry and the hash of the one before.
     pub hash: [u8; 32],
 }
@@ -112,28 +142,53 @@ pub struct LedgerEntry {
 /// The hash that the first entry of an account is chained to.
 pub const GENESIS_HASH: [u8; 32] = [0; 32];
 
-/// SHA-256 over the hash of the entry before and every field of this one. Fields are parted by a byte that none contains.
+/// The version of the layout that [`entry_hash`] hashes. It is hashed, and kept beside each entry. An entry keeps the version that it
+/// was written with, so a change of the layout is a new number and leaves older entries as they are.
+pub const HASH_VERSION: u8 = 1;
+
+/// SHA-256 over these bytes, in this order:
+///
+/// | bytes | field |
+/// |---|---|
+/// | 1 | [`HASH_VERSION`] |
+/// | 32 | the hash of the entry before; [`GENESIS_HASH`] for the first |
+/// | 16 | account_id |
+/// | 8 | sequence |
+/// | 1 + n | debit |
+/// | 1 + n | credit |
+/// | 1 + n | unit |
+/// | 1 + n | currency |
+/// | 8 | amount_minor |
+/// | 16 | affiliate_id |
+/// | 1 + n | the subject's kind |
+/// | 16 | the subject's id |
+/// | 1 + n | reason |
+/// | 8 | posted_at, in microseconds |
+///
+/// Integers are big-endian. A text is one byte with its length and then its bytes; no text of these sets is longer than its column's
+/// 32 characters. So two entries that differ are never the same bytes.
 pub fn entry_hash(previous: &[u8; 32], sequence: i64, posting: &Posting) -> [u8; 32] {
     let mut hasher = Sha256::new();
+    hasher.update([HASH_VERSION]);
     hasher.update(previous);
     hasher.update(posting.account_id.uuid().as_bytes());
     hasher.update(sequence.to_be_bytes());
-    for text in [
-        posting.debit.as_str(),
-        posting.credit.as_str(),
-        posting.unit.as_str(),
-        posting.currency.code(),
-        posting.reason.as_str(),
-    ] {
-        hasher.update(text.as_bytes());
-        hasher.update([0]);
-    }
+    hash_text(&mut hasher, posting.debit.as_str());
+    hash_text(&mut hasher, posting.credit.as_str());
+    hash_text(&mut hasher, posting.unit.as_str());
+    hash_text(&mut hasher, posting.currency.code());
     hasher.update(posting.amount_minor.to_be_bytes());
     hasher.update(posting.affiliate_id.uuid().as_bytes());
-    hasher.update(posting.reward_id.uuid().as_bytes());
-    hasher.update(posting.conversion_id.uuid().as_bytes());
+    hash_text(&mut hasher, posting.subject.kind.as_str());
+    hasher.update(posting.subject.id.as_bytes());
+    hash_text(&mut hasher, posting.reason.as_str());
     hasher.update(posting.posted_at.micros().to_be_bytes());
     hasher.finalize().into()
+}
+
+fn hash_text(hasher: &mut Sha256, text: &str) {
+    hasher.update([u8::try_from(text.len()).unwrap_or(u8::MAX)]);
+    hasher.update(text);
 }
 
 /// What identifies a balance.
@@ -197,7 +252,7 @@ impl Posting {
 
 /// The newest numbers of an account's feed and ledger. One row per account: its lock is the account's write lock, so numbers
 /// appear in the order of commit and without a gap.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountHead {
     /// Whose.
     pub account_id: AccountId,
@@ -233,6 +288,82 @@ impl AccountHead {
     pub fn enter(&mut self, posting: Posting) -> LedgerEntry {
         self.ledger_sequence += 1;
         self.ledger_hash = entry_hash(&self.ledger_hash, self.ledger_sequence, &posting);
-        LedgerEntry { sequence: self.ledger_sequence, posting, hash: self.ledger_hash }
+        LedgerEntry {
+            sequence: self.ledger_sequence,
+            posting,
+            hash_version: HASH_VERSION.into(),
+            hash: self.ledger_hash,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn posting() -> Posting {
+        Posting {
+            account_id: AccountId::from_uuid(Uuid::from_u128(0x0193_a5f0_0000_7000_8000_0000_0000_0001)),
+            debit: LedgerAccount::CommissionExpense,
+            credit: LedgerAccount::AffiliatePending,
+            unit: RewardUnit::Cash,
+            currency: "USD".parse().unwrap(),
+            amount_minor: 1_250,
+            affiliate_id: AffiliateId::from_uuid(Uuid::from_u128(0x0193_a5f0_0000_7000_8000_0000_0000_0002)),
+            subject: LedgerSubject::reward(RewardId::from_uuid(Uuid::from_u128(
+                0x0193_a5f0_0000_7000_8000_0000_0000_0003,
+            ))),
+            reason: LedgerReason::Earned,
+            posted_at: Time::from_micros(1_795_000_000_000_000),
+        }
+    }
+
+    fn hexadecimal(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The number was computed once from the documented layout, with Python's `hashlib`, `uuid` and `struct` and nothing of this
+    /// program. Hashes that were stored before must come out the same for ever: another layout is another version.
+    #[test]
+    fn the_hash_of_an_entry_is_pinned() {
+        let hash = entry_hash(&[7; 32], 42, &posting());
+        assert_eq!(hexadecimal(&hash), "6d6e55934cc8ed2b6b2a3ed75520c505d887b461182fdb695ad0c4440b50bac3");
+    }
+
+    #[test]
+    fn the_hash_covers_every_field() {
+        let first = posting();
+        let other = Uuid::from_u128(9);
+        let changed = [
+            Posting { account_id: AccountId::from_uuid(other), ..first.clone() },
+            Posting { debit: LedgerAccount::AffiliatePayable, ..first.clone() },
+            Posting { credit: LedgerAccount::AffiliatePayable, ..first.clone() },
+            Posting { currency: "EUR".parse().unwrap(), ..first.clone() },
+            Posting { amount_minor: 1_251, ..first.clone() },
+            Posting { affiliate_id: AffiliateId::from_uuid(other), ..first.clone() },
+            Posting { subject: LedgerSubject { id: other, ..first.subject }, ..first.clone() },
+            Posting { reason: LedgerReason::Approved, ..first.clone() },
+            Posting { posted_at: Time::from_micros(0), ..first.clone() },
+        ];
+        let mut hashes: Vec<_> = changed.iter().map(|posting| entry_hash(&[7; 32], 42, posting)).collect();
+        hashes.extend([
+            entry_hash(&[7; 32], 42, &first),
+            entry_hash(&[8; 32], 42, &first),
+            entry_hash(&[7; 32], 43, &first),
+        ]);
+        let distinct: std::collections::BTreeSet<_> = hashes.iter().collect();
+        assert_eq!(distinct.len(), hashes.len());
+    }
+
+    /// So that one byte holds its length, and its column the text.
+    #[test]
+    fn no_hashed_text_is_longer_than_its_column() {
+        let texts = LedgerAccount::ALL.iter().map(|value| value.as_str());
+        let texts = texts.chain(LedgerReason::ALL.iter().map(|value| value.as_str()));
+        let texts = texts.chain(LedgerSubjectKind::ALL.iter().map(|value| value.as_str()));
+        let texts = texts.chain(RewardUnit::ALL.iter().map(|value| value.as_str()));
+        for text in texts {
+            assert!(text.len() <= 32, "{text}");
+        }
     }
 }

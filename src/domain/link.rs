@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::enrollment::Enrollment;
 use super::id::{AccountId, AffiliateId, EnrollmentId, LinkId};
 use super::text_enum::text_enum;
@@ -21,7 +19,7 @@ text_enum! {
 }
 
 /// A referral link of an enrollment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// Its id.
     pub id: LinkId,
@@ -51,7 +49,7 @@ impl Link {
 }
 
 /// A link with the page that it leads to: what an answer shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkWithDestination {
     /// The link.
     pub link: Arc<Link>,

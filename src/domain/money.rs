@@ -15,7 +15,7 @@ pub const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000_000;
 /// One whole, in parts per million.
 pub const PPM: i64 = 1_000_000;
 
-/// An ISO 4217 currency.
+/// An ISO 4217 currency. Stored as its code, for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency(iso_currency::Currency);
@@ -68,7 +68,7 @@ impl fmt::Display for Currency {
     }
 }
 
-/// An amount in one currency.
+/// An amount in one currency. Stored in JSON with these names, for ever: another field is another type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Money {
     /// The amount in minor units of the currency.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::account::{Account, ApiKey, RegistrationOutcome};
@@ -27,8 +26,7 @@ trait Answer {
 macro_rules! outcomes {
     ($($(#[$doc:meta])* $variant:ident($answer:ty): |$row:ident| $effect:expr;)*) => {
         /// The answer to a command. Large answers are shared, so that the enum is no larger than the common ones.
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
+        #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Outcome {
             $($(#[$doc])* $variant($answer),)*
         }
@@ -69,7 +67,7 @@ macro_rules! outcomes {
 
 outcomes! {
     /// RegisterAccount.
-    Registration(Arc<RegistrationOutcome>): |answer| Some(&answer.account.id);
+    Registered(Arc<RegistrationOutcome>): |answer| Some(&answer.account.id);
     /// UpdateAccount.
     Account(Arc<Account>): |account| Some(&account.id);
     /// CreateApiKey, RevokeApiKey.

@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::attribution::AttributionSource;
 use super::id::{AccountId, ProgramId};
 use super::money::{Currency, Money, Rounding};
@@ -24,7 +22,7 @@ text_enum! {
 }
 
 /// A campaign that affiliates are enrolled in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     /// Its id.
     pub id: ProgramId,
@@ -78,8 +76,7 @@ text_enum! {
 }
 
 /// What a sale earns the affiliate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commission {
     /// Parts per million of the net amount, in the sale's currency.
     PercentPpm(i64),
@@ -100,7 +97,7 @@ impl Commission {
 }
 
 /// The rules as an owner sets them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TermsDraft {
     /// Which sales they reach.
     pub reach: TermsReach,
@@ -119,7 +116,7 @@ pub struct TermsDraft {
 }
 
 /// A version of a program's rules. Never changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     /// Whose they are.
     pub account_id: AccountId,
@@ -134,7 +131,7 @@ pub struct Terms {
 }
 
 /// A program with one version of its terms: what an answer shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgramWithTerms {
     /// The program.
     pub program: Arc<Program>,

@@ -3,7 +3,6 @@
 //! One mechanism for both kinds of key. The `event_id` of a recorded event is kept for ever under its kind; the `request_id` of
 //! any other call is kept for 30 days under its method. The row is written in the transaction of the effect.
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::conversion::ConversionKind;
@@ -115,7 +114,7 @@ pub struct Request {
 }
 
 /// How a command may be recognised when it is sent again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
     /// [`RequestScope::as_str`].
     pub scope: String,

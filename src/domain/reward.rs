@@ -6,8 +6,6 @@
 //! | approved | paid, reversed |
 //! | denied, paid, reversed | final |
 
-use serde::{Deserialize, Serialize};
-
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
 use super::money::{Money, Rounding};
 use super::text_enum::text_enum;
@@ -61,7 +59,7 @@ text_enum! {
 }
 
 /// How a reward was computed, enough to compute it again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calculation {
     /// Where the rate came from.
     pub rule: RewardRule,
@@ -78,7 +76,7 @@ pub struct Calculation {
 }
 
 /// What one conversion gives one affiliate. The value never changes; a refund makes a second, negative reward.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reward {
     /// Its id.
     pub id: RewardId,
@@ -115,7 +113,7 @@ pub struct Reward {
 }
 
 /// A reward as first made: the part that never changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RewardSummary {
     /// The reward.
     pub reward_id: RewardId,

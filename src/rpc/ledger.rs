@@ -1,5 +1,6 @@
 //! Balances and the ledger on the wire.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use uuid::Uuid;
@@ -9,6 +10,7 @@ use super::call::render::{reward_value, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use crate::app::verify;
+use crate::domain::id::{ConversionId, RewardId};
 use crate::domain::ledger::{Balance, BalanceKey, LedgerEntry};
 use crate::domain::money::Money;
 use crate::error::Error;
@@ -51,7 +53,9 @@ pub(super) async fn list(
     let after = page.after.map_or(0, sequence_of);
     let mut entries = store::ledger::list(call.store(), call.account_id(), affiliate_id, after, page.limit()).await?;
     let next_page_token = page.cut(&mut entries, |entry| place_of(entry.sequence));
-    Ok(pb::ListLedgerEntriesResponse { entries: entries.iter().map(render_entry).collect(), next_page_token })
+    let conversions = store::ledger::conversions(call.store(), call.account_id(), &entries).await?;
+    let entries = entries.iter().map(|entry| render_entry(entry, &conversions)).collect();
+    Ok(pb::ListLedgerEntriesResponse { entries, next_page_token })
 }
 
 /// Entries have a number and no id; page tokens hold ids.
@@ -63,16 +67,19 @@ fn sequence_of(place: Uuid) -> i64 {
     i64::try_from(place.as_u128()).unwrap_or(i64::MAX)
 }
 
-fn render_entry(entry: &LedgerEntry) -> pb::LedgerEntry {
+/// Fields that say what the entry is about are empty where that is no reward.
+fn render_entry(entry: &LedgerEntry, conversions: &HashMap<RewardId, ConversionId>) -> pb::LedgerEntry {
     let posting = &entry.posting;
+    let reward_id = posting.subject.reward_id();
+    let conversion_id = reward_id.and_then(|id| conversions.get(&id));
     pb::LedgerEntry {
         sequence: entry.sequence,
         debit: posting.debit.number(),
         credit: posting.credit.number(),
         value: Some(reward_value(posting.unit, Money::new(posting.amount_minor, posting.currency))),
         affiliate_id: posting.affiliate_id.to_string(),
-        reward_id: posting.reward_id.to_string(),
-        conversion_id: posting.conversion_id.to_string(),
+        reward_id: reward_id.map(|id| id.to_string()).unwrap_or_default(),
+        conversion_id: conversion_id.map(ToString::to_string).unwrap_or_default(),
         reason: posting.reason.number(),
         post_time: Some(timestamp(posting.posted_at)),
         hash: hexadecimal(&entry.hash),

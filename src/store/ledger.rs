@@ -1,12 +1,15 @@
 //! Ledger entries and balances: rows and reads.
 
+use std::collections::{BTreeSet, HashMap};
+
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::entity::{balance as balance_table, ledger_entry as table};
+use super::entity::{balance as balance_table, ledger_entry as table, reward as reward_table};
 use super::row::RowName;
+use super::set::keyed::rows_by;
 use super::{Source, Store, StoreError};
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, RewardId};
-use crate::domain::ledger::{Balance, BalanceKey, LedgerEntry, Posting};
+use crate::domain::ledger::{Balance, BalanceKey, LedgerEntry, LedgerSubject, Posting};
 use crate::domain::time::Time;
 
 pub(super) fn to_row(entry: &LedgerEntry) -> table::Model {
@@ -20,16 +23,17 @@ pub(super) fn to_row(entry: &LedgerEntry) -> table::Model {
         currency: posting.currency.code().to_owned(),
         amount_minor: posting.amount_minor,
         affiliate_id: posting.affiliate_id.uuid(),
-        reward_id: posting.reward_id.uuid(),
-        conversion_id: posting.conversion_id.uuid(),
+        subject_kind: posting.subject.kind.as_str().to_owned(),
+        subject_id: posting.subject.id,
         reason: posting.reason.as_str().to_owned(),
         posted_at: posting.posted_at.micros(),
+        hash_version: entry.hash_version,
         hash: entry.hash.to_vec(),
     }
 }
 
 pub(super) fn from_row(row: table::Model) -> Result<LedgerEntry, StoreError> {
-    let name = RowName::new("ledger_entry", row.reward_id);
+    let name = RowName::new("ledger_entry", row.subject_id);
     Ok(LedgerEntry {
         sequence: row.sequence,
         posting: Posting {
@@ -40,11 +44,11 @@ pub(super) fn from_row(row: table::Model) -> Result<LedgerEntry, StoreError> {
             currency: name.parse(&row.currency)?,
             amount_minor: row.amount_minor,
             affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
-            reward_id: RewardId::from_uuid(row.reward_id),
-            conversion_id: ConversionId::from_uuid(row.conversion_id),
+            subject: LedgerSubject { kind: name.parse(&row.subject_kind)?, id: row.subject_id },
             reason: name.parse(&row.reason)?,
             posted_at: Time::from_micros(row.posted_at),
         },
+        hash_version: row.hash_version,
         hash: name.hash(row.hash)?,
     })
 }
@@ -132,4 +136,22 @@ pub async fn list(
         .all(source.connection())
         .await?;
     rows.into_iter().map(from_row).collect()
+}
+
+/// The conversions that the rewards of these entries come from. An entry names its reward alone.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn conversions(
+    store: &Store,
+    account_id: AccountId,
+    entries: &[LedgerEntry],
+) -> Result<HashMap<RewardId, ConversionId>, StoreError> {
+    let rewards: BTreeSet<RewardId> = entries.iter().filter_map(|entry| entry.posting.subject.reward_id()).collect();
+    let columns = [reward_table::Column::AccountId, reward_table::Column::Id];
+    let keys = rewards.iter().map(|id| (account_id.uuid(), id.uuid()));
+    let rows = rows_by::<reward_table::Entity, _>(store.read(), &columns, keys).await?;
+    let conversion =
+        |row: reward_table::Model| (RewardId::from_uuid(row.id), ConversionId::from_uuid(row.conversion_id));
+    Ok(rows.into_iter().map(conversion).collect())
 }

@@ -18,6 +18,7 @@ pub mod enrollment;
 #[expect(missing_docs, reason = "columns are named after the fields of the domain, which are documented")]
 pub mod entity;
 pub mod event;
+pub mod form;
 pub mod lead;
 pub mod ledger;
 pub mod link;

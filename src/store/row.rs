@@ -2,11 +2,10 @@
 
 use std::str::FromStr;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::form::Kept;
 use crate::domain::money::Money;
 
 /// A row, as errors name it.
@@ -31,8 +30,8 @@ impl RowName {
         text.parse().map_err(|_| self.inconsistent())
     }
 
-    pub(super) fn json<T: DeserializeOwned>(self, text: &str) -> Result<T, StoreError> {
-        serde_json::from_str(text).map_err(|_| self.inconsistent())
+    pub(super) fn json<T: Kept>(self, text: &str) -> Result<T, StoreError> {
+        T::from_text(text).map_err(|_| self.inconsistent())
     }
 
     pub(super) fn hash(self, bytes: Vec<u8>) -> Result<[u8; 32], StoreError> {
@@ -57,7 +56,7 @@ impl RowName {
     }
 }
 
-/// The JSON of a value of ours.
-pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Unexpected(error.to_string()))
+/// The text of a value that is kept as one.
+pub(super) fn to_json<T: Kept>(value: &T) -> Result<String, StoreError> {
+    value.to_text().map_err(|error| StoreError::Unexpected(error.to_string()))
 }

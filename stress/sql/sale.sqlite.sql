@@ -56,8 +56,7 @@ INSERT INTO ledger_entry LIKE SAMPLE
     account_id = :account_id,
     sequence = :ledger_sequence + 1,
     affiliate_id = :affiliate_id,
-    reward_id = :reward_id,
-    conversion_id = :conversion_id,
+    subject_id = :reward_id,
     posted_at = :now;
 
 INSERT INTO balance (account_id, affiliate_id, unit, currency, pending_minor, owed_minor, paid_minor)

@@ -234,6 +234,8 @@ mod tests {
         assert_finds("src/store/entity/click.rs", "use super::super::load;", "entity may not use store");
         assert_finds("src/store/entity/click.rs", "use crate::domain::id::ClickId;", "entity may not use domain");
         assert_finds("src/app/writer.rs", "use crate::store::{Store, entity::{click}};", "app may not use entity");
+        assert_finds("src/store/form/reward.rs", "use super::super::entity::reward;", "form may not use entity");
+        assert_finds("src/rpc/sale.rs", "use crate::store::form::Kept;", "rpc may not use form");
         assert_finds("src/rpc/tracking.rs", "use crate::server;", "rpc may not use server");
         assert_finds("src/shop.rs", "", "`shop` is no part of the house yet");
     }
@@ -296,6 +298,8 @@ mod tests {
             "src/store/load.rs",
             "use super::entity::{click, lead as leads};\nuse crate::domain::{id::{ClickId, LeadId}, time::Time};",
         );
+        assert_clean("src/store/row.rs", "use super::form::Kept;");
+        assert_clean("src/store/form/reward.rs", "use super::field::Text;\nuse crate::domain::reward::Reward;");
         assert_clean("src/store/entity/click.rs", "use super::lead;\nuse sea_orm::entity::prelude::*;");
         assert_clean(
             "src/app/writer.rs",

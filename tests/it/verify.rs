@@ -1,5 +1,7 @@
 //! VerifyLedger: that it finds what somebody changed behind the server's back, and finds nothing where nobody did.
 
+use std::collections::BTreeSet;
+
 use headwater::domain::id::AccountId;
 use headwater::domain::ledger::entry_hash;
 use headwater::pb;
@@ -61,6 +63,7 @@ enum Tampering {
     EntryRemoved,
     LastEntryRemoved,
     EntryMovedToAnotherReward,
+    EntryOfAnotherVersion,
     HeadRewritten,
     BalanceRaised,
     BalanceInvented,
@@ -70,12 +73,13 @@ enum Tampering {
 }
 
 impl Tampering {
-    const ALL: [(Self, &'static str); 11] = [
+    const ALL: [(Self, &'static str); 12] = [
         (Self::EntryRaised, "entry 2: the hash does not fit"),
         (Self::EntryRewritten, "entry 3: the hash does not fit"),
         (Self::EntryRemoved, "entry 3 stands in the place of 2"),
         (Self::LastEntryRemoved, "the head counts 4 entries, 3 are there"),
         (Self::EntryMovedToAnotherReward, "has entries and does not exist"),
+        (Self::EntryOfAnotherVersion, "entry 2: its hash is of version 7, which this server does not know"),
         (Self::HeadRewritten, "the last entry's hash is not the head's"),
         (Self::BalanceRaised, "101 pending and 200 owed are kept, the entries say 100 and 200"),
         (Self::BalanceInvented, "has no entries"),
@@ -103,7 +107,12 @@ impl Tampering {
             }
             Self::EntryMovedToAnotherReward => {
                 let nobody = Expr::value(Uuid::from_u128(1));
-                let update = ledger_entry::Entity::update_many().col_expr(ledger_entry::Column::RewardId, nobody);
+                let update = ledger_entry::Entity::update_many().col_expr(ledger_entry::Column::SubjectId, nobody);
+                apply(update.filter(second), database).await;
+            }
+            Self::EntryOfAnotherVersion => {
+                let version = Expr::value(7);
+                let update = ledger_entry::Entity::update_many().col_expr(ledger_entry::Column::HashVersion, version);
                 apply(update.filter(second), database).await;
             }
             Self::HeadRewritten => {
@@ -173,6 +182,25 @@ db_test!(what_was_changed_behind_the_servers_back_is_found, |database: TestDatab
         assert!(report.differences.iter().any(|text| text.contains(words)), "{tampering:?}: {:?}", report.differences);
     }
     connection.close().await.unwrap();
+});
+
+db_test!(ledger_entries_name_a_reward_and_its_conversion, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let (mut shop, _) = open_shop(&server, "books").await;
+    let rewards = &mut shop.client.rewards;
+    let listed = rewards.list_rewards(pb::ListRewardsRequest::default()).await.unwrap().into_inner().rewards;
+    let mut earned: BTreeSet<_> = listed.into_iter().map(|reward| (reward.id, reward.conversion_id)).collect();
+    assert_eq!(earned.len(), 3);
+    let entries =
+        rewards.list_ledger_entries(pb::ListLedgerEntriesRequest::default()).await.unwrap().into_inner().entries;
+    assert_eq!(entries.len(), 4);
+    for entry in &entries {
+        assert!(earned.contains(&(entry.reward_id.clone(), entry.conversion_id.clone())), "{entry:?}");
+    }
+    for entry in entries {
+        earned.remove(&(entry.reward_id, entry.conversion_id));
+    }
+    assert!(earned.is_empty(), "{earned:?} have no entries");
 });
 
 db_test!(verifying_while_sales_are_written_finds_nothing, |database: TestDatabase| async move {

@@ -10,11 +10,11 @@ use crate::domain::event::{EventFilter, EventImage, EventType, NewEvent};
 use crate::domain::time::Time;
 use crate::error::Error;
 use crate::pb::{self, list_conversion_events_request, watch_conversions_request};
+use crate::rpc::call::page;
 use crate::rpc::call::parse::Fields;
 use crate::rpc::call::render::id_or_empty;
 pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
-use crate::rpc::call::page;
 use crate::rpc::conversion;
 
 /// How many events a message of a stream holds when the reader does not say.

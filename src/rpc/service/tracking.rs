@@ -8,8 +8,8 @@ use crate::auth::permission::{CLICKS, READING, RECORDING};
 use crate::pb;
 use crate::rpc::call::service::service;
 use crate::rpc::call::{Rpc, change};
-use crate::rpc::feed::{FeedStreams, WatchStream};
 use crate::rpc::feed::message::ListConversionEventsResponse;
+use crate::rpc::feed::{FeedStreams, WatchStream};
 use crate::rpc::{batch, click, conversion, lead};
 
 /// Recording, reading back, and the feed.

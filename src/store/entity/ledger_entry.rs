@@ -15,10 +15,11 @@ pub struct Model {
     pub currency: String,
     pub amount_minor: i64,
     pub affiliate_id: Uuid,
-    pub reward_id: Uuid,
-    pub conversion_id: Uuid,
+    pub subject_kind: String,
+    pub subject_id: Uuid,
     pub reason: String,
     pub posted_at: i64,
+    pub hash_version: i32,
     pub hash: Vec<u8>,
 }
 

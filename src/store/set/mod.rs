@@ -8,8 +8,8 @@ mod save;
 pub(super) mod stored;
 
 pub(super) use load::Loading;
-pub use save::save;
 pub use load::load;
+pub use save::save;
 
 use stored::Stored;
 

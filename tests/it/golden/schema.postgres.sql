@@ -150,10 +150,11 @@ ledger_entry.unit character varying(32) NOT NULL
 ledger_entry.currency character varying(32) NOT NULL
 ledger_entry.amount_minor bigint NOT NULL
 ledger_entry.affiliate_id uuid NOT NULL
-ledger_entry.reward_id uuid NOT NULL
-ledger_entry.conversion_id uuid NOT NULL
+ledger_entry.subject_kind character varying(32) NOT NULL
+ledger_entry.subject_id uuid NOT NULL
 ledger_entry.reason character varying(32) NOT NULL
 ledger_entry.posted_at bigint NOT NULL
+ledger_entry.hash_version integer NOT NULL
 ledger_entry.hash bytea NOT NULL
 CREATE INDEX ledger_entry_by_affiliate ON public.ledger_entry USING btree (account_id, affiliate_id, sequence)
 CREATE UNIQUE INDEX ledger_entry_pkey ON public.ledger_entry USING btree (account_id, sequence)

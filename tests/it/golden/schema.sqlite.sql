@@ -160,10 +160,11 @@ CREATE TABLE "ledger_entry" (
   "currency" varchar(32) NOT NULL,
   "amount_minor" integer NOT NULL,
   "affiliate_id" uuid_text NOT NULL,
-  "reward_id" uuid_text NOT NULL,
-  "conversion_id" uuid_text NOT NULL,
+  "subject_kind" varchar(32) NOT NULL,
+  "subject_id" uuid_text NOT NULL,
   "reason" varchar(32) NOT NULL,
   "posted_at" integer NOT NULL,
+  "hash_version" integer NOT NULL,
   "hash" blob NOT NULL, PRIMARY KEY ("account_id",
   "sequence") )
 CREATE INDEX "ledger_entry_by_affiliate" ON "ledger_entry" ("account_id", "affiliate_id", "sequence")

@@ -72,7 +72,7 @@ impl Audit {
             prop_assert!(posting.amount_minor > 0, "{:?}", posting);
             prop_assert!(posting.debit != posting.credit, "{:?}", posting);
             self.balances.entry(posting.balance_key()).or_default().post(posting).unwrap();
-            let booked = self.booked.entry(posting.reward_id).or_default();
+            let booked = self.booked.entry(posting.subject.reward_id().unwrap()).or_default();
             for (account, amount) in [(posting.debit, -posting.amount_minor), (posting.credit, posting.amount_minor)] {
                 *self.totals.entry((posting.currency, account)).or_default() += i128::from(amount);
                 match account {

@@ -14,6 +14,7 @@ use headwater::domain::command::{Envelope, Outcome};
 use headwater::domain::id::AccountId;
 use headwater::domain::ledger::{Balance, BalanceKey};
 use headwater::domain::refusal::Refusal;
+use headwater::store::form::Kept;
 use headwater::store::{self, Identity, Store, StoreOptions};
 use proptest::prop_assert_eq;
 use proptest::test_runner::{TestCaseError, TestRunner};
@@ -72,7 +73,7 @@ fn sorted<T, K: Ord>(rows: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> Ve
 fn answer_text(result: &Result<(Outcome, bool), Refusal>) -> String {
     match result {
         // As it is kept for repeated requests, which leaves secrets out.
-        Ok((outcome, replayed)) => format!("{replayed} {}", serde_json::to_string(outcome).unwrap()),
+        Ok((outcome, replayed)) => format!("{replayed} {}", outcome.to_text().unwrap()),
         Err(refusal) => format!("{refusal:?}"),
     }
 }

@@ -45,7 +45,7 @@ impl PureWorld {
         let key = NewApiKey { prefix: "hw_admin_test".to_owned(), secret_hash: [0; 32] };
         let rule = RegisterAccount { display_name: "Shop".to_owned(), email: "owner@shop.example".to_owned(), key };
         let envelope = Envelope { account_id: AccountId::SERVER, fingerprint: None, command: rule.into() };
-        let Decision { outcome: Outcome::Registration(registered), .. } =
+        let Decision { outcome: Outcome::Registered(registered), .. } =
             decide(&mut set, &envelope, now, &mut ids).unwrap()
         else {
             panic!("RegisterAccount answers with the account")

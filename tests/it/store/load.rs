@@ -11,16 +11,16 @@ use headwater::domain::lead::LeadSelector;
 use headwater::domain::request::RequestKey;
 use headwater::domain::working_set::{Changes, Needs};
 
-use super::rows::{self, ACCOUNT, NOW, uuid};
 use super::{open_with_account, read, write};
 use crate::support::database::TestDatabase;
+use crate::support::rows::{self, ACCOUNT, NOW, uuid};
 
 fn key(scope: &str, key: &str) -> RequestKey {
     RequestKey { account_id: ACCOUNT, scope: scope.to_owned(), key: key.to_owned() }
 }
 
 /// One of each kind, and a refund of the sale.
-fn everything() -> Changes {
+pub(super) fn everything() -> Changes {
     let (sale, refund) = (rows::sale(1), rows::refund(2, ConversionOutcome::Attributed));
     let reward = rows::reward(1, &sale, None);
     let reversal = rows::reward(2, &refund, Some(reward.id));
@@ -43,7 +43,7 @@ fn everything() -> Changes {
 }
 
 /// Everything of [`everything`] by its id, or by the name that it is always asked for by.
-fn by_id() -> Needs {
+pub(super) fn by_id() -> Needs {
     Needs {
         requests: [key("sale", "order-1")].into(),
         accounts: [ACCOUNT].into(),

@@ -1,8 +1,8 @@
 //! The store on both databases: what is saved comes back, what is not there is said to be absent, and numbers have no gap.
 
+mod form;
 mod load;
 mod read;
-mod rows;
 mod save;
 mod statistics;
 
@@ -15,8 +15,8 @@ use headwater::domain::working_set::{Changes, Needs, WorkingSet};
 use headwater::store::catalogue::Catalogues;
 use headwater::store::{self, Store, StoreError};
 
+use crate::support::rows::{ACCOUNT, NOW, account};
 use crate::support::store::open;
-use rows::{ACCOUNT, NOW, account};
 
 /// Saves changes as a batch does: heads locked, rows that are already there loaded first.
 async fn write(store: &Store, needs: Needs, changes: Changes, now: Time) -> Result<(), StoreError> {

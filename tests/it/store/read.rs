@@ -19,9 +19,9 @@ use headwater::store::reward::RewardQuery;
 use headwater::store::{self, Store};
 use uuid::Uuid;
 
-use super::rows::{self, ACCOUNT, NOW, uuid};
 use super::{open_with_account, write};
 use crate::support::database::TestDatabase;
+use crate::support::rows::{self, ACCOUNT, NOW, uuid};
 
 const OTHER: AccountId = AccountId::from_uuid(Uuid::from_u128(0xb));
 

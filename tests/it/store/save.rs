@@ -20,9 +20,9 @@ use headwater::store::{self, StoreError};
 use sea_orm::sea_query::Expr;
 use sea_orm::{Database, EntityTrait};
 
-use super::rows::{self, ACCOUNT, NOW, uuid};
 use super::{encode_body, open_with_account, read, write};
 use crate::support::database::{DatabaseKind, TestDatabase};
+use crate::support::rows::{self, ACCOUNT, NOW, uuid};
 use crate::support::store::open;
 
 db_test!(a_changed_row_replaces_the_old_one, |database: TestDatabase| async move {

@@ -31,11 +31,16 @@ const WIRE: [&str; 7] = ["headwater_client", "tonic", "tonic_types", "tonic_pros
 
 /// The walls, innermost first. `lib`, `main`, `cli`, `server` and `demo` wire, so they may name everything. A part whose first file
 /// is still to come has its walls already.
-const PARTS: [Part; 19] = [
+const PARTS: [Part; 20] = [
     // Pure: what it needs to know is passed in.
     Part { name: "domain", parts: &[], libraries: &[] },
     Part { name: "entity", parts: &[], libraries: &["sea_orm"] },
-    Part { name: "store", parts: &["domain", "entity"], libraries: &["sea_orm", "migration", "tokio", "tracing"] },
+    Part { name: "form", parts: &["domain"], libraries: &[] },
+    Part {
+        name: "store",
+        parts: &["domain", "entity", "form"],
+        libraries: &["sea_orm", "migration", "tokio", "tracing"],
+    },
     Part { name: "clock", parts: &["domain"], libraries: &["getrandom", "tokio", "tracing"] },
     Part { name: "failpoint", parts: &["store"], libraries: &["tokio", "tracing"] },
     Part { name: "config", parts: &[], libraries: &["clap"] },
@@ -131,11 +136,11 @@ pub(super) fn module_path(path: &str) -> Option<Vec<String>> {
     Some(stem.split('/').map(str::to_owned).collect())
 }
 
-/// The part that a module is in. The entities are a part of their own, inside the store's folder, and so are the workers, inside the
+/// The part that a module is in. Entities and forms are parts of their own, inside the store's folder, and so are the workers, inside the
 /// app's.
 fn part_of(module: &[String]) -> String {
     match module {
-        [store, entity, ..] if store == "store" && entity == "entity" => "entity".to_owned(),
+        [store, inner, ..] if store == "store" && (inner == "entity" || inner == "form") => inner.clone(),
         [app, worker, ..] if app == "app" && worker == "worker" => "worker".to_owned(),
         [first, ..] => first.clone(),
         [] => "lib".to_owned(),

@@ -1,4 +1,4 @@
-//! One row of every kind, with every field that may be missing filled, all of one account and pointing to each other.
+//! One sample of every kind of row, with every field that may be missing filled, all of one account and pointing to each other.
 
 use headwater::domain::account::{Account, ApiKey, KeyKind};
 use headwater::domain::affiliate::{Affiliate, Profile};
@@ -25,21 +25,21 @@ use headwater::domain::reward::{Calculation, Reward, RewardRule, RewardState, Re
 use headwater::domain::time::Time;
 use uuid::Uuid;
 
-pub(super) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
+pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
 
 /// The account that the rows belong to unless a test says otherwise.
-pub(super) const ACCOUNT: AccountId = AccountId::from_uuid(Uuid::from_u128(0xa));
+pub(crate) const ACCOUNT: AccountId = AccountId::from_uuid(Uuid::from_u128(0xa));
 
 /// The ids of every kind are numbers; the same number of two kinds are two ids.
-pub(super) const fn uuid(number: u128) -> Uuid {
+pub(crate) const fn uuid(number: u128) -> Uuid {
     Uuid::from_u128(0x0193_a5f0_0000_7000_8000_0000_0000_0000 + number)
 }
 
-pub(super) fn usd(amount_minor: i64) -> Money {
+pub(crate) fn usd(amount_minor: i64) -> Money {
     Money::new(amount_minor, "USD".parse().unwrap())
 }
 
-pub(super) fn account(id: AccountId) -> Account {
+pub(crate) fn account(id: AccountId) -> Account {
     Account {
         id,
         display_name: "Rivière & Söhne".to_owned(),
@@ -50,7 +50,7 @@ pub(super) fn account(id: AccountId) -> Account {
     }
 }
 
-pub(super) fn api_key() -> ApiKey {
+pub(crate) fn api_key() -> ApiKey {
     ApiKey {
         id: ApiKeyId::from_uuid(uuid(1)),
         account_id: ACCOUNT,
@@ -64,7 +64,7 @@ pub(super) fn api_key() -> ApiKey {
     }
 }
 
-pub(super) fn program() -> Program {
+pub(crate) fn program() -> Program {
     Program {
         id: ProgramId::from_uuid(uuid(1)),
         account_id: ACCOUNT,
@@ -80,7 +80,7 @@ pub(super) fn program() -> Program {
     }
 }
 
-pub(super) fn terms() -> Terms {
+pub(crate) fn terms() -> Terms {
     Terms {
         account_id: ACCOUNT,
         program_id: program().id,
@@ -98,7 +98,26 @@ pub(super) fn terms() -> Terms {
     }
 }
 
-pub(super) fn affiliate() -> Affiliate {
+pub(crate) fn profile() -> Profile {
+    Profile {
+        company: "Engines".to_owned(),
+        address: "12 St James's Square".to_owned(),
+        city: "London".to_owned(),
+        state: "Westminster".to_owned(),
+        zipcode: "SW1Y 4JH".to_owned(),
+        country_code: "GB".to_owned(),
+        phone: "+44 20 0000 0000".to_owned(),
+        website: "https://partner.test/".to_owned(),
+        avatar_url: "https://partner.test/ada.png".to_owned(),
+        description: "Notes on \"engines\"".to_owned(),
+        facebook: "ada.f".to_owned(),
+        youtube: "@ada.y".to_owned(),
+        instagram: "ada.i".to_owned(),
+        twitter: "ada.t".to_owned(),
+    }
+}
+
+pub(crate) fn affiliate() -> Affiliate {
     Affiliate {
         id: AffiliateId::from_uuid(uuid(1)),
         account_id: ACCOUNT,
@@ -106,14 +125,14 @@ pub(super) fn affiliate() -> Affiliate {
         email: "ada@partner.test".to_owned(),
         first_name: "Ada".to_owned(),
         last_name: "Lovelace".to_owned(),
-        profile: Profile { company: "Engines".to_owned(), ..Profile::default() },
+        profile: profile(),
         token_hash: [9; 32],
         created_at: NOW,
         updated_at: NOW,
     }
 }
 
-pub(super) fn enrollment() -> Enrollment {
+pub(crate) fn enrollment() -> Enrollment {
     Enrollment {
         id: EnrollmentId::from_uuid(uuid(1)),
         account_id: ACCOUNT,
@@ -129,7 +148,7 @@ pub(super) fn enrollment() -> Enrollment {
     }
 }
 
-pub(super) fn link() -> Link {
+pub(crate) fn link() -> Link {
     Link {
         id: LinkId::from_uuid(uuid(1)),
         account_id: ACCOUNT,
@@ -143,7 +162,7 @@ pub(super) fn link() -> Link {
     }
 }
 
-pub(super) fn coupon(number: u128, code: &str, state: CouponState) -> Coupon {
+pub(crate) fn coupon(number: u128, code: &str, state: CouponState) -> Coupon {
     Coupon {
         id: CouponId::from_uuid(uuid(number)),
         account_id: ACCOUNT,
@@ -157,7 +176,7 @@ pub(super) fn coupon(number: u128, code: &str, state: CouponState) -> Coupon {
     }
 }
 
-pub(super) fn click(number: u128, tid: ClickId) -> Click {
+pub(crate) fn click(number: u128, tid: ClickId) -> Click {
     Click {
         id: ClickId::from_uuid(uuid(number)),
         account_id: ACCOUNT,
@@ -172,7 +191,7 @@ pub(super) fn click(number: u128, tid: ClickId) -> Click {
     }
 }
 
-pub(super) fn lead() -> Lead {
+pub(crate) fn lead() -> Lead {
     Lead {
         id: LeadId::from_uuid(uuid(1)),
         account_id: ACCOUNT,
@@ -195,7 +214,38 @@ pub(super) fn lead() -> Lead {
     }
 }
 
-pub(super) fn sale(number: u128) -> Conversion {
+pub(crate) fn credit() -> Credit {
+    Credit {
+        affiliate_id: affiliate().id,
+        enrollment_id: enrollment().id,
+        program_id: program().id,
+        terms_version: 1,
+        source: AttributionSource::Coupon,
+    }
+}
+
+pub(crate) fn order_details() -> OrderDetails {
+    OrderDetails {
+        coupon_code: "ADA10".to_owned(),
+        plan: "pro".to_owned(),
+        quantity: 2,
+        order_id: "o-1".to_owned(),
+        order_number: "1001".to_owned(),
+        refund_id: "r-1".to_owned(),
+    }
+}
+
+pub(crate) fn candidate() -> Candidate {
+    Candidate {
+        source: AttributionSource::Coupon,
+        reference: "ADA10".to_owned(),
+        affiliate_id: Some(affiliate().id),
+        enrollment_id: Some(enrollment().id),
+        result: CandidateResult::Won,
+    }
+}
+
+pub(crate) fn sale(number: u128) -> Conversion {
     Conversion {
         id: ConversionId::from_uuid(uuid(number)),
         account_id: ACCOUNT,
@@ -207,22 +257,10 @@ pub(super) fn sale(number: u128) -> Conversion {
         sale_id: None,
         sale_event_id: String::new(),
         lead_id: Some(lead().id),
-        credit: Some(Credit {
-            affiliate_id: affiliate().id,
-            enrollment_id: enrollment().id,
-            program_id: program().id,
-            terms_version: 1,
-            source: AttributionSource::Coupon,
-        }),
+        credit: Some(credit()),
         channel: SaleChannel::PointOfSale,
-        order: OrderDetails { plan: "pro".to_owned(), quantity: 2, ..OrderDetails::default() },
-        candidates: vec![Candidate {
-            source: AttributionSource::Coupon,
-            reference: "ADA10".to_owned(),
-            affiliate_id: Some(affiliate().id),
-            enrollment_id: Some(enrollment().id),
-            result: CandidateResult::Won,
-        }],
+        order: order_details(),
+        candidates: vec![candidate()],
         occurred_at: Time::from_micros(NOW.micros() + i64::try_from(number).unwrap()),
         created_at: NOW,
         version: 2,
@@ -230,7 +268,7 @@ pub(super) fn sale(number: u128) -> Conversion {
 }
 
 /// A refund of the first sale; without it when it waits.
-pub(super) fn refund(number: u128, outcome: ConversionOutcome) -> Conversion {
+pub(crate) fn refund(number: u128, outcome: ConversionOutcome) -> Conversion {
     let sale = sale(1);
     Conversion {
         kind: ConversionKind::Refund,
@@ -247,7 +285,18 @@ pub(super) fn refund(number: u128, outcome: ConversionOutcome) -> Conversion {
     }
 }
 
-pub(super) fn reward(number: u128, conversion: &Conversion, reverses: Option<RewardId>) -> Reward {
+pub(crate) fn calculation() -> Calculation {
+    Calculation {
+        rule: RewardRule::Program,
+        base: usd(10_000),
+        percent_ppm: 100_000,
+        flat_minor: 500,
+        terms_version: 1,
+        rounding: Rounding::HalfEven,
+    }
+}
+
+pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<RewardId>) -> Reward {
     Reward {
         id: RewardId::from_uuid(uuid(number)),
         account_id: ACCOUNT,
@@ -260,14 +309,7 @@ pub(super) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
         reversed_minor: 250,
         reverses,
         state: RewardState::Pending,
-        calculation: Calculation {
-            rule: RewardRule::Program,
-            base: usd(10_000),
-            percent_ppm: 100_000,
-            flat_minor: 0,
-            terms_version: 1,
-            rounding: Rounding::HalfEven,
-        },
+        calculation: calculation(),
         approve_after: NOW.plus_days(30),
         created_at: NOW,
         updated_at: NOW,
@@ -275,7 +317,7 @@ pub(super) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
     }
 }
 
-pub(super) fn unmatched_sale(conversion: &Conversion) -> UnmatchedSale {
+pub(crate) fn unmatched_sale(conversion: &Conversion) -> UnmatchedSale {
     UnmatchedSale {
         account_id: ACCOUNT,
         conversion_id: conversion.id,
@@ -285,7 +327,7 @@ pub(super) fn unmatched_sale(conversion: &Conversion) -> UnmatchedSale {
     }
 }
 
-pub(super) fn request(scope: &str, key: &str, effect: Uuid) -> Request {
+pub(crate) fn request(scope: &str, key: &str, effect: Uuid) -> Request {
     Request {
         key: RequestKey { account_id: ACCOUNT, scope: scope.to_owned(), key: key.to_owned() },
         content_hash: [5; 32],
@@ -296,7 +338,7 @@ pub(super) fn request(scope: &str, key: &str, effect: Uuid) -> Request {
     }
 }
 
-pub(super) fn posting(reward: &Reward) -> Posting {
+pub(crate) fn posting(reward: &Reward) -> Posting {
     Posting::for_reward(
         reward,
         LedgerAccount::CommissionExpense,
@@ -306,7 +348,7 @@ pub(super) fn posting(reward: &Reward) -> Posting {
     )
 }
 
-pub(super) fn event(account_id: AccountId, number: u128, image: Option<ConversionImage>) -> NewEvent {
+pub(crate) fn event(account_id: AccountId, number: u128, image: Option<ConversionImage>) -> NewEvent {
     NewEvent {
         id: EventId::from_uuid(uuid(number)),
         account_id,

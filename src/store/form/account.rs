@@ -1,0 +1,45 @@
+//! Forms of accounts and API keys.
+
+use super::field::Text;
+use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
+use crate::domain::id::{AccountId, ApiKeyId};
+use crate::domain::time::Time;
+
+form! {
+    /// An account.
+    AccountForm<'a> of Account {
+        id: AccountId,
+        display_name: Text<'a>,
+        email: Text<'a>,
+        max_active_coupons_per_affiliate: i32,
+        created_at: Time,
+        updated_at: Time,
+    }
+}
+
+form! {
+    /// An API key without the hash of its text.
+    ApiKeyForm<'a> of ApiKey {
+        id: ApiKeyId,
+        account_id: AccountId,
+        kind: KeyKind,
+        display_name: Text<'a>,
+        prefix: Text<'a>,
+        created_at: Time,
+    }
+    unless_empty {
+        expires_at: Option<Time>,
+        revoked_at: Option<Time>,
+    }
+    left_out {
+        secret_hash: [0; 32],
+    }
+}
+
+form! {
+    /// A registered account with its first key.
+    RegistrationOutcomeForm<'a> of RegistrationOutcome {
+        account: Box<AccountForm<'a>>,
+        key: Box<ApiKeyForm<'a>>,
+    }
+}

@@ -1,0 +1,60 @@
+//! Forms of affiliates and their profiles.
+
+use super::coupon::CouponForm;
+use super::enrollment::EnrollmentWithLandingForm;
+use super::field::Text;
+use crate::domain::affiliate::{Affiliate, AffiliateOutcome, Profile};
+use crate::domain::id::{AccountId, AffiliateId};
+use crate::domain::time::Time;
+
+form! {
+    /// An affiliate without the hash of its token.
+    AffiliateForm<'a> of Affiliate {
+        id: AffiliateId,
+        account_id: AccountId,
+        email: Text<'a>,
+        profile: ProfileForm<'a>,
+        created_at: Time,
+        updated_at: Time,
+    }
+    unless_empty {
+        external_id: Option<Text<'a>>,
+        first_name: Text<'a>,
+        last_name: Text<'a>,
+    }
+    left_out {
+        token_hash: [0; 32],
+    }
+}
+
+form! {
+    /// What is known of an affiliate beyond its identifiers.
+    ProfileForm<'a> of Profile {}
+    unless_empty {
+        company: Text<'a>,
+        address: Text<'a>,
+        city: Text<'a>,
+        state: Text<'a>,
+        zipcode: Text<'a>,
+        country_code: Text<'a>,
+        phone: Text<'a>,
+        website: Text<'a>,
+        avatar_url: Text<'a>,
+        description: Text<'a>,
+        facebook: Text<'a>,
+        youtube: Text<'a>,
+        instagram: Text<'a>,
+        twitter: Text<'a>,
+    }
+}
+
+form! {
+    /// A new affiliate with its enrollment and its coupon.
+    AffiliateOutcomeForm<'a> of AffiliateOutcome {
+        affiliate: Box<AffiliateForm<'a>>,
+        enrollment: EnrollmentWithLandingForm<'a>,
+    }
+    unless_empty {
+        coupon: Option<Box<CouponForm<'a>>>,
+    }
+}

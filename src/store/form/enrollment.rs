@@ -1,0 +1,45 @@
+//! Forms of enrollments.
+
+use super::coupon::CouponForm;
+use super::field::Text;
+use super::program::CommissionForm;
+use crate::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding};
+use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
+use crate::domain::time::Time;
+
+form! {
+    /// An affiliate in a program.
+    EnrollmentForm<'a> of Enrollment {
+        id: EnrollmentId,
+        account_id: AccountId,
+        affiliate_id: AffiliateId,
+        program_id: ProgramId,
+        ref_id: Text<'a>,
+        state: EnrollmentState,
+        created_at: Time,
+        updated_at: Time,
+    }
+    unless_empty {
+        landing_url: Text<'a>,
+        commission_override: Option<CommissionForm>,
+        ended_at: Option<Time>,
+    }
+}
+
+form! {
+    /// An enrollment with the page that its links lead to.
+    EnrollmentWithLandingForm<'a> of EnrollmentWithLanding {
+        enrollment: Box<EnrollmentForm<'a>>,
+        landing_url: Text<'a>,
+    }
+}
+
+form! {
+    /// An enrollment with the coupon that it began with.
+    EnrollmentOutcomeForm<'a> of EnrollmentOutcome {
+        enrollment: EnrollmentWithLandingForm<'a>,
+    }
+    unless_empty {
+        coupon: Option<Box<CouponForm<'a>>>,
+    }
+}

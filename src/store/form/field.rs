@@ -1,0 +1,155 @@
+//! What the fields of forms can be, and how each is made from the domain and becomes it again.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::domain::account::KeyKind;
+use crate::domain::attribution::{AttributionSource, CandidateResult};
+use crate::domain::conversion::ConversionOutcome;
+use crate::domain::coupon::CouponState;
+use crate::domain::enrollment::EnrollmentState;
+use crate::domain::id::{
+    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId,
+    RewardId,
+};
+use crate::domain::link::LinkState;
+use crate::domain::money::{Currency, Money, Rounding};
+use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
+use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
+use crate::domain::time::Time;
+
+/// The form of a value of the domain. Written, it borrows the value's texts; read, it has its own.
+pub(super) trait FormOf<'value, T>: Sized {
+    /// The value's form.
+    fn of(value: &'value T) -> Self;
+
+    /// The form's value.
+    fn value(self) -> T;
+}
+
+/// Text of any length.
+pub(super) type Text<'a> = Cow<'a, str>;
+
+impl<'value> FormOf<'value, String> for Text<'value> {
+    fn of(value: &'value String) -> Self {
+        Cow::Borrowed(value)
+    }
+
+    fn value(self) -> String {
+        self.into_owned()
+    }
+}
+
+impl<'value, T, F: FormOf<'value, T>> FormOf<'value, Option<T>> for Option<F> {
+    fn of(value: &'value Option<T>) -> Self {
+        value.as_ref().map(F::of)
+    }
+
+    fn value(self) -> Option<T> {
+        self.map(F::value)
+    }
+}
+
+impl<'value, T, F: FormOf<'value, T>> FormOf<'value, Vec<T>> for Vec<F> {
+    fn of(value: &'value Vec<T>) -> Self {
+        value.iter().map(F::of).collect()
+    }
+
+    fn value(self) -> Vec<T> {
+        self.into_iter().map(F::value).collect()
+    }
+}
+
+/// Boxed, so that a form is no larger than what it holds.
+impl<'value, T, F: FormOf<'value, T>> FormOf<'value, Arc<T>> for Box<F> {
+    fn of(value: &'value Arc<T>) -> Self {
+        Self::new(F::of(value))
+    }
+
+    fn value(self) -> Arc<T> {
+        Arc::new(F::value(*self))
+    }
+}
+
+/// Values whose text is frozen.
+macro_rules! as_they_are {
+    ($($type:ty),* $(,)?) => {$(
+        impl FormOf<'_, $type> for $type {
+            fn of(value: &Self) -> Self {
+                *value
+            }
+
+            fn value(self) -> Self {
+                self
+            }
+        }
+    )*};
+}
+
+as_they_are!(bool, i32, i64, Time, Currency, Money);
+as_they_are!(
+    AccountId,
+    AffiliateId,
+    ApiKeyId,
+    ClickId,
+    ConversionId,
+    CouponId,
+    EnrollmentId,
+    LeadId,
+    LinkId,
+    ProgramId,
+    RewardId,
+);
+as_they_are!(
+    AttributionModel,
+    AttributionSource,
+    [AttributionSource; 3],
+    CandidateResult,
+    ConversionOutcome,
+    CouponState,
+    EnrollmentState,
+    KeyKind,
+    LinkState,
+    ProgramState,
+    RewardRule,
+    RewardState,
+    RewardUnit,
+    Rounding,
+    TermsReach,
+);
+
+/// A field that can say nothing, and then is left out of the text.
+pub(super) trait UnlessEmpty: Default {
+    /// Whether it says nothing.
+    fn is_empty(&self) -> bool;
+}
+
+impl UnlessEmpty for Text<'_> {
+    fn is_empty(&self) -> bool {
+        str::is_empty(self)
+    }
+}
+
+impl<T> UnlessEmpty for Option<T> {
+    fn is_empty(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl<T> UnlessEmpty for Vec<T> {
+    fn is_empty(&self) -> bool {
+        Self::is_empty(self)
+    }
+}
+
+impl UnlessEmpty for i32 {
+    fn is_empty(&self) -> bool {
+        *self == 0
+    }
+}
+
+impl UnlessEmpty for i64 {
+    fn is_empty(&self) -> bool {
+        *self == 0
+    }
+}

@@ -1,0 +1,139 @@
+//! How forms are declared, and the texts that they are.
+
+/// Makes a form of a struct of the domain: a serde type with the same names of fields, and the conversions both ways. Fields in
+/// `unless_empty` are left out of the text where they are empty, zero or none. Fields in `left_out` are never stored; a value that
+/// is read has what stands there.
+macro_rules! form {
+    ($($form:tt)*) => { form_with! { [] $($form)* } };
+}
+
+/// The same for an enum. Each variant holds one value, which is given a name here, or named fields.
+macro_rules! enum_form {
+    ($($form:tt)*) => { enum_form_with! { $($form)* } };
+}
+
+/// Makes a form that may have a field more, which only the copies of `later.rs` have.
+macro_rules! form_with {
+    (
+        [$($added:ident)?]
+        $(#[$doc:meta])*
+        $form:ident $(<$life:lifetime>)? of $of:ident { $($field:ident: $type:ty,)* }
+        $(unless_empty { $($rare:ident: $rare_type:ty,)* })?
+        $(left_out { $($secret:ident: $as_read:expr,)* })?
+    ) => {
+        $(#[$doc])*
+        #[derive(serde::Serialize, serde::Deserialize)]
+        pub(in crate::store::form) struct $form $(<$life>)? {
+            $($field: $type,)*
+            $($(
+                #[serde(default, skip_serializing_if = "crate::store::form::field::UnlessEmpty::is_empty")]
+                $rare: $rare_type,
+            )*)?
+            $(
+                #[serde(default)]
+                $added: i64,
+            )?
+        }
+
+        impl<'value $(: $life, $life)?> crate::store::form::field::FormOf<'value, $of> for $form $(<$life>)? {
+            fn of(value: &'value $of) -> Self {
+                use crate::store::form::field::FormOf;
+                Self {
+                    $($field: FormOf::of(&value.$field),)*
+                    $($($rare: FormOf::of(&value.$rare),)*)?
+                    $($added: crate::store::form::later::ADDED,)?
+                }
+            }
+
+            fn value(self) -> $of {
+                use crate::store::form::field::FormOf;
+                $(crate::store::form::later::has_read(stringify!($form), self.$added);)?
+                $of {
+                    $($field: FormOf::value(self.$field),)*
+                    $($($rare: FormOf::value(self.$rare),)*)?
+                    $($($secret: $as_read,)*)?
+                }
+            }
+        }
+    };
+}
+
+/// The same for an enum. A variant with fields may have a field more.
+macro_rules! enum_form_with {
+    (
+        $(#[$doc:meta])*
+        $form:ident $(<$life:lifetime>)? of $of:ident {
+            $($variant:ident
+                $(($held:ident: $type:ty))?
+                $({ $($(#[$attribute:meta])* $field:ident: $field_type:ty,)* $([$added:ident])? })?
+            ,)*
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub(in crate::store::form) enum $form $(<$life>)? {
+            $($variant $(($type))? $({
+                $($(#[$attribute])* $field: $field_type,)*
+                $(
+                    #[serde(default)]
+                    $added: i64,
+                )?
+            })?,)*
+        }
+
+        impl<'value $(: $life, $life)?> crate::store::form::field::FormOf<'value, $of> for $form $(<$life>)? {
+            fn of(value: &'value $of) -> Self {
+                use crate::store::form::field::FormOf;
+                match value {
+                    $($of::$variant $(($held))? $({ $($field,)* })? => {
+                        Self::$variant $((FormOf::of($held)))? $({
+                            $($field: FormOf::of($field),)*
+                            $($added: crate::store::form::later::ADDED,)?
+                        })?
+                    })*
+                }
+            }
+
+            fn value(self) -> $of {
+                use crate::store::form::field::FormOf;
+                match self {
+                    $(Self::$variant $(($held))? $({ $($field,)* $($added)? })? => {
+                        $($(crate::store::form::later::has_read(stringify!($form), $added);)?)?
+                        $of::$variant $((FormOf::value($held)))? $({ $($field: FormOf::value($field),)* })?
+                    })*
+                }
+            }
+        }
+    };
+}
+
+/// Says what each stored text is: the version that is written with its form, then others that are read.
+macro_rules! kept {
+    ($($type:ty: writes $version:literal $form:ty $(, reads $other:literal $other_form:ty)*;)*) => {$(
+        impl crate::store::form::Kept for $type {
+            fn to_text(&self) -> serde_json::Result<String> {
+                let form: $form = crate::store::form::field::FormOf::of(self);
+                serde_json::to_string(&($version, form))
+            }
+
+            fn from_text(text: &str) -> serde_json::Result<Self> {
+                crate::store::form::read(text)
+            }
+        }
+
+        impl crate::store::form::Versioned for $type {
+            fn read_version<'de, L: serde::de::SeqAccess<'de>>(
+                version: u16,
+                list: &mut L,
+            ) -> Result<Option<Self>, L::Error> {
+                use crate::store::form::field::FormOf;
+                match version {
+                    $version => Ok(list.next_element::<$form>()?.map(FormOf::value)),
+                    $($other => Ok(list.next_element::<$other_form>()?.map(FormOf::value)),)*
+                    _ => Err(serde::de::Error::custom(format_args!("version {version} is not known here"))),
+                }
+            }
+        }
+    )*};
+}

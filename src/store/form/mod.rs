@@ -1,0 +1,131 @@
+//! What rows keep as text, as types of its own: the forms. The domain may change its structs from release to release; a text that was
+//! stored stays readable for ever. Knows no tables and no SQL.
+//!
+//! A stored text is JSON, a list of two: the number of its version, and the form in that version, such as `[1,{"plan":"pro"}]`. The
+//! list in `kept!` below has every text with its versions. A form mirrors a type of the domain field by field (`form!`, `enum_form!`).
+//! It borrows from the value that is written, and becomes the value when it is read. Ids, times, currencies, money and closed sets
+//! (`text_enum!`) are in forms as they are, so their texts are frozen too.
+//!
+//! # A new field, or a new version
+//!
+//! **A new field** in `unless_empty` suffices where every text without it means its empty value. Readers ignore fields that they do not
+//! know, so servers of two releases can share a database. But a changed row is written whole, and an older server that changes it drops
+//! the field. `request.outcome` and `terms.rules` are in rows that never change. In other rows, a field that must not be dropped is filled
+//! only once every server has the release that knows it.
+//!
+//! **A new variant** of an enum or a new value of a closed set needs no new version either. An older server cannot read a text that has
+//! it, so it too is written only once every server knows it. A value of a closed set is never renamed.
+//!
+//! **A new version** is needed for everything else: a field that is removed, renamed, or means something else, and a field that has no
+//! fitting empty value. A form inside of others is part of their texts, so each of these texts gets a new version.
+//!
+//! 1. The present form stays, under a name with its version (`TermsDraftFormV1`). Its conversion into the domain says in `left_out` what
+//!    texts of that version mean for fields that came later; where that does not suffice, it is written by hand.
+//! 2. The new form is a struct of its own. One release **reads** it, the next one **writes** it. A server that meets an unknown version
+//!    fails with the name of the row and changes nothing.
+//! 3. Texts of the old version stay until their row changes, and are read for ever. No migration rewrites them.
+//!
+//! `tests/it/golden/stored` has a text of each form and version with all fields, and one with as few as there can be. They are never
+//! changed. A new field gets a golden text of its own (`<form>.v1.with_<field>.json`); the value without it is still written as the old
+//! one.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+
+use crate::domain::affiliate::Profile;
+use crate::domain::attribution::Candidate;
+use crate::domain::conversion::OrderDetails;
+use crate::domain::outcome::Outcome;
+use crate::domain::program::{Commission, TermsDraft};
+use crate::domain::reward::Calculation;
+
+#[macro_use]
+mod macros;
+
+mod account;
+mod affiliate;
+mod attribution;
+mod click;
+mod conversion;
+mod coupon;
+mod enrollment;
+mod field;
+#[cfg(test)]
+mod later;
+mod lead;
+mod link;
+mod outcome;
+mod program;
+mod reward;
+#[cfg(test)]
+mod tests;
+
+use affiliate::ProfileForm;
+use attribution::CandidateForm;
+use conversion::OrderDetailsForm;
+use outcome::OutcomeForm;
+use program::{CommissionForm, TermsDraftForm};
+use reward::CalculationForm;
+
+/// A type of the domain that rows keep as text.
+pub trait Kept: Sized {
+    /// The text that is stored.
+    ///
+    /// # Errors
+    /// None that is known: JSON can hold every form.
+    fn to_text(&self) -> serde_json::Result<String>;
+
+    /// The value of a stored text.
+    ///
+    /// # Errors
+    /// The text is of no version that is known here, or is no text of its version.
+    fn from_text(text: &str) -> serde_json::Result<Self>;
+}
+
+kept! {
+    // request.outcome
+    Outcome: writes 1 OutcomeForm<'_>;
+    // terms.rules
+    TermsDraft: writes 1 TermsDraftForm;
+    // enrollment.commission_override
+    Commission: writes 1 CommissionForm;
+    // affiliate.profile
+    Profile: writes 1 ProfileForm<'_>;
+    // conversion.order_details
+    OrderDetails: writes 1 OrderDetailsForm<'_>;
+    // conversion.candidates
+    Vec<Candidate>: writes 1 Vec<CandidateForm<'_>>;
+    // reward.calculation
+    Calculation: writes 1 CalculationForm;
+}
+
+/// A kept type that is read by the version of its text.
+trait Versioned: Sized {
+    /// The value in the next item of the list. None where the list ends.
+    fn read_version<'de, L: SeqAccess<'de>>(version: u16, list: &mut L) -> Result<Option<Self>, L::Error>;
+}
+
+fn read<T: Versioned>(text: &str) -> serde_json::Result<T> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = json.deserialize_seq(VersionThenForm(PhantomData))?;
+    json.end()?;
+    Ok(value)
+}
+
+/// Reads the version first, so that the form is read once and as what it is.
+struct VersionThenForm<T>(PhantomData<T>);
+
+impl<'de, T: Versioned> Visitor<'de> for VersionThenForm<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a version and a form")
+    }
+
+    fn visit_seq<L: SeqAccess<'de>>(self, mut list: L) -> Result<T, L::Error> {
+        let version = list.next_element()?.ok_or_else(|| L::Error::invalid_length(0, &self))?;
+        T::read_version(version, &mut list)?.ok_or_else(|| L::Error::invalid_length(1, &self))
+    }
+}

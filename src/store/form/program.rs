@@ -1,0 +1,67 @@
+//! Forms of programs, their terms and commissions.
+
+use super::field::Text;
+use crate::domain::attribution::AttributionSource;
+use crate::domain::id::{AccountId, ProgramId};
+use crate::domain::money::{Currency, Money, Rounding};
+use crate::domain::program::{
+    AttributionModel, Commission, Program, ProgramState, ProgramWithTerms, Terms, TermsDraft, TermsReach,
+};
+use crate::domain::time::Time;
+
+form! {
+    /// A program.
+    ProgramForm<'a> of Program {
+        id: ProgramId,
+        account_id: AccountId,
+        display_name: Text<'a>,
+        currency: Currency,
+        landing_url: Text<'a>,
+        is_default: bool,
+        state: ProgramState,
+        terms_version: i32,
+        version: i32,
+        created_at: Time,
+        updated_at: Time,
+    }
+}
+
+form! {
+    /// A version of a program's terms.
+    TermsForm of Terms {
+        account_id: AccountId,
+        program_id: ProgramId,
+        version: i32,
+        starts_at: Time,
+        rules: TermsDraftForm,
+    }
+}
+
+form! {
+    /// The rules of a version of terms.
+    TermsDraftForm of TermsDraft {
+        reach: TermsReach,
+        commission: CommissionForm,
+        hold_period_days: i32,
+        attribution_model: AttributionModel,
+        attribution_window_days: i32,
+        precedence: [AttributionSource; 3],
+        rounding: Rounding,
+    }
+}
+
+form! {
+    /// A program with one version of its terms.
+    ProgramWithTermsForm<'a> of ProgramWithTerms {
+        program: Box<ProgramForm<'a>>,
+        terms: Box<TermsForm>,
+    }
+}
+
+enum_form! {
+    /// What a sale earns.
+    CommissionForm of Commission {
+        PercentPpm(rate: i64),
+        Flat(amount: Money),
+    }
+}

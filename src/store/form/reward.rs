@@ -1,0 +1,55 @@
+//! Forms of rewards and how they were computed.
+
+use super::field::Text;
+use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
+use crate::domain::money::{Money, Rounding};
+use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardSummary, RewardUnit};
+use crate::domain::time::Time;
+
+form! {
+    /// How a reward was computed.
+    CalculationForm of Calculation {
+        rule: RewardRule,
+        base: Money,
+        terms_version: i32,
+        rounding: Rounding,
+    }
+    unless_empty {
+        percent_ppm: i64,
+        flat_minor: i64,
+    }
+}
+
+form! {
+    /// A reward.
+    RewardForm<'a> of Reward {
+        id: RewardId,
+        account_id: AccountId,
+        conversion_id: ConversionId,
+        affiliate_id: AffiliateId,
+        enrollment_id: EnrollmentId,
+        program_id: ProgramId,
+        unit: RewardUnit,
+        value: Money,
+        state: RewardState,
+        calculation: CalculationForm,
+        approve_after: Time,
+        created_at: Time,
+        updated_at: Time,
+    }
+    unless_empty {
+        reversed_minor: i64,
+        reverses: Option<RewardId>,
+        deny_reason: Text<'a>,
+    }
+}
+
+form! {
+    /// The part of a reward that never changes.
+    RewardSummaryForm of RewardSummary {
+        reward_id: RewardId,
+        affiliate_id: AffiliateId,
+        unit: RewardUnit,
+        value: Money,
+    }
+}

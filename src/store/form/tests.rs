@@ -1,0 +1,170 @@
+//! Forms through an upgrade: every golden text is read by forms with one field more, and what those write is read by the present ones.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::field::{FormOf, Text};
+use super::{Kept, later};
+use crate::domain::affiliate::Profile;
+use crate::domain::attribution::Candidate;
+use crate::domain::conversion::OrderDetails;
+use crate::domain::outcome::Outcome;
+use crate::domain::program::{Commission, TermsDraft};
+use crate::domain::reward::Calculation;
+
+/// The golden texts of version 1 with the names of their files.
+fn golden() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden/stored");
+    let mut texts = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.contains(".v1.") {
+            texts.push((name, std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+    texts
+}
+
+/// Reads a text of version 1 with the later form, and a text that the later form writes with the present one. Gives the names of
+/// the forms that had a field more.
+macro_rules! pass_through {
+    ($type:ty, $later:ty, $text:expr) => {{
+        let present = <$type>::from_text($text).unwrap();
+        let (version, form): (u16, $later) = serde_json::from_str($text).unwrap();
+        assert_eq!(version, 1);
+        assert!(form.value() == present, "the later form reads {} otherwise", $text);
+        let old = later::take_read();
+        assert!(old.values().flatten().all(|added| *added == 0), "a field that is not in {}: {old:?}", $text);
+
+        let written = serde_json::to_string(&(version, <$later>::of(&present))).unwrap();
+        assert!(<$type>::from_text(&written).unwrap() == present, "the present form reads {written} otherwise");
+        let (_, form): (u16, $later) = serde_json::from_str(&written).unwrap();
+        assert!(form.value() == present, "the later form reads {written} otherwise");
+        let new = later::take_read();
+        assert!(new.values().flatten().all(|added| *added == later::ADDED), "{written}: {new:?}");
+        assert!(new.keys().eq(old.keys()));
+        new.into_keys().map(ToOwned::to_owned)
+    }};
+}
+
+#[test]
+fn old_texts_and_those_of_a_later_release_are_read() {
+    let mut read = BTreeSet::new();
+    for (name, text) in golden() {
+        match name.split(".v1").next().unwrap() {
+            "terms_rules" => read.extend(pass_through!(TermsDraft, later::program::TermsDraftForm, &text)),
+            "enrollment_commission_override" => {
+                read.extend(pass_through!(Commission, later::program::CommissionForm, &text));
+            }
+            "affiliate_profile" => read.extend(pass_through!(Profile, later::affiliate::ProfileForm<'_>, &text)),
+            "conversion_order_details" => {
+                read.extend(pass_through!(OrderDetails, later::conversion::OrderDetailsForm<'_>, &text));
+            }
+            "conversion_candidates" => {
+                read.extend(pass_through!(Vec<Candidate>, Vec<later::attribution::CandidateForm<'_>>, &text));
+            }
+            "reward_calculation" => read.extend(pass_through!(Calculation, later::reward::CalculationForm, &text)),
+            name => {
+                assert!(name.starts_with("request_outcome_"), "{name}");
+                read.extend(pass_through!(Outcome, later::outcome::OutcomeForm<'_>, &text));
+            }
+        }
+    }
+    assert_eq!(read, declared(), "forms that are in a golden text, and those that are declared");
+}
+
+/// The names of all forms that can have a field more, from the sources of this folder.
+fn declared() -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/form");
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.ends_with("tests.rs") {
+            continue;
+        }
+        let source = std::fs::read_to_string(path).unwrap();
+        let heads =
+            source.lines().filter(|line| line.starts_with("    ") && line.contains(" of ") && line.contains('{'));
+        let forms = heads.filter_map(|line| line.trim().split(['<', ' ']).next());
+        names.extend(forms.filter(|name| name.ends_with("Form")).map(ToOwned::to_owned));
+    }
+    // No variant of them has fields of its own, so that they cannot have a field more.
+    for name in ["CommissionForm", "OutcomeForm"] {
+        names.remove(name);
+    }
+    names
+}
+
+#[test]
+fn what_is_no_text_of_a_known_version_is_refused() {
+    let reads = |text: &str| Profile::from_text(text).map(|profile| profile.city);
+    assert_eq!(reads(r#"[1,{"city":"London"}]"#).unwrap(), "London");
+    assert_eq!(reads(r#"[1,{"city":"London","later":{"a":[1]}}]"#).unwrap(), "London");
+    let message = |text| reads(text).unwrap_err().to_string();
+    assert!(message(r#"[2,{"city":"London"}]"#).contains("version 2 is not known here"));
+    assert!(message(r#"[0,{}]"#).contains("version 0 is not known here"));
+    for text in ["", "{}", r#"{"city":"London"}"#, "[]", "[1]", "[1,{},3]", "[1,{}]x", "[-1,{}]", "[1,{\"city\":5}]"] {
+        assert!(reads(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn an_answer_of_an_unknown_kind_is_refused() {
+    assert!(Outcome::from_text(r#"[1,{"payout":{"id":"x"}}]"#).is_err());
+    assert!(Commission::from_text(r#"[1,{"tiered":[1,2]}]"#).is_err());
+}
+
+#[test]
+fn a_field_that_every_text_has_is_demanded() {
+    let text = |rest| format!(r#"[1,{{"rule":"program","terms_version":1,"rounding":"down"{rest}}}]"#);
+    let base = r#","base":{"amount_minor":5,"currency":"USD"}"#;
+    assert!(Calculation::from_text(&text("")).unwrap_err().to_string().contains("missing field `base`"));
+    assert_eq!(Calculation::from_text(&text(base)).unwrap().percent_ppm, 0);
+}
+
+/// Something whose text got a second version: the form before it had no note, and the weight under another name.
+#[derive(Debug, PartialEq)]
+struct Parcel {
+    grams: i64,
+    note: String,
+}
+
+form! {
+    /// Version 2.
+    ParcelForm<'a> of Parcel {
+        grams: i64,
+        note: Text<'a>,
+    }
+}
+
+/// Version 1.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct ParcelFormV1 {
+    kilograms: i64,
+}
+
+impl FormOf<'_, Parcel> for ParcelFormV1 {
+    fn of(parcel: &Parcel) -> Self {
+        Self { kilograms: parcel.grams / 1_000 }
+    }
+
+    fn value(self) -> Parcel {
+        Parcel { grams: self.kilograms * 1_000, note: "none".to_owned() }
+    }
+}
+
+kept! {
+    Parcel: writes 2 ParcelForm<'_>, reads 1 ParcelFormV1;
+}
+
+#[test]
+fn a_second_version_is_written_and_the_first_one_still_read() {
+    let parcel = Parcel { grams: 2_500, note: "fragile".to_owned() };
+    assert_eq!(parcel.to_text().unwrap(), r#"[2,{"grams":2500,"note":"fragile"}]"#);
+    assert_eq!(Parcel::from_text(&parcel.to_text().unwrap()).unwrap(), parcel);
+    let old = Parcel::from_text(r#"[1,{"kilograms":2}]"#).unwrap();
+    assert_eq!(old, Parcel { grams: 2_000, note: "none".to_owned() });
+    assert!(Parcel::from_text(r#"[1,{"grams":2500,"note":"fragile"}]"#).is_err());
+    assert!(Parcel::from_text(r#"[3,{"grams":2500,"note":"fragile"}]"#).is_err());
+}

@@ -1,0 +1,343 @@
+//! Stored forms: the golden text of each is read for ever, and is what is written today. What is no text of a known version is an
+//! error that names its row.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+
+use headwater::domain::account::ApiKey;
+use headwater::domain::affiliate::{Affiliate, AffiliateSelector, Profile};
+use headwater::domain::attribution::Candidate;
+use headwater::domain::click::ClickOutcome;
+use headwater::domain::command::Outcome;
+use headwater::domain::conversion::{ConversionOutcome, OrderDetails, RefundOutcome, SaleOutcome};
+use headwater::domain::coupon::CouponState;
+use headwater::domain::enrollment::{Enrollment, EnrollmentWithLanding};
+use headwater::domain::id::{ClickId, RewardId};
+use headwater::domain::lead::{CancellationOutcome, LeadOutcome};
+use headwater::domain::link::LinkWithDestination;
+use headwater::domain::program::{Commission, ProgramWithTerms};
+use headwater::domain::working_set::{Needs, WorkingSet};
+use headwater::store::catalogue::Catalogues;
+use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
+use headwater::store::form::Kept;
+use headwater::store::{self, StoreError};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, Database, EntityTrait, QueryFilter};
+use uuid::Uuid;
+
+use super::load::{by_id, everything};
+use super::{open_with_account, write};
+use crate::support::database::TestDatabase;
+use crate::support::rows::{self, ACCOUNT, NOW, uuid};
+
+/// The golden texts, and those of them that a test has looked at.
+struct Golden {
+    folder: PathBuf,
+    update: bool,
+    names: BTreeSet<String>,
+}
+
+impl Golden {
+    fn open() -> Self {
+        Self {
+            folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden/stored"),
+            update: std::env::var("HEADWATER_UPDATE_GOLDEN").is_ok_and(|value| value == "1"),
+            names: BTreeSet::new(),
+        }
+    }
+
+    /// The file reads as the value, and the value is written as the file.
+    #[track_caller]
+    fn holds<T: Kept + PartialEq + Debug>(&mut self, name: &str, value: &T) {
+        let golden = frozen(&self.folder.join(format!("{name}.json")), &value.to_text().unwrap(), self.update);
+        assert_eq!(T::from_text(&golden).as_ref().ok(), Some(value), "{name}");
+        self.names.insert(format!("{name}.json"));
+    }
+}
+
+/// The text of a golden file, which must be this one. A file that is missing can be written; one that is there is never changed.
+#[track_caller]
+fn frozen(path: &Path, text: &str, update: bool) -> String {
+    if update && !path.exists() {
+        std::fs::write(path, format!("{text}\n")).unwrap();
+    }
+    let path_name = path.display();
+    let golden = std::fs::read_to_string(path);
+    let golden = golden.unwrap_or_else(|error| {
+        panic!("{path_name}: {error}. Is the form or its version new? HEADWATER_UPDATE_GOLDEN=1 adds its file.")
+    });
+    assert_eq!(
+        golden.trim_end(),
+        text,
+        "{path_name} is never changed, since rows are stored like that; see src/store/form/mod.rs for what to do instead"
+    );
+    golden
+}
+
+/// What is not kept of an affiliate and a key.
+fn without_secrets() -> (Affiliate, ApiKey) {
+    let affiliate = Affiliate { token_hash: [0; 32], ..rows::affiliate() };
+    (affiliate, ApiKey { secret_hash: [0; 32], ..rows::api_key() })
+}
+
+/// One answer of each kind.
+fn outcomes() -> Vec<Outcome> {
+    let (affiliate, key) = without_secrets();
+    let enrollment =
+        EnrollmentWithLanding { enrollment: rows::enrollment(), landing_url: "https://shop.test/".to_owned() };
+    let coupon = rows::coupon(1, "ADA10", CouponState::Removed);
+    let sale = rows::sale(1);
+    let reward = rows::reward(2, &sale, Some(RewardId::from_uuid(uuid(1))));
+    let link = LinkWithDestination { link: rows::link(), destination_url: "https://shop.test/blog".to_owned() };
+    vec![
+        Outcome::Registered { account: Box::new(rows::account(ACCOUNT)), key: Box::new(key.clone()) },
+        Outcome::Account(Box::new(rows::account(ACCOUNT))),
+        Outcome::ApiKey(Box::new(key)),
+        Outcome::Program(Box::new(ProgramWithTerms { program: rows::program(), terms: rows::terms() })),
+        Outcome::Affiliate {
+            affiliate: Box::new(affiliate),
+            enrollment: Box::new(enrollment.clone()),
+            coupon: Some(Box::new(coupon.clone())),
+        },
+        Outcome::Enrollment { enrollment: Box::new(enrollment), coupon: Some(Box::new(coupon.clone())) },
+        Outcome::Link(Box::new(link)),
+        Outcome::Coupon(Box::new(coupon)),
+        Outcome::Click(ClickOutcome {
+            click_id: ClickId::from_uuid(uuid(1)),
+            tid: ClickId::from_uuid(uuid(2)),
+            destination_url: "https://shop.test/".to_owned(),
+            affiliate_id: rows::affiliate().id,
+        }),
+        Outcome::Lead(LeadOutcome {
+            lead_id: rows::lead().id,
+            affiliate_id: Some(rows::affiliate().id),
+            conversion_id: Some(sale.id),
+        }),
+        Outcome::Sale(SaleOutcome {
+            conversion_id: sale.id,
+            lead_id: Some(rows::lead().id),
+            credit: Some(rows::credit()),
+            rewards: vec![reward.summary()],
+        }),
+        Outcome::Refund(RefundOutcome {
+            outcome: ConversionOutcome::Attributed,
+            conversion_id: sale.id,
+            sale_id: Some(sale.id),
+            rewards: vec![reward.summary()],
+        }),
+        Outcome::Cancellation(CancellationOutcome {
+            lead_id: rows::lead().id,
+            outcome: ConversionOutcome::Attributed,
+            conversion_id: sale.id,
+        }),
+        Outcome::Rewards(vec![reward]),
+    ]
+}
+
+fn name_of(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Registered { .. } => "registered",
+        Outcome::Account(_) => "account",
+        Outcome::ApiKey(_) => "api_key",
+        Outcome::Program(_) => "program",
+        Outcome::Affiliate { .. } => "affiliate",
+        Outcome::Enrollment { .. } => "enrollment",
+        Outcome::Link(_) => "link",
+        Outcome::Coupon(_) => "coupon",
+        Outcome::Click(_) => "click",
+        Outcome::Lead(_) => "lead",
+        Outcome::Sale(_) => "sale",
+        Outcome::Refund(_) => "refund",
+        Outcome::Cancellation(_) => "cancellation",
+        Outcome::Rewards(_) => "rewards",
+    }
+}
+
+#[test]
+fn stored_forms_are_the_golden_ones() {
+    let mut golden = Golden::open();
+    for outcome in outcomes() {
+        golden.holds(&format!("request_outcome_{}.v1", name_of(&outcome)), &outcome);
+    }
+    golden.holds("terms_rules.v1", &rows::terms().rules);
+    golden.holds("enrollment_commission_override.v1", &rows::enrollment().commission_override.unwrap());
+    golden.holds("affiliate_profile.v1", &rows::profile());
+    golden.holds("conversion_order_details.v1", &rows::order_details());
+    golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
+    golden.holds("reward_calculation.v1", &rows::calculation());
+    holds_forms_that_say_little(&mut golden);
+
+    let files = std::fs::read_dir(&golden.folder).unwrap();
+    let files: BTreeSet<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    let of_forms = files.into_iter().filter(|name| name.ends_with(".json"));
+    assert_eq!(
+        of_forms.collect::<BTreeSet<_>>(),
+        golden.names,
+        "a golden text that no form is compared with, or none of its own"
+    );
+}
+
+/// The same with all left out that may be.
+fn holds_forms_that_say_little(golden: &mut Golden) {
+    let (affiliate, key) = without_secrets();
+    let (sale, coupon) = (rows::sale(1), rows::coupon(1, "ADA10", CouponState::Active));
+    let enrollment =
+        Enrollment { landing_url: String::new(), commission_override: None, ended_at: None, ..rows::enrollment() };
+    let enrollment = EnrollmentWithLanding { enrollment, landing_url: "https://shop.test/".to_owned() };
+    let mut link = rows::link();
+    (link.destination_url, link.revoked_at) = (String::new(), None);
+    let mut reward = rows::reward(1, &sale, None);
+    (reward.reversed_minor, reward.deny_reason) = (0, String::new());
+    reward.calculation.percent_ppm = 0;
+    let outcomes = [
+        Outcome::ApiKey(Box::new(ApiKey { expires_at: None, revoked_at: None, ..key })),
+        Outcome::Affiliate {
+            affiliate: Box::new(Affiliate {
+                external_id: None,
+                first_name: String::new(),
+                last_name: String::new(),
+                profile: Profile::default(),
+                ..affiliate
+            }),
+            enrollment: Box::new(enrollment.clone()),
+            coupon: None,
+        },
+        Outcome::Enrollment { enrollment: Box::new(enrollment), coupon: None },
+        Outcome::Link(Box::new(LinkWithDestination { link, destination_url: "https://shop.test/".to_owned() })),
+        Outcome::Coupon(Box::new(headwater::domain::coupon::Coupon { description: String::new(), ..coupon })),
+        Outcome::Lead(LeadOutcome { lead_id: rows::lead().id, affiliate_id: None, conversion_id: None }),
+        Outcome::Sale(SaleOutcome { conversion_id: sale.id, lead_id: None, credit: None, rewards: Vec::new() }),
+        Outcome::Refund(RefundOutcome {
+            outcome: ConversionOutcome::Waiting,
+            conversion_id: sale.id,
+            sale_id: None,
+            rewards: Vec::new(),
+        }),
+        Outcome::Rewards(vec![reward.clone()]),
+    ];
+    for outcome in outcomes {
+        golden.holds(&format!("request_outcome_{}.v1.short", name_of(&outcome)), &outcome);
+    }
+    golden.holds("enrollment_commission_override.v1.percent", &Commission::PercentPpm(125_000));
+    golden.holds("affiliate_profile.v1.short", &Profile::default());
+    golden.holds("conversion_order_details.v1.short", &OrderDetails::default());
+    golden.holds("conversion_candidates.v1.short", &Vec::<Candidate>::new());
+    golden.holds("reward_calculation.v1.short", &reward.calculation);
+}
+
+#[test]
+fn secrets_are_not_in_stored_forms() {
+    let key = |key: ApiKey| Outcome::ApiKey(Box::new(key)).to_text().unwrap();
+    assert_eq!(key(rows::api_key()), key(without_secrets().1));
+    let affiliate = |affiliate: Affiliate| {
+        let enrollment = EnrollmentWithLanding { enrollment: rows::enrollment(), landing_url: String::new() };
+        let outcome =
+            Outcome::Affiliate { affiliate: Box::new(affiliate), enrollment: Box::new(enrollment), coupon: None };
+        outcome.to_text().unwrap()
+    };
+    assert_eq!(affiliate(rows::affiliate()), affiliate(without_secrets().0));
+}
+
+#[test]
+fn a_golden_text_can_be_added_and_never_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("form.v1.json");
+    let fails = |text: &'static str, update| {
+        let path = path.clone();
+        let panic = std::thread::spawn(move || frozen(&path, text, update)).join().unwrap_err();
+        panic.downcast_ref::<String>().unwrap().clone()
+    };
+    assert!(fails("[1,{}]", false).contains("HEADWATER_UPDATE_GOLDEN=1 adds its file"));
+    assert_eq!(frozen(&path, "[1,{}]", true), "[1,{}]\n");
+    assert_eq!(frozen(&path, "[1,{}]", false), "[1,{}]\n");
+    for update in [false, true] {
+        assert!(fails("[1,[]]", update).contains("never changed"));
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "[1,{}]\n");
+}
+
+/// The texts of all closed sets of the domain, as `Set text`, from the declarations.
+fn closed_sets(folder: &Path, all: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            closed_sets(&path, all);
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).unwrap();
+        for declaration in source.split("\ntext_enum! {\n").skip(1) {
+            let lines = declaration.lines().take_while(|line| *line != "}").map(str::trim);
+            let mut lines = lines.filter(|line| !line.starts_with("///"));
+            let set = lines.next().unwrap().strip_suffix(" {").unwrap().to_owned();
+            let texts = lines.filter_map(|line| Some(line.split_once("= \"")?.1.strip_suffix("\",").unwrap()));
+            all.extend(texts.map(|text| format!("{set} {text}")));
+        }
+    }
+}
+
+#[test]
+fn texts_of_closed_sets_are_never_renamed() {
+    let mut sets = BTreeSet::new();
+    closed_sets(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain"), &mut sets);
+    // Errors name resources; no row does.
+    sets.retain(|line| !line.starts_with("Resource "));
+    let golden = Golden::open();
+    let path = golden.folder.join("closed_sets.txt");
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let stored: BTreeSet<String> = text.lines().map(ToOwned::to_owned).collect();
+    let gone: Vec<_> = stored.difference(&sets).collect();
+    assert!(gone.is_empty(), "rows have these texts, which no set has now: {gone:?}");
+    if golden.update {
+        let lines: Vec<&str> = sets.iter().map(String::as_str).collect();
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    } else {
+        assert_eq!(stored, sets, "texts are new: HEADWATER_UPDATE_GOLDEN=1 adds them");
+    }
+}
+
+db_test!(a_text_of_an_unknown_version_names_its_row, |database: TestDatabase| async move {
+    let store = open_with_account(&database).await;
+    write(&store, Needs::default(), everything(), NOW).await.unwrap();
+    let connection = Database::connect(database.url.as_str()).await.unwrap();
+    let (sale, first_reward) = (rows::sale(1).id, RewardId::from_uuid(uuid(1)));
+
+    macro_rules! becomes_unknown {
+        ($table:ident . $column:ident, $filter:expr) => {
+            let update = $table::Entity::update_many().col_expr($table::Column::$column, Expr::value("[9,{}]"));
+            assert!(update.filter($filter).exec(&connection).await.unwrap().rows_affected > 0);
+        };
+    }
+    let error = |table, row: Uuid| Some(StoreError::Inconsistent { table, row });
+
+    becomes_unknown!(conversion.Candidates, conversion::Column::Id.eq(uuid(2)));
+    becomes_unknown!(conversion.OrderDetails, conversion::Column::Id.eq(sale.uuid()));
+    for id in [sale.uuid(), uuid(2)] {
+        let id = headwater::domain::id::ConversionId::from_uuid(id);
+        assert_eq!(store::conversion::find(&store, ACCOUNT, id).await.err(), error("conversion", id.uuid()));
+    }
+
+    becomes_unknown!(reward.Calculation, reward::Column::Id.eq(first_reward.uuid()));
+    let found = store::reward::find(&store, ACCOUNT, first_reward).await;
+    assert_eq!(found.err(), error("reward", first_reward.uuid()));
+
+    becomes_unknown!(affiliate.Profile, affiliate::Column::AccountId.eq(ACCOUNT.uuid()));
+    let id = rows::affiliate().id;
+    let found = store::affiliate::find(&store, ACCOUNT, &AffiliateSelector::Id(id)).await;
+    assert_eq!(found.err(), error("affiliate", id.uuid()));
+
+    becomes_unknown!(enrollment.CommissionOverride, enrollment::Column::AccountId.eq(ACCOUNT.uuid()));
+    let id = rows::enrollment().id;
+    assert_eq!(store::enrollment::find(&store, ACCOUNT, id).await.err(), error("enrollment", id.uuid()));
+
+    becomes_unknown!(terms.Rules, terms::Column::AccountId.eq(ACCOUNT.uuid()));
+    let id = rows::program().id;
+    assert_eq!(store::program::find_terms(&store, ACCOUNT, id, 1).await.err(), error("terms", id.uuid()));
+
+    becomes_unknown!(request.Outcome, request::Column::AccountId.eq(ACCOUNT.uuid()));
+    let needs = Needs { requests: by_id().requests, ..Needs::default() };
+    let transaction = store.begin().await.unwrap();
+    let loaded = store::load::load(&transaction, &needs, &mut Catalogues::default(), &mut WorkingSet::default()).await;
+    assert_eq!(loaded.err(), error("request", sale.uuid()));
+    connection.close().await.unwrap();
+});
