@@ -335,7 +335,7 @@ fn every_method_has_one_case() {
 }
 
 #[test]
-fn every_field_is_sent_wrong_or_said_to_be_free() {
+fn every_field_has_an_invalid_value_or_is_said_to_be_free() {
     for case in cases() {
         let input = method(case.method).input();
         let wrong: BTreeSet<String> = case
@@ -353,7 +353,7 @@ fn every_field_is_sent_wrong_or_said_to_be_free() {
 }
 
 #[test]
-fn every_name_is_tried_with_what_is_another_accounts() {
+fn every_reference_is_tried_with_another_accounts_object() {
     for case in cases() {
         let input = method(case.method).input();
         let tried: BTreeSet<String> = case
@@ -371,7 +371,7 @@ fn every_name_is_tried_with_what_is_another_accounts() {
 }
 
 #[test]
-fn what_changes_something_can_be_repeated() {
+fn every_write_has_an_idempotency_key() {
     for case in cases() {
         let has_replayed = method(case.method).output().get_field_by_name("replayed").is_some();
         assert_eq!(has_replayed, case.repeat_field().is_some(), "{}", case.method);

@@ -87,7 +87,7 @@ fn assert_tells_nothing(what: &str, request: &Json, answer: &Result<Json, Status
     }
 }
 
-db_test!(what_is_anothers_answers_like_what_does_not_exist, |database: TestDatabase| async move {
+db_test!(another_accounts_objects_look_absent, |database: TestDatabase| async move {
     let world = World::open(&database).await;
     // A cursor that is nobody's cannot be made up: it must be another database's.
     let elsewhere = World::open(&TestDatabase::sqlite()).await;
@@ -128,7 +128,7 @@ db_test!(what_is_anothers_answers_like_what_does_not_exist, |database: TestDatab
     assert_golden_folder("isolation", &texts);
 });
 
-db_test!(lists_and_reads_show_an_account_its_own_alone, |database: TestDatabase| async move {
+db_test!(lists_and_reads_show_only_the_callers_account, |database: TestDatabase| async move {
     let world = World::open(&database).await;
     for (account, other) in [(&world.alpha, &world.bravo), (&world.bravo, &world.alpha)] {
         for (name, answer) in world.snapshot(account).await {

@@ -52,7 +52,7 @@ db_test!(all_wrong_fields_are_named_at_once, |database: TestDatabase| async move
     assert_golden_folder("violations", &texts);
 });
 
-db_test!(an_answer_about_a_thousand_wrong_fields_still_arrives, |database: TestDatabase| async move {
+db_test!(a_thousand_violations_fit_into_the_answer_headers, |database: TestDatabase| async move {
     let world = World::open(&database).await;
     let wrong = |text: &str| vec![json!(text); 1_000];
     let watch = json!({
