@@ -9,7 +9,6 @@ mod follower;
 mod growth;
 mod journal;
 mod kill;
-#[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
 mod load;
 mod model;
 mod power;
@@ -39,7 +38,8 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Throughput and latency beside what the same machine does without Headwater; ends with a table of ratios.
+    /// Throughput and latency beside what the same machine does without Headwater, or of two builds of it (`--server OLD --server NEW`);
+    /// ends with a table of ratios.
     SideBySide(side_by_side::Options),
     /// Sales a second on a small and on a large database: history must not slow them down.
     Growth(growth::Options),

@@ -127,7 +127,7 @@ db_test!(a_conversion_says_how_it_was_traced_and_its_reward_how_it_was_rounded, 
     }
 });
 
-db_test!(what_ended_says_when, |database: TestDatabase| async move {
+db_test!(revoked_links_and_removed_coupons_have_their_end_time, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut affiliates = Shop::open(&server, "shop").await.client.affiliates;
     let link = affiliates.list_links(pb::ListLinksRequest::default()).await.unwrap().into_inner().links.remove(0);
@@ -142,7 +142,7 @@ db_test!(what_ended_says_when, |database: TestDatabase| async move {
     assert_eq!(affiliates.remove_coupon(request).await.unwrap().into_inner().coupon.unwrap().remove_time, day_later);
 });
 
-db_test!(a_public_page_learns_no_visitors_tracking_id, |database: TestDatabase| async move {
+db_test!(a_publishable_key_never_sees_a_tracking_id, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let click = |referrer: &str| pb::RecordClickRequest {

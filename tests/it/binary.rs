@@ -110,7 +110,7 @@ async fn wrong_settings_are_refused_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_ends_the_start_with_1() {
+async fn unusable_files_and_folders_exit_with_1() {
     let folder = folder();
     std::fs::write(folder.path().join("file"), "").unwrap();
     for (arguments, words) in [

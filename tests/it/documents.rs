@@ -57,7 +57,7 @@ fn exists(root: &Path, path: &str) -> bool {
 }
 
 #[test]
-fn what_the_documents_name_is_there() {
+fn documents_name_only_what_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages: Vec<PathBuf> = PAGES.iter().map(|page| root.join(page)).collect();
     pages.extend(std::fs::read_dir(root.join("docs/adr")).unwrap().map(|entry| entry.unwrap().path()));

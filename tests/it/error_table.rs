@@ -125,7 +125,7 @@ fn status(sample: &Error) -> Status {
 }
 
 #[test]
-fn the_table_is_published() {
+fn the_error_table_is_the_golden_one() {
     let mut text =
         "What callers see of each error: reason, gRPC code, details beside ErrorInfo, ErrorInfo's metadata, message.\n"
             .to_owned();
@@ -207,7 +207,7 @@ fn a_batch_result_says_the_same_as_the_single_call() {
 }
 
 #[test]
-fn a_fault_of_ours_tells_the_request_id_and_nothing_else() {
+fn an_internal_error_tells_the_request_id_and_nothing_else() {
     let status = status(&Error::Internal("password=hunter2 in driver text".to_owned()));
     assert!(!format!("{status:?}").contains("hunter2"));
     assert!(!String::from_utf8_lossy(status.details()).contains("hunter2"));
@@ -215,7 +215,7 @@ fn a_fault_of_ours_tells_the_request_id_and_nothing_else() {
 }
 
 #[test]
-fn all_violations_are_told_but_for_a_list_that_no_client_could_receive() {
+fn all_violations_are_listed_up_to_what_headers_carry() {
     let violations = |count: usize| {
         Error::InvalidFields(
             (0..count)

@@ -145,7 +145,7 @@ impl Home {
     }
 }
 
-db_test!(whatever_fails_at_work_costs_nothing, |database: TestDatabase| async move {
+db_test!(failpoints_under_load_lose_and_double_nothing, |database: TestDatabase| async move {
     let home = Home::new(database);
     let mut server = home.start("").await;
     for point in points(|phase| matches!(phase, Phase::Working { .. })) {
@@ -169,7 +169,7 @@ db_test!(whatever_fails_at_work_costs_nothing, |database: TestDatabase| async mo
     server.terminate().await.unwrap();
 });
 
-db_test!(whatever_fails_at_the_start_leaves_a_start_possible, |database: TestDatabase| async move {
+db_test!(failpoints_at_startup_leave_a_start_possible, |database: TestDatabase| async move {
     let kind = database.kind;
     let mut first = Some(database);
     for point in points(|phase| phase == Phase::Starting) {
@@ -197,7 +197,7 @@ db_test!(whatever_fails_at_the_start_leaves_a_start_possible, |database: TestDat
     }
 });
 
-db_test!(whatever_fails_at_the_stop_costs_nothing, |database: TestDatabase| async move {
+db_test!(failpoints_at_shutdown_lose_nothing, |database: TestDatabase| async move {
     let home = Home::new(database);
     for point in points(|phase| phase == Phase::Stopping) {
         let mut server = home.start("").await;

@@ -89,7 +89,7 @@ async fn latest(client: &mut Client) -> pb::ListConversionEventsResponse {
     client.tracking.list_conversion_events(request).await.unwrap().into_inner()
 }
 
-db_test!(a_broken_row_of_one_account_spoils_no_neighbour, |database: TestDatabase| async move {
+db_test!(a_corrupt_row_of_one_account_fails_no_other_account, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let broken = Shop::open(&server, "broken").await;
     let sound = Shop::open(&server, "sound").await;
@@ -120,7 +120,7 @@ db_test!(a_broken_row_of_one_account_spoils_no_neighbour, |database: TestDatabas
     }
 });
 
-db_test!(due_rewards_that_cannot_be_approved_hold_up_nobodys, |database: TestDatabase| async move {
+db_test!(due_rewards_that_cannot_be_approved_hold_up_no_other_account, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut broken = Shop::open(&server, "broken").await.client;
     let mut sound = Shop::open(&server, "sound").await;
@@ -142,7 +142,7 @@ db_test!(due_rewards_that_cannot_be_approved_hold_up_nobodys, |database: TestDat
     assert_eq!((balance.pending_minor, balance.owed_minor), (0, 200));
 });
 
-db_test!(a_stop_keeps_its_deadline_though_the_database_hangs, |database: TestDatabase| async move {
+db_test!(shutdown_keeps_its_deadline_though_the_database_hangs, |database: TestDatabase| async move {
     let server = TestServer::start_with(&database, &["--shutdown-seconds", "1"]).await;
     let shop = Shop::open(&server, "shop").await;
     let console = console(&database).await;
@@ -176,7 +176,7 @@ async fn a_frozen_server_lets_go_of_its_lock_on_postgres() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sqlite_file_that_another_program_holds_is_told_at_once() {
+async fn a_locked_sqlite_file_is_unavailable_without_delay() {
     let database = TestDatabase::sqlite();
     let server = TestServer::start_with(&database, &["--request-timeout-seconds", "30"]).await;
     let shop = Shop::open(&server, "shop").await;
@@ -197,7 +197,7 @@ async fn a_sqlite_file_that_another_program_holds_is_told_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn upkeep_that_hangs_gives_way_on_postgres() {
+async fn hanging_upkeep_blocks_no_other_account_on_postgres() {
     let Some(database) = TestDatabase::postgres().await else { return };
     let flags = ["--event-retention-days", "30", "--upkeep-interval-seconds", "1"];
     let server = TestServer::start_with(&database, &flags).await;
@@ -249,7 +249,7 @@ fn from_the_beginning() -> pb::WatchConversionsRequest {
     pb::WatchConversionsRequest { start: Some(Start::Beginning(())), ..pb::WatchConversionsRequest::default() }
 }
 
-db_test!(a_reader_that_takes_nothing_keeps_its_place_among_the_streams, |database: TestDatabase| async move {
+db_test!(a_slow_consumer_still_counts_as_an_open_stream, |database: TestDatabase| async move {
     let flags = ["--feed-streams-per-key-max", "1", "--feed-stall-seconds", "1"];
     let server = TestServer::start_with(&database, &flags).await;
     let mut client = Shop::open(&server, "shop").await.client;
@@ -273,7 +273,7 @@ db_test!(a_reader_that_takes_nothing_keeps_its_place_among_the_streams, |databas
     reader.tracking.watch_conversions(from_the_beginning()).await.unwrap();
 });
 
-db_test!(a_reader_that_is_overtaken_by_the_retention_is_told, |database: TestDatabase| async move {
+db_test!(a_reader_overtaken_by_retention_gets_cursor_expired, |database: TestDatabase| async move {
     let flags = ["--event-retention-days", "30", "--upkeep-interval-seconds", "1"];
     let server = TestServer::start_with(&database, &flags).await;
     let mut client = Shop::open(&server, "shop").await.client;
@@ -303,7 +303,7 @@ db_test!(a_reader_that_is_overtaken_by_the_retention_is_told, |database: TestDat
     assert!(seen > 0);
 });
 
-db_test!(calls_that_wait_for_news_count_as_streams, |database: TestDatabase| async move {
+db_test!(long_polls_count_as_streams, |database: TestDatabase| async move {
     let server = TestServer::start_with(&database, &["--feed-streams-per-key-max", "1"]).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let start = Some(pb::list_conversion_events_request::Start::Latest(()));
@@ -324,7 +324,7 @@ db_test!(calls_that_wait_for_news_count_as_streams, |database: TestDatabase| asy
     assert_eq!(waiting.await.unwrap().unwrap().into_inner().events.len(), 1);
 });
 
-db_test!(a_caller_that_never_ends_its_request_gives_its_place_back, |database: TestDatabase| async move {
+db_test!(an_unfinished_request_times_out_and_frees_its_slot, |database: TestDatabase| async move {
     let flags = ["--calls-max", "1", "--request-timeout-seconds", "1"];
     let server = TestServer::start_with(&database, &flags).await;
     let mut client = Shop::open(&server, "shop").await.client;

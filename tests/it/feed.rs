@@ -202,7 +202,7 @@ async fn followed(client: &mut Client, request: pb::WatchConversionsRequest) -> 
     }
 }
 
-db_test!(from_any_place_with_any_filter_it_is_the_same_feed_narrowed, |database: TestDatabase| async move {
+db_test!(any_filter_from_any_cursor_narrows_the_same_feed, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();
@@ -250,7 +250,7 @@ db_test!(from_any_place_with_any_filter_it_is_the_same_feed_narrowed, |database:
     }
 });
 
-db_test!(those_at_the_head_and_those_behind_get_the_same, |database: TestDatabase| async move {
+db_test!(live_and_catching_up_followers_get_the_same_events, |database: TestDatabase| async move {
     const FOLLOWERS: usize = 20;
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
@@ -293,7 +293,7 @@ db_test!(those_at_the_head_and_those_behind_get_the_same, |database: TestDatabas
     }
 });
 
-db_test!(an_idle_stream_shows_signs_of_life, |database: TestDatabase| async move {
+db_test!(an_idle_stream_sends_heartbeats, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();
@@ -407,7 +407,7 @@ db_test!(a_revoked_key_ends_its_streams, |database: TestDatabase| async move {
     assert_eq!((ended.code(), reason(&ended).as_str()), (Code::Unauthenticated, "KEY_INVALID"));
 });
 
-db_test!(streams_grow_old_and_are_counted, |database: TestDatabase| async move {
+db_test!(streams_have_a_maximum_age_and_a_limit_per_key, |database: TestDatabase| async move {
     let flags = ["--feed-stream-age-seconds", "1", "--feed-streams-per-key-max", "2"];
     let server = TestServer::start_with(&database, &flags).await;
     let shop = Shop::open(&server, "shop").await;
@@ -443,7 +443,7 @@ db_test!(a_stopping_server_ends_streams_with_draining, |database: TestDatabase| 
     tokio::time::timeout(Duration::from_secs(30), stopping).await.unwrap().unwrap();
 });
 
-db_test!(a_reader_that_takes_nothing_is_ended_and_others_go_on, |database: TestDatabase| async move {
+db_test!(a_slow_consumer_is_ended_and_others_go_on, |database: TestDatabase| async move {
     let server = TestServer::start_with(&database, &["--feed-stall-seconds", "1"]).await;
     let shop = Shop::open(&server, "shop").await;
     // Long texts fill the reader's window soon.

@@ -159,7 +159,7 @@ db_test!(key_texts_are_shown_once, |database: TestDatabase| async move {
     assert_eq!(listed.api_keys[1], made.api_key.unwrap());
 });
 
-db_test!(every_answer_names_its_request, |database: TestDatabase| async move {
+db_test!(every_answer_has_a_request_id, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut admin = server.new_account("shop").await;
     let mut request = Request::new(pb::CheckApiKeyRequest {});
@@ -172,7 +172,7 @@ db_test!(every_answer_names_its_request, |database: TestDatabase| async move {
     assert!(status.metadata().get("x-request-id").is_some(), "errors too: {status:?}");
 });
 
-db_test!(what_the_library_refuses_is_said_in_our_words, |database: TestDatabase| async move {
+db_test!(errors_of_the_grpc_library_have_our_reasons, |database: TestDatabase| async move {
     let server = TestServer::start_with(&database, &["--message-bytes-max", "2000"]).await;
     let mut admin = server.new_account("shop").await;
     let large = pb::RecordSaleRequest { event_id: "x".repeat(3_000), ..Default::default() };

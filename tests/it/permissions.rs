@@ -27,7 +27,7 @@ fn every_method_is_in_the_table_once() {
 }
 
 #[test]
-fn what_is_not_listed_is_refused() {
+fn an_unlisted_method_is_refused() {
     for unknown in
         ["", "headwater.v1.AccountService", "headwater.v1.AccountService/", "headwater.v1.AccountService/getaccount"]
     {
@@ -56,7 +56,7 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
 }
 
 #[test]
-fn the_table_is_published() {
+fn the_permission_table_is_the_golden_one() {
     let width = METHODS.iter().map(|(method, _)| method.len()).max().unwrap();
     let mut text =
         "Which kind of API key may call which method. A method that is not listed is refused.\n\n".to_owned();

@@ -71,7 +71,7 @@ async fn every_acknowledgement_costs_a_sync() {
 }
 
 #[tokio::test]
-async fn whoever_begins_on_sqlite_has_the_write_lock_from_then_on() {
+async fn begin_on_sqlite_takes_the_write_lock() {
     let database = TestDatabase::sqlite();
     let store = store::open(&database).await;
     // Another program, which does not wait.
@@ -91,7 +91,7 @@ async fn whoever_begins_on_sqlite_has_the_write_lock_from_then_on() {
 
 /// What a server remembers of programs, links and codes must not outlive a change that another one made.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_server_changes_another_sells_by_on_postgres() {
+async fn a_catalogue_change_on_one_server_is_seen_by_another_on_postgres() {
     let Some(database) = TestDatabase::postgres().await else { return };
     let first = TestServer::start(&database).await;
     let second = TestServer::start(&database).await;
@@ -126,7 +126,7 @@ async fn what_one_server_changes_another_sells_by_on_postgres() {
     assert_eq!(answer.outcome(), pb::ConversionOutcome::NotReferred);
 }
 
-db_test!(a_command_whose_caller_has_given_up_is_not_carried_out, |database: TestDatabase| async move {
+db_test!(a_command_past_its_deadline_is_not_carried_out, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let account = client.accounts.get_account(pb::GetAccountRequest {}).await.unwrap().into_inner().account.unwrap();
@@ -146,7 +146,7 @@ db_test!(a_command_whose_caller_has_given_up_is_not_carried_out, |database: Test
     assert_eq!(after, account);
 });
 
-db_test!(a_reader_of_one_program_sees_no_other, |database: TestDatabase| async move {
+db_test!(a_program_filter_shows_no_event_of_another_program, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();
@@ -189,7 +189,7 @@ db_test!(a_reader_of_one_program_sees_no_other, |database: TestDatabase| async m
 
 /// Where other servers may write, readers are woken by polling too; here it comes too seldom to help.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_server_commits_it_tells_its_readers_itself_on_postgres() {
+async fn a_commit_wakes_the_servers_own_readers_on_postgres() {
     let Some(database) = TestDatabase::postgres().await else { return };
     let server = TestServer::start_with(&database, &["--feed-poll-milliseconds", "60000"]).await;
     let mut client = Shop::open(&server, "shop").await.client;

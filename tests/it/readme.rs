@@ -157,7 +157,7 @@ fn fits(shown: &str, line: &str) -> bool {
 }
 
 #[test]
-fn what_is_shown_is_compared() {
+fn shown_output_is_compared() {
     let output = "{\n  \"id\": \"cnv_1\",\n  \"amount\": \"-120\"\n}\n";
     assert_eq!(check_shown(output, output), Ok(()));
     assert_eq!(check_shown("...\n  \"id\": \"cnv_...\",\n...\n", output), Ok(()));

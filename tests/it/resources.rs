@@ -131,7 +131,7 @@ db_test!(an_affiliate_is_found_by_all_its_names, |database: TestDatabase| async 
     }
 });
 
-db_test!(a_name_that_is_taken_is_told_with_who_has_it, |database: TestDatabase| async move {
+db_test!(already_exists_names_the_resource_that_has_the_name, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let mut affiliates = shop.client.affiliates;
@@ -160,7 +160,7 @@ db_test!(a_name_that_is_taken_is_told_with_who_has_it, |database: TestDatabase| 
     assert_eq!(listed.affiliates.len(), 1);
 });
 
-db_test!(an_enrollment_leads_where_it_says, |database: TestDatabase| async move {
+db_test!(links_follow_the_landing_url_of_their_enrollment, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let affiliate = Some(shop.affiliate());
@@ -307,7 +307,7 @@ db_test!(pages_follow_on_without_gap_or_repeat, |database: TestDatabase| async m
     assert_eq!(sequences, [1, 2, 3, 4, 5]);
 });
 
-db_test!(a_lead_shows_whom_it_is_bound_to, |database: TestDatabase| async move {
+db_test!(a_lead_shows_the_affiliate_it_is_bound_to, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client;

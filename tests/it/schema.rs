@@ -135,7 +135,7 @@ async fn a_sqlite_file_is_opened_once_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_durable_or_opened_is_refused_in_words() {
+async fn unusable_database_urls_are_refused_with_the_reason() {
     let database = TestDatabase::sqlite();
     for (url, word) in [
         ("sqlite::memory:", "memory"),
@@ -161,7 +161,7 @@ async fn postgres_without_synchronous_commit_is_refused() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_not_there_is_unavailable() {
+async fn an_unreachable_database_is_unavailable() {
     let database = TestDatabase::sqlite();
     let mut options = options(&database);
     options.url = "postgres://127.0.0.1:1/headwater".to_owned();

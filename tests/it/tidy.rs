@@ -20,7 +20,7 @@ const KEEPERS_OF_BANNED_METHODS: [&str; 3] = ["src/clock", "src/error", "src/sto
 const WRITE_PATH: [&str; 2] = ["WriteTransaction", "lock_heads"];
 
 #[test]
-fn the_house_is_in_order() {
+fn sources_keep_the_house_rules() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = vec![root.join("build.rs")];
     for folder in ["src", "clients", "migration/src", "testkit", "tests", "benches"] {

@@ -167,7 +167,7 @@ async fn remove<E: EntityTrait>(which: Expr, database: &DatabaseConnection) {
     assert_eq!(E::delete_many().filter(which).exec(database).await.unwrap().rows_affected, 1);
 }
 
-db_test!(what_was_changed_behind_the_servers_back_is_found, |database: TestDatabase| async move {
+db_test!(verify_ledger_finds_tampered_rows, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let connection = Database::connect(database.url.as_str()).await.unwrap();
     for (tampering, words) in Tampering::ALL {

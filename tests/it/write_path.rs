@@ -61,7 +61,7 @@ db_test!(a_full_queue_refuses_at_once_and_says_when_to_try_again, |database: Tes
     assert_eq!(report.entry_count, 1_000 * (recorded + 1));
 });
 
-db_test!(what_nobody_waits_for_any_more_is_not_begun, |database: TestDatabase| async move {
+db_test!(a_call_past_its_deadline_is_not_begun, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();
@@ -117,7 +117,7 @@ db_test!(clicks_with_one_id_that_race_are_one_click, |database: TestDatabase| as
     }
 });
 
-db_test!(a_batch_may_name_what_it_has_just_made_known, |database: TestDatabase| async move {
+db_test!(a_batch_item_may_refer_to_an_earlier_item, |database: TestDatabase| async move {
     use pb::record_item::Item;
     use pb::record_result::Result as Recorded;
     let server = TestServer::start(&database).await;

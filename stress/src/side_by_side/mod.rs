@@ -1,5 +1,5 @@
-//! `stress side-by-side`: Headwater beside what the same machine does without it, in one run, in turns. Wires the parts and
-//! knows the floors; measures nothing itself.
+//! `stress side-by-side`: Headwater beside what the same machine does without it, or beside another build of itself, in one run, in
+//! turns. Wires the parts and knows the floors; measures nothing itself.
 
 mod bytes_follower;
 mod catch_up;
@@ -20,6 +20,7 @@ mod rounds;
 pub(crate) mod sales;
 mod script;
 mod table;
+mod versus;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,21 +33,25 @@ use testkit::process;
 /// Options.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
-    /// The database that both sides use.
+    /// The database that both sides use. With two servers both databases, one after the other, when not given.
     #[arg(long, value_enum)]
-    database: DatabaseKind,
+    database: Option<DatabaseKind>,
     /// How often everything is measured. The figures are medians.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
     /// How long each measurement takes.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// What to measure; everything when not given.
+    /// What to measure, several by commas or by the flag again; everything when not given.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
-    /// The server's binary; the one beside this program when not given.
+    /// The server's binary; the one beside this program when not given. Given twice, the old build first, the two are compared with each
+    /// other instead, by sales, batch and clicks.
     #[arg(long)]
-    server: Option<PathBuf>,
+    server: Vec<PathBuf>,
+    /// The least that the new server's rate may be of the old one's, in the median of the rounds.
+    #[arg(long, default_value_t = 0.98)]
+    floor: f64,
     /// Where SQLite's files are made, and whose disk's syncs are measured; the folder for temporary files when not given.
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -86,7 +91,6 @@ pub(crate) enum Section {
 #[derive(Debug, Clone)]
 struct Plan {
     options: Options,
-    binary: Option<PathBuf>,
     folder: PathBuf,
     seed: u64,
     until: Until,
@@ -95,23 +99,37 @@ struct Plan {
 }
 
 impl Plan {
+    fn of(options: Options) -> Self {
+        Self {
+            folder: options.folder.clone().unwrap_or_else(std::env::temp_dir),
+            seed: options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32)),
+            until: Until::Time(Duration::from_secs(options.seconds.max(1))),
+            accounts: 16,
+            size: ShopSize::USUAL,
+            options,
+        }
+    }
+
     fn wants(&self, section: Section) -> bool {
         self.options.only.is_empty() || self.options.only.contains(&section)
     }
 }
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
-    let plan = Plan {
-        binary: Some(process::beside_us("headwater", options.server.as_deref())?),
-        folder: options.folder.clone().unwrap_or_else(std::env::temp_dir),
-        seed: options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32)),
-        until: Until::Time(Duration::from_secs(options.seconds.max(1))),
-        accounts: 16,
-        size: ShopSize::USUAL,
-        options,
-    };
+    let plan = Plan::of(options);
+    let options = &plan.options;
+    match (options.server.as_slice(), options.database) {
+        ([old, new], _) => versus::run(plan.clone(), [old.clone(), new.clone()]).await,
+        ([] | [_], Some(database)) => run_beside_others(plan, database).await,
+        ([] | [_], None) => anyhow::bail!("name the database: --database sqlite or --database postgres"),
+        _ => anyhow::bail!("--server may be given twice at most"),
+    }
+}
+
+async fn run_beside_others(plan: Plan, database: DatabaseKind) -> anyhow::Result<()> {
+    let binary = process::beside_us("headwater", plan.options.server.first().map(PathBuf::as_path))?;
     println!("{}\n", crate::figures::head(plan.seed, &plan.folder)?);
-    let mut bench = Bench::open(plan).await?;
+    let mut bench = Bench::open(plan, database, Some(&binary)).await?;
     bench.run().await?;
     let missed = bench.missed();
     bench.close().await?;
@@ -131,26 +149,24 @@ mod tests {
     /// itself sees to.
     async fn run_briefly(database: DatabaseKind) -> Bench {
         let options = Options {
-            database,
+            database: Some(database),
             rounds: 1,
             seconds: 1,
             only: Vec::new(),
-            server: None,
+            server: Vec::new(),
+            floor: 0.0,
             folder: None,
             feed_sales: 1_000,
             seed: Some(1),
         };
         let plan = Plan {
-            options,
-            binary: None,
-            folder: std::env::temp_dir(),
-            seed: 1,
             // Not a time: a busy machine must come to as much as a quiet one.
             until: Until::Calls(300),
             accounts: 2,
             size: ShopSize { affiliates: 2, leads: 20 },
+            ..Plan::of(options)
         };
-        let mut bench = Bench::open(plan).await.unwrap();
+        let mut bench = Bench::open(plan, database, None).await.unwrap();
         bench.run().await.unwrap();
         bench
     }

@@ -33,14 +33,26 @@ impl Ours {
         postgres: Option<&Postgres>,
         binary: Option<&Path>,
         folder: &Path,
+        shops: (usize, ShopSize),
+        seed: u64,
+    ) -> anyhow::Result<Self> {
+        Self::open_as(OUR_DATABASE, postgres, binary, folder, shops, seed).await
+    }
+
+    /// The same with another name for its database and its folder.
+    pub(crate) async fn open_as(
+        name: &str,
+        postgres: Option<&Postgres>,
+        binary: Option<&Path>,
+        folder: &Path,
         (accounts, size): (usize, ShopSize),
         seed: u64,
     ) -> anyhow::Result<Self> {
         let database = match postgres {
-            Some(postgres) => Some(postgres.create_database(OUR_DATABASE).await?),
+            Some(postgres) => Some(postgres.create_database(name).await?),
             None => None,
         };
-        let place = Place { binary: binary.map(Path::to_owned), data_dir: folder.join("ours"), database };
+        let place = Place { binary: binary.map(Path::to_owned), data_dir: folder.join(name), database };
         let host = Host::start(&place).await?;
         let mut processes = vec![host.pid()?];
         if let Some(postgres) = postgres {

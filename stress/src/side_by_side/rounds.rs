@@ -1,5 +1,6 @@
 //! The run itself: both sides set up, measured in turns so that noise hits them alike, and the books checked at the end.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use tempfile::TempDir;
@@ -26,6 +27,7 @@ enum Plain {
 /// Everything that takes part.
 pub(super) struct Bench {
     plan: Plan,
+    database: DatabaseKind,
     pub(super) figures: Figures,
     pub(super) ours: Ours,
     feed: Option<FeedBench>,
@@ -41,14 +43,14 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    /// Starts and fills everything.
-    pub(super) async fn open(plan: Plan) -> anyhow::Result<Self> {
+    /// Starts and fills everything. In tests without a binary.
+    pub(super) async fn open(plan: Plan, database: DatabaseKind, binary: Option<&Path>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("headwater-stress-").tempdir_in(&plan.folder)?;
-        let postgres = match plan.options.database {
+        let postgres = match database {
             DatabaseKind::Postgres => Some(Postgres::start_new()?),
             DatabaseKind::Sqlite => None,
         };
-        let (binary, accounts, size) = (plan.binary.as_deref(), plan.accounts, plan.size);
+        let (accounts, size) = (plan.accounts, plan.size);
         let plain = match &postgres {
             Some(postgres) => {
                 Plain::Postgres(PlainPostgres::prepare(postgres, binary, folder.path(), accounts, size).await?)
@@ -67,6 +69,7 @@ impl Bench {
         };
         Ok(Self {
             plan,
+            database,
             figures: Figures::default(),
             ours,
             feed,
@@ -94,13 +97,13 @@ impl Bench {
             println!("round {round} took {:.0} s", begun.elapsed().as_secs_f64());
         }
         println!("\n{}", self.figures.report());
-        println!("{}", ratio_table(&floors(self.plan.options.database), &self.figures));
+        println!("{}", ratio_table(&floors(self.database), &self.figures));
         self.check_books().await
     }
 
     /// The floors that were missed.
     pub(super) fn missed(&self) -> Vec<&'static str> {
-        let ratios = floors(self.plan.options.database);
+        let ratios = floors(self.database);
         ratios.iter().filter(|ratio| ratio.is_missed(&self.figures)).map(|ratio| ratio.title).collect()
     }
 

@@ -62,9 +62,14 @@ impl Figures {
         self.add(of, P99, latencies.p99());
     }
 
+    /// A figure of each round.
+    pub(super) fn values(&self, name: Name) -> &[f64] {
+        self.values.get(&name).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// A figure over all rounds.
     pub(super) fn spread(&self, name: Name) -> Option<Spread> {
-        Spread::of(self.values.get(&name)?)
+        Spread::of(self.values(name))
     }
 
     /// One line for each thing that was measured, all its figures in it.

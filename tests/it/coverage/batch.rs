@@ -54,7 +54,7 @@ db_test!(each_item_of_a_batch_is_answered_as_its_own_call, |database: TestDataba
     }
 });
 
-db_test!(a_batch_of_bad_items_is_an_answer_too, |database: TestDatabase| async move {
+db_test!(a_batch_of_invalid_items_is_answered_with_their_errors, |database: TestDatabase| async move {
     let world = World::open(&database).await;
     let answer = world.expect(&world.alpha, "TrackingService/BatchRecord", &json!({"items": [{}, {"sale": {}}]})).await;
     let results = answer["results"].as_array().unwrap();

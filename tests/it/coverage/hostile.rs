@@ -65,7 +65,7 @@ fn with(request: &Json, name: &str, value: &Json) -> Json {
     request
 }
 
-db_test!(no_value_of_any_field_is_a_fault_of_ours, |database: TestDatabase| async move {
+db_test!(no_field_value_gives_an_internal_error, |database: TestDatabase| async move {
     let world = World::open(&database).await;
     let account = &world.alpha;
     let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();

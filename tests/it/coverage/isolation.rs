@@ -1,4 +1,4 @@
-//! Tenants: what is another account's answers exactly like what does not exist.
+//! Tenants: another account's objects look exactly like objects that do not exist.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::api::{method, picture, reason};
 use super::cases::{Case, cases, leaves, patched};
 use super::world::{Account, Names, World, assert_unchanged, resolve, unknown};
 use crate::support::database::TestDatabase;
-use crate::support::golden::assert_golden;
+use crate::support::golden::assert_golden_folder;
 
 /// Differ from call to call.
 const RANDOM_FIELDS: &[&str] = &[
@@ -87,7 +87,7 @@ fn assert_tells_nothing(what: &str, request: &Json, answer: &Result<Json, Status
     }
 }
 
-db_test!(what_is_anothers_answers_like_what_does_not_exist, |database: TestDatabase| async move {
+db_test!(another_accounts_objects_look_absent, |database: TestDatabase| async move {
     let world = World::open(&database).await;
     // A cursor that is nobody's cannot be made up: it must be another database's.
     let elsewhere = World::open(&TestDatabase::sqlite()).await;
@@ -97,7 +97,7 @@ db_test!(what_is_anothers_answers_like_what_does_not_exist, |database: TestDatab
     // What only reads goes first, and what makes names goes last: else Bravo would meet its own rows under Alpha's names.
     let reads = cases().iter().filter(|case| !case.changes_something());
     let changes = cases().iter().filter(|case| case.changes_something()).rev();
-    let mut outcomes: BTreeMap<String, String> = BTreeMap::new();
+    let mut outcomes: BTreeMap<(&str, String), String> = BTreeMap::new();
     for case in reads.chain(changes) {
         for fields in &case.references {
             let mut answers = Vec::new();
@@ -115,16 +115,20 @@ db_test!(what_is_anothers_answers_like_what_does_not_exist, |database: TestDatab
                 Err(status) => format!("{:?} {}", status.code(), reason(status)),
             };
             let field = leaves(fields, &method(case.method).input()).join(" ");
-            outcomes.insert(format!("{} {field}", case.method), outcome);
+            outcomes.insert((case.subject, format!("{} {field}", case.method)), outcome);
         }
         assert_unchanged(&before, &world.snapshot(&world.alpha).await, &format!("another account's {}", case.method));
     }
-    let lines = outcomes.iter().map(|(name, outcome)| format!("{name}: {outcome}\n"));
-    let head = "What a call comes to that names what is another account's: the same as if it were nobody's.\n\n";
-    assert_golden("isolation.txt", &(head.to_owned() + &lines.collect::<String>()));
+    let head =
+        "The answer to a request that names another account's object: the same as if there were none of that name.\n\n";
+    let mut texts: BTreeMap<&str, String> = BTreeMap::new();
+    for ((subject, name), outcome) in outcomes {
+        texts.entry(subject).or_insert_with(|| head.to_owned()).push_str(&format!("{name}: {outcome}\n"));
+    }
+    assert_golden_folder("isolation", &texts);
 });
 
-db_test!(lists_and_reads_show_an_account_its_own_alone, |database: TestDatabase| async move {
+db_test!(lists_and_reads_show_only_the_callers_account, |database: TestDatabase| async move {
     let world = World::open(&database).await;
     for (account, other) in [(&world.alpha, &world.bravo), (&world.bravo, &world.alpha)] {
         for (name, answer) in world.snapshot(account).await {

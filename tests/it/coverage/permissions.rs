@@ -80,7 +80,7 @@ db_test!(a_key_is_told_what_it_may_call, |database: TestDatabase| async move {
 });
 
 #[test]
-fn keys_that_leave_the_merchants_house_can_record_and_nothing_else() {
+fn tracking_and_publishable_keys_can_only_record() {
     let published = published();
     for (kind, what) in [("tracking", "Record"), ("publishable", "RecordClick")] {
         for name in published[kind].iter().filter(|name| *name != "AccountService/CheckApiKey") {
@@ -93,7 +93,7 @@ fn keys_that_leave_the_merchants_house_can_record_and_nothing_else() {
     }
 }
 
-db_test!(a_page_that_anyone_can_read_does_not_learn_whose_link_it_is, |database: TestDatabase| async move {
+db_test!(a_publishable_key_does_not_see_the_affiliate_of_a_link, |database: TestDatabase| async move {
     let world = World::open(&database).await;
     let record_click = method("TrackingService/RecordClick");
     let request = json!({"link_code": world.alpha.names["link_code"]});

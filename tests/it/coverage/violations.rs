@@ -10,12 +10,12 @@ use super::api::{method, reason};
 use super::cases::{cases, leaves, without_index};
 use super::world::{World, assert_unchanged, resolve};
 use crate::support::database::TestDatabase;
-use crate::support::golden::assert_golden;
+use crate::support::golden::assert_golden_folder;
 
 db_test!(all_wrong_fields_are_named_at_once, |database: TestDatabase| async move {
     let world = World::open(&database).await;
     let before = world.snapshot(&world.alpha).await;
-    let mut told: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut told: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
     for case in cases() {
         for wrong in &case.wrong {
             let what = format!("{} {}", case.method, shortened(&wrong.to_string()));
@@ -35,22 +35,24 @@ db_test!(all_wrong_fields_are_named_at_once, |database: TestDatabase| async move
                 assert!(is_sent, "{what}: {path} is named and not wrong");
             }
             let lines = violations.iter().map(|violation| format!("{}: {}", violation.field, violation.description));
-            told.entry(case.method).or_default().extend(lines);
+            told.entry((case.subject, case.method)).or_default().extend(lines);
         }
     }
     assert_unchanged(&before, &world.snapshot(&world.alpha).await, "requests with wrong fields");
 
-    let mut text = "What is said of wrong fields, by method.\n".to_owned();
-    for (method, lines) in told {
+    let mut texts: BTreeMap<&str, String> = BTreeMap::new();
+    for ((subject, method), lines) in told {
+        let text =
+            texts.entry(subject).or_insert_with(|| "The violations that wrong fields give, by method.\n".to_owned());
         text.push_str(&format!("\n{method}\n"));
         for line in lines {
             text.push_str(&format!("  {line}\n"));
         }
     }
-    assert_golden("violations.txt", &text);
+    assert_golden_folder("violations", &texts);
 });
 
-db_test!(an_answer_about_a_thousand_wrong_fields_still_arrives, |database: TestDatabase| async move {
+db_test!(a_thousand_violations_fit_into_the_answer_headers, |database: TestDatabase| async move {
     let world = World::open(&database).await;
     let wrong = |text: &str| vec![json!(text); 1_000];
     let watch = json!({

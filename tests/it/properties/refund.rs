@@ -376,7 +376,7 @@ proptest! {
     #![proptest_config(config(400))]
 
     #[test]
-    fn what_is_taken_back_is_the_share_that_is_refunded(plan in plan()) {
+    fn a_refund_reverses_its_share_of_the_reward(plan in plan()) {
         let till = play(&plan)?;
         let result = till.reward().map(|reward| Result {
             value: reward.value.amount_minor,

@@ -64,7 +64,7 @@ proptest! {
     #![proptest_config(config(32))]
 
     #[test]
-    fn what_must_always_be_true_is_true_after_each_step(moments in moments(20..=60, 1)) {
+    fn invariants_hold_after_each_step(moments in moments(20..=60, 1)) {
         let mut rules = Rules::new();
         let mut audit = Audit::default();
         let mut done: Vec<Done> = Vec::new();

@@ -241,7 +241,7 @@ fn counted(kinds: [Vec<String>; 10]) -> Vec<String> {
         .collect()
 }
 
-db_test!(batches_on_a_store_come_to_what_the_rules_alone_come_to, |database: TestDatabase| async move {
+db_test!(stored_batches_match_the_pure_rules, |database: TestDatabase| async move {
     let stored = Stored::start(&database).await;
     let handle = Handle::current();
     tokio::task::block_in_place(|| {

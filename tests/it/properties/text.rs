@@ -54,27 +54,27 @@ proptest! {
     #![proptest_config(config(512))]
 
     #[test]
-    fn any_text_is_read_or_refused(text in any::<String>()) {
+    fn any_text_is_parsed_or_refused(text in any::<String>()) {
         every_parser(&text)?;
         prop_assert!(cursors().decode(AccountId::from_uuid(Uuid::from_u128(2)), &text).is_err());
     }
 
     #[test]
-    fn texts_that_are_nearly_right_are_read_or_refused(
+    fn nearly_valid_texts_are_parsed_or_refused(
         text in "(acc|key|prg|aff|enr|lnk|cpn|clk|led|cnv|rwd|evt|AFF)?_?[0-9a-gA-F-]{30,37}|[A-Z]{3}|[a-z]{4}_[a-z]{4,9}",
     ) {
         every_parser(&text)?;
     }
 
     #[test]
-    fn ids_come_back(number in any::<u128>()) {
+    fn ids_round_trip(number in any::<u128>()) {
         let id = RewardId::from_uuid(Uuid::from_u128(number));
         prop_assert_eq!(id.to_string().parse::<RewardId>(), Ok(id));
         prop_assert!(id.to_string().parse::<AffiliateId>().is_err());
     }
 
     #[test]
-    fn cursors_come_back_and_are_read_by_nobody_else(
+    fn cursors_round_trip_and_changed_ones_are_refused(
         owner in any::<u128>(), sequence in 0..=i64::MAX, cut in any::<prop::sample::Index>(), tail in any::<String>(),
     ) {
         let owner = AccountId::from_uuid(Uuid::from_u128(owner));

@@ -61,7 +61,7 @@ pub(super) fn by_id() -> Needs {
     }
 }
 
-db_test!(what_is_saved_comes_back, |database: TestDatabase| async move {
+db_test!(saved_rows_load_back, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     write(&store, Needs::default(), everything(), NOW).await.unwrap();
     let set = read(&store, by_id()).await;
@@ -163,7 +163,7 @@ db_test!(a_refunds_sale_and_a_rewards_reversals_come_along, |database: TestDatab
     }
 });
 
-db_test!(what_is_not_there_is_absent_and_what_was_not_asked_is_not_loaded, |database: TestDatabase| async move {
+db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let none = read(&store, Needs::default()).await;
     let absent = Needs {

@@ -175,7 +175,7 @@ db_test!(a_time_is_found_in_the_feed_and_old_events_are_pruned, |database: TestD
     assert!(store::event::accounts_with_events_before(&store, before).await.unwrap().is_empty());
 });
 
-db_test!(a_refund_waits_until_it_no_longer_does, |database: TestDatabase| async move {
+db_test!(a_waiting_refund_is_found_until_it_is_settled, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let waiting = rows::refund(2, ConversionOutcome::Waiting);
     let changes = Changes { conversions: vec![waiting.clone()], ..Changes::default() };
@@ -188,7 +188,7 @@ db_test!(a_refund_waits_until_it_no_longer_does, |database: TestDatabase| async 
     assert_eq!(read(&store, needs()).await.refunds_waiting_for(ACCOUNT, "order-1"), Ok(vec![]));
 });
 
-db_test!(a_sale_that_found_its_lead_waits_no_more, |database: TestDatabase| async move {
+db_test!(a_matched_sale_is_no_longer_unmatched, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let sales = [rows::sale(1), rows::sale(2)];
     let changes = Changes {
@@ -203,7 +203,7 @@ db_test!(a_sale_that_found_its_lead_waits_no_more, |database: TestDatabase| asyn
     assert_eq!(read(&store, needs).await.unmatched_sales_of(ACCOUNT, &customer), Ok(vec![&sales[0]]));
 });
 
-db_test!(requests_are_forgotten_when_they_may_be, |database: TestDatabase| async move {
+db_test!(request_keys_are_deleted_once_they_expire, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let effect = ConversionId::from_uuid(uuid(1)).uuid();
     let forever = Request { expires_at: None, ..rows::request("sale", "order-1", effect) };
@@ -222,7 +222,7 @@ db_test!(requests_are_forgotten_when_they_may_be, |database: TestDatabase| async
 });
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_id_that_is_used_again_while_it_is_forgotten_stays_on_postgres() {
+async fn a_request_id_reused_while_expired_keys_are_deleted_stays_on_postgres() {
     let Some(database) = TestDatabase::postgres().await else { return };
     let store = open_with_account(&database).await;
     let first = rows::request("m", "1", uuid(1));
@@ -319,7 +319,7 @@ db_test!(the_heads_lock_is_the_accounts_write_lock, |database: TestDatabase| asy
     assert_eq!(order, [(1, &header, &*body(1)), (2, &header, &*body(2))]);
 });
 
-db_test!(a_balance_that_no_longer_fits_is_an_error_and_no_float, |database: TestDatabase| async move {
+db_test!(a_balance_overflow_is_an_error_and_no_float, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let huge = Reward { value: rows::usd(5_000_000_000_000_000_000), ..rows::reward(1, &rows::sale(1), None) };
     let changes = || Changes { postings: vec![rows::posting(&huge)], ..Changes::default() };
@@ -330,7 +330,7 @@ db_test!(a_balance_that_no_longer_fits_is_an_error_and_no_float, |database: Test
     assert_eq!(balances[0].1.pending_minor, huge.value.amount_minor);
 });
 
-db_test!(what_is_not_committed_is_not_written, |database: TestDatabase| async move {
+db_test!(a_dropped_transaction_is_rolled_back, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let transaction = store.begin().await.unwrap();
     let mut heads = store::account_head::lock_heads(&transaction, &BTreeSet::from([ACCOUNT])).await.unwrap();

@@ -1,12 +1,50 @@
 //! Golden files: what is published and must not change unseen. `HEADWATER_UPDATE_GOLDEN=1` writes them anew.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// Fails where `tests/it/golden/<name>` says otherwise than `text`.
 #[track_caller]
 pub(crate) fn assert_golden(name: &str, text: &str) {
-    let update = std::env::var("HEADWATER_UPDATE_GOLDEN").is_ok_and(|value| value == "1");
-    compare(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden").join(name), text, update);
+    compare(&golden_path(name), text, is_update());
+}
+
+/// The same for a folder with one file for each subject, `tests/it/golden/<folder>/<subject>.txt`. A file of no subject fails as well.
+#[track_caller]
+pub(crate) fn assert_golden_folder(folder: &str, texts: &BTreeMap<&str, String>) {
+    compare_folder(&golden_path(folder), texts, is_update());
+}
+
+fn golden_path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden").join(name)
+}
+
+fn is_update() -> bool {
+    std::env::var("HEADWATER_UPDATE_GOLDEN").is_ok_and(|value| value == "1")
+}
+
+#[track_caller]
+fn compare_folder(folder: &Path, texts: &BTreeMap<&str, String>, update: bool) {
+    if update {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    for (subject, text) in texts {
+        compare(&folder.join(format!("{subject}.txt")), text, update);
+    }
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let is_known =
+            texts.keys().any(|subject| path.file_name().is_some_and(|name| *name == *format!("{subject}.txt")));
+        if !is_known && update {
+            // The same test on the other database may have been quicker.
+            let _ = std::fs::remove_file(&path);
+        }
+        assert!(
+            is_known || update,
+            "{}: there is no such subject any more. If that is meant, run the tests with HEADWATER_UPDATE_GOLDEN=1.",
+            path.display()
+        );
+    }
 }
 
 #[track_caller]
@@ -42,4 +80,22 @@ fn a_changed_line_is_found_and_can_be_written() {
     };
     assert!(message("one\n2\n").contains("list.txt:2: the file says\n  two\nbut it is\n  2\n"));
     assert!(message("one\n").contains("list.txt:2: the file says\n  two\nbut it is\n  (the end)\n"));
+}
+
+#[test]
+fn a_golden_file_of_no_subject_is_found_and_can_be_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let both = BTreeMap::from([("coupon", "one\n".to_owned()), ("link", "two\n".to_owned())]);
+    let coupon = BTreeMap::from([("coupon", "one\n".to_owned())]);
+    compare_folder(folder.path(), &both, true);
+    compare_folder(folder.path(), &both, false);
+    let message = |texts: &BTreeMap<&'static str, String>| {
+        let (path, texts) = (folder.path().to_owned(), texts.clone());
+        let panic = std::thread::spawn(move || compare_folder(&path, &texts, false)).join().unwrap_err();
+        panic.downcast_ref::<String>().unwrap().clone()
+    };
+    assert!(message(&coupon).contains("link.txt: there is no such subject"));
+    compare_folder(folder.path(), &coupon, true);
+    compare_folder(folder.path(), &coupon, false);
+    assert!(message(&both).contains("link.txt:1: the file says\n  (the end)\nbut it is\n  two\n"));
 }

@@ -1,4 +1,4 @@
-//! The cases of AccountService.
+//! Accounts and API keys.
 
 use serde_json::json;
 

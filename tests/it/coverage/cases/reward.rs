@@ -1,4 +1,4 @@
-//! The cases of RewardService.
+//! Rewards.
 
 use serde_json::{Value as Json, json};
 
@@ -44,16 +44,5 @@ pub(super) fn cases() -> Vec<Case> {
             .reference(json!({"reward_ids": ["${reward_id}"]}))
             .wrong(json!({"request_id": long(), "reward_ids": ["rwd_1", ""], "reason": ""}))
             .wrong(json!({"reward_ids": [], "reason": long()})),
-        case("RewardService/GetBalance", json!({"affiliate": {"id": "${affiliate_id}"}}))
-            .affiliate_reference()
-            .wrong(json!({"affiliate": {"id": "aff_1"}}))
-            .wrong(json!({"affiliate": null}))
-            .wrong_affiliates(&json!({})),
-        case("RewardService/ListLedgerEntries", json!({}))
-            .list()
-            .affiliate_reference()
-            .wrong(json!({"page_size": -1, "affiliate": {"id": "aff_1"}}))
-            .wrong_affiliates(&json!({})),
-        case("RewardService/VerifyLedger", json!({})),
     ]
 }

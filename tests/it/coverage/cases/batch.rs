@@ -1,0 +1,21 @@
+//! Batches of records.
+
+use serde_json::json;
+
+use super::{Case, case, dollars};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(
+            "TrackingService/BatchRecord",
+            json!({"items": [
+                {"click": {"link_code": "${link_code}"}},
+                {"sale": {"event_id": "${unique}", "uid": "${lead_uid}", "amount": dollars(5_000)}},
+            ]}),
+        )
+        .wrong(json!({"items": []}))
+        // Each item is answered as its own call would be; `violations` and `isolation` compare them.
+        .free(&["items"])
+        .not_references(&["items"]),
+    ]
+}

@@ -1,0 +1,25 @@
+//! Clicks.
+
+use serde_json::json;
+
+use super::{Case, case, far_ahead, long, no_time};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![click()]
+}
+
+fn click() -> Case {
+    case("TrackingService/RecordClick", json!({"event_id": "${unique}", "link_code": "${link_code}"}))
+        .other(json!({"referrer_url": "https://search.example/"}))
+        .reference(json!({"event_id": "${click_event_id}"}))
+        .reference(json!({"link_code": "${link_code}"}))
+        .reference(json!({"link_code": null, "ref_id": "${affiliate_ref_id}"}))
+        .reference(json!({"tid": "${tid}"}))
+        .wrong(json!({"event_id": long(), "link_code": "", "occur_time": far_ahead(), "referrer_url": long()}))
+        .wrong(json!({"event_id": " ", "ref_id": long(), "occur_time": no_time(), "referrer_url": "a\u{7}b"}))
+        .wrong(json!({"link_code": long()}))
+        .wrong(json!({"ref_id": ""}))
+        .wrong(json!({"link_code": null}))
+        // A cookie that is none of ours makes a new visitor.
+        .free(&["tid"])
+}

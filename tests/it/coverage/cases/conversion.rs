@@ -1,0 +1,38 @@
+//! Conversions.
+
+use serde_json::json;
+
+use super::{Case, case, long, no_time};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case("TrackingService/GetConversion", json!({"conversion_id": "${conversion_id}"}))
+            .reference(json!({"conversion_id": "${conversion_id}"}))
+            .reference(json!({
+                "conversion_id": null,
+                "event": {"kind": "CONVERSION_KIND_SALE", "event_id": "${sale_event_id}"},
+            }))
+            .wrong(json!({"conversion_id": "cnv_1"}))
+            .wrong(json!({"conversion_id": ""}))
+            .wrong(json!({"conversion_id": null}))
+            .wrong(json!({"event": {"kind": 0, "event_id": ""}}))
+            .wrong(json!({"event": {"kind": 99, "event_id": long()}})),
+        case("TrackingService/ListConversions", json!({}))
+            .list()
+            .affiliate_reference()
+            .lead_reference()
+            .reference(json!({"program_id": "${program_id}"}))
+            .wrong(json!({
+                "page_size": -1,
+                "kind": 99,
+                "outcome": 99,
+                "affiliate": {"id": "aff_1"},
+                "program_id": "prg_1",
+                "lead": {"id": "led_1"},
+                "occur_time_from": no_time(),
+                "occur_time_before": no_time(),
+            }))
+            .wrong_affiliates(&json!({}))
+            .wrong_leads(&json!({})),
+    ]
+}

@@ -1,0 +1,88 @@
+//! Enrollments.
+
+use serde_json::{Value as Json, json};
+
+use super::{Case, case, long, wrong_enrollment, wrong_flat};
+
+const FRESH_AFFILIATE: &[(&str, &str)] =
+    &[("fresh_affiliate_id", "/affiliate/id"), ("fresh_enrollment_id", "/enrollment/id")];
+
+pub(super) fn cases() -> Vec<Case> {
+    let fresh = json!({"email": "${unique}@fresh.example", "program_id": "${program_id}", "ref_id": "${unique}"});
+    let enrollment = |fields: Json| {
+        let mut enrollment = json!({"id": "${fresh_enrollment_id}"});
+        enrollment.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        enrollment
+    };
+    vec![
+        case(
+            "AffiliateService/Enroll",
+            json!({
+                "affiliate": {"id": "${fresh_affiliate_id}"},
+                "program_id": "${other_program_id}",
+                "ref_id": "${unique}",
+            }),
+        )
+        .prepare("AffiliateService/CreateAffiliate", fresh.clone(), FRESH_AFFILIATE)
+        .other(json!({"affiliate": {"id": "${affiliate_id}"}}))
+        .affiliate_reference()
+        .reference(json!({"program_id": "${other_program_id}"}))
+        .reference(json!({"ref_id": "${other_ref_id}"}))
+        .reference(json!({"promo_code": "${other_coupon_code}"}))
+        .wrong(super::patched(&wrong_enrollment(), &json!({"affiliate": {"id": "aff_1"}})))
+        .wrong(json!({"affiliate": null, "commission_override": wrong_flat()}))
+        .wrong_affiliates(&json!({"commission_override": {}})),
+        case("AffiliateService/ListEnrollments", json!({}))
+            .list()
+            .affiliate_reference()
+            .reference(json!({"program_id": "${program_id}"}))
+            .wrong(json!({"page_size": -1, "affiliate": {"id": "aff_1"}, "program_id": "prg_1", "state": 99}))
+            .wrong_affiliates(&json!({})),
+        case(
+            "AffiliateService/UpdateEnrollment",
+            json!({
+                "enrollment": enrollment(json!({"landing_url": "https://new.example/"})),
+                "update_mask": {"paths": ["landing_url"]},
+            }),
+        )
+        .prepare("AffiliateService/CreateAffiliate", fresh.clone(), FRESH_AFFILIATE)
+        .other(json!({"enrollment": enrollment(json!({"landing_url": "https://newer.example/"}))}))
+        .reference(json!({"enrollment": {"id": "${enrollment_id}", "landing_url": "https://new.example/"}}))
+        .reference(json!({
+            "enrollment": enrollment(json!({"ref_id": "${third_ref_id}"})),
+            "update_mask": {"paths": ["ref_id"]},
+        }))
+        .wrong(json!({
+            "request_id": long(),
+            "enrollment": {
+                "id": "enr_1",
+                "ref_id": "a",
+                "landing_url": "new.example",
+                "commission_override": {"percent_ppm": -1},
+            },
+            "update_mask": {"paths": ["ref_id", "landing_url", "commission_override", "nope"]},
+        }))
+        .wrong(json!({
+            "enrollment": {"id": "", "ref_id": "", "commission_override": wrong_flat()},
+            "update_mask": {"paths": ["ref_id", "commission_override"]},
+        }))
+        .wrong(json!({"enrollment": null, "update_mask": {"paths": []}}))
+        // Only what the mask may name is read.
+        .free(&[
+            "enrollment.affiliate_id",
+            "enrollment.program_id",
+            "enrollment.referral_link",
+            "enrollment.state",
+            "enrollment.create_time",
+            "enrollment.update_time",
+            "enrollment.end_time",
+        ])
+        .not_references(&["enrollment.affiliate_id", "enrollment.program_id"]),
+        case("AffiliateService/EndEnrollment", json!({"enrollment_id": "${fresh_enrollment_id}"}))
+            .prepare("AffiliateService/CreateAffiliate", fresh, FRESH_AFFILIATE)
+            .other(json!({"enrollment_id": "${enrollment_id}"}))
+            .reference(json!({"enrollment_id": "${enrollment_id}"}))
+            .wrong(json!({"request_id": long(), "enrollment_id": "enr_1"}))
+            .wrong(json!({"enrollment_id": ""})),
+    ]
+}

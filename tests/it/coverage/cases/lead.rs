@@ -1,0 +1,56 @@
+//! Leads, and their cancellations.
+
+use serde_json::json;
+
+use super::{Case, case, far_ahead, long, no_time};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        lead(),
+        cancellation(),
+        case("TrackingService/GetLead", json!({"lead": {"id": "${lead_id}"}}))
+            .lead_reference()
+            .wrong(json!({"lead": {"id": "led_1"}}))
+            .wrong(json!({"lead": null}))
+            .wrong_leads(&json!({})),
+        case("TrackingService/ListLeads", json!({}))
+            .list()
+            .affiliate_reference()
+            .wrong(json!({"page_size": -1, "state": 99, "affiliate": {"id": "aff_1"}}))
+            .wrong_affiliates(&json!({})),
+    ]
+}
+
+fn lead() -> Case {
+    case("TrackingService/RecordLead", json!({"event_id": "${unique}", "email": "${unique}@customers.example"}))
+        .other(json!({"first_name": "Bob"}))
+        .reference(json!({"event_id": "${lead_event_id}"}))
+        .reference(json!({"email": "${lead_email}"}))
+        .reference(json!({"uid": "${lead_uid}"}))
+        .reference(json!({"tid": "${tid}"}))
+        .reference(json!({"ref_id": "${affiliate_ref_id}"}))
+        .reference(json!({"coupon_code": "${coupon_code}"}))
+        .wrong(json!({
+            "event_id": long(),
+            "email": "bob",
+            "uid": long(),
+            "tid": long(),
+            "ref_id": long(),
+            "coupon_code": long(),
+            "first_name": long(),
+            "last_name": long(),
+            "state": 99,
+            "occur_time": far_ahead(),
+        }))
+        .wrong(json!({"event_id": "", "email": "", "state": "LEAD_STATE_ACTIVE", "occur_time": no_time()}))
+}
+
+fn cancellation() -> Case {
+    case("TrackingService/RecordCancellation", json!({"event_id": "${unique}", "lead": {"id": "${lead_id}"}}))
+        .other(json!({"lead": {"uid": "${lead_uid}"}}))
+        .reference(json!({"event_id": "${cancellation_event_id}"}))
+        .lead_reference()
+        .wrong(json!({"event_id": long(), "lead": {"id": "led_1"}, "occur_time": far_ahead()}))
+        .wrong(json!({"event_id": "", "lead": null, "occur_time": no_time()}))
+        .wrong_leads(&json!({"event_id": " "}))
+}

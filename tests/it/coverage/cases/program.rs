@@ -1,0 +1,103 @@
+//! Programs.
+
+use serde_json::{Value as Json, json};
+
+use super::{Case, case, long, wrong_flat};
+
+fn terms() -> Json {
+    json!({"commission": {"percent_ppm": 100_000}})
+}
+
+fn wrong_terms() -> Json {
+    json!({
+        "reach": 99,
+        "commission": {"percent_ppm": -1},
+        "hold_period_days": -1,
+        "attribution_model": 99,
+        "attribution_window_days": 0,
+        "precedence": [1, 1],
+        "rounding": 99,
+    })
+}
+
+fn program(display_name: &str) -> Json {
+    json!({
+        "display_name": display_name,
+        "currency_code": "USD",
+        "landing_url": "https://shop.example/",
+        "terms": terms(),
+    })
+}
+
+const FRESH_PROGRAM: &[(&str, &str)] = &[("fresh_program_id", "/program/id")];
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case("AffiliateService/CreateProgram", program("Spring"))
+            .other(json!({"display_name": "Summer"}))
+            .wrong(json!({
+                "request_id": long(),
+                "display_name": "",
+                "currency_code": "dollars",
+                "landing_url": "shop.example",
+                "terms": wrong_terms(),
+            }))
+            .wrong(json!({
+                "display_name": long(),
+                "currency_code": "",
+                "landing_url": "",
+                "terms": {"commission": wrong_flat()},
+            }))
+            .wrong(json!({"display_name": "a\nb", "currency_code": "XXXX", "landing_url": "ftp://shop.example/", "terms": null}))
+            .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": null}}))
+            .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": {}}}))
+            .free(&["is_default", "terms.version", "terms.start_time"]),
+        case("AffiliateService/GetProgram", json!({"program_id": "${program_id}"}))
+            .reference(json!({"program_id": "${program_id}"}))
+            .wrong(json!({"program_id": "prg_1", "terms_version": -1})),
+        case("AffiliateService/ListPrograms", json!({})).list().wrong(json!({"page_size": -1, "state": 99})),
+        case(
+            "AffiliateService/UpdateProgram",
+            json!({
+                "program": {"id": "${fresh_program_id}", "display_name": "Renamed"},
+                "update_mask": {"paths": ["display_name"]},
+            }),
+        )
+        .prepare("AffiliateService/CreateProgram", program("Fresh"), FRESH_PROGRAM)
+        .other(json!({"program": {"id": "${fresh_program_id}", "display_name": "Renamed again"}}))
+        .reference(json!({"program": {"id": "${program_id}", "display_name": "Taken over"}}))
+        .wrong(json!({
+            "request_id": long(),
+            "program": {
+                "id": "prg_1",
+                "display_name": "",
+                "landing_url": "shop.example",
+                "is_default": false,
+                "terms": wrong_terms(),
+            },
+            "update_mask": {"paths": ["display_name", "landing_url", "is_default", "terms", "nope"]},
+        }))
+        .wrong(json!({
+            "program": {"id": "", "display_name": long(), "landing_url": "", "terms": {"commission": wrong_flat()}},
+            "update_mask": {"paths": ["display_name", "landing_url", "terms"]},
+        }))
+        .wrong(json!({"program": null, "update_mask": {"paths": []}}))
+        // What is not in the mask is not read. Another etag is ABORTED.
+        .free(&[
+            "program.currency_code",
+            "program.state",
+            "program.create_time",
+            "program.update_time",
+            "program.etag",
+            "program.terms.version",
+            "program.terms.start_time",
+        ]),
+        case("AffiliateService/ArchiveProgram", json!({"program_id": "${fresh_program_id}"}))
+            .prepare("AffiliateService/CreateProgram", program("Fresh"), FRESH_PROGRAM)
+            .other(json!({"program_id": "${other_program_id}"}))
+            .reference(json!({"program_id": "${program_id}"}))
+            .wrong(json!({"request_id": long(), "program_id": "prg_1"}))
+            .wrong(json!({"program_id": ""}))
+            .free(&["etag"]),
+    ]
+}

@@ -1,0 +1,84 @@
+//! Sales, and their refunds.
+
+use serde_json::{Value as Json, json};
+
+use super::{Case, case, dollars, far_ahead, long, no_time};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![sale(), refund()]
+}
+
+fn no_money() -> Json {
+    json!({"amount_minor": -1, "currency_code": "usd"})
+}
+
+fn too_much() -> Json {
+    json!({"amount_minor": i64::MAX, "currency_code": ""})
+}
+
+fn sale() -> Case {
+    case("TrackingService/RecordSale", json!({"event_id": "${unique}", "uid": "${unique}", "amount": dollars(5_000)}))
+        .other(json!({"amount": dollars(5_001)}))
+        .reference(json!({"event_id": "${sale_event_id}"}))
+        .reference(json!({"email": "${lead_email}"}))
+        .reference(json!({"uid": "${lead_uid}"}))
+        .reference(json!({"tid": "${tid}"}))
+        .reference(json!({"ref_id": "${affiliate_ref_id}"}))
+        .reference(json!({"coupon_code": "${coupon_code}"}))
+        .wrong(json!({
+            "event_id": long(),
+            "email": "bob",
+            "uid": long(),
+            "tid": long(),
+            "ref_id": long(),
+            "coupon_code": long(),
+            "amount": no_money(),
+            "occur_time": far_ahead(),
+            "channel": 99,
+            "first_name": long(),
+            "last_name": long(),
+            "plan": long(),
+            "mrr": no_money(),
+            "quantity": -1,
+            "order_id": long(),
+            "order_number": long(),
+        }))
+        .wrong(json!({"event_id": "", "email": "", "amount": null}))
+        .wrong(json!({"event_id": " ", "email": "", "amount": too_much(), "mrr": too_much(), "quantity": 1_000_001}))
+        // The merchant's own numbers, which nothing is looked up by.
+        .not_references(&["order_id"])
+}
+
+fn refund() -> Case {
+    case(
+        "TrackingService/RecordRefund",
+        json!({"event_id": "${unique}", "sale_event_id": "${fresh_sale_event_id}", "amount": dollars(100)}),
+    )
+    .prepare(
+        "TrackingService/BatchRecord",
+        json!({"items": [{"sale": {"event_id": "${unique}", "uid": "${lead_uid}", "amount": dollars(5_000)}}]}),
+        &[("fresh_conversion_id", "/results/0/sale/conversion_id")],
+    )
+    .prepare(
+        "TrackingService/GetConversion",
+        json!({"conversion_id": "${fresh_conversion_id}"}),
+        &[("fresh_sale_event_id", "/conversion/event_id")],
+    )
+    .other(json!({"amount": dollars(101)}))
+    .reference(json!({"event_id": "${refund_event_id}"}))
+    .reference(json!({"sale_event_id": "${sale_event_id}"}))
+    .reference(json!({"sale_event_id": null, "email": "${lead_email}"}))
+    .reference(json!({"sale_event_id": null, "uid": "${lead_uid}"}))
+    .wrong(json!({
+        "event_id": long(),
+        "sale_event_id": long(),
+        "email": "bob",
+        "uid": long(),
+        "amount": no_money(),
+        "refund_id": long(),
+        "occur_time": far_ahead(),
+    }))
+    .wrong(json!({"event_id": "", "sale_event_id": "", "amount": null, "occur_time": no_time()}))
+    .wrong(json!({"event_id": "", "sale_event_id": "", "amount": too_much()}))
+    .not_references(&["refund_id"])
+}
