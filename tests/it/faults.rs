@@ -6,7 +6,7 @@ use headwater::clock;
 use headwater::domain::id::AccountId;
 use headwater::pb;
 use headwater::store::entity::{account_head, conversion, coupon};
-use headwater::store::{StoreError, save};
+use headwater::store::{StoreError, set};
 use http::uri::PathAndQuery;
 use pb::watch_conversions_request::Start;
 use pb::watch_conversions_response::Message;
@@ -164,10 +164,10 @@ async fn a_frozen_server_lets_go_of_its_lock_on_postgres() {
     // Another server, in the middle of a batch when its machine freezes.
     let frozen = store::open(&database).await;
     let transaction = frozen.begin().await.unwrap();
-    save::lock_heads(&transaction, &[account].into()).await.unwrap();
+    set::lock_heads(&transaction, &[account].into()).await.unwrap();
     client.tracking.record_sale(sale("sale".to_owned())).await.unwrap();
     // When it wakes up its batch fails as one that may be tried again.
-    let error = save::lock_heads(&transaction, &[account].into()).await.unwrap_err();
+    let error = set::lock_heads(&transaction, &[account].into()).await.unwrap_err();
     assert_eq!(error, StoreError::Unavailable);
     drop(transaction);
     frozen.begin().await.unwrap().commit().await.unwrap();
