@@ -6,6 +6,7 @@ pub(crate) mod database;
 pub(crate) mod golden;
 pub(crate) mod load;
 mod postgres;
+pub(crate) mod request;
 pub(crate) mod server;
 pub(crate) mod shop;
 pub(crate) mod store;
