@@ -6,15 +6,18 @@ use std::time::Duration;
 use headwater::domain::account::KeyKind;
 use headwater::domain::id::{AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
 use headwater::domain::money::Overflow;
-use headwater::domain::refusal::{Refusal, Resource};
+use headwater::domain::refusal::{Field, Refusal, Resource};
 use headwater::domain::reward::RewardState;
-use headwater::error::{CallName, DOMAIN, Error, FieldViolation};
+use headwater::error::{CallName, DOMAIN, Error, FieldPaths, FieldViolation};
 use headwater::pb::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt};
 use uuid::Uuid;
 
 const REQUEST_ID: &str = "0193a5f0000070008000000000000000";
+
+/// As CreateProgram has them.
+const PATHS: FieldPaths = &[(Field::CommissionCurrency, "terms.commission.flat.currency_code")];
 
 fn call() -> CallName {
     CallName { request_id: REQUEST_ID.into(), ..CallName::default() }
@@ -32,7 +35,7 @@ fn refusals() -> Vec<Refusal> {
     refusals.extend([
         Refusal::NoDefaultProgram,
         Refusal::AlreadyExists {
-            field: "promo_code",
+            field: Field::PromoCode,
             value: "SAVE10".to_owned(),
             resource: Resource::Coupon,
             resource_id: "cpn_1".to_owned(),
@@ -43,8 +46,12 @@ fn refusals() -> Vec<Refusal> {
             enrollment_id: EnrollmentId::from_uuid(id()),
         },
         Refusal::NotEnrolled { affiliate_id: AffiliateId::from_uuid(id()), program_id: ProgramId::from_uuid(id()) },
-        Refusal::InvalidField { field: "program_id", problem: "is wrong here".to_owned() },
-        Refusal::IdempotencyMismatch { field: "event_id", key: "order-1".to_owned(), first_id: sale_id.to_string() },
+        Refusal::InvalidField { field: Field::CommissionCurrency, problem: "is wrong here".to_owned() },
+        Refusal::IdempotencyMismatch {
+            field: Field::EventId,
+            key: "order-1".to_owned(),
+            first_id: sale_id.to_string(),
+        },
         Refusal::EtagMismatch { resource: Resource::Program, current_etag: "v3".to_owned() },
         Refusal::RewardState {
             reward_id: RewardId::from_uuid(id()),
@@ -94,7 +101,7 @@ fn samples() -> Vec<Error> {
         Error::Unavailable,
         Error::Internal("password=hunter2 in driver text".to_owned()),
     ];
-    samples.extend(refusals().into_iter().map(Error::Refused));
+    samples.extend(refusals().into_iter().map(|refusal| Error::Refused(refusal, PATHS)));
     samples
 }
 
@@ -212,6 +219,26 @@ fn an_internal_error_tells_the_request_id_and_nothing_else() {
     assert!(!format!("{status:?}").contains("hunter2"));
     assert!(!String::from_utf8_lossy(status.details()).contains("hunter2"));
     assert_eq!(status.get_details_error_info().unwrap().metadata["request_id"], REQUEST_ID);
+}
+
+#[test]
+fn a_refused_field_has_its_path_in_the_message_of_the_call() {
+    let taken = Refusal::AlreadyExists {
+        field: Field::RefId,
+        value: "jo".to_owned(),
+        resource: Resource::Link,
+        resource_id: "lnk_1".to_owned(),
+    };
+    let field_of = |error: Error| status(&error).get_details_error_info().unwrap().metadata["field"].clone();
+    assert_eq!(field_of(Error::from(taken.clone())), "ref_id");
+    let paths: FieldPaths = &[(Field::CommissionCurrency, "other"), (Field::RefId, "enrollment.ref_id")];
+    let error = Error::from(taken).with_paths(paths);
+    assert!(status(&error).message().starts_with("enrollment.ref_id jo is taken"), "{error:?}");
+    assert_eq!(field_of(error), "enrollment.ref_id");
+
+    let wrong = Refusal::InvalidField { field: Field::CommissionCurrency, problem: "is wrong here".to_owned() };
+    let violations = status(&Error::Refused(wrong, PATHS)).get_details_bad_request().unwrap().field_violations;
+    assert_eq!(violations[0].field, PATHS[0].1);
 }
 
 #[test]

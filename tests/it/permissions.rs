@@ -2,9 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use headwater::auth::permission::{Access, METHODS, OPEN_METHODS, access, methods_of};
+use headwater::auth::permission::{Access, OPEN_METHODS, Permissions, methods_of};
 use headwater::domain::account::KeyKind;
+use headwater::rpc::METHODS;
 use prost_reflect::DescriptorPool;
+
+/// The lists of all services as one.
+fn listed() -> Vec<(&'static str, &'static [KeyKind])> {
+    METHODS.iter().copied().flatten().copied().collect()
+}
 
 fn declared_methods() -> BTreeSet<String> {
     let pool = DescriptorPool::decode(headwater::pb::FILE_DESCRIPTOR_SET).unwrap();
@@ -17,52 +23,57 @@ fn declared_methods() -> BTreeSet<String> {
 
 #[test]
 fn every_method_is_in_the_table_once() {
-    let listed: BTreeSet<String> = METHODS.iter().map(|(method, _)| (*method).to_owned()).collect();
-    assert_eq!(listed.len(), METHODS.len(), "a method is listed twice");
+    let table = listed();
+    let listed: BTreeSet<String> = table.iter().map(|(method, _)| (*method).to_owned()).collect();
+    assert_eq!(listed.len(), table.len(), "a method is listed twice");
     let declared = declared_methods();
     let missing: Vec<_> = declared.difference(&listed).collect();
-    assert!(missing.is_empty(), "say in src/auth/permission.rs who may call {missing:?}");
+    assert!(missing.is_empty(), "say in src/rpc/service/ who may call {missing:?}");
     let gone: Vec<_> = listed.difference(&declared).collect();
-    assert!(gone.is_empty(), "src/auth/permission.rs lists methods that are in no proto: {gone:?}");
+    assert!(gone.is_empty(), "src/rpc/service/ lists methods that are in no proto: {gone:?}");
 }
 
 #[test]
 fn an_unlisted_method_is_refused() {
+    let permissions = Permissions::new(METHODS);
     for unknown in
         ["", "headwater.v1.AccountService", "headwater.v1.AccountService/", "headwater.v1.AccountService/getaccount"]
     {
-        assert_eq!(access(unknown), None, "{unknown}");
+        assert_eq!(permissions.access(unknown), None, "{unknown}");
     }
     for open in OPEN_METHODS {
-        assert_eq!(access(open), Some(Access { method: open, kinds: None }));
+        assert_eq!(permissions.access(open), Some(Access { method: open, kinds: None }));
         assert!(open.starts_with("grpc."), "{open} is open to everybody");
+    }
+    for (method, kinds) in listed() {
+        assert_eq!(permissions.access(method), Some(Access { method, kinds: Some(kinds) }));
     }
 }
 
 #[test]
 fn kinds_may_do_what_their_comments_in_the_proto_say() {
-    let of = |kind| methods_of(kind).map(|method| method.rsplit('/').next().unwrap()).collect::<Vec<_>>();
+    let of = |kind| methods_of(METHODS, kind).map(|method| method.rsplit('/').next().unwrap()).collect::<Vec<_>>();
     assert_eq!(of(KeyKind::Operator), ["RegisterAccount", "CheckApiKey"]);
     assert_eq!(of(KeyKind::Publishable), ["CheckApiKey", "RecordClick"]);
-    assert_eq!(of(KeyKind::Admin).len(), METHODS.len() - 1);
+    assert_eq!(of(KeyKind::Admin).len(), listed().len() - 1);
     let reads = |method: &&str| ["Get", "List", "Watch", "Check", "Verify"].iter().any(|verb| method.starts_with(verb));
     assert!(of(KeyKind::Read).iter().all(reads));
     assert!(of(KeyKind::Payout).iter().all(reads));
     // A tracking key leaks nothing: it reads only what itself is.
     assert!(of(KeyKind::Tracking).iter().all(|method| !reads(method) || *method == "CheckApiKey"));
     let all_reads: Vec<_> =
-        METHODS.iter().map(|(method, _)| method.rsplit('/').next().unwrap()).filter(|m| reads(m)).collect();
+        listed().iter().map(|(method, _)| method.rsplit('/').next().unwrap()).filter(|m| reads(m)).collect();
     assert_eq!(of(KeyKind::Read), all_reads);
 }
 
 #[test]
 fn the_permission_table_is_the_golden_one() {
-    let width = METHODS.iter().map(|(method, _)| method.len()).max().unwrap();
+    let width = listed().iter().map(|(method, _)| method.len()).max().unwrap();
     let mut text =
         "Which kind of API key may call which method. A method that is not listed is refused.\n\n".to_owned();
     let kinds = KeyKind::ALL.iter().map(KeyKind::to_string).collect::<Vec<_>>().join("  ");
     text += &format!("{:width$}  {kinds}\n", "method");
-    for (method, allowed) in METHODS {
+    for (method, allowed) in listed() {
         let marks: Vec<String> = KeyKind::ALL
             .iter()
             .map(|kind| format!("{:<1$}", if allowed.contains(kind) { "yes" } else { "-" }, kind.as_str().len()))

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use headwater::app::SubmitError;
 use headwater::clock;
-use headwater::domain::account::UpdateAccount;
-use headwater::domain::command::{Command, Envelope};
+use headwater::domain::rule::{Envelope, UpdateAccount};
 use headwater::pb;
 use pb::watch_conversions_request::Start;
 use pb::watch_conversions_response::Message;
@@ -135,11 +134,7 @@ db_test!(a_command_past_its_deadline_is_not_carried_out, |database: TestDatabase
         email: None,
         max_active_coupons_per_affiliate: None,
     };
-    let envelope = Envelope {
-        account_id: account.id.parse().unwrap(),
-        fingerprint: None,
-        command: Command::UpdateAccount(update),
-    };
+    let envelope = Envelope { account_id: account.id.parse().unwrap(), fingerprint: None, command: update.into() };
     let answer = server.server.app().submit(envelope, Some(clock::monotonic_now())).await;
     assert!(matches!(answer, Err(SubmitError::DeadlineExceeded)), "{answer:?}");
     let after = client.accounts.get_account(pb::GetAccountRequest {}).await.unwrap().into_inner().account.unwrap();

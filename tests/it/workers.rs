@@ -8,7 +8,7 @@ use headwater::app::worker::{WorkerStatus, approve_due, forget_requests, prune_e
 use headwater::clock::Clock;
 use headwater::pb;
 
-use crate::support::binary::Serving;
+use crate::support::binary;
 use crate::support::database::TestDatabase;
 use crate::support::server::TestServer;
 use crate::support::shop::Shop;
@@ -63,8 +63,8 @@ db_test!(a_worker_that_is_woken_does_what_is_due_and_says_so, |database: TestDat
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_tells_of_the_start_and_the_end_of_each_worker() {
     let folder = tempfile::Builder::new().prefix("headwater-workers-").tempdir().unwrap();
-    let server = Serving::start(folder.path(), &["--event-retention-days", "30"]).await;
-    let (status, log) = server.terminate().await;
+    let server = binary::serve(folder.path(), &["--event-retention-days", "30"]).await;
+    let (status, log) = server.terminate().await.unwrap();
     assert!(status.success(), "{log}");
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {

@@ -153,3 +153,97 @@ impl<K: Kind> Undo for Rows<K> {
         self.is_complete = true;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::id::AccountId;
+
+    #[derive(Debug, Clone, PartialEq)]
+    struct Named(AccountId, &'static str);
+
+    impl Kind for Named {
+        type Key = AccountId;
+
+        const NAME: &'static str = "named";
+
+        fn key(&self) -> AccountId {
+            self.0
+        }
+    }
+
+    fn key(number: u128) -> AccountId {
+        AccountId::from_uuid(Uuid::from_u128(number))
+    }
+
+    fn row(number: u128, name: &'static str) -> Arc<Named> {
+        Arc::new(Named(key(number), name))
+    }
+
+    fn names(rows: Vec<&Arc<Named>>) -> Vec<&'static str> {
+        rows.into_iter().map(|row| row.1).collect()
+    }
+
+    /// The names of rows to insert, to update and to delete.
+    fn written(rows: &Rows<Named>) -> [Vec<&'static str>; 3] {
+        [names(rows.inserted()), names(rows.updated()), names(rows.removed())]
+    }
+
+    #[test]
+    fn rows_are_written_as_they_are_left_and_as_the_database_knows_them() {
+        let mut rows = Rows::default();
+        (1..=5).for_each(|number| rows.load(row(number, "loaded")));
+        rows.insert_absent(key(6));
+        rows.put(row(1, "loaded"));
+        rows.put(row(2, "changed"));
+        rows.put(row(2, "changed again"));
+        rows.remove(&key(3));
+        rows.remove(&key(4));
+        rows.put(row(4, "back"));
+        rows.put(row(6, "new"));
+        rows.put(row(7, "new, never looked up"));
+        rows.put(row(8, "came"));
+        rows.remove(&key(8));
+        assert_eq!(
+            written(&rows),
+            [vec!["new", "new, never looked up"], vec!["changed again", "back"], vec!["loaded"]]
+        );
+        assert_eq!([rows.find(&key(3)), rows.find(&key(8)), rows.find(&key(9))], [Some(None), Some(None), None]);
+        assert_eq!(rows.iter().count(), 6);
+        assert_eq!(rows.remove(&key(3)), None, "it is removed already");
+        assert_eq!(rows.remove(&key(9)), None);
+    }
+
+    #[test]
+    fn rolled_back_rows_are_as_before() {
+        let mut rows = Rows::default();
+        (1..=4).for_each(|number| rows.load(row(number, "loaded")));
+        rows.insert_absent(key(5));
+        // What earlier commands of the batch did.
+        rows.put(row(2, "changed"));
+        rows.remove(&key(3));
+        rows.put(row(6, "new"));
+        rows.keep();
+        let (before, written_before) = (format!("{rows:?}"), written(&rows));
+
+        for number in 1..=7 {
+            rows.put(row(number, "refused"));
+            rows.put(row(number, "refused again"));
+            rows.remove(&key(number));
+            rows.put(row(number, "and again"));
+        }
+        assert_eq!(names(rows.inserted()), ["and again"; 3]);
+        rows.roll_back();
+        assert_eq!((format!("{rows:?}"), written(&rows)), (before.clone(), written_before));
+        assert_eq!([rows.find(&key(5)), rows.find(&key(7))], [Some(None), None]);
+
+        // What was rolled back once is not rolled back again.
+        rows.put(row(7, "kept"));
+        rows.keep();
+        rows.roll_back();
+        assert_eq!(names(rows.inserted()), ["new", "kept"]);
+        assert_ne!(format!("{rows:?}"), before);
+    }
+}

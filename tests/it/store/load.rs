@@ -1,17 +1,23 @@
 //! Loading: each kind of row by each of its names, what rows lead to, and absences.
 
-use headwater::domain::affiliate::AffiliateSelector;
-use headwater::domain::click::Click;
-use headwater::domain::conversion::{ConversionKind, ConversionOutcome};
-use headwater::domain::coupon::CouponState;
-use headwater::domain::id::{
-    AccountId, AffiliateId, ApiKeyId, ClickId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
-};
-use headwater::domain::lead::LeadSelector;
-use headwater::domain::request::RequestKey;
-use headwater::domain::working_set::{Changes, Needs};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{open_with_account, read, write};
+use headwater::domain::account::{Account, ApiKey};
+use headwater::domain::affiliate::AffiliateSelector;
+use headwater::domain::conversion::{ConversionKind, ConversionOutcome};
+use headwater::domain::coupon::{Coupon, CouponState};
+use headwater::domain::enrollment::Enrollment;
+use headwater::domain::id::{AccountId, ClickId, CouponId, RewardId};
+use headwater::domain::lead::{Customer, LeadSelector};
+use headwater::domain::link::Link;
+use headwater::domain::program::Program;
+use headwater::domain::refusal::Refusal;
+use headwater::domain::request::{Request, RequestKey};
+use headwater::domain::reward::Reward;
+use headwater::domain::set::{Kind, Needs, WorkingSet};
+
+use super::{needs, open_with_account, read, write};
 use crate::support::database::TestDatabase;
 use crate::support::rows::{self, ACCOUNT, NOW, uuid};
 
@@ -19,79 +25,109 @@ fn key(scope: &str, key: &str) -> RequestKey {
     RequestKey { account_id: ACCOUNT, scope: scope.to_owned(), key: key.to_owned() }
 }
 
-/// One of each kind, and a refund of the sale.
-pub(super) fn everything() -> Changes {
+/// Puts in one of each kind besides the account, a refund of the sale, and one that waits.
+pub(super) fn put_everything(set: &mut WorkingSet) {
     let (sale, refund) = (rows::sale(1), rows::refund(2, ConversionOutcome::Attributed));
     let reward = rows::reward(1, &sale, None);
-    let reversal = rows::reward(2, &refund, Some(reward.id));
-    Changes {
-        api_keys: vec![rows::api_key()],
-        programs: vec![rows::program()],
-        terms: vec![rows::terms()],
-        affiliates: vec![rows::affiliate()],
-        enrollments: vec![rows::enrollment()],
-        links: vec![rows::link()],
-        coupons: vec![rows::coupon(1, "ADA10", CouponState::Active)],
-        clicks: vec![rows::click(1, ClickId::from_uuid(uuid(1)))],
-        leads: vec![rows::lead()],
-        unmatched_sales: vec![rows::unmatched_sale(&sale)],
-        requests: vec![rows::request("sale", "order-1", sale.id.uuid())],
-        conversions: vec![sale, refund],
-        rewards: vec![reward, reversal],
-        ..Changes::default()
-    }
+    set.put(rows::api_key());
+    set.put(rows::program());
+    set.put(rows::terms());
+    set.put(rows::affiliate());
+    set.put(rows::enrollment());
+    set.put(rows::link());
+    set.put(rows::coupon(1, "ADA10", CouponState::Active));
+    set.put(rows::click(1, ClickId::from_uuid(uuid(1))));
+    set.put(rows::lead());
+    set.put(rows::unmatched_sale(&sale));
+    set.put(rows::request("sale", "order-1", sale.id.uuid()));
+    set.put(rows::reward(2, &refund, Some(reward.id)));
+    set.put(reward);
+    set.put(sale);
+    set.put(refund);
+    let waiting = rows::refund(3, ConversionOutcome::Waiting);
+    set.put(rows::waiting_refund(&waiting));
+    set.put(waiting);
+}
+
+/// The account with everything.
+fn everything() -> WorkingSet {
+    let mut set = WorkingSet::default();
+    set.put(rows::account(ACCOUNT));
+    put_everything(&mut set);
+    set
 }
 
 /// Everything of [`everything`] by its id, or by the name that it is always asked for by.
 pub(super) fn by_id() -> Needs {
-    Needs {
-        requests: [key("sale", "order-1")].into(),
-        accounts: [ACCOUNT].into(),
-        api_keys: [(ACCOUNT, rows::api_key().id)].into(),
-        programs: [(ACCOUNT, rows::program().id)].into(),
-        affiliates: [(ACCOUNT, AffiliateSelector::Id(rows::affiliate().id))].into(),
-        enrollments: [(ACCOUNT, rows::enrollment().id)].into(),
-        links: [(ACCOUNT, rows::link().id)].into(),
-        coupons: [(ACCOUNT, CouponId::from_uuid(uuid(1)))].into(),
-        tids: [(ACCOUNT, ClickId::from_uuid(uuid(1)))].into(),
-        leads: [(ACCOUNT, LeadSelector::Id(rows::lead().id))].into(),
-        unmatched_sales: [(ACCOUNT, LeadSelector::Uid("u-9".to_owned()))].into(),
-        rewards: [(ACCOUNT, RewardId::from_uuid(uuid(1)))].into(),
-        ..Needs::default()
-    }
+    needs(|needs| {
+        needs.row::<Request>(key("sale", "order-1"));
+        needs.row::<Account>(ACCOUNT);
+        needs.row::<ApiKey>((ACCOUNT, rows::api_key().id));
+        needs.row::<Program>((ACCOUNT, rows::program().id));
+        needs.affiliate(ACCOUNT, &AffiliateSelector::Id(rows::affiliate().id));
+        needs.row::<Enrollment>((ACCOUNT, rows::enrollment().id));
+        needs.row::<Link>((ACCOUNT, rows::link().id));
+        needs.row::<Coupon>((ACCOUNT, CouponId::from_uuid(uuid(1))));
+        needs.names.clicks_of.insert((ACCOUNT, ClickId::from_uuid(uuid(1))));
+        needs.lead(ACCOUNT, LeadSelector::Id(rows::lead().id));
+        needs.names.unmatched_sales.insert((ACCOUNT, LeadSelector::Uid("u-9".to_owned())));
+        needs.names.waiting_refunds.insert((ACCOUNT, "order-1".to_owned()));
+        needs.row::<Reward>((ACCOUNT, RewardId::from_uuid(uuid(1))));
+    })
 }
+
+/// Makes checks of all kinds.
+macro_rules! every_kind {
+    ($($place:ident: $kind:ty,)*) => {
+        /// All rows by their keys.
+        fn by_key(set: &WorkingSet) -> Needs {
+            needs(|needs| {
+                $(set.$place.iter().for_each(|row| needs.row::<$kind>(row.key()));)*
+            })
+        }
+
+        /// Fails unless the set has the rows of the other, of each kind one at least, and no more.
+        fn assert_same_rows(set: &WorkingSet, other: &WorkingSet) {
+            $({
+                let rows = |set: &WorkingSet| -> BTreeMap<_, _> {
+                    set.$place.iter().map(|row| (row.key(), Arc::clone(row))).collect()
+                };
+                assert!(!rows(other).is_empty(), "everything lacks a row of kind {}", <$kind>::NAME);
+                assert_eq!(rows(set), rows(other));
+            })*
+        }
+
+        /// Fails unless each row of the other was looked up in the set in vain.
+        fn assert_absent(set: &WorkingSet, other: &WorkingSet) {
+            $(for row in other.$place.iter() {
+                assert_eq!(set.find::<$kind>(&row.key()), Ok(None));
+            })*
+        }
+
+        /// Fails unless no row of the other was looked up in the set.
+        fn assert_not_loaded(set: &WorkingSet, other: &WorkingSet) {
+            $(for row in other.$place.iter() {
+                assert_eq!(set.find::<$kind>(&row.key()), Err(Refusal::NotLoaded(<$kind>::NAME)));
+            })*
+        }
+    };
+}
+
+headwater::for_all_kinds!(every_kind);
 
 db_test!(saved_rows_load_back, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    write(&store, Needs::default(), everything(), NOW).await.unwrap();
-    let set = read(&store, by_id()).await;
+    write(&store, Needs::default(), put_everything, NOW).await.unwrap();
     let saved = everything();
-    let one = |id: u128| uuid(id);
-    assert_eq!(set.accounts.get(&ACCOUNT), Some(&rows::account(ACCOUNT)));
-    assert_eq!(set.api_keys.get(&(ACCOUNT, ApiKeyId::from_uuid(one(1)))), saved.api_keys.first());
-    assert_eq!(set.programs.get(&(ACCOUNT, ProgramId::from_uuid(one(1)))), saved.programs.first());
-    assert_eq!(set.terms.get(&(ACCOUNT, ProgramId::from_uuid(one(1)), 1)), saved.terms.first());
-    assert_eq!(set.affiliates.get(&(ACCOUNT, AffiliateId::from_uuid(one(1)))), saved.affiliates.first());
-    assert_eq!(set.enrollments.get(&(ACCOUNT, EnrollmentId::from_uuid(one(1)))), saved.enrollments.first());
-    assert_eq!(set.links.get(&(ACCOUNT, LinkId::from_uuid(one(1)))), saved.links.first());
-    assert_eq!(set.coupons.get(&(ACCOUNT, CouponId::from_uuid(one(1)))), saved.coupons.first());
-    assert_eq!(set.clicks.get(&(ACCOUNT, ClickId::from_uuid(one(1)))), saved.clicks.first());
-    assert_eq!(set.leads.get(&(ACCOUNT, LeadId::from_uuid(one(1)))), saved.leads.first());
-    assert_eq!(set.unmatched_sales.iter().collect::<Vec<_>>(), [&saved.unmatched_sales[0]]);
-    for conversion in &saved.conversions {
-        assert_eq!(set.conversions.get(&(ACCOUNT, conversion.id)), Some(conversion));
-    }
-    for reward in &saved.rewards {
-        assert_eq!(set.rewards.get(&(ACCOUNT, reward.id)), Some(reward));
-    }
-    // A key's hash and a token's are not in the answers that are kept; everything else of a request comes back.
-    assert_eq!(set.requests.get(&key("sale", "order-1")), saved.requests.first());
+    assert_same_rows(&read(&store, by_id()).await, &saved);
+    assert_same_rows(&read(&store, by_key(&saved)).await, &saved);
 });
 
 db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    write(&store, Needs::default(), everything(), NOW).await.unwrap();
-    let (affiliate, enrollment, program) = (rows::affiliate(), rows::enrollment(), rows::program());
+    write(&store, Needs::default(), put_everything, NOW).await.unwrap();
+    let (affiliate, enrollment) = (Arc::new(rows::affiliate()), Arc::new(rows::enrollment()));
+    let (program, lead, sale) = (Arc::new(rows::program()), Arc::new(rows::lead()), Arc::new(rows::sale(1)));
 
     for selector in [
         AffiliateSelector::Id(affiliate.id),
@@ -100,83 +136,87 @@ db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move
         AffiliateSelector::RefId("ada".to_owned()),
         AffiliateSelector::TokenHash([9; 32]),
     ] {
-        let name = (ACCOUNT, selector);
-        let needs =
-            Needs { affiliates: [name.clone()].into(), coupon_counts: [name.clone()].into(), ..Needs::default() };
+        let needs = needs(|needs| {
+            needs.affiliate(ACCOUNT, &selector);
+            needs.coupon_count(ACCOUNT, &selector);
+        });
         let set = read(&store, needs).await;
-        assert_eq!(set.find_affiliate(ACCOUNT, &name.1), Ok(Some(&affiliate)), "{:?}", name.1);
+        assert_eq!(set.find_affiliate(ACCOUNT, &selector), Ok(Some(&affiliate)), "{selector:?}");
         assert_eq!(set.enrollment_in(ACCOUNT, affiliate.id, program.id), Ok(Some(&enrollment)));
         assert_eq!(set.active_coupon_count(ACCOUNT, affiliate.id), Ok(1));
         assert_eq!(set.program(ACCOUNT, program.id), Ok(&program));
-        assert_eq!(set.terms(&program, 1), Ok(&rows::terms()));
+        assert_eq!(set.terms(&program, 1), Ok(&Arc::new(rows::terms())));
     }
 
     for selector in [
-        LeadSelector::Id(rows::lead().id),
+        LeadSelector::Id(lead.id),
         LeadSelector::Uid("u-1".to_owned()),
         LeadSelector::Email("grace@customer.test".to_owned()),
     ] {
-        let needs = Needs { latest_sales: [(ACCOUNT, selector.clone())].into(), ..Needs::default() };
-        let set = read(&store, needs).await;
-        assert_eq!(set.find_lead(ACCOUNT, &selector), Ok(Some(&rows::lead())));
+        let set = read(&store, needs(|needs| _ = needs.names.latest_sales.insert((ACCOUNT, selector.clone())))).await;
+        assert_eq!(set.find_lead(ACCOUNT, &selector), Ok(Some(&lead)));
         assert_eq!(set.enrollment(ACCOUNT, enrollment.id), Ok(&enrollment));
         assert_eq!(set.program(ACCOUNT, program.id), Ok(&program));
-        let sales = set.latest_sales_of(ACCOUNT, rows::lead().id).unwrap();
-        assert_eq!(sales, [&rows::sale(1)]);
+        let sales = set.latest_sales_of(ACCOUNT, lead.id).unwrap();
+        assert_eq!(sales, [&sale]);
         assert_eq!(set.rewards_of(ACCOUNT, sales[0].id).unwrap().len(), 1);
     }
 
-    let needs = Needs {
-        account_emails: [rows::account(ACCOUNT).email].into(),
-        default_programs: [ACCOUNT].into(),
-        link_codes: [(ACCOUNT, "ada-blog".to_owned())].into(),
-        coupon_codes: [(ACCOUNT, "ADA10".to_owned())].into(),
-        unmatched_sales: [(ACCOUNT, LeadSelector::Email("later@customer.test".to_owned()))].into(),
-        ..Needs::default()
-    };
+    let later = LeadSelector::Email("later@customer.test".to_owned());
+    let needs = needs(|needs| {
+        needs.names.account_emails.insert(rows::account(ACCOUNT).email);
+        needs.program(ACCOUNT, None);
+        needs.link_code(ACCOUNT, "ada-blog");
+        needs.coupon_code(ACCOUNT, "ADA10");
+        needs.names.unmatched_sales.insert((ACCOUNT, later.clone()));
+    });
     let set = read(&store, needs).await;
     assert_eq!(set.account_with_email(&rows::account(ACCOUNT).email), Ok(Some(ACCOUNT)));
     assert_eq!(set.default_program(ACCOUNT), Ok(Some(&program)));
-    assert_eq!(set.link_with_code(ACCOUNT, "ada-blog"), Ok(Some(&rows::link())));
+    assert_eq!(set.link_with_code(ACCOUNT, "ada-blog"), Ok(Some(&Arc::new(rows::link()))));
     assert_eq!(set.coupon_with_code(ACCOUNT, "ADA10").unwrap().unwrap().id, CouponId::from_uuid(uuid(1)));
     assert_eq!(set.enrollment(ACCOUNT, enrollment.id), Ok(&enrollment));
-    let later = LeadSelector::Email("later@customer.test".to_owned());
-    assert_eq!(set.unmatched_sales_of(ACCOUNT, &later), Ok(vec![&rows::sale(1)]));
+    assert_eq!(set.names.unmatched_sales.get(&(ACCOUNT, later)), Some(&[sale.id][..]));
+    assert_eq!(set.conversion(ACCOUNT, sale.id), Ok(&sale));
 });
 
 db_test!(a_refunds_sale_and_a_rewards_reversals_come_along, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    write(&store, Needs::default(), everything(), NOW).await.unwrap();
+    write(&store, Needs::default(), put_everything, NOW).await.unwrap();
     let (reward, reversal) = (RewardId::from_uuid(uuid(1)), RewardId::from_uuid(uuid(2)));
+    let (sale, refund) = (Arc::new(rows::sale(1)), Arc::new(rows::refund(2, ConversionOutcome::Attributed)));
     for needs in [
-        Needs { rewards: [(ACCOUNT, reward)].into(), ..Needs::default() },
-        Needs { rewards: [(ACCOUNT, reversal)].into(), ..Needs::default() },
-        Needs { requests: [key("sale", "order-1")].into(), ..Needs::default() },
+        needs(|needs| needs.row::<Reward>((ACCOUNT, reward))),
+        needs(|needs| needs.row::<Reward>((ACCOUNT, reversal))),
+        needs(|needs| needs.row::<Request>(key("sale", "order-1"))),
     ] {
         let set = read(&store, needs).await;
-        let (sale, refund) = (rows::sale(1), rows::refund(2, ConversionOutcome::Attributed));
         assert_eq!(set.conversion(ACCOUNT, sale.id), Ok(&sale));
         assert_eq!(set.conversion(ACCOUNT, refund.id), Ok(&refund));
         assert_eq!(set.image(ACCOUNT, sale.id).unwrap().rewards.len(), 1);
         assert_eq!(set.image(ACCOUNT, refund.id).unwrap().rewards.len(), 1);
-        assert_eq!(set.reversals_of(ACCOUNT, reward).map(|row| row.id).collect::<Vec<_>>(), [reversal]);
+        let reversals = set.reversals_of(ACCOUNT, reward).unwrap();
+        assert_eq!(reversals.into_iter().map(|row| row.id).collect::<Vec<_>>(), [reversal]);
     }
 });
 
 db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let none = read(&store, Needs::default()).await;
-    let absent = Needs {
-        accounts: [AccountId::from_uuid(uuid(77))].into(),
-        account_emails: ["nobody@shop.test".to_owned()].into(),
-        default_programs: [ACCOUNT].into(),
-        link_codes: [(ACCOUNT, "none".to_owned())].into(),
-        coupon_codes: [(ACCOUNT, "NONE".to_owned())].into(),
-        waiting_refunds: [(ACCOUNT, "order-1".to_owned())].into(),
-        latest_sales: [(ACCOUNT, LeadSelector::Uid("u-1".to_owned()))].into(),
-        coupon_counts: [(ACCOUNT, AffiliateSelector::Email("x@y.test".to_owned()))].into(),
-        ..by_id()
-    };
+    let mut missing = WorkingSet::default();
+    put_everything(&mut missing);
+    missing.put(rows::account(AccountId::from_uuid(uuid(77))));
+    assert_absent(&read(&store, by_key(&missing)).await, &missing);
+    assert_not_loaded(&none, &missing);
+
+    let mut absent = by_id();
+    absent.row::<Account>(AccountId::from_uuid(uuid(77)));
+    absent.names.account_emails.insert("nobody@shop.test".to_owned());
+    absent.program(ACCOUNT, None);
+    absent.link_code(ACCOUNT, "none");
+    absent.coupon_code(ACCOUNT, "NONE");
+    absent.names.latest_sales.insert((ACCOUNT, LeadSelector::Uid("u-1".to_owned())));
+    absent.coupon_count(ACCOUNT, &AffiliateSelector::Email("x@y.test".to_owned()));
     let some = read(&store, absent).await;
 
     macro_rules! is_absent {
@@ -191,45 +231,53 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
     is_absent!(link_with_code(ACCOUNT, "none"));
     is_absent!(coupon_with_code(ACCOUNT, "NONE"));
     is_absent!(find_affiliate(ACCOUNT, &AffiliateSelector::Id(rows::affiliate().id)));
+    is_absent!(find_affiliate(ACCOUNT, &AffiliateSelector::Email("x@y.test".to_owned())));
     is_absent!(find_lead(ACCOUNT, &LeadSelector::Uid("u-1".to_owned())));
 
     macro_rules! is_not_found {
+        ($call:ident::<$kind:ty, _>($($argument:expr),*)) => {
+            let some = some.$call::<$kind, _>($($argument),*).unwrap_err();
+            let none = none.$call::<$kind, _>($($argument),*).unwrap_err();
+            is_not_found!(some, none, stringify!($kind));
+        };
         ($call:ident($($argument:expr),*)) => {
             let (some, none) = (some.$call($($argument),*).unwrap_err(), none.$call($($argument),*).unwrap_err());
-            let not_loaded = |refusal| matches!(refusal, headwater::domain::refusal::Refusal::NotLoaded(_));
-            assert!(!not_loaded(some) && not_loaded(none), stringify!($call));
+            is_not_found!(some, none, stringify!($call));
+        };
+        ($some:ident, $none:ident, $what:expr) => {
+            let not_loaded = |refusal| matches!(refusal, Refusal::NotLoaded(_));
+            assert!(!not_loaded($some) && not_loaded($none), "{}", $what);
         };
     }
     is_not_found!(account(AccountId::from_uuid(uuid(77))));
-    is_not_found!(api_key(ACCOUNT, rows::api_key().id));
+    is_not_found!(get::<ApiKey, _>(ACCOUNT, rows::api_key().id));
     is_not_found!(program(ACCOUNT, rows::program().id));
     is_not_found!(enrollment(ACCOUNT, rows::enrollment().id));
     is_not_found!(link(ACCOUNT, rows::link().id));
-    is_not_found!(coupon(ACCOUNT, CouponId::from_uuid(uuid(1))));
+    is_not_found!(get::<Coupon, _>(ACCOUNT, CouponId::from_uuid(uuid(1))));
     is_not_found!(reward(ACCOUNT, RewardId::from_uuid(uuid(1))));
 
     assert!(some.clicks_of(ACCOUNT, ClickId::from_uuid(uuid(1))).unwrap().is_empty());
     assert!(none.clicks_of(ACCOUNT, ClickId::from_uuid(uuid(1))).is_err());
     assert!(some.refunds_waiting_for(ACCOUNT, "order-1").unwrap().is_empty());
     assert!(none.refunds_waiting_for(ACCOUNT, "order-1").is_err());
-    let customer = LeadSelector::Uid("u-9".to_owned());
-    assert!(some.unmatched_sales_of(ACCOUNT, &customer).unwrap().is_empty());
-    assert!(none.unmatched_sales_of(ACCOUNT, &customer).is_err());
+    let customer = Customer { uid: Some("u-9".to_owned()), email: None };
+    assert!(some.unmatched_sales_of(ACCOUNT, None, &customer).unwrap().is_empty());
+    assert!(none.unmatched_sales_of(ACCOUNT, None, &customer).is_err());
 });
 
 db_test!(another_accounts_rows_are_not_seen, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    write(&store, Needs::default(), everything(), NOW).await.unwrap();
+    write(&store, Needs::default(), put_everything, NOW).await.unwrap();
     let other = AccountId::from_uuid(uuid(55));
-    let needs = Needs {
-        programs: [(other, rows::program().id)].into(),
-        affiliates: [(other, AffiliateSelector::Id(rows::affiliate().id))].into(),
-        link_codes: [(other, "ada-blog".to_owned())].into(),
-        leads: [(other, LeadSelector::Uid("u-1".to_owned()))].into(),
-        tids: [(other, ClickId::from_uuid(uuid(1)))].into(),
-        rewards: [(other, RewardId::from_uuid(uuid(1)))].into(),
-        ..Needs::default()
-    };
+    let needs = needs(|needs| {
+        needs.row::<Program>((other, rows::program().id));
+        needs.affiliate(other, &AffiliateSelector::Id(rows::affiliate().id));
+        needs.link_code(other, "ada-blog");
+        needs.lead(other, LeadSelector::Uid("u-1".to_owned()));
+        needs.names.clicks_of.insert((other, ClickId::from_uuid(uuid(1))));
+        needs.row::<Reward>((other, RewardId::from_uuid(uuid(1))));
+    });
     let set = read(&store, needs).await;
     assert_eq!(set.programs.iter().count() + set.affiliates.iter().count() + set.links.iter().count(), 0);
     assert_eq!(set.leads.iter().count() + set.clicks.iter().count() + set.rewards.iter().count(), 0);
@@ -238,37 +286,32 @@ db_test!(another_accounts_rows_are_not_seen, |database: TestDatabase| async move
 db_test!(of_a_code_the_active_coupon_or_else_the_last_removed_is_found, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let removed = |number| rows::coupon(number, "ADA10", CouponState::Removed);
-    let changes = Changes { coupons: vec![removed(3), removed(1), removed(2)], ..Changes::default() };
-    write(&store, Needs::default(), changes, NOW).await.unwrap();
-    let needs = || Needs { coupon_codes: [(ACCOUNT, "ADA10".to_owned())].into(), ..Needs::default() };
-    let found =
-        |set: &headwater::domain::working_set::WorkingSet| set.coupon_with_code(ACCOUNT, "ADA10").unwrap().unwrap().id;
+    let change = |set: &mut WorkingSet| [3, 1, 2].into_iter().for_each(|number| _ = set.put(removed(number)));
+    write(&store, Needs::default(), change, NOW).await.unwrap();
+    let needs = || needs(|needs| needs.coupon_code(ACCOUNT, "ADA10"));
+    let found = |set: &WorkingSet| set.coupon_with_code(ACCOUNT, "ADA10").unwrap().unwrap().id;
     assert_eq!(found(&read(&store, needs()).await), removed(3).id);
 
     let active = rows::coupon(9, "ADA10", CouponState::Active);
-    let changes = Changes { coupons: vec![active.clone()], ..Changes::default() };
-    write(&store, Needs::default(), changes, NOW).await.unwrap();
+    write(&store, Needs::default(), |set| _ = set.put(active.clone()), NOW).await.unwrap();
     assert_eq!(found(&read(&store, needs()).await), active.id);
 });
 
 db_test!(of_many_clicks_and_sales_the_newest_hundred_are_loaded, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let (busy, calm) = (ClickId::from_uuid(uuid(1)), ClickId::from_uuid(uuid(1001)));
-    let mut clicks: Vec<Click> = (1..=250).map(|number| rows::click(number, busy)).collect();
-    clicks.push(rows::click(1001, calm));
-    let changes = Changes {
-        clicks,
-        leads: vec![rows::lead()],
-        conversions: (1..=150).map(rows::sale).collect(),
-        ..Changes::default()
+    let change = |set: &mut WorkingSet| {
+        (1..=250).for_each(|number| _ = set.put(rows::click(number, busy)));
+        set.put(rows::click(1001, calm));
+        set.put(rows::lead());
+        (1..=150).for_each(|number| _ = set.put(rows::sale(number)));
     };
-    write(&store, Needs::default(), changes, NOW).await.unwrap();
+    write(&store, Needs::default(), change, NOW).await.unwrap();
 
-    let needs = Needs {
-        tids: [(ACCOUNT, busy), (ACCOUNT, calm), (ACCOUNT, ClickId::from_uuid(uuid(9999)))].into(),
-        latest_sales: [(ACCOUNT, LeadSelector::Uid("u-1".to_owned()))].into(),
-        ..Needs::default()
-    };
+    let needs = needs(|needs| {
+        needs.names.clicks_of.extend([busy, calm, ClickId::from_uuid(uuid(9999))].map(|tid| (ACCOUNT, tid)));
+        needs.names.latest_sales.insert((ACCOUNT, LeadSelector::Uid("u-1".to_owned())));
+    });
     let set = read(&store, needs).await;
     let ids: Vec<_> = set.clicks_of(ACCOUNT, busy).unwrap().iter().map(|click| click.id.uuid()).collect();
     assert_eq!(ids, (151..=250).map(uuid).collect::<Vec<_>>());

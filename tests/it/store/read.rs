@@ -1,7 +1,9 @@
 //! The reads of the API: every filter and every page, on both databases.
 
+use std::sync::Arc;
+
 use headwater::domain::affiliate::{Affiliate, AffiliateSelector};
-use headwater::domain::conversion::{Conversion, ConversionKind, ConversionOutcome};
+use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome};
 use headwater::domain::coupon::{Coupon, CouponState};
 use headwater::domain::enrollment::{Enrollment, EnrollmentState};
 use headwater::domain::id::{AccountId, AffiliateId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
@@ -9,7 +11,7 @@ use headwater::domain::lead::{Lead, LeadSelector, LeadState};
 use headwater::domain::link::{Link, LinkState};
 use headwater::domain::program::{Program, ProgramState, ProgramWithTerms, Terms};
 use headwater::domain::reward::{Reward, RewardState};
-use headwater::domain::working_set::{Changes, Needs};
+use headwater::domain::set::{Needs, WorkingSet};
 use headwater::store::conversion::ConversionQuery;
 use headwater::store::coupon::CouponQuery;
 use headwater::store::enrollment::EnrollmentQuery;
@@ -25,9 +27,9 @@ use crate::support::rows::{self, ACCOUNT, NOW, uuid};
 
 const OTHER: AccountId = AccountId::from_uuid(Uuid::from_u128(0xb));
 
-async fn open_with(database: &TestDatabase, changes: Changes) -> Store {
+async fn open_with(database: &TestDatabase, change: impl FnOnce(&mut WorkingSet)) -> Store {
     let store = open_with_account(database).await;
-    write(&store, Needs::default(), changes, NOW).await.unwrap();
+    write(&store, Needs::default(), change, NOW).await.unwrap();
     store
 }
 
@@ -53,7 +55,11 @@ db_test!(accounts_and_keys, |database: TestDatabase| async move {
         expires_at: None,
         ..rows::api_key()
     };
-    let store = open_with(&database, Changes { api_keys: vec![rows::api_key(), second], ..Changes::default() }).await;
+    let change = |set: &mut WorkingSet| {
+        set.put(rows::api_key());
+        set.put(second);
+    };
+    let store = open_with(&database, change).await;
     assert_eq!(store::account::find(&store, ACCOUNT).await, Ok(Some(rows::account(ACCOUNT))));
     assert_eq!(store::account::find(&store, OTHER).await, Ok(None));
     assert_eq!(store::account::find_key(&store, ACCOUNT, rows::api_key().id).await, Ok(Some(rows::api_key())));
@@ -73,12 +79,12 @@ db_test!(programs, |database: TestDatabase| async move {
         ..rows::program()
     };
     let terms = |version| Terms { program_id: archived.id, version, ..rows::terms() };
-    let changes = Changes {
-        programs: vec![rows::program(), archived.clone()],
-        terms: vec![rows::terms(), terms(1), terms(2)],
-        ..Changes::default()
+    let change = |set: &mut WorkingSet| {
+        set.put(rows::program());
+        set.put(archived.clone());
+        [rows::terms(), terms(1), terms(2)].into_iter().for_each(|terms| _ = set.put(terms));
     };
-    let store = open_with(&database, changes).await;
+    let store = open_with(&database, change).await;
     assert_eq!(store::program::find(&store, ACCOUNT, archived.id).await, Ok(Some(archived.clone())));
     assert_eq!(store::program::find(&store, OTHER, archived.id).await, Ok(None));
     assert_eq!(store::program::find_default(&store, ACCOUNT).await, Ok(Some(rows::program())));
@@ -88,7 +94,7 @@ db_test!(programs, |database: TestDatabase| async move {
     assert_lists!(store::program::list, &store, (None), |row| row.program.id, [1, 2]);
     assert_lists!(store::program::list, &store, (Some(ProgramState::Active)), |row| row.program.id, [1]);
     let listed = store::program::list(&store, ACCOUNT, Some(ProgramState::Archived), None, 10).await.unwrap();
-    assert_eq!(listed, [ProgramWithTerms { program: archived.clone(), terms: terms(2) }]);
+    assert_eq!(listed, [ProgramWithTerms { program: Arc::new(archived.clone()), terms: Arc::new(terms(2)) }]);
     let urls =
         store::program::landing_urls(&store, ACCOUNT, &[archived.id, ProgramId::from_uuid(uuid(9))]).await.unwrap();
     assert_eq!(urls.into_iter().collect::<Vec<_>>(), [(archived.id, "https://two.test/".to_owned())]);
@@ -110,12 +116,13 @@ db_test!(affiliates_and_enrollments, |database: TestDatabase| async move {
         state: EnrollmentState::Active,
         ..rows::enrollment()
     };
-    let changes = Changes {
-        affiliates: vec![rows::affiliate(), second.clone()],
-        enrollments: vec![rows::enrollment(), in_other_program.clone()],
-        ..Changes::default()
+    let change = |set: &mut WorkingSet| {
+        set.put(rows::affiliate());
+        set.put(second.clone());
+        set.put(rows::enrollment());
+        set.put(in_other_program.clone());
     };
-    let store = open_with(&database, changes).await;
+    let store = open_with(&database, change).await;
     for selector in [
         AffiliateSelector::Id(second.id),
         AffiliateSelector::Email(second.email.clone()),
@@ -157,16 +164,14 @@ db_test!(links_and_coupons, |database: TestDatabase| async move {
         code: "TWO".to_owned(),
         ..rows::coupon(3, "ADA10", CouponState::Removed)
     };
-    let changes = Changes {
-        links: vec![rows::link(), second.clone()],
-        coupons: vec![
-            rows::coupon(1, "ADA10", CouponState::Removed),
-            rows::coupon(2, "ADA10", CouponState::Active),
-            other_coupon.clone(),
-        ],
-        ..Changes::default()
+    let change = |set: &mut WorkingSet| {
+        set.put(rows::link());
+        set.put(second.clone());
+        set.put(rows::coupon(1, "ADA10", CouponState::Removed));
+        set.put(rows::coupon(2, "ADA10", CouponState::Active));
+        set.put(other_coupon.clone());
     };
-    let store = open_with(&database, changes).await;
+    let store = open_with(&database, change).await;
     for (query, expected) in [
         (LinkQuery::default(), vec![1, 2]),
         (LinkQuery { affiliate_id: Some(second.affiliate_id), ..LinkQuery::default() }, vec![2]),
@@ -194,7 +199,11 @@ db_test!(leads, |database: TestDatabase| async move {
         state: LeadState::Signup,
         ..rows::lead()
     };
-    let store = open_with(&database, Changes { leads: vec![rows::lead(), second.clone()], ..Changes::default() }).await;
+    let change = |set: &mut WorkingSet| {
+        set.put(rows::lead());
+        set.put(second.clone());
+    };
+    let store = open_with(&database, change).await;
     for selector in [LeadSelector::Id(second.id), LeadSelector::Uid("u-2".to_owned())] {
         assert_eq!(store::lead::find(&store, ACCOUNT, &selector).await, Ok(Some(second.clone())));
         assert_eq!(store::lead::find(&store, OTHER, &selector).await, Ok(None));
@@ -216,16 +225,18 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
         Conversion { outcome: ConversionOutcome::NotReferred, lead_id: None, credit: None, ..rows::sale(3) };
     let first = rows::reward(1, &sale, None);
     let second = Reward { created_at: NOW.plus_days(1), state: RewardState::Denied, ..rows::reward(2, &sale, None) };
-    let changes = Changes {
-        conversions: vec![sale.clone(), refund.clone(), unreferred.clone()],
-        rewards: vec![second.clone(), first.clone(), rows::reward(3, &refund, Some(first.id))],
-        requests: vec![rows::request("sale", "order-1", sale.id.uuid())],
-        ..Changes::default()
+    let change = |set: &mut WorkingSet| {
+        [&sale, &refund, &unreferred].into_iter().for_each(|conversion| _ = set.put(conversion.clone()));
+        set.put(second.clone());
+        set.put(first.clone());
+        set.put(rows::reward(3, &refund, Some(first.id)));
+        set.put(rows::request("sale", "order-1", sale.id.uuid()));
     };
-    let store = open_with(&database, changes).await;
+    let store = open_with(&database, change).await;
     let image = store::conversion::find(&store, ACCOUNT, sale.id).await.unwrap().unwrap();
-    assert_eq!((&image.conversion, image.rewards.as_slice()), (&sale, [first.clone(), second.clone()].as_slice()));
-    assert_eq!(store::conversion::find(&store, OTHER, sale.id).await, Ok(None));
+    let rewards = vec![Arc::new(first.clone()), Arc::new(second.clone())];
+    assert_eq!(image, ConversionImage { conversion: Arc::new(sale), rewards });
+    assert_eq!(store::conversion::find(&store, OTHER, image.conversion.id).await, Ok(None));
     let by_event = async |kind| store::conversion::find_by_event(&store, ACCOUNT, kind, "order-1").await.unwrap();
     assert_eq!(by_event(ConversionKind::Sale).await, Some(image));
     assert_eq!(by_event(ConversionKind::Refund).await, None);

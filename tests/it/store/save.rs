@@ -1,60 +1,66 @@
 //! Saving: updates, numbers without a gap, balances, what waits, conflicts, and two writers at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater::domain::conversion::{ConversionImage, ConversionOutcome};
-use headwater::domain::coupon::CouponState;
+use headwater::clock::RandomIds;
+use headwater::domain::conversion::{Conversion, ConversionKind, ConversionOutcome, WaitingRefund};
+use headwater::domain::coupon::{Coupon, CouponState};
+use headwater::domain::decide;
 use headwater::domain::id::{AccountId, ConversionId};
-use headwater::domain::lead::LeadSelector;
+use headwater::domain::lead::{Customer, Lead, LeadSelector, UnmatchedSale};
 use headwater::domain::ledger::{Balance, GENESIS_HASH, entry_hash};
 use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{Reward, RewardState};
+use headwater::domain::rule::add_needs;
+use headwater::domain::set::{Kind, Needs, WorkingSet};
 use headwater::domain::time::Time;
-use headwater::domain::working_set::{Changes, Needs, WorkingSet};
-use headwater::store::catalogue::Catalogues;
+use headwater::pb;
 use headwater::store::event::{SEGMENT_EVENTS_MAX, Segment};
 use headwater::store::{self, StoreError};
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{Database, EntityTrait};
 
-use super::{encode_body, open_with_account, read, write};
+use super::{encode_body, load, lock, needs, open_with_account, read, write};
 use crate::support::database::{DatabaseKind, TestDatabase};
+use crate::support::request::envelope;
 use crate::support::rows::{self, ACCOUNT, NOW, uuid};
 use crate::support::store::open;
 
 db_test!(a_changed_row_replaces_the_old_one, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let lead = rows::lead();
-    let changes = Changes { leads: vec![lead.clone()], ..Changes::default() };
-    write(&store, Needs::default(), changes, NOW).await.unwrap();
+    write(&store, Needs::default(), |set| _ = set.put(lead.clone()), NOW).await.unwrap();
 
-    let needs = || Needs { leads: [(ACCOUNT, LeadSelector::Id(lead.id))].into(), ..Needs::default() };
-    let changed = headwater::domain::lead::Lead { binding: None, mrr: None, uid: None, ..lead.clone() };
-    let changes = Changes { leads: vec![changed.clone()], ..Changes::default() };
-    write(&store, needs(), changes, NOW).await.unwrap();
+    let needs = || needs(|needs| needs.lead(ACCOUNT, LeadSelector::Id(lead.id)));
+    let changed = Arc::new(Lead { binding: None, mrr: None, uid: None, ..lead.clone() });
+    write(&store, needs(), |set| _ = set.put::<Lead>(Arc::clone(&changed)), NOW).await.unwrap();
     assert_eq!(read(&store, needs()).await.leads.get(&(ACCOUNT, lead.id)), Some(&changed));
 });
 
 db_test!(a_name_that_is_given_up_is_free_in_the_same_batch, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let old = rows::coupon(1, "ADA10", CouponState::Active);
-    let changes = Changes { coupons: vec![old.clone()], ..Changes::default() };
-    write(&store, Needs::default(), changes, NOW).await.unwrap();
-    let coupons = vec![rows::coupon(1, "ADA10", CouponState::Removed), rows::coupon(2, "ADA10", CouponState::Active)];
-    let needs = Needs { coupons: [(ACCOUNT, old.id)].into(), ..Needs::default() };
-    write(&store, needs, Changes { coupons, ..Changes::default() }, NOW).await.unwrap();
+    write(&store, Needs::default(), |set| _ = set.put(old.clone()), NOW).await.unwrap();
+    let change = |set: &mut WorkingSet| {
+        set.put(rows::coupon(1, "ADA10", CouponState::Removed));
+        set.put(rows::coupon(2, "ADA10", CouponState::Active));
+    };
+    write(&store, needs(|needs| needs.row::<Coupon>(old.key())), change, NOW).await.unwrap();
 });
 
 db_test!(a_name_that_is_taken_is_a_conflict_and_nothing_is_written, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    let changes = || Changes { events: vec![rows::event(ACCOUNT, 1, None)], ..Changes::default() };
-    let first = Changes { coupons: vec![rows::coupon(1, "ADA10", CouponState::Active)], ..changes() };
-    write(&store, Needs::default(), first, NOW).await.unwrap();
-    let second = Changes { coupons: vec![rows::coupon(2, "ADA10", CouponState::Active)], ..changes() };
-    assert_eq!(write(&store, Needs::default(), second, NOW).await, Err(StoreError::Conflict));
+    let change = |number| {
+        move |set: &mut WorkingSet| {
+            set.put(rows::coupon(number, "ADA10", CouponState::Active));
+            set.events.push(rows::event(ACCOUNT, 1));
+        }
+    };
+    write(&store, Needs::default(), change(1), NOW).await.unwrap();
+    assert_eq!(write(&store, Needs::default(), change(2), NOW).await, Err(StoreError::Conflict));
     let head = store::account_head::head(&store, ACCOUNT).await.unwrap();
     assert_eq!((head.event_sequence, store::event::count(&store, ACCOUNT).await.unwrap()), (1, 1));
 });
@@ -63,18 +69,18 @@ db_test!(events_and_entries_are_numbered_without_a_gap, |database: TestDatabase|
     let store = open_with_account(&database).await;
     let sale = rows::sale(1);
     let reward = rows::reward(1, &sale, None);
-    let image = ConversionImage { conversion: sale, rewards: vec![reward.clone()] };
     for batch in 0..3_u128 {
-        let events = vec![
-            rows::event(ACCOUNT, 2 * batch, Some(image.clone())),
-            // Of the server's own feed, in the same batch.
-            rows::event(AccountId::SERVER, 100 + batch, None),
-            rows::event(ACCOUNT, 2 * batch + 1, None),
-        ];
-        let postings = vec![rows::posting(&reward), rows::posting(&reward)];
-        let changes = Changes { events, postings, ..Changes::default() };
+        let change = |set: &mut WorkingSet| {
+            set.events = vec![
+                rows::event(ACCOUNT, 2 * batch),
+                // Of the server's own feed, in the same batch.
+                rows::event(AccountId::SERVER, 100 + batch),
+                rows::event(ACCOUNT, 2 * batch + 1),
+            ];
+            set.postings = vec![rows::posting(&reward), rows::posting(&reward)];
+        };
         let now = NOW.plus_days(i32::try_from(batch).unwrap());
-        write(&store, Needs::default(), changes, now).await.unwrap();
+        write(&store, Needs::default(), change, now).await.unwrap();
     }
     let segments = store::event::read(&store, ACCOUNT, 0, 100).await.unwrap();
     let sequences = |segments: &[Segment]| -> Vec<i64> {
@@ -82,7 +88,7 @@ db_test!(events_and_entries_are_numbered_without_a_gap, |database: TestDatabase|
     };
     assert_eq!(sequences(&segments), [1, 2, 3, 4, 5, 6]);
     assert_eq!(segments.iter().map(|segment| segment.last_sequence).collect::<Vec<_>>(), [2, 4, 6]);
-    let fact = rows::event(ACCOUNT, 0, Some(image));
+    let fact = rows::event(ACCOUNT, 0);
     let mut body = Vec::new();
     encode_body(&fact, &mut body);
     assert_eq!(segments[0].events().next(), Some((1, &fact.header(), &*body)));
@@ -111,8 +117,8 @@ db_test!(events_and_entries_are_numbered_without_a_gap, |database: TestDatabase|
 db_test!(a_long_commit_makes_several_segments_without_a_gap, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let count = 2 * SEGMENT_EVENTS_MAX as u128 + 7;
-    let events: Vec<_> = (0..count).map(|number| rows::event(ACCOUNT, number, None)).collect();
-    write(&store, Needs::default(), Changes { events, ..Changes::default() }, NOW).await.unwrap();
+    let change = |set: &mut WorkingSet| set.events = (0..count).map(|number| rows::event(ACCOUNT, number)).collect();
+    write(&store, Needs::default(), change, NOW).await.unwrap();
     let (mut position, mut segments) = (0, 0);
     loop {
         let page = store::event::read(&store, ACCOUNT, position, 1).await.unwrap();
@@ -130,8 +136,7 @@ db_test!(a_long_commit_makes_several_segments_without_a_gap, |database: TestData
 db_test!(a_segment_that_was_changed_is_an_error_that_names_its_row, |database: TestDatabase| async move {
     use headwater::store::entity::event_segment::{Column, Entity};
     let store = open_with_account(&database).await;
-    let changes = Changes { events: vec![rows::event(ACCOUNT, 1, None)], ..Changes::default() };
-    write(&store, Needs::default(), changes, NOW).await.unwrap();
+    write(&store, Needs::default(), |set| set.events.push(rows::event(ACCOUNT, 1)), NOW).await.unwrap();
     let connection = Database::connect(&database.url).await.unwrap();
     let row = Entity::find().one(&connection).await.unwrap().unwrap();
     let mut changed = row.events.clone();
@@ -146,9 +151,10 @@ db_test!(a_segment_that_was_changed_is_an_error_that_names_its_row, |database: T
 db_test!(a_time_is_found_in_the_feed_and_old_events_are_pruned, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     for day in 1..=5 {
-        let events = vec![rows::event(ACCOUNT, 2 * day, None), rows::event(ACCOUNT, 2 * day + 1, None)];
-        let now = NOW.plus_days(i32::try_from(day).unwrap());
-        write(&store, Needs::default(), Changes { events, ..Changes::default() }, now).await.unwrap();
+        let change = |set: &mut WorkingSet| {
+            set.events = vec![rows::event(ACCOUNT, 2 * day), rows::event(ACCOUNT, 2 * day + 1)];
+        };
+        write(&store, Needs::default(), change, NOW.plus_days(i32::try_from(day).unwrap())).await.unwrap();
     }
     let at = async |time: Time| store::event::first_sequence_at(&store, ACCOUNT, time).await.unwrap();
     assert_eq!(at(NOW).await, 0);
@@ -160,7 +166,7 @@ db_test!(a_time_is_found_in_the_feed_and_old_events_are_pruned, |database: TestD
     assert_eq!(store::event::accounts_with_events_before(&store, before).await.unwrap(), [ACCOUNT]);
     for (limit, pruned) in [(1, 1), (100, 1), (100, 0)] {
         let transaction = store.begin().await.unwrap();
-        let mut heads = store::account_head::lock_heads(&transaction, &BTreeSet::from([ACCOUNT])).await.unwrap();
+        let mut heads = lock(&transaction).await.unwrap();
         let head = heads.get_mut(&ACCOUNT).unwrap();
         assert_eq!(store::event::prune(&transaction, head, before, limit).await.unwrap(), pruned);
         transaction.commit().await.unwrap();
@@ -177,38 +183,88 @@ db_test!(a_time_is_found_in_the_feed_and_old_events_are_pruned, |database: TestD
 
 db_test!(a_waiting_refund_is_found_until_it_is_settled, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    let waiting = rows::refund(2, ConversionOutcome::Waiting);
-    let changes = Changes { conversions: vec![waiting.clone()], ..Changes::default() };
-    write(&store, Needs::default(), changes, NOW).await.unwrap();
-    let needs = || Needs { waiting_refunds: [(ACCOUNT, "order-1".to_owned())].into(), ..Needs::default() };
+    let waiting = Arc::new(rows::refund(2, ConversionOutcome::Waiting));
+    let row = rows::waiting_refund(&waiting);
+    let change = |set: &mut WorkingSet| {
+        set.put::<Conversion>(Arc::clone(&waiting));
+        set.put(row.clone());
+    };
+    write(&store, Needs::default(), change, NOW).await.unwrap();
+    let needs = || needs(|needs| _ = needs.names.waiting_refunds.insert((ACCOUNT, "order-1".to_owned())));
     assert_eq!(read(&store, needs()).await.refunds_waiting_for(ACCOUNT, "order-1"), Ok(vec![&waiting]));
 
-    let changes = Changes { conversions: vec![rows::refund(2, ConversionOutcome::Attributed)], ..Changes::default() };
-    write(&store, needs(), changes, NOW).await.unwrap();
+    let change = |set: &mut WorkingSet| {
+        set.put(rows::refund(2, ConversionOutcome::Attributed));
+        set.remove::<WaitingRefund>(&row.key());
+    };
+    write(&store, needs(), change, NOW).await.unwrap();
     assert_eq!(read(&store, needs()).await.refunds_waiting_for(ACCOUNT, "order-1"), Ok(vec![]));
+    // Readers of the head know that refunds waited once, and go on to ask.
+    assert_eq!(store::account_head::head(&store, ACCOUNT).await.unwrap().waited_refund_count, 1);
+});
+
+db_test!(a_refund_that_waits_only_within_its_batch_leaves_no_waiting_row, |database: TestDatabase| async move {
+    use headwater::store::entity::waiting_refund::Entity;
+    let store = open_with_account(&database).await;
+    let amount = |amount_minor| Some(pb::Money { amount_minor, currency_code: "USD".to_owned() });
+    let refund = pb::RecordRefundRequest {
+        event_id: "refund-1".to_owned(),
+        sale_event_id: "order-1".to_owned(),
+        amount: amount(400),
+        ..pb::RecordRefundRequest::default()
+    };
+    let sale = pb::RecordSaleRequest {
+        event_id: "order-1".to_owned(),
+        uid: "u-1".to_owned(),
+        amount: amount(1_000),
+        ..pb::RecordSaleRequest::default()
+    };
+    let batch = [envelope(&refund, ACCOUNT, NOW), envelope(&sale, ACCOUNT, NOW)];
+    let change = |set: &mut WorkingSet| {
+        decide(set, &batch[0], NOW, &mut RandomIds).unwrap();
+        assert_eq!(set.waiting_refunds.inserted().len(), 1, "it waits");
+        decide(set, &batch[1], NOW, &mut RandomIds).unwrap();
+    };
+    let needs = needs(|needs| batch.iter().for_each(|envelope| add_needs(needs, envelope)));
+    write(&store, needs, change, NOW).await.unwrap();
+
+    let find = async |kind, event_id| store::conversion::find_by_event(&store, ACCOUNT, kind, event_id).await.unwrap();
+    let sale = find(ConversionKind::Sale, "order-1").await.unwrap().conversion;
+    let refund = find(ConversionKind::Refund, "refund-1").await.unwrap().conversion;
+    assert_eq!((sale.refunded_minor, refund.sale_id), (400, Some(sale.id)));
+    let connection = Database::connect(&database.url).await.unwrap();
+    assert_eq!(Entity::find().all(&connection).await.unwrap(), []);
+    assert_eq!(store::account_head::head(&store, ACCOUNT).await.unwrap().waited_refund_count, 0);
 });
 
 db_test!(a_matched_sale_is_no_longer_unmatched, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    let sales = [rows::sale(1), rows::sale(2)];
-    let changes = Changes {
-        unmatched_sales: sales.iter().map(rows::unmatched_sale).collect(),
-        matched_sales: vec![(ACCOUNT, sales[1].id)],
-        conversions: sales.to_vec(),
-        ..Changes::default()
+    let sales = [1, 2, 3].map(|number| Arc::new(Conversion { lead_id: None, ..rows::sale(number) }));
+    let change = |set: &mut WorkingSet| {
+        sales.iter().for_each(|sale| _ = set.put::<Conversion>(Arc::clone(sale)));
+        sales.iter().for_each(|sale| _ = set.put(rows::unmatched_sale(sale)));
+        // In the batch that made it.
+        set.remove::<UnmatchedSale>(&sales[1].key());
     };
-    write(&store, Needs::default(), changes, NOW).await.unwrap();
-    let customer = LeadSelector::Uid("u-9".to_owned());
-    let needs = Needs { unmatched_sales: [(ACCOUNT, customer.clone())].into(), ..Needs::default() };
-    assert_eq!(read(&store, needs).await.unmatched_sales_of(ACCOUNT, &customer), Ok(vec![&sales[0]]));
+    write(&store, Needs::default(), change, NOW).await.unwrap();
+    let customer = Customer { uid: Some("u-9".to_owned()), email: None };
+    let needs = || needs(|needs| needs.unmatched_sales(ACCOUNT, &customer));
+    let left = read(&store, needs()).await;
+    assert_eq!(left.unmatched_sales_of(ACCOUNT, None, &customer), Ok(vec![&sales[0], &sales[2]]));
+
+    // In a later one.
+    write(&store, needs(), |set| set.remove::<UnmatchedSale>(&sales[2].key()), NOW).await.unwrap();
+    let left = read(&store, needs()).await;
+    assert_eq!(left.unmatched_sales_of(ACCOUNT, None, &customer), Ok(vec![&sales[0]]));
 });
 
 db_test!(request_keys_are_deleted_once_they_expire, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let effect = ConversionId::from_uuid(uuid(1)).uuid();
     let forever = Request { expires_at: None, ..rows::request("sale", "order-1", effect) };
-    let requests = vec![forever.clone(), rows::request("m", "1", effect), rows::request("m", "2", effect)];
-    write(&store, Needs::default(), Changes { requests, ..Changes::default() }, NOW).await.unwrap();
+    let requests = [forever.clone(), rows::request("m", "1", effect), rows::request("m", "2", effect)];
+    let change = |set: &mut WorkingSet| requests.into_iter().for_each(|request| _ = set.put(request));
+    write(&store, Needs::default(), change, NOW).await.unwrap();
     for (now, forgotten) in
         [(NOW.plus_days(29), 0), (NOW.plus_days(30), 1), (NOW.plus_days(30), 1), (NOW.plus_days(99), 0)]
     {
@@ -226,19 +282,16 @@ async fn a_request_id_reused_while_expired_keys_are_deleted_stays_on_postgres() 
     let Some(database) = TestDatabase::postgres().await else { return };
     let store = open_with_account(&database).await;
     let first = rows::request("m", "1", uuid(1));
-    let requests = vec![first.clone()];
-    write(&store, Needs::default(), Changes { requests, ..Changes::default() }, NOW).await.unwrap();
+    write(&store, Needs::default(), |set| _ = set.put(first.clone()), NOW).await.unwrap();
 
     // One server uses it again, and is about to commit that; another forgets what has expired.
     let later = NOW.plus_days(31);
     let again = Request { effect: uuid(2), expires_at: Some(later.plus_days(30)), ..first.clone() };
     let transaction = store.begin().await.unwrap();
-    let mut heads = store::account_head::lock_heads(&transaction, &[ACCOUNT].into()).await.unwrap();
-    let mut set = WorkingSet::default();
-    let needs = Needs { requests: [first.key.clone()].into(), ..Needs::default() };
-    store::load::load(&transaction, &needs, &mut Catalogues::default(), &mut set).await.unwrap();
-    set.absorb(Changes { requests: vec![again.clone()], ..Changes::default() });
-    store::save::save(&transaction, &set, &mut heads, later, encode_body).await.unwrap();
+    let mut heads = lock(&transaction).await.unwrap();
+    let mut set = load(&transaction, needs(|needs| needs.row::<Request>(first.key()))).await.unwrap();
+    set.put(again.clone());
+    store::set::save(&transaction, &set, &mut heads, later, encode_body).await.unwrap();
     let other = open(&database).await;
     let forgetting = tokio::spawn(async move {
         let transaction = other.begin().await.unwrap();
@@ -255,12 +308,12 @@ db_test!(rewards_fall_due_when_their_hold_period_ends, |database: TestDatabase| 
     let store = open_with_account(&database).await;
     let sale = rows::sale(1);
     let pending = rows::reward(1, &sale, None);
-    let rewards = vec![
-        pending.clone(),
-        rows::reward(2, &sale, Some(pending.id)),
-        Reward { state: RewardState::Approved, ..rows::reward(3, &sale, None) },
-    ];
-    write(&store, Needs::default(), Changes { rewards, ..Changes::default() }, NOW).await.unwrap();
+    let change = |set: &mut WorkingSet| {
+        set.put(pending.clone());
+        set.put(rows::reward(2, &sale, Some(pending.id)));
+        set.put(Reward { state: RewardState::Approved, ..rows::reward(3, &sale, None) });
+    };
+    write(&store, Needs::default(), change, NOW).await.unwrap();
     assert!(store::reward::due(&store, NOW.plus_days(29), &[], 10).await.unwrap().is_empty());
     assert_eq!(store::reward::due(&store, NOW.plus_days(30), &[], 10).await.unwrap(), [(ACCOUNT, pending.id)]);
     assert!(store::reward::due(&store, NOW.plus_days(30), &[ACCOUNT], 10).await.unwrap().is_empty());
@@ -269,13 +322,11 @@ db_test!(rewards_fall_due_when_their_hold_period_ends, |database: TestDatabase| 
 db_test!(a_batch_larger_than_a_statement_is_written_whole, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let count = 3000;
-    let rewards = (1..=count).map(|number| rows::reward(number, &rows::sale(number), None)).collect();
-    write(&store, Needs::default(), Changes { rewards, ..Changes::default() }, NOW).await.unwrap();
-    let ids = (1..=count).map(|number| (ACCOUNT, headwater::domain::id::RewardId::from_uuid(uuid(number))));
-    let transaction = store.begin().await.unwrap();
-    let mut set = WorkingSet::default();
-    let needs = Needs { rewards: ids.collect(), ..Needs::default() };
-    store::load::load(&transaction, &needs, &mut Catalogues::default(), &mut set).await.unwrap();
+    let reward = |number| rows::reward(number, &rows::sale(number), None);
+    let change = |set: &mut WorkingSet| (1..=count).for_each(|number| _ = set.put(reward(number)));
+    write(&store, Needs::default(), change, NOW).await.unwrap();
+    let needs = needs(|needs| (1..=count).for_each(|number| needs.row::<Reward>(reward(number).key())));
+    let set = read(&store, needs).await;
     assert_eq!(set.rewards.iter().count(), usize::try_from(count).unwrap());
 });
 
@@ -287,44 +338,42 @@ db_test!(the_heads_lock_is_the_accounts_write_lock, |database: TestDatabase| asy
     let second = {
         let store = Arc::clone(&store);
         tokio::spawn(async move {
-            let events = vec![rows::event(ACCOUNT, 2, None)];
-            write(&store, Needs::default(), Changes { events, ..Changes::default() }, NOW).await
+            write(&store, Needs::default(), |set| set.events.push(rows::event(ACCOUNT, 2)), NOW).await
         })
     };
     if database.kind == DatabaseKind::Postgres {
         // Who writes to another account waits for nobody.
-        let changes = Changes { accounts: vec![rows::account(AccountId::from_uuid(uuid(5)))], ..Changes::default() };
         let transaction = store.begin().await.unwrap();
         let mut set = WorkingSet::default();
-        set.absorb(changes);
-        store::save::save(&transaction, &set, &mut std::collections::BTreeMap::new(), NOW, encode_body).await.unwrap();
+        set.put(rows::account(AccountId::from_uuid(uuid(5))));
+        store::set::save(&transaction, &set, &mut BTreeMap::new(), NOW, encode_body).await.unwrap();
         transaction.commit().await.unwrap();
     }
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!second.is_finished(), "the second writer must wait");
 
     let mut set = WorkingSet::default();
-    set.absorb(Changes { events: vec![rows::event(ACCOUNT, 1, None)], ..Changes::default() });
-    store::save::save(&first, &set, &mut heads, NOW, encode_body).await.unwrap();
+    set.events.push(rows::event(ACCOUNT, 1));
+    store::set::save(&first, &set, &mut heads, NOW, encode_body).await.unwrap();
     first.commit().await.unwrap();
     second.await.unwrap().unwrap();
     let segments = store::event::read(&store, ACCOUNT, 0, 10).await.unwrap();
     let body = |number| {
         let mut body = Vec::new();
-        encode_body(&rows::event(ACCOUNT, number, None), &mut body);
+        encode_body(&rows::event(ACCOUNT, number), &mut body);
         body
     };
     let order: Vec<_> = segments.iter().flat_map(Segment::events).collect();
-    let header = rows::event(ACCOUNT, 1, None).header();
+    let header = rows::event(ACCOUNT, 1).header();
     assert_eq!(order, [(1, &header, &*body(1)), (2, &header, &*body(2))]);
 });
 
 db_test!(a_balance_overflow_is_an_error_and_no_float, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let huge = Reward { value: rows::usd(5_000_000_000_000_000_000), ..rows::reward(1, &rows::sale(1), None) };
-    let changes = || Changes { postings: vec![rows::posting(&huge)], ..Changes::default() };
-    write(&store, Needs::default(), changes(), NOW).await.unwrap();
-    let result = write(&store, Needs::default(), changes(), NOW).await;
+    let change = |set: &mut WorkingSet| set.postings.push(rows::posting(&huge));
+    write(&store, Needs::default(), change, NOW).await.unwrap();
+    let result = write(&store, Needs::default(), change, NOW).await;
     assert!(matches!(result, Err(StoreError::Unexpected(_))), "{result:?}");
     let balances = store::ledger::balances(&store, ACCOUNT, huge.affiliate_id).await.unwrap();
     assert_eq!(balances[0].1.pending_minor, huge.value.amount_minor);
@@ -333,10 +382,10 @@ db_test!(a_balance_overflow_is_an_error_and_no_float, |database: TestDatabase| a
 db_test!(a_dropped_transaction_is_rolled_back, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let transaction = store.begin().await.unwrap();
-    let mut heads = store::account_head::lock_heads(&transaction, &BTreeSet::from([ACCOUNT])).await.unwrap();
+    let mut heads = lock(&transaction).await.unwrap();
     let mut set = WorkingSet::default();
-    set.absorb(Changes { events: vec![rows::event(ACCOUNT, 1, None)], ..Changes::default() });
-    store::save::save(&transaction, &set, &mut heads, NOW, encode_body).await.unwrap();
+    set.events.push(rows::event(ACCOUNT, 1));
+    store::set::save(&transaction, &set, &mut heads, NOW, encode_body).await.unwrap();
     drop(transaction);
     assert_eq!(store::account_head::head(&store, ACCOUNT).await.unwrap().event_sequence, 0);
 });

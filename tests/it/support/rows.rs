@@ -1,16 +1,17 @@
 //! One sample of every kind of row, with every field that may be missing filled, all of one account and pointing to each other.
 
+use std::sync::Arc;
+
 use headwater::domain::account::{Account, ApiKey, KeyKind};
 use headwater::domain::affiliate::{Affiliate, Profile};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult};
 use headwater::domain::click::Click;
-use headwater::domain::command::Outcome;
 use headwater::domain::conversion::{
-    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, OrderDetails, SaleChannel,
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, OrderDetails, SaleChannel, WaitingRefund,
 };
 use headwater::domain::coupon::{Coupon, CouponState};
 use headwater::domain::enrollment::{Enrollment, EnrollmentState};
-use headwater::domain::event::{EventType, NewEvent};
+use headwater::domain::event::{EventImage, EventType, NewEvent};
 use headwater::domain::id::{
     AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, LeadId, LinkId,
     ProgramId, RewardId,
@@ -19,6 +20,7 @@ use headwater::domain::lead::{Binding, Lead, LeadState, UnmatchedSale};
 use headwater::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use headwater::domain::link::{Link, LinkState};
 use headwater::domain::money::{Money, Rounding};
+use headwater::domain::outcome::Outcome;
 use headwater::domain::program::{AttributionModel, Commission, Program, ProgramState, Terms, TermsDraft, TermsReach};
 use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
@@ -327,12 +329,16 @@ pub(crate) fn unmatched_sale(conversion: &Conversion) -> UnmatchedSale {
     }
 }
 
+pub(crate) fn waiting_refund(refund: &Conversion) -> WaitingRefund {
+    WaitingRefund { account_id: ACCOUNT, sale_event_id: refund.sale_event_id.clone(), conversion_id: refund.id }
+}
+
 pub(crate) fn request(scope: &str, key: &str, effect: Uuid) -> Request {
     Request {
         key: RequestKey { account_id: ACCOUNT, scope: scope.to_owned(), key: key.to_owned() },
         content_hash: [5; 32],
         effect,
-        outcome: Outcome::Coupon(Box::new(coupon(1, "ADA10", CouponState::Active))),
+        outcome: Outcome::Coupon(Arc::new(coupon(1, "ADA10", CouponState::Active))),
         created_at: NOW,
         expires_at: Some(NOW.plus_days(30)),
     }
@@ -348,16 +354,16 @@ pub(crate) fn posting(reward: &Reward) -> Posting {
     )
 }
 
-pub(crate) fn event(account_id: AccountId, number: u128, image: Option<ConversionImage>) -> NewEvent {
+/// An event about a sale of the affiliate.
+pub(crate) fn event(account_id: AccountId, number: u128) -> NewEvent {
+    let sale = sale(1);
+    let rewards = vec![Arc::new(reward(1, &sale, None))];
     NewEvent {
         id: EventId::from_uuid(uuid(number)),
         account_id,
         event_type: EventType::SaleRecorded,
-        subject_id: "cnv_1".to_owned(),
-        program_id: Some(program().id),
-        affiliate_id: Some(affiliate().id),
         occurred_at: NOW,
-        image,
+        image: EventImage::Conversion(ConversionImage { conversion: Arc::new(sale), rewards }),
         cause_id: "order-1".to_owned(),
     }
 }

@@ -1,0 +1,25 @@
+//! Requests of the API as the server reads them, for tests that carry them out without a server. Knows no subject.
+
+use headwater::domain::account::KeyKind;
+use headwater::domain::id::AccountId;
+use headwater::domain::rule::Envelope;
+use headwater::domain::time::Time;
+use headwater::rpc::call::change::{self, Asking, Change};
+use sha2::{Digest, Sha256};
+
+/// The rule of a request by a holder of the account's admin key.
+///
+/// # Panics
+///
+/// For a request that is not well-formed.
+pub(crate) fn envelope<M: Change>(request: &M, account_id: AccountId, now: Time) -> Envelope {
+    match request.read(&Asking { now, key_kind: KeyKind::Admin }) {
+        Ok((rule, _)) => change::envelope(request, rule, account_id, content_hash),
+        Err(error) => panic!("{}: {error:?}", M::NAME),
+    }
+}
+
+/// Without the server's key: no test guesses what is in it.
+fn content_hash(scope: &str, content: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(scope).chain_update([0]).chain_update(content).finalize().into()
+}
