@@ -6,6 +6,8 @@
 mod audit;
 mod book;
 mod refund;
+mod request;
+mod rollback;
 mod rules;
 mod sequence;
 mod step;

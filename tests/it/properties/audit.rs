@@ -1,17 +1,19 @@
 //! What must always be true of a set that holds everything, and of what it told the feed. Called after each step.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use headwater::domain::attribution::CandidateResult;
 use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome};
 use headwater::domain::coupon::CouponState;
+use headwater::domain::event::EventImage;
 use headwater::domain::id::{AccountId, ConversionId, LeadId, RewardId};
-use headwater::domain::lead::Lead;
+use headwater::domain::lead::{Lead, UnmatchedSale};
 use headwater::domain::ledger::{Balance, BalanceKey, LedgerAccount};
 use headwater::domain::money::{Currency, portion};
 use headwater::domain::program::ProgramState;
 use headwater::domain::reward::{Reward, RewardState};
-use headwater::domain::working_set::WorkingSet;
+use headwater::domain::set::{Kind, WorkingSet};
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq};
 
@@ -31,10 +33,12 @@ pub(super) struct Audit {
     totals: BTreeMap<(Currency, LedgerAccount), i128>,
     booked: BTreeMap<RewardId, Booked>,
     /// The last image that the feed had of each conversion.
-    told: HashMap<String, ConversionImage>,
+    told: HashMap<ConversionId, ConversionImage>,
     /// Each conversion when it was last looked at.
     known: HashMap<ConversionId, ConversionImage>,
-    leads: HashMap<LeadId, Lead>,
+    leads: HashMap<LeadId, Arc<Lead>>,
+    /// The sales that waited for their lead.
+    unmatched: BTreeMap<(AccountId, ConversionId), Arc<UnmatchedSale>>,
 }
 
 type Checked = Result<(), TestCaseError>;
@@ -63,7 +67,8 @@ impl Audit {
             check_refunded(set, conversion)?;
         }
         self.check_leads(set)?;
-        check_unmatched(set)?;
+        self.check_unmatched(set)?;
+        check_waiting(set)?;
         check_names(set, account_id)
     }
 
@@ -94,9 +99,8 @@ impl Audit {
     /// A conversion's images must come in the order of their versions.
     fn read_events(&mut self, set: &WorkingSet) -> Checked {
         for event in &set.events[self.events_seen..] {
-            let Some(image) = &event.image else { continue };
-            let before =
-                self.told.insert(event.subject_id.clone(), image.clone()).map(|image| image.conversion.version);
+            let EventImage::Conversion(image) = &event.image else { continue };
+            let before = self.told.insert(image.conversion.id, image.clone()).map(|image| image.conversion.version);
             prop_assert!(before < Some(image.conversion.version), "version {:?}, then {:?}", before, event);
         }
         self.events_seen = set.events.len();
@@ -134,7 +138,7 @@ impl Audit {
             let grew = before.conversion.version < now.conversion.version;
             prop_assert!(grew || *before == now, "changed without a version: {:#?} {:#?}", before, now);
         }
-        match self.told.get(&conversion.id.to_string()) {
+        match self.told.get(&conversion.id) {
             Some(told) => prop_assert_eq!(told, &now, "the feed's last image is not the conversion"),
             None => prop_assert_eq!(conversion.outcome, ConversionOutcome::NotReferred, "the feed knows nothing of it"),
         }
@@ -148,7 +152,7 @@ impl Audit {
             before.is_none() || before == now
         }
         for lead in set.leads.iter() {
-            if let Some(before) = self.leads.insert(lead.id, lead.clone()) {
+            if let Some(before) = self.leads.insert(lead.id, Arc::clone(lead)) {
                 prop_assert!(stays(before.binding.as_ref(), lead.binding.as_ref()), "{:?} {:?}", before, lead);
                 prop_assert!(stays(before.uid.as_ref(), lead.uid.as_ref()), "{:?} {:?}", before, lead);
                 prop_assert!(stays(before.email.as_ref(), lead.email.as_ref()), "{:?} {:?}", before, lead);
@@ -156,17 +160,30 @@ impl Audit {
         }
         Ok(())
     }
+
+    /// A sale that nobody referred waits under each name of its customer, until it is credited and no longer.
+    fn check_unmatched(&mut self, set: &WorkingSet) -> Checked {
+        self.unmatched.extend(set.unmatched_sales.iter().map(|row| (row.key(), Arc::clone(row))));
+        for (key, row) in &self.unmatched {
+            let is_referred = set.conversion(key.0, key.1).unwrap().outcome != ConversionOutcome::NotReferred;
+            prop_assert_eq!(set.unmatched_sales.get(key).is_none(), is_referred, "{:?}", row);
+            for name in row.selectors() {
+                let listed = set.names.unmatched_sales.get(&(key.0, name)).unwrap();
+                prop_assert_eq!(listed.contains(&key.1), !is_referred, "{:?}", row);
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Exactly the sales that nobody referred wait for their lead.
-fn check_unmatched(set: &WorkingSet) -> Checked {
-    for row in set.unmatched_sales.iter() {
-        let sale = set.conversion(row.account_id, row.conversion_id).unwrap();
-        for name in row.selectors() {
-            let waiting = set.unmatched_sales_of(row.account_id, &name).unwrap();
-            let waits = waiting.iter().any(|other| other.id == sale.id);
-            prop_assert_eq!(waits, sale.outcome == ConversionOutcome::NotReferred, "{:?}", sale);
-        }
+/// Exactly the refunds that wait for their sale are on its list.
+fn check_waiting(set: &WorkingSet) -> Checked {
+    let waiting = set.conversions.iter().filter(|row| row.outcome == ConversionOutcome::Waiting);
+    let waiting: BTreeSet<_> = waiting.map(|row| (row.account_id, row.sale_event_id.clone(), row.id)).collect();
+    prop_assert_eq!(&waiting, &set.waiting_refunds.iter().map(|row| row.key()).collect());
+    for (account_id, sale_event_id, id) in &waiting {
+        let listed = set.refunds_waiting_for(*account_id, sale_event_id).unwrap();
+        prop_assert!(listed.iter().any(|refund| refund.id == *id), "{} is not listed", id);
     }
     Ok(())
 }

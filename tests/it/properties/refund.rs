@@ -1,20 +1,16 @@
 //! Refunds to the last minor unit: however a sale is refunded, in what parts, in what order, before or after it is known, priced,
 //! approved, denied or paid, what is taken back is the share of the reward that is refunded.
 
-use headwater::domain::affiliate::{CreateAffiliate, Profile};
-use headwater::domain::attribution::{AttributionSource, Referral};
-use headwater::domain::command::Command;
-use headwater::domain::conversion::{ConversionKind, OrderDetails, RecordRefund, RecordSale, SaleChannel};
-use headwater::domain::enrollment::NewEnrollment;
+use std::sync::Arc;
+
+use headwater::domain::conversion::ConversionKind;
 use headwater::domain::id::RewardId;
-use headwater::domain::lead::{Customer, LeadState, RecordLead};
 use headwater::domain::ledger::Balance;
-use headwater::domain::money::{AMOUNT_MINOR_MAX, Money, PPM, Rounding};
-use headwater::domain::program::{AttributionModel, Commission, CreateProgram, TermsDraft, TermsReach};
-use headwater::domain::request::{Fingerprint, RequestScope};
-use headwater::domain::reward::{ApproveRewards, DenyRewards, Reward, RewardState};
-use headwater::domain::working_set::WorkingSet;
-use headwater::domain::{Decision, command::Envelope};
+use headwater::domain::money::{AMOUNT_MINOR_MAX, PPM, Rounding};
+use headwater::domain::reward::{Reward, RewardState};
+use headwater::domain::set::WorkingSet;
+use headwater::pb;
+use headwater::rpc::call::change::Change;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -22,6 +18,7 @@ use proptest::test_runner::TestCaseError;
 
 use super::audit::Audit;
 use super::config;
+use super::request::{commission, money};
 use super::rules::Rules;
 use super::step::Pay;
 
@@ -113,135 +110,94 @@ struct Till {
     is_paid: bool,
 }
 
-fn coupon() -> Referral {
-    Referral { coupon_code: Some("ANN".to_owned()), ..Referral::default() }
-}
+/// The affiliate's coupon.
+const COUPON: &str = "ANN";
 
-fn bob() -> Customer {
-    Customer { uid: Some("bob".to_owned()), email: None }
+/// The one customer.
+const BOB: &str = "bob";
+
+const fn on_the_wire(rounding: Rounding) -> pb::Rounding {
+    match rounding {
+        Rounding::HalfEven => pb::Rounding::HalfEven,
+        Rounding::HalfUp => pb::Rounding::HalfUp,
+        Rounding::Down => pb::Rounding::Down,
+    }
 }
 
 impl Till {
     fn open(currency: &'static str, rounding: Rounding, pay: Pay) -> Self {
-        let mut rules = Rules::new();
-        let currency_of_program = currency.parse().unwrap();
-        let commission = match pay {
-            Pay::Percent(ppm) => Commission::PercentPpm(ppm),
-            Pay::Flat(minor) => Commission::Flat(Money::new(minor, currency_of_program)),
-        };
-        let terms = TermsDraft {
-            reach: TermsReach::NewSales,
-            commission,
-            hold_period_days: 30,
-            attribution_model: AttributionModel::LastClick,
-            attribution_window_days: 60,
-            precedence: [AttributionSource::LeadBinding, AttributionSource::Coupon, AttributionSource::Click],
-            rounding,
-        };
-        let program = CreateProgram {
+        let mut till = Self { rules: Rules::new(), currency, paid_out: 0, is_paid: false };
+        till.carry_out(&pb::CreateProgramRequest {
             display_name: "main".to_owned(),
-            currency: currency_of_program,
-            landing_url: String::new(),
+            currency_code: currency.to_owned(),
+            landing_url: "https://shop.example/".to_owned(),
             is_default: true,
-            rules: terms,
-        };
-        rules.carry_out(Command::CreateProgram(Box::new(program))).unwrap();
-        let enrollment = NewEnrollment {
-            program_id: None,
-            ref_id: Some("ann".to_owned()),
-            ref_id_stem: String::new(),
-            ref_id_suffix: String::new(),
-            promo_code: Some("ANN".to_owned()),
-            landing_url: String::new(),
-            commission_override: None,
-        };
-        let affiliate = CreateAffiliate {
-            external_id: None,
+            terms: Some(pb::Terms {
+                commission: commission(pay, currency),
+                rounding: on_the_wire(rounding).into(),
+                ..pb::Terms::default()
+            }),
+            ..pb::CreateProgramRequest::default()
+        });
+        till.carry_out(&pb::CreateAffiliateRequest {
             email: "ann@affiliates.example".to_owned(),
-            first_name: "Ann".to_owned(),
-            last_name: String::new(),
-            profile: Profile::default(),
-            token_hash: [0; 32],
-            enrollment,
-        };
-        rules.carry_out(Command::CreateAffiliate(Box::new(affiliate))).unwrap();
-        Self { rules, currency, paid_out: 0, is_paid: false }
+            ref_id: "ann".to_owned(),
+            promo_code: COUPON.to_owned(),
+            ..pb::CreateAffiliateRequest::default()
+        });
+        till
     }
 
-    fn money(&self, minor: i64) -> Money {
-        Money::new(minor, self.currency.parse().unwrap())
+    fn carry_out<M: Change>(&mut self, request: &M) {
+        let decision = self.rules.carry_out(request).unwrap();
+        assert!(!decision.replayed);
     }
 
-    fn record(&mut self, kind: ConversionKind, event_id: &str, command: Command) {
-        let scope = RequestScope::Event(Some(kind));
-        let fingerprint = Fingerprint {
-            scope: scope.as_str().to_owned(),
-            key: event_id.to_owned(),
-            is_kept_for_ever: scope.is_kept_for_ever(),
-            content_hash: [0; 32],
-        };
-        let envelope = Envelope { account_id: self.rules.account_id, fingerprint: Some(fingerprint), command };
-        let Decision { replayed, .. } = self.rules.decide(&envelope).unwrap();
-        assert!(!replayed);
-    }
-
-    fn sell(&mut self, amount: i64, referral: Referral) {
-        let sale = RecordSale {
+    fn sell(&mut self, amount: i64, coupon_code: &str) {
+        self.carry_out(&pb::RecordSaleRequest {
             event_id: "sale".to_owned(),
-            customer: bob(),
-            referral,
-            amount: self.money(amount),
-            occurred_at: None,
-            channel: SaleChannel::Online,
-            first_name: String::new(),
-            last_name: String::new(),
-            mrr: None,
-            order: OrderDetails::default(),
-        };
-        self.record(ConversionKind::Sale, "sale", Command::RecordSale(sale));
+            uid: BOB.to_owned(),
+            coupon_code: coupon_code.to_owned(),
+            amount: money(amount, self.currency),
+            ..pb::RecordSaleRequest::default()
+        });
     }
 
     fn sign_up(&mut self) {
-        let lead = RecordLead {
+        self.carry_out(&pb::RecordLeadRequest {
             event_id: "lead".to_owned(),
-            customer: bob(),
-            referral: coupon(),
-            first_name: String::new(),
-            last_name: String::new(),
-            state: LeadState::Signup,
-            occurred_at: None,
-        };
-        self.record(ConversionKind::Lead, "lead", Command::RecordLead(lead));
+            uid: BOB.to_owned(),
+            coupon_code: COUPON.to_owned(),
+            ..pb::RecordLeadRequest::default()
+        });
     }
 
     fn refund(&mut self, number: usize, amount: i64, by_customer: bool) {
-        let event_id = format!("refund-{number}");
-        let refund = RecordRefund {
-            event_id: event_id.clone(),
-            sale_event_id: (!by_customer).then(|| "sale".to_owned()),
-            customer: if by_customer { bob() } else { Customer::default() },
-            amount: self.money(amount),
-            refund_id: String::new(),
-            occurred_at: None,
-        };
-        self.record(ConversionKind::Refund, &event_id, Command::RecordRefund(refund));
+        let (sale_event_id, uid) = if by_customer { ("", BOB) } else { ("sale", "") };
+        self.carry_out(&pb::RecordRefundRequest {
+            event_id: format!("refund-{number}"),
+            sale_event_id: sale_event_id.to_owned(),
+            uid: uid.to_owned(),
+            amount: money(amount, self.currency),
+            ..pb::RecordRefundRequest::default()
+        });
     }
 
-    fn reward(&self) -> Option<&Reward> {
+    fn reward(&self) -> Option<&Arc<Reward>> {
         let id: RewardId = self.rules.rewards_of(ConversionKind::Sale, "sale").first().copied()?;
         self.rules.set.reward(self.rules.account_id, id).ok()
     }
 
     /// Decides about the reward, if it is still open.
     fn decide(&mut self, verdict: Verdict) {
-        let Some(Reward { id, state: RewardState::Pending, .. }) = self.reward().cloned() else { return };
-        let command = match verdict {
-            Verdict::Deny => Command::DenyRewards(DenyRewards { ids: vec![id], reason: "no".to_owned() }),
-            Verdict::Approve | Verdict::Pay => {
-                Command::ApproveRewards(ApproveRewards { ids: vec![id], skip_others: false })
+        let Some(reward) = self.reward().filter(|reward| reward.state == RewardState::Pending) else { return };
+        let (request_id, reward_ids) = (String::new(), vec![reward.id.to_string()]);
+        match verdict {
+            Verdict::Deny => {
+                self.carry_out(&pb::DenyRewardsRequest { request_id, reward_ids, reason: "no".to_owned() });
             }
-        };
-        self.rules.carry_out(command).unwrap();
+            Verdict::Approve | Verdict::Pay => self.carry_out(&pb::ApproveRewardsRequest { request_id, reward_ids }),
+        }
         if verdict == Verdict::Pay {
             self.paid_out = self.balance().owed_minor;
             self.is_paid = true;
@@ -259,22 +215,26 @@ impl Till {
     }
 }
 
+/// Makes the copying of rows of all kinds.
+macro_rules! copy_rows {
+    ($($place:ident: $kind:ty,)*) => {
+        /// Loads the rows that the set does not have yet.
+        fn copy_rows(from: &WorkingSet, set: &mut WorkingSet) {
+            $(from.$place.iter().for_each(|row| set.load::<$kind>(Arc::clone(row)));)*
+        }
+    };
+}
+
+headwater::for_all_kinds!(copy_rows);
+
 /// The set as it is loaded after all that is approved was paid. What was posted so far stays to be summed.
 fn paid(before: &WorkingSet) -> WorkingSet {
-    let mut set = WorkingSet { is_complete: true, postings: before.postings.clone(), ..WorkingSet::default() };
-    before.accounts.iter().for_each(|row| set.load_account(row.clone()));
-    before.programs.iter().for_each(|row| set.load_program(row.clone()));
-    before.terms.iter().for_each(|row| set.load_terms(row.clone()));
-    before.enrollments.iter().for_each(|row| set.load_enrollment(row.clone()));
-    before.links.iter().for_each(|row| set.load_link(row.clone()));
-    before.coupons.iter().for_each(|row| set.load_coupon(row.clone()));
-    before.leads.iter().for_each(|row| set.load_lead(row.clone()));
-    before.conversions.iter().for_each(|row| set.load_conversion(row.clone()));
-    before.requests.iter().for_each(|row| set.load_request(row.clone()));
-    for reward in before.rewards.iter() {
-        let state = if reward.state == RewardState::Approved { RewardState::Paid } else { reward.state };
-        set.load_reward(Reward { state, ..reward.clone() });
+    let mut set = WorkingSet::complete();
+    set.postings.clone_from(&before.postings);
+    for reward in before.rewards.iter().filter(|reward| reward.state == RewardState::Approved) {
+        set.load(Arc::new(Reward { state: RewardState::Paid, ..reward.as_ref().clone() }));
     }
+    copy_rows(before, &mut set);
     set
 }
 
@@ -291,11 +251,11 @@ struct Result {
 fn play(plan: &Plan) -> std::result::Result<Till, TestCaseError> {
     let mut till = Till::open(plan.currency, plan.rounding, plan.pay);
     let mut audit = Audit::default();
-    let referral = if plan.priced_after.is_some() { Referral::default() } else { coupon() };
+    let coupon_code = if plan.priced_after.is_some() { "" } else { COUPON };
     for number in 0..=plan.parts.len() {
         let is_last = number == plan.parts.len();
         if number == plan.early_count {
-            till.sell(plan.amount, referral.clone());
+            till.sell(plan.amount, coupon_code);
         }
         if plan.priced_after.is_some_and(|count| number == priced_at(plan, count)) {
             till.sign_up();

@@ -1,20 +1,30 @@
 //! The rules alone: a set that holds everything, a clock and counted ids.
 
-use headwater::domain::account::{NewApiKey, RegisterAccount};
-use headwater::domain::command::{Command, Envelope, Outcome};
 use headwater::domain::conversion::ConversionKind;
 use headwater::domain::id::{AccountId, IdSource, RewardId};
+use headwater::domain::outcome::Outcome;
 use headwater::domain::refusal::Refusal;
+use headwater::domain::rule::Envelope;
+use headwater::domain::set::WorkingSet;
 use headwater::domain::time::Time;
-use headwater::domain::working_set::WorkingSet;
 use headwater::domain::{Decision, decide};
+use headwater::pb;
+use headwater::rpc::call::change::Change;
 use uuid::Uuid;
 
 use super::book::{Book, Earned};
 use super::step::Call;
+use crate::support::request;
 
 /// When everything begins: 2026-01-01T00:00:00Z.
 pub(super) const START: Time = Time::from_micros(1_767_225_600_000_000);
+
+pub(super) fn account_id_of(registered: &Outcome) -> AccountId {
+    match registered {
+        Outcome::Registration(registered) => registered.account.id,
+        other => panic!("{other:?}"),
+    }
+}
 
 struct CountedIds(u128);
 
@@ -33,27 +43,32 @@ pub(super) struct Rules {
     ids: CountedIds,
 }
 
+/// Draws an API key: sides that are compared share one registration.
 pub(super) fn register(name: &str) -> Envelope {
-    let key = NewApiKey { prefix: format!("hw_admin_{name}"), secret_hash: [0; 32] };
-    let command = RegisterAccount { display_name: "Shop".to_owned(), email: format!("{name}@owners.example"), key };
-    Envelope { account_id: AccountId::SERVER, fingerprint: None, command: Command::RegisterAccount(command) }
+    let registration = pb::RegisterAccountRequest {
+        display_name: "Shop".to_owned(),
+        email: format!("{name}@owners.example"),
+        ..pb::RegisterAccountRequest::default()
+    };
+    request::envelope(&registration, AccountId::SERVER, START)
 }
 
 impl Rules {
     pub(super) fn new() -> Self {
-        Self::of("owner")
+        Self::with(&register("owner"))
     }
 
-    /// The rules with an account that is registered under this name.
-    pub(super) fn of(name: &str) -> Self {
-        let mut set = WorkingSet { is_complete: true, ..WorkingSet::default() };
-        let mut ids = CountedIds(0);
-        let Decision { outcome: Outcome::Registered { account, .. }, .. } =
-            decide(&mut set, &register(name), START, &mut ids).unwrap()
-        else {
-            panic!("RegisterAccount answers with the account")
-        };
-        Self { set, now: START, account_id: account.id, book: Book::new(account.id), ids }
+    /// The rules with an account that is registered by this.
+    pub(super) fn with(registration: &Envelope) -> Self {
+        let (mut set, mut ids) = (WorkingSet::complete(), CountedIds(0));
+        let registered = decide(&mut set, registration, START, &mut ids).unwrap().outcome;
+        let account_id = account_id_of(&registered);
+        Self { set, now: START, account_id, book: Book::new(account_id), ids }
+    }
+
+    /// How many ids were drawn.
+    pub(super) fn id_count(&self) -> u128 {
+        self.ids.0
     }
 
     pub(super) fn wait(&mut self, hours: u16) {
@@ -64,9 +79,8 @@ impl Rules {
         decide(&mut self.set, envelope, self.now, &mut self.ids)
     }
 
-    pub(super) fn carry_out(&mut self, command: Command) -> Result<Outcome, Refusal> {
-        let envelope = Envelope { account_id: self.account_id, fingerprint: None, command };
-        self.decide(&envelope).map(|decision| decision.outcome)
+    pub(super) fn carry_out<M: Change>(&mut self, request: &M) -> Result<Decision, Refusal> {
+        self.decide(&request::envelope(request, self.account_id, self.now))
     }
 
     pub(super) fn rewards_of(&self, kind: ConversionKind, event_id: &str) -> Vec<RewardId> {

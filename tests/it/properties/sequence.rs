@@ -3,11 +3,11 @@
 use std::hash::{DefaultHasher, Hasher};
 
 use headwater::domain::Decision;
-use headwater::domain::command::Envelope;
 use headwater::domain::refusal::Refusal;
 use headwater::domain::request::REQUEST_ID_KEPT_DAYS;
+use headwater::domain::rule::Envelope;
+use headwater::domain::set::WorkingSet;
 use headwater::domain::time::Time;
-use headwater::domain::working_set::WorkingSet;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -16,7 +16,7 @@ use super::config;
 use super::rules::Rules;
 use super::step::moments;
 
-/// A hash over all that the set has. Holds for one set in one process.
+/// A hash over all that the set has, which it prints in order.
 fn digest(set: &WorkingSet) -> u64 {
     struct Sink(DefaultHasher);
     impl std::fmt::Write for Sink {

@@ -3,10 +3,9 @@
 
 use std::fmt;
 
-use headwater::domain::attribution::AttributionSource;
 use headwater::domain::conversion::ConversionKind;
-use headwater::domain::money::{AMOUNT_MINOR_MAX, Rounding};
-use headwater::domain::program::{AttributionModel, Commission, TermsDraft, TermsReach};
+use headwater::domain::money::AMOUNT_MINOR_MAX;
+use headwater::pb;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -47,12 +46,12 @@ pub(super) struct Enrolling {
     pub(super) pay: Option<Pay>,
 }
 
-/// One command, before it is known which ids it names.
+/// One request, before it is known which ids it names. The terms of programs have no commission yet.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     UpdateAccount { coupons_max: u8 },
-    CreateProgram { currency: &'static str, is_default: bool, rules: TermsDraft, pay: Pay },
-    UpdateProgram { program: u8, make_default: bool, rules: Option<(TermsDraft, Pay)> },
+    CreateProgram { currency: &'static str, is_default: bool, terms: pb::Terms, pay: Pay },
+    UpdateProgram { program: u8, make_default: bool, terms: Option<(pb::Terms, Pay)> },
     ArchiveProgram { program: u8 },
     CreateAffiliate { name: u8, enrolling: Enrolling },
     Enroll { affiliate: AffiliateName, enrolling: Enrolling },
@@ -104,26 +103,27 @@ fn pay() -> impl Strategy<Value = Pay> {
     ]
 }
 
-fn rules() -> impl Strategy<Value = TermsDraft> {
-    use AttributionSource::{Click, Coupon, LeadBinding};
+/// The numbers of all values of an enum of the wire but the unspecified one.
+pub(super) fn values<E: TryFrom<i32>>() -> Vec<i32> {
+    (1..).take_while(|number| E::try_from(*number).is_ok()).collect()
+}
+
+fn terms() -> impl Strategy<Value = pb::Terms> {
+    use pb::AttributionSource::{Click, Coupon, LeadBinding};
     let orders = vec![[LeadBinding, Coupon, Click], [Coupon, Click, LeadBinding], [Click, LeadBinding, Coupon]];
     (
-        (select(TermsReach::ALL), select(vec![0, 30]), select(AttributionModel::ALL)),
-        (select(vec![1, 30, 60]), select(orders), select(Rounding::ALL)),
+        (select(values::<pb::TermsReach>()), select(vec![0, 30]), select(values::<pb::AttributionModel>())),
+        (select(vec![1, 30, 60]), select(orders), select(values::<pb::Rounding>())),
     )
-        .prop_map(
-            |((reach, hold_period_days, attribution_model), (attribution_window_days, precedence, rounding))| {
-                TermsDraft {
-                    reach,
-                    commission: Commission::PercentPpm(0),
-                    hold_period_days,
-                    attribution_model,
-                    attribution_window_days,
-                    precedence,
-                    rounding,
-                }
-            },
-        )
+        .prop_map(|((reach, hold_days, attribution_model), (window_days, precedence, rounding))| pb::Terms {
+            reach,
+            hold_period_days: Some(hold_days),
+            attribution_model,
+            attribution_window_days: Some(window_days),
+            precedence: precedence.map(i32::from).to_vec(),
+            rounding,
+            ..pb::Terms::default()
+        })
 }
 
 /// A number below the limit, mostly none.
@@ -133,6 +133,14 @@ fn seldom(limit: u8) -> impl Strategy<Value = Option<u8>> {
 
 fn who() -> impl Strategy<Value = Who> {
     (option::of(0..3_u8), option::of(0..3_u8)).prop_map(|(uid, email)| Who { uid, email })
+}
+
+/// A customer by one name at least.
+fn named() -> impl Strategy<Value = Who> {
+    prop_oneof![
+        (0..3_u8, option::of(0..3_u8)).prop_map(|(uid, email)| Who { uid: Some(uid), email }),
+        (0..3_u8).prop_map(|email| Who { uid: None, email: Some(email) }),
+    ]
 }
 
 fn traces() -> impl Strategy<Value = Traces> {
@@ -186,11 +194,11 @@ fn of_conversions() -> impl Strategy<Value = Vec<(ConversionKind, u8)>> {
 
 fn owner_step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        1 => (0..4_u8).prop_map(|coupons_max| Step::UpdateAccount { coupons_max }),
-        1 => (select(vec!["USD", "JPY"]), any::<bool>(), rules(), pay())
-            .prop_map(|(currency, is_default, rules, pay)| Step::CreateProgram { currency, is_default, rules, pay }),
-        3 => (0..3_u8, any::<bool>(), option::of((rules(), pay())))
-            .prop_map(|(program, make_default, rules)| Step::UpdateProgram { program, make_default, rules }),
+        1 => (1..4_u8).prop_map(|coupons_max| Step::UpdateAccount { coupons_max }),
+        1 => (select(vec!["USD", "JPY"]), any::<bool>(), terms(), pay())
+            .prop_map(|(currency, is_default, terms, pay)| Step::CreateProgram { currency, is_default, terms, pay }),
+        3 => (0..3_u8, any::<bool>(), option::of((terms(), pay())))
+            .prop_map(|(program, make_default, terms)| Step::UpdateProgram { program, make_default, terms }),
         1 => (0..3_u8).prop_map(|program| Step::ArchiveProgram { program }),
         2 => (0..4_u8, enrolling()).prop_map(|(name, enrolling)| Step::CreateAffiliate { name, enrolling }),
         2 => (affiliate(), enrolling()).prop_map(|(affiliate, enrolling)| Step::Enroll { affiliate, enrolling }),
@@ -205,22 +213,34 @@ fn owner_step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Of a customer with or without a name; never with neither name nor trace, which is no sale of anybody's.
+fn buyer() -> impl Strategy<Value = (Who, Traces)> {
+    (who(), traces()).prop_filter("a sale has a customer or a trace", |(who, traces)| {
+        [who.uid, who.email, traces.visitor, traces.ref_id, traces.coupon].iter().any(Option::is_some)
+    })
+}
+
+/// A refund names its sale, and at times a customer too, or else its customer.
+fn refunded() -> impl Strategy<Value = (Option<u8>, Who)> {
+    prop_oneof![7 => ((0..6_u8).prop_map(Some), who()), 3 => (Just(None), named())]
+}
+
 fn event_step() -> impl Strategy<Value = Step> {
-    let refund = (0..30_u8, option::weighted(0.7, 0..6_u8), who(), refunded_amount(), currency(), days_ago());
+    let refund = (0..30_u8, refunded(), refunded_amount(), currency(), days_ago());
     prop_oneof![
         3 => (0..3_u8, 0..6_u8, days_ago())
             .prop_map(|(visitor, code, days_ago)| Step::Click { visitor, code, days_ago }),
-        4 => (0..20_u8, who(), traces(), days_ago())
+        4 => (0..20_u8, named(), traces(), days_ago())
             .prop_map(|(event, who, traces, days_ago)| Step::Lead { event, who, traces, days_ago }),
-        8 => (0..6_u8, who(), traces(), amount(), currency(), days_ago()).prop_map(
-            |(event, who, traces, amount, currency, days_ago)| {
+        8 => (0..6_u8, buyer(), amount(), currency(), days_ago()).prop_map(
+            |(event, (who, traces), amount, currency, days_ago)| {
                 Step::Sale { event, who, traces, amount, currency, days_ago }
             }
         ),
-        8 => refund.prop_map(|(event, sale, who, amount, currency, days_ago)| {
+        8 => refund.prop_map(|(event, (sale, who), amount, currency, days_ago)| {
             Step::Refund { event, sale, who, amount, currency, days_ago }
         }),
-        1 => (0..20_u8, who()).prop_map(|(event, who)| Step::Cancel { event, who }),
+        1 => (0..20_u8, named()).prop_map(|(event, who)| Step::Cancel { event, who }),
         4 => (of_conversions(), any::<bool>()).prop_map(|(of, skip_others)| Step::Approve { of, skip_others }),
         1 => of_conversions().prop_map(|of| Step::Deny { of }),
     ]
@@ -245,7 +265,7 @@ pub(super) fn moments(count: std::ops::RangeInclusive<usize>, calls_max: usize) 
 
 /// Two programs and three affiliates, so that there is something to play with.
 fn opening() -> impl Strategy<Value = Vec<Moment>> {
-    (rules(), rules(), pay(), pay()).prop_map(|(first, second, pay, other_pay)| {
+    (terms(), terms(), pay(), pay()).prop_map(|(first, second, pay, other_pay)| {
         let enrolling = |number, program| Enrolling {
             program: Some(program),
             ref_id: Some(number),
@@ -253,8 +273,8 @@ fn opening() -> impl Strategy<Value = Vec<Moment>> {
             pay: None,
         };
         [
-            Step::CreateProgram { currency: "USD", is_default: true, rules: first, pay },
-            Step::CreateProgram { currency: "USD", is_default: false, rules: second, pay: other_pay },
+            Step::CreateProgram { currency: "USD", is_default: true, terms: first, pay },
+            Step::CreateProgram { currency: "USD", is_default: false, terms: second, pay: other_pay },
             Step::CreateAffiliate { name: 0, enrolling: enrolling(0, 0) },
             Step::CreateAffiliate { name: 1, enrolling: enrolling(1, 0) },
             Step::CreateAffiliate { name: 2, enrolling: enrolling(2, 1) },

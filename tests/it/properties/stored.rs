@@ -10,10 +10,12 @@ use headwater::app::feed::EventForm;
 use headwater::app::{App, AppOptions, SubmitError, verify};
 use headwater::clock::ManualClock;
 use headwater::domain::Decision;
-use headwater::domain::command::{Envelope, Outcome};
 use headwater::domain::id::AccountId;
 use headwater::domain::ledger::{Balance, BalanceKey};
+use headwater::domain::outcome::Outcome;
+use headwater::domain::program::ProgramWithTerms;
 use headwater::domain::refusal::Refusal;
+use headwater::domain::rule::Envelope;
 use headwater::store::form::Kept;
 use headwater::store::{self, Identity, Store, StoreOptions};
 use proptest::prop_assert_eq;
@@ -23,7 +25,7 @@ use uuid::Uuid;
 
 use super::book::{Book, Earned};
 use super::config;
-use super::rules::{Rules, START, register};
+use super::rules::{Rules, START, account_id_of, register};
 use super::step::{Call, Moment, moments};
 use crate::support::database::TestDatabase;
 
@@ -138,11 +140,10 @@ impl Stored {
     async fn play(&self, moments: &[Moment]) -> Result<(), TestCaseError> {
         let case = self.cases.fetch_add(1, Ordering::SeqCst);
         self.clock.set(START);
-        let owner = format!("owner-{case}");
-        let mut rules = Rules::of(&owner);
-        let registered = self.submit(vec![register(&owner)]).await.remove(0).unwrap().0;
-        let Outcome::Registered { account, .. } = registered else { panic!("{registered:?}") };
-        let mut book = Book::new(account.id);
+        let registration = register(&format!("owner-{case}"));
+        let mut rules = Rules::with(&registration);
+        let account_id = account_id_of(&self.submit(vec![registration]).await.remove(0).unwrap().0);
+        let mut book = Book::new(account_id);
         let (mut names, mut stored_names) = (Names::default(), Names::default());
         for moment in moments {
             rules.wait(moment.hours_later);
@@ -150,7 +151,7 @@ impl Stored {
             let (mut calls, mut envelopes, mut stored_envelopes) = (Vec::new(), Vec::new(), Vec::new());
             for call in &moment.calls {
                 let envelope = rules.envelope(call);
-                let stored_envelope = self.envelope(&book, account.id, call, &rules).await;
+                let stored_envelope = self.envelope(&book, account_id, call, &rules).await;
                 prop_assert_eq!(envelope.is_some(), stored_envelope.is_some());
                 calls.extend(envelope.is_some().then_some(call));
                 envelopes.extend(envelope);
@@ -171,11 +172,11 @@ impl Stored {
                 }
             }
         }
-        let (stored, alone) = (stored_state(self.app.store(), account.id).await, state(&rules));
+        let (stored, alone) = (stored_state(self.app.store(), account_id).await, state(&rules));
         for (stored, alone) in stored_names.all(stored).iter().zip(&names.all(alone)) {
             prop_assert_eq!(stored, alone, "on the store and by the rules alone, in the end");
         }
-        let report = verify::verify(self.app.store(), account.id).await.unwrap();
+        let report = verify::verify(self.app.store(), account_id).await.unwrap();
         prop_assert_eq!(report.differences, Vec::<String>::new());
         Ok(())
     }
@@ -187,7 +188,6 @@ async fn stored_state(store: &Store, account_id: AccountId) -> Vec<String> {
     let segments = store::event::read(store, account_id, 0, ALL).await.unwrap();
     let events = segments.iter().flat_map(store::event::Segment::events);
     let events = events.map(|(_, _, body)| String::from_utf8(body.to_vec()).unwrap());
-    let about_account = format!("subject_id: \"{account_id}\"");
     let entries = store::ledger::list(store, account_id, None, 0, ALL).await.unwrap();
     let kinds = [
         lines(store::program::list(store, account_id, None, none, ALL).await.unwrap()),
@@ -197,7 +197,7 @@ async fn stored_state(store: &Store, account_id: AccountId) -> Vec<String> {
         lines(store::coupon::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
         lines(store::lead::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
         lines(store::conversion::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
-        events.filter(|event| !event.contains(&about_account)).collect(),
+        events.collect(),
         lines(entries.iter().map(|entry| &entry.posting)),
         lines(store::ledger::all_balances(store, account_id).await.unwrap()),
     ];
@@ -208,8 +208,8 @@ fn state(rules: &Rules) -> Vec<String> {
     let set = &rules.set;
     let account = rules.account_id;
     let programs = sorted(set.programs.iter(), |row| row.id).into_iter().map(|program| {
-        let terms = set.terms(program, program.terms_version).unwrap().clone();
-        headwater::domain::program::ProgramWithTerms { program: program.clone(), terms }
+        let terms = Arc::clone(set.terms(program, program.terms_version).unwrap());
+        ProgramWithTerms { program: Arc::clone(program), terms }
     });
     let mut balances: BTreeMap<BalanceKey, Balance> = BTreeMap::new();
     for posting in &set.postings {
@@ -224,7 +224,7 @@ fn state(rules: &Rules) -> Vec<String> {
         lines(sorted(set.coupons.iter(), |row| row.id)),
         lines(sorted(set.leads.iter(), |row| row.id)),
         lines(conversions.into_iter().map(|row| set.image(account, row.id).unwrap())),
-        lines(set.events.iter().filter(|fact| fact.subject_id != account.to_string())),
+        lines(&set.events),
         lines(&set.postings),
         lines(balances),
     ];

@@ -1,0 +1,341 @@
+//! The requests that steps become. They are read as the server reads them.
+
+use headwater::domain::conversion::ConversionKind;
+use headwater::domain::id::{AccountId, RewardId};
+use headwater::domain::money::Currency;
+use headwater::domain::rule::{ApproveRewards, Command, Envelope};
+use headwater::domain::time::Time;
+use headwater::pb::{self, affiliate_selector, commission, lead_selector, record_click_request};
+use headwater::rpc::call::change::Change;
+use prost_types::{FieldMask, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::book::{Book, Earned};
+use super::step::{AffiliateName, Call, Enrolling, Pay, Step, Traces, Who};
+use crate::support::request;
+
+/// What a step becomes a request with.
+pub(super) struct Asking<'book> {
+    pub(super) book: &'book Book,
+    pub(super) account_id: AccountId,
+    pub(super) now: Time,
+    pub(super) earned: &'book Earned,
+}
+
+pub(super) fn event_id(kind: ConversionKind, number: u8) -> String {
+    format!("{kind}-{number}")
+}
+
+fn ref_id(number: u8) -> String {
+    format!("ref-{number}")
+}
+
+fn coupon_code(number: u8) -> String {
+    format!("CODE{number}")
+}
+
+fn affiliate_email(number: u8) -> String {
+    format!("affiliate{number}@affiliates.example")
+}
+
+fn uid(who: &Who) -> Option<String> {
+    who.uid.map(|number| format!("uid-{number}"))
+}
+
+fn email(who: &Who) -> Option<String> {
+    who.email.map(|number| format!("customer{number}@shop.example"))
+}
+
+/// A text of the wire, which is empty for none.
+fn or_empty(text: Option<impl ToString>) -> String {
+    text.map(|text| text.to_string()).unwrap_or_default()
+}
+
+pub(super) fn money(amount_minor: i64, currency_code: &str) -> Option<pb::Money> {
+    Some(pb::Money { amount_minor, currency_code: currency_code.to_owned() })
+}
+
+pub(super) fn commission(pay: Pay, currency_code: &str) -> Option<pb::Commission> {
+    let kind = match pay {
+        Pay::Percent(ppm) => commission::Commission::PercentPpm(ppm),
+        Pay::Flat(minor) => commission::Commission::Flat(money(minor, currency_code)?),
+    };
+    Some(pb::Commission { commission: Some(kind) })
+}
+
+fn terms(terms: &pb::Terms, pay: Pay, currency: Currency) -> Option<pb::Terms> {
+    Some(pb::Terms { commission: commission(pay, currency.code()), ..terms.clone() })
+}
+
+fn mask(paths: &[&str]) -> Option<FieldMask> {
+    Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
+}
+
+/// Replaces what the reading draws at random, and what the handler of Enroll looks up, by what is the same on every side. Names that
+/// are made collide for that.
+fn without_chance(command: &mut Command) {
+    let enrollment = match command {
+        Command::CreateAffiliate(rule) => {
+            rule.token_hash = Sha256::digest(&rule.email).into();
+            &mut rule.enrollment
+        }
+        Command::Enroll(rule) => &mut rule.enrollment,
+        _ => return,
+    };
+    "stem".clone_into(&mut enrollment.ref_id_stem);
+    "xyz".clone_into(&mut enrollment.ref_id_suffix);
+}
+
+impl Asking<'_> {
+    pub(super) fn envelope(&self, call: &Call) -> Option<Envelope> {
+        let request_id = or_empty(call.request_id.map(|number| format!("request-{number}")));
+        let mut envelope = self.owners(&call.step, request_id)?;
+        without_chance(&mut envelope.command);
+        Some(envelope)
+    }
+
+    fn read<M: Change>(&self, request: M) -> Option<Envelope> {
+        Some(request::envelope(&request, self.account_id, self.now))
+    }
+
+    fn owners(&self, step: &Step, request_id: String) -> Option<Envelope> {
+        match step {
+            Step::UpdateAccount { coupons_max } => self.read(pb::UpdateAccountRequest {
+                request_id,
+                account: Some(pb::Account {
+                    max_active_coupons_per_affiliate: i32::from(*coupons_max),
+                    ..pb::Account::default()
+                }),
+                update_mask: mask(&["max_active_coupons_per_affiliate"]),
+            }),
+            Step::CreateProgram { currency, is_default, terms: rules, pay } => self.read(pb::CreateProgramRequest {
+                request_id,
+                display_name: "Program".to_owned(),
+                currency_code: (*currency).to_owned(),
+                landing_url: "https://shop.example/".to_owned(),
+                terms: terms(rules, *pay, currency.parse().unwrap()),
+                is_default: *is_default,
+            }),
+            Step::UpdateProgram { program, make_default, terms: rules } => {
+                let (id, currency) = self.book.program(*program)?;
+                // The name is as it was.
+                let paths = [("display_name", true), ("is_default", *make_default), ("terms", rules.is_some())];
+                let paths: Vec<_> = paths.into_iter().filter(|(_, is_in)| *is_in).map(|(path, _)| path).collect();
+                self.read(pb::UpdateProgramRequest {
+                    request_id,
+                    program: Some(pb::Program {
+                        id: id.to_string(),
+                        display_name: "Program".to_owned(),
+                        is_default: *make_default,
+                        terms: rules.as_ref().and_then(|(rules, pay)| terms(rules, *pay, currency)),
+                        ..pb::Program::default()
+                    }),
+                    update_mask: mask(&paths),
+                })
+            }
+            Step::ArchiveProgram { program } => {
+                let program_id = self.book.program(*program)?.0.to_string();
+                self.read(pb::ArchiveProgramRequest { request_id, program_id, etag: String::new() })
+            }
+            _ => self.affiliates(step, request_id),
+        }
+    }
+
+    /// The program's id, and the currency that is paid in.
+    fn program(&self, number: Option<u8>) -> Option<(String, Currency)> {
+        match number {
+            Some(number) => self.book.program(number).map(|(id, currency)| (id.to_string(), currency)),
+            None => Some((String::new(), "USD".parse().unwrap())),
+        }
+    }
+
+    fn affiliate(&self, name: &AffiliateName) -> Option<pb::AffiliateSelector> {
+        use affiliate_selector::Selector;
+        let selector = match name {
+            AffiliateName::Nth(number) => Selector::Id(self.book.affiliate(*number)?.to_string()),
+            AffiliateName::Email(number) => Selector::Email(affiliate_email(*number)),
+            AffiliateName::RefId(number) => Selector::RefId(ref_id(*number)),
+            AffiliateName::ExternalId(number) => Selector::ExternalId(format!("external-{number}")),
+        };
+        Some(pb::AffiliateSelector { selector: Some(selector) })
+    }
+
+    /// An enrollment in the words of Enroll, which CreateAffiliate has too.
+    fn enrolling(&self, enrolling: &Enrolling) -> Option<pb::EnrollRequest> {
+        let (program_id, currency) = self.program(enrolling.program)?;
+        Some(pb::EnrollRequest {
+            program_id,
+            ref_id: or_empty(enrolling.ref_id.map(ref_id)),
+            promo_code: or_empty(enrolling.coupon.map(coupon_code)),
+            commission_override: enrolling.pay.and_then(|pay| commission(pay, currency.code())),
+            ..pb::EnrollRequest::default()
+        })
+    }
+
+    fn affiliates(&self, step: &Step, request_id: String) -> Option<Envelope> {
+        match step {
+            Step::CreateAffiliate { name, enrolling } => {
+                let enrollment = self.enrolling(enrolling)?;
+                self.read(pb::CreateAffiliateRequest {
+                    request_id,
+                    email: affiliate_email(*name),
+                    external_id: or_empty((name % 2 == 0).then(|| format!("external-{name}"))),
+                    first_name: "First".to_owned(),
+                    program_id: enrollment.program_id,
+                    ref_id: enrollment.ref_id,
+                    promo_code: enrollment.promo_code,
+                    commission_override: enrollment.commission_override,
+                    ..pb::CreateAffiliateRequest::default()
+                })
+            }
+            Step::Enroll { affiliate, enrolling } => {
+                let affiliate = Some(self.affiliate(affiliate)?);
+                self.read(pb::EnrollRequest { request_id, affiliate, ..self.enrolling(enrolling)? })
+            }
+            Step::UpdateEnrollment { enrollment, ref_id: code, pay } => {
+                let currency = self.book.currency_of(*enrollment)?;
+                // The page is as it was.
+                let paths = [("landing_url", true), ("ref_id", code.is_some()), ("commission_override", pay.is_some())];
+                let paths: Vec<_> = paths.into_iter().filter(|(_, is_in)| *is_in).map(|(path, _)| path).collect();
+                self.read(pb::UpdateEnrollmentRequest {
+                    request_id,
+                    enrollment: Some(pb::Enrollment {
+                        id: self.book.enrollment(*enrollment)?.to_string(),
+                        ref_id: or_empty(code.map(ref_id)),
+                        commission_override: pay.flatten().and_then(|pay| commission(pay, currency.code())),
+                        ..pb::Enrollment::default()
+                    }),
+                    update_mask: mask(&paths),
+                })
+            }
+            Step::EndEnrollment { enrollment } => {
+                let enrollment_id = self.book.enrollment(*enrollment)?.to_string();
+                self.read(pb::EndEnrollmentRequest { request_id, enrollment_id })
+            }
+            _ => self.codes(step, request_id),
+        }
+    }
+
+    fn codes(&self, step: &Step, request_id: String) -> Option<Envelope> {
+        match step {
+            Step::CreateLink { enrollment, code } => self.read(pb::CreateLinkRequest {
+                request_id,
+                enrollment_id: self.book.enrollment(*enrollment)?.to_string(),
+                code: ref_id(*code),
+                ..pb::CreateLinkRequest::default()
+            }),
+            Step::RevokeLink { link } => {
+                let link_id = self.book.link(*link)?.to_string();
+                self.read(pb::RevokeLinkRequest { request_id, link_id })
+            }
+            Step::AssignCoupon { affiliate, program, code } => self.read(pb::AssignCouponRequest {
+                request_id,
+                affiliate: Some(self.affiliate(affiliate)?),
+                program_id: self.program(*program)?.0,
+                code: coupon_code(*code),
+                ..pb::AssignCouponRequest::default()
+            }),
+            Step::RemoveCoupon { coupon } => {
+                let coupon_id = self.book.coupon(*coupon)?.to_string();
+                self.read(pb::RemoveCouponRequest { request_id, coupon_id })
+            }
+            _ => self.events(step, request_id),
+        }
+    }
+
+    fn time(&self, days_ago: Option<u8>) -> Option<Timestamp> {
+        let micros = self.now.plus_days(-i32::from(days_ago?)).micros();
+        let nanos = i32::try_from(micros % 1_000_000).unwrap() * 1_000;
+        Some(Timestamp { seconds: micros / 1_000_000, nanos })
+    }
+
+    /// The visitor's tracking id, or for a visitor who never clicked one that is none of ours.
+    fn tid(&self, traces: &Traces) -> String {
+        let tid = |visitor| self.book.tid(visitor).map_or_else(|| "no tid".to_owned(), |tid| tid.to_string());
+        traces.visitor.map(tid).unwrap_or_default()
+    }
+
+    /// `request_id` is a click's event_id.
+    fn events(&self, step: &Step, request_id: String) -> Option<Envelope> {
+        use ConversionKind::{Cancellation, Lead, Refund, Sale};
+        match step {
+            Step::Click { visitor, code, days_ago } => self.read(pb::RecordClickRequest {
+                event_id: request_id,
+                tid: or_empty(self.book.tid(*visitor)),
+                occur_time: self.time(*days_ago),
+                referral: Some(record_click_request::Referral::LinkCode(ref_id(*code))),
+                ..pb::RecordClickRequest::default()
+            }),
+            Step::Lead { event, who, traces, days_ago } => self.read(pb::RecordLeadRequest {
+                event_id: event_id(Lead, *event),
+                email: or_empty(email(who)),
+                uid: or_empty(uid(who)),
+                tid: self.tid(traces),
+                ref_id: or_empty(traces.ref_id.map(ref_id)),
+                coupon_code: or_empty(traces.coupon.map(coupon_code)),
+                last_name: "Last".to_owned(),
+                occur_time: self.time(*days_ago),
+                ..pb::RecordLeadRequest::default()
+            }),
+            Step::Sale { event, who, traces, amount, currency, days_ago } => self.read(pb::RecordSaleRequest {
+                event_id: event_id(Sale, *event),
+                email: or_empty(email(who)),
+                uid: or_empty(uid(who)),
+                tid: self.tid(traces),
+                ref_id: or_empty(traces.ref_id.map(ref_id)),
+                coupon_code: or_empty(traces.coupon.map(coupon_code)),
+                amount: money(*amount, currency),
+                occur_time: self.time(*days_ago),
+                first_name: "First".to_owned(),
+                mrr: (event % 2 == 0).then(|| money(*amount, currency)).flatten(),
+                ..pb::RecordSaleRequest::default()
+            }),
+            Step::Refund { event, sale, who, amount, currency, days_ago } => self.read(pb::RecordRefundRequest {
+                event_id: event_id(Refund, *event),
+                sale_event_id: or_empty(sale.map(|number| event_id(Sale, number))),
+                email: or_empty(email(who)),
+                uid: or_empty(uid(who)),
+                amount: money(*amount, currency),
+                refund_id: "refund".to_owned(),
+                occur_time: self.time(*days_ago),
+            }),
+            Step::Cancel { event, who } => {
+                use lead_selector::Selector;
+                let selector = uid(who).map(Selector::Uid).or_else(|| email(who).map(Selector::Email));
+                self.read(pb::RecordCancellationRequest {
+                    event_id: event_id(Cancellation, *event),
+                    lead: Some(pb::LeadSelector { selector }),
+                    occur_time: None,
+                })
+            }
+            _ => self.verdicts(step, request_id),
+        }
+    }
+
+    fn verdicts(&self, step: &Step, request_id: String) -> Option<Envelope> {
+        let texts = |ids: Vec<RewardId>| ids.iter().map(RewardId::to_string).collect();
+        match step {
+            // The worker's way, which is no call.
+            Step::Approve { of, skip_others: true } => {
+                let command = ApproveRewards { ids: self.rewards(of)?, skip_others: true }.into();
+                Some(Envelope { account_id: self.account_id, fingerprint: None, command })
+            }
+            Step::Approve { of, skip_others: false } => {
+                self.read(pb::ApproveRewardsRequest { request_id, reward_ids: texts(self.rewards(of)?) })
+            }
+            Step::Deny { of } => self.read(pb::DenyRewardsRequest {
+                request_id,
+                reward_ids: texts(self.rewards(of)?),
+                reason: "doubtful".to_owned(),
+            }),
+            _ => panic!("no request for {step:?}"),
+        }
+    }
+
+    /// The rewards of these events, if there are any.
+    fn rewards(&self, of: &[(ConversionKind, u8)]) -> Option<Vec<RewardId>> {
+        let earned = of.iter().filter_map(|(kind, number)| self.earned.get(&(*kind, event_id(*kind, *number))));
+        let ids: Vec<RewardId> = earned.flatten().copied().collect();
+        (!ids.is_empty()).then_some(ids)
+    }
+}

@@ -1,0 +1,97 @@
+//! Commands that a rule refuses after it has changed the set: the set becomes as it was before.
+
+use headwater::domain::conversion::ConversionKind;
+use headwater::domain::refusal::{Field, Refusal};
+use headwater::pb;
+use headwater::rpc::call::change::Change;
+
+use super::request::{commission, money};
+use super::rules::Rules;
+use super::step::Pay;
+
+/// A shop with an affiliate, Ann, and two sales of hers: the reward of the first is pending, that of the second denied.
+fn shop() -> Rules {
+    let mut rules = Rules::new();
+    let program = pb::CreateProgramRequest {
+        display_name: "main".to_owned(),
+        currency_code: "USD".to_owned(),
+        landing_url: "https://shop.example/".to_owned(),
+        is_default: true,
+        terms: Some(pb::Terms { commission: commission(Pay::Percent(100_000), "USD"), ..pb::Terms::default() }),
+        ..pb::CreateProgramRequest::default()
+    };
+    rules.carry_out(&program).unwrap();
+    rules.carry_out(&affiliate("ann", "ANN")).unwrap();
+    for event_id in ["sale-1", "sale-2"] {
+        let sale = pb::RecordSaleRequest {
+            event_id: event_id.to_owned(),
+            uid: "bob".to_owned(),
+            coupon_code: "ANN".to_owned(),
+            amount: money(1_000, "USD"),
+            ..pb::RecordSaleRequest::default()
+        };
+        rules.carry_out(&sale).unwrap();
+    }
+    let reward_ids = vec![reward_id(&rules, "sale-2")];
+    rules.carry_out(&pb::DenyRewardsRequest { reward_ids, ..denial() }).unwrap();
+    rules
+}
+
+fn affiliate(name: &str, promo_code: &str) -> pb::CreateAffiliateRequest {
+    pb::CreateAffiliateRequest {
+        email: format!("{name}@affiliates.example"),
+        ref_id: name.to_owned(),
+        promo_code: promo_code.to_owned(),
+        ..pb::CreateAffiliateRequest::default()
+    }
+}
+
+fn denial() -> pb::DenyRewardsRequest {
+    pb::DenyRewardsRequest { reason: "doubtful".to_owned(), ..pb::DenyRewardsRequest::default() }
+}
+
+fn reward_id(rules: &Rules, sale: &str) -> String {
+    rules.rewards_of(ConversionKind::Sale, sale)[0].to_string()
+}
+
+/// Has a request refused, and fails unless the set is as before. Says why it was refused, and how many ids were drawn by then.
+fn refused<M: Change>(rules: &mut Rules, request: &M) -> (Refusal, u128) {
+    let (before, ids_before) = (format!("{:#?}", rules.set), rules.id_count());
+    let refusal = rules.carry_out(request).unwrap_err();
+    assert_eq!(format!("{:#?}", rules.set), before);
+    (refusal, rules.id_count() - ids_before)
+}
+
+#[test]
+fn a_command_that_is_refused_half_way_leaves_the_set_as_it_was() {
+    let mut rules = shop();
+    // The affiliate, its enrollment and its link are made by then, each with an event; the code is taken.
+    let (refusal, ids) = refused(&mut rules, &affiliate("joe", "ANN"));
+    assert!(matches!(refusal, Refusal::AlreadyExists { field: Field::PromoCode, .. }), "{refusal:?}");
+    assert!(ids > 3, "{ids}");
+    // The names that it had for a moment are free.
+    rules.carry_out(&affiliate("joe", "JOE")).unwrap();
+
+    // The link of the new ref_id is made by then.
+    let enrollment = pb::Enrollment {
+        id: rules.set.enrollments.iter().find(|row| row.ref_id == "ann").unwrap().id.to_string(),
+        ref_id: "ann-2".to_owned(),
+        commission_override: commission(Pay::Flat(500), "JPY"),
+        ..pb::Enrollment::default()
+    };
+    let update = |paths: [&str; 2]| pb::UpdateEnrollmentRequest {
+        enrollment: Some(enrollment.clone()),
+        update_mask: Some(prost_types::FieldMask { paths: paths.map(str::to_owned).to_vec() }),
+        ..pb::UpdateEnrollmentRequest::default()
+    };
+    let (refusal, ids) = refused(&mut rules, &update(["ref_id", "commission_override"]));
+    assert!(matches!(refusal, Refusal::InvalidField { field: Field::CommissionCurrency, .. }), "{refusal:?}");
+    assert!(ids > 0, "{ids}");
+    rules.carry_out(&update(["ref_id", "landing_url"])).unwrap();
+
+    // The first reward is denied by then, and its posting made.
+    let reward_ids = vec![reward_id(&rules, "sale-1"), reward_id(&rules, "sale-2")];
+    let (refusal, _) = refused(&mut rules, &pb::DenyRewardsRequest { reward_ids: reward_ids.clone(), ..denial() });
+    assert!(matches!(refusal, Refusal::RewardState { .. }), "{refusal:?}");
+    rules.carry_out(&pb::DenyRewardsRequest { reward_ids: reward_ids[..1].to_vec(), ..denial() }).unwrap();
+}
