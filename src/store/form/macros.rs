@@ -2,7 +2,7 @@
 
 /// Makes a form of a struct of the domain: a serde type with the same names of fields, and the conversions both ways. Fields in
 /// `unless_empty` are left out of the text where they are empty, zero or none. Fields in `left_out` are never stored; a value that
-/// is read has what stands there.
+/// is read has what stands there. A field that the domain renames keeps its stored name by `#[serde(rename = "...")]`.
 macro_rules! form {
     ($($form:tt)*) => { form_with! { [] $($form)* } };
 }
@@ -17,15 +17,16 @@ macro_rules! form_with {
     (
         [$($added:ident)?]
         $(#[$doc:meta])*
-        $form:ident $(<$life:lifetime>)? of $of:ident { $($field:ident: $type:ty,)* }
-        $(unless_empty { $($rare:ident: $rare_type:ty,)* })?
+        $form:ident $(<$life:lifetime>)? of $of:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* }
+        $(unless_empty { $($(#[$rare_attribute:meta])* $rare:ident: $rare_type:ty,)* })?
         $(left_out { $($secret:ident: $as_read:expr,)* })?
     ) => {
         $(#[$doc])*
         #[derive(serde::Serialize, serde::Deserialize)]
         pub(in crate::store::form) struct $form $(<$life>)? {
-            $($field: $type,)*
+            $($(#[$attribute])* $field: $type,)*
             $($(
+                $(#[$rare_attribute])*
                 #[serde(default, skip_serializing_if = "crate::store::form::field::UnlessEmpty::is_empty")]
                 $rare: $rare_type,
             )*)?

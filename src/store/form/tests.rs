@@ -133,6 +133,7 @@ struct Parcel {
 form! {
     /// Version 2.
     ParcelForm<'a> of Parcel {
+        #[serde(rename = "weight_grams")]
         grams: i64,
         note: Text<'a>,
     }
@@ -161,10 +162,10 @@ kept! {
 #[test]
 fn a_second_version_is_written_and_the_first_one_still_read() {
     let parcel = Parcel { grams: 2_500, note: "fragile".to_owned() };
-    assert_eq!(parcel.to_text().unwrap(), r#"[2,{"grams":2500,"note":"fragile"}]"#);
+    assert_eq!(parcel.to_text().unwrap(), r#"[2,{"weight_grams":2500,"note":"fragile"}]"#);
     assert_eq!(Parcel::from_text(&parcel.to_text().unwrap()).unwrap(), parcel);
     let old = Parcel::from_text(r#"[1,{"kilograms":2}]"#).unwrap();
     assert_eq!(old, Parcel { grams: 2_000, note: "none".to_owned() });
-    assert!(Parcel::from_text(r#"[1,{"grams":2500,"note":"fragile"}]"#).is_err());
-    assert!(Parcel::from_text(r#"[3,{"grams":2500,"note":"fragile"}]"#).is_err());
+    assert!(Parcel::from_text(r#"[1,{"weight_grams":2500,"note":"fragile"}]"#).is_err());
+    assert!(Parcel::from_text(r#"[3,{"weight_grams":2500,"note":"fragile"}]"#).is_err());
 }
