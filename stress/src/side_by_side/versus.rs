@@ -15,7 +15,7 @@ use super::table::{Figures, RATE};
 use super::{DatabaseKind, Plan, Section};
 use crate::figures::{self, Spread, Table, number};
 use crate::load::{Measured, Until};
-use crate::process::Postgres;
+use testkit::postgres::Postgres;
 
 /// What is measured of both servers.
 const FIGURES: [(Section, &str, Load); 5] = [

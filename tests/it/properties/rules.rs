@@ -21,7 +21,7 @@ pub(super) const START: Time = Time::from_micros(1_767_225_600_000_000);
 
 pub(super) fn account_id_of(registered: &Outcome) -> AccountId {
     match registered {
-        Outcome::Registration(registered) => registered.account.id,
+        Outcome::Registered(registered) => registered.account.id,
         other => panic!("{other:?}"),
     }
 }
