@@ -72,7 +72,7 @@ async fn every_acknowledgement_costs_a_sync() {
 
 #[tokio::test]
 async fn whoever_begins_on_sqlite_has_the_write_lock_from_then_on() {
-    let database = TestDatabase::sqlite();
+    let database = TestDatabase::sqlite().await;
     let store = store::open(&database).await;
     // Another program, which does not wait.
     let mut options = ConnectOptions::new(&database.url);

@@ -8,3 +8,4 @@ pub(crate) mod load;
 pub(crate) mod server;
 pub(crate) mod shop;
 pub(crate) mod store;
+mod template;
