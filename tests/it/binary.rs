@@ -32,7 +32,7 @@ fn operator_key(directory: &Path) -> String {
     std::fs::read_to_string(directory.join("headwater-data/operator.key")).unwrap().trim().to_owned()
 }
 
-db_test!(the_demo_plays_its_day_and_ends_well, |database: TestDatabase| async move {
+db_test!(the_demo_plays_its_day_and_ends_well, empty, |database: TestDatabase| async move {
     let folder = folder();
     let arguments = ["demo", "--once", "--listen-address", "127.0.0.1:0", "--database", &database.url];
     let output = run_to_end(folder.path(), &arguments).await;

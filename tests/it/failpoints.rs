@@ -169,15 +169,15 @@ db_test!(failpoints_under_load_lose_and_double_nothing, |database: TestDatabase|
     server.terminate().await.unwrap();
 });
 
-db_test!(failpoints_at_startup_leave_a_start_possible, |database: TestDatabase| async move {
+db_test!(failpoints_at_startup_leave_a_start_possible, empty, |database: TestDatabase| async move {
     let kind = database.kind;
     let mut first = Some(database);
     for point in points(|phase| phase == Phase::Starting) {
-        // What happens at the first start alone needs a new database each time.
+        // What happens at the first start alone needs an empty database each time.
         let database = match (first.take(), kind) {
             (Some(database), _) => database,
-            (None, DatabaseKind::Sqlite) => TestDatabase::sqlite(),
-            (None, DatabaseKind::Postgres) => TestDatabase::postgres().await.unwrap(),
+            (None, DatabaseKind::Sqlite) => TestDatabase::empty_sqlite().await,
+            (None, DatabaseKind::Postgres) => TestDatabase::empty_postgres().await.unwrap(),
         };
         let home = Home::new(database);
         for (action, end) in [("error", "exit status: 1"), ("abort", "signal: 6")] {

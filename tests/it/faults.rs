@@ -177,7 +177,7 @@ async fn a_frozen_server_lets_go_of_its_lock_on_postgres() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_sqlite_file_is_unavailable_without_delay() {
-    let database = TestDatabase::sqlite();
+    let database = TestDatabase::sqlite().await;
     let server = TestServer::start_with(&database, &["--request-timeout-seconds", "30"]).await;
     let shop = Shop::open(&server, "shop").await;
     let console = console(&database).await;

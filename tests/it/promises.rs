@@ -71,7 +71,7 @@ async fn every_acknowledgement_costs_a_sync() {
 
 #[tokio::test]
 async fn begin_on_sqlite_takes_the_write_lock() {
-    let database = TestDatabase::sqlite();
+    let database = TestDatabase::sqlite().await;
     let store = store::open(&database).await;
     // Another program, which does not wait.
     let mut options = ConnectOptions::new(&database.url);

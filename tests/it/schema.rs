@@ -50,7 +50,7 @@ fn fits(kind: DatabaseKind, entity: &ColumnType, database: &str) -> bool {
     }
 }
 
-db_test!(entities_and_migrations_agree, |database: TestDatabase| async move {
+db_test!(entities_and_migrations_agree, empty, |database: TestDatabase| async move {
     let store = open(&database).await;
     let mut tables: BTreeMap<String, BTreeMap<String, SchemaColumn>> = BTreeMap::new();
     for column in store.schema_columns().await.unwrap() {
@@ -81,7 +81,7 @@ db_test!(entities_and_migrations_agree, |database: TestDatabase| async move {
     }
 });
 
-db_test!(the_schema_is_the_golden_one, |database: TestDatabase| async move {
+db_test!(the_schema_is_the_golden_one, empty, |database: TestDatabase| async move {
     let text = open(&database).await.schema_text().await.unwrap();
     match database.kind {
         DatabaseKind::Sqlite => assert_golden("schema.sqlite.sql", &text),
@@ -89,7 +89,7 @@ db_test!(the_schema_is_the_golden_one, |database: TestDatabase| async move {
     }
 });
 
-db_test!(a_store_that_is_opened_again_is_the_same, |database: TestDatabase| async move {
+db_test!(a_store_that_is_opened_again_is_the_same, empty, |database: TestDatabase| async move {
     let first = open(&database).await;
     let identity = first.identity.clone();
     first.close().await.unwrap();
@@ -101,7 +101,7 @@ db_test!(a_store_that_is_opened_again_is_the_same, |database: TestDatabase| asyn
     assert_eq!(second.wants_polling(), database.kind == DatabaseKind::Postgres);
 });
 
-db_test!(a_newer_schema_is_refused, |database: TestDatabase| async move {
+db_test!(a_newer_schema_is_refused, empty, |database: TestDatabase| async move {
     open(&database).await.close().await.unwrap();
     let connection = Database::connect(&database.url).await.unwrap();
     let newer = Query::insert()
@@ -126,7 +126,7 @@ async fn refusal_of(options: &StoreOptions) -> String {
 
 #[tokio::test]
 async fn a_sqlite_file_is_opened_once_at_a_time() {
-    let database = TestDatabase::sqlite();
+    let database = TestDatabase::empty_sqlite().await;
     let first = open(&database).await;
     let refusal = refusal_of(&options(&database)).await;
     assert!(refusal.contains("another process"), "{refusal}");
@@ -136,7 +136,7 @@ async fn a_sqlite_file_is_opened_once_at_a_time() {
 
 #[tokio::test]
 async fn unusable_database_urls_are_refused_with_the_reason() {
-    let database = TestDatabase::sqlite();
+    let database = TestDatabase::empty_sqlite().await;
     for (url, word) in [
         ("sqlite::memory:", "memory"),
         ("sqlite://x.sqlite?mode=memory", "memory"),
@@ -153,7 +153,7 @@ async fn unusable_database_urls_are_refused_with_the_reason() {
 
 #[tokio::test]
 async fn postgres_without_synchronous_commit_is_refused() {
-    let Some(database) = TestDatabase::postgres().await else { return };
+    let Some(database) = TestDatabase::empty_postgres().await else { return };
     let mut options = options(&database);
     options.url.push_str("?options=-c%20synchronous_commit%3Doff");
     let refusal = refusal_of(&options).await;
@@ -162,7 +162,7 @@ async fn postgres_without_synchronous_commit_is_refused() {
 
 #[tokio::test]
 async fn an_unreachable_database_is_unavailable() {
-    let database = TestDatabase::sqlite();
+    let database = TestDatabase::empty_sqlite().await;
     let mut options = options(&database);
     options.url = "postgres://127.0.0.1:1/headwater".to_owned();
     assert_eq!(Store::open(&options).await.err(), Some(StoreError::Unavailable));

@@ -90,7 +90,7 @@ fn assert_tells_nothing(what: &str, request: &Json, answer: &Result<Json, Status
 db_test!(another_accounts_objects_look_absent, |database: TestDatabase| async move {
     let world = World::open(&database).await;
     // A cursor that is nobody's cannot be made up: it must be another database's.
-    let elsewhere = World::open(&TestDatabase::sqlite()).await;
+    let elsewhere = World::open(&TestDatabase::sqlite().await).await;
     let mut nobodys = unknown(&world.alpha.names);
     nobodys.insert("cursor".to_owned(), elsewhere.alpha.names["cursor"].clone());
     let before = world.snapshot(&world.alpha).await;

@@ -1,7 +1,9 @@
-//! An empty database for one test, of each kind that Headwater runs on. Knows nothing of Headwater's tables.
+//! A database for one test, of each kind that Headwater runs on, with its schema or empty. Knows nothing of Headwater's tables.
 
 use tempfile::TempDir;
 use testkit::database::{self, PostgresDatabase};
+
+use super::template;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DatabaseKind {
@@ -18,18 +20,37 @@ pub(crate) struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// A file, not memory: the several connections and the journal are part of what is tested.
-    pub(crate) fn sqlite() -> TestDatabase {
+    /// A file, not memory: the several connections and the journal are part of what is tested. It has the schema, and no server
+    /// has opened it.
+    pub(crate) async fn sqlite() -> TestDatabase {
+        let database = Self::empty_sqlite().await;
+        std::fs::write(database.url.trim_start_matches("sqlite://"), template::sqlite_file().await).unwrap();
+        database
+    }
+
+    /// A file that is not there yet.
+    #[expect(clippy::unused_async, reason = "as the other ways to one")]
+    pub(crate) async fn empty_sqlite() -> TestDatabase {
         let folder = tempfile::Builder::new().prefix("headwater-sqlite-").tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("headwater.sqlite").display());
         TestDatabase { url, kind: DatabaseKind::Sqlite, _folder: Some(folder), postgres: None }
     }
 
-    /// `None` where there is no PostgreSQL and none is required.
+    /// One with the schema, that no server has opened. `None` where there is no PostgreSQL and none is required.
     pub(crate) async fn postgres() -> Option<TestDatabase> {
-        let database = database::server().unwrap()?.create().await.unwrap();
+        let server = database::server().unwrap()?;
+        Some(Self::on_postgres(template::postgres_copy(server).await))
+    }
+
+    /// One with nothing in it. `None` where there is no PostgreSQL and none is required.
+    pub(crate) async fn empty_postgres() -> Option<TestDatabase> {
+        let server = database::server().unwrap()?;
+        Some(Self::on_postgres(server.create().await.unwrap()))
+    }
+
+    fn on_postgres(database: PostgresDatabase) -> TestDatabase {
         let url = database.url.clone();
-        Some(TestDatabase { url, kind: DatabaseKind::Postgres, _folder: None, postgres: Some(database) })
+        TestDatabase { url, kind: DatabaseKind::Postgres, _folder: None, postgres: Some(database) }
     }
 
     /// Ends every connection to a PostgreSQL database, whatever it is doing.
@@ -45,9 +66,15 @@ impl Drop for TestDatabase {
 }
 
 /// Runs one test against both databases: `db_test!(name, |database: TestDatabase| async move { .. });` makes the tests
-/// `name::sqlite` and `name::postgres`.
+/// `name::sqlite` and `name::postgres`. They are given the schema; `db_test!(name, empty, ..)` is for tests of what makes it.
 macro_rules! db_test {
+    ($name:ident, empty, $test:expr) => {
+        db_test!($name, empty_sqlite, empty_postgres, $test);
+    };
     ($name:ident, $test:expr) => {
+        db_test!($name, sqlite, postgres, $test);
+    };
+    ($name:ident, $sqlite:ident, $postgres:ident, $test:expr) => {
         mod $name {
             use super::*;
 
@@ -57,12 +84,12 @@ macro_rules! db_test {
 
             #[tokio::test(flavor = "multi_thread")]
             async fn sqlite() {
-                run($crate::support::database::TestDatabase::sqlite()).await;
+                run($crate::support::database::TestDatabase::$sqlite().await).await;
             }
 
             #[tokio::test(flavor = "multi_thread")]
             async fn postgres() {
-                if let Some(database) = $crate::support::database::TestDatabase::postgres().await {
+                if let Some(database) = $crate::support::database::TestDatabase::$postgres().await {
                     run(database).await;
                 }
             }
@@ -71,10 +98,13 @@ macro_rules! db_test {
 }
 
 mod tests {
+    use headwater::store::Store;
     use sea_orm::sea_query::{Expr, Query};
     use sea_orm::{ConnectionTrait, Database};
+    use uuid::Uuid;
 
     use super::{DatabaseKind, TestDatabase};
+    use crate::support::store;
 
     db_test!(both_databases_answer, |database: TestDatabase| async move {
         let url = match database.kind {
@@ -85,5 +115,24 @@ mod tests {
         let row = connection.query_one(Query::select().expr(Expr::val(1))).await.unwrap().unwrap();
         assert_eq!(row.try_get_by_index::<i32>(0).unwrap(), 1);
         connection.close().await.unwrap();
+    });
+
+    db_test!(a_copy_is_a_database_of_its_own_with_the_whole_schema, |copy: TestDatabase| async move {
+        let (empty, second) = match copy.kind {
+            DatabaseKind::Sqlite => (TestDatabase::empty_sqlite().await, TestDatabase::sqlite().await),
+            DatabaseKind::Postgres => {
+                (TestDatabase::empty_postgres().await.unwrap(), TestDatabase::postgres().await.unwrap())
+            }
+        };
+        let mut schemas = Vec::new();
+        for (number, database) in [copy, second, empty].iter().enumerate() {
+            let mut options = store::options(database);
+            options.new_identity.database_id = Uuid::from_u128(number as u128);
+            let store = Store::open(&options).await.unwrap();
+            // A copy that brought an identity along would keep it, and then two of them would take each other's cursors.
+            assert!(store.identity == options.new_identity);
+            schemas.push(store.schema_text().await.unwrap());
+        }
+        assert!(schemas.iter().all(|schema| *schema == schemas[0] && !schema.is_empty()));
     });
 }

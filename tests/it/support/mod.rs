@@ -10,3 +10,4 @@ pub(crate) mod rows;
 pub(crate) mod server;
 pub(crate) mod shop;
 pub(crate) mod store;
+mod template;
