@@ -35,7 +35,7 @@ fn the_published_calls_are_these() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_tells_of_every_service_and_of_no_other() {
-    let server = TestServer::start(&TestDatabase::sqlite()).await;
+    let server = TestServer::start(&TestDatabase::sqlite().await).await;
     let channel = Endpoint::from_shared(server.address.clone()).unwrap().connect().await.unwrap();
     let mut health = HealthClient::new(channel);
     let pool = DescriptorPool::decode(headwater::pb::FILE_DESCRIPTOR_SET).unwrap();
