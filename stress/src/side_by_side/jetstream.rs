@@ -18,6 +18,9 @@ const WINDOW: usize = 1_000;
 /// Far more than an answer takes on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Its server.
+pub(super) const PROGRAM: &str = "nats-server";
+
 const SUBJECT: &str = "feed";
 
 /// A server with a full stream.
@@ -33,7 +36,7 @@ impl JetStream {
         let arguments = |folder: &str, port: u16| {
             ["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd", folder].map(str::to_owned).to_vec()
         };
-        let Some(server) = Neighbour::start("nats-server", folder, arguments)? else { return Ok(None) };
+        let Some(server) = Neighbour::start(PROGRAM, folder, arguments)? else { return Ok(None) };
         let url = format!("nats://127.0.0.1:{}", server.port);
         let connect = || async_nats::ConnectOptions::new().connection_timeout(PATIENCE).request_timeout(Some(PATIENCE));
         let client = patiently(async || Ok(connect().connect(&url).await?)).await?;

@@ -141,6 +141,7 @@ async fn run_beside_others(plan: Plan, database: DatabaseKind) -> anyhow::Result
 mod tests {
     use std::sync::atomic::Ordering;
 
+    use super::table::{Beside, Ratio};
     use super::*;
 
     /// Everything once, a few calls of each, with a server in this process. That as much was written as was acknowledged, the run
@@ -159,7 +160,7 @@ mod tests {
         };
         let plan = Plan {
             // Not a time: a busy machine must come to as much as a quiet one.
-            until: Until::Calls(300),
+            until: Until::Calls(50),
             accounts: 2,
             size: ShopSize { affiliates: 2, leads: 20 },
             ..Plan::of(options)
@@ -169,10 +170,21 @@ mod tests {
         bench
     }
 
+    /// The floors that can be measured here: there are none beside a broker that is not installed.
+    fn measurable_floors(database: DatabaseKind) -> Vec<Ratio> {
+        let is_beside_jetstream =
+            |ratio: &Ratio| matches!(ratio.beside, Beside::One((floors::JETSTREAM | floors::JETSTREAM_PARSED, _)));
+        let mut ratios = floors::floors(database);
+        if !neighbour::is_installed(jetstream::PROGRAM) {
+            ratios.retain(|ratio| !is_beside_jetstream(ratio));
+        }
+        ratios
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn every_section_has_figures_and_every_acknowledged_sale_is_in_the_books() {
         let bench = run_briefly(DatabaseKind::Sqlite).await;
-        for ratio in floors::floors(DatabaseKind::Sqlite) {
+        for ratio in measurable_floors(DatabaseKind::Sqlite) {
             assert!(ratio.value(&bench.figures).is_some_and(f64::is_finite), "{} was not measured", ratio.title);
         }
         assert!(bench.ours.target.acknowledged.load(Ordering::Relaxed) > 0);
@@ -186,7 +198,7 @@ mod tests {
             return;
         }
         let bench = run_briefly(DatabaseKind::Postgres).await;
-        for ratio in floors::floors(DatabaseKind::Postgres) {
+        for ratio in measurable_floors(DatabaseKind::Postgres) {
             assert!(ratio.value(&bench.figures).is_some_and(f64::is_finite), "{} was not measured", ratio.title);
         }
         bench.close().await.unwrap();

@@ -51,6 +51,12 @@ pub(super) async fn patiently<T>(mut connect: impl AsyncFnMut() -> anyhow::Resul
     bail!("a server that was started cannot be reached: {last:?}")
 }
 
+/// Whether there is such a program.
+#[cfg(test)]
+pub(super) fn is_installed(program: &str) -> bool {
+    find(program).is_some()
+}
+
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
