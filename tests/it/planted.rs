@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 /// Below this many the list has lost some.
-const PATCHES_MIN: usize = 20;
+const PATCHES_MIN: usize = 12;
 
 /// One place of one file that a patch changes.
 struct Hunk {
