@@ -39,7 +39,7 @@ pub(super) fn write_entry(body: &[u8], sequence: i64, committed_at: Time, cursor
     out.extend_from_slice(body);
 }
 
-/// Events in order, as entries of a list that [`write_entry`] wrote, several in a piece.
+/// Events in order, as entries of a list that `write_entry` wrote, several in a piece.
 #[derive(Debug, Default)]
 pub struct Entries(Vec<Bytes>);
 
