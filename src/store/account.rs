@@ -1,9 +1,10 @@
 //! Accounts and API keys: rows and reads.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::entity::{account as table, api_key as key_table};
+use super::list;
 use super::row::RowName;
 use super::set::Loading;
 use super::set::stored::Stored;
@@ -106,12 +107,8 @@ pub async fn list_keys(
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<ApiKey>, StoreError> {
-    let mut query = key_table::Entity::find().filter(key_table::Column::AccountId.eq(account_id.uuid()));
-    if let Some(after) = after {
-        query = query.filter(key_table::Column::Id.gt(after));
-    }
-    let rows = query.order_by_asc(key_table::Column::Id).limit(limit).all(store.read()).await?;
-    rows.into_iter().map(ApiKey::from_row).collect()
+    let query = list::page::<ApiKey>(account_id, after, limit);
+    list::read(query, store.read()).await
 }
 
 /// The key whose text begins so, of whichever account: for the check of credentials alone.

@@ -1,11 +1,12 @@
 //! Affiliates: rows and reads.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait};
 use uuid::Uuid;
 
 use super::entity::enrollment as enrollment_table;
 use super::entity::{affiliate as table, enrollment};
+use super::list;
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
@@ -134,21 +135,16 @@ pub async fn list(
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Affiliate>, StoreError> {
-    let mut query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
-    if let Some(program_id) = program_id {
+    let query = list::page::<Affiliate>(account_id, after, limit).apply_if(program_id, |query, program_id| {
         let enrolled = Query::select()
             .column(enrollment::Column::AffiliateId)
             .from(enrollment::Entity)
             .and_where(enrollment::Column::AccountId.eq(account_id.uuid()))
             .and_where(enrollment::Column::ProgramId.eq(program_id.uuid()))
             .take();
-        query = query.filter(Expr::col(table::Column::Id.as_column_ref()).in_subquery(enrolled));
-    }
-    if let Some(after) = after {
-        query = query.filter(table::Column::Id.gt(after));
-    }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
-    rows.into_iter().map(Affiliate::from_row).collect()
+        query.filter(Expr::col(table::Column::Id.as_column_ref()).in_subquery(enrolled))
+    });
+    list::read(query, store.read()).await
 }
 
 /// The affiliates with these ids, in no order.

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::entity::waiting_refund as waiting_table;
 use super::entity::{conversion as table, reward as reward_table};
+use super::list;
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
@@ -22,6 +23,7 @@ use crate::domain::reward::Reward;
 use crate::domain::set::Kind;
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
+use sea_orm::QueryTrait;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -229,32 +231,18 @@ pub async fn list(
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<ConversionImage>, StoreError> {
-    let mut query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
-    if let Some(kind) = wanted.kind {
-        query = query.filter(table::Column::Kind.eq(kind.as_str()));
-    }
-    if !wanted.outcomes.is_empty() {
-        query = query.filter(table::Column::Outcome.is_in(wanted.outcomes.iter().map(|outcome| outcome.as_str())));
-    }
-    if let Some(affiliate_id) = wanted.affiliate_id {
-        query = query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()));
-    }
-    if let Some(program_id) = wanted.program_id {
-        query = query.filter(table::Column::ProgramId.eq(program_id.uuid()));
-    }
-    if let Some(lead_id) = wanted.lead_id {
-        query = query.filter(table::Column::LeadId.eq(lead_id.uuid()));
-    }
-    if let Some(from) = wanted.occurred_from {
-        query = query.filter(table::Column::OccurredAt.gte(from.micros()));
-    }
-    if let Some(before) = wanted.occurred_before {
-        query = query.filter(table::Column::OccurredAt.lt(before.micros()));
-    }
-    if let Some(after) = after {
-        query = query.filter(table::Column::Id.gt(after));
-    }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
+    let outcomes = wanted.outcomes.iter().map(|outcome| outcome.as_str());
+    let query = list::page::<Conversion>(account_id, after, limit)
+        .apply_if(wanted.kind, |query, kind| query.filter(table::Column::Kind.eq(kind.as_str())))
+        .apply_if((!wanted.outcomes.is_empty()).then_some(outcomes), |query, outcomes| {
+            query.filter(table::Column::Outcome.is_in(outcomes))
+        })
+        .apply_if(wanted.affiliate_id, |query, id| query.filter(table::Column::AffiliateId.eq(id.uuid())))
+        .apply_if(wanted.program_id, |query, id| query.filter(table::Column::ProgramId.eq(id.uuid())))
+        .apply_if(wanted.lead_id, |query, id| query.filter(table::Column::LeadId.eq(id.uuid())))
+        .apply_if(wanted.occurred_from, |query, from| query.filter(table::Column::OccurredAt.gte(from.micros())))
+        .apply_if(wanted.occurred_before, |query, before| query.filter(table::Column::OccurredAt.lt(before.micros())));
+    let rows = query.all(store.read()).await?;
     with_rewards(store, rows).await
 }
 

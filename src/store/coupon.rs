@@ -1,12 +1,13 @@
 //! Coupons: rows and reads.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::backend::keys::join;
 use super::backend::kind::Kind as ColumnKind;
 use super::backend::table::Reads;
 use super::entity::coupon as table;
+use super::list;
 use super::row::RowName;
 use super::set::Loading;
 use super::set::keyed::chunks;
@@ -18,6 +19,7 @@ use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, CouponId, EnrollmentId};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
+use sea_orm::QueryTrait;
 use sea_orm::Value;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 
@@ -131,19 +133,9 @@ pub async fn list(
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Coupon>, StoreError> {
-    let mut query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
-    if let Some(affiliate_id) = wanted.affiliate_id {
-        query = query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()));
-    }
-    if let Some(code) = &wanted.code {
-        query = query.filter(table::Column::Code.eq(code));
-    }
-    if let Some(state) = wanted.state {
-        query = query.filter(table::Column::State.eq(state.as_str()));
-    }
-    if let Some(after) = after {
-        query = query.filter(table::Column::Id.gt(after));
-    }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
-    rows.into_iter().map(Coupon::from_row).collect()
+    let query = list::page::<Coupon>(account_id, after, limit)
+        .apply_if(wanted.affiliate_id, |query, id| query.filter(table::Column::AffiliateId.eq(id.uuid())))
+        .apply_if(wanted.code.as_ref(), |query, code| query.filter(table::Column::Code.eq(code)))
+        .apply_if(wanted.state, |query, state| query.filter(table::Column::State.eq(state.as_str())));
+    list::read(query, store.read()).await
 }

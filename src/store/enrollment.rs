@@ -1,9 +1,10 @@
 //! Enrollments: rows and reads.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::entity::enrollment as table;
+use super::list;
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
@@ -15,6 +16,7 @@ use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use crate::domain::program::Program;
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
+use sea_orm::QueryTrait;
 
 impl Stored for Enrollment {
     type Table = table::Entity;
@@ -98,21 +100,13 @@ pub async fn list(
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Enrollment>, StoreError> {
-    let mut query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
-    if let Some(affiliate_id) = wanted.affiliate_id {
-        query = query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()));
-    }
-    if let Some(program_id) = wanted.program_id {
-        query = query.filter(table::Column::ProgramId.eq(program_id.uuid()));
-    }
-    if let Some(state) = wanted.state {
-        query = query.filter(table::Column::State.eq(state.as_str()));
-    }
-    if let Some(after) = after {
-        query = query.filter(table::Column::Id.gt(after));
-    }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
-    rows.into_iter().map(Enrollment::from_row).collect()
+    let query = list::page::<Enrollment>(account_id, after, limit)
+        .apply_if(wanted.affiliate_id, |query, affiliate_id| {
+            query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
+        })
+        .apply_if(wanted.program_id, |query, program_id| query.filter(table::Column::ProgramId.eq(program_id.uuid())))
+        .apply_if(wanted.state, |query, state| query.filter(table::Column::State.eq(state.as_str())));
+    list::read(query, store.read()).await
 }
 
 /// The enrollments with these ids, in no order.

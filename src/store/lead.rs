@@ -1,9 +1,10 @@
 //! Leads, and the sales that wait for theirs: rows and reads.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::entity::{lead as table, unmatched_sale as unmatched_table};
+use super::list;
 use super::row::RowName;
 use super::set::Loading;
 use super::set::stored::Stored;
@@ -15,6 +16,7 @@ use crate::domain::lead::{Binding, Lead, LeadSelector, LeadState, UnmatchedSale}
 use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
 use crate::domain::time::Time;
+use sea_orm::QueryTrait;
 use std::collections::BTreeSet;
 
 impl Stored for Lead {
@@ -206,16 +208,10 @@ pub async fn list(
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Lead>, StoreError> {
-    let mut query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
-    if let Some(state) = wanted.state {
-        query = query.filter(table::Column::State.eq(state.as_str()));
-    }
-    if let Some(affiliate_id) = wanted.affiliate_id {
-        query = query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()));
-    }
-    if let Some(after) = after {
-        query = query.filter(table::Column::Id.gt(after));
-    }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
-    rows.into_iter().map(Lead::from_row).collect()
+    let query = list::page::<Lead>(account_id, after, limit)
+        .apply_if(wanted.state, |query, state| query.filter(table::Column::State.eq(state.as_str())))
+        .apply_if(wanted.affiliate_id, |query, affiliate_id| {
+            query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
+        });
+    list::read(query, store.read()).await
 }

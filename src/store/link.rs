@@ -1,9 +1,10 @@
 //! Referral links: rows and reads.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::entity::link as table;
+use super::list;
 use super::row::RowName;
 use super::set::Loading;
 use super::set::stored::SqlKey;
@@ -14,6 +15,7 @@ use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, LinkId};
 use crate::domain::link::{Link, LinkState};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
+use sea_orm::QueryTrait;
 
 impl Stored for Link {
     type Table = table::Entity;
@@ -93,19 +95,13 @@ pub async fn list(
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Link>, StoreError> {
-    let mut query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
-    if let Some(affiliate_id) = wanted.affiliate_id {
-        query = query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()));
-    }
-    if let Some(enrollment_id) = wanted.enrollment_id {
-        query = query.filter(table::Column::EnrollmentId.eq(enrollment_id.uuid()));
-    }
-    if let Some(state) = wanted.state {
-        query = query.filter(table::Column::State.eq(state.as_str()));
-    }
-    if let Some(after) = after {
-        query = query.filter(table::Column::Id.gt(after));
-    }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
-    rows.into_iter().map(Link::from_row).collect()
+    let query = list::page::<Link>(account_id, after, limit)
+        .apply_if(wanted.affiliate_id, |query, affiliate_id| {
+            query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
+        })
+        .apply_if(wanted.enrollment_id, |query, enrollment_id| {
+            query.filter(table::Column::EnrollmentId.eq(enrollment_id.uuid()))
+        })
+        .apply_if(wanted.state, |query, state| query.filter(table::Column::State.eq(state.as_str())));
+    list::read(query, store.read()).await
 }

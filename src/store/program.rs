@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::entity::{program as table, terms as terms_table};
+use super::list;
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
@@ -16,6 +17,7 @@ use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::program::{Program, ProgramState, ProgramWithTerms, Terms};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
+use sea_orm::QueryTrait;
 
 impl Stored for Program {
     type Table = table::Entity;
@@ -146,14 +148,9 @@ pub async fn list(
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<ProgramWithTerms>, StoreError> {
-    let mut query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
-    if let Some(state) = state {
-        query = query.filter(table::Column::State.eq(state.as_str()));
-    }
-    if let Some(after) = after {
-        query = query.filter(table::Column::Id.gt(after));
-    }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(store.read()).await?;
+    let query = list::page::<Program>(account_id, after, limit)
+        .apply_if(state, |query, state| query.filter(table::Column::State.eq(state.as_str())));
+    let rows = query.all(store.read()).await?;
 
     let columns = [terms_table::Column::AccountId, terms_table::Column::ProgramId, terms_table::Column::Version];
     let keys = rows.iter().map(|row| (row.account_id, row.id, row.terms_version));

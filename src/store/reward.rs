@@ -5,6 +5,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::entity::reward as table;
+use super::list;
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::stored::SqlKey;
@@ -16,6 +17,7 @@ use crate::domain::reward::{Reward, RewardState};
 use crate::domain::set::Kind;
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
+use sea_orm::QueryTrait;
 
 impl Stored for Reward {
     type Table = table::Entity;
@@ -139,27 +141,15 @@ pub async fn list(
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Reward>, StoreError> {
-    let mut query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
-    if let Some(state) = wanted.state {
-        query = query.filter(table::Column::State.eq(state.as_str()));
-    }
-    if let Some(affiliate_id) = wanted.affiliate_id {
-        query = query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()));
-    }
-    if let Some(program_id) = wanted.program_id {
-        query = query.filter(table::Column::ProgramId.eq(program_id.uuid()));
-    }
-    if let Some(from) = wanted.created_from {
-        query = query.filter(table::Column::CreatedAt.gte(from.micros()));
-    }
-    if let Some(before) = wanted.created_before {
-        query = query.filter(table::Column::CreatedAt.lt(before.micros()));
-    }
-    if let Some(after) = after {
-        query = query.filter(table::Column::Id.gt(after));
-    }
-    let rows = query.order_by_asc(table::Column::Id).limit(limit).all(source.connection()).await?;
-    rows.into_iter().map(Reward::from_row).collect()
+    let query = list::page::<Reward>(account_id, after, limit)
+        .apply_if(wanted.state, |query, state| query.filter(table::Column::State.eq(state.as_str())))
+        .apply_if(wanted.affiliate_id, |query, affiliate_id| {
+            query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
+        })
+        .apply_if(wanted.program_id, |query, program_id| query.filter(table::Column::ProgramId.eq(program_id.uuid())))
+        .apply_if(wanted.created_from, |query, from| query.filter(table::Column::CreatedAt.gte(from.micros())))
+        .apply_if(wanted.created_before, |query, before| query.filter(table::Column::CreatedAt.lt(before.micros())));
+    list::read(query, source.connection()).await
 }
 
 /// Rewards of all accounts but those left out whose hold period has ended, the longest overdue first: for the worker that
