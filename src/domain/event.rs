@@ -2,14 +2,7 @@
 
 use std::sync::Arc;
 
-use super::account::{Account, ApiKey};
-use super::affiliate::Affiliate;
-use super::conversion::ConversionImage;
-use super::coupon::Coupon;
-use super::enrollment::Enrollment;
 use super::id::{AccountId, AffiliateId, EventId, ProgramId};
-use super::link::Link;
-use super::program::Program;
 use super::text_enum::text_enum;
 use super::time::Time;
 
@@ -69,67 +62,65 @@ text_enum! {
     }
 }
 
-/// The subject of an event, as the event left it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EventImage {
-    /// A conversion with its rewards. Holds ids and amounts only: the feed outlives the people in it.
-    Conversion(ConversionImage),
-    /// An account.
-    Account(Arc<Account>),
-    /// An API key.
-    ApiKey(Arc<ApiKey>),
-    /// A program.
-    Program(Arc<Program>),
-    /// An affiliate.
-    Affiliate(Arc<Affiliate>),
-    /// An enrollment.
-    Enrollment(Arc<Enrollment>),
-    /// A link.
-    Link {
-        /// The link.
-        link: Arc<Link>,
-        /// The program of its enrollment.
-        program_id: ProgramId,
-    },
-    /// A coupon.
-    Coupon {
-        /// The coupon.
-        coupon: Arc<Coupon>,
-        /// The program of its enrollment.
-        program_id: ProgramId,
-    },
+/// Makes [`EventImage`] of one list: each variant with its value, the id of the subject, and the program and the affiliate that
+/// filters see.
+macro_rules! images {
+    ($($(#[$doc:meta])* $variant:ident($image:ty): |$value:ident| $id:expr, $program_id:expr, $affiliate_id:expr;)*) => {
+        /// The subject of an event, as the event left it.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum EventImage {
+            $($(#[$doc])* $variant($image),)*
+        }
+
+        impl EventImage {
+            /// The id of the subject.
+            pub fn subject_id(&self) -> String {
+                match self {
+                    $(Self::$variant($value) => $id.to_string(),)*
+                }
+            }
+
+            /// The program and the affiliate that the event concerns, as filters see them.
+            pub fn concerns(&self) -> (Option<ProgramId>, Option<AffiliateId>) {
+                #[expect(unused_variables, reason = "some subjects concern neither")]
+                match self {
+                    $(Self::$variant($value) => ($program_id, $affiliate_id),)*
+                }
+            }
+        }
+    };
 }
 
-impl EventImage {
-    /// The id of the subject.
-    pub fn subject_id(&self) -> String {
-        match self {
-            Self::Conversion(image) => image.conversion.id.to_string(),
-            Self::Account(account) => account.id.to_string(),
-            Self::ApiKey(key) => key.id.to_string(),
-            Self::Program(program) => program.id.to_string(),
-            Self::Affiliate(affiliate) => affiliate.id.to_string(),
-            Self::Enrollment(enrollment) => enrollment.id.to_string(),
-            Self::Link { link, .. } => link.id.to_string(),
-            Self::Coupon { coupon, .. } => coupon.id.to_string(),
-        }
-    }
+images! {
+    /// A conversion with its rewards. Holds ids and amounts only: the feed outlives the people in it.
+    Conversion(super::conversion::ConversionImage): |image| image.conversion.id,
+        image.conversion.credit.map(|credit| credit.program_id),
+        image.conversion.credit.map(|credit| credit.affiliate_id);
+    /// An account.
+    Account(Arc<super::account::Account>): |account| account.id, None, None;
+    /// An API key.
+    ApiKey(Arc<super::account::ApiKey>): |key| key.id, None, None;
+    /// A program.
+    Program(Arc<super::program::Program>): |program| program.id, Some(program.id), None;
+    /// An affiliate.
+    Affiliate(Arc<super::affiliate::Affiliate>): |affiliate| affiliate.id, None, Some(affiliate.id);
+    /// An enrollment.
+    Enrollment(Arc<super::enrollment::Enrollment>): |enrollment| enrollment.id,
+        Some(enrollment.program_id), Some(enrollment.affiliate_id);
+    /// A link.
+    Link(InProgram<super::link::Link>): |link| link.row.id, Some(link.program_id), Some(link.row.affiliate_id);
+    /// A coupon.
+    Coupon(InProgram<super::coupon::Coupon>): |coupon| coupon.row.id,
+        Some(coupon.program_id), Some(coupon.row.affiliate_id);
+}
 
-    /// The program and the affiliate that the event concerns, as filters see them.
-    pub fn concerns(&self) -> (Option<ProgramId>, Option<AffiliateId>) {
-        match self {
-            Self::Conversion(image) => {
-                let credit = image.conversion.credit;
-                (credit.map(|credit| credit.program_id), credit.map(|credit| credit.affiliate_id))
-            }
-            Self::Account(_) | Self::ApiKey(_) => (None, None),
-            Self::Program(program) => (Some(program.id), None),
-            Self::Affiliate(affiliate) => (None, Some(affiliate.id)),
-            Self::Enrollment(enrollment) => (Some(enrollment.program_id), Some(enrollment.affiliate_id)),
-            Self::Link { link, program_id } => (Some(*program_id), Some(link.affiliate_id)),
-            Self::Coupon { coupon, program_id } => (Some(*program_id), Some(coupon.affiliate_id)),
-        }
-    }
+/// A row with the program of its enrollment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InProgram<T> {
+    /// The row.
+    pub row: Arc<T>,
+    /// The program.
+    pub program_id: ProgramId,
 }
 
 /// A fact before it has its number.

@@ -4,17 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::account::{Account, ApiKey, RegistrationOutcome};
-use super::affiliate::AffiliateOutcome;
-use super::click::ClickOutcome;
-use super::conversion::{RefundOutcome, SaleOutcome};
-use super::coupon::Coupon;
-use super::enrollment::EnrollmentOutcome;
 use super::id::TypedId;
-use super::lead::{CancellationOutcome, LeadOutcome};
-use super::link::LinkWithDestination;
-use super::program::ProgramWithTerms;
-use super::reward::Reward;
 
 /// An answer to a command.
 trait Answer {
@@ -67,33 +57,33 @@ macro_rules! outcomes {
 
 outcomes! {
     /// RegisterAccount.
-    Registered(Arc<RegistrationOutcome>): |answer| Some(&answer.account.id);
+    Registered(Arc<super::account::RegistrationOutcome>): |answer| Some(&answer.account.id);
     /// UpdateAccount.
-    Account(Arc<Account>): |account| Some(&account.id);
+    Account(Arc<super::account::Account>): |account| Some(&account.id);
     /// CreateApiKey, RevokeApiKey.
-    ApiKey(Arc<ApiKey>): |key| Some(&key.id);
+    ApiKey(Arc<super::account::ApiKey>): |key| Some(&key.id);
     /// CreateProgram, UpdateProgram, ArchiveProgram.
-    Program(Arc<ProgramWithTerms>): |answer| Some(&answer.program.id);
+    Program(Arc<super::program::ProgramWithTerms>): |answer| Some(&answer.program.id);
     /// CreateAffiliate.
-    Affiliate(Arc<AffiliateOutcome>): |answer| Some(&answer.affiliate.id);
+    Affiliate(Arc<super::affiliate::AffiliateOutcome>): |answer| Some(&answer.affiliate.id);
     /// Enroll, UpdateEnrollment, EndEnrollment.
-    Enrollment(Arc<EnrollmentOutcome>): |answer| Some(&answer.enrollment.enrollment.id);
+    Enrollment(Arc<super::enrollment::EnrollmentOutcome>): |answer| Some(&answer.enrollment.enrollment.id);
     /// CreateLink, RevokeLink.
-    Link(Arc<LinkWithDestination>): |answer| Some(&answer.link.id);
+    Link(Arc<super::link::LinkWithDestination>): |answer| Some(&answer.link.id);
     /// AssignCoupon, RemoveCoupon.
-    Coupon(Arc<Coupon>): |coupon| Some(&coupon.id);
+    Coupon(Arc<super::coupon::Coupon>): |coupon| Some(&coupon.id);
     /// RecordClick.
-    Click(ClickOutcome): |click| Some(&click.click_id);
+    Click(super::click::ClickOutcome): |click| Some(&click.click_id);
     /// RecordLead.
-    Lead(LeadOutcome): |lead| Some(lead.conversion_id.as_ref().map_or(&lead.lead_id as &dyn TypedId, |id| id));
+    Lead(super::lead::LeadOutcome): |lead| Some(lead.conversion_id.as_ref().map_or(&lead.lead_id as &dyn TypedId, |id| id));
     /// RecordSale.
-    Sale(SaleOutcome): |sale| Some(&sale.conversion_id);
+    Sale(super::conversion::SaleOutcome): |sale| Some(&sale.conversion_id);
     /// RecordRefund.
-    Refund(RefundOutcome): |refund| Some(&refund.conversion_id);
+    Refund(super::conversion::RefundOutcome): |refund| Some(&refund.conversion_id);
     /// RecordCancellation.
-    Cancellation(CancellationOutcome): |cancellation| Some(&cancellation.conversion_id);
+    Cancellation(super::lead::CancellationOutcome): |cancellation| Some(&cancellation.conversion_id);
     /// ApproveRewards, DenyRewards: the rewards in the order asked.
-    Rewards(Vec<Arc<Reward>>): |rewards| rewards.first().map(|reward| &reward.id as &dyn TypedId);
+    Rewards(Vec<Arc<super::reward::Reward>>): |rewards| rewards.first().map(|reward| &reward.id as &dyn TypedId);
 }
 
 /// The outcome is another command's.

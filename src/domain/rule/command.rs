@@ -1,17 +1,6 @@
 //! The list of all writes, and the envelope that one comes in.
 
-use super::account::{CreateApiKey, RegisterAccount, RevokeApiKey, UpdateAccount};
-use super::affiliate::CreateAffiliate;
-use super::click::RecordClick;
 use super::context::{Context, Rule};
-use super::coupon::{AssignCoupon, RemoveCoupon};
-use super::enrollment::{EndEnrollment, Enroll, UpdateEnrollment};
-use super::lead::{RecordCancellation, RecordLead};
-use super::link::{CreateLink, RevokeLink};
-use super::program::{ArchiveProgram, CreateProgram, UpdateProgram};
-use super::refund::RecordRefund;
-use super::reward::{ApproveRewards, DenyRewards};
-use super::sale::RecordSale;
 use crate::domain::id::AccountId;
 use crate::domain::outcome::Outcome;
 use crate::domain::refusal::Refusal;
@@ -20,7 +9,9 @@ use crate::domain::set::Needs;
 
 /// Makes [`Command`] of one list.
 macro_rules! commands {
-    ($($command:ident($held:ty),)*) => {
+    ($($module:ident::$command:ident($held:ty),)*) => {
+        $(pub use super::$module::$command;)*
+
         /// Every write there is. Large, rare variants are boxed, so that the enum is no larger than the common ones.
         #[derive(Debug, Clone)]
         #[expect(missing_docs, reason = "each variant is named after the struct that it holds, which is documented")]
@@ -59,28 +50,28 @@ macro_rules! commands {
 }
 
 commands! {
-    RegisterAccount(RegisterAccount),
-    UpdateAccount(UpdateAccount),
-    CreateApiKey(CreateApiKey),
-    RevokeApiKey(RevokeApiKey),
-    CreateProgram(Box<CreateProgram>),
-    UpdateProgram(Box<UpdateProgram>),
-    ArchiveProgram(ArchiveProgram),
-    CreateAffiliate(Box<CreateAffiliate>),
-    Enroll(Enroll),
-    UpdateEnrollment(UpdateEnrollment),
-    EndEnrollment(EndEnrollment),
-    CreateLink(CreateLink),
-    RevokeLink(RevokeLink),
-    AssignCoupon(AssignCoupon),
-    RemoveCoupon(RemoveCoupon),
-    RecordClick(RecordClick),
-    RecordLead(RecordLead),
-    RecordSale(RecordSale),
-    RecordRefund(RecordRefund),
-    RecordCancellation(RecordCancellation),
-    ApproveRewards(ApproveRewards),
-    DenyRewards(DenyRewards),
+    account::RegisterAccount(RegisterAccount),
+    account::UpdateAccount(UpdateAccount),
+    account::CreateApiKey(CreateApiKey),
+    account::RevokeApiKey(RevokeApiKey),
+    program::CreateProgram(Box<CreateProgram>),
+    program::UpdateProgram(Box<UpdateProgram>),
+    program::ArchiveProgram(ArchiveProgram),
+    affiliate::CreateAffiliate(Box<CreateAffiliate>),
+    enrollment::Enroll(Enroll),
+    enrollment::UpdateEnrollment(UpdateEnrollment),
+    enrollment::EndEnrollment(EndEnrollment),
+    link::CreateLink(CreateLink),
+    link::RevokeLink(RevokeLink),
+    coupon::AssignCoupon(AssignCoupon),
+    coupon::RemoveCoupon(RemoveCoupon),
+    click::RecordClick(RecordClick),
+    lead::RecordLead(RecordLead),
+    sale::RecordSale(RecordSale),
+    refund::RecordRefund(RecordRefund),
+    lead::RecordCancellation(RecordCancellation),
+    reward::ApproveRewards(ApproveRewards),
+    reward::DenyRewards(DenyRewards),
 }
 
 /// A write with who sends it.

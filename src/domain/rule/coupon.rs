@@ -7,7 +7,7 @@ use crate::domain::account::Account;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::coupon::{Coupon, CouponState};
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
-use crate::domain::event::{EventImage, EventType};
+use crate::domain::event::{EventImage, EventType, InProgram};
 use crate::domain::id::{AccountId, CouponId, ProgramId};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
@@ -95,7 +95,7 @@ fn code_is_free(context: &Context<'_>, field: Field, code: &str) -> Result<(), R
 
 fn put(context: &mut Context<'_>, event_type: EventType, coupon: Coupon, program_id: ProgramId) -> Arc<Coupon> {
     let coupon = context.put(coupon);
-    context.tell(event_type, EventImage::Coupon { coupon: Arc::clone(&coupon), program_id });
+    context.tell(event_type, EventImage::Coupon(InProgram { row: Arc::clone(&coupon), program_id }));
     coupon
 }
 

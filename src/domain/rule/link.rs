@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::context::{Context, Rule};
 use crate::domain::enrollment::Enrollment;
-use crate::domain::event::{EventImage, EventType};
+use crate::domain::event::{EventImage, EventType, InProgram};
 use crate::domain::id::{AccountId, EnrollmentId, LinkId};
 use crate::domain::link::{Link, LinkState, LinkWithDestination};
 use crate::domain::refusal::{Field, Refusal, Resource};
@@ -113,7 +113,7 @@ fn finish(
     enrollment: &Enrollment,
 ) -> Result<Arc<LinkWithDestination>, Refusal> {
     let program_id = enrollment.program_id;
-    context.tell(event_type, EventImage::Link { link: Arc::clone(&link), program_id });
+    context.tell(event_type, EventImage::Link(InProgram { row: Arc::clone(&link), program_id }));
     let destination_url = destination(context, &link, enrollment)?;
     Ok(Arc::new(LinkWithDestination { link, destination_url }))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::auth::permission::{ADMINISTRATION, EVERY_KIND, OPERATION, READING};
-use crate::rpc::account;
+use crate::rpc;
 use crate::rpc::call::service::service;
 use crate::rpc::call::{Rpc, change};
 
@@ -15,11 +15,11 @@ pub(in crate::rpc) struct AccountHandlers {
 service! {
     "headwater.v1" AccountService(account_service_server) for AccountHandlers {
         RegisterAccount = write change, OPERATION;
-        GetAccount = read account::get, READING;
+        GetAccount = read rpc::account::get, READING;
         UpdateAccount = write change, ADMINISTRATION;
         CreateApiKey = write change, ADMINISTRATION;
-        ListApiKeys = read account::list_keys, READING;
-        RevokeApiKey = write account::revoke_key, ADMINISTRATION;
-        CheckApiKey = read account::check_key, EVERY_KIND;
+        ListApiKeys = read rpc::account::list_keys, READING;
+        RevokeApiKey = write rpc::account::revoke_key, ADMINISTRATION;
+        CheckApiKey = read rpc::account::check_key, EVERY_KIND;
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::auth::permission::{ADMINISTRATION, READING_MONEY};
+use crate::rpc;
 use crate::rpc::call::service::service;
 use crate::rpc::call::{Rpc, change};
-use crate::rpc::{ledger, reward};
 
 /// Rewards, balances and the ledger.
 pub(in crate::rpc) struct RewardHandlers {
@@ -14,12 +14,12 @@ pub(in crate::rpc) struct RewardHandlers {
 
 service! {
     "headwater.v1" RewardService(reward_service_server) for RewardHandlers {
-        GetReward = read reward::get, READING_MONEY;
-        ListRewards = read reward::list, READING_MONEY;
+        GetReward = read rpc::reward::get, READING_MONEY;
+        ListRewards = read rpc::reward::list, READING_MONEY;
         ApproveRewards = write change, ADMINISTRATION;
         DenyRewards = write change, ADMINISTRATION;
-        GetBalance = read ledger::balance, READING_MONEY;
-        ListLedgerEntries = read ledger::list, READING_MONEY;
-        VerifyLedger = write ledger::verify, READING_MONEY;
+        GetBalance = read rpc::ledger::balance, READING_MONEY;
+        ListLedgerEntries = read rpc::ledger::list, READING_MONEY;
+        VerifyLedger = write rpc::ledger::verify, READING_MONEY;
     }
 }

@@ -6,11 +6,11 @@ use tonic::{Request, Response, Status};
 
 use crate::auth::permission::{CLICKS, READING, RECORDING};
 use crate::pb;
+use crate::rpc;
 use crate::rpc::call::service::service;
 use crate::rpc::call::{Rpc, change};
 use crate::rpc::feed::message::ListConversionEventsResponse;
 use crate::rpc::feed::{FeedStreams, WatchStream};
-use crate::rpc::{batch, click, conversion, lead};
 
 /// Recording, reading back, and the feed.
 pub(in crate::rpc) struct TrackingHandlers {
@@ -20,16 +20,16 @@ pub(in crate::rpc) struct TrackingHandlers {
 
 service! {
     "headwater.v1" TrackingService(tracking_service_server) for TrackingHandlers {
-        RecordClick = write click::record, CLICKS;
+        RecordClick = write rpc::click::record, CLICKS;
         RecordLead = write change, RECORDING;
         RecordSale = write change, RECORDING;
         RecordRefund = write change, RECORDING;
         RecordCancellation = write change, RECORDING;
-        BatchRecord = write batch::record, RECORDING;
-        GetLead = read lead::get, READING;
-        ListLeads = read lead::list, READING;
-        GetConversion = read conversion::get, READING;
-        ListConversions = read conversion::list, READING;
+        BatchRecord = write rpc::batch::record, RECORDING;
+        GetLead = read rpc::lead::get, READING;
+        ListLeads = read rpc::lead::list, READING;
+        GetConversion = read rpc::conversion::get, READING;
+        ListConversions = read rpc::conversion::list, READING;
     }
     own {
         ListConversionEvents, READING;

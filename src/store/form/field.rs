@@ -8,10 +8,7 @@ use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::ConversionOutcome;
 use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::EnrollmentState;
-use crate::domain::id::{
-    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId,
-    RewardId,
-};
+use crate::domain::id::TypedId;
 use crate::domain::link::LinkState;
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
@@ -88,19 +85,6 @@ macro_rules! as_they_are {
 
 as_they_are!(bool, i32, i64, Time, Currency, Money);
 as_they_are!(
-    AccountId,
-    AffiliateId,
-    ApiKeyId,
-    ClickId,
-    ConversionId,
-    CouponId,
-    EnrollmentId,
-    LeadId,
-    LinkId,
-    ProgramId,
-    RewardId,
-);
-as_they_are!(
     AttributionModel,
     AttributionSource,
     [AttributionSource; 3],
@@ -117,6 +101,17 @@ as_they_are!(
     Rounding,
     TermsReach,
 );
+
+/// Ids.
+impl<I: TypedId + Copy> FormOf<'_, I> for I {
+    fn of(value: &Self) -> Self {
+        *value
+    }
+
+    fn value(self) -> Self {
+        self
+    }
+}
 
 /// A field that can say nothing, and then is left out of the text.
 pub(super) trait UnlessEmpty: Default {

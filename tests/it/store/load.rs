@@ -25,35 +25,11 @@ fn key(scope: &str, key: &str) -> RequestKey {
     RequestKey { account_id: ACCOUNT, scope: scope.to_owned(), key: key.to_owned() }
 }
 
-/// Puts in one of each kind besides the account, a refund of the sale, and one that waits.
-pub(super) fn put_everything(set: &mut WorkingSet) {
-    let (sale, refund) = (rows::sale(1), rows::refund(2, ConversionOutcome::Attributed));
-    let reward = rows::reward(1, &sale, None);
-    set.put(rows::api_key());
-    set.put(rows::program());
-    set.put(rows::terms());
-    set.put(rows::affiliate());
-    set.put(rows::enrollment());
-    set.put(rows::link());
-    set.put(rows::coupon(1, "ADA10", CouponState::Active));
-    set.put(rows::click(1, ClickId::from_uuid(uuid(1))));
-    set.put(rows::lead());
-    set.put(rows::unmatched_sale(&sale));
-    set.put(rows::request("sale", "order-1", sale.id.uuid()));
-    set.put(rows::reward(2, &refund, Some(reward.id)));
-    set.put(reward);
-    set.put(sale);
-    set.put(refund);
-    let waiting = rows::refund(3, ConversionOutcome::Waiting);
-    set.put(rows::waiting_refund(&waiting));
-    set.put(waiting);
-}
-
 /// The account with everything.
 fn everything() -> WorkingSet {
     let mut set = WorkingSet::default();
     set.put(rows::account(ACCOUNT));
-    put_everything(&mut set);
+    rows::put_everything(&mut set);
     set
 }
 
@@ -117,7 +93,7 @@ headwater::for_all_kinds!(every_kind);
 
 db_test!(saved_rows_load_back, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    write(&store, Needs::default(), put_everything, NOW).await.unwrap();
+    write(&store, Needs::default(), rows::put_everything, NOW).await.unwrap();
     let saved = everything();
     assert_same_rows(&read(&store, by_id()).await, &saved);
     assert_same_rows(&read(&store, by_key(&saved)).await, &saved);
@@ -125,7 +101,7 @@ db_test!(saved_rows_load_back, |database: TestDatabase| async move {
 
 db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    write(&store, Needs::default(), put_everything, NOW).await.unwrap();
+    write(&store, Needs::default(), rows::put_everything, NOW).await.unwrap();
     let (affiliate, enrollment) = (Arc::new(rows::affiliate()), Arc::new(rows::enrollment()));
     let (program, lead, sale) = (Arc::new(rows::program()), Arc::new(rows::lead()), Arc::new(rows::sale(1)));
 
@@ -182,7 +158,7 @@ db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move
 
 db_test!(a_refunds_sale_and_a_rewards_reversals_come_along, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    write(&store, Needs::default(), put_everything, NOW).await.unwrap();
+    write(&store, Needs::default(), rows::put_everything, NOW).await.unwrap();
     let (reward, reversal) = (RewardId::from_uuid(uuid(1)), RewardId::from_uuid(uuid(2)));
     let (sale, refund) = (Arc::new(rows::sale(1)), Arc::new(rows::refund(2, ConversionOutcome::Attributed)));
     for needs in [
@@ -204,7 +180,7 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
     let store = open_with_account(&database).await;
     let none = read(&store, Needs::default()).await;
     let mut missing = WorkingSet::default();
-    put_everything(&mut missing);
+    rows::put_everything(&mut missing);
     missing.put(rows::account(AccountId::from_uuid(uuid(77))));
     assert_absent(&read(&store, by_key(&missing)).await, &missing);
     assert_not_loaded(&none, &missing);
@@ -268,7 +244,7 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
 
 db_test!(another_accounts_rows_are_not_seen, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    write(&store, Needs::default(), put_everything, NOW).await.unwrap();
+    write(&store, Needs::default(), rows::put_everything, NOW).await.unwrap();
     let other = AccountId::from_uuid(uuid(55));
     let needs = needs(|needs| {
         needs.row::<Program>((other, rows::program().id));

@@ -2,28 +2,37 @@
 
 use std::sync::Arc;
 
+use headwater::domain::account::RegistrationOutcome;
 use headwater::domain::account::{Account, ApiKey, KeyKind};
+use headwater::domain::affiliate::AffiliateOutcome;
 use headwater::domain::affiliate::{Affiliate, Profile};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult};
 use headwater::domain::click::Click;
+use headwater::domain::click::ClickOutcome;
 use headwater::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, OrderDetails, SaleChannel, WaitingRefund,
 };
+use headwater::domain::conversion::{RefundOutcome, SaleOutcome};
 use headwater::domain::coupon::{Coupon, CouponState};
 use headwater::domain::enrollment::{Enrollment, EnrollmentState};
+use headwater::domain::enrollment::{EnrollmentOutcome, EnrollmentWithLanding};
 use headwater::domain::event::{EventImage, EventType, NewEvent};
 use headwater::domain::id::{
     AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, LeadId, LinkId,
     ProgramId, RewardId,
 };
 use headwater::domain::lead::{Binding, Lead, LeadState, UnmatchedSale};
+use headwater::domain::lead::{CancellationOutcome, LeadOutcome};
 use headwater::domain::ledger::{LedgerAccount, LedgerReason, Posting};
+use headwater::domain::link::LinkWithDestination;
 use headwater::domain::link::{Link, LinkState};
 use headwater::domain::money::{Money, Rounding};
 use headwater::domain::outcome::Outcome;
+use headwater::domain::program::ProgramWithTerms;
 use headwater::domain::program::{AttributionModel, Commission, Program, ProgramState, Terms, TermsDraft, TermsReach};
 use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
+use headwater::domain::set::WorkingSet;
 use headwater::domain::time::Time;
 use uuid::Uuid;
 
@@ -366,4 +375,91 @@ pub(crate) fn event(account_id: AccountId, number: u128) -> NewEvent {
         image: EventImage::Conversion(ConversionImage { conversion: Arc::new(sale), rewards }),
         cause_id: "order-1".to_owned(),
     }
+}
+
+/// Puts in one of each kind besides the account, a refund of the sale, and one that waits.
+pub(crate) fn put_everything(set: &mut WorkingSet) {
+    let (sold, refunded) = (sale(1), refund(2, ConversionOutcome::Attributed));
+    let earned = reward(1, &sold, None);
+    set.put(api_key());
+    set.put(program());
+    set.put(terms());
+    set.put(affiliate());
+    set.put(enrollment());
+    set.put(link());
+    set.put(coupon(1, "ADA10", CouponState::Active));
+    set.put(click(1, ClickId::from_uuid(uuid(1))));
+    set.put(lead());
+    set.put(unmatched_sale(&sold));
+    set.put(request("sale", "order-1", sold.id.uuid()));
+    set.put(reward(2, &refunded, Some(earned.id)));
+    set.put(earned);
+    set.put(sold);
+    set.put(refunded);
+    let waiting = refund(3, ConversionOutcome::Waiting);
+    set.put(waiting_refund(&waiting));
+    set.put(waiting);
+}
+
+/// What is not kept of an affiliate and a key.
+pub(crate) fn without_secrets() -> (Affiliate, ApiKey) {
+    let affiliate = Affiliate { token_hash: [0; 32], ..affiliate() };
+    (affiliate, ApiKey { secret_hash: [0; 32], ..api_key() })
+}
+
+/// One answer of each kind.
+pub(crate) fn outcomes() -> Vec<Outcome> {
+    let (new_affiliate, key) = without_secrets();
+    let enrollment =
+        EnrollmentWithLanding { enrollment: Arc::new(enrollment()), landing_url: "https://shop.test/".to_owned() };
+    let coupon = coupon(1, "ADA10", CouponState::Removed);
+    let sale = sale(1);
+    let reward = reward(2, &sale, Some(RewardId::from_uuid(uuid(1))));
+    let link = LinkWithDestination { link: Arc::new(link()), destination_url: "https://shop.test/blog".to_owned() };
+    vec![
+        Outcome::from(Arc::new(RegistrationOutcome {
+            account: Arc::new(account(ACCOUNT)),
+            key: Arc::new(key.clone()),
+        })),
+        Outcome::Account(Arc::new(account(ACCOUNT))),
+        Outcome::ApiKey(Arc::new(key)),
+        Outcome::Program(Arc::new(ProgramWithTerms { program: Arc::new(program()), terms: Arc::new(terms()) })),
+        Outcome::from(Arc::new(AffiliateOutcome {
+            affiliate: Arc::new(new_affiliate),
+            enrollment: enrollment.clone(),
+            coupon: Some(Arc::new(coupon.clone())),
+        })),
+        Outcome::from(Arc::new(EnrollmentOutcome { enrollment, coupon: Some(Arc::new(coupon.clone())) })),
+        Outcome::Link(Arc::new(link)),
+        Outcome::Coupon(Arc::new(coupon)),
+        Outcome::Click(ClickOutcome {
+            click_id: ClickId::from_uuid(uuid(1)),
+            tid: ClickId::from_uuid(uuid(2)),
+            destination_url: "https://shop.test/".to_owned(),
+            affiliate_id: affiliate().id,
+        }),
+        Outcome::Lead(LeadOutcome {
+            lead_id: lead().id,
+            affiliate_id: Some(affiliate().id),
+            conversion_id: Some(sale.id),
+        }),
+        Outcome::Sale(SaleOutcome {
+            conversion_id: sale.id,
+            lead_id: Some(lead().id),
+            credit: Some(credit()),
+            rewards: vec![reward.summary()],
+        }),
+        Outcome::Refund(RefundOutcome {
+            outcome: ConversionOutcome::Attributed,
+            conversion_id: sale.id,
+            sale_id: Some(sale.id),
+            rewards: vec![reward.summary()],
+        }),
+        Outcome::Cancellation(CancellationOutcome {
+            lead_id: lead().id,
+            outcome: ConversionOutcome::Attributed,
+            conversion_id: sale.id,
+        }),
+        Outcome::Rewards(vec![Arc::new(reward)]),
+    ]
 }
