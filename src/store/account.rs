@@ -114,7 +114,7 @@ pub async fn list_keys(
     rows.into_iter().map(ApiKey::from_row).collect()
 }
 
-/// The key whose text begins so, of whichever account: for the check of credentials alone.
+/// The key with this prefix, of any account. Only for the check of credentials.
 ///
 /// # Errors
 /// [`StoreError`].

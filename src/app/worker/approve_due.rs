@@ -35,8 +35,8 @@ pub(in crate::app) async fn approve_now(app: &App) -> Result<usize, UpkeepError>
     Ok(usize::try_from(run.total()).unwrap_or(usize::MAX))
 }
 
-/// Approves every reward whose hold period is over. An account whose rewards cannot be approved holds up no other; the error is told
-/// in the end.
+/// Approves every reward whose hold period is over. An account that fails does not hold up the others; its error is returned at the
+/// end.
 async fn approve(app: &App, run: &mut Run) -> Result<(), UpkeepError> {
     let mut broken = BTreeMap::new();
     loop {

@@ -1,4 +1,4 @@
-//! The names by which a batch needs rows, beside their keys.
+//! The rows that a batch needs by other names than their keys.
 
 use std::collections::BTreeSet;
 
@@ -37,6 +37,6 @@ pub struct NeededNames {
     pub waiting_refunds: BTreeSet<(AccountId, String)>,
     /// Conversions whose rewards are needed.
     pub rewards_of: BTreeSet<(AccountId, ConversionId)>,
-    /// Rewards of which it is needed what refunds took back.
+    /// Rewards whose reversals are needed.
     pub reversals_of: BTreeSet<(AccountId, RewardId)>,
 }
