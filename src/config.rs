@@ -148,7 +148,7 @@ impl CommandLine {
     }
 }
 
-/// The settings file, looked for before anything else is read, since it gives the defaults.
+/// The settings file. It is looked for before anything else is read, because it gives the defaults.
 fn config_path(arguments: &[String]) -> Option<String> {
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {

@@ -256,7 +256,7 @@ impl Feed {
         }
     }
 
-    /// The accounts with followers; forgets the others.
+    /// The accounts with followers; drops the others.
     fn watched(&self) -> Vec<AccountId> {
         let mut accounts = lock(&self.accounts);
         accounts.retain(|_, followed| followed.head.receiver_count() > 0);

@@ -211,7 +211,7 @@ impl App {
         self.enqueue(Work::Upkeep(upkeep, reply), None, answer).await?
     }
 
-    /// Does the upkeep of rewards now: approves every reward whose hold period is over, and says how many.
+    /// Does the upkeep of rewards now: approves every reward whose hold period is over, and returns how many.
     ///
     /// # Errors
     /// See [`UpkeepError`].

@@ -142,7 +142,7 @@ pub struct NewEvent {
     pub occurred_at: Time,
     /// Its subject right after it.
     pub image: EventImage,
-    /// The request_id or event_id that caused it; empty for what the server did by itself.
+    /// The request_id or event_id that caused it; empty for the server's own work.
     pub cause_id: String,
 }
 

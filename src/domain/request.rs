@@ -12,7 +12,7 @@ use super::refusal::Field;
 use super::text_enum::text_enum;
 use super::time::Time;
 
-/// How long a request_id is remembered.
+/// How long a request_id is kept.
 pub const REQUEST_ID_KEPT_DAYS: i32 = 30;
 
 text_enum! {
@@ -73,7 +73,7 @@ impl RequestScope {
     }
 }
 
-/// The name that a request is remembered by.
+/// The name that a request is kept under.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct RequestKey {

@@ -28,7 +28,7 @@ impl Worker for ApproveDue {
     }
 }
 
-/// Approves them now, outside of the worker's own runs, and says how many.
+/// Approves them now, outside of the worker's own runs, and returns how many.
 pub(in crate::app) async fn approve_now(app: &App) -> Result<usize, UpkeepError> {
     let mut run = Run::detached();
     approve(app, &mut run).await?;

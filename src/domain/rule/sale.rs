@@ -206,8 +206,8 @@ fn credit(
     Ok((sale, rewards))
 }
 
-/// Prices the sales of a lead that nobody had referred when they were recorded, now that the lead is bound: those inside the
-/// attribution window before `bound_at`.
+/// Prices earlier sales of a lead that is now bound and that nobody had referred before: the sales inside the attribution window
+/// before `bound_at`.
 pub(super) fn match_to_lead(
     context: &mut Context<'_>,
     lead: &mut Lead,

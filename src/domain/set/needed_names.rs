@@ -29,7 +29,7 @@ pub struct NeededNames {
     pub clicks_of: BTreeSet<(AccountId, ClickId)>,
     /// Leads.
     pub leads: BTreeSet<(AccountId, LeadSelector)>,
-    /// Customers whose sales that nobody referred are needed, by this name and all others of their lead.
+    /// Customers by this name and all others of their lead, whose sales without a referrer are needed.
     pub unmatched_sales: BTreeSet<(AccountId, LeadSelector)>,
     /// Customers whose sales are needed, the latest of them, with their rewards.
     pub latest_sales: BTreeSet<(AccountId, LeadSelector)>,

@@ -1,4 +1,5 @@
-//! Calls that change something: a message in, a rule out, and the answer as a message. Each subject's file says so of its calls.
+//! Calls that change something: a message in, a rule out, and the answer as a message. Each subject's file implements it for its
+//! calls.
 //!
 //! Nothing here needs a server or a database. So the scenario tests can carry out the same messages against the rules alone, and
 //! other transports than gRPC can use the same reading.

@@ -302,7 +302,7 @@ impl Fields {
         self.optional_url(field, text)
     }
 
-    /// The page that a visitor came from, as the browser says it: any text, since some are no URLs.
+    /// The page that a visitor came from, as the browser sent it: any text, because some are no URLs.
     pub(in crate::rpc) fn referrer(&mut self, field: &str, text: &str) -> String {
         self.line(field, text, URL_LENGTH_MAX)
     }

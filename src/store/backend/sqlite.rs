@@ -117,7 +117,7 @@ impl SqliteWriter {
         Ok(Self(Some(connection)))
     }
 
-    /// Takes the write lock at once. A read that turns into a write fails when another one wrote meanwhile, however long it waits.
+    /// Takes the write lock at once. A read that turns into a write fails when another one wrote in between, however long it waits.
     pub(super) fn begin(&self) -> Result<(), DbErr> {
         self.run("BEGIN IMMEDIATE")
     }
