@@ -1,5 +1,5 @@
-//! Compiles the protos to servers and to the description for reflection, with protox, so that building needs no protoc. The
-//! messages and clients are made by `clients/rust/build.rs`.
+//! Compiles the protos to servers and to the description for reflection, with protox, so that building needs no protoc.
+//! `clients/rust/build.rs` makes the messages and clients.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed={PROTO}");
     let mut compiler = protox::Compiler::new([PROTO])?;
     compiler.include_imports(true).include_source_info(true).open_files(proto_files()?)?;
-    // Encoded by protox itself: the decoded form would lose what prost-types does not know.
+    // protox encodes the description itself, because the decoded form would lose parts that prost-types does not know.
     let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out_dir.join("headwater.bin"), compiler.encode_file_descriptor_set())?;
-    // The feed's answers are types of ours that are encoded from bytes, all other messages are the client's.
+    // The feed's answers are types of ours that are encoded from bytes; all other messages are the client's.
     let mut server = tonic_prost_build::configure()
         .build_client(false)
         .extern_path(".google.rpc", "::tonic_types")

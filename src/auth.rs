@@ -1,5 +1,5 @@
-//! Who calls: from the text of an API key to the account it acts for and what it may do.
-//! Knows keys and methods; knows nothing of what a method does.
+//! Authentication: from the text of an API key to the account it acts for and its permissions. Knows keys and methods; knows
+//! nothing of what a method does.
 
 pub mod key;
 pub mod layer;
@@ -19,11 +19,10 @@ use crate::domain::id::{AccountId, ApiKeyId};
 use crate::error::Error;
 use crate::store::{self, Store};
 
-/// How long a key that was read from the database is believed: as long as a key revoked on another server instance may still
-/// work here.
+/// How long a key from the database is cached. A key that was revoked on another server instance may still work here for this long.
 const BELIEVED_FOR: Duration = Duration::from_secs(2);
 
-/// How many keys are remembered at most.
+/// How many keys are cached at most.
 const REMEMBERED_MAX: u64 = 10_000;
 
 /// A caller whose key was checked.
@@ -33,9 +32,9 @@ pub struct Principal {
     pub account_id: AccountId,
     /// The key.
     pub key_id: ApiKeyId,
-    /// What it may do.
+    /// The kind of the key.
     pub kind: KeyKind,
-    /// All of it.
+    /// The whole key.
     pub key: Arc<ApiKey>,
 }
 
@@ -43,7 +42,7 @@ pub struct Principal {
 pub struct Authenticator {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
-    /// By prefix. Only keys that exist, so that guessing fills nothing.
+    /// By prefix. Only keys that exist, so that guesses do not fill the cache.
     keys: Cache<String, Arc<ApiKey>>,
 }
 
@@ -71,7 +70,7 @@ impl Authenticator {
         Ok(Principal { account_id: key.account_id, key_id: key.id, kind: key.kind, key })
     }
 
-    /// Whether the caller's key still works, asked of the database itself: for streams, which outlive what is remembered.
+    /// Checks in the database itself that the caller's key still works. For streams, which outlive the cache.
     ///
     /// # Errors
     /// [`Error::KeyInvalid`] when it was revoked or has expired; [`Error::Unavailable`] when the database does not answer.
@@ -83,9 +82,9 @@ impl Authenticator {
         }
     }
 
-    /// Says that a key was revoked, so that it stops working here at once.
+    /// Marks a key as revoked, so that it stops working here at once.
     pub fn revoked(&self, key: Arc<ApiKey>) {
-        // Remembered as revoked rather than forgotten: a read that is under way may still bring the key as it was.
+        // Cached as revoked rather than removed, because a read in progress may still return the key as it was.
         self.keys.entry(key.prefix.clone()).and_compute_with(|_| Op::Put(key));
     }
 

@@ -1,4 +1,4 @@
-//! The command line: what the binary does, and the only place that writes to standard output.
+//! The command line: runs the binary's commands. The only place that writes to standard output.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on the terminal")]
 
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ pub fn main() -> ExitCode {
     let line = match CommandLine::read(std::env::args().collect::<Vec<_>>()) {
         Ok(line) => line,
         Err(ConfigError::CommandLine(error)) => {
-            // Help and version come this way too, and are no failure.
+            // Help and version are errors of clap too, and are no failure.
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
@@ -27,7 +27,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // A demo is read by people: the log would stand between its lines.
+    // People read a demo, and the log would come between its lines.
     let is_demo = matches!(line.action, Some(Action::Demo { .. }));
     let log = &line.settings.log;
     let filter = if is_demo && log.log_filter == "info" { "warn" } else { &log.log_filter };
@@ -78,7 +78,7 @@ async fn create_operator_key(settings: &Settings) -> Result<secrecy::SecretStrin
     let (app, writer) = App::start(store, Arc::new(SystemClock), &options).map_err(ServerError::Writer)?;
     let key = operator::create(&app).await;
     app.close();
-    // The writer ends once it has nothing to do; that it ended badly would have shown in the key.
+    // The writer ends once it has nothing to do. If it ended badly, the key was not made either.
     let _ = writer.await;
     app.store().close().await?;
     Ok(key?)

@@ -1,4 +1,4 @@
-//! The clock and the random source: the only place in the crate where time passes or anything is drawn.
+//! The clock and the random source: the only place in the crate that reads the time or draws random values.
 #![expect(clippy::disallowed_methods, reason = "this is the one place that may")]
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::domain::id::IdSource;
 use crate::domain::time::Time;
 
-/// Tells what time it is.
+/// A clock.
 pub trait Clock: Send + Sync + 'static {
     /// Now, in UTC.
     fn now(&self) -> Time;
@@ -22,20 +22,20 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Time {
-        // A clock before 1970 is broken beyond what could be mended here; 1970 makes that plain to see.
+        // A clock before 1970 is broken beyond repair here; 1970 makes that plain to see.
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Time::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
     }
 }
 
-/// A clock that stands still until it is moved, for tests and for playing a day in a moment.
+/// A clock that moves only when it is set, for tests and for the demo's day.
 #[derive(Debug, Clone)]
 pub struct ManualClock {
     micros: Arc<AtomicI64>,
 }
 
 impl ManualClock {
-    /// A clock that stands at this time.
+    /// A clock that is set to this time.
     pub fn new(time: Time) -> Self {
         Self { micros: Arc::new(AtomicI64::new(time.micros())) }
     }
@@ -57,7 +57,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// Draws UUIDv7s: they grow within a process, so that new rows fall at the end of every index.
+/// Draws UUIDv7s. They grow within a process, so that new rows go to the end of every index.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RandomIds;
 

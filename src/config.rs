@@ -1,5 +1,5 @@
-//! Every setting, with its default, its unit and what it costs. A flag goes before the environment, the environment before the
-//! file, the file before the default.
+//! Every setting, with its default, its unit and its cost. A flag overrides the environment, the environment the file, and the file
+//! the default.
 
 mod database;
 mod feed;
@@ -27,7 +27,7 @@ pub use workers::WorkerSettings;
 #[derive(Debug, Parser)]
 #[command(name = "headwater", version)]
 pub struct CommandLine {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub action: Option<Action>,
     /// How to do it.
@@ -35,7 +35,7 @@ pub struct CommandLine {
     pub settings: Settings,
 }
 
-/// What the binary can do beside serving.
+/// The commands beside serving.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Action {
     /// Serve (the default).
@@ -102,7 +102,7 @@ pub enum ConfigError {
     File {
         /// The file.
         path: String,
-        /// What is wrong.
+        /// The fault.
         problem: String,
     },
     /// The settings file has a key that is no setting.
@@ -148,7 +148,7 @@ impl CommandLine {
     }
 }
 
-/// The settings file, looked for before anything else is read, since it gives the defaults.
+/// The settings file. It is looked for before anything else is read, because it gives the defaults.
 fn config_path(arguments: &[String]) -> Option<String> {
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
@@ -162,7 +162,7 @@ fn config_path(arguments: &[String]) -> Option<String> {
     std::env::var("HEADWATER_CONFIG").ok().filter(|path| !path.is_empty())
 }
 
-/// The command with the file's values as defaults: so a flag and the environment go before them.
+/// The command with the file's values as defaults, so that a flag and the environment override them.
 fn with_file(mut command: clap::Command, path: &str) -> Result<clap::Command, ConfigError> {
     let unreadable = |problem: String| ConfigError::File { path: path.to_owned(), problem };
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;

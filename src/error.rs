@@ -1,5 +1,6 @@
-//! Every error of the server, and what becomes of it: a status for the caller, a line in the log for a fault of ours.
-//! The only place where a `tonic::Status` is made; `table.rs` beside it says what callers see. Knows nothing of how errors arise.
+//! Every error of the server, and its effects: a status for the caller, and a line in the log for a fault of ours. The only place
+//! where a `tonic::Status` is made; `table.rs` beside it has the codes and texts that callers see. Knows nothing of how errors
+//! arise.
 
 #![expect(clippy::disallowed_methods, reason = "this is the one place where a status is made")]
 
@@ -28,11 +29,11 @@ pub const DOMAIN: &str = "headwater.dev";
 pub struct FieldViolation {
     /// The path of the field, such as `terms.commission.percent_ppm`.
     pub field: String,
-    /// What is wrong and how to mend it.
+    /// The fault and how to fix it.
     pub description: String,
 }
 
-/// The paths of fields in a message, where they are called otherwise than in the domain.
+/// The paths of fields in a message, where they differ from the domain's names.
 pub type FieldPaths = &'static [(Field, &'static str)];
 
 /// Why a call failed.
@@ -40,7 +41,7 @@ pub type FieldPaths = &'static [(Field, &'static str)];
 pub enum Error {
     /// Fields of the request are wrong: all of them.
     InvalidFields(Vec<FieldViolation>),
-    /// A rule of the business said no. With the paths of its fields in the message of the call.
+    /// A rule of the business refused the command. With the paths of its fields in the message of the call.
     Refused(Refusal, FieldPaths),
     /// No API key was sent.
     KeyMissing,
@@ -57,7 +58,7 @@ pub enum Error {
     },
     /// There is no such method.
     MethodUnknown {
-        /// What was called.
+        /// The name that was called.
         method: String,
     },
     /// The cursor is not one of ours.
@@ -71,7 +72,7 @@ pub enum Error {
     },
     /// The cursor is ahead of the newest event.
     CursorAheadOfHead,
-    /// The reader of a stream did not take events for too long.
+    /// The reader of a stream took no events for too long.
     SlowConsumer {
         /// The last cursor that was sent.
         last_cursor: String,
@@ -85,7 +86,7 @@ pub enum Error {
     PageTokenInvalid,
     /// The request is larger than the server takes, or the answer than it sends.
     MessageTooLarge,
-    /// As much is waiting as the server takes.
+    /// The queue is full.
     Overloaded {
         /// When to try again.
         retry_after: Duration,
@@ -122,13 +123,13 @@ impl From<StoreError> for Error {
     }
 }
 
-/// What a call is known by, in the log and in errors; by default by nothing.
+/// The names of a call in the log and in errors; empty by default.
 #[derive(Debug, Clone, Default)]
 pub struct CallName {
-    /// The caller's name for it, or ours.
+    /// The request id, the caller's or ours.
     pub request_id: Arc<str>,
-    /// What is called, such as `headwater.v1.TrackingService/RecordSale`; empty for a method that there is not. Repeated requests and
-    /// page tokens are known by it too.
+    /// The method, such as `headwater.v1.TrackingService/RecordSale`; empty for an unknown one. The keys of repeated requests and
+    /// page tokens have it too.
     pub method: &'static str,
     /// The key that was sent and its account, once they are known.
     pub key: Option<(ApiKeyId, AccountId)>,
@@ -201,15 +202,15 @@ fn status(answer: Answer) -> Status {
     Status::with_error_details(answer.code, answer.message, details)
 }
 
-/// What tonic answers by itself, before or after a handler, in our words. None for what must stay as it is: our own errors, and
-/// the refusal of a compression that we do not speak, which the client's library handles.
+/// The errors that tonic makes by itself, before or after a handler, as ours. None for a status that must stay as it is: our own
+/// errors, and the refusal of a compression that we do not speak, which the client's library handles.
 pub fn adopt(status: &Status) -> Option<Error> {
     let text = status.message();
     match status.code() {
         _ if !status.details().is_empty() => None,
         Code::OutOfRange if text.contains("message length too large") => Some(Error::MessageTooLarge),
         Code::ResourceExhausted if text.contains("exceeded while decompressing") => Some(Error::MessageTooLarge),
-        // Our handlers never answer without details, so this is about the bytes that came in.
+        // Our handlers never answer without details, so this is about the bytes of the request.
         Code::Internal => Some(Error::InvalidFields(vec![FieldViolation {
             field: String::new(),
             description: format!("the request is no message of this method's request type: {text}"),
@@ -227,7 +228,7 @@ mod tests {
 
     use super::*;
 
-    /// What was logged.
+    /// The log's lines.
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
 

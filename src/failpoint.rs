@@ -1,10 +1,10 @@
-//! Places where a test makes the server fail: `failpoint!(BeforeCommit)` stands where a crash, an error or a long pause must cost
+//! Places where a test makes the server fail: `failpoint!(BeforeCommit)` marks where a crash, an error or a long pause must cost
 //! nothing. Compiled only with the feature `failpoints`, which the tests switch on; any other build has none of it.
 //!
-//! What is to happen is said to a process at its start, by the variable FAILPOINTS in the language of the crate `fail`:
+//! The variable FAILPOINTS configures a process at its start, in the language of the crate `fail`:
 //! `BeforeCommit=20*off->2*return(error)->return(abort)` lets 20 commits pass, fails two, and then ends the process.
 
-/// Stands at a [`Point`], in a function that waits and that may fail as the store does.
+/// Marks a [`Point`], in an async function that can return a `StoreError`.
 #[cfg(feature = "failpoints")]
 macro_rules! failpoint {
     ($point:ident) => {
@@ -29,7 +29,7 @@ mod armed {
 
     use crate::store::StoreError;
 
-    /// How long a pause is: longer than anything that does not wait for a clock.
+    /// The length of a pause: longer than anything that does not wait for a clock.
     const PAUSE: Duration = Duration::from_millis(300);
 
     macro_rules! points {
@@ -44,7 +44,7 @@ mod armed {
                 /// All of them.
                 pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-                /// What FAILPOINTS calls it.
+                /// Its name in FAILPOINTS.
                 pub const fn name(self) -> &'static str {
                     match self { $(Self::$name => stringify!($name),)* }
                 }
@@ -59,7 +59,7 @@ mod armed {
         BeforeBegin,
         /// The transaction has begun; the heads are about to be locked.
         BeforeLock,
-        /// The heads are locked; what the batch needs is about to be read.
+        /// The heads are locked; the rows that the batch needs are about to be read.
         BeforeLoad,
         /// All is read; the commands are about to be decided.
         BeforeDecide,
@@ -69,13 +69,13 @@ mod armed {
         BeforeStatement,
         /// All is written; a transaction is about to be committed, also that of an upkeep.
         BeforeCommit,
-        /// A transaction is committed, and nobody knows yet.
+        /// A transaction is committed, and no caller or reader knows yet.
         AfterCommit,
         /// A batch is committed; the readers of the feed are about to be woken.
         BeforePublish,
         /// The readers are woken; no caller has an answer.
         AfterPublish,
-        /// The writer has answered; the caller is about to be told.
+        /// The writer has answered; the caller is about to get the answer.
         BeforeAnswer,
         /// A page of events is about to be read for a reader of the feed.
         BeforeFeedRead,
@@ -105,12 +105,12 @@ mod armed {
         AfterClose,
     }
 
-    /// Takes over what the variable FAILPOINTS says, for as long as the result is kept.
+    /// Applies the variable FAILPOINTS for as long as the result is kept.
     pub fn arm() -> fail::FailScenario<'static> {
         fail::FailScenario::setup()
     }
 
-    /// Does here what it was told to: nothing, as a rule.
+    /// Does here what is configured: nothing by default.
     pub(crate) async fn reach(point: Point) -> Result<(), StoreError> {
         let Some(action) = action_at(point) else { return Ok(()) };
         tracing::warn!(point = point.name(), action, "a failpoint acts");
@@ -122,7 +122,7 @@ mod armed {
             }
             "conflict" => Err(StoreError::Conflict),
             "error" => Err(StoreError::Unavailable),
-            // Among them `fault`: what nobody expects.
+            // Among them `fault`: an unexpected error.
             other => Err(StoreError::Unexpected(other.to_owned())),
         }
     }

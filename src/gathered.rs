@@ -1,5 +1,5 @@
-//! A connection that sends what is written to it in few pieces. Many calls of one connection are answered at once, when their batch
-//! is committed; HTTP/2 would send each answer by itself. Knows nothing of what is sent.
+//! A connection that buffers writes, so that it sends few pieces. Many calls of one connection are answered at once, when their
+//! batch is committed; HTTP/2 would send each answer by itself. Knows nothing of the content.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 use tonic::transport::server::Connected;
 
-/// What is gathered before it is sent in any case; larger pieces are sent as they are.
+/// The size of the buffer: a full one is sent in any case, and larger pieces are not buffered.
 const GATHERED_BYTES_MAX: usize = 16 * 1024;
 
 /// See the head of the file.
@@ -20,7 +20,7 @@ pub struct Gathered<Connection: AsyncWrite + Unpin> {
 }
 
 impl<Connection: AsyncWrite + Unpin> Gathered<Connection> {
-    /// Gathers what is sent by this connection.
+    /// Buffers the writes to this connection.
     pub fn new(connection: Connection) -> Self {
         Self { connection: BufWriter::with_capacity(GATHERED_BYTES_MAX, connection), has_waited: false }
     }
@@ -45,7 +45,7 @@ impl<Connection: AsyncWrite + Unpin> AsyncWrite for Gathered<Connection> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.connection.buffer().is_empty() && !self.has_waited {
-            // Behind the tasks that are ready here: those among them that have something to send add it.
+            // Waits for one turn of the tasks that are ready here, so that they can add their writes.
             self.has_waited = true;
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -61,7 +61,7 @@ impl<Connection: AsyncWrite + Unpin> AsyncWrite for Gathered<Connection> {
 }
 
 impl<Connection: AsyncWrite + Unpin> Drop for Gathered<Connection> {
-    /// Sends what can be sent at once. Why a TLS handshake failed is written and never flushed.
+    /// Sends the rest, if that is possible at once: the reason why a TLS handshake failed is written and never flushed.
     fn drop(&mut self) {
         let _ = Pin::new(&mut self.connection).poll_flush(&mut Context::from_waker(Waker::noop()));
     }
@@ -94,9 +94,9 @@ mod tests {
 
     use super::*;
 
-    /// What arrives of two answers that two tasks write to one connection, the first of which flushes at once.
+    /// Two tasks write an answer each to one connection, and the first flushes at once.
     #[tokio::test]
-    async fn what_tasks_that_are_ready_write_is_sent_together() {
+    async fn writes_of_ready_tasks_are_sent_together() {
         let (here, mut there) = tokio::io::duplex(1_000);
         let connection = Arc::new(Mutex::new(Gathered::new(here)));
         let tasks = ["one ", "other"].map(|answer| {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_never_flushed_is_sent_when_the_connection_is_dropped() {
+    async fn unflushed_bytes_are_sent_when_the_connection_is_dropped() {
         let (here, mut there) = tokio::io::duplex(100);
         let mut connection = Gathered::new(here);
         connection.write_all(b"why it ended").await.unwrap();

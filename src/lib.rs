@@ -1,6 +1,6 @@
 //! Headwater: a self-hosted affiliate and referral engine.
 //!
-//! `rpc -> app -> domain`, with `store` beneath `app`. `ARCHITECTURE.md` has the map; `tests/it/tidy.rs` keeps the walls.
+//! `rpc -> app -> domain`, with `store` beneath `app`. `ARCHITECTURE.md` has the map; `tests/it/tidy.rs` checks the layers.
 
 #[macro_use]
 pub mod failpoint;
@@ -20,7 +20,7 @@ pub mod rpc;
 pub mod server;
 pub mod store;
 
-/// The messages and clients of `proto/headwater/v1`, and what only a server needs of them.
+/// The messages and clients of `proto/headwater/v1`, with the additions that only a server needs.
 pub mod pb {
     pub use headwater_client::pb::*;
 

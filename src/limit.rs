@@ -1,6 +1,6 @@
-//! The limit on what is worked on at once. More is refused at once rather than queued: a queue that only grows helps nobody.
-//! How long a call may take once its request is there is for `rpc` to say: a write that has begun must not be cut, or its caller is
-//! told nothing was done.
+//! The limit on concurrent calls. Further calls are refused at once rather than queued, because a queue that only grows helps
+//! nobody. `rpc` limits how long a call may take once its request is there: a write that has begun must not be cut, or its caller
+//! would think that nothing was done.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -75,7 +75,7 @@ where
             return Box::pin(std::future::ready(refuse(Error::Overloaded { retry_after: RETRY_AFTER })));
         };
         let receive_timeout = self.limits.receive_timeout;
-        // The clone may not be ready; the one that was asked is.
+        // The clone may not be ready; the service that was polled is.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
@@ -85,7 +85,7 @@ where
                 biased;
                 answer = &mut answer => return answer,
                 () = received.cancelled() => {}
-                // Made only where it is waited for: most requests are there at once.
+                // The timer is made only when it is waited for, because most requests are there at once.
                 () = async { tokio::time::sleep(receive_timeout).await } => return refuse(Error::DeadlineExceeded),
             }
             answer.await

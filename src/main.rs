@@ -1,6 +1,6 @@
 //! The binary: see `cli.rs` for what it does.
 
-/// Of what a call costs, memory is a good part; this allocator takes less time than the system's.
+/// Allocation is a good part of a call's cost, and this allocator takes less time than the system's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -193,9 +193,9 @@ impl Server {
         }
     }
 
-    /// Stops in order: says NOT_SERVING, ends the feed streams, takes no more calls, finishes those in progress and the runs of the
-    /// workers, commits what waits. What is not done by the deadline is cut; it was not acknowledged. The database has a second more
-    /// to close.
+    /// Stops in order: says NOT_SERVING, ends the feed streams, takes no more calls, finishes calls and worker runs in progress,
+    /// commits waiting commands. Work that is not done by the deadline is cut; it was not acknowledged. The database has a second
+    /// more to close.
     pub async fn stop(mut self) {
         tracing::info!("stopping");
         for name in &self.service_names {
@@ -205,7 +205,7 @@ impl Server {
         let deadline = clock::monotonic_now() + self.shutdown_deadline;
         self.draining.cancel();
         self.closing.cancel();
-        // Our own deadline: a connection that never spoke would hold up the listener for ever.
+        // A deadline of our own, because a connection that never spoke would hold up the listener for ever.
         let serving = tokio::time::timeout_at(deadline, &mut self.serving);
         let workers = tokio::time::timeout_at(deadline, self.app.stop_workers());
         let (serving, workers) = tokio::join!(serving, workers);
@@ -245,7 +245,7 @@ pub async fn open_store(settings: &Settings) -> Result<Store, ServerError> {
     Ok(Store::open(&options).await?)
 }
 
-/// How the app works under these settings.
+/// The app's options under these settings.
 pub fn app_options(settings: &Settings, store: &Store) -> AppOptions {
     /// Where no other process can write, polling is only a backstop.
     const BACKSTOP_POLL: Duration = Duration::from_secs(1);

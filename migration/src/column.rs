@@ -39,7 +39,7 @@ pub fn money_null(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).big_integer().null().take()
 }
 
-/// A sum of amounts in minor units, raised inside the database and so kept from overflowing there.
+/// A sum of amounts in minor units. The database itself adds to it, so a check keeps it from overflowing.
 pub fn balance(name: &'static str) -> ColumnDef {
     ColumnDef::new(name)
         .big_integer()
@@ -86,7 +86,7 @@ pub fn text_null(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).text().null().take()
 }
 
-/// JSON, never looked into by the database.
+/// JSON, opaque to the database.
 pub fn json(name: &'static str) -> ColumnDef {
     text(name)
 }
@@ -96,7 +96,7 @@ pub fn json_null(name: &'static str) -> ColumnDef {
     text_null(name)
 }
 
-/// Bytes of a form of ours, never looked into by the database.
+/// Bytes in a format of ours, opaque to the database.
 pub fn bytes(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).blob().not_null().take()
 }
@@ -129,13 +129,13 @@ pub fn index(name: &'static str, table: &'static str, columns: &[&'static str]) 
     index_of(columns).name(name).table(table).take()
 }
 
-/// An index of which no two rows have the same entry. Rows with a null in it do not count.
+/// A unique index. Rows with a null in it do not count.
 pub fn unique_index(name: &'static str, table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
     index(name, table, columns).unique().take()
 }
 
-/// An index of which no two rows have the same entry, of only the rows that have something in the last column. Said by condition
-/// and not by nulls alone, so that PostgreSQL without statistics does not take it for a way to the rows of an account.
+/// A unique index of only the rows that have a value in the last column. The condition is explicit, because PostgreSQL without
+/// statistics would otherwise use the index to find the rows of an account.
 pub fn unique_index_of_named(
     name: &'static str,
     table: &'static str,

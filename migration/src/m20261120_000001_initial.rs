@@ -1,7 +1,7 @@
 //! The schema of the first release.
 //!
-//! Every primary key starts with the account, so that one account's rows lie together and a database can be split by account.
-//! Hot tables have as few further indexes as their reads can bear.
+//! Every primary key starts with the account, so that one account's rows are stored together and a database can be split by
+//! account. Hot tables have only the further indexes that their reads need.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, Statement};
@@ -23,12 +23,13 @@ impl MigrationTrait for Migration {
         let narrow = [accounts(), programs(), tracking(), balances(), heads()];
         for mut statement in narrow.into_iter().flatten() {
             if is_sqlite {
-                // The rows lie in the order of the primary key, as the head of the file wants it, and in one tree, not two.
+                // Stores the rows in the order of the primary key, as the head of the file says, and in one tree instead of two.
                 statement.extra("WITHOUT ROWID");
             }
             manager.create_table(statement).await?;
         }
-        // Few rows of these fit into a page, which makes a bad tree of keys: in SQLite they lie in the order in which they came.
+        // These rows are long, so that few fit into a page and a tree by key would be bad. SQLite stores them in the order of
+        // insertion.
         for statement in [conversions(), rewards_and_entries(), requests_and_segments()].into_iter().flatten() {
             manager.create_table(statement).await?;
         }
@@ -42,8 +43,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// Segments are compressed by every batch and decompressed by every reader behind: by LZ4, where the server was built with it, which
-/// takes a fraction of the time of the usual way.
+/// Segments are compressed by every batch and decompressed by every reader behind. LZ4, where the server was built with it, takes a
+/// fraction of the default's time.
 #[expect(clippy::disallowed_methods, reason = "the library has no word for how a column is compressed")]
 async fn compress_segments_quickly(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     const HAS_LZ4: &str =
@@ -155,7 +156,7 @@ fn programs() -> Vec<TableCreateStatement> {
 
 fn tracking() -> Vec<TableCreateStatement> {
     vec![
-        // A visitor's clicks lie together, and most visitors click once: what is looked for by tid needs no index of its own.
+        // A visitor's clicks are stored together, and most visitors click once, so that look-ups by tid need no index of their own.
         table("click", &["account_id", "tid", "id"])
             .col(id("account_id"))
             .col(id("tid"))

@@ -1,6 +1,6 @@
-//! Cursors of the feed: opaque to clients, and theirs to keep for as long as they like.
+//! Cursors of the feed: opaque to clients, who may keep them for ever.
 //!
-//! A cursor names its database, its account and a place in that account's feed. It is the same whatever filter it is used with.
+//! A cursor names its database, its account and a place in that account's feed. It does not depend on the filter.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +15,7 @@ use crate::store::Identity;
 /// Makes and reads the cursors of one database.
 pub struct Cursors {
     database_id: Uuid,
-    /// The secret taken in already: every event of the feed gets a cursor.
+    /// Already keyed with the secret, because every event of the feed gets a cursor.
     keyed: Option<Hmac<Sha256>>,
 }
 
@@ -38,7 +38,7 @@ pub enum CursorError {
 }
 
 impl Cursors {
-    /// Those of a database.
+    /// The cursors of a database.
     pub fn new(identity: &Identity) -> Self {
         // HMAC takes a key of any length, so this cannot fail.
         Self { database_id: identity.database_id, keyed: Hmac::new_from_slice(&identity.secret).ok() }
@@ -51,7 +51,7 @@ impl Cursors {
         text
     }
 
-    /// Writes a cursor behind a text.
+    /// Appends a cursor to a text.
     pub fn encode_into(&self, account_id: AccountId, sequence: i64, text: &mut String) {
         let mut bytes = [0; LENGTH];
         bytes[0] = VERSION;
@@ -65,7 +65,7 @@ impl Cursors {
         URL_SAFE_NO_PAD.encode_string(bytes, text);
     }
 
-    /// The sequence that the cursor stands after.
+    /// The sequence in a cursor: reading goes on after it.
     ///
     /// # Errors
     /// See [`CursorError`].
@@ -77,7 +77,7 @@ impl Cursors {
             return Err(CursorError::Malformed);
         }
         let (signed, given_mac) = body.split_at(SIGNED_LENGTH);
-        // Another database signs with another secret, so its name is looked at before the signature.
+        // The database id is compared before the signature, because another database signs with another secret.
         if signed[1..17] != *self.database_id.as_bytes() {
             return Err(CursorError::Foreign);
         }
@@ -142,7 +142,7 @@ mod tests {
         for wrong in ["", "0", "not a cursor", "AAAA"] {
             assert_eq!(cursors(1).decode(account, wrong), Err(CursorError::Malformed));
         }
-        // A sequence that was raised and given a fitting checksum lacks the signature.
+        // A raised sequence with a fitting checksum has no valid signature.
         let mut bytes = URL_SAFE_NO_PAD.decode(&cursor).unwrap();
         bytes[40] += 1;
         let body = LENGTH - 4;

@@ -1,9 +1,9 @@
-//! The feed, read side: segments after a place, and a wake-up when there are more.
+//! The feed, read side: segments after a sequence, and a wake-up when there are more.
 //!
-//! Table `event_segment` is the truth; a wake-up only says "look". What this instance commits is kept in memory for those who follow
-//! and wakes them at once; what other instances commit is noticed by a short poll of the heads that somebody watches. Readers who
-//! need the same page wait for one read of it, and for streams the page after it is read while it is sent. A slow reader costs
-//! nothing here but that page, and loses nothing.
+//! Table `event_segment` is the source of truth; a wake-up only makes followers look. Commits of this instance are cached in memory
+//! and wake followers at once. Commits of other instances are found by a short poll of the heads of followed accounts. Readers that
+//! need the same page share one read of it. For streams the next page is read while one is sent. A slow reader costs only that page
+//! here, and loses nothing.
 
 mod cache;
 mod segment;
@@ -30,32 +30,33 @@ pub use segment::{FeedSegment, WriteEntry};
 /// About how many events a page has.
 const PAGE_EVENTS_MAX: i64 = 1_000;
 
-/// What the segments in memory come to at most: together, and of one account for those at the head and those behind each.
+/// The largest size of the cached segments: of all accounts, and of one account for the newest ones and for those of readers behind
+/// each.
 const CACHE_BYTES_MAX: usize = 64 << 20;
 const CACHE_BYTES_MAX_EACH: usize = 4 << 20;
 
-/// How events look to those who read them. Nothing of it is known here: the server hands it over.
+/// The encoding of events for readers. The server passes it in, because this layer knows nothing of the wire.
 #[derive(Debug, Clone, Copy)]
 pub struct EventForm {
     /// Writes the body of an event, once, when it is committed.
     pub encode_body: EncodeBody,
-    /// Writes the event in its place, once for all who follow.
+    /// Writes the event's entry, once for all followers.
     pub write_entry: WriteEntry,
 }
 
 /// Segments that follow each other.
 pub type Page = Vec<Arc<FeedSegment>>;
 
-/// A read that several wait for.
+/// A read shared by several readers.
 type SharedRead = Shared<BoxFuture<'static, Result<Page, StoreError>>>;
 
-/// The feed of an account that somebody follows.
+/// The feed of an account with followers.
 struct Followed {
     account_id: AccountId,
-    /// The newest sequence that is known to be committed; 0 at first.
+    /// The newest sequence known to be committed; 0 at first.
     head: watch::Sender<i64>,
     cache: Mutex<FeedCache>,
-    /// Reads under way, by the place that they are for.
+    /// Reads in progress, by the sequence that they start after.
     reads: Mutex<HashMap<i64, SharedRead>>,
 }
 
@@ -63,26 +64,26 @@ struct Followed {
 pub struct Follower {
     followed: Arc<Followed>,
     news: watch::Receiver<i64>,
-    /// Whether it will want the page after the one that it gets.
+    /// Whether the next page is read ahead.
     reads_ahead: bool,
-    /// The read of that page, and the place that it is for.
+    /// The read ahead, and the sequence that it starts after.
     ahead: Option<(i64, SharedRead)>,
 }
 
 impl Follower {
-    /// Has the page after the one that it gets read meanwhile: for one who takes page after page.
+    /// Reads each next page ahead: for a reader that takes page after page.
     pub fn reading_ahead(self) -> Self {
         Self { reads_ahead: true, ..self }
     }
 
-    /// The newest sequence that is known to be committed, a hint: 0 at first. What comes after this call ends [`Self::changed`].
+    /// The newest sequence known to be committed: a hint, and 0 at first. A newer one ends [`Self::changed`].
     pub fn known(&mut self) -> i64 {
         *self.news.borrow_and_update()
     }
 
-    /// Waits until more is known than the last [`Self::known`] said.
+    /// Waits until a newer sequence is known than the last [`Self::known`] returned.
     pub async fn changed(&mut self) {
-        // The sender is in `followed`, so that it does not end before this does.
+        // `followed` has the sender, so that it does not end before this does.
         let _ = self.news.changed().await;
     }
 }
@@ -106,14 +107,14 @@ impl Feed {
         &self.cursors
     }
 
-    /// Says what was committed.
+    /// Caches committed segments and wakes the followers.
     pub(super) fn publish(&self, segments: Vec<Segment>) {
         let accounts = lock(&self.accounts);
         let bytes_max = cache_bytes_max(accounts.len());
         for segment in segments {
             if let Some(followed) = accounts.get(&segment.account_id) {
                 let sequence = segment.last_sequence;
-                // First what there is, then the word that it is there.
+                // The cache comes first, so that a woken follower finds the segment.
                 lock(&followed.cache).insert(&FeedSegment::new(segment), bytes_max);
                 followed.notice(sequence);
             }
@@ -130,7 +131,7 @@ impl Feed {
         Follower { followed: Arc::clone(followed), news: followed.head.subscribe(), reads_ahead: false, ahead: None }
     }
 
-    /// The account's newest numbers. Those who follow it know them from then on.
+    /// The account's newest numbers. Followers of the account are updated too.
     ///
     /// # Errors
     /// As the store's.
@@ -142,8 +143,8 @@ impl Feed {
         Ok(head)
     }
 
-    /// The segments from the one with the event after a sequence on; where that event is not kept any more, from the first one that
-    /// is. Empty when there is none.
+    /// The segments from the one that has the event after `position` on; from the oldest kept segment when that event is no longer
+    /// kept. Empty when there is none.
     ///
     /// # Errors
     /// As the store's.
@@ -171,18 +172,19 @@ impl Feed {
             None => self.read_together(followed, position),
         };
         let page = match shared.await {
-            // As old as the read: perhaps of a connection that was lost since. One that begins now says how it is now.
+            // The shared read may have failed on a connection that was lost before this call. A new read shows how the database is
+            // now.
             Err(_) if !is_new => self.read_together(followed, position).0.await?,
             page => page?,
         };
         if page.is_empty() && *follower.news.borrow() > position {
-            // That read began before there was something.
+            // The shared read began before the event was committed.
             return read(&self.store, followed.account_id, position).await;
         }
         Ok(page)
     }
 
-    /// Begins to read the page that follows the one which goes out now, for a stream and where there is one.
+    /// Begins to read the page after the one being sent, for a stream and if there is one.
     fn read_ahead(&self, follower: &mut Follower, last: i64) {
         let is_wanted = follower.reads_ahead && *follower.news.borrow() > last;
         if is_wanted && lock(&follower.followed.cache).after(last, 1).is_empty() {
@@ -190,7 +192,7 @@ impl Feed {
         }
     }
 
-    /// The read of what comes after a place for all who stand there, and whether it begins with this.
+    /// The shared read after a sequence, and whether this call began it.
     fn read_together(&self, followed: &Arc<Followed>, position: i64) -> (SharedRead, bool) {
         let mut reads = lock(&followed.reads);
         let is_new = !reads.contains_key(&position);
@@ -198,7 +200,7 @@ impl Feed {
         (read.clone(), is_new)
     }
 
-    /// A task of its own: it ends, and gives its connection back, whoever has gone.
+    /// Runs in a task of its own, so that it ends and returns its connection even when its readers have gone.
     fn begin_read(
         &self,
         followed: &Arc<Followed>,
@@ -218,7 +220,7 @@ impl Feed {
         task.map(|page| page.unwrap_or_else(|error| Err(StoreError::Unexpected(error.to_string()))))
     }
 
-    /// Of a segment, the entries of these events, as they go out.
+    /// The encoded entries of these events of a segment.
     pub fn entries(&self, segment: &FeedSegment, from_sequence: i64, to_sequence: i64) -> Bytes {
         segment.entries(&self.cursors, self.write_entry, from_sequence, to_sequence)
     }
@@ -231,7 +233,7 @@ impl Feed {
         store::event::first_sequence_at(&self.store, account_id, time).await
     }
 
-    /// Polls the heads that are watched, for what other instances commit and as a backstop for a wake-up that was missed.
+    /// Polls the heads of followed accounts: for commits of other instances, and as a backstop for missed wake-ups.
     pub(super) async fn poll(self: Arc<Self>, interval: Duration, stop: CancellationToken) {
         loop {
             tokio::select! {
@@ -254,7 +256,7 @@ impl Feed {
         }
     }
 
-    /// The accounts that somebody follows; forgets the others.
+    /// The accounts with followers; drops the others.
     fn watched(&self) -> Vec<AccountId> {
         let mut accounts = lock(&self.accounts);
         accounts.retain(|_, followed| followed.head.receiver_count() > 0);
@@ -263,7 +265,7 @@ impl Feed {
 }
 
 impl Followed {
-    /// Wakes those who follow if this is more than they know.
+    /// Wakes the followers if this sequence is newer than the known one.
     fn notice(&self, sequence: i64) {
         self.head.send_if_modified(|known| {
             let is_news = *known < sequence;
@@ -278,7 +280,7 @@ async fn read(store: &Store, account_id: AccountId, position: i64) -> Result<Pag
     Ok(segments.into_iter().map(FeedSegment::new).collect())
 }
 
-/// How much of one account is kept in memory when so many are followed.
+/// The cache size of one account when this many are followed.
 fn cache_bytes_max(accounts: usize) -> usize {
     (CACHE_BYTES_MAX / (2 * accounts.max(1))).min(CACHE_BYTES_MAX_EACH)
 }

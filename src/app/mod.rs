@@ -34,9 +34,9 @@ use writer::{Job, Reply, STATISTICS_FIRST_COMMANDS, Upkeep, Work, Writer};
 /// The answer to a command that was carried out, now or before.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// What it did.
+    /// The result.
     pub outcome: Outcome,
-    /// Whether it was done before under the same key, and not again now.
+    /// Whether it repeats an earlier answer under the same key. Nothing was done now.
     pub replayed: bool,
 }
 
@@ -44,10 +44,10 @@ pub struct Answer {
 /// the same key is safe.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SubmitError {
-    /// A rule said no.
+    /// A rule refused it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// As much is waiting as the queue takes.
+    /// The queue is full.
     #[error("the server has as much waiting as it takes")]
     Overloaded {
         /// When to try again.
@@ -75,12 +75,12 @@ impl From<StoreError> for SubmitError {
     }
 }
 
-/// How the app works.
+/// Options of the app.
 #[derive(Debug, Clone)]
 pub struct AppOptions {
     /// How many commands may wait; more are refused at once.
     pub queue_commands_max: usize,
-    /// How many commands are committed together at most, more only when one call brings more.
+    /// How many commands are committed together at most, unless a single call has more.
     pub batch_commands_max: usize,
     /// How often the heads of watched feeds are polled.
     pub feed_poll_interval: Duration,
@@ -88,7 +88,7 @@ pub struct AppOptions {
     pub upkeep_interval: Duration,
     /// For how many days events are kept; none for ever.
     pub event_retention_days: Option<i32>,
-    /// How events look to readers of the feed.
+    /// The encoding of events for readers of the feed.
     pub event_form: EventForm,
 }
 
@@ -108,8 +108,8 @@ pub struct App {
 }
 
 impl App {
-    /// Starts the writers, one for each lane of the store, and the workers. The handle ends when the writers do, which is when the
-    /// app is closed; any sooner is a fault that the server must not survive.
+    /// Starts the writers, one for each lane of the store, and the workers. The handle ends when the writers do. They end once the
+    /// app is closed; an earlier end is a fault, and the server must stop.
     ///
     /// # Errors
     /// When the system has no thread for a writer.
@@ -139,7 +139,7 @@ impl App {
             queues.push(sender);
             writers.push(writer.start(receiver)?);
         }
-        // One that ends before its time is enough.
+        // One writer that ends early is enough.
         let handle = tokio::spawn(async { _ = futures::future::try_join_all(writers).await });
         let stop = CancellationToken::new();
         let app = Arc::new(Self {
@@ -200,7 +200,7 @@ impl App {
             let queue = usize::try_from(lane).ok().and_then(|lane| queues.get(lane)).ok_or(SubmitError::Unavailable)?;
             queue.send(Job { work, deadline, room }).map_err(|_| SubmitError::Unavailable)?;
         }
-        // The writer ends only with the server: what it had taken may or may not be committed.
+        // The writer ends only with the server: the commands it had taken may or may not be committed.
         let answer = answer.await.map_err(|_| SubmitError::Unavailable)?;
         failpoint!(BeforeAnswer);
         Ok(answer)
@@ -211,7 +211,7 @@ impl App {
         self.enqueue(Work::Upkeep(upkeep, reply), None, answer).await?
     }
 
-    /// Does the upkeep of rewards now: approves every reward whose hold period is over, and says how many.
+    /// Does the upkeep of rewards now: approves every reward whose hold period is over, and returns how many.
     ///
     /// # Errors
     /// See [`UpkeepError`].
@@ -219,7 +219,7 @@ impl App {
         worker::approve_due::approve_now(self).await
     }
 
-    /// Has a worker run at once, or again after the run that is going on. False if no worker of this name is there.
+    /// Makes a worker run at once, or again after its current run. False if no worker has this name.
     pub fn wake_worker(&self, name: &str) -> bool {
         self.workers.wake(name)
     }
@@ -229,8 +229,8 @@ impl App {
         self.workers.statuses()
     }
 
-    /// Stops the workers and waits for the runs that are going on. Before [`Self::close`], so that they can still say how something
-    /// went.
+    /// Stops the workers and waits for their current runs. Comes before [`Self::close`], so that their last commands are still
+    /// taken.
     pub async fn stop_workers(&self) {
         self.workers.stop().await;
     }
@@ -250,8 +250,8 @@ impl App {
         &self.feed
     }
 
-    /// Keyed hash of a request's content: HMAC-SHA256 over the method and the message as we encode it. Keyed, since it is kept
-    /// for ever and what is in it can be guessed.
+    /// Keyed hash of a request's content: HMAC-SHA256 over the method and the message as we encode it. Keyed, because it is kept
+    /// for ever and the content could be guessed.
     pub fn content_hash(&self, method: &str, message: &[u8]) -> [u8; 32] {
         // HMAC takes a key of any length, so this cannot fail.
         let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(&self.store.identity.secret) else { return [0; 32] };

@@ -1,4 +1,4 @@
-//! VerifyLedger: the books recomputed from the first entry. What it compares are the invariants of `ARCHITECTURE.md`.
+//! VerifyLedger: recomputes the books from the first entry, and checks the invariants of `ARCHITECTURE.md`.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::store::{self, Snapshot, Store, StoreError};
 /// How many rows are read at once.
 const PAGE_ROWS: u64 = 1_000;
 
-/// How many differences are told.
+/// How many differences are reported.
 const DIFFERENCES_MAX: usize = 100;
 
-/// What was found.
+/// The result of a verification.
 #[derive(Debug, Default)]
 pub struct Report {
     /// How many entries were read.
@@ -28,7 +28,7 @@ pub struct Report {
     pub event_count: i64,
     /// Credits less debits by ledger account, unit and currency.
     pub totals: BTreeMap<(RewardUnit, Currency, LedgerAccount), i128>,
-    /// What does not fit, in words.
+    /// The differences, in words.
     pub differences: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ impl Report {
     }
 }
 
-/// Where a reward's value stands according to the entries.
+/// The amounts of a reward by ledger account, according to the entries.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Booked {
     pending: i64,
@@ -52,7 +52,7 @@ struct Booked {
 /// # Errors
 /// As the store's.
 pub async fn verify(store: &Store, account_id: AccountId) -> Result<Report, StoreError> {
-    // Entries, balances and rewards are read one after the other, and sales go on meanwhile.
+    // A snapshot, because entries, balances and rewards are read one after the other while sales go on.
     let books = store.snapshot().await?;
     let mut report = Report::default();
     let head = store::account_head::head(&books, account_id).await?;
@@ -129,7 +129,7 @@ async fn check_balances(
         store::ledger::all_balances(books, account_id).await?.into_iter().collect();
     for (key, sum) in summed {
         let of_kept = kept.remove(key).unwrap_or_default();
-        // What was paid is not in these entries' accounts.
+        // Paid amounts are not in these entries' accounts.
         if (of_kept.pending_minor, of_kept.owed_minor) != (sum.pending_minor, sum.owed_minor) {
             report.differs(format!(
                 "balance of {} in {}: {} pending and {} owed are kept, the entries say {} and {}",

@@ -1,5 +1,5 @@
-//! What the server does by itself: one file per worker, and the driver that runs them. Everything that a worker changes, it changes
-//! by a command or an upkeep of the one write path; it begins no transaction of its own.
+//! The background workers: one file for each, and the driver that runs them. A worker changes rows only by a command or an upkeep
+//! of the one write path; it begins no transaction of its own.
 
 pub mod approve_due;
 mod driver;

@@ -1,9 +1,10 @@
-//! The one write path. A task takes whatever commands are waiting, loads what they need, decides each, saves, commits once, and
-//! then answers. No timer: while one batch commits, the next gathers. There is one such task for each lane of the store; an
-//! account's commands all take the same lane.
+//! The one write path. A task takes all waiting commands, loads the rows they need, decides each, saves, commits once, and then
+//! answers. There is no timer: while one batch commits, the next gathers. Each lane of the store has one such task; an account's
+//! commands all take the same lane.
 //!
-//! A refused command leaves no trace and spoils no neighbour. A batch that the database refuses is rolled back and re-run command
-//! by command: after a conflict with another server instance, and so that one account's broken row is felt by nobody else.
+//! A refused command changes nothing and does not affect the others. A batch that the database refuses is rolled back and re-run
+//! command by command: after a conflict with another server instance, and so that one account's broken row fails for that account
+//! only.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -33,30 +34,30 @@ use crate::store::{self, Store, StoreError};
 /// How often a batch of one is tried when it conflicts with another server instance.
 const TRIES_MAX: u32 = 5;
 
-/// The longest that a transaction may take before it is given up, so that a stuck database does not block all writes for ever.
+/// The longest that a transaction may take before it is abandoned, so that a stuck database does not block all writes for ever.
 const TRANSACTION_SECONDS_MAX: u64 = 20;
 
-/// The longest that upkeep may take at a time: everybody's writes wait behind it, and it can be done later.
+/// The longest that one upkeep may take, because all writes wait behind it and it can be done later.
 const UPKEEP_SECONDS_MAX: u64 = 5;
 
-/// After how many commands the database looks at its tables for the first time, and by how much they grow from then to the next.
-/// A new database knows nothing of them, and would read all rows of an account to find one.
+/// After how many commands the database first analyzes its tables, and by which factor they grow until it does so again. Without
+/// statistics a new database would read all rows of an account to find one.
 pub(super) const STATISTICS_FIRST_COMMANDS: usize = 200;
 const STATISTICS_GROWTH: usize = 4;
 
-/// What a command comes to.
+/// The reply to a command.
 pub(super) type Reply = Result<Answer, SubmitError>;
 
-/// What arrived in one call.
+/// The work of one call.
 pub(super) struct Job {
     pub(super) work: Work,
     /// Drop the job unworked after this.
     pub(super) deadline: Option<Instant>,
-    /// Its room in the queue, given back when the job is dropped.
+    /// Its permit of the queue, released when the job is dropped.
     pub(super) room: OwnedSemaphorePermit,
 }
 
-/// What a job wants done, and who is to be told.
+/// The work of a job, with the channel for the reply.
 pub(super) enum Work {
     /// Commands, each with its own answer.
     Commands(Vec<Envelope>, oneshot::Sender<Vec<Reply>>),
@@ -64,7 +65,7 @@ pub(super) enum Work {
     Upkeep(Upkeep, oneshot::Sender<Result<u64, SubmitError>>),
 }
 
-/// Old rows to remove, at most so many. It is told how many there were.
+/// Old rows to remove, at most so many. The reply is their number.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Upkeep {
     /// Request ids that have expired.
@@ -81,7 +82,7 @@ impl Work {
         }
     }
 
-    /// Whose lane it takes: all that an account sends takes one way, so that it waits for none of its own.
+    /// The account whose lane it takes. One account uses one lane, so that it never waits for itself.
     pub(super) fn account_id(&self) -> AccountId {
         match self {
             Self::Commands(envelopes, _) => envelopes.first().map_or(AccountId::SERVER, |envelope| envelope.account_id),
@@ -91,20 +92,20 @@ impl Work {
     }
 }
 
-/// The task's own things.
+/// The state of a writer task.
 pub(super) struct Writer {
     pub(super) store: Arc<Store>,
-    /// Which lane of the store it works in.
+    /// The lane of the store that it works in.
     pub(super) lane: usize,
-    /// Where everything else runs.
+    /// The shared runtime, for everything else.
     pub(super) main: runtime::Handle,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) feed: Arc<Feed>,
     pub(super) batch_commands_max: usize,
     pub(super) encode_event: EncodeBody,
-    /// What is remembered between batches.
+    /// Rows cached between batches.
     pub(super) catalogues: Catalogues,
-    /// How many commands were carried out, and at how many of them the database is to look at its tables.
+    /// How many commands were carried out, and at which count the database analyzes its tables next.
     pub(super) commands_since_start: usize,
     pub(super) statistics_at_commands: usize,
     /// The latest commit time that was given out in any lane.
@@ -112,8 +113,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Works until the queue is closed and empty, on a thread of its own: among the calls that are served it would wait its turn
-    /// behind them at every answer of the database. What it gives back ends when it does, however it does.
+    /// Works until the queue is closed and empty, on a thread of its own: on the shared runtime each database reply would queue
+    /// behind the calls being served. The receiver ends when the writer does, even by a panic.
     ///
     /// # Errors
     /// When the system has no thread to give.
@@ -150,7 +151,7 @@ impl Writer {
         let mut waiting = Vec::new();
         let mut envelopes = Vec::new();
         for job in jobs {
-            // That a caller has gone, and the answer cannot be delivered, is no fault.
+            // A caller that has gone cannot get its answer. This is no fault.
             match job.work {
                 Work::Commands(commands, reply) if job.deadline.is_some_and(|deadline| deadline <= now) => {
                     let _ = reply.send(vec![Err(SubmitError::DeadlineExceeded); commands.len()]);
@@ -173,15 +174,15 @@ impl Writer {
         }
     }
 
-    /// Carries out all commands in one transaction, or in several where one names what an earlier one made known, or one by one
-    /// when the database refuses that.
+    /// Carries out all commands in one transaction. There are several transactions when a command uses a name that an earlier one
+    /// made, and one for each command when the database refuses the batch.
     async fn carry_out(&mut self, envelopes: &[Envelope]) -> Vec<Reply> {
         let mut replies = Vec::with_capacity(envelopes.len());
         while replies.len() < envelopes.len() {
             let rest = &envelopes[replies.len()..];
             match self.attempt(rest).await {
                 Ok(done) => replies.extend(done),
-                // Not again: it may have been committed, and the next attempt would wait as long.
+                // No retry: the batch may have been committed, and a retry would wait as long.
                 Err(error @ StoreError::Unavailable) => replies.resize(envelopes.len(), Err(error.into())),
                 Err(error) => {
                     tracing::debug!(commands = rest.len(), %error, "batch was refused, re-running one by one");
@@ -217,7 +218,7 @@ impl Writer {
         tokio::time::timeout(limit, self.transact(envelopes)).await.unwrap_or(Err(StoreError::Unavailable))
     }
 
-    /// Carries out the commands, the first at least, and replies to those that it came to.
+    /// Carries out commands, at least the first. Returns a reply for each that was decided.
     async fn transact(&mut self, envelopes: &[Envelope]) -> Result<Vec<Reply>, StoreError> {
         let mut wanted = Needs::default();
         for envelope in envelopes {
@@ -226,7 +227,7 @@ impl Writer {
         failpoint!(BeforeBegin);
         let transaction = self.store.begin_in(self.lane).await?;
         failpoint!(BeforeLock);
-        // The lock on its head is the account's write lock: what is loaded after it stays true until the commit.
+        // The lock on the head is the account's write lock: rows that are loaded after it do not change until the commit.
         let (locked, others) = accounts_of(envelopes);
         let mut heads = store::account_head::lock_heads(&transaction, &locked).await?;
         self.catalogues.renew(&heads);
@@ -241,7 +242,7 @@ impl Writer {
         let mut replies: Vec<Reply> = Vec::with_capacity(envelopes.len());
         for envelope in envelopes {
             let decision = decide(&mut set, envelope, now, &mut ids);
-            // It names something by a name that an earlier one gave, so that nobody knew what to load. The next transaction does.
+            // It uses a name that an earlier command made, so its rows were not loaded. The next transaction loads them.
             if !replies.is_empty() && matches!(decision, Err(Refusal::NotLoaded(_))) {
                 break;
             }
@@ -263,7 +264,7 @@ impl Writer {
         Ok(replies)
     }
 
-    /// Has the database look at its tables anew once they have grown several times larger, counted since this server started.
+    /// Makes the database analyze its tables again once they have grown several times larger, counted since this server started.
     fn renew_statistics(&mut self, commands: usize) {
         self.commands_since_start += commands;
         if self.commands_since_start < self.statistics_at_commands {
@@ -271,7 +272,7 @@ impl Writer {
         }
         self.statistics_at_commands = self.commands_since_start * STATISTICS_GROWTH;
         let store = Arc::clone(&self.store);
-        // By a connection of those that read, which must not become this thread's.
+        // It uses a read connection, which must belong to the shared runtime and not to this thread.
         self.main.spawn(async move {
             if let Err(error) = store.renew_statistics().await {
                 tracing::warn!(%error, "could not renew the database's statistics");
@@ -279,7 +280,7 @@ impl Writer {
         });
     }
 
-    /// The time of a commit: now, but never earlier than that of the commit before, wherever the clock was set meanwhile.
+    /// The commit time: now, but never earlier than the commit before, even when the clock was set back.
     fn commit_time(&self, now: Time) -> Time {
         let before = self.last_commit_micros.fetch_max(now.micros(), Ordering::Relaxed);
         Time::from_micros(before.max(now.micros()))

@@ -18,7 +18,7 @@ const SECRET_LENGTH: usize = 43;
 const CHECKSUM_LENGTH: usize = 6;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Makes a key: its text, which is shown once, and what is kept of it.
+/// Makes a key: its text, which is shown once, and the parts that are stored.
 pub fn generate(kind: KeyKind) -> (SecretString, NewApiKey) {
     let prefix = format!("{BRAND}{kind}_{}", clock::random_base62(PUBLIC_LENGTH));
     let unchecked = format!("{prefix}{}", clock::random_base62(SECRET_LENGTH));
@@ -40,7 +40,7 @@ pub fn prefix(text: &str) -> Option<&str> {
     (checksum(unchecked) == given).then(|| &unchecked[..unchecked.len() - SECRET_LENGTH])
 }
 
-/// SHA-256 of a key's text: what is kept of the secret. Keys are long and random, so that no slower hash is needed.
+/// SHA-256 of a key's text, stored in place of the secret. Keys are long and random, so that no slower hash is needed.
 pub fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }

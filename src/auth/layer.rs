@@ -1,5 +1,5 @@
-//! The layer in front of every service: gives the call its request id, finds out who calls, and refuses what may not be called.
-//! Refuses in this order: no such method, no key, a key that does not work, a key of the wrong kind.
+//! The layer in front of every service: gives the call its request id, identifies the caller, and refuses calls that are not
+//! allowed. Refuses in this order: no such method, no key, a key that does not work, a key of the wrong kind.
 
 use std::any::Any;
 use std::future::Future;
@@ -27,17 +27,17 @@ use crate::error::{self, CallName, Error};
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const REQUEST_ID_LENGTH_MAX: usize = 128;
-/// Longer than any method's name. What is sent in its place goes into an answer's headers.
+/// Longer than any method's name. Cuts the name that was sent, because it goes into an answer's headers.
 const METHOD_LENGTH_MAX: usize = 128;
 
-/// Who calls what: in the extensions of every request that needs a key.
+/// The caller and the call: in the extensions of every request that needs a key.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Whose key it is.
+    /// The caller.
     pub principal: Principal,
-    /// What the call is known by.
+    /// The names of the call.
     pub call: CallName,
-    /// Cancelled by the handler once all of the request is there: until then its caller could hold a place by sending nothing.
+    /// The handler cancels it once the whole request is there. Until then a caller that sends nothing could hold a place.
     pub received: CancellationToken,
 }
 
@@ -92,7 +92,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        // The clone may not be ready; the one that was asked is.
+        // The clone may not be ready; the service that was polled is.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let authenticator = Arc::clone(&self.authenticator);
@@ -106,7 +106,7 @@ where
                         let received = CancellationToken::new();
                         request.extensions_mut().insert(Caller { principal, call: name.clone(), received });
                     }
-                    // A fault in one call must not take the other calls of its connection with it.
+                    // A panic in one call must not end the other calls of its connection.
                     match AssertUnwindSafe(inner.call(request)).catch_unwind().instrument(span).await {
                         Err(panic) => Error::Internal(format!("a handler panicked: {}", text_of(&*panic))),
                         Ok(response) => {
@@ -126,8 +126,7 @@ where
     }
 }
 
-/// What the log says of everything that a call does, where it is asked for that much: a span costs each call some microseconds, and
-/// a fault is logged with the call's name in any case.
+/// The call's span, at debug level only: it costs a few microseconds, and faults are logged with the call's name anyway.
 fn span_of(CallName { request_id, method, key }: &CallName) -> Span {
     match key {
         Some((key_id, account_id)) => {
@@ -137,20 +136,20 @@ fn span_of(CallName { request_id, method, key }: &CallName) -> Span {
     }
 }
 
-/// What a panic says.
+/// The message of a panic.
 fn text_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("nothing")
 }
 
-/// Who calls; none for a method that is open to everybody. What becomes known of the call is added to its name.
+/// Identifies the caller; none for a method that is open to everybody. Adds the method and the key to the call's name.
 async fn identify<Body>(
     authenticator: &Authenticator,
     permissions: &Permissions,
     name: &mut CallName,
     request: &mut Request<Body>,
 ) -> Result<Option<Principal>, Error> {
-    // Taken out in any case: nothing further in needs the key, and what is not there cannot be logged.
+    // Removed in any case: no inner layer needs the key, and a removed key cannot be logged.
     let bearer = request.headers_mut().remove(AUTHORIZATION);
     let api_key = request.headers_mut().remove(API_KEY);
     let path = request.uri().path().trim_start_matches('/');
@@ -167,7 +166,7 @@ async fn identify<Body>(
     Ok(Some(principal))
 }
 
-/// The key that was sent, in whichever of the two headers.
+/// The key that was sent, in either of the two headers.
 fn sent_key<'headers>(
     authorization: Option<&'headers HeaderValue>,
     api_key: Option<&'headers HeaderValue>,
@@ -182,7 +181,7 @@ fn sent_key<'headers>(
     api_key.map_or(Err(Error::KeyMissing), |key| Ok(text(key)?.trim()))
 }
 
-/// The caller's name for the call, if it is one that may stand in a log; else a new one.
+/// The caller's request id, if it is safe to log; else a new one.
 fn request_id(headers: &HeaderMap) -> Arc<str> {
     let is_fit =
         |id: &&str| (1..=REQUEST_ID_LENGTH_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
@@ -195,7 +194,7 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
 /// The response with the request id in its headers.
 fn named<Body>(mut response: Response<Body>, request_id: &str) -> Response<Body> {
     if let Ok(mut request_id) = HeaderValue::from_str(request_id) {
-        // Never the same twice: in the connection's table of headers it would only push out what comes again.
+        // Never the same twice, so that it must not evict reusable headers from the connection's header table.
         request_id.set_sensitive(true);
         response.headers_mut().insert(REQUEST_ID, request_id);
     }
@@ -207,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_panic_says_is_found() {
+    fn the_message_of_a_panic_is_found() {
         let said = |panic: Result<(), Box<dyn Any + Send>>| text_of(&*panic.unwrap_err()).to_owned();
         assert_eq!(said(std::panic::catch_unwind(|| panic!("plain"))), "plain");
         assert_eq!(said(std::panic::catch_unwind(|| panic!("made of {}", 2))), "made of 2");

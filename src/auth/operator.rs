@@ -1,5 +1,4 @@
-//! Operator keys: the first one of an empty database, which is left in a file, and further ones. Knows nothing of what a key is used
-//! for.
+//! Operator keys: the first one of an empty database, which is left in a file, and further ones. Knows nothing of their use.
 
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,7 @@ use KeyKind::{Admin, Operator, Payout, Publishable, Read, Tracking};
 
 /// Keys of every kind.
 pub const EVERY_KIND: &[KeyKind] = &[Operator, Admin, Tracking, Read, Payout, Publishable];
-/// For what operators do.
+/// For the work of operators.
 pub const OPERATION: &[KeyKind] = &[Operator];
 /// For changes of the account.
 pub const ADMINISTRATION: &[KeyKind] = &[Admin];
@@ -21,7 +21,7 @@ pub const READING: &[KeyKind] = &[Admin, Read];
 /// For reading rewards, balances and the ledger.
 pub const READING_MONEY: &[KeyKind] = &[Admin, Read, Payout];
 
-/// Methods that need no key: they tell what the server is, and nothing of anybody's data.
+/// Methods that need no key: they describe the server, and show nobody's data.
 pub const OPEN_METHODS: &[&str] = &[
     "grpc.health.v1.Health/Check",
     "grpc.health.v1.Health/List",
@@ -30,7 +30,7 @@ pub const OPEN_METHODS: &[&str] = &[
     "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// Who may call a method.
+/// The callers that a method allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
     /// The method's name.

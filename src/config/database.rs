@@ -55,7 +55,7 @@ impl Serialize for DatabaseUrl {
     }
 }
 
-/// A database URL with its password masked, wherever it stands: before the host or among the parameters.
+/// A database URL with its password masked, before the host or among the parameters.
 fn masked(url: &str) -> String {
     let Ok(mut parsed) = url::Url::parse(url) else { return url.to_owned() };
     if parsed.password().is_some() {

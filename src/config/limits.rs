@@ -1,4 +1,4 @@
-//! How much the server takes on, and for how long.
+//! The limits of calls and of the write path.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Where the server listens, what it speaks, and how it keeps connections.
+//! The listener: its address, TLS, and its connections.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

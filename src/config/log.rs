@@ -1,4 +1,4 @@
-//! The log: how its lines look and which there are.
+//! The log: its format and its filter.
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -20,8 +20,8 @@ pub struct LogSettings {
     #[arg(long, global = true, env = "HEADWATER_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
 
-    /// What is logged, such as `info` or `info,headwater=debug`. With `headwater=debug` what a call logs names the call; a
-    /// fault always does.
+    /// The filter of the log, such as `info` or `info,headwater=debug`. With `headwater=debug` every line that a call logs names
+    /// the call; a fault always does.
     #[arg(long, global = true, env = "HEADWATER_LOG_FILTER", default_value = "info")]
     pub log_filter: String,
 }

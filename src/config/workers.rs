@@ -1,4 +1,4 @@
-//! How often the workers look for what is due.
+//! How often the workers run.
 
 use clap::Args;
 use serde::Serialize;

@@ -1,5 +1,5 @@
-//! The day that the demo plays: a roastery with an online shop and a café in Hamburg, a store in Kyoto, and a subscription
-//! service for cafés. Prices, currencies and mishaps as such merchants have them. Only data.
+//! The day that the demo plays: a roastery with an online shop and a café in Hamburg, a store in Kyoto, and a subscription service
+//! for cafés. Prices, currencies and mishaps are those of such merchants. Only data.
 
 /// A program of the merchant.
 pub(super) struct ProgramLine {
@@ -35,7 +35,7 @@ pub(super) const PROGRAMS: [ProgramLine; 3] = [
     },
 ];
 
-/// Who refers: name, email, ref_id, promo code, and the number of the program in [`PROGRAMS`].
+/// The affiliates: name, email, ref_id, promo code, and the number of the program in [`PROGRAMS`].
 pub(super) const AFFILIATES: [(&str, &str, &str, &str, usize); 4] = [
     ("Lena", "lena@filterblog.example", "lena", "LENA10", 0),
     ("Kenji", "kenji@kissaten.example", "kenji", "KENJI8", 1),
@@ -43,7 +43,7 @@ pub(super) const AFFILIATES: [(&str, &str, &str, &str, usize); 4] = [
     ("Marco", "marco@espresso-tube.example", "marco", "MARCO5", 0),
 ];
 
-/// Something that happens.
+/// An event of the day.
 pub(super) enum Happening {
     /// A visitor follows an affiliate's link.
     Click { visitor: &'static str, ref_id: &'static str },
@@ -61,7 +61,7 @@ pub(super) enum Happening {
     Deny { sale: &'static str, reason: &'static str },
 }
 
-/// A sale. Empty texts for what is not there.
+/// A sale. Missing texts are empty.
 #[derive(Default, Clone, Copy)]
 pub(super) struct SaleLine {
     pub(super) event: &'static str,
@@ -85,7 +85,7 @@ const NOBODY: SaleLine = SaleLine {
     at_till: false,
 };
 
-/// The day in order: the time of day, what is told about it, and what happens.
+/// The day in order: the time of day, its narration, and the event.
 pub(super) const DAY: &[(&str, &str, Happening)] = &[
     ("07:12", "a reader of Lena's blog follows her link", Happening::Click { visitor: "anna", ref_id: "lena" }),
     ("07:13", "Marco's video brings a visitor", Happening::Click { visitor: "jonas", ref_id: "marco" }),
@@ -260,8 +260,8 @@ pub(super) const DAY: &[(&str, &str, Happening)] = &[
     ),
 ];
 
-/// What the books must say in the evening: the affiliate's number in [`AFFILIATES`], currency, pending, owed. Worked out by hand
-/// from the day above, so that the demo checks the server rather than repeats it.
+/// The balances expected in the evening: the affiliate's number in [`AFFILIATES`], currency, pending, owed. Worked out by hand from
+/// the day above, so that the demo checks the server rather than repeats it.
 pub(super) const EVENING: [(usize, &str, i64, i64); 4] = [
     // Lena: 2.79 - 1.40 - 1.39 = 0 approved and reversed; 0.89 at the till; 3.15 for the late order.
     (0, "EUR", 404, 0),

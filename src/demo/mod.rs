@@ -23,7 +23,7 @@ use crate::server::{self, Server, ServerError};
 use client::Client;
 use day::{AFFILIATES, DAY, EVENING, Happening, PROGRAMS, SaleLine};
 
-/// How long to wait between two happenings, so that the stream can be watched.
+/// How long to wait between two events, so that the stream can be watched.
 const PACE: Duration = Duration::from_millis(60);
 
 /// How long the feed may take to deliver what was committed.
@@ -68,7 +68,7 @@ pub async fn run(settings: &Settings, once: bool) -> Result<ExitCode, ServerErro
     Ok(code)
 }
 
-/// What the day came to.
+/// The result of the day.
 struct Evening {
     admin_key: String,
     problems: Vec<String>,
@@ -107,12 +107,12 @@ async fn play(address: &str, operator_key: &secrecy::SecretString) -> Result<Eve
 
 /// The task that follows the feed.
 struct Follower {
-    /// Tells it how many events there are in the end.
+    /// Sends it the final number of events.
     event_count: watch::Sender<Option<i64>>,
     task: JoinHandle<Result<Vec<pb::ConversionEvent>, Status>>,
 }
 
-/// What the demo remembers of the merchant.
+/// The demo's record of the merchant.
 struct Merchant {
     affiliate_ids: Vec<String>,
     /// Affiliates' names by id.
@@ -254,7 +254,7 @@ fn text(amount_minor: i64, currency_code: &str) -> String {
     }
 }
 
-/// Follows the feed from the beginning and shows what comes, until it has as many events as it is told there are.
+/// Follows the feed from the beginning and shows its events, until it has the announced number of them.
 async fn follow_feed(
     mut client: Client,
     names: HashMap<String, String>,
@@ -309,7 +309,7 @@ fn show(event: &pb::ConversionEvent, names: &HashMap<String, String>) {
     );
 }
 
-/// The checks of the evening. Says what is not as it should be.
+/// The checks of the evening. Returns the deviations.
 async fn check(client: &mut Client, merchant: &Merchant, mut follower: Follower) -> Result<Vec<String>, Status> {
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await?.into_inner();
     let mut problems = report.differences;
@@ -361,7 +361,7 @@ async fn check(client: &mut Client, merchant: &Merchant, mut follower: Follower)
     Ok(problems)
 }
 
-/// Why was there no commission? The answer for the sale with the code that nobody has.
+/// Explains the sale with the unknown code, which earned no commission.
 async fn explain(client: &mut Client) -> Result<(), Status> {
     use pb::get_conversion_request::Selector;
     let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: "ch_8006".to_owned() };

@@ -1,4 +1,4 @@
-//! Accounts and API keys: who the merchant is, and what may act for it.
+//! Accounts (merchants) and the API keys that act for them.
 //! Knows nothing of how a key's text is made or checked: that is `auth.rs`.
 
 use std::sync::Arc;
@@ -9,23 +9,20 @@ use super::time::Time;
 
 /// A merchant.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Account {
-    /// Its id.
     pub id: AccountId,
-    /// The merchant's name.
     pub display_name: String,
     /// The owner's email address in lower case, unique on the server.
     pub email: String,
     /// How many active coupons one affiliate may have.
     pub max_active_coupons_per_affiliate: i32,
-    /// When it was registered.
     pub created_at: Time,
-    /// When it last changed.
     pub updated_at: Time,
 }
 
 text_enum! {
-    /// What a key may do; `auth.rs` has the table of methods.
+    /// The kind of a key decides which methods it may call; `rpc/service/` lists them.
     KeyKind {
         /// Registers accounts.
         Operator = "operator",
@@ -44,24 +41,21 @@ text_enum! {
 
 /// An API key. Its text is known to its holder alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct ApiKey {
-    /// Its id.
     pub id: ApiKeyId,
     /// The account it acts for; [`AccountId::SERVER`] for operator keys.
     pub account_id: AccountId,
-    /// What it may do.
     pub kind: KeyKind,
     /// The merchant's name for it.
     pub display_name: String,
     /// The public beginning of its text, by which it is looked up; unique on the server.
     pub prefix: String,
-    /// SHA-256 of its text. Left out of what is kept for repeated requests.
+    /// SHA-256 of its text. Not stored with the answers that are kept for repeated requests.
     pub secret_hash: [u8; 32],
-    /// When it was made.
     pub created_at: Time,
-    /// When it stops working.
+    /// None for never.
     pub expires_at: Option<Time>,
-    /// When it was revoked.
     pub revoked_at: Option<Time>,
 }
 
@@ -72,10 +66,10 @@ impl ApiKey {
     }
 }
 
-/// What RegisterAccount answers.
+/// The answer of RegisterAccount.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct RegistrationOutcome {
-    /// The account.
     pub account: Arc<Account>,
     /// Its first admin key.
     pub key: Arc<ApiKey>,

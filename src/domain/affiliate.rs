@@ -1,4 +1,4 @@
-//! Affiliates: who refers.
+//! Affiliates: people and companies that refer customers.
 
 use std::sync::Arc;
 
@@ -7,28 +7,22 @@ use super::enrollment::EnrollmentWithLanding;
 use super::id::{AccountId, AffiliateId};
 use super::time::Time;
 
-/// What is known of an affiliate beyond its identifiers. Empty texts for what is not known.
+/// Contact details and online profiles of an affiliate. Unknown texts are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Profile {
-    /// Company.
     pub company: String,
     /// Street and number.
     pub address: String,
-    /// City.
     pub city: String,
     /// State or province.
     pub state: String,
-    /// Postal code.
     pub zipcode: String,
     /// ISO 3166-1 two-letter country code.
     pub country_code: String,
-    /// Phone number.
     pub phone: String,
-    /// Website.
     pub website: String,
-    /// Picture.
     pub avatar_url: String,
-    /// Free text.
     pub description: String,
     /// Facebook page or name.
     pub facebook: String,
@@ -40,28 +34,22 @@ pub struct Profile {
     pub twitter: String,
 }
 
-/// Who refers.
+/// A person or company that refers customers.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Affiliate {
-    /// Its id.
     pub id: AffiliateId,
-    /// Whose it is.
     pub account_id: AccountId,
     /// The merchant's own id for it, unique in the account.
     pub external_id: Option<String>,
     /// The email address in lower case, unique in the account.
     pub email: String,
-    /// First name.
     pub first_name: String,
-    /// Last name.
     pub last_name: String,
-    /// More about it.
     pub profile: Profile,
-    /// SHA-256 of its own token. Left out of what is kept for repeated requests.
+    /// SHA-256 of its own token. Not stored with the answers that are kept for repeated requests.
     pub token_hash: [u8; 32],
-    /// When it was made.
     pub created_at: Time,
-    /// When it last changed.
     pub updated_at: Time,
 }
 
@@ -91,13 +79,11 @@ impl std::fmt::Display for AffiliateSelector {
     }
 }
 
-/// What CreateAffiliate answers.
+/// The answer of CreateAffiliate.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct AffiliateOutcome {
-    /// The affiliate.
     pub affiliate: Arc<Affiliate>,
-    /// Its enrollment.
     pub enrollment: EnrollmentWithLanding,
-    /// Its coupon.
     pub coupon: Option<Arc<Coupon>>,
 }

@@ -1,4 +1,4 @@
-//! The ways by which a conversion can be traced to an affiliate, and how each fared. `rule/attribution.rs` decides.
+//! The ways by which a conversion can be traced to an affiliate, and the result of each. `rule/attribution.rs` decides.
 
 use super::id::{AffiliateId, EnrollmentId};
 use super::text_enum::text_enum;
@@ -16,7 +16,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// How a candidate for the credit fared.
+    /// The result of a candidate for the credit.
     CandidateResult {
         /// The conversion is credited to it.
         Won = "won",
@@ -43,15 +43,12 @@ text_enum! {
 
 /// One way by which the conversion could have been traced to an affiliate.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Candidate {
-    /// The way.
     pub source: AttributionSource,
-    /// What was sent or found: the lead's id, the coupon code, the click's id or a tid without clicks, or the ref_id.
+    /// The lead's id, the coupon code, the click's id or a tid without clicks, or the ref_id: as sent or found.
     pub reference: String,
-    /// The affiliate it leads to.
     pub affiliate_id: Option<AffiliateId>,
-    /// The enrollment it leads to.
     pub enrollment_id: Option<EnrollmentId>,
-    /// How it fared.
     pub result: CandidateResult,
 }

@@ -1,4 +1,4 @@
-//! Conversions: accepted events, and what each was worth to whom.
+//! Conversions: accepted events, each with the affiliate it is credited to.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::text_enum::text_enum;
 use super::time::Time;
 
 text_enum! {
-    /// What kind of event a conversion is.
+    /// The kind of an event.
     ConversionKind {
         /// A sign-up.
         Lead = "lead",
@@ -24,7 +24,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// What became of a recorded event.
+    /// The outcome of a recorded event.
     ConversionOutcome {
         /// It is credited to an affiliate.
         Attributed = "attributed",
@@ -36,7 +36,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// Where a sale was made.
+    /// The place where a sale was made.
     SaleChannel {
         /// In a web shop or an app.
         Online = "online",
@@ -45,29 +45,24 @@ text_enum! {
     }
 }
 
-/// To whom a conversion is credited, and under which terms.
+/// The affiliate that a conversion is credited to, and the terms that apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Credit {
-    /// The affiliate.
     pub affiliate_id: AffiliateId,
-    /// The enrollment.
     pub enrollment_id: EnrollmentId,
-    /// The program.
     pub program_id: ProgramId,
-    /// The version of the program's terms.
     pub terms_version: i32,
-    /// How it was traced.
     pub source: AttributionSource,
 }
 
-/// What a sale's order says of itself. Empty texts for what was not sent.
+/// Details of a sale's order. Texts that were not sent are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct OrderDetails {
     /// The coupon code in capitals.
     pub coupon_code: String,
-    /// The plan that was bought.
     pub plan: String,
-    /// How many were bought.
     pub quantity: i32,
     /// The merchant's id of the order.
     pub order_id: String,
@@ -79,16 +74,13 @@ pub struct OrderDetails {
 
 /// One accepted event.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Conversion {
-    /// Its id.
     pub id: ConversionId,
-    /// Whose it is.
     pub account_id: AccountId,
-    /// Its kind.
     pub kind: ConversionKind,
     /// The merchant's id for the event.
     pub event_id: String,
-    /// What became of it.
     pub outcome: ConversionOutcome,
     /// The net amount: positive for a sale, negative for a refund, none for others.
     pub amount: Option<Money>,
@@ -98,37 +90,31 @@ pub struct Conversion {
     pub sale_id: Option<ConversionId>,
     /// Of a refund: the sale's event_id; empty when it was neither sent nor found.
     pub sale_event_id: String,
-    /// The lead.
     pub lead_id: Option<LeadId>,
-    /// To whom it is credited.
     pub credit: Option<Credit>,
-    /// Where a sale was made.
     pub channel: SaleChannel,
-    /// More of the order.
     pub order: OrderDetails,
     /// All candidates for the credit, the strongest source first.
     pub candidates: Vec<Candidate>,
-    /// When it happened.
     pub occurred_at: Time,
-    /// When it was recorded.
     pub created_at: Time,
     /// Grows by one with every change of it or its rewards.
     pub version: i32,
 }
 
-/// A conversion with its rewards at one moment: what the feed and the answers show.
+/// A conversion with its rewards at one moment, as the feed and answers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct ConversionImage {
-    /// The conversion.
     pub conversion: Arc<Conversion>,
     /// Its rewards in the order of their ids.
     pub rewards: Vec<Arc<Reward>>,
 }
 
-/// A refund that waits for its sale. A row of its own, since hardly any refund waits and every sale asks.
+/// A refund that waits for its sale. It has a table of its own, because every sale looks for one and hardly any refund waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct WaitingRefund {
-    /// The account that has it.
     pub account_id: AccountId,
     /// The event_id that the sale will have.
     pub sale_event_id: String,
@@ -144,28 +130,27 @@ impl Conversion {
     }
 }
 
-/// What RecordSale answers.
+/// The answer of RecordSale.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct SaleOutcome {
     /// The sale as it is kept, referred or not.
     pub conversion_id: ConversionId,
-    /// The lead.
     pub lead_id: Option<LeadId>,
-    /// To whom it is credited; none when nobody referred it.
+    /// None when nobody referred it.
     pub credit: Option<Credit>,
-    /// What it earned.
     pub rewards: Vec<RewardSummary>,
 }
 
-/// What RecordRefund answers.
+/// The answer of RecordRefund.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct RefundOutcome {
-    /// What became of it.
     pub outcome: ConversionOutcome,
     /// The refund as it is kept.
     pub conversion_id: ConversionId,
     /// The sale; none while it waits or when the customer is unknown.
     pub sale_id: Option<ConversionId>,
-    /// What it takes back.
+    /// Negative rewards: they take back from the sale's.
     pub rewards: Vec<RewardSummary>,
 }

@@ -16,10 +16,9 @@ text_enum! {
 
 /// A code that credits an affiliate.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Coupon {
-    /// Its id.
     pub id: CouponId,
-    /// Whose it is.
     pub account_id: AccountId,
     /// The enrollment that it credits.
     pub enrollment_id: EnrollmentId,
@@ -27,27 +26,23 @@ pub struct Coupon {
     pub affiliate_id: AffiliateId,
     /// The code in capitals, unique among the account's active coupons.
     pub code: String,
-    /// Free text.
     pub description: String,
-    /// Its state.
     pub state: CouponState,
-    /// When it was assigned.
     pub created_at: Time,
-    /// When it was removed.
     pub removed_at: Option<Time>,
 }
 
-/// Which of several coupons with one code is meant: the active one, or else the one that was removed last.
+/// The rank of a coupon among all with its code. The active one is the highest, then the one that was removed last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct CouponRank {
     is_active: bool,
     removed_at: Option<Time>,
-    /// The coupon.
     pub id: CouponId,
 }
 
 impl Coupon {
-    /// The greatest of those with its code is meant.
+    /// A code means the coupon with the highest rank.
     pub fn rank(&self) -> CouponRank {
         CouponRank { is_active: self.state == CouponState::Active, removed_at: self.removed_at, id: self.id }
     }

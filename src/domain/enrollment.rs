@@ -20,14 +20,11 @@ text_enum! {
 
 /// An affiliate in a program. One for each pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Enrollment {
-    /// Its id.
     pub id: EnrollmentId,
-    /// Whose it is.
     pub account_id: AccountId,
-    /// The affiliate.
     pub affiliate_id: AffiliateId,
-    /// The program.
     pub program_id: ProgramId,
     /// The code in the referral link, lower case: the code of one of the enrollment's links.
     pub ref_id: String,
@@ -35,29 +32,25 @@ pub struct Enrollment {
     pub landing_url: String,
     /// The affiliate's own commission in place of the program's.
     pub commission_override: Option<Commission>,
-    /// Its state.
     pub state: EnrollmentState,
-    /// When it was made.
     pub created_at: Time,
-    /// When it last changed.
     pub updated_at: Time,
-    /// When it ended.
     pub ended_at: Option<Time>,
 }
 
-/// An enrollment with the page that its links lead to: what an answer shows.
+/// An enrollment with the page that its links lead to, as answers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EnrollmentWithLanding {
-    /// The enrollment.
     pub enrollment: Arc<Enrollment>,
     /// Its own page or the program's.
     pub landing_url: String,
 }
 
-/// What Enroll, UpdateEnrollment and EndEnrollment answer.
+/// The answer of Enroll, UpdateEnrollment and EndEnrollment.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EnrollmentOutcome {
-    /// The enrollment.
     pub enrollment: EnrollmentWithLanding,
     /// The coupon that Enroll assigned.
     pub coupon: Option<Arc<Coupon>>,

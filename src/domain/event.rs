@@ -7,19 +7,19 @@ use super::text_enum::text_enum;
 use super::time::Time;
 
 text_enum! {
-    /// What happened.
+    /// The type of an event.
     EventType {
         /// A lead was bound.
         LeadRecorded = "lead_recorded",
         /// A sale was credited.
         SaleRecorded = "sale_recorded",
-        /// A sale that nobody had referred was credited, since its lead arrived.
+        /// A sale that nobody had referred was credited, because its lead arrived later.
         SaleAttributed = "sale_attributed",
         /// A refund was booked.
         RefundRecorded = "refund_recorded",
         /// A refund waits for its sale.
         RefundWaiting = "refund_waiting",
-        /// The sale that a refund was booked against.
+        /// A refund was booked against the sale.
         SaleRefunded = "sale_refunded",
         /// A customer cancelled.
         CancellationRecorded = "cancellation_recorded",
@@ -27,7 +27,7 @@ text_enum! {
         RewardApproved = "reward_approved",
         /// Rewards were denied.
         RewardDenied = "reward_denied",
-        /// What earlier refunds took back was settled with the reward it was taken from.
+        /// Negative rewards of earlier refunds were settled with the reward that they take back from.
         RewardReversed = "reward_reversed",
         /// The account was registered.
         AccountRegistered = "account_registered",
@@ -123,50 +123,43 @@ pub struct InProgram<T> {
     pub program_id: ProgramId,
 }
 
-/// A fact before it has its number.
+/// An event before it has its sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct NewEvent {
-    /// Its id.
     pub id: EventId,
-    /// Whose feed.
     pub account_id: AccountId,
-    /// What happened.
     pub event_type: EventType,
-    /// When it happened.
     pub occurred_at: Time,
     /// Its subject right after it.
     pub image: EventImage,
-    /// The request_id or event_id that caused it; empty for what the server did by itself.
+    /// The request_id or event_id that caused it; empty for the server's own work.
     pub cause_id: String,
 }
 
-/// What a filter looks at, beside the event's body in the feed.
+/// The fields that a filter compares. They are stored beside the event's body in the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EventHeader {
-    /// What happened.
     pub event_type: EventType,
-    /// The program.
     pub program_id: Option<ProgramId>,
-    /// The affiliate.
     pub affiliate_id: Option<AffiliateId>,
 }
 
 impl NewEvent {
-    /// The part that a filter looks at.
+    /// The fields that a filter compares.
     pub fn header(&self) -> EventHeader {
         let (program_id, affiliate_id) = self.image.concerns();
         EventHeader { event_type: self.event_type, program_id, affiliate_id }
     }
 }
 
-/// Which events a reader wants. Fields narrow together; within a field any value fits; an empty field lets all through.
+/// The events that a reader wants. Every field must match; an empty field matches all events, another one any of its values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EventFilter {
-    /// Types.
     pub types: Vec<EventType>,
-    /// Programs.
     pub program_ids: Vec<ProgramId>,
-    /// Affiliates.
     pub affiliate_ids: Vec<AffiliateId>,
 }
 

@@ -1,6 +1,6 @@
-//! Typed ids: a prefix that says what it names, and a UUIDv7 so that new rows fall at the end of every index.
-//! Its text is stored in JSON, so a released prefix never changes.
-//! Knows nothing of where the random part comes from: an [`IdSource`] is passed in.
+//! Typed ids: a prefix that names the kind, and a UUIDv7. New UUIDv7s sort last, so that new rows go to the end of every index. The
+//! text of an id is stored in JSON, so a released prefix never changes. An [`IdSource`] is passed in: this module draws nothing at
+//! random.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,13 +8,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-/// Where new ids come from. The one real source is in `clock.rs`; tests pass a counter.
+/// A source of new ids. The real one is in `clock.rs`; tests pass a counter.
 pub trait IdSource {
     /// The next UUIDv7.
     fn next_uuid(&mut self) -> Uuid;
 }
 
-/// The text is no id of the expected kind.
+/// The text is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be an id like {prefix}_ and 32 hexadecimal digits")]
 pub struct MalformedId {
@@ -25,7 +25,7 @@ pub struct MalformedId {
 fn parse(text: &str, prefix: &'static str) -> Result<Uuid, MalformedId> {
     let malformed = MalformedId { prefix };
     let digits = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).ok_or_else(|| malformed.clone())?;
-    // One spelling per id: an id in capitals or with hyphens would be another key to a client's cache.
+    // One spelling per id, because an id in capitals or with hyphens would be a second key in a client's cache.
     if digits.len() != 32 || !digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(malformed);
     }
@@ -45,7 +45,7 @@ macro_rules! typed_ids {
         pub struct $name(Uuid);
 
         impl $name {
-            /// What every id of this kind starts with, before the underscore.
+            /// The prefix of every id of this kind, before the underscore.
             pub const PREFIX: &'static str = $prefix;
 
             /// Makes a new id.

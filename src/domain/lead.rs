@@ -22,35 +22,27 @@ text_enum! {
 
 /// The affiliate that a lead is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Binding {
-    /// The enrollment.
     pub enrollment_id: EnrollmentId,
-    /// The affiliate.
     pub affiliate_id: AffiliateId,
-    /// The program.
     pub program_id: ProgramId,
-    /// Since when.
     pub bound_at: Time,
 }
 
 /// A person or customer of the merchant.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Lead {
-    /// Its id.
     pub id: LeadId,
-    /// Whose it is.
     pub account_id: AccountId,
     /// The email address in lower case, unique in the account.
     pub email: Option<String>,
     /// The merchant's own id, unique in the account.
     pub uid: Option<String>,
-    /// First name.
     pub first_name: String,
-    /// Last name.
     pub last_name: String,
-    /// Its state.
     pub state: LeadState,
-    /// Whom it is bound to.
     pub binding: Option<Binding>,
     /// The plan of the last sale that named one.
     pub plan: String,
@@ -58,14 +50,12 @@ pub struct Lead {
     pub mrr: Option<Money>,
     /// When it first bought.
     pub customer_since: Option<Time>,
-    /// When it was made.
     pub created_at: Time,
-    /// When it last changed.
     pub updated_at: Time,
 }
 
-/// How a request names a customer: by the merchant's own id, by email, or both. The uid is the stronger name, since an email
-/// may change.
+/// The names of a customer in a request: the merchant's own id, the email, or both. The uid takes precedence, because an email may
+/// change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Customer {
     /// The merchant's own id.
@@ -96,8 +86,8 @@ impl std::fmt::Display for LeadSelector {
 
 /// A sale that nobody referred, kept so that it can be priced if its lead arrives inside the window.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct UnmatchedSale {
-    /// Whose it is.
     pub account_id: AccountId,
     /// The sale.
     pub conversion_id: ConversionId,
@@ -105,14 +95,13 @@ pub struct UnmatchedSale {
     pub email: Option<String>,
     /// The merchant's own id for the customer.
     pub uid: Option<String>,
-    /// When the sale happened.
     pub occurred_at: Time,
 }
 
-/// What RecordLead answers.
+/// The answer of RecordLead.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct LeadOutcome {
-    /// The lead.
     pub lead_id: LeadId,
     /// The affiliate it is bound to; none when nobody referred it.
     pub affiliate_id: Option<AffiliateId>,
@@ -120,10 +109,10 @@ pub struct LeadOutcome {
     pub conversion_id: Option<ConversionId>,
 }
 
-/// What RecordCancellation answers.
+/// The answer of RecordCancellation.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct CancellationOutcome {
-    /// The lead.
     pub lead_id: LeadId,
     /// Whether the lead is bound to an affiliate.
     pub outcome: ConversionOutcome,
@@ -137,7 +126,7 @@ impl Customer {
         self.uid.is_none() && self.email.is_none()
     }
 
-    /// The names to look the customer up by, the stronger first.
+    /// The names to look the customer up by: the uid first, then the email.
     pub fn selectors(&self) -> Vec<LeadSelector> {
         let uid = self.uid.clone().map(LeadSelector::Uid);
         let email = self.email.clone().map(LeadSelector::Email);

@@ -20,11 +20,11 @@ use super::time::Time;
 text_enum! {
     /// A place that value is booked to.
     LedgerAccount {
-        /// What commissions cost the merchant.
+        /// The merchant's cost of commissions.
         CommissionExpense = "commission_expense",
-        /// What an affiliate has earned and waits for approval.
+        /// Earned by an affiliate and not yet approved.
         AffiliatePending = "affiliate_pending",
-        /// What an affiliate is owed.
+        /// Owed to an affiliate.
         AffiliatePayable = "affiliate_payable",
     }
 }
@@ -53,10 +53,9 @@ text_enum! {
 
 /// The thing that an entry is about. Its id is a UUID, so that every kind of thing fits into the same columns and the same hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct LedgerSubject {
-    /// What kind of thing.
     pub kind: LedgerSubjectKind,
-    /// Its id.
     pub id: Uuid,
 }
 
@@ -74,28 +73,20 @@ impl LedgerSubject {
     }
 }
 
-/// An entry before it has its place in the ledger.
+/// An entry before it has a sequence and a hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Posting {
-    /// Whose books.
     pub account_id: AccountId,
-    /// Where the amount is debited.
     pub debit: LedgerAccount,
-    /// Where it is credited.
     pub credit: LedgerAccount,
-    /// What is counted.
     pub unit: RewardUnit,
-    /// The currency.
     pub currency: Currency,
     /// How much, more than zero.
     pub amount_minor: i64,
-    /// The affiliate concerned.
     pub affiliate_id: AffiliateId,
-    /// What it is about.
     pub subject: LedgerSubject,
-    /// Why.
     pub reason: LedgerReason,
-    /// When it was posted.
     pub posted_at: Time,
 }
 
@@ -126,12 +117,12 @@ impl Posting {
     }
 }
 
-/// A two-sided entry in its place. Never changed, never removed.
+/// A two-sided entry with its sequence and hash. Never changed, never removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct LedgerEntry {
     /// 1, 2, 3 and so on in the account, without a gap.
     pub sequence: i64,
-    /// What is posted.
     pub posting: Posting,
     /// The version of the layout that was hashed: [`HASH_VERSION`], unless another release wrote the entry.
     pub hash_version: i32,
@@ -142,8 +133,8 @@ pub struct LedgerEntry {
 /// The hash that the first entry of an account is chained to.
 pub const GENESIS_HASH: [u8; 32] = [0; 32];
 
-/// The version of the layout that [`entry_hash`] hashes. It is hashed, and kept beside each entry. An entry keeps the version that it
-/// was written with, so a change of the layout is a new number and leaves older entries as they are.
+/// The version of the layout that [`entry_hash`] hashes. The version is part of the hash and is stored with each entry. A change of
+/// the layout takes a new number; older entries keep theirs.
 pub const HASH_VERSION: u8 = 1;
 
 /// SHA-256 over these bytes, in this order:
@@ -191,27 +182,24 @@ fn hash_text(hasher: &mut Sha256, text: &str) {
     hasher.update(text);
 }
 
-/// What identifies a balance.
+/// The key of a balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct BalanceKey {
-    /// Whose books.
     pub account_id: AccountId,
-    /// Whose balance.
     pub affiliate_id: AffiliateId,
-    /// What is counted.
     pub unit: RewardUnit,
-    /// The currency.
     pub currency: Currency,
 }
 
-/// What an affiliate has: sums over the ledger, kept beside it and checked against it by VerifyLedger. All in minor units.
+/// An affiliate's balance: sums over the ledger, stored beside it. VerifyLedger compares the two. All in minor units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Balance {
     /// Not yet approved.
     pub pending_minor: i64,
     /// Approved and not yet paid; may be negative.
     pub owed_minor: i64,
-    /// Paid.
     pub paid_minor: i64,
 }
 
@@ -221,7 +209,7 @@ impl Balance {
         self.pending_minor.saturating_add(self.owed_minor).saturating_add(self.paid_minor)
     }
 
-    /// Adds what a posting changes.
+    /// Adds a posting.
     ///
     /// # Errors
     /// [`Overflow`] when a sum does not fit into 64 bits.
@@ -253,8 +241,8 @@ impl Posting {
 /// The newest numbers of an account's feed and ledger. One row per account: its lock is the account's write lock, so numbers
 /// appear in the order of commit and without a gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct AccountHead {
-    /// Whose.
     pub account_id: AccountId,
     /// The sequence of the newest event; 0 before the first.
     pub event_sequence: i64,
@@ -264,9 +252,9 @@ pub struct AccountHead {
     pub ledger_sequence: i64,
     /// The hash of the newest ledger entry; [`GENESIS_HASH`] before the first.
     pub ledger_hash: [u8; 32],
-    /// Grows with every change of the account's programs, affiliates and what hangs on them.
+    /// Grows with every change of a row that is in the account's catalogue (`Kind::IN_CATALOGUE`).
     pub catalogue_version: i64,
-    /// How many refunds have ever come before their sale. While there were none, no sale needs to look for one.
+    /// How many refunds ever arrived before their sale. While it is 0, no sale looks for a waiting refund.
     pub waited_refund_count: i64,
 }
 
@@ -284,7 +272,7 @@ impl AccountHead {
         }
     }
 
-    /// Gives a posting its place in the ledger.
+    /// Gives a posting its sequence and hash.
     pub fn enter(&mut self, posting: Posting) -> LedgerEntry {
         self.ledger_sequence += 1;
         self.ledger_hash = entry_hash(&self.ledger_hash, self.ledger_sequence, &posting);
@@ -322,8 +310,8 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The number was computed once from the documented layout, with Python's `hashlib`, `uuid` and `struct` and nothing of this
-    /// program. Hashes that were stored before must come out the same for ever: another layout is another version.
+    /// The number was computed once from the documented layout, with Python's `hashlib`, `uuid` and `struct` and without this
+    /// program. Stored hashes must be reproduced for ever, so another layout is another version.
     #[test]
     fn the_hash_of_an_entry_is_pinned() {
         let hash = entry_hash(&[7; 32], 42, &posting());
@@ -355,7 +343,7 @@ mod tests {
         assert_eq!(distinct.len(), hashes.len());
     }
 
-    /// So that one byte holds its length, and its column the text.
+    /// One byte must hold the length, and the column the text.
     #[test]
     fn no_hashed_text_is_longer_than_its_column() {
         let texts = LedgerAccount::ALL.iter().map(|value| value.as_str());

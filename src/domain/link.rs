@@ -1,4 +1,4 @@
-//! Referral links. The ref_id of an enrollment is the code of a link too, so that one look-up serves both and a code is unique
+//! Referral links. The ref_id of an enrollment is also the code of a link, so that one look-up finds both and a code is unique
 //! among both.
 
 use std::sync::Arc;
@@ -20,24 +20,18 @@ text_enum! {
 
 /// A referral link of an enrollment.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Link {
-    /// Its id.
     pub id: LinkId,
-    /// Whose it is.
     pub account_id: AccountId,
-    /// The enrollment.
     pub enrollment_id: EnrollmentId,
-    /// The affiliate.
     pub affiliate_id: AffiliateId,
     /// The code in lower case, unique in the account for ever.
     pub code: String,
     /// Where it leads; empty for the enrollment's landing page.
     pub destination_url: String,
-    /// Its state.
     pub state: LinkState,
-    /// When it was made.
     pub created_at: Time,
-    /// When it was revoked.
     pub revoked_at: Option<Time>,
 }
 
@@ -48,11 +42,10 @@ impl Link {
     }
 }
 
-/// A link with the page that it leads to: what an answer shows.
+/// A link with the page that it leads to, as answers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct LinkWithDestination {
-    /// The link.
     pub link: Arc<Link>,
-    /// Where it leads.
     pub destination_url: String,
 }

@@ -1,8 +1,8 @@
 //! The business, pure: every rule, state and formula, and nothing else. No async, no I/O, no clock, no random source, no wire
 //! types, no tables. Time and ids are passed in.
 //!
-//! Rows and states lie here, one file for each subject. [`set`] is the part of them that a batch needs, and [`rule`] has the rules.
-//! [`decide`] is the one entry for writes: it applies a command's rule to the [`set::WorkingSet`].
+//! This folder has the rows and states, one file for each subject. [`set`] is the part of the rows that a batch needs, and [`rule`]
+//! has the rules. [`decide`] is the one entry for writes: it applies a command's rule to the [`set::WorkingSet`].
 
 pub mod account;
 pub mod affiliate;

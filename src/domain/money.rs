@@ -68,12 +68,12 @@ impl fmt::Display for Currency {
     }
 }
 
-/// An amount in one currency. Stored in JSON with these names, for ever: another field is another type.
+/// An amount in one currency. Stored in JSON with these field names for ever. A further field needs a new type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Money {
     /// The amount in minor units of the currency.
     pub amount_minor: i64,
-    /// The currency.
     pub currency: Currency,
 }
 

@@ -1,7 +1,6 @@
 //! Programs and the versions of their terms.
 //!
-//! Terms are pinned: a version never changes once made, a change makes the next, and every conversion keeps the version it was
-//! priced under.
+//! A version of terms never changes: a change makes the next version. Every conversion keeps the version it was priced under.
 
 use std::sync::Arc;
 
@@ -23,28 +22,23 @@ text_enum! {
 
 /// A campaign that affiliates are enrolled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Program {
-    /// Its id.
     pub id: ProgramId,
-    /// Whose it is.
     pub account_id: AccountId,
-    /// Its name.
     pub display_name: String,
     /// Its currency; flat commissions are in it.
     pub currency: Currency,
     /// Where referral links lead when the enrollment names no page.
     pub landing_url: String,
-    /// Whether it is meant where none is named. One program of an account is.
+    /// Whether it is used where a request names no program. At most one program of an account is.
     pub is_default: bool,
-    /// Its state.
     pub state: ProgramState,
     /// The newest version of its terms.
     pub terms_version: i32,
     /// Grows with every change; shown as the etag.
     pub version: i32,
-    /// When it was made.
     pub created_at: Time,
-    /// When it last changed.
     pub updated_at: Time,
 }
 
@@ -56,7 +50,7 @@ impl Program {
 }
 
 text_enum! {
-    /// Which of a visitor's clicks earns.
+    /// The click of a visitor that earns.
     AttributionModel {
         /// The earliest inside the window.
         FirstClick = "first_click",
@@ -66,7 +60,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// Which sales a version of the terms reaches.
+    /// The sales that a version of the terms applies to.
     TermsReach {
         /// Every sale from its start on.
         NewSales = "new_sales",
@@ -75,7 +69,7 @@ text_enum! {
     }
 }
 
-/// What a sale earns the affiliate.
+/// The commission on a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commission {
     /// Parts per million of the net amount, in the sale's currency.
@@ -98,43 +92,37 @@ impl Commission {
 
 /// The rules as an owner sets them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct TermsDraft {
-    /// Which sales they reach.
     pub reach: TermsReach,
-    /// What a sale earns.
     pub commission: Commission,
     /// How many days a reward stays pending.
     pub hold_period_days: i32,
-    /// Which click earns.
     pub attribution_model: AttributionModel,
     /// For how many days after a click a lead or sale is credited to it.
     pub attribution_window_days: i32,
-    /// Which source wins, the strongest first; each of the three once.
+    /// The order in which sources win, the strongest first; each of the three once.
     pub precedence: [AttributionSource; 3],
-    /// How rewards are rounded.
     pub rounding: Rounding,
 }
 
 /// A version of a program's rules. Never changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Terms {
-    /// Whose they are.
     pub account_id: AccountId,
-    /// The program.
     pub program_id: ProgramId,
     /// 1, 2, 3 and so on.
     pub version: i32,
-    /// From when on they hold.
+    /// They apply from this time on.
     pub starts_at: Time,
-    /// The rules.
     pub rules: TermsDraft,
 }
 
-/// A program with one version of its terms: what an answer shows.
+/// A program with one version of its terms, as answers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct ProgramWithTerms {
-    /// The program.
     pub program: Arc<Program>,
-    /// A version of its terms.
     pub terms: Arc<Terms>,
 }

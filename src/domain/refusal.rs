@@ -33,7 +33,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// A field of a command. Each door to the domain knows what it is called there.
+    /// A field of a command. The API translates it into the path of the message's field.
     Field {
         /// An email address.
         Email = "email",
@@ -59,12 +59,12 @@ text_enum! {
 /// A rule that a command broke. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// What the request names is not there, or is another account's: the two cannot be told apart.
+    /// The named resource does not exist or belongs to another account: callers cannot tell which.
     #[error("no {resource} {name}")]
     NotFound {
-        /// What was looked for.
+        /// Its kind.
         resource: Resource,
-        /// The name it was looked for by, as sent.
+        /// The name that was sent.
         name: String,
     },
     /// No program was named and the account has no default program.
@@ -77,9 +77,9 @@ pub enum Refusal {
         field: Field,
         /// The value that is taken.
         value: String,
-        /// What has it.
+        /// The kind of its holder.
         resource: Resource,
-        /// The id of what has it; empty when it is not the caller's to know.
+        /// The id of its holder; empty when the caller may not know it.
         resource_id: String,
     },
     /// The affiliate is in the program.
@@ -105,7 +105,7 @@ pub enum Refusal {
     InvalidField {
         /// The field.
         field: Field,
-        /// What is wrong and how to mend it.
+        /// The fault and how to fix it.
         problem: String,
     },
     /// The event_id or request_id was used with other content.
@@ -115,13 +115,13 @@ pub enum Refusal {
         field: Field,
         /// The event_id or request_id.
         key: String,
-        /// The id of what the first call made.
+        /// The id of the row that the first call made.
         first_id: String,
     },
     /// The resource changed since its etag was read.
     #[error("the {resource} changed since the etag was read")]
     EtagMismatch {
-        /// What changed.
+        /// Its kind.
         resource: Resource,
         /// Its etag now.
         current_etag: String,
@@ -148,12 +148,12 @@ pub enum Refusal {
         /// The enrollment.
         enrollment_id: EnrollmentId,
     },
-    /// The refund is more than what is left of the sale.
+    /// The refund is more than is left of the sale.
     #[error("the refund is more than the {left_minor} minor units of {currency} that are left of sale {sale_id}")]
     RefundExceedsSale {
         /// The sale.
         sale_id: ConversionId,
-        /// What is left of it in minor units.
+        /// The amount left in minor units.
         left_minor: i64,
         /// Its currency.
         currency: Currency,
@@ -178,7 +178,7 @@ pub enum Refusal {
     /// An amount does not fit into 64 bits.
     #[error(transparent)]
     Overflow(#[from] Overflow),
-    /// A rule asked for a row that was not loaded: a bug of ours, never "does not exist".
+    /// A rule asked for a row that was not loaded. This is a bug of ours and never means "does not exist".
     #[error("{0} was not loaded")]
     NotLoaded(&'static str),
 }

@@ -1,4 +1,4 @@
-//! Requests that were answered: they make a repeated call give the first answer again.
+//! Answered requests. A repeated call gets the first answer again.
 //!
 //! One mechanism for both kinds of key. The `event_id` of a recorded event is kept for ever under its kind; the `request_id` of
 //! any other call is kept for 30 days under its method. The row is written in the transaction of the effect.
@@ -12,7 +12,7 @@ use super::refusal::Field;
 use super::text_enum::text_enum;
 use super::time::Time;
 
-/// How long a request_id is remembered.
+/// How long a request_id is kept.
 pub const REQUEST_ID_KEPT_DAYS: i32 = 30;
 
 text_enum! {
@@ -73,10 +73,10 @@ impl RequestScope {
     }
 }
 
-/// The name that a request is remembered by.
+/// The name that a request is kept under.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct RequestKey {
-    /// Whose.
     pub account_id: AccountId,
     /// [`RequestScope::as_str`].
     pub scope: String,
@@ -98,22 +98,20 @@ impl RequestKey {
 
 /// A request that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Request {
-    /// Its name.
     pub key: RequestKey,
     /// Keyed hash of its content.
     pub content_hash: [u8; 32],
-    /// The UUID of what it made, in the kind's own table.
+    /// The UUID of the row that it made, in that kind's table.
     pub effect: Uuid,
-    /// What it was answered.
     pub outcome: Outcome,
-    /// When.
     pub created_at: Time,
     /// When it may be forgotten; none for ever.
     pub expires_at: Option<Time>,
 }
 
-/// How a command may be recognised when it is sent again.
+/// Recognises a command that is sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
     /// [`RequestScope::as_str`].

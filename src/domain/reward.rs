@@ -1,4 +1,4 @@
-//! Rewards: what a conversion gives an affiliate, and the states it passes through.
+//! Rewards: the earnings of affiliates from conversions, and their states.
 //!
 //! | from | may become |
 //! |---|---|
@@ -51,7 +51,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// What a reward is counted in.
+    /// The unit that a reward is counted in.
     RewardUnit {
         /// Money, in minor units of a currency.
         Cash = "cash",
@@ -60,51 +60,44 @@ text_enum! {
 
 /// How a reward was computed, enough to compute it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Calculation {
-    /// Where the rate came from.
     pub rule: RewardRule,
-    /// The amount it was computed from: what was left of the sale when it was priced.
+    /// The amount it was computed from: the part of the sale that was not refunded when it was priced.
     pub base: Money,
     /// The rate in parts per million; 0 for a flat commission.
     pub percent_ppm: i64,
     /// The flat amount for the whole sale in minor units; 0 for a percentage.
     pub flat_minor: i64,
-    /// The version of the terms.
     pub terms_version: i32,
-    /// How it was rounded, and how what is taken back from it is.
+    /// How it was rounded. Reversals of it are rounded the same way.
     pub rounding: Rounding,
 }
 
-/// What one conversion gives one affiliate. The value never changes; a refund makes a second, negative reward.
+/// The earnings of one affiliate from one conversion. The value never changes; a refund makes a second, negative reward.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Reward {
-    /// Its id.
     pub id: RewardId,
-    /// Whose it is.
     pub account_id: AccountId,
     /// The conversion it comes from.
     pub conversion_id: ConversionId,
-    /// Who gets it.
     pub affiliate_id: AffiliateId,
     /// The enrollment it was earned through.
     pub enrollment_id: EnrollmentId,
     /// The program it was earned in.
     pub program_id: ProgramId,
-    /// What it is counted in.
     pub unit: RewardUnit,
-    /// How much; negative for what a refund takes back.
+    /// Negative for a refund's reward.
     pub value: Money,
     /// How much of it refunds have taken back, in minor units, positive.
     pub reversed_minor: i64,
     /// Of a refund's reward: the reward it takes back from.
     pub reverses: Option<RewardId>,
-    /// Its state.
     pub state: RewardState,
-    /// How it was computed.
     pub calculation: Calculation,
-    /// When it is approved by itself.
+    /// The end of its hold period: a worker approves it after this time.
     pub approve_after: Time,
-    /// When it was made.
     pub created_at: Time,
     /// When its state last changed.
     pub updated_at: Time,
@@ -114,14 +107,11 @@ pub struct Reward {
 
 /// A reward as first made: the part that never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct RewardSummary {
-    /// The reward.
     pub reward_id: RewardId,
-    /// Who gets it.
     pub affiliate_id: AffiliateId,
-    /// What it is counted in.
     pub unit: RewardUnit,
-    /// How much.
     pub value: Money,
 }
 

@@ -1,4 +1,4 @@
-//! A point in time as the domain sees it: microseconds since 1970 in UTC, passed in by whoever knows the clock.
+//! A point in time as the domain sees it: microseconds since 1970 in UTC. The caller passes it in.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ impl Time {
         self.0
     }
 
-    /// This many days of 24 hours later; earlier for a negative number. Stops at the ends of what can be told.
+    /// This many days of 24 hours later; earlier for a negative number. Saturates at the smallest and the largest time.
     pub const fn plus_days(self, days: i32) -> Self {
         Self(self.0.saturating_add((days as i64).saturating_mul(Self::MICROS_PER_DAY)))
     }

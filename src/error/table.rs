@@ -1,5 +1,4 @@
-//! The one table from errors to what callers see: reason, gRPC code, message and details.
-//! `tests/it/golden/errors.txt` is printed from it.
+//! The one table from errors to answers: reason, gRPC code, message and details. `tests/it/golden/errors.txt` is printed from it.
 
 use std::time::Duration;
 
@@ -15,10 +14,10 @@ use crate::pb::ErrorReason;
 /// and grow by a third there; a list of 1,000 wrong ids would reach them as a broken connection.
 const VIOLATION_BYTES_MAX: usize = 4_096;
 
-/// When to try again what failed for a reason that passes by itself.
+/// The retry delay of failures that pass by themselves.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// What a caller sees of an error.
+/// An error as the caller sees it.
 pub(super) struct Answer {
     pub(super) reason: ErrorReason,
     pub(super) code: Code,
@@ -27,11 +26,11 @@ pub(super) struct Answer {
     pub(super) detail: Detail,
 }
 
-/// What stands beside the ErrorInfo.
+/// The details beside the ErrorInfo.
 pub(super) enum Detail {
     None,
     Fields(Vec<FieldViolation>),
-    /// What does not fit: the subject, such as `reward/rwd_...`.
+    /// The subject that does not fit, such as `reward/rwd_...`.
     Precondition(String),
     Resource(&'static str, String),
     Retry(Duration),
@@ -92,7 +91,7 @@ fn sentence(violation: &FieldViolation) -> String {
 }
 
 impl Error {
-    /// The table. No wildcard: a new error must say what callers see.
+    /// The table. It has no wildcard, so that a new error must say what callers see.
     pub(super) fn answer(&self, request_id: &str) -> Answer {
         match self {
             Self::InvalidFields(violations) => Answer::fields(ErrorReason::InvalidFields, violations),

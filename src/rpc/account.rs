@@ -130,7 +130,7 @@ impl Change for pb::CreateApiKeyRequest {
     }
 }
 
-/// A secret for its first answer. A repeated call made another secret, which is nobody's.
+/// The secret, in the first answer only. A repeated call generated another secret, which was not stored.
 fn shown_once(secret: &SecretString, replayed: bool) -> String {
     if replayed { String::new() } else { secret.expose_secret().to_owned() }
 }

@@ -46,7 +46,7 @@ impl Change for pb::CreateAffiliateRequest {
             affiliate: Some(render(&answer.affiliate)),
             enrollment: Some(enrollment::render(&answer.enrollment.enrollment, &answer.enrollment.landing_url)),
             coupon: answer.coupon.as_deref().map(coupon::render),
-            // A repeated call made another token, which is nobody's.
+            // A repeated call generated another token, which was not stored.
             auth_token: if replayed { String::new() } else { token },
             replayed,
         }
@@ -128,7 +128,7 @@ pub(super) async fn list(call: Call, message: pb::ListAffiliatesRequest) -> Resu
     Ok(pb::ListAffiliatesResponse { affiliates: affiliates.iter().map(render).collect(), next_page_token })
 }
 
-/// An affiliate as it stands in messages.
+/// An affiliate as a message.
 pub(super) fn render(affiliate: &Affiliate) -> pb::Affiliate {
     let profile = &affiliate.profile;
     pb::Affiliate {

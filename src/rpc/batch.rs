@@ -10,7 +10,7 @@ use crate::pb::record_item::Item;
 use crate::pb::record_result::Result as ItemResult;
 use crate::pb::{self, record_result};
 
-/// An item that was read, and how its answer becomes a result.
+/// An item that was read, and the conversion of its answer to a result.
 struct ReadItem {
     envelope: Envelope,
     paths: FieldPaths,
@@ -26,7 +26,7 @@ pub(super) async fn record(call: Call, message: pb::BatchRecordRequest) -> Resul
     }
     let asking = call.asking();
     let mut envelopes = Vec::with_capacity(count);
-    // The fault of each item's form, or the way to its result.
+    // For each item its fault, or the conversion to its result.
     let mut read = Vec::with_capacity(count);
     for item in &message.items {
         read.push(read_item(&call, item.item.as_ref(), &asking).map(|ReadItem { envelope, paths, render }| {

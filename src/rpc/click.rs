@@ -11,8 +11,8 @@ use crate::domain::rule::RecordClick;
 use crate::error::Error;
 use crate::pb::{self, record_click_request};
 
-/// A page that anyone can read must not learn another visitor's tracking id, which is the id of a first click, by sending an event_id
-/// that is in use.
+/// A public page must not get another visitor's tracking id by sending an event_id that is in use: the tracking id is the id of a
+/// first click.
 pub(super) async fn record(call: Call, message: pb::RecordClickRequest) -> Result<pb::RecordClickResponse, Error> {
     let asking = call.asking();
     let (rule, ()) = message.read(&asking)?;
@@ -53,7 +53,7 @@ impl Change for pb::RecordClickRequest {
         fields.finish()?;
         let rule = RecordClick {
             code: code.to_ascii_lowercase(),
-            // A cookie that is none of ours, or was tampered with, makes a new visitor rather than a fault.
+            // An unknown or changed cookie makes a new visitor rather than a fault.
             tid: self.tid.trim().parse().ok(),
             referrer_url,
             occurred_at,
@@ -62,7 +62,7 @@ impl Change for pb::RecordClickRequest {
     }
 
     fn render(click: ClickOutcome, replayed: bool, (): (), asking: &Asking) -> pb::RecordClickResponse {
-        // Pages that anyone can read learn where to send the visitor, and not whose link it is.
+        // Public pages get the destination of the visitor, but not the affiliate.
         let is_public = asking.key_kind == KeyKind::Publishable;
         pb::RecordClickResponse {
             click_id: click.click_id.to_string(),

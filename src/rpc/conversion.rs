@@ -75,7 +75,7 @@ pub(super) async fn list(
     Ok(pb::ListConversionsResponse { conversions: images.iter().map(render).collect(), next_page_token })
 }
 
-/// A conversion with its rewards as it stands in messages.
+/// A conversion with its rewards as a message.
 pub(super) fn render(image: &ConversionImage) -> pb::Conversion {
     let conversion = &image.conversion;
     let order = &conversion.order;

@@ -77,7 +77,7 @@ impl Change for pb::RemoveCouponRequest {
     }
 }
 
-/// A coupon as it stands in messages.
+/// A coupon as a message.
 pub(super) fn render(coupon: &Coupon) -> pb::Coupon {
     pb::Coupon {
         id: coupon.id.to_string(),

@@ -22,9 +22,9 @@ use crate::pb;
 use crate::store;
 use crate::store::enrollment::EnrollmentQuery;
 
-/// Characters of a name that stand in a ref_id made from it.
+/// How many characters of a name are used in a ref_id.
 const STEM_LENGTH_MAX: usize = 20;
-/// Random characters that make a ref_id unique.
+/// How many random characters make a ref_id unique.
 const SUFFIX_LENGTH: usize = 6;
 
 /// The paths of a new enrollment's fields, in CreateAffiliate and Enroll.
@@ -199,7 +199,7 @@ impl Change for pb::EndEnrollmentRequest {
     }
 }
 
-/// Enrollments as they stand in messages, with the pages that their links lead to.
+/// Enrollments as messages, with the pages that their links lead to.
 pub(super) async fn render_all(call: &Call, enrollments: &[Enrollment]) -> Result<Vec<pb::Enrollment>, Error> {
     let pages = landing_urls(call, enrollments).await?;
     Ok(enrollments.iter().zip(pages).map(|(enrollment, page)| render(enrollment, &page)).collect())
@@ -226,7 +226,7 @@ pub(super) async fn landing_urls(call: &Call, enrollments: &[Enrollment]) -> Res
     enrollments.iter().map(page).collect()
 }
 
-/// An enrollment as it stands in messages. `landing_url` is the page that its links lead to.
+/// An enrollment as a message. `landing_url` is the page that its links lead to.
 pub(super) fn render(enrollment: &Enrollment, landing_url: &str) -> pb::Enrollment {
     pb::Enrollment {
         id: enrollment.id.to_string(),
@@ -254,7 +254,7 @@ fn referral_link(landing_url: &str, ref_id: &str) -> String {
             link.query_pairs_mut().append_pair("ref", ref_id);
             link.into()
         }
-        // Only URLs are stored; a page that is none is shown as it is.
+        // Only URLs are stored; any other text is shown as it is.
         Err(_) => landing_url.to_owned(),
     }
 }

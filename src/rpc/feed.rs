@@ -1,6 +1,6 @@
 //! The feed on the wire: WatchConversions and ListConversionEvents, the same events in the same order with the same cursors.
 //!
-//! Here the two calls are answered; the places where readers start are in `place.rs`, what an open stream sends in `reader.rs`.
+//! This file answers the two calls; `place.rs` finds where readers start, and `reader.rs` makes the messages of an open stream.
 
 mod batch;
 pub mod event;
@@ -28,7 +28,7 @@ use reader::{Beginning, Reader};
 pub use slot::FeedLimits;
 use slot::{Slot, Slots};
 
-/// What a stream of WatchConversions is.
+/// The response stream of WatchConversions.
 pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchConversionsResponse, Status>> + Send>>;
 
 /// All feed streams of this server.
@@ -117,10 +117,10 @@ impl FeedStreams {
             }
             let is_over = clock::monotonic_now() >= give_up_at || self.draining.is_cancelled();
             let is_enough = if batch.events > 0 {
-                // Without a filter a page is full where there is enough; with one the rest may be far.
+                // Without a filter a page waits until it is full or at the head. With a filter the rest may be far.
                 batch.is_done() || position >= head.event_sequence || !wanted.filter.is_empty()
             } else {
-                // Nothing passed the filter so far. The cursor has moved on, so that the next call does too.
+                // Nothing passed the filter so far. The cursor has moved on, so that the next call starts after it.
                 is_over
             };
             if is_enough {

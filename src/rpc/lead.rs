@@ -57,7 +57,7 @@ impl Change for pb::RecordLeadRequest {
     }
 }
 
-/// How a request names a customer.
+/// The customer that a request names.
 pub(super) fn customer(fields: &mut Fields, email: &str, uid: &str) -> Customer {
     Customer { email: fields.optional_email("email", email), uid: fields.key("uid", uid) }
 }

@@ -67,7 +67,7 @@ fn sequence_of(place: Uuid) -> i64 {
     i64::try_from(place.as_u128()).unwrap_or(i64::MAX)
 }
 
-/// Fields that say what the entry is about are empty where that is no reward.
+/// The fields about the reward are empty for an entry about anything else.
 fn render_entry(entry: &LedgerEntry, conversions: &HashMap<RewardId, ConversionId>) -> pb::LedgerEntry {
     let posting = &entry.posting;
     let reward_id = posting.subject.reward_id();

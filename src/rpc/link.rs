@@ -81,7 +81,7 @@ impl Change for pb::RevokeLinkRequest {
     }
 }
 
-/// Links as they stand in messages, each with the page that it leads to: its own, or else its enrollment's.
+/// Links as messages, each with the page that it leads to: its own, or else its enrollment's.
 async fn render_all(call: &Call, links: Vec<Link>) -> Result<Vec<pb::Link>, Error> {
     let without_own: BTreeSet<EnrollmentId> =
         links.iter().filter(|link| link.destination_url.is_empty()).map(|link| link.enrollment_id).collect();

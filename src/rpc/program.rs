@@ -207,7 +207,7 @@ pub(super) fn optional_commission(
     })
 }
 
-/// A commission as it stands in messages.
+/// A commission as a message.
 pub(super) fn commission(value: Commission) -> pb::Commission {
     let kind = match value {
         Commission::PercentPpm(ppm) => commission::Commission::PercentPpm(ppm),

@@ -88,7 +88,7 @@ impl Change for pb::DenyRewardsRequest {
     }
 }
 
-/// A reward as it stands in messages.
+/// A reward as a message.
 pub(super) fn render(reward: &Reward) -> pb::Reward {
     let calculation = &reward.calculation;
     pb::Reward {
@@ -116,7 +116,7 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
     }
 }
 
-/// A reward as first made, as it stands in messages.
+/// A reward as first made, as a message.
 pub(super) fn summary(summary: &RewardSummary) -> pb::RewardSummary {
     pb::RewardSummary {
         reward_id: summary.reward_id.to_string(),

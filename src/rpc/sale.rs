@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_sent_has_its_default() {
+    fn fields_that_are_not_sent_have_their_defaults() {
         let command = read(&sale()).unwrap();
         assert_eq!(command.customer.email.as_deref(), Some("jo@example.com"));
         assert_eq!((command.order.quantity, command.channel, command.occurred_at), (1, SaleChannel::Online, None));

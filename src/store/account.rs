@@ -111,7 +111,7 @@ pub async fn list_keys(
     list::read(query, store.read()).await
 }
 
-/// The key whose text begins so, of whichever account: for the check of credentials alone.
+/// The key with this prefix, of any account. Only for the check of credentials.
 ///
 /// # Errors
 /// [`StoreError`].

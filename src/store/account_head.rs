@@ -1,4 +1,4 @@
-//! The head row of each account: its newest numbers, and the lock of whoever writes to it. Knows no event and no entry.
+//! The head row of each account: its newest numbers. Its lock is the account's write lock. Knows no event and no entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,8 +70,8 @@ pub async fn heads(store: &Store, accounts: &[AccountId]) -> Result<Vec<(Account
     Ok(rows.into_iter().map(|row| (AccountId::from_uuid(row.account_id), row.event_sequence)).collect())
 }
 
-/// Locks the heads of these accounts until the end of the transaction and returns those that exist. Whoever holds an account's
-/// head is the only one who writes to the account.
+/// Locks the heads of these accounts until the end of the transaction and returns those that exist. The holder of an account's head
+/// is its only writer.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -81,11 +81,12 @@ pub async fn lock_heads(
 ) -> Result<BTreeMap<AccountId, AccountHead>, StoreError> {
     let Some(first) = accounts.first() else { return Ok(BTreeMap::new()) };
     let mut ids: Vec<_> = accounts.iter().map(|account_id| account_id.uuid()).collect();
-    // Few different statements, as in `keyed`; there a lock could not follow the join.
+    // Padded to a power of two, so that there are few different statements. `keyed` does so too, but a lock could not follow its
+    // join.
     ids.resize(ids.len().next_power_of_two(), first.uuid());
     let query = table::Entity::find()
         .filter(table::Column::AccountId.is_in(ids))
-        // In one order, so that two writers never wait for each other.
+        // In one order, so that two writers never deadlock.
         .order_by_asc(table::Column::AccountId)
         .lock_exclusive()
         .into_query();

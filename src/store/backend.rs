@@ -1,5 +1,6 @@
-//! Which database it is: how to connect, what to refuse, how to begin, what an error means, what the schema looks like.
-//! It and its folder alone know, and have SQL in them. Knows no table of ours but the two that make a database ours.
+//! The database backends: connecting, refusing unsafe databases, beginning transactions, classifying errors, reading the schema.
+//! Only this file and its folder know which database it is and have SQL. They know no table but the two that a new database starts
+//! with.
 #![expect(clippy::disallowed_methods, reason = "the one file with SQL in it")]
 
 pub(super) mod bulk;
@@ -39,7 +40,7 @@ const PREPARED_STATEMENTS_MAX: usize = 500;
 /// How long to wait for a free connection, and in SQLite for a lock.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// The key of the lock that whoever migrates a PostgreSQL database holds. Any number that no other program uses there.
+/// The key of the advisory lock that is held while a PostgreSQL database is migrated. Any number that no other program uses there.
 const MIGRATION_LOCK: i64 = 0x6865_6164_7761_7465;
 
 /// An open database.
@@ -158,7 +159,7 @@ async fn begin_write(connection: &DatabaseConnection) -> Result<DatabaseTransact
     Ok(connection.begin_with_options(options).await?)
 }
 
-/// Begins a transaction that sees everything as it was at its first read. SQLite's do so by nature.
+/// Begins a transaction that sees everything as it was at its first read. SQLite's always do.
 pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
     let options = if is_shared(connection) {
         TransactionOptions {
@@ -172,7 +173,7 @@ pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<Da
     Ok(connection.begin_with_options(options).await?)
 }
 
-/// From how many rows on a table is left to the database's own rounds, which look at more of them and come once a minute.
+/// Tables with at least this many rows are left to autovacuum, which samples more rows and runs once a minute.
 const ROWS_KNOWN_WELL: f32 = 100_000.0;
 
 /// See [`super::Store::renew_statistics`].
@@ -184,8 +185,8 @@ pub(super) async fn renew_statistics(connection: &DatabaseConnection, tables: &[
         let rows: f32 =
             ask(connection, &format!("SELECT reltuples FROM pg_class WHERE oid = '{table}'::regclass")).await?;
         if rows < ROWS_KNOWN_WELL {
-            // From 3,000 rows, which say enough of how many there are of a kind: from the usual 30,000 of each it took a core 0.65 s
-            // where it takes 0.06. Sent as one, they are one transaction, and each table has its own.
+            // Sample 3,000 rows, not the default 30,000: accurate enough, and 0.06 s of CPU instead of 0.65 s. Both statements are
+            // sent as one, so that they are one transaction. Each table has its own.
             let statement = format!("SET LOCAL default_statistics_target = 10; ANALYZE {table}");
             connection.execute_unprepared(&statement).await?;
         }
@@ -234,10 +235,10 @@ fn of_database(error: &(dyn DatabaseError + 'static)) -> StoreError {
     let code = error.code().unwrap_or_default();
     if error.try_downcast_ref::<SqliteError>().is_some() {
         let code: i32 = code.parse().unwrap_or_default();
-        // The lower byte is the kind, the whole says more: 1555 and 2067 are the two unique constraints.
+        // The lower byte is the primary code. The extended codes 1555 and 2067 are the two unique constraints.
         return match (code, code & 0xff) {
             (1555 | 2067, _) => StoreError::Conflict,
-            // Held by another program longer than we wait; read-only, I/O, full, cannot open.
+            // Locked by another program longer than we wait; read-only, I/O, full, cannot open.
             (_, 5 | 6 | 8 | 10 | 13 | 14) => StoreError::Unavailable,
             _ => StoreError::Unexpected(error.to_string()),
         };
@@ -245,7 +246,7 @@ fn of_database(error: &(dyn DatabaseError + 'static)) -> StoreError {
     match &*code {
         // Unique violation, serialization failure, deadlock, lock not available.
         "23505" | "40001" | "40P01" | "55P03" => StoreError::Conflict,
-        // A read-only standby; a transaction that stood still.
+        // A read-only standby; a transaction that was idle too long.
         "25006" | "25P03" => StoreError::Unavailable,
         // Connection exceptions; out of disk, memory or connections; cancelled, shutting down, crashed or starting; I/O.
         code if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => StoreError::Unavailable,

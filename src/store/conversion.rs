@@ -171,7 +171,7 @@ async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Which conversions are wanted. Fields narrow together.
+/// A filter of conversions. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct ConversionQuery {
     /// Of this kind.

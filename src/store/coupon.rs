@@ -111,7 +111,7 @@ async fn load_counts(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Which coupons are wanted. Fields narrow together.
+/// A filter of coupons. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct CouponQuery {
     /// Of this affiliate.

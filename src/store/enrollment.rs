@@ -69,7 +69,7 @@ impl Stored for Enrollment {
     }
 }
 
-/// Which enrollments are wanted. Fields narrow together.
+/// A filter of enrollments. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct EnrollmentQuery {
     /// Of this affiliate.

@@ -21,13 +21,13 @@ use crate::domain::time::Time;
 /// How many events a segment holds at most.
 pub const SEGMENT_EVENTS_MAX: usize = 1_000;
 
-/// A segment that has grown so large takes no further event.
+/// A segment of this size takes no further event.
 const SEGMENT_BYTES_FULL: usize = 256 << 10;
 
 /// Events of one account that follow each other and were committed together. A long commit makes several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
-    /// Whose.
+    /// The account.
     pub account_id: AccountId,
     /// The sequence of its first event.
     pub first_sequence: i64,
@@ -46,14 +46,14 @@ impl Segment {
         frames.map(|(sequence, frame)| (sequence, &frame.header, &self.bytes[frame.body.clone()]))
     }
 
-    /// What a filter looks at, of each event after a sequence.
+    /// The header of each event after a sequence, for filters.
     pub fn headers_after(&self, sequence: i64) -> impl Iterator<Item = (i64, &EventHeader)> {
         let passed = usize::try_from(sequence + 1 - self.first_sequence).unwrap_or_default();
         let frames = self.frames.get(passed..).unwrap_or_default();
         (Ord::max(self.first_sequence, sequence + 1)..).zip(frames.iter().map(|frame| &frame.header))
     }
 
-    /// How long it is.
+    /// Its length in bytes.
     pub fn byte_count(&self) -> usize {
         self.bytes.len()
     }
@@ -95,7 +95,7 @@ impl Segment {
     }
 }
 
-/// The segments of facts that are committed together, from the next number of each account's head on.
+/// The segments of events that are committed together, numbered from each account's head on.
 pub(super) fn number<'facts>(
     facts: impl IntoIterator<Item = &'facts NewEvent>,
     heads: &mut BTreeMap<AccountId, AccountHead>,
@@ -135,8 +135,8 @@ pub(super) fn to_rows(segments: &[Segment]) -> Vec<table::Model> {
     segments.iter().map(Segment::to_row).collect()
 }
 
-/// Segments in their order, from the one that has the event after the named sequence, or else the first later one that is kept;
-/// at most `events_max` events, or one segment, and those of a segment that were before.
+/// Segments in order, from the one that has the event after `after_sequence`, or else from the first later one that is kept. At
+/// most `events_max` events or one segment; earlier events of the first segment do not count.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -152,25 +152,25 @@ pub async fn read(
             .filter(table::Column::LastSequence.gt(after_sequence))
             .order_by_asc(table::Column::LastSequence)
     };
-    // Wide enough for the longest segment. Bounded by the numbers, so that short segments come many at a time and long ones few.
+    // Wide enough for the longest segment. The bound is on sequences, so that either many short segments or few long ones are read.
     let width = i64::try_from(Ord::max(events_max, SEGMENT_EVENTS_MAX as u64)).unwrap_or(i64::MAX);
     let within = table::Column::LastSequence.lte(after_sequence.saturating_add(width));
     let mut rows = after().filter(within).limit(Ord::max(events_max, 1)).all(store.read()).await?;
     if rows.is_empty() {
-        // Nothing there, or what was there is no longer kept.
+        // There is no segment, or it is no longer kept.
         rows = after().limit(1).all(store.read()).await?;
     }
     rows.into_iter().map(Segment::from_row).collect()
 }
 
-/// The sequence after which the first kept event that was committed at this time or later stands; the newest when there is none
-/// so late. Found by halving, since sequences have no gap and times grow with them: no index to keep for a rare question.
+/// The sequence before the first kept event that was committed at this time or later; the newest one when there is no such event. A
+/// binary search finds it, because sequences have no gap and times grow with them. So this rare query needs no index.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn first_sequence_at(store: &Store, account_id: AccountId, time: Time) -> Result<i64, StoreError> {
     let head = head(store, account_id).await?;
-    // Always: what is at `before` or below is too early, and what is above `last` is late enough.
+    // Always: events up to `before` are too early, and events after `last` are late enough.
     let (mut before, mut last) = (head.pruned_sequence, head.event_sequence);
     while before < last {
         let middle = before + (last - before + 1) / 2;
@@ -184,7 +184,7 @@ pub async fn first_sequence_at(store: &Store, account_id: AccountId, time: Time)
         match segment {
             Some((first, _, committed_at)) if first <= middle && committed_at >= time.micros() => last = first - 1,
             Some((first, end, _)) if first <= middle => before = end,
-            // An event that is gone was pruned since, and so is too early.
+            // A missing event was pruned meanwhile, and so is too early.
             _ => before = middle,
         }
     }
@@ -217,7 +217,7 @@ pub async fn count(source: &impl Source, account_id: AccountId) -> Result<i64, S
     Ok(row.ok_or_else(|| StoreError::Unexpected("a sum without a row".to_owned()))?.try_get_by_index(0)?)
 }
 
-/// The accounts whose feed begins with an event that was committed before this time: for the upkeep alone.
+/// The accounts whose feed begins with an event that was committed before this time. Only for the upkeep.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -242,7 +242,7 @@ pub async fn accounts_with_events_before(store: &Store, before: Time) -> Result<
 }
 
 /// Removes segments from the beginning of an account's feed that were committed before this time, at most `limit` of them, and
-/// writes the head. Says how many. The head must be locked.
+/// writes the head. Returns how many. The head must be locked.
 ///
 /// # Errors
 /// [`StoreError`].

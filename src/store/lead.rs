@@ -170,7 +170,7 @@ fn with_other_names(
     names
 }
 
-/// Which leads are wanted. Fields narrow together.
+/// A filter of leads. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct LeadQuery {
     /// In this state.

@@ -73,7 +73,7 @@ impl Stored for Link {
     }
 }
 
-/// Which links are wanted. Fields narrow together.
+/// A filter of links. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct LinkQuery {
     /// Of this affiliate.

@@ -1,5 +1,5 @@
-//! Rows in and out of the database: what a batch needs, what it changed, and the reads of the API.
-//! Knows no rule of the business and nothing of the wire. Which database it is, only `backend.rs` and its folder know.
+//! Loads and saves the rows of batches, and serves the reads of the API. Knows no rule of the business and nothing of the wire.
+//! Only `backend.rs` and its folder know which database it is.
 
 use std::fs::File;
 use std::sync::{Mutex, PoisonError};
@@ -33,13 +33,13 @@ pub mod set;
 pub use backend::SchemaColumn;
 use backend::lane::{Lanes, WriteConnection};
 
-/// What kept the store from answering. Texts are for the log and the operator, never for a caller of the API.
+/// Errors of the store. Texts are for the log and the operator, never for a caller of the API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Another writer came first: nothing was changed, and the same work may succeed when it is done again from the start.
+    /// Another writer came first. Nothing was changed, and a retry from the start may succeed.
     #[error("another writer came first")]
     Conflict,
-    /// The database does not answer. Of a commit it is not known whether it happened.
+    /// The database does not answer. A commit may or may not have happened.
     #[error("the database does not answer")]
     Unavailable,
     /// A row that no version of this program has written.
@@ -58,10 +58,10 @@ pub enum StoreError {
     Unexpected(String),
 }
 
-/// What a database is known by.
+/// The identity of a database.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Named in cursors, so that a cursor of another database is recognised.
+    /// Part of every cursor, so that a cursor of another database is recognised.
     pub database_id: Uuid,
     /// The key for hashes of requests and for page tokens.
     pub secret: [u8; 32],
@@ -80,7 +80,7 @@ pub struct StoreOptions {
     pub url: String,
     /// The most connections that reads use at a time, at least 1.
     pub read_connections_max: u32,
-    /// What a database that is opened for the first time is to be known by.
+    /// The identity that a new database gets.
     pub new_identity: Identity,
 }
 
@@ -88,13 +88,13 @@ pub struct StoreOptions {
 pub struct Store {
     read: DatabaseConnection,
     lanes: Lanes,
-    /// What the database is known by.
+    /// The identity of the database.
     pub identity: Identity,
     /// Held while the store is open: keeps other processes from a SQLite file.
     lock: Mutex<Option<File>>,
 }
 
-/// A transaction that may write. Dropped without [`WriteTransaction::commit`], it is undone.
+/// A transaction that may write. Dropped without [`WriteTransaction::commit`], it is rolled back.
 pub struct WriteTransaction(WriteConnection);
 
 impl WriteTransaction {
@@ -102,10 +102,10 @@ impl WriteTransaction {
         &self.0
     }
 
-    /// Makes what was written durable.
+    /// Commits.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`], or [`StoreError::Unavailable`]: then it is not known whether it was.
+    /// [`StoreError::Conflict`], or [`StoreError::Unavailable`]: then it may or may not have been committed.
     pub async fn commit(self) -> Result<(), StoreError> {
         failpoint!(BeforeCommit);
         self.0.commit().await.map_err(|error| match error.into() {
@@ -120,15 +120,15 @@ impl WriteTransaction {
     }
 }
 
-/// Everything as it was at one moment, whatever is written meanwhile.
+/// The database as it was at one moment. Later writes do not change it.
 pub struct Snapshot(DatabaseTransaction);
 
-/// What can be read from: the [`Store`] as it is at each read, or a [`Snapshot`].
+/// A source to read from: the [`Store`] as it is at each read, or a [`Snapshot`].
 pub trait Source: Sync {
-    /// What runs the statements.
+    /// The connection that runs the statements.
     type Connection: ConnectionTrait;
 
-    /// What runs the statements.
+    /// The connection that runs the statements.
     fn connection(&self) -> &Self::Connection;
 }
 
@@ -179,7 +179,7 @@ impl Store {
         self.lanes.begin(lane).await.map(WriteTransaction)
     }
 
-    /// Lets go of what belongs to the thread that works in a lane, at its end.
+    /// Releases the resources that belong to the thread of a lane's writer. The thread calls it at its end.
     pub async fn rest(&self, lane: usize) {
         self.lanes.rest(lane).await;
     }
@@ -200,8 +200,8 @@ impl Store {
         Ok(self.read.ping().await?)
     }
 
-    /// Has the database count what its tables hold, so that it finds rows by the shortest way. PostgreSQL does so by itself only
-    /// once a minute; SQLite goes by the indexes alone.
+    /// Makes PostgreSQL analyze its tables, so that it finds rows by the shortest way. It does so by itself only once a minute.
+    /// SQLite needs no statistics: it goes by the indexes alone.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -209,23 +209,24 @@ impl Store {
         backend::renew_statistics(&self.read, &set::growing_tables()).await
     }
 
-    /// How many writers can work side by side.
+    /// How many writers can work concurrently.
     pub fn lanes(&self) -> usize {
         backend::lanes(&self.read)
     }
 
-    /// Whether others may write too, so that new events must be looked for now and then.
+    /// Whether other processes may write too, so that new events must be polled for.
     pub fn wants_polling(&self) -> bool {
         backend::is_shared(&self.read)
     }
 
-    /// Waits for what is under way, closes every connection, and lets go of a SQLite file.
+    /// Waits for open transactions, closes every connection, and unlocks a SQLite file.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn close(&self) -> Result<(), StoreError> {
         failpoint!(BeforeClose);
-        // The writer last: SQLite folds its log into the file when the last connection closes, and only the writer may.
+        // The writer closes last, because SQLite copies its log into the file when the last connection closes, and only the writer
+        // may write.
         self.read.close_by_ref().await?;
         failpoint!(BetweenCloses);
         self.lanes.close().await?;

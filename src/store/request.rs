@@ -54,7 +54,7 @@ impl Stored for Request {
     }
 }
 
-/// The UUID of what a request made or changed.
+/// The UUID of the row that a request made or changed.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -69,7 +69,7 @@ pub async fn find_effect(store: &Store, key: &RequestKey) -> Result<Option<Uuid>
     Ok(row)
 }
 
-/// Forgets requests of all accounts that may be forgotten, at most `limit` of them. Says how many.
+/// Forgets requests of all accounts that may be forgotten, at most `limit` of them. Returns how many.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -82,7 +82,7 @@ pub async fn forget(transaction: &WriteTransaction, now: Time, limit: u64) -> Re
         .filter(table::Column::ExpiresAt.lte(now.micros()))
         .order_by_asc(table::Column::ExpiresAt)
         .limit(limit)
-        // One that is used again at this moment, by another server instance, is a new one by the time that it could be removed.
+        // A locked row is being used again by another server instance, and has expired no longer once it is free.
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_query();
     let keys =

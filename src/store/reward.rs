@@ -93,20 +93,20 @@ async fn load_rewards_of(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Reads what refunds took back from rewards.
+/// Reads the reversals of rewards.
 async fn load_reversals_of(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     let mut rewards = std::mem::take(&mut loading.needs.names.reversals_of);
     rewards.retain(|key| loading.set.names.reversals_of.get(key).is_none());
     let columns = [table::Column::AccountId, table::Column::Reverses];
     for reversal in loading.by::<Reward, _>(&columns, rewards.iter().map(SqlKey::values)).await? {
-        // All that a refund gives takes back from its one sale's rewards, of which these are all reversals.
+        // Every reward of a refund reverses a reward of its one sale, and all of these reversals were read.
         loading.set.names.rewards_of.insert_absent((reversal.account_id, reversal.conversion_id));
     }
     rewards.into_iter().for_each(|reward| loading.set.names.reversals_of.insert_absent(reward));
     Ok(())
 }
 
-/// Which rewards are wanted. Fields narrow together.
+/// A filter of rewards. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct RewardQuery {
     /// In this state.
@@ -152,8 +152,8 @@ pub async fn list(
     list::read(query, source.connection()).await
 }
 
-/// Rewards of all accounts but those left out whose hold period has ended, the longest overdue first: for the worker that
-/// approves them. What a refund takes back is approved with what it is taken from, and so is not among them.
+/// Rewards of all accounts but those left out whose hold period has ended, the longest overdue first: for the worker that approves
+/// them. Reversals are not among them, because they are approved with the reward that they reverse.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -163,7 +163,7 @@ pub async fn due(
     left_out: &[AccountId],
     limit: u64,
 ) -> Result<Vec<(AccountId, RewardId)>, StoreError> {
-    // The state as a constant: that is how the planner sees that the index of pending rewards serves.
+    // The state is a constant, so that the planner sees that it can use the index of pending rewards.
     let is_pending =
         Expr::col(table::Column::State.as_column_ref()).eq(Expr::Constant(RewardState::Pending.as_str().into()));
     let rows: Vec<(Uuid, Uuid)> = table::Entity::find()

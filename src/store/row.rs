@@ -1,4 +1,4 @@
-//! What all conversions between rows and the domain share. A stored text that does not parse is an error that names its row.
+//! Helpers of all conversions between rows and the domain. A stored text that does not parse is an error that names its row.
 
 use std::str::FromStr;
 

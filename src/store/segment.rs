@@ -1,9 +1,9 @@
-//! How the events of one account and one commit lie in one row: one after the other, each with what a filter looks at and a body
-//! that only whoever encoded it can read. Pure; knows no table.
+//! The encoding of the events of one account and one commit as one row: one after the other, each with a header for filters and a
+//! body. Only the encoder of a body can read it. Pure; knows no table.
 //!
-//! A version byte, the CRC-32 of all that follows, then per event: length of the body (4 bytes, lowest first), flags, length of
-//! the type, the type's text, the program's and the affiliate's UUID where the flags say so, the body. The checksum is there since
-//! bodies are handed to readers as they are.
+//! A version byte, the CRC-32 of all that follows, then per event: length of the body (4 bytes, lowest first), flags, length of the
+//! type, the type's text, the program's and the affiliate's UUID where the flags say so, the body. The checksum is needed because
+//! bodies are sent to readers without being decoded.
 
 use std::ops::Range;
 
@@ -18,14 +18,14 @@ const START: usize = 1 + 4;
 const HAS_PROGRAM: u8 = 1;
 const HAS_AFFILIATE: u8 = 2;
 
-/// Writes the body of an event behind what is in the buffer.
+/// Appends the body of an event to the buffer.
 pub type EncodeBody = fn(&NewEvent, &mut Vec<u8>);
 
 /// An event of a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) header: EventHeader,
-    /// Where its body lies in the bytes of the segment.
+    /// The range of its body in the bytes of the segment.
     pub(super) body: Range<usize>,
 }
 
@@ -58,7 +58,7 @@ impl SegmentWriter {
         ids.into_iter().flatten().for_each(|id| self.bytes.extend(id.as_bytes()));
         let body = self.bytes.len();
         write_body(&mut self.bytes);
-        // No message of the API is near 4 GiB; what does not fit would be refused when it is read.
+        // No message of the API is near 4 GiB. A longer one would be refused when it is read.
         let length = u32::try_from(self.bytes.len() - body).unwrap_or(u32::MAX);
         self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
         self.frames.push(Frame { header, body: body..self.bytes.len() });
@@ -157,7 +157,7 @@ mod tests {
         writer.finish()
     }
 
-    /// With a checksum that fits, so that what follows it is looked at.
+    /// Adds a valid checksum, so that the bytes behind it are read.
     fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
         if bytes.len() > START {
             bytes[0] = VERSION;
@@ -169,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(events in proptest::collection::vec(event(), 0..8)) {
+        fn written_events_are_read_back(events in proptest::collection::vec(event(), 0..8)) {
             let (bytes, written) = segment(&events);
             let read = frames(&bytes).unwrap();
             prop_assert_eq!(&read, &written);
@@ -181,7 +181,7 @@ mod tests {
         }
 
         #[test]
-        fn what_was_cut_or_changed_is_an_error(events in proptest::collection::vec(event(), 1..4), place in any::<prop::sample::Index>(), change in 1..=255_u8) {
+        fn cut_or_changed_bytes_are_an_error(events in proptest::collection::vec(event(), 1..4), place in any::<prop::sample::Index>(), change in 1..=255_u8) {
             let (bytes, _) = segment(&events);
             let place = place.index(bytes.len());
             prop_assert_eq!(frames(&bytes[..place]), Err(Malformed));

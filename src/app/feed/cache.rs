@@ -1,6 +1,6 @@
-//! Segments of one account's feed in memory, for those who follow it: the newest, and apart from them the pages that were last read
-//! for readers behind, so that one who catches up does not drive out what all others are about to take. Bounded, and only ever a
-//! copy: what is not here is read from the table.
+//! A cache of one account's segments for its followers. The newest segments and the pages last read for readers behind are on
+//! separate shelves, so that a reader that catches up does not evict what all others need next. The cache is bounded and only a
+//! copy: all else is read from the table.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -15,15 +15,15 @@ pub(super) struct FeedCache {
 }
 
 impl FeedCache {
-    /// Takes a segment in. Each shelf keeps about `bytes_max`.
+    /// Adds a segment. Each shelf keeps about `bytes_max`.
     pub(super) fn insert(&mut self, segment: &Arc<FeedSegment>, bytes_max: usize) {
         let is_newest = self.newest.last_sequence().is_none_or(|last| last < segment.last_sequence());
         let shelf = if is_newest { &mut self.newest } else { &mut self.behind };
         shelf.insert(segment, bytes_max);
     }
 
-    /// The segments from the one with the event after `position` on, about `events_max` events and without a gap. None when that
-    /// event is not here.
+    /// The segments from the one that has the event after `position` on, about `events_max` events and without a gap. Empty when
+    /// that event is not cached.
     pub(super) fn after(&self, position: i64, events_max: i64) -> Vec<Arc<FeedSegment>> {
         let segments = self.newest.after(position, events_max);
         if segments.is_empty() { self.behind.after(position, events_max) } else { segments }
@@ -34,7 +34,7 @@ impl FeedCache {
 struct Shelf {
     /// By last sequence.
     segments: BTreeMap<i64, Arc<FeedSegment>>,
-    /// In the order in which they came.
+    /// In the order of insertion.
     order: VecDeque<i64>,
     bytes: usize,
 }
@@ -52,7 +52,7 @@ impl Shelf {
         self.bytes += segment.byte_count();
         self.order.push_back(key);
         self.segments.insert(key, Arc::clone(segment));
-        // The one that just came stays, however long it is.
+        // The segment just added stays, however large it is.
         while self.bytes > bytes_max
             && self.order.len() > 1
             && let Some(oldest) = self.order.pop_front()
@@ -65,7 +65,7 @@ impl Shelf {
         let mut next = position + 1;
         let mut found = Vec::new();
         for segment in self.segments.range(next..).map(|(_, segment)| segment) {
-            // The first may begin before the place, each other one where the one before it ends.
+            // The first may begin before `position`; each other one must begin where the one before it ends.
             let follows =
                 if found.is_empty() { segment.first_sequence() <= next } else { segment.first_sequence() == next };
             if !follows || next - position > events_max {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_place_is_found_and_a_gap_is_never_jumped_over() {
+    fn the_segments_after_a_position_are_found_and_a_gap_is_never_skipped() {
         let mut cache = FeedCache::default();
         for (first, last) in [(1, 3), (4, 4), (5, 9), (12, 15)] {
             cache.insert(&segment(first, last), usize::MAX);
@@ -110,7 +110,7 @@ mod tests {
             assert_eq!(bounds(&cache.after(position, 1_000)), expected, "after {position}");
         }
         assert_eq!(bounds(&cache.after(0, 3)), [(1, 3)], "about as many as asked for");
-        // What came late, from another task, closes the gap.
+        // A late segment, from another task, closes the gap.
         cache.insert(&segment(10, 11), usize::MAX);
         assert_eq!(bounds(&cache.after(9, 1_000)), [(10, 11)], "of one shelf at a time");
         assert_eq!(bounds(&cache.after(11, 1_000)), [(12, 15)]);
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(bounds(&cache.after(106, 9)), []);
         assert_eq!(bounds(&cache.after(7, 9)), [(8, 8), (9, 9), (10, 10)]);
         assert_eq!(bounds(&cache.after(6, 9)), []);
-        // One that is longer than all there may be is still kept.
+        // A segment larger than the limit is still kept.
         cache.insert(&segment(111, 999), 1);
         assert_eq!(bounds(&cache.after(110, 9)), [(111, 999)]);
     }

@@ -1,4 +1,4 @@
-//! A segment of the feed in memory, with its events encoded as they go out. Knows neither who reads it nor how it is kept.
+//! A segment of the feed in memory, with its events encoded for readers. Knows neither its readers nor the cache.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,14 +9,14 @@ use crate::domain::event::EventHeader;
 use crate::domain::time::Time;
 use crate::store::event::Segment;
 
-/// About what an event has in front when it goes out: cursor, sequence, commit time, length. What it has in front in its segment, and
-/// then no more, makes up for the rest.
+/// About the size of an entry's fields beside the body: cursor, sequence, commit time, length. The event's header in the stored
+/// segment makes up for the rest.
 const PLACE_BYTES: usize = 100;
 
-/// Writes an event in its place as it goes out: its body, with sequence, commit time and cursor.
+/// Writes an event's entry: its body with sequence, commit time and cursor.
 pub type WriteEntry = fn(&[u8], i64, Time, &str, &mut Vec<u8>);
 
-/// A segment, and what it looks like to readers, made when the first of them wants it.
+/// A segment and its encoding for readers, made when the first of them needs it.
 pub struct FeedSegment {
     segment: Segment,
     entries: OnceLock<Entries>,
@@ -24,7 +24,7 @@ pub struct FeedSegment {
 
 struct Entries {
     bytes: Bytes,
-    /// Where each entry ends.
+    /// The end of each entry.
     ends: Vec<usize>,
 }
 
@@ -43,12 +43,12 @@ impl FeedSegment {
         self.segment.last_sequence
     }
 
-    /// What a filter looks at, of each event after a sequence.
+    /// The header of each event after a sequence, for filters.
     pub fn headers_after(&self, sequence: i64) -> impl Iterator<Item = (i64, &EventHeader)> {
         self.segment.headers_after(sequence)
     }
 
-    /// The entries of these events, as they go out.
+    /// The encoded entries of these events.
     pub(super) fn entries(
         &self,
         cursors: &Cursors,
@@ -65,7 +65,7 @@ impl FeedSegment {
         entries.bytes.slice(start..end_before(to_sequence + 1).max(start))
     }
 
-    /// What it takes in memory once its entries are made.
+    /// Its size in memory once its entries are encoded.
     pub(super) fn byte_count(&self) -> usize {
         let events = usize::try_from(self.last_sequence() - self.first_sequence() + 1).unwrap_or_default();
         2 * self.segment.byte_count() + 2 * PLACE_BYTES * events

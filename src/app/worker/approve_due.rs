@@ -28,15 +28,15 @@ impl Worker for ApproveDue {
     }
 }
 
-/// Approves them now, outside of the worker's own runs, and says how many.
+/// Approves them now, outside of the worker's own runs, and returns how many.
 pub(in crate::app) async fn approve_now(app: &App) -> Result<usize, UpkeepError> {
     let mut run = Run::detached();
     approve(app, &mut run).await?;
     Ok(usize::try_from(run.total()).unwrap_or(usize::MAX))
 }
 
-/// Approves every reward whose hold period is over. An account whose rewards cannot be approved holds up no other; the error is told
-/// in the end.
+/// Approves every reward whose hold period is over. An account that fails does not hold up the others; its error is returned at the
+/// end.
 async fn approve(app: &App, run: &mut Run) -> Result<(), UpkeepError> {
     let mut broken = BTreeMap::new();
     loop {

@@ -22,13 +22,13 @@ const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 /// By how many percent that wait varies.
 const BACKOFF_JITTER_PERCENT: u32 = 25;
 
-/// A worker looks at the state and does what is due. It takes no input: it is only told to look, by the clock or by a signal. So a
+/// A worker looks at the state and does the work that is due. It takes no input: the clock or a signal only makes it look. So a
 /// restart loses nothing, and several servers may look at once.
 pub(super) trait Worker: Send + Sync + 'static {
     /// Its name, in the log and in its status.
     const NAME: &'static str;
 
-    /// Does what is due. A run is never cut: a long one asks [`Run::is_stopping`] between two transactions.
+    /// Does the work that is due. A run is never cut: a long one asks [`Run::is_stopping`] between two transactions.
     fn run(&self, run: &mut Run) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// A run of nobody's, which nothing stops.
+    /// A run without a driver, which nothing stops.
     pub(super) fn detached() -> Self {
         Self { stop: CancellationToken::new(), counts: Counts::default() }
     }
@@ -49,12 +49,12 @@ impl Run {
         self.counts.iter().map(|(_, count)| count).sum()
     }
 
-    /// Notes what was done, such as 3 `rewards approved`.
+    /// Counts work that was done, such as 3 `rewards approved`.
     pub(super) fn count(&mut self, thing: &'static str, count: u64) {
         self.counts.add(thing, count);
     }
 
-    /// Whether to end here. What is left is done after the next start.
+    /// Whether to end the run now. The rest is done after the next start.
     pub(super) fn is_stopping(&self) -> bool {
         self.stop.is_cancelled()
     }
@@ -69,11 +69,11 @@ pub(in crate::app) struct Workers {
 
 struct Started {
     shared: Arc<Shared>,
-    /// Taken by the one who waits for its end.
+    /// Taken by the caller that waits for its end.
     task: Option<JoinHandle<()>>,
 }
 
-/// What a running worker and the others both have.
+/// State shared by a running worker and its callers.
 struct Shared {
     wake: Notify,
     status: Mutex<WorkerStatus>,
@@ -99,7 +99,7 @@ impl Workers {
         lock(&self.started).push(Started { shared, task });
     }
 
-    /// Has a worker run at once, or again after the run that is going on. False if no worker of this name was started.
+    /// Makes a worker run at once, or again after its current run. False if no worker of this name was started.
     pub(in crate::app) fn wake(&self, name: &str) -> bool {
         let started = lock(&self.started);
         let named = started.iter().find(|started| lock(&started.shared.status).name == name);
@@ -111,7 +111,7 @@ impl Workers {
         lock(&self.started).iter().map(|started| lock(&started.shared.status).clone()).collect()
     }
 
-    /// Stops all workers and waits for the runs that are going on.
+    /// Stops all workers and waits for their current runs.
     pub(in crate::app) async fn stop(&self) {
         self.stop.cancel();
         let tasks: Vec<_> = lock(&self.started).iter_mut().filter_map(|started| started.task.take()).collect();
@@ -119,7 +119,7 @@ impl Workers {
     }
 }
 
-/// A worker with what runs it.
+/// A worker with the state to run it.
 struct Driver<W> {
     worker: W,
     interval: Duration,
@@ -142,7 +142,7 @@ impl<W: Worker> Driver<W> {
         tracing::info!(worker = W::NAME, runs = lock(&self.shared.status).runs, "a worker stopped");
     }
 
-    /// Runs the worker once, and says how long to wait for the next run.
+    /// Runs the worker once, and returns how long to wait for the next run.
     async fn run(&self) -> Duration {
         let begun = clock::monotonic_now();
         {
@@ -151,7 +151,7 @@ impl<W: Worker> Driver<W> {
             status.last_begun_at = Some(self.clock.now());
         }
         let mut run = Run { stop: self.stop.clone(), counts: Counts::default() };
-        // A run that panics must not be the worker's last.
+        // A panic must not end the worker.
         let result = AssertUnwindSafe(self.worker.run(&mut run)).catch_unwind().await;
         let failure = result.unwrap_or_else(|_| Err(Failure::AskPerson("it panicked".to_owned()))).err();
         // On a stop the queue may be closed already.
@@ -166,7 +166,7 @@ impl<W: Worker> Driver<W> {
         pause
     }
 
-    /// Writes the outcome into the status. How many runs in a row had failed before it, and how many have now.
+    /// Writes the outcome into the status. Returns how many runs in a row had failed before it, and how many have now.
     fn note(&self, result: &RunResult) -> (u32, u32) {
         let mut status = lock(&self.shared.status);
         let failed_before = status.failures_in_a_row;
@@ -185,7 +185,7 @@ fn backoff(interval: Duration, failures_in_a_row: u32) -> Duration {
     BACKOFF_FIRST.saturating_mul(factor).min(interval)
 }
 
-/// Says in the log what a run did and whether it failed. A run that found nothing to do is not worth a line.
+/// Logs a run's work and failure. A run that found nothing to do is not logged.
 fn log(worker: &str, result: &RunResult, failed_before: u32, pause: Duration) {
     let RunResult { counts, duration, failure } = result;
     if !counts.is_empty() {

@@ -7,16 +7,16 @@ use crate::app::SubmitError;
 use crate::domain::time::Time;
 use crate::store::StoreError;
 
-/// Why a run failed, which says what comes next. The texts are for the log alone.
+/// Why a run failed. This decides when the next one is. The texts are for the log alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The same may succeed in a moment: it is tried again soon, and then less and less often.
+    /// A retry may succeed. It comes soon, and later ones less and less often.
     #[error("{0}")]
     TryAgain(String),
-    /// The same would fail in the same way, and nobody has to do anything: the next run comes at its regular time.
+    /// A retry would fail in the same way, and nobody has to act: the next run is at its regular time.
     #[error("{0}")]
     GiveUp(String),
-    /// Somebody has to look at it: it is logged as an error, and the next run comes at its regular time.
+    /// Somebody has to act: it is logged as an error, and the next run is at its regular time.
     #[error("{0}")]
     AskPerson(String),
 }
@@ -40,13 +40,13 @@ impl From<SubmitError> for Failure {
             SubmitError::Overloaded { .. } | SubmitError::DeadlineExceeded | SubmitError::Unavailable => {
                 Self::TryAgain(text)
             }
-            // A worker asks for what the rules allow.
+            // A worker submits only commands that the rules allow.
             SubmitError::Refused(_) | SubmitError::Internal(_) => Self::AskPerson(text),
         }
     }
 }
 
-/// How many of each thing a run did. Things that it did none of are left out.
+/// How many of each thing a run did. Zero counts are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts(Vec<(&'static str, u64)>);
 
@@ -86,7 +86,7 @@ impl fmt::Display for Counts {
 /// The outcome of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunResult {
-    /// What it did, also before it failed.
+    /// Its work, also before it failed.
     pub counts: Counts,
     /// How long it took.
     pub duration: Duration,

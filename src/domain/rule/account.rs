@@ -13,7 +13,7 @@ use crate::domain::time::Time;
 /// How many active coupons one affiliate of a new account may have.
 const ACTIVE_COUPONS_DEFAULT: i32 = 100;
 
-/// The parts of a new API key that are drawn outside the domain.
+/// The parts of a new API key that are generated outside the domain.
 #[derive(Debug, Clone)]
 pub struct NewApiKey {
     /// The public beginning of its text.
@@ -65,7 +65,7 @@ fn email_is_free(context: &Context<'_>, email: &str, own: Option<AccountId>) -> 
             field: Field::Email,
             value: email.to_owned(),
             resource: Resource::Account,
-            // The other account is not the caller's to know.
+            // The caller may not know the other account.
             resource_id: String::new(),
         }),
         _ => Ok(()),
@@ -113,7 +113,7 @@ impl Rule for UpdateAccount {
 /// Make an API key.
 #[derive(Debug, Clone)]
 pub struct CreateApiKey {
-    /// What it may do.
+    /// The kind of the key.
     pub kind: KeyKind,
     /// The merchant's name for it.
     pub display_name: String,

@@ -1,4 +1,4 @@
-//! The rule of attribution: which affiliate a conversion is credited to, and why the others were not.
+//! The rule of attribution: finds the affiliate that a conversion is credited to, and explains why the others were not.
 
 use std::sync::Arc;
 
@@ -41,14 +41,14 @@ impl Referral {
     }
 }
 
-/// The order in which sources are asked whose precedence counts.
+/// The order in which sources are searched for the program whose precedence applies.
 const DEFAULT_PRECEDENCE: [AttributionSource; 3] =
     [AttributionSource::LeadBinding, AttributionSource::Coupon, AttributionSource::Click];
 
-/// How many of a visitor's clicks are kept for the explanation, the latest ones; beside them the first, and the one chosen.
+/// How many of a visitor's latest clicks are kept for the explanation. The first click and the chosen one are kept as well.
 const CLICKS_EXPLAINED_MAX: usize = 20;
 
-/// Who gets the credit, and how everyone fared.
+/// The affiliate that gets the credit, and the result of every candidate.
 pub(super) struct Attribution {
     /// The source that won and the enrollment it leads to.
     pub(super) winner: Option<(AttributionSource, Arc<Enrollment>)>,
@@ -56,7 +56,7 @@ pub(super) struct Attribution {
     pub(super) candidates: Vec<Candidate>,
 }
 
-/// A candidate while the credit is open: no result yet means that it could win.
+/// A candidate during the decision. Without a result it can still win.
 struct Runner<'set> {
     source: AttributionSource,
     reference: String,
@@ -107,8 +107,9 @@ impl<'set> Runner<'set> {
 
 /// Finds who referred a conversion: the source of highest precedence that leads to an active enrollment of an active program.
 ///
-/// Among clicks inside the window the program's model chooses. Where candidates stand in several programs, the model is that of
-/// the latest click's program, and the precedence that of the program in which the first of binding, coupon and click stands.
+/// The program's model chooses among the clicks inside the window. Candidates may belong to several programs. Then the model is
+/// that of the latest click's program, and the precedence is that of the program of the first candidate in the order binding,
+/// coupon, click.
 pub(super) fn attribute(
     set: &WorkingSet,
     account_id: AccountId,
@@ -142,7 +143,7 @@ pub(super) fn attribute(
     Ok(Attribution { winner, candidates: explained(runners) })
 }
 
-/// All candidates, but for the many clicks between the first and the latest of a visitor that were never near to winning.
+/// All candidates. Of a visitor's clicks only the latest ones, the first and the chosen one.
 fn explained(runners: Vec<Runner<'_>>) -> Vec<Candidate> {
     let click_count = runners.iter().filter(|runner| runner.source == AttributionSource::Click).count();
     let mut place = 0;
@@ -168,8 +169,8 @@ fn candidate(runner: Runner<'_>) -> Candidate {
     }
 }
 
-/// A sale longer before the lead was bound than the window reaches is not the affiliate's doing: told late or in order, a
-/// sale is credited alike (`match_to_lead` in `sale.rs`).
+/// A binding does not count for a sale that happened longer before it than the window. `match_to_lead` in `sale.rs` has the same
+/// limit, so that a sale is credited alike whether it is recorded in order or late.
 fn binding_runner<'set>(
     set: &'set WorkingSet,
     lead: &Lead,
@@ -186,7 +187,7 @@ fn binding_runner<'set>(
     Ok(runner)
 }
 
-/// For how many days after a click what happens is credited to it.
+/// For how many days after a click conversions are credited to it.
 pub(super) fn window_days(set: &WorkingSet, program: &Program, at: Time) -> Result<i32, Refusal> {
     Ok(applicable_terms(set, program, at, None)?.rules.attribution_window_days)
 }
@@ -248,7 +249,7 @@ fn click_runners<'set>(
     Ok(())
 }
 
-/// Leaves at most one click open: the one that the model of the latest click's program chooses.
+/// Leaves at most one click that can still win: the one that the model of the latest click's program chooses.
 fn choose_click(set: &WorkingSet, runners: &mut [Runner<'_>], occurred_at: Time) -> Result<(), Refusal> {
     for runner in runners.iter_mut() {
         let (Some(clicked_at), Some(program)) = (runner.clicked_at, runner.program) else { continue };

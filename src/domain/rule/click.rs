@@ -27,7 +27,7 @@ pub struct RecordClick {
 impl Rule for RecordClick {
     type Answer = ClickOutcome;
 
-    // It makes no event and no posting: an account that only records clicks in this batch waits for nobody.
+    // A click makes no event and no posting, so that an account with nothing but clicks in this batch needs no lock.
     const LOCKS_ACCOUNT: bool = false;
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
@@ -37,7 +37,8 @@ impl Rule for RecordClick {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<ClickOutcome, Refusal> {
         let account_id = context.account_id;
-        // A link that is revoked or ended looks like one that never was: a visitor's browser need not know the difference.
+        // A link that is revoked or ended is answered like an unknown one, because a visitor's browser need not know the
+        // difference.
         let unknown = || Refusal::not_found(Resource::Link, &self.code);
         let link = context.set.link_with_code(account_id, &self.code)?.ok_or_else(unknown)?;
         let enrollment = context.set.enrollment(account_id, link.enrollment_id)?;

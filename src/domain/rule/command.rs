@@ -1,4 +1,4 @@
-//! The list of all writes, and the envelope that one comes in.
+//! The list of all writes, and the envelope of a write.
 
 use super::context::{Context, Rule};
 use crate::domain::id::AccountId;
@@ -74,12 +74,12 @@ commands! {
     reward::DenyRewards(DenyRewards),
 }
 
-/// A write with who sends it.
+/// A write with its sender.
 #[derive(Debug, Clone)]
 pub struct Envelope {
     /// The account that the calling key acts for; [`AccountId::SERVER`] for RegisterAccount.
     pub account_id: AccountId,
-    /// How it is recognised when it is sent again; none when the caller gave no key.
+    /// Recognises it when it is sent again; none when the caller gave no key.
     pub fingerprint: Option<Fingerprint>,
     /// The write.
     pub command: Command,

@@ -12,9 +12,9 @@ use crate::domain::program::{Commission, Terms};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
 
-/// The value of a sale to the enrollment's affiliate, and how it was computed. The enrollment's own commission goes before the
-/// program's. `reward = round(base x ppm / 1,000,000)`, or `round(flat x base / whole)`: of a sale that was refunded in part before
-/// it was priced, as much is left as if it had been priced before.
+/// The reward for a sale, and its calculation. The enrollment's own commission takes precedence over the program's. `reward =
+/// round(base x ppm / 1,000,000)`, or `round(flat x base / whole)`. So a sale that was partly refunded before it was priced earns
+/// as much as one that was priced before the refund.
 fn price(
     enrollment: &Enrollment,
     terms: &Terms,
@@ -39,7 +39,7 @@ fn price(
     Ok((value, calculation))
 }
 
-/// Prices a sale for the one it is credited to, and writes the reward and its posting. None when the reward rounds to zero.
+/// Prices a credited sale, and writes the reward and its posting. None when the reward rounds to zero.
 pub(super) fn earn(
     context: &mut Context<'_>,
     sale: &Conversion,

@@ -1,4 +1,4 @@
-//! A rule, and the surroundings that every rule is given. Knows no rule in particular.
+//! The trait of a rule, and the context that every rule gets. Knows no rule in particular.
 
 use std::sync::Arc;
 
@@ -11,25 +11,25 @@ use crate::domain::refusal::Refusal;
 use crate::domain::set::{InSet, Named, Needs, WorkingSet};
 use crate::domain::time::Time;
 
-/// A write: its fields are valid by themselves; whether they are allowed is for the rule to say.
+/// A write. Its fields are well-formed; the rule decides whether they are allowed.
 pub trait Rule {
     /// The answer, kept for repeated requests.
     type Answer: Into<Outcome> + TryFrom<Outcome, Error = OtherOutcome>;
 
-    /// Whether it makes events or postings, so that the account must be locked while it is carried out.
+    /// Whether it makes events or postings, so that the account must be locked meanwhile.
     const LOCKS_ACCOUNT: bool = true;
 
     /// Adds the rows that [`Rule::apply`] asks for. A rule that asks for more gets [`Refusal::NotLoaded`].
     fn needs(&self, account: AccountId, needs: &mut Needs);
 
-    /// Carries it out. The set becomes as it was when this is an error.
+    /// Carries it out. After an error the caller rolls the set back.
     ///
     /// # Errors
     /// The rule that the command broke.
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal>;
 }
 
-/// The working set with who asks, and when. A rule changes the set at once, and sees what it has changed.
+/// The working set, the calling account and the time. A rule changes the set at once and sees its own changes.
 pub struct Context<'run> {
     pub(super) set: &'run mut WorkingSet,
     pub(super) account_id: AccountId,
@@ -48,7 +48,7 @@ impl Context<'_> {
         self.set.get(self.account_id, id)
     }
 
-    /// Writes a row: a new one, or another form of one that is there.
+    /// Writes a row: a new one or a changed one.
     pub(super) fn put<K: InSet>(&mut self, row: impl Into<Arc<K>>) -> Arc<K> {
         self.set.put(row)
     }
@@ -58,12 +58,12 @@ impl Context<'_> {
         self.set.postings.push(posting);
     }
 
-    /// Tells the feed what happened now.
+    /// Adds an event that happened now to the feed.
     pub(super) fn tell(&mut self, event_type: EventType, image: EventImage) {
         self.tell_at(event_type, self.now, image);
     }
 
-    /// Tells the feed what happened to a conversion, which may have been earlier.
+    /// Adds an event about a conversion to the feed. It may have happened earlier.
     pub(super) fn tell_conversion(&mut self, event_type: EventType, occurred_at: Time, image: ConversionImage) {
         self.tell_at(event_type, occurred_at, EventImage::Conversion(image));
     }

@@ -1,4 +1,4 @@
-//! What events add to the lead of a customer: names, a binding, a time of change. Knows no command.
+//! The changes that events make to a customer's lead: names, a binding, a time of change. Knows no command.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub(super) fn binding(enrollment: &Enrollment, bound_at: Time) -> Binding {
     }
 }
 
-/// Adds to a lead what a request says of it. A name that the lead has already stays: changing it is for UpdateLead.
+/// Adds a request's names to a lead. A name that the lead already has stays, because only UpdateLead may change it.
 pub(super) fn add_names(
     context: &Context<'_>,
     lead: &mut Lead,
@@ -66,7 +66,7 @@ fn is_free(context: &Context<'_>, selector: Option<LeadSelector>) -> Result<bool
     }
 }
 
-/// Writes a lead, updated now unless it is as it was: then, as for most customers who buy again, nothing is written.
+/// Writes a lead with a new time of change. An unchanged lead is not written: most customers who buy again are unchanged.
 pub(super) fn put_touched(context: &mut Context<'_>, lead: Lead, before: Option<&Lead>) -> Arc<Lead> {
     let lead = if before == Some(&lead) { lead } else { Lead { updated_at: context.now, ..lead } };
     context.put(lead)

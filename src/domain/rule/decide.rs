@@ -15,7 +15,7 @@ use crate::domain::time::Time;
 pub struct Decision {
     /// The answer.
     pub outcome: Outcome,
-    /// Whether it was given before and nothing was done now.
+    /// Whether it repeats an earlier answer. Nothing was done now.
     pub replayed: bool,
 }
 
@@ -27,7 +27,7 @@ pub fn add_needs(needs: &mut Needs, envelope: &Envelope) {
     envelope.command.needs(envelope.account_id, needs);
 }
 
-/// Carries out one command on the set, or refuses it and leaves the set as it was.
+/// Carries out one command on the set, or refuses it and rolls the set back.
 ///
 /// # Errors
 /// The rule that the command broke.
@@ -63,7 +63,7 @@ fn apply(
     let outcome = command.apply(&mut context)?;
     if let Some(fingerprint) = &envelope.fingerprint {
         context.put(Request {
-            // The account of the caller: RegisterAccount's context has gone over to the new one.
+            // The caller's account: RegisterAccount has switched the context to the new one.
             key: request_key(envelope.account_id, fingerprint),
             content_hash: fingerprint.content_hash,
             effect: outcome.effect(),

@@ -21,7 +21,7 @@ pub struct NewEnrollment {
     pub program_id: Option<ProgramId>,
     /// The code for the referral link in lower case; none to have one made.
     pub ref_id: Option<String>,
-    /// What to make the code with when `ref_id` is none: a stem from the affiliate's name and random characters to add.
+    /// The stem of a generated code, from the affiliate's name, for when `ref_id` is none.
     pub ref_id_stem: String,
     /// Random characters, lower-case letters and digits, to make codes unique.
     pub ref_id_suffix: String,
@@ -151,8 +151,7 @@ fn with_landing(context: &Context<'_>, enrollment: Arc<Enrollment>) -> Result<En
     Ok(EnrollmentWithLanding { landing_url: context.set.landing_url(&enrollment)?.to_owned(), enrollment })
 }
 
-/// Opens an enrollment that had ended: an affiliate that comes back finds its links, coupons and leads. The rest is as for one that
-/// is new.
+/// Opens an ended enrollment again. The affiliate keeps its links, coupons and leads; everything else is as for a new one.
 fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment) -> Result<Made, Refusal> {
     let mut enrollment = Enrollment {
         landing_url: wanted.landing_url.clone(),
@@ -169,8 +168,8 @@ fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment)
     begin(context, enrollment, wanted)
 }
 
-/// Gives an enrollment another ref_id. The one before goes on as an ordinary link until it is revoked: it stands in posts and mails
-/// that nobody will change, and the clicks through it are the affiliate's.
+/// Gives an enrollment another ref_id. The old one stays an ordinary link until it is revoked, because it is in posts and mails
+/// that nobody will change, and the affiliate owns the clicks through it.
 fn set_ref_id(context: &mut Context<'_>, enrollment: &mut Enrollment, ref_id: &str) -> Result<(), Refusal> {
     if ref_id == enrollment.ref_id {
         return Ok(());

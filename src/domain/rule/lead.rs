@@ -68,7 +68,7 @@ impl Rule for RecordLead {
 }
 
 impl RecordLead {
-    /// Binds the lead to the one who referred it, if there is one, and prices the sales that waited for it.
+    /// Binds the lead to the affiliate that referred it, if there is one, and prices the sales that waited for it.
     fn bind(
         &self,
         context: &mut Context<'_>,

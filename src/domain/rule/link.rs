@@ -15,7 +15,7 @@ use crate::domain::set::Needs;
 pub struct CreateLink {
     /// The enrollment.
     pub enrollment_id: EnrollmentId,
-    /// The code in lower case; made outside when the caller names none.
+    /// The code in lower case. The server makes one when the caller names none.
     pub code: String,
     /// Where it leads; empty for the enrollment's landing page.
     pub destination_url: String,

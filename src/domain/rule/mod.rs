@@ -1,4 +1,4 @@
-//! The rules: one file for each subject, each with its commands, what they need loaded, and what they do. [`Command`] lists them all.
+//! The rules: one file for each subject, each with its commands, the rows they need, and their effects. [`Command`] lists them all.
 
 mod account;
 mod affiliate;

@@ -30,7 +30,7 @@ pub fn applicable_terms<'set>(
             TermsReach::NewSales => true,
             TermsReach::NewCustomers => bound_at.is_none_or(|bound_at| bound_at >= terms.starts_at),
         };
-        // A sale from before the program, told late, falls under its first terms.
+        // A sale from before the program existed gets its first terms.
         if (terms.starts_at <= occurred_at && reaches) || version == 1 {
             return Ok(terms);
         }
@@ -174,7 +174,7 @@ impl Rule for ArchiveProgram {
         }
         let archived = Program {
             state: ProgramState::Archived,
-            // A program that takes nothing new cannot be meant where none is named.
+            // An archived program takes nothing new, so that it cannot be the default.
             is_default: false,
             version: program.version + 1,
             updated_at: context.now,
@@ -184,7 +184,7 @@ impl Rule for ArchiveProgram {
     }
 }
 
-/// A commission must be in the program's currency where it is an amount.
+/// A flat commission must be in the program's currency.
 pub(super) fn check_commission(commission: Commission, currency: Currency) -> Result<(), Refusal> {
     match commission.problem_in(currency) {
         Some(problem) => Err(Refusal::InvalidField { field: Field::CommissionCurrency, problem }),
@@ -201,7 +201,7 @@ fn check_etag(program: &Program, etag: Option<&String>) -> Result<(), Refusal> {
     }
 }
 
-/// Takes the place from the default program, if there is one, for another.
+/// Unsets the default program, if there is one, to make room for another.
 fn depose_default(context: &mut Context<'_>) -> Result<(), Refusal> {
     let Some(program) = context.set.default_program(context.account_id)?.cloned() else { return Ok(()) };
     let former = Program {

@@ -1,4 +1,4 @@
-//! The rule of refunds: what they take back, cumulatively, under the terms of their sale.
+//! The rule of refunds. They take rewards back cumulatively, under the terms of their sale.
 //!
 //! `reversed so far = round(reward x refunded so far / base)`; each refund takes back the difference to what was taken back before.
 //! So any number of partial refunds equals one full refund, and a full refund gives exactly zero.
@@ -75,8 +75,8 @@ impl Rule for RecordRefund {
 }
 
 impl RecordRefund {
-    /// The sale that is refunded: the one that was named, or the customer's latest that the refund fits, referred or not. None for
-    /// a named sale that has not arrived, and for a customer of whom nothing is known.
+    /// The refunded sale: the named one, or the customer's latest that the refund fits, referred or not. None for a named sale that
+    /// has not arrived, and for an unknown customer.
     fn find_sale<'set>(&self, context: &'set Context<'_>) -> Result<Option<&'set Arc<Conversion>>, Refusal> {
         let (set, account_id) = (&context.set, context.account_id);
         if let Some(sale_event_id) = &self.sale_event_id {
@@ -85,7 +85,7 @@ impl RecordRefund {
             return set.conversion(account_id, ConversionId::from_uuid(request.effect)).map(Some);
         }
         let lead = set.find_customer(account_id, &self.customer)?;
-        // Kept until their lead arrives: a part that is refunded before must not be priced then.
+        // These sales wait for their lead. A part that is refunded now must not be priced then.
         let mut sales = set.unmatched_sales_of(account_id, lead.map(Arc::as_ref), &self.customer)?;
         if let Some(lead) = lead {
             sales.extend(set.latest_sales_of(account_id, lead.id)?);
@@ -134,7 +134,7 @@ fn check_fits(sale: &Conversion, amount: Money) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Writes a refund without a sale. One that names its sale waits for it; of a customer nobody knows, nobody was the referrer.
+/// Writes a refund without a sale. One that names its sale waits for it; one of an unknown customer is not referred.
 fn leave_alone(context: &mut Context<'_>, mut refund: Conversion) -> Arc<Conversion> {
     if refund.sale_event_id.is_empty() {
         return context.put(refund);
@@ -155,8 +155,8 @@ fn waiting(refund: &Conversion) -> WaitingRefund {
     }
 }
 
-/// Books the refunds that waited for a sale, in the order they happened. One that does not fit goes on waiting, where
-/// ListConversions shows it.
+/// Books the refunds that waited for a sale, in the order they happened. One that does not fit keeps waiting, and ListConversions
+/// shows it.
 pub(super) fn book_waiting(context: &mut Context<'_>, sale: &Conversion) -> Result<(), Refusal> {
     let refunds = context.set.refunds_waiting_for(context.account_id, &sale.event_id)?;
     let refunds: Vec<_> = refunds.into_iter().cloned().collect();
@@ -171,13 +171,13 @@ pub(super) fn book_waiting(context: &mut Context<'_>, sale: &Conversion) -> Resu
     Ok(())
 }
 
-/// Books one refund that fits against its sale, and returns it with the rewards that take back.
+/// Books a fitting refund against its sale, and returns it with the rewards that take back.
 fn book(
     context: &mut Context<'_>,
     sale: &Conversion,
     refund: Conversion,
 ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
-    // The feed was told that it waits, and must hear what became of it, referred or not.
+    // The feed has an event that the refund waits, so it must get one about the outcome too, referred or not.
     let was_waiting = refund.outcome == ConversionOutcome::Waiting;
     let refunded_minor = sale.refunded_minor - refund.amount.map_or(0, |amount| amount.amount_minor);
     let sale = context.put(Conversion { refunded_minor, version: sale.version + 1, ..sale.clone() });
@@ -209,8 +209,8 @@ fn book(
     Ok((refund, taken_back))
 }
 
-/// Takes back one reward's share of what has been refunded so far. None when that is no more than before. Adds the earlier refunds
-/// that are settled by it.
+/// Takes back one reward's share of all refunds so far. None when nothing more is to be taken back. Adds the earlier refunds that
+/// it settles to `settled`.
 fn reverse(
     context: &mut Context<'_>,
     sale: &Conversion,
@@ -221,7 +221,7 @@ fn reverse(
     let ledger_account = match reward.state {
         RewardState::Pending => LedgerAccount::AffiliatePending,
         RewardState::Approved | RewardState::Paid => LedgerAccount::AffiliatePayable,
-        // Denied earned nothing; reversed has nothing left.
+        // A denied reward earned nothing, and a reversed one has nothing left.
         RewardState::Denied | RewardState::Reversed => return Ok(None),
     };
     let base = reward.calculation.base;
@@ -268,7 +268,7 @@ fn reverse(
     Ok(Some(reversal))
 }
 
-/// Settles with a reward what was taken back from it before.
+/// Settles a reward with the amounts that earlier refunds took back from it.
 fn settle_earlier(
     context: &mut Context<'_>,
     reward_id: RewardId,
@@ -283,7 +283,7 @@ fn settle_earlier(
     Ok(())
 }
 
-/// Tells the feed of the earlier refunds whose rewards were settled.
+/// Adds an event for each earlier refund whose rewards were settled.
 fn tell_settled(context: &mut Context<'_>, settled: BTreeSet<ConversionId>) -> Result<(), Refusal> {
     for id in settled {
         let refund = context.set.conversion(context.account_id, id)?.as_ref().clone();

@@ -17,7 +17,7 @@ use crate::domain::set::Needs;
 pub struct ApproveRewards {
     /// Which rewards, without repeats.
     pub ids: Vec<RewardId>,
-    /// Pass over rewards that are no longer pending: the worker's way, whose list may be old by the time it is served.
+    /// Skip rewards that are no longer pending. The worker sets this, because its list may be outdated when the command runs.
     pub skip_others: bool,
 }
 
@@ -72,7 +72,7 @@ impl Rule for DenyRewards {
     }
 }
 
-/// How rewards are moved on: to which state, through which ledger accounts, and what the feed is told.
+/// A change of rewards' state: the new state, the ledger accounts, and the event.
 struct Move<'run> {
     to: RewardState,
     debit: LedgerAccount,
@@ -120,7 +120,7 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
     Ok(asked.iter().filter_map(|id| moved.get(id).cloned()).collect())
 }
 
-/// One event for each conversion whose rewards moved, with the image that they leave.
+/// Adds one event for each conversion whose rewards moved, with the conversion as it is then.
 fn tell(context: &mut Context<'_>, event_type: EventType, conversions: BTreeSet<ConversionId>) -> Result<(), Refusal> {
     for id in conversions {
         let conversion = context.set.conversion(context.account_id, id)?.as_ref().clone();

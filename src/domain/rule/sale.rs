@@ -1,4 +1,4 @@
-//! The rule of sales: who referred one, what it earns, and what was waiting for it.
+//! The rule of sales: finds the referrer, earns the reward, and books the refunds that waited.
 
 use std::sync::Arc;
 
@@ -133,7 +133,7 @@ impl RecordSale {
         Ok(Some(customer::put_touched(context, lead, known.as_deref())))
     }
 
-    /// Adds to a lead what the sale says of it.
+    /// Adds the sale's data to a lead.
     fn mark_as_buyer(&self, context: &Context<'_>, lead: &mut Lead, occurred_at: Time) -> Result<(), Refusal> {
         customer::add_names(context, lead, &self.customer, &self.first_name, &self.last_name)?;
         lead.state = LeadState::Active;
@@ -173,7 +173,7 @@ impl RecordSale {
     }
 }
 
-/// Credits a sale to an enrollment: pins the terms, earns the reward, writes the sale, tells the feed.
+/// Credits a sale to an enrollment: pins the terms, earns the reward, writes the sale, adds the event.
 fn credit(
     context: &mut Context<'_>,
     mut sale: Conversion,
@@ -206,8 +206,8 @@ fn credit(
     Ok((sale, rewards))
 }
 
-/// Prices the sales of a lead that nobody had referred when they were recorded, now that the lead is bound: those inside the
-/// attribution window before `bound_at`.
+/// Prices earlier sales of a lead that is now bound and that nobody had referred before: the sales inside the attribution window
+/// before `bound_at`.
 pub(super) fn match_to_lead(
     context: &mut Context<'_>,
     lead: &mut Lead,

@@ -1,4 +1,4 @@
-//! How affiliates are found: by each of their names. Their ref_ids are their enrollments'.
+//! How affiliates are found: by each of their names. A ref_id belongs to an enrollment.
 
 use std::sync::Arc;
 

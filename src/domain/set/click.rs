@@ -9,7 +9,7 @@ use crate::domain::click::Click;
 use crate::domain::id::{AccountId, ClickId};
 use crate::domain::refusal::Refusal;
 
-/// Account, tracking id and id, as the table has it: a visitor's clicks stand together.
+/// Account, tracking id and id, as in the table, where a visitor's clicks are adjacent.
 impl Key for (AccountId, ClickId, ClickId) {
     fn account_id(&self) -> AccountId {
         self.0

@@ -15,34 +15,34 @@ pub trait Kind: Debug + PartialEq + Sized {
     /// The kind's name, for errors.
     const NAME: &'static str;
 
-    /// Whether rows change seldom and are read by every sale: then they are remembered between batches, and each change of one
-    /// raises the version of the account's catalogue.
+    /// Whether rows change seldom and are read by every sale. Such rows are cached between batches, and each change of one raises
+    /// the version of the account's catalogue.
     const IN_CATALOGUE: bool = false;
 
     /// The row's key.
     fn key(&self) -> Self::Key;
 
-    /// Keeps the names true when a row comes into the set or changes: from the row before, if there was one, to the row after, if
-    /// there is one.
+    /// Updates the indexes when a row enters the set or changes. `before` is none for a row that was not in the set, `after` for
+    /// one that leaves it.
     fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
         let _ = (before, after, names);
     }
 
-    /// Keeps true what a command alone moves, and a load does not: counts, and the lists that a new row begins.
+    /// Updates the counts, and the lists that a new row begins. Only changes by commands call it; loads do not.
     fn changed(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
         let _ = (before, after, names);
     }
 }
 
-/// A kind that requests name: one that is missing is the caller's fault.
+/// A kind that requests can name. A missing row is the caller's fault.
 pub trait Named: Kind {
-    /// What it is called when it is missing.
+    /// The kind's name in the refusal of a missing row.
     const RESOURCE: Resource;
 }
 
 /// A primary key. All begin with the account.
 pub trait Key: Debug + Clone + Eq + Hash + Ord {
-    /// Whose row it is.
+    /// The account that the row belongs to.
     fn account_id(&self) -> AccountId;
 }
 

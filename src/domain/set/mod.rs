@@ -1,8 +1,8 @@
-//! The working set: the part of the accounts' rows that a batch of commands needs, in memory, and what the commands changed of it.
+//! The working set: the part of the accounts' rows that a batch of commands needs, in memory, with the commands' changes.
 //!
-//! A command changes the set at once, so that it sees what it has just written; when it is refused, the set becomes as it was
-//! before. A row that was never looked up is an error (`Refusal::NotLoaded`), never "does not exist". One file for each subject says
-//! how its rows are found. Knows no rule.
+//! A command changes the set at once, so that it sees its own writes; a refused command is rolled back. A row that was never looked
+//! up is an error (`Refusal::NotLoaded`), never "does not exist". One file for each subject says how its rows are found. Knows no
+//! rule.
 
 mod account;
 mod affiliate;

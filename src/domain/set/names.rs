@@ -1,5 +1,5 @@
-//! Indexes of the working set other than by key. Each can tell "looked up, not there" from "never looked up", and each can put back
-//! what a refused command changed. Knows no rule.
+//! Indexes of the working set other than by key. Each can tell "looked up, not there" from "never looked up", and each can undo the
+//! changes of a refused command. Knows no rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug};
@@ -15,7 +15,7 @@ use crate::domain::id::{
 };
 use crate::domain::lead::LeadSelector;
 
-/// A look-up of the one thing that has a name.
+/// An index of unique names.
 pub struct Index<K, V> {
     found: HashMap<K, Option<V>>,
     before: Vec<(K, Option<Option<V>>)>,
@@ -41,13 +41,13 @@ impl<K: Eq + Hash + Clone, V: Clone> Index<K, V> {
         self.found.get(key).cloned().or_else(|| self.is_complete.then_some(None))
     }
 
-    /// Says what has the name; `None` when nothing does.
+    /// Sets the value of the name; `None` when nothing has it.
     pub fn insert(&mut self, key: K, value: Option<V>) {
         let before = self.found.insert(key.clone(), value);
         self.before.push((key, before));
     }
 
-    /// Says that the name was looked up; nothing has it, unless something was found already.
+    /// Marks the name as looked up: absent, unless something was found already.
     pub fn insert_absent(&mut self, key: K) {
         self.found.entry(key).or_insert(None);
     }
@@ -72,7 +72,7 @@ impl<K: Eq + Hash, V> Undo for Index<K, V> {
     }
 }
 
-/// A look-up of everything under a key. One that was met on the way does not make the list whole.
+/// An index of lists. A list is complete only once its key was looked up: rows that were loaded for other reasons do not suffice.
 pub struct Lists<K, V> {
     met: HashMap<K, Vec<V>>,
     whole: HashSet<K>,
@@ -94,7 +94,7 @@ impl<K, V> Default for Lists<K, V> {
     }
 }
 
-/// As for [`Index`]. Lists that are not whole are marked.
+/// As for [`Index`]. Incomplete lists are marked.
 impl<K: Debug + Ord + Hash, V: Debug + Ord> Debug for Lists<K, V> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys: BTreeSet<_> = self.met.keys().chain(&self.whole).collect();
@@ -109,12 +109,12 @@ impl<K: Eq + Hash + Clone, V: Clone + PartialEq> Lists<K, V> {
         (self.is_complete || self.whole.contains(key)).then(|| self.met(key))
     }
 
-    /// Those under the key that are in the set.
+    /// The values under the key that are in the set, whether the list is complete or not.
     pub(super) fn met(&self, key: &K) -> &[V] {
         self.met.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// Says that the key was looked up: the list is what was met, and what is added from now on.
+    /// Marks the key as looked up: its list has the values met so far, and those that are added from now on.
     pub fn insert_absent(&mut self, key: K) {
         if self.whole.insert(key.clone()) {
             self.before.push(Step::MadeWhole(key));

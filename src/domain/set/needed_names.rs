@@ -1,4 +1,4 @@
-//! The names by which a batch needs rows, beside their keys.
+//! The rows that a batch needs by other names than their keys.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ pub struct NeededNames {
     pub clicks_of: BTreeSet<(AccountId, ClickId)>,
     /// Leads.
     pub leads: BTreeSet<(AccountId, LeadSelector)>,
-    /// Customers whose sales that nobody referred are needed, by this name and all others of their lead.
+    /// Customers by this name and all others of their lead, whose sales without a referrer are needed.
     pub unmatched_sales: BTreeSet<(AccountId, LeadSelector)>,
     /// Customers whose sales are needed, the latest of them, with their rewards.
     pub latest_sales: BTreeSet<(AccountId, LeadSelector)>,
@@ -37,6 +37,6 @@ pub struct NeededNames {
     pub waiting_refunds: BTreeSet<(AccountId, String)>,
     /// Conversions whose rewards are needed.
     pub rewards_of: BTreeSet<(AccountId, ConversionId)>,
-    /// Rewards of which it is needed what refunds took back.
+    /// Rewards whose reversals are needed.
     pub reversals_of: BTreeSet<(AccountId, RewardId)>,
 }

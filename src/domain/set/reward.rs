@@ -49,7 +49,7 @@ impl WorkingSet {
         self.in_order_of_id(account_id, ids)
     }
 
-    /// What refunds took back from a reward, in the order of their ids.
+    /// The reversals of a reward, in the order of their ids.
     pub fn reversals_of(&self, account_id: AccountId, id: RewardId) -> Result<Vec<&Arc<Reward>>, Refusal> {
         let ids = known(self.names.reversals_of.get(&(account_id, id)), "reversals of a reward")?;
         self.in_order_of_id(account_id, ids)

@@ -1,4 +1,4 @@
-//! The rows of one kind in the working set, with what must be written of them. Knows no kind.
+//! The rows of one kind in the working set, each with the write that it needs. Knows no kind.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,10 +9,10 @@ use hashbrown::HashMap;
 use super::kind::Kind;
 use super::undo::Undo;
 
-/// What must be done with a row.
+/// The write that a row needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
-    /// Nothing: it is as the database has it.
+    /// None: the database has the row as it is here.
     Loaded,
     /// Insert it.
     New,
@@ -66,7 +66,7 @@ impl<K: Kind> Rows<K> {
         self.slots.values().flatten().filter(|(_, mark)| *mark != Mark::Removed).map(|(row, _)| row)
     }
 
-    /// Says that the key was looked up; nothing has it, unless a row is there already.
+    /// Marks the key as looked up: absent, unless a row is there already.
     pub fn insert_absent(&mut self, key: K::Key) {
         self.slots.entry(key).or_insert(None);
     }
@@ -89,7 +89,7 @@ impl<K: Kind> Rows<K> {
         self.before.push((key, before));
     }
 
-    /// Takes a row out. One that the batch itself put in was never there.
+    /// Takes a row out. A row that the same batch inserted leaves no trace.
     pub(super) fn remove(&mut self, key: &K::Key) -> Option<Arc<K>> {
         let slot = self.slots.get_mut(key)?;
         let (row, mark) = slot.clone()?;
@@ -221,7 +221,7 @@ mod tests {
         let mut rows = Rows::default();
         (1..=4).for_each(|number| rows.load(row(number, "loaded")));
         rows.insert_absent(key(5));
-        // What earlier commands of the batch did.
+        // Changes of earlier commands of the batch.
         rows.put(row(2, "changed"));
         rows.remove(&key(3));
         rows.put(row(6, "new"));
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!((format!("{rows:?}"), written(&rows)), (before.clone(), written_before));
         assert_eq!([rows.find(&key(5)), rows.find(&key(7))], [Some(None), None]);
 
-        // What was rolled back once is not rolled back again.
+        // A roll-back clears the journal, so that nothing is rolled back twice.
         rows.put(row(7, "kept"));
         rows.keep();
         rows.roll_back();

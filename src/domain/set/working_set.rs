@@ -54,14 +54,14 @@ pub trait InSet: Kind {
 #[derive(Clone, Copy, Default)]
 struct Before(usize, usize);
 
-/// No part of what the set holds.
+/// Prints nothing, because the counts are not part of the set's content.
 impl std::fmt::Debug for Before {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("_")
     }
 }
 
-/// Makes what has a part for each kind.
+/// Makes the structs that have a field for each kind.
 macro_rules! working_set {
     ($($place:ident: $kind:ty,)*) => {
         /// See the head of the file.
@@ -79,7 +79,7 @@ macro_rules! working_set {
             before: Before,
         }
 
-        /// What a batch needs loaded.
+        /// The rows that a batch needs loaded.
         #[derive(Debug, Default, PartialEq, Eq)]
         #[expect(missing_docs, reason = "each field is named after the rows whose keys it holds")]
         pub struct Needs {
@@ -123,14 +123,14 @@ macro_rules! working_set {
 for_all_kinds!(working_set);
 
 impl WorkingSet {
-    /// A set that holds everything there is: what it lacks does not exist. For tests of the rules alone.
+    /// A set in which a missing row does not exist, instead of being unknown. Only for tests of the rules.
     pub fn complete() -> Self {
         let mut set = Self::default();
         set.parts(|part| part.complete());
         set
     }
 
-    /// Enters a row as the database has it. A row that is in the set already stays: it may have been changed.
+    /// Enters a row as the database has it. A row that is already in the set stays, because it may have been changed.
     pub fn load<K: InSet>(&mut self, row: Arc<K>) {
         if K::rows(self).get(&row.key()).is_none() {
             K::index(None, Some(&row), &mut self.names);
@@ -138,7 +138,7 @@ impl WorkingSet {
         }
     }
 
-    /// Writes a row as a command leaves it: a new one, or another form of one that is there.
+    /// Writes a row as a command leaves it: a new one or a changed one.
     pub fn put<K: InSet>(&mut self, row: impl Into<Arc<K>>) -> Arc<K> {
         let row = row.into();
         let before = K::rows(self).get(&row.key()).cloned();
@@ -190,7 +190,7 @@ impl WorkingSet {
         self.before = Before(self.postings.len(), self.events.len());
     }
 
-    /// Makes everything as it was at [`WorkingSet::begin`].
+    /// Undoes all changes since [`WorkingSet::begin`].
     pub(in crate::domain) fn roll_back(&mut self) {
         self.parts(|part| part.roll_back());
         let Before(postings, events) = self.before;

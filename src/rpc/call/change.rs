@@ -1,7 +1,8 @@
-//! Calls that change something: a message in, a rule out, and the answer as a message. Each subject's file says so of its calls.
+//! Calls that change something: a message in, a rule out, and the answer as a message. Each subject's file implements it for its
+//! calls.
 //!
-//! Nothing here needs a server or a database, so that the same messages can be carried out against the rules alone, as the
-//! scenario tests do, and other doors than gRPC can pass theirs through the same reading.
+//! Nothing here needs a server or a database. So the scenario tests can carry out the same messages against the rules alone, and
+//! other transports than gRPC can use the same reading.
 
 use prost::Message;
 
@@ -48,7 +49,7 @@ pub trait Change: Method {
     /// A part of the reading that only the answer needs, such as the text of a new secret.
     type Kept;
 
-    /// The paths of the rule's fields in the message, where they are called otherwise.
+    /// The paths of the rule's fields in the message, where they differ from the domain's names.
     const PATHS: FieldPaths = &[];
 
     /// The key that the call is recognised by.
@@ -69,7 +70,7 @@ pub trait Change: Method {
     ) -> Self::Response;
 }
 
-/// Puts a rule into the envelope of its message. `content_hash` is a keyed hash of a scope and of what was sent.
+/// Puts a rule into the envelope of its message. `content_hash` is a keyed hash of a scope and of the message.
 pub fn envelope<M: Change>(
     message: &M,
     rule: M::Rule,
@@ -94,6 +95,6 @@ pub fn envelope<M: Change>(
 /// # Errors
 /// [`Error::Internal`] for an outcome of another rule.
 pub fn answer<M: Change>(outcome: Outcome) -> Result<<M::Rule as Rule>::Answer, Error> {
-    // Says nothing of what is in it, which may be personal.
+    // Leaves out the content, which may be personal.
     outcome.try_into().map_err(|error: OtherOutcome| Error::Internal(error.to_string()))
 }

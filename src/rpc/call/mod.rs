@@ -1,4 +1,4 @@
-//! One call: who makes it, what it may use, and how it is read, carried out and answered. Knows no subject.
+//! One call: its caller, its means, and how it is read, carried out and answered. Knows no subject.
 
 pub mod change;
 pub(in crate::rpc) mod page;
@@ -28,10 +28,10 @@ use crate::error::{CallName, Error};
 use crate::store::Store;
 use change::{Asking, Change};
 
-/// How large an answer gets: what clients take by default.
+/// The largest answer: the default limit of clients.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
-/// The means that every handler works with.
+/// The dependencies of every handler.
 pub(in crate::rpc) struct Rpc {
     pub(in crate::rpc) app: Arc<App>,
     pub(in crate::rpc) authenticator: Arc<Authenticator>,
@@ -39,7 +39,7 @@ pub(in crate::rpc) struct Rpc {
 }
 
 impl Rpc {
-    /// A call of a caller that is known, by whichever door it came. It ends after `timeout`, or sooner if calls must.
+    /// A call of a known caller, from any transport. It ends after `timeout`, or sooner after the server's own limit.
     pub(in crate::rpc) fn call(
         self: &Arc<Self>,
         principal: Principal,
@@ -60,9 +60,8 @@ impl Rpc {
         Ok(self.call(caller.principal, caller.call, sent_timeout(request.metadata())))
     }
 
-    /// Answers a call that is carried to its end once it is begun: one that changes something, which must not be cut in the
-    /// middle, and the audit that reads everything, which takes as long as the books are. Past its deadline a write is dropped
-    /// only while nothing was begun.
+    /// Answers a call that runs to its end once it has begun: a write, which must not be cut in the middle, or the audit, which
+    /// takes as long as the books are. A write past its deadline is dropped only if nothing was begun.
     pub(in crate::rpc) async fn write<Q, A, F>(
         self: &Arc<Self>,
         mut request: Request<Q>,
@@ -129,7 +128,7 @@ impl Call {
         change::envelope(message, rule, self.account_id(), |scope, content| app.content_hash(scope, content))
     }
 
-    /// Has the rule of a message carried out. Says whether its answer was given before.
+    /// Submits the rule of a message. Returns also whether its answer was given before.
     pub(in crate::rpc) async fn carry_out<M: Change>(
         &self,
         message: &M,

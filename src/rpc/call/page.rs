@@ -31,7 +31,7 @@ pub(in crate::rpc) fn size(fields: &mut Fields, page_size: i32) -> u64 {
     }
 }
 
-/// Which rows to read for one page.
+/// The rows to read for one page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::rpc) struct Page {
     /// The rows after this id.
@@ -62,7 +62,7 @@ impl Page {
         self.size + 1
     }
 
-    /// Cuts what was read to the page, and makes the token of the next one; empty after the last.
+    /// Cuts the rows to the page, and makes the token of the next one; empty after the last.
     pub(in crate::rpc) fn cut<Row>(&self, rows: &mut Vec<Row>, id: impl Fn(&Row) -> Uuid) -> String {
         let size = usize::try_from(self.size).unwrap_or(usize::MAX);
         if rows.len() <= size {
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(rows.len(), 2);
         let second = page(account(1), METHOD, 0, &token).unwrap();
         assert_eq!(second.after, Some(Uuid::from_u128(2)));
-        // What is not more than a page is the last one.
+        // Rows that fit into one page are the last page.
         assert_eq!(second.cut(&mut rows, |id| *id), "");
     }
 

@@ -1,5 +1,5 @@
-//! Reading the fields of a request. Every fault of a message is collected, with the field's path and how to mend it, so that the
-//! caller learns all of them at once. Knows what is well-formed; whether it is allowed, the rules say.
+//! Reading the fields of a request. Every fault of a message is collected, with the field's path and how to fix it, so that the
+//! caller gets all of them at once. Checks only that values are well-formed; the rules decide whether they are allowed.
 
 use std::str::FromStr;
 
@@ -41,7 +41,7 @@ pub(in crate::rpc) struct Fields {
     path: String,
 }
 
-/// Which amounts a field takes.
+/// The amounts that a field takes.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::rpc) enum Amounts {
     /// More than zero.
@@ -50,7 +50,7 @@ pub(in crate::rpc) enum Amounts {
     NotNegative,
 }
 
-/// Values that are all there when a message has no fault.
+/// Values that are all present when a message has no fault.
 pub(in crate::rpc) trait Complete {
     /// The values themselves.
     type Whole;
@@ -76,7 +76,7 @@ impl<A, B> Complete for (Option<A>, Option<B>) {
 }
 
 impl Fields {
-    /// Says that a field is wrong, and how to mend it.
+    /// Reports a wrong field, and how to fix it.
     pub(in crate::rpc) fn wrong(&mut self, field: &str, description: impl Into<String>) {
         self.violations
             .push(FieldViolation { field: format!("{}{field}", self.path), description: description.into() });
@@ -92,12 +92,12 @@ impl Fields {
         value
     }
 
-    /// Goes on only when nothing was wrong.
+    /// An error if anything was wrong.
     pub(in crate::rpc) fn finish(self) -> Result<(), Error> {
         if self.violations.is_empty() { Ok(()) } else { Err(Error::InvalidFields(self.violations)) }
     }
 
-    /// Goes on only when nothing was wrong, with the values that then are all there.
+    /// An error if anything was wrong; else the values, which are then all present.
     pub(in crate::rpc) fn complete<V: Complete>(self, values: V) -> Result<V::Whole, Error> {
         match values.whole() {
             Some(whole) => self.finish().map(|()| whole),
@@ -105,7 +105,7 @@ impl Fields {
         }
     }
 
-    /// The error of a message that lacks what it must have.
+    /// The error of a message without required fields.
     pub(in crate::rpc) fn into_error(self) -> Error {
         match self.finish() {
             Err(error) => error,
@@ -257,8 +257,8 @@ impl Fields {
         Some(code.to_owned())
     }
 
-    /// A code that a visitor or customer brought along. Whatever they typed is taken, since a code that is none of ours must not
-    /// spoil a sale; none when it is empty.
+    /// A code that a visitor or customer brought along. Any text is taken, because an unknown code must not spoil a sale; none when
+    /// it is empty.
     pub(in crate::rpc) fn brought_code(&mut self, field: &str, text: &str) -> Option<String> {
         let code = self.line(field, text, KEY_LENGTH_MAX);
         (!code.is_empty()).then_some(code)
@@ -302,7 +302,7 @@ impl Fields {
         self.optional_url(field, text)
     }
 
-    /// The page that a visitor came from, as the browser says it: any text, since some are no URLs.
+    /// The page that a visitor came from, as the browser sent it: any text, because some are no URLs.
     pub(in crate::rpc) fn referrer(&mut self, field: &str, text: &str) -> String {
         self.line(field, text, URL_LENGTH_MAX)
     }
@@ -347,7 +347,7 @@ impl Fields {
         self.optional_money(field, money, amounts)
     }
 
-    /// A number that must lie in a range.
+    /// A number that must be in a range.
     pub(in crate::rpc) fn number(&mut self, field: &str, number: i32, range: std::ops::RangeInclusive<i32>) -> i32 {
         if !range.contains(&number) {
             self.wrong(field, format!("must be {} to {}", range.start(), range.end()));
@@ -410,7 +410,7 @@ impl Fields {
         self.optional_value_of(field, number, values)
     }
 
-    /// The names in an update mask, of those that may stand in it.
+    /// The names in an update mask, of those that are allowed in it.
     pub(in crate::rpc) fn update_mask<'mask>(
         &mut self,
         mask: Option<&'mask prost_types::FieldMask>,

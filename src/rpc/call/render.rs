@@ -1,4 +1,4 @@
-//! Words that many answers share: times, amounts and ids as they stand in messages.
+//! Conversions that many answers share: of times, amounts and ids to messages.
 
 use std::fmt::Display;
 

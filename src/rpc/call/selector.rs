@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::pb::{self, affiliate_selector, lead_selector};
 use crate::store;
 
-/// SHA-256 of an affiliate's own token: what is kept of it.
+/// SHA-256 of an affiliate's own token, stored in its place.
 pub(in crate::rpc) fn token_hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }

@@ -1,6 +1,6 @@
 //! Makes a service of the list of its methods.
 
-/// Makes the handlers of a service, and the list of who may call what.
+/// Makes the handlers of a service, and the list of the kinds of key that may call each.
 ///
 /// A row is `Method = how handler, KINDS;`, where `how` is `write` for a handler that is carried to its end once it is begun, and
 /// `read` for one that is dropped at its deadline. The handler of a [`Change`](crate::rpc::call::change::Change) is `change`. Methods

@@ -14,7 +14,7 @@ use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::pb;
 
-/// A value of a closed set that stands in messages.
+/// A closed set that messages use.
 pub(in crate::rpc) trait WireEnum: Copy + 'static {
     /// Every value.
     const VALUES: &'static [Self];

@@ -1,4 +1,4 @@
-//! The events of one message: what passes a reader's filter, of bounded length, put together from entries that were written once.
+//! The events of one message: those that pass a reader's filter, up to a limit of size, from entries that were encoded once.
 
 use super::message::Entries;
 use crate::app::feed::{Feed, FeedSegment};
@@ -32,7 +32,7 @@ impl Batch {
         self.is_full || (self.events == 0 && self.skipped >= self.skipped_max)
     }
 
-    /// Takes what passes the filter of a segment's events after `position`, and moves `position` over those taken or held back.
+    /// Takes a segment's events after `position` that pass the filter, and moves `position` over those taken or held back.
     pub(super) fn take(&mut self, feed: &Feed, filter: &EventFilter, segment: &FeedSegment, position: &mut i64) {
         while *position < segment.last_sequence() && !self.is_done() {
             if filter.is_empty() {

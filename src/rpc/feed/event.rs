@@ -1,4 +1,4 @@
-//! Events of the feed on the wire: what a reader asks for, and how an event looks.
+//! Events of the feed on the wire: the requests of readers, and the encoding of events.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 /// How many types, programs, or affiliates a filter may name.
 const FILTER_LENGTH_MAX: usize = 1_000;
 
-/// Where a reader starts.
+/// The start of a reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Start {
     /// After this cursor.
@@ -44,7 +44,7 @@ pub(super) enum Start {
     Time(Time),
 }
 
-/// What WatchConversions asks for.
+/// A request of WatchConversions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WantedStream {
     /// Where to start.
@@ -57,7 +57,7 @@ pub(super) struct WantedStream {
     pub(super) batch_events_max: i64,
 }
 
-/// What ListConversionEvents asks for.
+/// A request of ListConversionEvents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WantedPage {
     /// Where to start.
@@ -179,16 +179,16 @@ fn optional_duration(fields: &mut Fields, field: &str, sent: Option<&prost_types
     }
 }
 
-/// A length of time as it stands in messages; none for one of more than 292 thousand million years.
+/// A length of time as a message; none for one of more than 292 thousand million years.
 pub(super) fn duration(duration: Duration) -> Option<prost_types::Duration> {
     duration.try_into().ok()
 }
 
-/// How events look to readers of the feed.
+/// The encoding of events for readers of the feed.
 pub const FORM: EventForm = EventForm { encode_body, write_entry };
 
-/// Writes an event as it stands in messages, but for what it gets later: cursor, sequence and commit time. Kept like this in the
-/// feed, for ever: a field of these messages is never used otherwise.
+/// Writes an event as a message without the fields that it gets later: cursor, sequence and commit time. The feed keeps these bytes
+/// for ever, so that a field of these messages never changes its meaning.
 fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
     let (program_id, affiliate_id) = event.image.concerns();
     let message = pb::ConversionEvent {
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_stream_must_say_where_it_starts() {
         assert_eq!(wrong_fields(parse_watch(&pb::WatchConversionsRequest::default())), ["after_cursor"]);
-        // An empty cursor is what a client sends that lost its place: to start anew would repeat or lose everything.
+        // A client that lost its place sends an empty cursor: starting anew would repeat or lose everything.
         let start = Some(watch_conversions_request::Start::AfterCursor(String::new()));
         let message = pb::WatchConversionsRequest { start, ..Default::default() };
         assert_eq!(wrong_fields(parse_watch(&message)), ["after_cursor"]);

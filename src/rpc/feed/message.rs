@@ -1,5 +1,5 @@
-//! The answers of the feed as the server sends them: the same bytes as the generated messages, with the events as bytes that were
-//! encoded before. `build.rs` puts these types in the place of the generated ones, in the server alone.
+//! The answers of the feed as the server sends them: the same bytes as the generated messages, with events that were encoded
+//! before. `build.rs` uses these types in place of the generated ones, in the server alone.
 
 use bytes::{BufMut, Bytes};
 use prost::encoding::{
@@ -10,7 +10,7 @@ use prost::{DecodeError, Message};
 use crate::domain::time::Time;
 use crate::pb;
 
-/// The numbers of fields in `tracking.proto`. That they are these is shown by the tests below.
+/// The numbers of fields in `tracking.proto`; the tests below check them.
 const CURSOR: u32 = 1;
 const BATCH: u32 = 3;
 const EVENTS: u32 = 1;
@@ -57,7 +57,7 @@ impl Entries {
     }
 }
 
-/// What a message of a stream is.
+/// The kind of a stream's message.
 #[derive(Debug)]
 pub(super) enum Kind {
     /// Events.
@@ -157,7 +157,7 @@ impl Message for ListConversionEventsResponse {
     }
 }
 
-/// What is empty is not sent.
+/// An empty text is not sent.
 fn write_text(tag: u32, text: &String, buf: &mut impl BufMut) {
     if !text.is_empty() {
         string::encode(tag, text, buf);
@@ -199,7 +199,7 @@ mod tests {
         write_entry(&body(&expected), 7, Time::from_micros(1_700_000_000_123_456), &expected.cursor, &mut entry);
         let batch = pb::EventBatch::decode(&*entry).unwrap();
         assert_eq!(batch.events, std::slice::from_ref(&expected));
-        // Of the same length as the generated encoding, so that nothing is said twice.
+        // As long as the generated encoding, so that no field is written twice.
         assert_eq!(entry.len(), pb::EventBatch { events: vec![expected] }.encoded_len());
     }
 

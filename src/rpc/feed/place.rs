@@ -1,4 +1,4 @@
-//! Places in the feed: where a reader starts, and what comes next where it is. Knows no stream and no message.
+//! Positions in the feed: where a reader starts, and the next segments. Knows no stream and no message.
 
 use super::event::Start;
 use crate::app::App;
@@ -26,8 +26,8 @@ pub(super) async fn find(app: &App, account_id: AccountId, head: &AccountHead, s
     Ok(position)
 }
 
-/// The next segments after a place. An event that is not the next one was preceded by others that are no longer kept: that is
-/// told, never jumped over.
+/// The next segments after a position. A gap before the first event means that events are no longer kept. The gap is an error and
+/// never skipped.
 pub(super) async fn read(
     app: &App,
     follower: &mut Follower,
@@ -43,7 +43,7 @@ pub(super) async fn read(
     Ok(page)
 }
 
-/// Whether everything after a place is still kept. Where all of it is gone, an empty page does not show it.
+/// Checks that everything after a position is still kept. An empty page does not show that all of it is gone.
 pub(super) fn check_kept(app: &App, head: &AccountHead, position: i64) -> Result<(), Error> {
     if position < head.pruned_sequence { Err(expired(app, head)) } else { Ok(()) }
 }

@@ -1,5 +1,5 @@
-//! One open stream of WatchConversions: which message comes next. It is asked for the next one when the reader has taken the one
-//! before, and has but the next page read meanwhile, so that a reader that takes nothing costs two pages.
+//! One open stream of WatchConversions: chooses the next message. The transport pulls: a message is built when the one before was
+//! taken, and one page is read ahead. A stalled reader holds at most two pages.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,17 +22,17 @@ use crate::domain::ledger::AccountHead;
 use crate::error::Error;
 use crate::pb::{self, watch_conversions_response::Message as Word};
 
-/// So many events ahead of a reader that had caught up, and it is told that it fell behind.
+/// A reader that had caught up and is this many events behind gets a message that it fell behind.
 const FAR_BEHIND_EVENTS: i64 = 500;
 
-/// How many filtered-out events may pass without a word to the reader.
+/// How many filtered-out events may pass without a message to the reader.
 const SILENT_EVENTS_MAX: i64 = 2_000;
 
 /// How long to wait before connecting again after a stream that grew too old; after a stopping server a little longer.
 const RECONNECT_AFTER: Duration = Duration::from_millis(100);
 const RECONNECT_AFTER_SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// What a stream begins with.
+/// The state that a stream begins with.
 pub(super) struct Beginning {
     pub(super) app: Arc<App>,
     pub(super) authenticator: Arc<Authenticator>,
@@ -62,7 +62,7 @@ pub(super) struct Reader {
     follower: Follower,
     /// The first message, until it is sent.
     opened: Option<Word>,
-    /// What was read and is not sent.
+    /// Segments that were read and not yet sent.
     page: VecDeque<Arc<FeedSegment>>,
     /// The sequence of the last event that was sent or filtered out.
     position: i64,
@@ -72,9 +72,9 @@ pub(super) struct Reader {
     is_over: bool,
     /// How many events were filtered out since the last message.
     silent_events: i64,
-    /// When the reader must hear something at the latest.
+    /// When the next message is due at the latest.
     heartbeat_at: Instant,
-    /// When the key must be looked at again.
+    /// When the key must be checked again.
     recheck_at: Instant,
     /// The stream's place among those of its key, kept for as long as the reader keeps the stream.
     _slot: Slot,
@@ -173,7 +173,7 @@ impl Reader {
         }
     }
 
-    /// Reads the next page, or waits for more. What the reader is to be told about where it stands.
+    /// Reads the next page, or waits for more. Returns a message about the reader's position, if there is one.
     async fn look(&mut self) -> Result<Option<Word>, Error> {
         if self.follower.known() <= self.position && self.is_caught_up {
             self.wait().await;
@@ -181,7 +181,7 @@ impl Reader {
         }
         let page = place::read(&self.app, &mut self.follower, self.principal.account_id, self.position).await?;
         let Some(last) = page.last() else {
-            // Asked for its check alone.
+            // Called only for its check.
             self.lag().await?;
             if self.is_caught_up {
                 self.wait().await;
@@ -200,12 +200,12 @@ impl Reader {
         Ok(None)
     }
 
-    /// What passes the filter of the events that were read; none if nothing did.
+    /// The events that were read and pass the filter; none if there are none.
     fn batch(&mut self) -> Option<Entries> {
         let mut batch = Batch::new(self.batch_events_max, SILENT_EVENTS_MAX - self.silent_events);
         while let Some(segment) = self.page.front() {
             if segment.first_sequence() > self.position + 1 {
-                // Something is missing. What it is, the next look finds out.
+                // A gap. The next look finds the reason.
                 self.page.clear();
                 break;
             }
@@ -231,14 +231,14 @@ impl Reader {
         }
     }
 
-    /// Says that the stream is alive.
+    /// A message that the stream is alive.
     async fn heartbeat(&mut self) -> Result<Kind, Error> {
         let lag_event_count = self.lag().await?;
         let server_time = Some(event::timestamp(self.app.clock().now()));
         Ok(Kind::Word(Word::Heartbeat(pb::Heartbeat { server_time, lag_event_count })))
     }
 
-    /// How many events lie ahead, all of which are still kept.
+    /// How many events are ahead, all of which are still kept.
     async fn lag(&self) -> Result<i64, Error> {
         let head = self.app.feed().head(self.principal.account_id).await?;
         place::check_kept(&self.app, &head, self.position)?;

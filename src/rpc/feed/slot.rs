@@ -16,7 +16,7 @@ pub struct FeedLimits {
     pub stream_age: Duration,
     /// How long to wait for a reader that takes nothing.
     pub stall: Duration,
-    /// How long events are kept; none for ever. Told to readers.
+    /// How long events are kept; none for ever. Sent to readers.
     pub retention: Option<Duration>,
 }
 

@@ -40,7 +40,7 @@ service! {
         &self,
         mut request: Request<pb::ListConversionEventsRequest>,
     ) -> Result<Response<ListConversionEventsResponse>, Status> {
-        // Waits for news, so that the deadline of other reads is not for it.
+        // The call waits for news, so the deadline of other reads does not apply.
         let call = self.rpc.call_of(&mut request)?;
         let answer = self.streams.list(&call.principal, request.into_inner()).await;
         answer.map(Response::new).map_err(|error| error.into_status(&call.name))

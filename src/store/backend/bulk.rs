@@ -15,7 +15,7 @@ use super::kind::Column;
 use super::lane::WriteConnection;
 use super::table::{self, Reads, Shape, Table};
 
-/// What is done where a row with the primary key is there already.
+/// The action where a row with the primary key exists already.
 enum Conflict<'columns, C> {
     /// Nothing is written at all.
     Refuse,
@@ -28,7 +28,7 @@ enum Conflict<'columns, C> {
 /// The rows of one table to be written in one way.
 struct Part {
     shape: Arc<Shape>,
-    /// Row by row.
+    /// All values, row by row.
     values: Vec<Value>,
     conflict: String,
 }
@@ -124,8 +124,7 @@ impl Writes {
         Ok(())
     }
 
-    /// Changed and new rows of one table. Where there are both the changes come first, so that a name that one row gives up is free
-    /// for another.
+    /// Changed and new rows of one table. Changes come first, so that a name that one row gives up is free for another.
     pub(in crate::store) fn write<E: Table>(
         &mut self,
         changed: Vec<E::Model>,
@@ -155,7 +154,7 @@ impl Writes {
     }
 }
 
-/// All parts as one statement: all but the last stand before it, named.
+/// All parts as one statement: all but the last are in its WITH clause.
 async fn together(connection: &WriteConnection, parts: Vec<Part>) -> Result<(), StoreError> {
     let mut arguments = PgArguments::default();
     let mut inserts = parts.into_iter().map(|part| part.postgres(&mut arguments)).collect::<Result<Vec<_>, _>>()?;

@@ -8,10 +8,10 @@ use sea_orm::{DbBackend, EntityTrait, QueryTrait, Value};
 use super::super::StoreError;
 use super::kind::Kind;
 
-/// What a list of keys is called in a statement.
+/// The alias of a list of keys in a statement.
 const WANTED: &str = "wanted";
 
-/// A query of all columns of the rows of which the columns have one of the keys.
+/// A query of all columns of the rows whose columns have one of the keys.
 pub(super) fn query_by_keys<E: EntityTrait>(
     backend: DbBackend,
     columns: &[E::Column],
@@ -22,7 +22,7 @@ pub(super) fn query_by_keys<E: EntityTrait>(
     Ok(query)
 }
 
-/// Narrows a query of a table to the rows of which the columns have one of the keys.
+/// Narrows a query of a table to the rows whose columns have one of the keys.
 pub(in crate::store) fn join<E: EntityTrait>(
     backend: DbBackend,
     query: &mut SelectStatement,
@@ -53,7 +53,7 @@ pub(in crate::store) fn list_of_keys(backend: DbBackend, keys: Vec<ValueTuple>) 
     }
     let mut keys = keys;
     if let Some(first) = keys.first() {
-        // Filled up to a power of two, so that SQLite sees few different statements. Nulls equal nothing.
+        // Padded with nulls to a power of two, so that SQLite sees few different statements. Nulls equal nothing.
         let nothing: Vec<Value> = first.clone().into_iter().map(|value| value.as_null()).collect();
         keys.resize(keys.len().next_power_of_two(), ValueTuple::Many(nothing));
     }

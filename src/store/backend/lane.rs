@@ -1,6 +1,6 @@
-//! The connections that write. Each lane has one, held by one transaction at a time and kept with its prepared statements. They are
-//! of no pool: a pool asks the database of every connection that comes back whether it is still there, and hands it on by way of a
-//! task, and a batch would wait for both.
+//! The connections that write. Each lane has one, held by one transaction at a time and kept with its prepared statements.
+//!
+//! They are not pooled. A pool pings every returned connection and hands it over through a task; each batch would wait for both.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use super::postgres::{self, PostgresWriter};
 use super::sqlite::SqliteWriter;
 use super::table::{self, Reads, Table};
 
-/// How long a transaction that was given up may take to be undone, before its connection is given up too.
+/// How long the roll-back of an abandoned transaction may take, before its connection is closed instead.
 const UNDO: Duration = Duration::from_secs(1);
 
 /// A connection that writes.
@@ -63,7 +63,7 @@ impl Lanes {
         Self(writers.into_iter().map(|writer| Arc::new(Mutex::new(writer))).collect())
     }
 
-    /// Begins a transaction in the lane of this number, once nobody else has one there.
+    /// Begins a transaction in the lane of this number, once it is free.
     pub(in crate::store) async fn begin(&self, number: usize) -> Result<WriteConnection, StoreError> {
         let lane = self.0.get(number % self.0.len().max(1)).ok_or(StoreError::Unavailable)?;
         let writer = timeout(WAIT, Arc::clone(lane).lock_owned()).await.map_err(|_| StoreError::Unavailable)?;
@@ -78,7 +78,7 @@ impl Lanes {
         }
     }
 
-    /// Closes the connection of a lane where that belongs to whoever works in the lane: it is opened again when it is needed.
+    /// Closes the connection of a lane if it belongs to the runtime of the lane's writer. It is opened again when it is needed.
     pub(in crate::store) async fn rest(&self, number: usize) {
         let Some(lane) = self.0.get(number) else { return };
         if let Writer::Postgres(writer) = &mut *lane.lock().await
@@ -88,7 +88,7 @@ impl Lanes {
         }
     }
 
-    /// Waits for what is under way and closes every connection for good.
+    /// Waits for open transactions and closes every connection for good.
     pub(in crate::store) async fn close(&self) -> Result<(), StoreError> {
         for lane in &self.0 {
             lane.lock().await.close().await?;
@@ -97,7 +97,7 @@ impl Lanes {
     }
 }
 
-/// A transaction that may write. Dropped without [`WriteConnection::commit`], it is undone.
+/// A transaction that may write. Dropped without [`WriteConnection::commit`], it is rolled back.
 pub(in crate::store) struct WriteConnection {
     /// None once it has ended.
     writer: Mutex<Option<OwnedMutexGuard<Writer>>>,
@@ -137,7 +137,7 @@ impl WriteConnection {
         }
     }
 
-    /// Runs a statement that changes rows. Says how many.
+    /// Runs a statement that changes rows. Returns how many.
     pub(in crate::store) async fn execute(&self, statement: &impl StatementBuilder) -> Result<u64, StoreError> {
         let Statement { sql, values, .. } = self.backend.build(statement);
         let count = match self.writer.lock().await.as_deref_mut() {
@@ -192,8 +192,8 @@ impl Reads for WriteConnection {
         rows.into_iter().map(model::<E>).collect()
     }
 
-    /// On SQLite each key is asked for by itself, by a statement that is always the same: it reads the same pages, and there is no
-    /// list to be put together first.
+    /// On SQLite each key is a query of its own, and the statement is always the same. It reads the same pages and needs no list of
+    /// keys.
     async fn models_by<E: Table>(
         &self,
         columns: &[E::Column],
@@ -234,7 +234,7 @@ impl Drop for WriteConnection {
             Writer::Sqlite(sqlite) => return sqlite.undo(),
             Writer::Postgres(postgres) => postgres,
         };
-        // Out of the lane until it is undone: where the task below never runs, it is closed, which undoes it too.
+        // The connection leaves the lane until it is rolled back. If the task below never runs, it is closed, which rolls back too.
         let Some(connection) = postgres.take() else { return };
         let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(async move {

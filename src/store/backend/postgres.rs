@@ -13,24 +13,24 @@ use tokio::time::timeout;
 use super::super::{StoreError, StoreOptions};
 use super::{PREPARED_STATEMENTS_MAX, WAIT};
 
-/// Writers side by side: while one waits for the disk, the other computes.
+/// Two writers: while one waits for the disk, the other computes.
 pub(super) const LANES: usize = 2;
 
-/// Connections of writers: one for each lane, and two for what is done beside.
+/// Write connections: one for each lane, and two for other work.
 const WRITE_CONNECTIONS_MAX: usize = LANES + 2;
 
-/// How long PostgreSQL lets a writer stand still inside a transaction. A server that froze, or whose machine is gone, would hold
-/// its accounts' locks for hours otherwise; one that works pauses for milliseconds.
+/// The longest that PostgreSQL lets a writer idle inside a transaction. Otherwise a server that froze or whose machine is gone
+/// would hold its accounts' locks for hours; a working one pauses for milliseconds.
 const STILL_IN_TRANSACTION_MAX: &str = "5s";
 
-/// A connection that lay unused this long is tried before it is used.
+/// A connection that was unused this long is tested before it is used.
 const STALE_AFTER: Duration = Duration::from_secs(10);
 
 /// How long a connection that was kept may take to begin a transaction before it counts as lost.
 const STILL_THERE: Duration = Duration::from_secs(2);
 
-/// Each batch sees what was committed before each of its statements; the lock on the heads is what keeps others away. Said, since
-/// a database can have another level by default.
+/// Each statement of a batch sees everything committed before it; the lock on the heads keeps other writers away. The level is
+/// stated, because a database can have another default.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// The connections that read, and those that write.
@@ -51,8 +51,8 @@ pub(super) async fn open(options: &StoreOptions) -> Result<(DatabaseConnection, 
         .disable_statement_logging()
         .application_name("headwater writer")
         .statement_cache_capacity(PREPARED_STATEMENTS_MAX)
-        // Every statement of a writer asks for rows by their keys. Without the last five the planner, when its statistics are old,
-        // reads a whole table now and then.
+        // Writers read rows only by key. Without the last five options the planner sometimes reads a whole table when its
+        // statistics are old.
         .options([
             ("idle_in_transaction_session_timeout", STILL_IN_TRANSACTION_MAX),
             ("plan_cache_mode", "force_generic_plan"),
@@ -65,7 +65,7 @@ pub(super) async fn open(options: &StoreOptions) -> Result<(DatabaseConnection, 
     Ok((read, writers.collect()))
 }
 
-/// A connection that writes, opened by whoever uses it first.
+/// A connection that writes, opened at its first use.
 pub(super) struct PostgresWriter {
     options: Box<PgConnectOptions>,
     connection: Option<PgConnection>,
@@ -83,7 +83,7 @@ impl PostgresWriter {
             self.connection = Some(connection);
             return Ok(());
         }
-        // It was lost meanwhile, and nothing with it.
+        // The kept connection was lost while it was unused. Nothing else is lost.
         let beginning = async {
             let mut connection = PgConnection::connect_with(&self.options).await?;
             sqlx::raw_sql(BEGIN).execute(&mut connection).await?;
@@ -101,12 +101,12 @@ impl PostgresWriter {
         Ok(())
     }
 
-    /// Takes out the connection of a transaction that was given up.
+    /// Takes out the connection of an abandoned transaction.
     pub(super) fn take(&mut self) -> Option<PgConnection> {
         self.connection.take()
     }
 
-    /// Puts it back once that is undone.
+    /// Puts it back after the roll-back.
     pub(super) fn put_back(&mut self, connection: PgConnection) {
         self.connection = Some(connection);
     }
@@ -124,7 +124,7 @@ impl PostgresWriter {
         Ok(())
     }
 
-    /// Says how many rows it changed.
+    /// Returns how many rows it changed.
     pub(super) async fn execute(&mut self, sql: String, values: Vec<Value>) -> Result<u64, DbErr> {
         let query = sqlx::query_with(AssertSqlSafe(sql), SqlxValues(Values(values)));
         Ok(query.execute(self.connection()?).await.map_err(failed)?.rows_affected())
@@ -141,7 +141,7 @@ impl PostgresWriter {
     }
 }
 
-/// Undoes what was begun. None where that fails or takes too long: then the connection is closed, and the database undoes it.
+/// Rolls back. None when that fails or takes too long: then the connection is closed, and the database rolls back.
 pub(super) async fn undo(mut connection: PgConnection, limit: Duration) -> Option<PgConnection> {
     match timeout(limit, sqlx::raw_sql("ROLLBACK").execute(&mut connection)).await {
         Ok(Ok(_)) => Some(connection),

@@ -1,4 +1,4 @@
-//! The schema as the database has it, for the comparison with what it should be.
+//! The schema as the database has it, to compare it with the entities.
 #![expect(clippy::disallowed_methods, reason = "SQL of the backend's own")]
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};

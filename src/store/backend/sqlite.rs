@@ -1,5 +1,5 @@
-//! SQLite: how to open a file, and the connection that writes to it, which works on the thread of its caller: a statement takes a
-//! few microseconds, and a message to another thread ten times as long.
+//! SQLite: opening a file, and the connection that writes to it. It works on its caller's thread, because a statement takes a few
+//! microseconds and a message to another thread ten times as long.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -15,12 +15,12 @@ use super::super::{StoreError, StoreOptions};
 use super::kind::Kind;
 use super::{PREPARED_STATEMENTS_MAX, WAIT, refuse};
 
-/// The page cache, of the connection that writes and of each that reads. Negative for KiB, which is SQLite's way. The default of
-/// 2 MiB holds less than one batch touches; a commit looks through all of it at times, so that more is no better.
+/// The page caches of the write connection and of each read connection. SQLite takes KiB as negative numbers. The default of 2 MiB
+/// holds less than one batch touches. More would not help, because a commit sometimes looks through the whole cache.
 const CACHE_WRITER_KIB: i64 = -32_768;
 const CACHE_READER_KIB: &str = "-8192";
 
-/// After how many pages of 4 KiB SQLite folds its log into the file. Rows that are written often are folded in once.
+/// After how many 4 KiB pages SQLite copies its write-ahead log into the file. A row that is written often is copied once.
 const CHECKPOINT_PAGES: i64 = 8_192;
 
 /// The file, locked for this process.
@@ -43,7 +43,7 @@ impl SqliteFile {
     }
 }
 
-/// Connections of a pool: those that read, and one that makes the file and its schema.
+/// Pooled connections: those that read, and one that makes the file and its schema.
 pub(super) async fn connect(url: &str, connections: u32, may_write: bool) -> Result<DatabaseConnection, StoreError> {
     let mut connect = ConnectOptions::new(url);
     connect
@@ -52,11 +52,11 @@ pub(super) async fn connect(url: &str, connections: u32, may_write: bool) -> Res
         .max_connections(connections)
         .min_connections(1)
         .acquire_timeout(WAIT)
-        // A file does not hang up: connections are kept, with their prepared statements, and not tried before use.
+        // Connections to a file are not lost, so they are kept with their prepared statements and not tested before use.
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
-        // Of each connection, also one that is opened later.
+        // For each connection, also one that is opened later.
         .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
                 .create_if_missing(may_write)
@@ -71,7 +71,7 @@ pub(super) async fn connect(url: &str, connections: u32, may_write: bool) -> Res
     Ok(Database::connect(connect).await?)
 }
 
-/// Locks a file beside the database for as long as it stays open. The system lets go of it however the process ends.
+/// Locks a file beside the database for as long as it stays open. The system unlocks it however the process ends.
 fn lock_file(database: &Path) -> Result<File, StoreError> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
@@ -106,7 +106,7 @@ impl SqliteWriter {
             connection.pragma_update(None, "foreign_keys", true)?;
             connection.pragma_update(None, "cache_size", CACHE_WRITER_KIB)?;
             connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-            // What a statement needs to undo itself alone would lie in a file else.
+            // Otherwise the data to roll back a single statement would be in a file.
             connection.pragma_update(None, "temp_store", "MEMORY")?;
             connection.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))
         };
@@ -117,8 +117,7 @@ impl SqliteWriter {
         Ok(Self(Some(connection)))
     }
 
-    /// With the write lock at once, since a read that turns into a write is refused when another wrote meanwhile, however long one
-    /// waits.
+    /// Takes the write lock at once. A read that turns into a write fails when another one wrote in between, however long it waits.
     pub(super) fn begin(&self) -> Result<(), DbErr> {
         self.run("BEGIN IMMEDIATE")
     }
@@ -127,7 +126,7 @@ impl SqliteWriter {
         self.run("COMMIT").inspect_err(|_| self.undo())
     }
 
-    /// Undoes what was begun.
+    /// Rolls back.
     pub(super) fn undo(&self) {
         let Some(connection) = self.0.as_ref().filter(|connection| !connection.is_autocommit()) else { return };
         if let Err(error) = connection.execute_batch("ROLLBACK") {
@@ -143,7 +142,7 @@ impl SqliteWriter {
         self.prepare(sql)?.raw_execute().map(|_| ()).map_err(failed)
     }
 
-    /// Says how many rows it changed.
+    /// Returns how many rows it changed.
     pub(super) fn execute(&self, sql: &str, values: &[Value]) -> Result<u64, DbErr> {
         let mut statement = self.prepare(sql)?;
         bind(&mut statement, values)?;
@@ -151,7 +150,7 @@ impl SqliteWriter {
         Ok(count.try_into().unwrap_or(u64::MAX))
     }
 
-    /// Row by row: a statement that writes many notes every page before it touches it, to be able to undo itself alone.
+    /// Row by row, because a statement that writes many rows saves every page before it changes it, to be able to roll back alone.
     pub(super) fn execute_rows(&self, sql: &str, width: usize, values: &[Value]) -> Result<(), DbErr> {
         let mut statement = self.prepare(sql)?;
         for row in values.chunks(width.max(1)) {
@@ -234,7 +233,7 @@ fn failed(error: rusqlite::Error) -> DbErr {
     match (cause.code, cause.extended_code) {
         // The two unique constraints: of a primary key, of an index.
         (_, 1555 | 2067) => DbErr::RecordNotInserted,
-        // Held by another program longer than we wait; read-only, I/O, full, cannot open.
+        // Locked by another program longer than we wait; read-only, I/O, full, cannot open.
         (
             ErrorCode::DatabaseBusy
             | ErrorCode::DatabaseLocked

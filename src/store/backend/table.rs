@@ -1,4 +1,4 @@
-//! What statements that suit every table need of it, and what tables can be read from.
+//! The properties of a table that generic statements need, and the sources that tables are read from.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -31,18 +31,18 @@ where
 {
 }
 
-/// What statements about a table have in common.
+/// The parts that statements about a table share.
 pub(super) struct Shape {
     pub(super) table: &'static str,
     /// In the order in which rows are read and written.
     pub(super) kinds: Vec<Kind>,
     /// The names of all columns, as a list.
     pub(super) names: String,
-    /// What an INSERT ends with whose rows take the place of those with the same primary key.
+    /// The end of an INSERT that replaces rows with the same primary key.
     pub(super) replace: String,
 }
 
-/// A table's shape, put together once: its columns are described by values that are made anew at every look.
+/// A table's shape, cached, because its columns are described by values that are made anew at every call.
 pub(super) fn shape<E: Table>() -> Result<Arc<Shape>, StoreError> {
     static SHAPES: LazyLock<RwLock<HashMap<TypeId, Arc<Shape>>>> = LazyLock::new(RwLock::default);
     let known = SHAPES.read().unwrap_or_else(PoisonError::into_inner).get(&TypeId::of::<E>()).cloned();
@@ -68,7 +68,7 @@ pub(super) fn shape<E: Table>() -> Result<Arc<Shape>, StoreError> {
     Ok(shape)
 }
 
-/// Where rows are read from: connections that only read, and those that write.
+/// A source of rows: the connections that only read, or one that writes.
 pub(in crate::store) trait Reads: Sync {
     /// Which database it is.
     fn backend(&self) -> DbBackend;
@@ -79,7 +79,7 @@ pub(in crate::store) trait Reads: Sync {
         query: &SelectStatement,
     ) -> impl Future<Output = Result<Vec<E::Model>, StoreError>> + Send;
 
-    /// The rows of which the columns have one of the keys, no more of them than one statement takes.
+    /// The rows whose columns have one of the keys, at most as many keys as one statement takes.
     fn models_by<E: Table>(
         &self,
         columns: &[E::Column],

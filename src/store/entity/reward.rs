@@ -1,4 +1,4 @@
-//! Table `reward`: what conversions gave affiliates. Columns alone; `migration` makes them.
+//! Table `reward`: the earnings of affiliates from conversions. Columns alone; `migration` makes them.
 
 use sea_orm::entity::prelude::*;
 

@@ -28,7 +28,7 @@ form! {
 }
 
 form! {
-    /// What is known of an affiliate beyond its identifiers.
+    /// Contact details and online profiles of an affiliate.
     ProfileForm<'a> of Profile {}
     unless_empty {
         company: Text<'a>,

@@ -1,11 +1,11 @@
-//! The form of what RecordClick answers.
+//! The form of RecordClick's answer.
 
 use super::field::Text;
 use crate::domain::click::ClickOutcome;
 use crate::domain::id::{AffiliateId, ClickId};
 
 form! {
-    /// What RecordClick answers.
+    /// The answer of RecordClick.
     ClickOutcomeForm<'a> of ClickOutcome {
         click_id: ClickId,
         tid: ClickId,

@@ -1,4 +1,4 @@
-//! Forms of credits, orders, and what RecordSale and RecordRefund answer.
+//! Forms of credits, orders, and the answers of RecordSale and RecordRefund.
 
 use super::field::Text;
 use super::reward::RewardSummaryForm;
@@ -7,7 +7,7 @@ use crate::domain::conversion::{ConversionOutcome, Credit, OrderDetails, RefundO
 use crate::domain::id::{AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
 
 form! {
-    /// To whom a conversion is credited.
+    /// The affiliate that a conversion is credited to.
     CreditForm of Credit {
         affiliate_id: AffiliateId,
         enrollment_id: EnrollmentId,
@@ -18,7 +18,7 @@ form! {
 }
 
 form! {
-    /// What a sale's order says of itself.
+    /// Details of a sale's order.
     OrderDetailsForm<'a> of OrderDetails {}
     unless_empty {
         coupon_code: Text<'a>,
@@ -31,7 +31,7 @@ form! {
 }
 
 form! {
-    /// What RecordSale answers.
+    /// The answer of RecordSale.
     SaleOutcomeForm of SaleOutcome {
         conversion_id: ConversionId,
     }
@@ -43,7 +43,7 @@ form! {
 }
 
 form! {
-    /// What RecordRefund answers.
+    /// The answer of RecordRefund.
     RefundOutcomeForm of RefundOutcome {
         outcome: ConversionOutcome,
         conversion_id: ConversionId,

@@ -1,4 +1,4 @@
-//! What the fields of forms can be, and how each is made from the domain and becomes it again.
+//! The types of form fields, and their conversions from and to the domain.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::domain::time::Time;
 
-/// The form of a value of the domain. Written, it borrows the value's texts; read, it has its own.
+/// The form of a value of the domain. It borrows the value's texts when it is written, and owns them when it is read.
 pub(super) trait FormOf<'value, T>: Sized {
     /// The value's form.
     fn of(value: &'value T) -> Self;
@@ -57,7 +57,7 @@ impl<'value, T, F: FormOf<'value, T>> FormOf<'value, Vec<T>> for Vec<F> {
     }
 }
 
-/// Boxed, so that a form is no larger than what it holds.
+/// Boxed, so that a form does not grow by the forms inside it.
 impl<'value, T, F: FormOf<'value, T>> FormOf<'value, Arc<T>> for Box<F> {
     fn of(value: &'value Arc<T>) -> Self {
         Self::new(F::of(value))
@@ -113,9 +113,9 @@ impl<I: TypedId + Copy> FormOf<'_, I> for I {
     }
 }
 
-/// A field that can say nothing, and then is left out of the text.
+/// A field that can be empty, and then is left out of the text.
 pub(super) trait UnlessEmpty: Default {
-    /// Whether it says nothing.
+    /// Whether it is empty.
     fn is_empty(&self) -> bool;
 }
 

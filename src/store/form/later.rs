@@ -61,7 +61,7 @@ pub(super) fn has_read(form: &'static str, added: i64) {
     READ.with_borrow_mut(|read| read.entry(form).or_default().push(added));
 }
 
-/// The added fields that this thread has read since it asked last, by form.
+/// The added fields that this thread has read since the last call, by form.
 pub(super) fn take_read() -> BTreeMap<&'static str, Vec<i64>> {
     READ.take()
 }

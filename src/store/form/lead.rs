@@ -1,11 +1,11 @@
-//! Forms of what RecordLead and RecordCancellation answer.
+//! Forms of the answers of RecordLead and RecordCancellation.
 
 use crate::domain::conversion::ConversionOutcome;
 use crate::domain::id::{AffiliateId, ConversionId, LeadId};
 use crate::domain::lead::{CancellationOutcome, LeadOutcome};
 
 form! {
-    /// What RecordLead answers.
+    /// The answer of RecordLead.
     LeadOutcomeForm of LeadOutcome {
         lead_id: LeadId,
     }
@@ -16,7 +16,7 @@ form! {
 }
 
 form! {
-    /// What RecordCancellation answers.
+    /// The answer of RecordCancellation.
     CancellationOutcomeForm of CancellationOutcome {
         lead_id: LeadId,
         outcome: ConversionOutcome,

@@ -1,8 +1,8 @@
-//! How forms are declared, and the texts that they are.
+//! Macros that declare forms, and the texts that are stored as forms.
 
 /// Makes a form of a struct of the domain: a serde type with the same names of fields, and the conversions both ways. Fields in
 /// `unless_empty` are left out of the text where they are empty, zero or none. Fields in `left_out` are never stored; a value that
-/// is read has what stands there. A field that the domain renames keeps its stored name by `#[serde(rename = "...")]`.
+/// is read has the value that is given there. A field that the domain renames keeps its stored name by `#[serde(rename = "...")]`.
 macro_rules! form {
     ($($form:tt)*) => { form_with! { [] $($form)* } };
 }
@@ -109,7 +109,7 @@ macro_rules! enum_form_with {
     };
 }
 
-/// Says what each stored text is: the version that is written with its form, then others that are read.
+/// Declares each stored text: the version that is written with its form, then other versions that are read.
 macro_rules! kept {
     ($($type:ty: writes $version:literal $form:ty $(, reads $other:literal $other_form:ty)*;)*) => {$(
         impl crate::store::form::Kept for $type {

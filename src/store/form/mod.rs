@@ -1,5 +1,5 @@
-//! What rows keep as text, as types of its own: the forms. The domain may change its structs from release to release; a text that was
-//! stored stays readable for ever. Knows no tables and no SQL.
+//! The forms: types of their own for the values that rows keep as text. The domain may change its structs from release to release;
+//! a text that was stored stays readable for ever. Knows no tables and no SQL.
 //!
 //! A stored text is JSON, a list of two: the number of its version, and the form in that version, such as `[1,{"plan":"pro"}]`. The
 //! list in `kept!` below has every text with its versions. A form mirrors a type of the domain field by field (`form!`, `enum_form!`).
@@ -80,7 +80,7 @@ pub trait Kept: Sized {
     /// The value of a stored text.
     ///
     /// # Errors
-    /// The text is of no version that is known here, or is no text of its version.
+    /// The text has no version that is known here, or is malformed for its version.
     fn from_text(text: &str) -> serde_json::Result<Self>;
 }
 
@@ -114,7 +114,7 @@ fn read<T: Versioned>(text: &str) -> serde_json::Result<T> {
     Ok(value)
 }
 
-/// Reads the version first, so that the form is read once and as what it is.
+/// Reads the version first, so that the form is read once and with the right type.
 struct VersionThenForm<T>(PhantomData<T>);
 
 impl<'de, T: Versioned> Visitor<'de> for VersionThenForm<T> {

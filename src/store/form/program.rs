@@ -59,7 +59,7 @@ form! {
 }
 
 enum_form! {
-    /// What a sale earns.
+    /// The commission on a sale.
     CommissionForm of Commission {
         PercentPpm(rate: i64),
         Flat(amount: Money),

@@ -1,4 +1,4 @@
-//! Forms through an upgrade: every golden text is read by forms with one field more, and what those write is read by the present ones.
+//! Forms through an upgrade: forms with one field more read every golden text, and the present forms read their output.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -97,7 +97,7 @@ fn declared() -> BTreeSet<String> {
 }
 
 #[test]
-fn what_is_no_text_of_a_known_version_is_refused() {
+fn malformed_texts_and_unknown_versions_are_refused() {
     let reads = |text: &str| Profile::from_text(text).map(|profile| profile.city);
     assert_eq!(reads(r#"[1,{"city":"London"}]"#).unwrap(), "London");
     assert_eq!(reads(r#"[1,{"city":"London","later":{"a":[1]}}]"#).unwrap(), "London");
@@ -123,7 +123,7 @@ fn a_field_that_every_text_has_is_demanded() {
     assert_eq!(Calculation::from_text(&text(base)).unwrap().percent_ppm, 0);
 }
 
-/// Something whose text got a second version: the form before it had no note, and the weight under another name.
+/// A type whose text got a second version: the first had no note, and another name for the weight.
 #[derive(Debug, PartialEq)]
 struct Parcel {
     grams: i64,

@@ -1,7 +1,8 @@
-//! Rows that change seldom and that every sale asks for, remembered between batches: those of kinds that are `IN_CATALOGUE`.
+//! A cache, kept between batches, of rows that change seldom and that every sale reads: the rows of kinds that are `IN_CATALOGUE`.
 //!
-//! Never stale: every change of an account's catalogue raises the version in the account's head, which a batch reads before
-//! anything else, and what is remembered under another version is forgotten. Never needed: a row that is not here is read.
+//! It is never stale, because every change of an account's catalogue raises the version in the account's head. A batch reads the
+//! head before anything else, and drops rows that were cached under another version. A row that is not cached is read from the
+//! database.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,17 +15,17 @@ use crate::domain::link::Link;
 use crate::domain::set::Key;
 use crate::domain::set::WorkingSet;
 
-/// How many rows are remembered before all are forgotten: some 50 MiB.
+/// How many rows are cached before all are dropped: some 50 MiB.
 const ROWS_MAX: usize = 100_000;
 
-/// The remembered catalogues of all accounts.
+/// The cached catalogues of all accounts.
 #[derive(Default)]
 pub struct Catalogues {
     accounts: HashMap<AccountId, Catalogue>,
     row_count: usize,
 }
 
-/// One account's.
+/// The catalogue of one account.
 #[derive(Default)]
 struct Catalogue {
     version: i64,
@@ -32,7 +33,7 @@ struct Catalogue {
     /// By key alone. Made with the first row.
     rows: Option<Box<WorkingSet>>,
     link_codes: HashMap<String, LinkId>,
-    /// The one that is meant, of all that ever had the code.
+    /// The coupon that each code means, of all that ever had it.
     coupon_codes: HashMap<String, CouponId>,
 }
 
@@ -43,7 +44,8 @@ impl Catalogue {
 }
 
 impl Catalogues {
-    /// Forgets what is not as these heads say, and what grew too large. Accounts without a head are left out until they have one.
+    /// Drops catalogues of other versions than these heads have, and all of them when they grew too large. Accounts without a head
+    /// get no catalogue.
     pub fn renew(&mut self, heads: &BTreeMap<AccountId, AccountHead>) {
         if self.row_count > ROWS_MAX {
             *self = Self::default();
@@ -57,7 +59,7 @@ impl Catalogues {
         }
     }
 
-    /// Forgets an account's, which is being changed.
+    /// Drops the catalogue of an account that is being changed.
     pub fn forget(&mut self, account_id: AccountId) {
         self.accounts.remove(&account_id);
     }
@@ -75,7 +77,7 @@ impl Catalogues {
         self.accounts.get(&key.account_id())?.row::<S>(key).cloned()
     }
 
-    /// Remembers a row.
+    /// Caches a row.
     pub(in crate::store) fn keep<S: Stored>(&mut self, row: &Arc<S>) {
         if let Some(catalogue) = self.accounts.get_mut(&row.key().account_id()) {
             S::rows_mut(catalogue.rows.get_or_insert_default()).load(Arc::clone(row));
@@ -89,21 +91,21 @@ impl Catalogues {
         catalogue.row::<Link>(&(*account_id, *catalogue.link_codes.get(code)?)).cloned()
     }
 
-    /// Remembers a link's code too.
+    /// Caches a link's code too.
     pub(in crate::store) fn keep_link_code(&mut self, link: &Link) {
         if let Some(catalogue) = self.accounts.get_mut(&link.account_id) {
             catalogue.link_codes.insert(link.code.clone(), link.id);
         }
     }
 
-    /// The coupon that a code means. None also when that is not remembered: codes that nobody has are not kept, or guessing would
-    /// fill the memory.
+    /// The coupon that a code means. None also when it is not cached. Unknown codes are not cached, because guessing would fill the
+    /// memory.
     pub(in crate::store) fn coupon_with_code(&self, (account_id, code): &(AccountId, String)) -> Option<Arc<Coupon>> {
         let catalogue = self.accounts.get(account_id)?;
         catalogue.row::<Coupon>(&(*account_id, *catalogue.coupon_codes.get(code)?)).cloned()
     }
 
-    /// Remembers that a coupon was read by its code, with all others that ever had it.
+    /// Caches that a coupon was read by its code, together with all others that ever had it.
     pub(in crate::store) fn keep_coupon_code(&mut self, coupon: &Coupon) {
         let Some(catalogue) = self.accounts.get_mut(&coupon.account_id) else { return };
         let other = catalogue.coupon_codes.get(&coupon.code).copied();

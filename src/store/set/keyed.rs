@@ -25,7 +25,7 @@ pub(in crate::store) fn chunks<K: IntoValueTuple>(keys: impl IntoIterator<Item =
     chunks
 }
 
-/// The rows of which the columns have one of the keys. No keys, no statement.
+/// The rows whose columns have one of the keys. No keys, no statement.
 pub(in crate::store) async fn rows_by<E, K>(
     connection: &impl Reads,
     columns: &[E::Column],
@@ -42,12 +42,12 @@ where
     Ok(rows)
 }
 
-/// Of a primary key: the condition that it is one of the keys. Where nothing can be joined.
+/// The condition that a primary key is one of the keys, for statements that cannot join.
 fn is_one_of<C: ColumnTrait>(columns: &[C], list: SelectStatement) -> Expr {
     Expr::tuple(columns.iter().map(|column| Expr::col(column.as_column_ref()))).in_subquery(list)
 }
 
-/// Deletes the rows with these primary keys. Says how many there were.
+/// Deletes the rows with these primary keys. Returns how many there were.
 pub(in crate::store) async fn delete_by<E, K>(
     connection: &WriteConnection,
     columns: &[E::Column],
@@ -66,26 +66,26 @@ where
     Ok(count)
 }
 
-/// How many of a visitor's clicks and of a lead's sales are looked at, the newest. Far more than any honest one has.
+/// How many of a visitor's newest clicks and of a lead's newest sales are read: far more than any honest one has.
 pub(in crate::store) const NEWEST_MAX: u64 = 100;
 
-/// A question for the newest rows of each key.
+/// A query for the newest rows of each key.
 pub(in crate::store) struct Newest<E: EntityTrait> {
-    /// What has the key.
+    /// The columns of the key.
     pub(in crate::store) key: [E::Column; 2],
-    /// What tells newer from older; an index has it after the key.
+    /// The column that tells newer from older; an index has it after the key.
     pub(in crate::store) age: E::Column,
-    /// What no age is below.
+    /// The lower bound of all ages.
     pub(in crate::store) age_least: Value,
-    /// Of which kind alone.
+    /// Only rows with this value in this column.
     pub(in crate::store) only: Option<(E::Column, &'static str)>,
-    /// How many of each key. Those just as old as the last of them come too.
+    /// How many rows of each key. Rows just as old as the last of them come too.
     pub(in crate::store) limit: u64,
 }
 
 impl<E: Table> Newest<E> {
-    /// Asks in one statement: for each key the age of the last row that is wanted, then the rows from there on. Both are short
-    /// walks in the index, however many older rows there are.
+    /// One statement: for each key the age of the last row that is wanted, then the rows from there on. Both are short walks in the
+    /// index, however many older rows there are.
     pub(in crate::store) async fn of(
         self,
         connection: &impl Reads,

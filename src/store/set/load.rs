@@ -1,6 +1,6 @@
-//! Reads what a batch needs into a working set: one statement per way to find a kind and round, whatever the size of the batch;
-//! what nothing asks for costs none. What was looked up and is not there is entered as absent.
-//! Knows the order of kinds, not what rows mean.
+//! Reads the rows that a batch needs into a working set. Each way to find a kind takes one statement per round, whatever the size
+//! of the batch, and none when nothing asks for it. Rows that were looked up and not found are entered as absent. Knows the order
+//! of kinds, not what rows mean.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::domain::set::WorkingSet;
 use crate::store::backend::lane::WriteConnection;
 use crate::store::{StoreError, WriteTransaction};
 
-/// The longest chain of rows that lead back to kinds that were read before. One round does for almost every batch, and a second for
-/// refunds; more is a circle.
+/// The most rounds. A further round is needed when rows lead back to kinds that were read before: hardly any batch has one, refunds
+/// have one, and more is a cycle.
 const ROUNDS_MAX: usize = 8;
 
-/// Loads what is needed, and what that leads to.
+/// Loads the needed rows, and the rows that those lead to.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -103,7 +103,7 @@ impl Loading<'_> {
         row
     }
 
-    /// Enters a row that was remembered.
+    /// Enters a row that was cached.
     pub(in crate::store) fn enter_remembered<S: Stored>(&mut self, row: Arc<S>) {
         enter(self.set, &mut self.needs, row);
     }

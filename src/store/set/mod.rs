@@ -1,5 +1,5 @@
-//! The working set in and out of the database: loading what a batch needs, and saving what it changed. Knows how kinds of rows are
-//! stored, not what they mean.
+//! Loads the rows that a batch needs into the working set, and saves its changes. Knows how kinds of rows are stored, not what they
+//! mean.
 
 pub mod catalogue;
 pub(super) mod keyed;

@@ -1,4 +1,4 @@
-//! Writes what a batch changed: a few statements per table, whatever the size of the batch; the heads last.
+//! Writes the changes of a batch: a few statements per table, whatever the size of the batch; the heads last.
 //! Knows the order of writing, not what the rows mean.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +13,8 @@ use crate::store::backend::bulk::Writes;
 use crate::store::backend::lane::WriteConnection;
 use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger};
 
-/// Writes what the set has new and changed, gives events and ledger entries their numbers, and writes the heads that moved. The
-/// heads of all accounts concerned must be locked; those of new accounts are added. Returns what the feed has new once it is
+/// Writes the new and changed rows of the set, numbers its events and ledger entries, and writes the heads that changed. The heads
+/// of all accounts concerned must be locked; heads of new accounts are added. Returns the segments that the feed has once this is
 /// committed.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
     /// The table.
     type Table: Table;
 
-    /// Whether the table grows with use and is asked by more than one key, so that PostgreSQL should know what it holds.
+    /// Whether the table grows with use and is asked by more than one key, so that PostgreSQL needs statistics of it.
     const GROWS: bool;
 
     /// The row as columns.
@@ -25,10 +25,10 @@ pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
     /// The row from columns.
     fn from_row(row: <Self::Table as EntityTrait>::Model) -> Result<Self, StoreError>;
 
-    /// Adds the rows that whoever needs this one needs too.
+    /// Adds the rows that are always needed together with this one.
     fn leads_to(&self, needs: &mut Needs);
 
-    /// Reads what is needed of this kind, by each name that it is found by. What was not there is entered as absent.
+    /// Reads the needed rows of this kind, by each name that it is found by. Rows that were not found are entered as absent.
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
         loading.by_key::<Self>().await
     }

@@ -1,4 +1,4 @@
-//! The driver on a clock that stands still unless all wait: a scripted worker, and when and how it is run.
+//! Tests of the driver with a scripted worker, on a clock that moves only while every task waits.
 
 use std::collections::VecDeque;
 use std::io;
@@ -41,7 +41,7 @@ impl Script {
     }
 }
 
-/// A worker that takes so long for each run, and has nothing to do once the script has ended.
+/// A worker that takes this long for each run, and has nothing to do once the script has ended.
 struct Scripted(Arc<Script>, Duration);
 
 impl Worker for Scripted {
@@ -91,13 +91,13 @@ impl Lines {
     }
 }
 
-/// A started worker with all that a test looks at.
+/// A started worker with everything that a test reads.
 struct Stage {
     workers: Workers,
     script: Arc<Script>,
     clock: ManualClock,
     lines: Lines,
-    /// Every test has its log. Where another one were the first to come by a line without a log, that line would be off for all.
+    /// Every test has its own log. A log line that is first reached by a test without one would be switched off for all tests.
     _logging: DefaultGuard,
 }
 
@@ -150,7 +150,7 @@ async fn a_wake_up_starts_a_run_at_once_or_after_the_one_that_goes_on() {
     assert!(stage.workers.wake("scripted"));
     sleep(Duration::from_secs(1)).await;
     assert_eq!(stage.script.runs(), 2);
-    // During a run, and twice: one more run finds what came up meanwhile.
+    // Woken twice during a run: one more run covers both.
     assert!(stage.workers.wake("scripted") && stage.workers.wake("scripted"));
     sleep(Duration::from_secs(20)).await;
     assert_eq!(stage.script.pauses(), [6_000, 5_000]);
@@ -213,7 +213,7 @@ async fn a_failed_try_is_repeated_soon_and_then_less_and_less_often() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_repeat_cannot_mend_waits_for_its_regular_time() {
+async fn a_failure_that_a_retry_cannot_fix_waits_for_its_regular_time() {
     let given_up = Failure::GiveUp("refused".to_owned());
     let person = Failure::AskPerson("a broken row".to_owned());
     let steps = [Step::Fail(given_up.clone()), Step::Fail(person.clone()), Step::Panic];

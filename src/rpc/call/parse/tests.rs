@@ -1,4 +1,4 @@
-//! What is well-formed and what is not.
+//! Well-formed and malformed fields.
 
 use super::*;
 use crate::domain::id::{AffiliateId, RewardId};
@@ -41,7 +41,7 @@ fn paths_name_every_message_on_the_way() {
 fn texts_are_trimmed_and_counted_in_characters() {
     assert_eq!(read(|fields| fields.line("name", "  Zoë \t", 3)), "Zoë");
     assert_eq!(faults(|fields| fields.line("name", "Zoë!", 3)), ["name: has 4 characters; at most 3 are taken"]);
-    // PostgreSQL takes no NUL, and a line break does not belong into a name.
+    // PostgreSQL takes no NUL, and a name has no line break.
     for wrong in ["a\0b", "a\nb", "a\u{7f}b"] {
         assert_eq!(faults(|fields| fields.line("name", wrong, 9)), ["name: must not contain control characters"]);
     }
@@ -175,7 +175,7 @@ fn a_mask_names_known_fields() {
     ] {
         assert_eq!(faults(|fields| fields.update_mask(sent.as_ref(), &known)), [fault]);
     }
-    // What is repeated of a caller's text is short: it goes into headers.
+    // A caller's text is shortened where it is repeated, because it goes into headers.
     let long = mask(&[&"x".repeat(100_000)]);
     assert!(faults(|fields| fields.update_mask(Some(&long), &known))[0].len() < 200);
 }
