@@ -40,7 +40,7 @@ fn raced_by_two_servers_every_sale_is_there_once() {
 }
 
 #[test]
-fn what_a_power_failure_leaves_has_every_acknowledged_sale() {
+fn a_power_failure_keeps_every_acknowledged_sale() {
     // Where a process may not be traced nothing can be seen.
     let may_trace = ["-f", "--seccomp-bpf", "-e", "trace=write", "-o", "/dev/null", "true"];
     if !Command::new("strace").args(may_trace).status().is_ok_and(|status| status.success()) {

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_made_gets_an_id_that_nobody_has() {
+    fn a_symbol_without_an_object_gets_an_id_that_does_not_exist() {
         let mut names = Names::default();
         assert!(!names.knows(&symbol("clk", 7, 0)));
         let made_up = names.resolve(&symbol("clk", 7, 0));

@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_has_nothing_to_do_with_it_goes() {
+    async fn unrelated_items_are_removed() {
         let mut tries = 0;
         let fails = async |items: &[u32]| {
             tries += 1;

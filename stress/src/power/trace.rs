@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_has_not_happened_and_what_was_cut_is_short() {
+    fn a_failed_call_is_skipped_and_a_partial_write_is_cut() {
         let steps = steps(
             r#"7 fsync(5<\x2f\x61>) = -1 EIO (Input/output error)
 7 pwrite64(5<\x2f\x61>, "\x01\x02\x03", 3, 4096) = 2

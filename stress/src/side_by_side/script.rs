@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_named_comes_from_the_sample() {
+    fn unnamed_columns_come_from_the_sample() {
         let samples = BTreeMap::from([("sale".to_owned(), row(&[("id", "1"), ("note", "';'")]))]);
         let script = "-- a comment; of two parts\nBEGIN;\nINSERT INTO sale LIKE SAMPLE\n  id = :id + 1;\nCOMMIT;\n";
         let expected = ["BEGIN", "INSERT INTO sale (id, note) VALUES (:id + 1, ';')", "COMMIT"];
