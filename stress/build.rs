@@ -1,4 +1,4 @@
-//! Compiles the echo service's proto with protox, as the root's build does its own.
+//! Compiles the echo service's proto with protox, as the root's build script does.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");

@@ -1,19 +1,19 @@
--- One sale as a plain service would write it: one transaction for each sale, a prepared statement for each step. For pgbench.
+-- One sale as a plain service would write it: one transaction per sale, a prepared statement for each step. For pgbench.
 --
--- It must follow migration/ and what src/store/save.rs writes for a sale to a known customer: before anything is measured,
--- `stress` compares how many rows of which tables one sale adds here and there, and stops where they differ.
+-- It must match migration/ and what src/store/set/save.rs writes for a sale to a known customer. Before measuring, `stress`
+-- compares how many rows of which tables one sale adds on each side, and stops if they differ.
 --
--- `INSERT INTO name LIKE SAMPLE` stands for an INSERT of all columns of the table, with the values below and, for the columns
--- that are not named, those of a sale that the server itself recorded; so constants, JSON among them, have their true length.
--- `ACCOUNTS` is the array of the accounts' ids. Left out, in favour of the plain service: computing the commission and the
--- ledger's hash, refunds that wait for their sale, and all checks of the request.
+-- `INSERT INTO name LIKE SAMPLE` expands to an INSERT of all columns of the table, with the values below and, for all other
+-- columns, those of a sale that the server itself recorded, so that constants, JSON among them, have their true length. `ACCOUNTS`
+-- is the array of the accounts' ids. Omitted, in favour of the plain service: computing the commission and the ledger's hash,
+-- refunds that wait for their sale, and all checks of the request.
 \set account random(1, :accounts)
 \set customer random(0, :customers - 1)
 \set unique random(1, 9000000000000000000)
 \set number :number + 1
 BEGIN;
 
--- Who bought. The clock and the ids, which grow with it, would be the service's own work.
+-- The customer. The clock and the ids, which grow with it, would come from the service itself.
 SELECT lead.account_id, lead.id AS lead_id, lead.affiliate_id, lead.enrollment_id, lead.program_id, clock.now,
        (lpad(to_hex(clock.now), 16, '0') || lpad(to_hex(:unique::bigint), 16, '0'))::uuid AS conversion_id,
        (lpad(to_hex(clock.now), 16, '0') || lpad(to_hex(:unique::bigint + 1), 16, '0'))::uuid AS reward_id
@@ -21,14 +21,14 @@ FROM lead, (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS 
 WHERE lead.account_id = (ACCOUNTS)[:account::integer]
   AND lead.email = 'customer-' || lpad(:customer::text, 5, '0') || '@customers.example' \gset
 
--- Under which terms.
+-- The terms.
 SELECT terms.version AS terms_version, terms.rules, program.currency, enrollment.state, enrollment.commission_override
 FROM enrollment
 JOIN program ON program.account_id = enrollment.account_id AND program.id = enrollment.program_id
 JOIN terms ON terms.account_id = program.account_id AND terms.program_id = program.id AND terms.version = program.terms_version
 WHERE enrollment.account_id = :account_id AND enrollment.id = :enrollment_id \gset
 
--- Has it been recorded before? Then this violates the primary key, and the service would answer from that row.
+-- Whether it was recorded before. If so, this violates the primary key, and the service would answer from that row.
 INSERT INTO request LIKE SAMPLE
     account_id = :account_id,
     key = :run::text || '-' || :client_id::text || '-' || :number::text,
@@ -58,7 +58,7 @@ INSERT INTO reward LIKE SAMPLE
     created_at = :now,
     updated_at = :now;
 
--- From here on nobody else writes to the account's ledger and feed: as late as can be.
+-- From here on nobody else writes to the account's ledger and feed. The lock is taken as late as possible.
 SELECT event_sequence, ledger_sequence FROM account_head WHERE account_id = :account_id FOR UPDATE \gset
 
 INSERT INTO ledger_entry LIKE SAMPLE

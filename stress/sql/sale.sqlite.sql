@@ -1,26 +1,26 @@
--- One sale as a plain service would write it: one transaction for each sale, a prepared statement for each step. For the loop in
--- plain_sqlite.rs, which keeps the columns of a SELECT's row for the statements after it, as pgbench's \gset does.
+-- One sale as a plain service would write it: one transaction per sale, a prepared statement for each step. For the loop in
+-- plain_sqlite.rs, which keeps the columns of a SELECT's row for later statements, as pgbench's \gset does.
 --
--- It must follow migration/ and what src/store/save.rs writes for a sale to a known customer: before anything is measured,
--- `stress` compares how many rows of which tables one sale adds here and there, and stops where they differ.
+-- It must match migration/ and what src/store/set/save.rs writes for a sale to a known customer. Before measuring, `stress`
+-- compares how many rows of which tables one sale adds on each side, and stops if they differ.
 --
--- `INSERT INTO name LIKE SAMPLE` stands for an INSERT of all columns of the table, with the values below and, for the columns
--- that are not named, those of a sale that the server itself recorded; so constants, JSON among them, have their true length.
--- Given with each sale: account_id, email, event_key, now, conversion_id, reward_id. Left out, in favour of the plain
--- service: computing the commission and the ledger's hash, refunds that wait for their sale, and all checks of the request.
+-- `INSERT INTO name LIKE SAMPLE` expands to an INSERT of all columns of the table, with the values below and, for all other
+-- columns, those of a sale that the server itself recorded, so that constants, JSON among them, have their true length. Parameters
+-- of each sale: account_id, email, event_key, now, conversion_id, reward_id. Omitted, in favour of the plain service: computing the
+-- commission and the ledger's hash, refunds that wait for their sale, and all checks of the request.
 BEGIN IMMEDIATE;
 
--- Who bought.
+-- The customer.
 SELECT id AS lead_id, affiliate_id, enrollment_id, program_id FROM lead WHERE account_id = :account_id AND email = :email;
 
--- Under which terms.
+-- The terms.
 SELECT terms.version AS terms_version, terms.rules, program.currency, enrollment.state, enrollment.commission_override
 FROM enrollment
 JOIN program ON program.account_id = enrollment.account_id AND program.id = enrollment.program_id
 JOIN terms ON terms.account_id = program.account_id AND terms.program_id = program.id AND terms.version = program.terms_version
 WHERE enrollment.account_id = :account_id AND enrollment.id = :enrollment_id;
 
--- Has it been recorded before? Then this violates the primary key, and the service would answer from that row.
+-- Whether it was recorded before. If so, this violates the primary key, and the service would answer from that row.
 INSERT INTO request LIKE SAMPLE
     account_id = :account_id,
     key = :event_key,

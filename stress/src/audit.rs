@@ -1,5 +1,5 @@
-//! Holds what the clients wrote down against what the server has: its conversions, its feed, its books. Only reads, and only by
-//! the public API.
+//! Compares the clients' journals with the server's state: its conversions, its feed, its books. Only reads, and only through the
+//! public API.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use testkit::client::Client;
 use crate::journal::Journal;
 use crate::shop::Shop;
 
-/// How many faults are told in words.
+/// How many faults are described in words.
 const TOLD_MAX: usize = 20;
 
-/// Of the sales that were acknowledged, one in so many is also read by its event_id.
+/// One in this many acknowledged sales is also read by its event_id.
 const READ_ONE_IN: usize = 20;
 
-/// Of the sales that were never answered, so many are.
+/// At most this many of the unanswered sales are.
 const UNKNOWN_READ_MAX: usize = 100;
 
-/// An event of the feed, as far as it matters whether it is there, once, at its place.
+/// An event of the feed, reduced to its position and id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) sequence: i64,
@@ -32,47 +32,47 @@ impl From<&pb::ConversionEvent> for Seen {
     }
 }
 
-/// What was found.
+/// The result of an audit.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     /// Sales that were acknowledged.
     pub(crate) acknowledged: usize,
     /// Sales that were sent and never answered.
     pub(crate) unknown: usize,
-    /// Of these, the ones that are there.
+    /// The unanswered sales that the server has.
     pub(crate) unknown_kept: usize,
-    /// Acknowledged sales that are not there.
+    /// Acknowledged sales that the server does not have.
     pub(crate) lost: usize,
-    /// Sales that are there more than once.
+    /// Sales that the server has more than once.
     pub(crate) doubled: usize,
-    /// Places of the feed that are missing, repeated or out of order, in any reading of it.
+    /// Missing, repeated or unordered positions in any reading of the feed.
     pub(crate) gaps: usize,
     /// How many events the feed has.
     pub(crate) events: usize,
-    /// Whether VerifyLedger finds nothing and every balance is what its sales come to.
+    /// Whether VerifyLedger finds nothing and every balance is the sum of its sales.
     pub(crate) is_ledger_verified: bool,
-    /// What else is not as it should be, and the above in words.
+    /// The above in words, and all other faults.
     pub(crate) faults: Vec<String>,
     fault_count: usize,
 }
 
 impl Findings {
-    /// Of nothing looked at yet.
+    /// The result before any check.
     pub(crate) fn none() -> Self {
         Self { is_ledger_verified: true, ..Self::default() }
     }
 
-    /// Whether everything is as promised.
+    /// Whether every promise was kept.
     pub(crate) fn is_clean(&self) -> bool {
         self.is_ledger_verified && self.lost + self.doubled + self.gaps + self.fault_count == 0
     }
 
-    /// How many things are not as they should be, the figures' included.
+    /// The number of faults, including those counted above.
     pub(crate) fn fault_count(&self) -> usize {
         self.fault_count
     }
 
-    /// Adds what was found in another account.
+    /// Adds the findings in another account.
     pub(crate) fn add(&mut self, other: Self) {
         self.acknowledged += other.acknowledged;
         self.unknown += other.unknown;
@@ -86,12 +86,12 @@ impl Findings {
         self.faults.extend(other.faults);
     }
 
-    /// The ledger in a word.
+    /// The state of the ledger in one word.
     pub(crate) fn ledger_text(&self) -> &'static str {
         if self.is_ledger_verified { "verified" } else { "NOT VERIFIED" }
     }
 
-    /// Something is not as it should be.
+    /// Records a fault.
     pub(crate) fn fault(&mut self, text: String) {
         self.fault_count += 1;
         if self.faults.len() < TOLD_MAX {
@@ -99,7 +99,7 @@ impl Findings {
         }
     }
 
-    /// Compares a reading of the feed with the feed as it is in the end.
+    /// Compares a reading of the feed with the final feed.
     pub(crate) fn compare_feed(&mut self, reader: &str, read: &[Seen], feed: &[Seen]) {
         let places = read.iter().zip(feed).filter(|(read, kept)| read != kept).count();
         let length = read.len().abs_diff(feed.len());
@@ -151,7 +151,7 @@ impl Findings {
         }
     }
 
-    /// The feed tells each conversion that is kept once, and is numbered 1, 2, 3 ...
+    /// The feed has each conversion exactly once, and is numbered 1, 2, 3 ...
     fn check_feed(&mut self, events: &[pb::ConversionEvent], kept: &BTreeMap<String, Vec<pb::Conversion>>) {
         self.events = events.len();
         for (place, event) in (1..).zip(events) {
@@ -178,7 +178,7 @@ impl Findings {
     }
 }
 
-/// Reads everything of one shop, and says what is not as the journal has it. Gives the feed as well, to compare others' readings.
+/// Reads everything of one shop and reports differences from the journal. Returns the feed as well, to compare others' readings.
 pub(crate) async fn audit(
     client: &mut Client,
     shop: &Shop,
@@ -200,7 +200,7 @@ pub(crate) async fn audit(
     Ok((findings, events.iter().map(Seen::from).collect()))
 }
 
-/// What one reads by event_id is what the list says.
+/// Reading by event_id gives the same conversion as the list.
 async fn check_by_event_id(
     client: &mut Client,
     journal: &Journal,
@@ -224,7 +224,7 @@ async fn check_by_event_id(
     Ok(())
 }
 
-/// The ledger verifies, and each affiliate has earned what the sales that are there come to.
+/// The ledger verifies, and each affiliate has earned the commission on its sales.
 async fn check_books(
     client: &mut Client,
     shop: &Shop,
@@ -256,7 +256,7 @@ async fn check_books(
     Ok(())
 }
 
-/// Every sale that is there.
+/// Every sale of the account.
 pub(crate) async fn sales(client: &mut Client) -> anyhow::Result<Vec<pb::Conversion>> {
     let mut kept = Vec::new();
     let mut page_token = String::new();

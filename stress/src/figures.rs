@@ -1,5 +1,5 @@
-//! Figures: spreads over rounds, latencies, processor time, the disk, the machine, and tables of them. Measures nothing of
-//! Headwater itself.
+//! Figures: ranges over rounds, latencies, processor time, the disk, the machine, and tables of them. Measures nothing of Headwater
+//! itself.
 
 use std::fmt::{self, Display};
 use std::fs::File;
@@ -10,22 +10,22 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use headwater::clock;
 
-/// Ticks of processor time in a second, as `/proc` counts it on every Linux there is.
+/// Ticks of processor time in a second, as `/proc` counts them on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// One figure over all rounds.
+/// One figure over all rounds: median, minimum, maximum.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Spread {
-    /// The one in the middle; of an even number the mean of the two.
+    /// The median; for an even number, the mean of the middle two.
     pub(crate) median: f64,
-    /// The least.
+    /// The minimum.
     pub(crate) least: f64,
-    /// The most.
+    /// The maximum.
     pub(crate) most: f64,
 }
 
 impl Spread {
-    /// None of no values.
+    /// `None` without values.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -41,7 +41,7 @@ impl Display for Spread {
     }
 }
 
-/// A number as people read it: thousands apart, and three digits that count.
+/// A readable number: thousands separated, three significant digits.
 pub(crate) fn number(value: f64) -> String {
     if value.abs() < 100.0 {
         let digits = if value.abs() < 10.0 { 2 } else { 1 };
@@ -58,35 +58,35 @@ pub(crate) fn number(value: f64) -> String {
     if value < 0.0 { format!("-{grouped}") } else { grouped }
 }
 
-/// How long things took, in microseconds, to three digits.
+/// Latencies in microseconds, to three significant digits.
 #[derive(Debug, Clone)]
 pub(crate) struct Latencies(Histogram<u32>);
 
 impl Latencies {
-    /// None yet.
+    /// An empty histogram.
     pub(crate) fn new() -> Self {
-        // It grows with what is recorded. Three digits are a setting that exists.
+        // It grows as values are recorded. Three digits are a valid setting.
         Self(Histogram::new(3).unwrap_or_else(|_| unreachable!("three digits are allowed")))
     }
 
-    /// Adds one.
+    /// Records one value.
     pub(crate) fn record(&mut self, latency: Duration) {
         self.record_micros(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
     }
 
-    /// Adds one that is told in microseconds.
+    /// Records one value in microseconds.
     pub(crate) fn record_micros(&mut self, micros: u64) {
-        // It grows as far as is needed; twelve days are enough of a wait.
+        // It grows as needed. Longer waits count as twelve days.
         let _ = self.0.record(micros.min(1 << 40));
     }
 
-    /// Adds all of another.
+    /// Adds all values of another.
     pub(crate) fn add(&mut self, other: &Self) {
-        // Both grow, so that every value of one fits into the other.
+        // Both resize, so every value of one fits into the other.
         let _ = self.0.add(&other.0);
     }
 
-    /// How many there are.
+    /// The number of values.
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
@@ -101,13 +101,13 @@ impl Latencies {
         self.quantile_milliseconds(0.5)
     }
 
-    /// What one in a hundred exceeds, in milliseconds.
+    /// The 99th percentile in milliseconds.
     pub(crate) fn p99(&self) -> f64 {
         self.quantile_milliseconds(0.99)
     }
 }
 
-/// What one write and its sync take on the disk of this folder, for about as long as told.
+/// The duration of a write and its sync on the disk of this folder, measured for about the given time.
 pub(crate) fn sync_latencies(folder: &Path, time: Duration) -> anyhow::Result<Latencies> {
     const BLOCK: [u8; 4096] = [0x5a; 4096];
     let path = folder.join("sync-latency");
@@ -124,27 +124,26 @@ pub(crate) fn sync_latencies(folder: &Path, time: Duration) -> anyhow::Result<La
     Ok(latencies)
 }
 
-/// The processor time that a process has used until now, with the children that it waited for, in seconds. Of a process that is
-/// gone: none.
+/// The processor time that a process and the children it waited for have used so far, in seconds. `None` if the process has ended.
 pub(crate) fn processor_seconds(pid: u32) -> f64 {
     let Some(fields) = stat_fields(pid) else { return 0.0 };
     let ticks: u64 = fields.get(11..15).unwrap_or_default().iter().filter_map(|field| field.parse::<u64>().ok()).sum();
     ticks as f64 / TICKS_PER_SECOND
 }
 
-/// The same of this process alone.
+/// The same for this process alone.
 pub(crate) fn own_processor_seconds() -> f64 {
     let fields = stat_fields(std::process::id()).unwrap_or_default();
     let ticks: u64 = fields.get(11..13).unwrap_or_default().iter().filter_map(|field| field.parse::<u64>().ok()).sum();
     ticks as f64 / TICKS_PER_SECOND
 }
 
-/// The same of a process and all below it.
+/// The same for a process and all its descendants.
 pub(crate) fn processor_seconds_of_tree(root: u32) -> f64 {
     tree(root).into_iter().map(processor_seconds).sum()
 }
 
-/// A process and all below it.
+/// A process and all its descendants.
 pub(crate) fn tree(root: u32) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
@@ -159,21 +158,21 @@ pub(crate) fn tree(root: u32) -> Vec<u32> {
     found
 }
 
-/// The fields of `/proc/PID/stat` from the third on: the second may hold spaces.
+/// The fields of `/proc/PID/stat` from the third on. The second may contain spaces.
 fn stat_fields(pid: u32) -> Option<Vec<String>> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = text.rsplit_once(')')?;
     Some(rest.split_whitespace().map(str::to_owned).collect())
 }
 
-/// The memory that a process has in use, in MiB.
+/// The resident memory of a process, in MiB.
 pub(crate) fn resident_mebibytes(pid: u32) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|kibibytes| kibibytes.parse::<f64>().ok()).unwrap_or_default() / 1024.0
 }
 
-/// When, where and of what the figures are, for the top of every report.
+/// The date, the machine and the commit of the figures, for the top of every report.
 pub(crate) fn head(seed: u64, disk: &Path) -> anyhow::Result<String> {
     let sync = sync_latencies(disk, Duration::from_secs(1))?;
     Ok(format!(
@@ -201,27 +200,27 @@ pub(crate) fn machine() -> String {
     )
 }
 
-/// The commit that was checked out where this runs, if there is one.
+/// The commit checked out in the working directory, if any.
 pub(crate) fn commit() -> Option<String> {
     let output = std::process::Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Now, as people write it, in UTC.
+/// The current time in readable form, in UTC.
 pub(crate) fn date() -> String {
     let output = std::process::Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]).output();
     output
         .map_or_else(|_| "unknown date".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Rows of text with their columns one below the other.
+/// Rows of text in aligned columns.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// A table that begins with these headings.
+    /// A table with these headings.
     pub(crate) fn new(headings: &[&str]) -> Self {
         Self { rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }
     }

@@ -1,5 +1,5 @@
-//! A reader of the feed that resumes by cursor over whatever breaks, as the contract tells consumers to: what it holds and where it
-//! stands change together. It can be made to crash, or to be slow. Knows nothing of what breaks.
+//! A reader of the feed that resumes by cursor after every failure, as the contract tells consumers to: its events and its cursor
+//! change together. It can be made to crash, or to be slow. Does not know what fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,24 +16,24 @@ use tonic_types::StatusExt;
 
 use crate::audit::Seen;
 
-/// A reader that hears nothing for three times the heartbeat interval connects again.
+/// A reader that receives nothing for three heartbeat intervals connects again.
 const HEARTBEAT_SECONDS: i64 = 5;
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
-/// How long to wait before connecting again after a fault.
+/// Delay before reconnecting after an error.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How long it may take to be told what was committed long ago.
+/// Time limit for receiving events that were committed long ago.
 const LAST_WORD: Duration = Duration::from_secs(30);
 
 /// How a reader behaves.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Habits {
-    /// Crashes before it has processed the so-manieth message of a stream, at the latest. Not set: never.
+    /// Crashes before it has processed this many messages of a stream, at the latest. `None`: never.
     pub(crate) messages_to_crash_max: Option<usize>,
-    /// What it takes to process an event.
+    /// The time it takes to process an event.
     pub(crate) event_pause: Duration,
-    /// Asks for messages of so many events at most; 0 for the server's default.
+    /// Asks for messages of at most this many events; 0 for the server's default.
     pub(crate) batch_events_max: i32,
 }
 
@@ -44,44 +44,44 @@ pub(crate) struct Follower {
     pub(crate) key: String,
     pub(crate) habits: Habits,
     pub(crate) random: fastrand::Rng,
-    /// How many events there are in the end, once that is known.
+    /// The final number of events, once it is known.
     pub(crate) event_count: watch::Receiver<Option<usize>>,
-    /// How often it has crashed so far, for others to see.
+    /// How often it has crashed so far, shared with others.
     pub(crate) crashes: Arc<AtomicUsize>,
 }
 
-/// What a reader holds in the end.
+/// The events and counts of a reader at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Followed {
     pub(crate) events: Vec<Seen>,
     /// How often it connected.
     pub(crate) connections: usize,
-    /// How often it was ended for taking too little.
+    /// How often the server ended it as too slow.
     pub(crate) slow_ends: usize,
-    /// From commit to here, of each event that came after the reader had caught up, in microseconds.
+    /// From commit to receipt, for each event after the reader had caught up, in microseconds.
     pub(crate) delays_micros: Vec<i64>,
-    /// Ends of streams that no consumer should see.
+    /// Unexpected ends of streams.
     pub(crate) surprises: Vec<String>,
-    /// Where to resume.
+    /// The cursor to resume from.
     pub(crate) cursor: Option<String>,
     is_caught_up: bool,
 }
 
-/// How a stream went.
+/// How a stream ended.
 enum End {
-    /// It holds everything.
+    /// The reader has every event.
     Complete,
-    /// To be connected again.
+    /// The reader must reconnect.
     Broken,
 }
 
 impl Follower {
-    /// Follows from the beginning until it holds as many events as there are, or nothing more comes.
+    /// Follows from the beginning until it has every event or no more arrive.
     pub(crate) async fn follow(self) -> Followed {
         self.follow_on(Followed::default()).await
     }
 
-    /// The same from where it was left.
+    /// The same from an earlier state.
     pub(crate) async fn follow_on(mut self, mut held: Followed) -> Followed {
         let mut give_up_at = None;
         while !self.is_complete(&held) {
@@ -137,11 +137,11 @@ impl Follower {
                     continue;
                 }
             };
-            // Too long a silence, or the end with OK: connect again.
+            // The reader heard nothing for too long, or the stream ended with OK: connect again.
             let Some(message) = message.unwrap_or(Ok(None))? else { return Ok(End::Broken) };
             if let Some(left) = &mut messages_left {
                 if *left == 0 {
-                    // Received and not processed: neither the events nor the cursor are kept.
+                    // Received but not processed: neither the events nor the cursor are kept.
                     self.crashes.fetch_add(1, Ordering::SeqCst);
                     return Ok(End::Broken);
                 }
@@ -186,12 +186,12 @@ pub(crate) fn reason(status: &Status) -> String {
 }
 
 impl Followed {
-    /// Takes in how a stream ended: a consumer expects broken connections and, when it was slow, to be told so.
+    /// Records how a stream ended. A consumer expects broken connections and, if it was slow, SLOW_CONSUMER.
     fn note(&mut self, status: &Status) {
         let reason = reason(status);
         match (status.code(), reason.as_str()) {
             (_, "SLOW_CONSUMER") => self.slow_ends += 1,
-            // Its crashed streams are noticed a moment later.
+            // The server notices its crashed streams a moment later.
             (_, "TOO_MANY_STREAMS" | "") | (Code::Unavailable, _) => {}
             (code, reason) => {
                 self.surprises.push(format!("the feed ended with {code:?} {reason}: {}", status.message()));

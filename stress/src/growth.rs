@@ -1,5 +1,5 @@
-//! `stress growth`: sales a second on a database with few sales and on one with many. The last million must cost what the first
-//! did. Knows nothing of why they might not.
+//! `stress growth`: sales a second on a database with few sales and on one with many. Later sales must cost about the same as the
+//! first. Knows no reasons for a difference.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -16,13 +16,13 @@ use crate::side_by_side::DatabaseKind;
 use crate::side_by_side::ours::{OUR_DATABASE, Ours};
 use crate::side_by_side::sales::{BATCH_SALES, Target};
 
-/// What the rate with many sales must be of that with few.
+/// The least ratio of the rate with many sales to that with few.
 const FLOOR: f64 = 0.85;
 
-/// As many as `side-by-side` has.
+/// The same number as in `side-by-side`.
 const CALLERS: usize = 256;
 
-/// Callers that send the batches which fill the database.
+/// Callers that send batches to fill the database.
 const FILLERS: usize = 8;
 
 /// Options.
@@ -31,16 +31,16 @@ pub(crate) struct Options {
     /// The database.
     #[arg(long, value_enum)]
     database: DatabaseKind,
-    /// How many sales the one database has.
+    /// The number of sales in the small database.
     #[arg(long, default_value_t = 100_000)]
     first: u64,
-    /// How many the other has.
+    /// The number of sales in the large database.
     #[arg(long, default_value_t = 5_000_000)]
     rows: u64,
-    /// How often each is measured, in turns.
+    /// Rounds; each measures both in turn.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// How long each measurement takes.
+    /// Duration of each measurement.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
     /// The server's binary; the one beside this program when not given.
@@ -49,7 +49,7 @@ pub(crate) struct Options {
     /// Where SQLite's files are made; the folder for temporary files when not given.
     #[arg(long)]
     folder: Option<PathBuf>,
-    /// The seed of what is sent; drawn when not given.
+    /// The seed of the requests; drawn when not given.
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -65,7 +65,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     for mark in &marks {
         mark.settle().await?;
     }
-    // In turns: a machine that others use too is not as fast in one minute as in the next.
+    // In turns, because the speed of a shared machine varies from minute to minute.
     for round in 0..options.rounds.max(1) as usize {
         for place in [round % 2, (round + 1) % 2] {
             marks[place].measure(Until::Time(Duration::from_secs(options.seconds))).await?;
@@ -90,12 +90,12 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A server with so many sales, on a database, or a cluster, of its own.
+/// A server with this many sales, on its own database or cluster.
 struct Mark {
     sales: u64,
     ours: Ours,
     measured: Vec<Measured>,
-    /// Ends after the server.
+    /// Dropped after the server.
     postgres: Option<Postgres>,
 }
 
@@ -112,7 +112,7 @@ impl Mark {
         Ok(Self { sales, ours, measured: Vec::new(), postgres })
     }
 
-    /// Has the database do what filling it left to be done, which the few sales that are measured would pay for.
+    /// Makes the database finish the work that filling it left behind, or the few measured sales would pay for it.
     async fn settle(&self) -> anyhow::Result<()> {
         let Some(postgres) = &self.postgres else { return Ok(()) };
         for work in ["VACUUM (ANALYZE)", "CHECKPOINT"] {
@@ -152,7 +152,7 @@ impl Mark {
     }
 }
 
-/// Records sales in batches until there are so many.
+/// Records sales in batches up to this number.
 async fn fill(target: &Target, sales: u64) -> anyhow::Result<()> {
     let missing = sales.saturating_sub(target.acknowledged.load(Ordering::Relaxed));
     if missing == 0 {

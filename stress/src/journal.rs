@@ -1,5 +1,5 @@
-//! What the clients know of the sales that they sent: what they were answered, what was left open, and what failed on the way.
-//! Filled by sellers, held against the server by the audit. Knows no server.
+//! The clients' record of the sales that they sent: the answers, the calls without one, and the errors. Sellers fill it, the audit
+//! compares it with the server. Knows no server.
 
 use std::collections::BTreeMap;
 
@@ -9,25 +9,25 @@ use tonic::{Code, Status};
 /// A sale to send. The same event_id always comes with the same content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Order {
-    /// The merchant's id for it.
+    /// The merchant's id for the sale.
     pub(crate) event_id: String,
-    /// The customer, who is bound to the affiliate; or empty.
+    /// The customer, who is bound to the affiliate; may be empty.
     pub(crate) email: String,
-    /// A code of the affiliate; or empty.
+    /// A code of the affiliate; may be empty.
     pub(crate) coupon_code: String,
-    /// What was paid: a multiple of five, so that 20 % of it need no rounding.
+    /// The amount paid: a multiple of five, so that 20 % of it needs no rounding.
     pub(crate) amount_minor: i64,
-    /// Whose sale it is, by place in the shop.
+    /// The affiliate, by index in the shop.
     pub(crate) affiliate: usize,
 }
 
 impl Order {
-    /// What the affiliate earns.
+    /// The affiliate's commission.
     pub(crate) fn reward_minor(&self) -> i64 {
         self.amount_minor / 5
     }
 
-    /// The call for it.
+    /// The request for it.
     pub(crate) fn request(&self) -> pb::RecordSaleRequest {
         pb::RecordSaleRequest {
             event_id: self.event_id.clone(),
@@ -39,30 +39,30 @@ impl Order {
     }
 }
 
-/// What a call was answered.
+/// The answer to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// The conversion that the sale became.
+    /// The conversion made from the sale.
     pub(crate) conversion_id: String,
-    /// Its rewards, each with what it comes to.
+    /// Its rewards, each with its amount.
     pub(crate) rewards: Vec<(String, i64)>,
-    /// Whether the server says that it has answered this before.
+    /// Whether the server says that this is a replay.
     pub(crate) replayed: bool,
 }
 
-/// A call that was not answered, or refused.
+/// A call that was refused or not answered.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     /// Its code.
     pub(crate) code: Code,
     /// Its message.
     pub(crate) message: String,
-    /// Whether the server itself said so; else it is the client's own word about a connection that broke.
+    /// Whether the error is the server's. Otherwise the client library reports a broken connection.
     pub(crate) is_the_servers: bool,
 }
 
 impl Failure {
-    /// Whether a client is meant to send the same again.
+    /// Whether a client should send the same request again.
     pub(crate) fn may_be_repeated(&self) -> bool {
         let says_so =
             matches!(self.code, Code::Unavailable | Code::Aborted | Code::DeadlineExceeded | Code::ResourceExhausted);
@@ -99,7 +99,7 @@ impl From<Status> for Failure {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) order: Order,
-    /// The answer; none when every call for it failed, so that it may have happened or not.
+    /// The answer. `None` when every call for it failed, so that it may have happened or not.
     pub(crate) answer: Option<Answer>,
 }
 
@@ -110,17 +110,17 @@ pub(crate) struct Journal {
     pub(crate) entries: BTreeMap<String, Entry>,
     /// How many calls failed, by code.
     pub(crate) failures: BTreeMap<String, usize>,
-    /// What must not happen, whatever breaks: refusals of what was right, several answers to the same sale.
+    /// Results that must never occur: refusals of valid calls, different answers to the same sale.
     pub(crate) surprises: Vec<String>,
 }
 
 impl Journal {
-    /// Before the first call for it.
+    /// Records a sale before the first call for it.
     pub(crate) fn sent(&mut self, order: &Order) {
         self.entries.entry(order.event_id.clone()).or_insert_with(|| Entry { order: order.clone(), answer: None });
     }
 
-    /// The sale was acknowledged; a sale that was acknowledged before must get the same answer.
+    /// Records an answer. A sale that was already acknowledged must get the same answer.
     pub(crate) fn answered(&mut self, event_id: &str, answer: Answer) {
         let Some(entry) = self.entries.get_mut(event_id) else {
             self.surprises.push(format!("{event_id} was answered and never sent"));
@@ -137,7 +137,7 @@ impl Journal {
         }
     }
 
-    /// A call for it failed.
+    /// Records a failed call.
     pub(crate) fn failed(&mut self, event_id: &str, failure: &Failure) {
         *self.failures.entry(format!("{:?}", failure.code)).or_default() += 1;
         if !failure.may_be_repeated() {
@@ -145,7 +145,7 @@ impl Journal {
         }
     }
 
-    /// Adds what another client knows.
+    /// Adds another client's entries.
     pub(crate) fn absorb(&mut self, other: Self) {
         self.entries.extend(other.entries);
         for (code, count) in other.failures {
@@ -154,12 +154,12 @@ impl Journal {
         self.surprises.extend(other.surprises);
     }
 
-    /// Those that were acknowledged.
+    /// The acknowledged sales.
     pub(crate) fn acknowledged(&self) -> impl Iterator<Item = (&Order, &Answer)> {
         self.entries.values().filter_map(|entry| entry.answer.as_ref().map(|answer| (&entry.order, answer)))
     }
 
-    /// Those that were never answered.
+    /// The sales that were never answered.
     pub(crate) fn unknown(&self) -> impl Iterator<Item = &Order> {
         self.entries.values().filter(|entry| entry.answer.is_none()).map(|entry| &entry.order)
     }

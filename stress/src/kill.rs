@@ -1,5 +1,5 @@
-//! `stress kill`: clients sell while the server is killed, or the database stopped without a word, again and again. Then every sale
-//! that was acknowledged must be there once, every other at most once, and the feed and the books must agree.
+//! `stress kill`: clients record sales while the server is killed, or the database stopped immediately, again and again. Then every
+//! acknowledged sale must be there once, every other at most once, and the feed and the books must agree.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,19 +21,19 @@ use crate::rig::{DatabaseKind, Rig};
 use crate::seller::{Market, Seller};
 use crate::shop::{Shop, ShopSize};
 
-/// How long the system may take to serve again.
+/// The time within which the system must serve again.
 const RECOVERY_MAX: Duration = Duration::from_secs(5);
 
-/// How long it works between two faults.
+/// Time between two faults.
 const LIFE_MILLISECONDS: std::ops::Range<u64> = 50..500;
 
-/// Of the kills, one in so many is followed by another while the server starts.
+/// One in this many kills is followed by another while the server starts.
 const KILLED_AGAIN_ONE_IN: usize = 5;
 
-/// When in its start.
+/// The time of that second kill, after the start.
 const START_MILLISECONDS: std::ops::Range<u64> = 1..80;
 
-/// Of the sellers, one in so many sends batches.
+/// One in this many sellers sends batches.
 const BATCHES_ONE_IN: usize = 4;
 
 /// Options.
@@ -42,46 +42,46 @@ pub(crate) struct Options {
     /// Which database.
     #[arg(long, value_enum, default_value_t = DatabaseKind::Sqlite)]
     pub(crate) database: DatabaseKind,
-    /// How many sales must be acknowledged at least.
+    /// The least number of acknowledged sales.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) sales: usize,
-    /// How many clients sell at once.
+    /// The number of concurrent clients.
     #[arg(long, default_value_t = 8)]
     pub(crate) clients: usize,
     /// How often the server is killed. Default 50 on SQLite, 10 on PostgreSQL.
     #[arg(long)]
     pub(crate) kills: Option<usize>,
-    /// How often PostgreSQL is stopped at once, without closing anything. Default 20.
+    /// How often PostgreSQL is stopped immediately, without a clean shutdown. Default 20.
     #[arg(long)]
     pub(crate) stops: Option<usize>,
     /// The server's binary; the one beside this program when not set.
     #[arg(long)]
     pub(crate) server: Option<PathBuf>,
-    /// What is left to chance is drawn from this.
+    /// The seed of everything random.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// Do not judge by how long it took to serve again: for a machine that does much else.
+    /// Ignore how long it took to serve again, for a machine that is busy with other work.
     #[arg(long)]
     pub(crate) any_speed: bool,
-    /// The longest that it may take.
+    /// The time limit of the run.
     #[arg(long, default_value_t = 10)]
     pub(crate) minutes_max: u64,
 }
 
-/// What breaks next.
+/// The next fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Kill,
     Stop,
 }
 
-/// How the faults went.
+/// The results of the faults.
 #[derive(Default)]
 struct Faults {
     kills: usize,
     kills_in_start: usize,
     stops: usize,
-    /// From a kill, or from when the database answers again, to the first answer to a call that was sent after the fault.
+    /// From a kill, or from the time the database answers again, to the first answer to a call sent after the fault.
     recoveries: Vec<Duration>,
     /// From the fault to that answer.
     outages: Vec<Duration>,
@@ -157,7 +157,7 @@ async fn set_off(
     Ok(sellers)
 }
 
-/// Breaks it as often as is asked for, in an order by chance, and each time waits until it serves again.
+/// Causes the faults in random order, and waits after each until calls succeed again.
 async fn inflict(
     options: &Options,
     rig: &mut Rig,
@@ -191,7 +191,7 @@ async fn inflict(
                 faults.stops += 1;
             }
         }
-        // What PostgreSQL takes to recover is its own affair; what we take from then on is ours. A kill is ours from the first.
+        // PostgreSQL's own recovery does not count; the time after it does. After a kill all of it counts.
         let mended_at = if fault == Fault::Stop { clock::monotonic_now() } else { broken_at };
         served_again(market, broken_at).await?;
         faults.recoveries.push(mended_at.elapsed());
@@ -201,7 +201,7 @@ async fn inflict(
 }
 
 async fn served_again(market: &Market, broken_at: Instant) -> anyhow::Result<()> {
-    // Far longer than is promised: how long it took is a figure too.
+    // Far longer than promised, because the actual time is a figure too.
     let patience = RECOVERY_MAX * 6;
     tokio::time::timeout(patience, market.served_after(broken_at)).await.context("it never served again")
 }

@@ -1,4 +1,4 @@
-//! A closed loop: so many callers, each of which calls again as soon as it is answered. Knows nothing of what is called.
+//! A closed loop: a number of callers, each of which calls again as soon as it has its answer. Does not know what is called.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,17 +11,17 @@ use tokio::time::Instant;
 
 use crate::figures::{self, Latencies};
 
-/// How long callers call.
+/// When callers stop.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Until {
-    /// For so long.
+    /// After this time.
     Time(Duration),
-    /// So often, all together.
+    /// After this many calls in total.
     Calls(u64),
 }
 
 impl Until {
-    /// Whether there is more to do for one that began then and has done so many.
+    /// Whether a caller that began then and has made this many calls goes on.
     pub(crate) fn goes_on(self, begun: Instant, done: u64) -> bool {
         match self {
             Self::Time(time) => begun.elapsed() < time,
@@ -30,18 +30,18 @@ impl Until {
     }
 }
 
-/// What a run of calls came to.
+/// The result of a run of calls.
 #[derive(Debug)]
 pub(crate) struct Measured {
-    /// Calls that were answered well.
+    /// Successful calls.
     pub(crate) calls: u64,
-    /// What they carried: one each, or as many as were in a batch.
+    /// Units in these calls: one each, or the size of a batch.
     pub(crate) units: u64,
-    /// From the first call until the last answer.
+    /// From the first call to the last answer.
     pub(crate) seconds: f64,
-    /// Of calls.
+    /// Latencies of calls.
     pub(crate) latencies: Latencies,
-    /// Processor time per unit, in microseconds: ours, and of the processes below each of those named.
+    /// Processor time per unit, in microseconds: ours, and that of each named process with its descendants.
     pub(crate) processor_micros: Vec<f64>,
 }
 
@@ -52,8 +52,8 @@ impl Measured {
     }
 }
 
-/// Lets `callers` call. `caller` makes a caller's own calling function, which gets a number that no other call of the run gets,
-/// and tells how many units the call carried. The first error ends the run.
+/// Runs this many callers. `caller` makes a caller's calling function, which gets a unique number for each call and returns the
+/// call's units. The first error ends the run.
 pub(crate) async fn run<Caller, Call, Answer>(
     callers: usize,
     until: Until,
@@ -99,7 +99,7 @@ where
     Ok(Measured { calls: latencies.count(), units, seconds, latencies, processor_micros })
 }
 
-/// Processor time at the beginning of a measurement: ours first, then that of each process named.
+/// Processor time at the start of a measurement: ours, then that of each named process.
 pub(crate) struct Clocks(Vec<f64>);
 
 impl Clocks {
@@ -109,7 +109,7 @@ impl Clocks {
         Self(std::iter::once(figures::own_processor_seconds()).chain(others).collect())
     }
 
-    /// What was used since, in microseconds per unit.
+    /// The time used since then, in microseconds per unit.
     pub(crate) fn micros_per(&self, units: u64, processes: &[u32]) -> Vec<f64> {
         let now = Self::read(processes);
         now.0.iter().zip(&self.0).map(|(now, before)| (now - before) * 1e6 / units.max(1) as f64).collect()

@@ -1,5 +1,5 @@
-//! Load and faults against Headwater, through its public gRPC API with the generated client, from a process of its own.
-//! Each command ends with a line of figures and says by its exit status whether what is promised was kept.
+//! Load and faults against Headwater, through its public gRPC API with the generated client, from a process of its own. Each
+//! command ends with a line of figures, and its exit status says whether the promises were kept.
 #![expect(clippy::print_stdout, reason = "figures are there to be read on the terminal")]
 #![expect(clippy::float_arithmetic, reason = "figures are not money")]
 
@@ -24,7 +24,7 @@ mod soak;
 
 use clap::{Parser, Subcommand};
 
-/// Callers and followers of the load are to cost little beside what they measure.
+/// The callers and followers of the load should use little CPU compared with the server that they measure.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -38,23 +38,23 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Throughput and latency beside what the same machine does without Headwater, or of two builds of it (`--server OLD --server NEW`);
-    /// ends with a table of ratios.
+    /// Throughput and latency compared with the same machine without Headwater, or of two builds of it (`--server OLD --server
+    /// NEW`); ends with a table of ratios.
     SideBySide(side_by_side::Options),
     /// Sales a second on a small and on a large database: history must not slow them down.
     Growth(growth::Options),
-    /// Serves what RecordClick is held against.
+    /// Serves the echo that RecordClick is compared with.
     #[command(name = side_by_side::echo::COMMAND, hide = true)]
     EchoServer,
-    /// Kills the server, or stops the database at once, again and again under load; counts what was lost or doubled.
+    /// Kills the server, or stops the database immediately, again and again under load; counts lost and doubled sales.
     Kill(kill::Options),
-    /// Two servers on one PostgreSQL, every sale sent three times to both, while either stands still now and then.
+    /// Two servers on one PostgreSQL, every sale sent three times to both, while either is paused now and then.
     Race(race::Options),
-    /// Loses all that was not synced to the disk; counts acknowledged sales that are gone.
+    /// Loses everything that was not synced to the disk; counts acknowledged sales that are gone.
     Power(power::Options),
-    /// Followers that take nothing, beside followers that do.
+    /// Followers that do not read, next to followers that do.
     SlowReader(slow_reader::Options),
-    /// Mixed load for minutes; memory and descriptors.
+    /// Mixed load for minutes; checks memory and open files.
     Soak(soak::Options),
     /// Random commands against the server and a model of it in memory.
     Model(model::Options),

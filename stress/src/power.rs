@@ -1,6 +1,6 @@
-//! `stress power`: the server runs under strace while it sells, one call at a time and then many. From the trace follows whether each
-//! acknowledgement left after the sync of its commit; and, on SQLite, what the disk would have held, had the power failed right
-//! then. On what the disk would have held the server is started again, and every acknowledged sale must be there.
+//! `stress power`: the server runs under strace while clients record sales, one call at a time and then many. The trace shows
+//! whether each acknowledgement left after the sync of its commit and, on SQLite, what the disk would have held if the power had
+//! failed right then. The server is started again on that state, and every acknowledged sale must be there.
 
 mod disk;
 mod order;
@@ -31,31 +31,31 @@ use testkit::process::{ServerOptions, Serving};
 use trace::Trace;
 use traced::{Attached, Traced};
 
-/// What every event_id begins with.
+/// The prefix of every event_id.
 const EVENT_PREFIX: &str = "power-";
 
-/// How many clients sell at once in the second half.
+/// The number of concurrent clients in the second half.
 const CLIENTS: usize = 16;
 
 /// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Which database. On PostgreSQL the power does not fail: its processes are traced with the server's.
+    /// The database. On PostgreSQL no power failure is simulated; its processes are traced with the server's.
     #[arg(long, value_enum, default_value_t = DatabaseKind::Sqlite)]
     pub(crate) database: DatabaseKind,
-    /// How many acknowledgements are traced at least.
+    /// The least number of traced acknowledgements.
     #[arg(long, default_value_t = 1_000)]
     pub(crate) sales: usize,
-    /// At how many of them the power fails.
+    /// The number of simulated power failures.
     #[arg(long, default_value_t = 200)]
     pub(crate) points: usize,
     /// The server's binary; the one beside this program when not set.
     #[arg(long)]
     pub(crate) server: Option<PathBuf>,
-    /// What is left to chance is drawn from this.
+    /// The seed of everything random.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// The longest that it may take.
+    /// The time limit of the run.
     #[arg(long, default_value_t = 15)]
     pub(crate) minutes_max: u64,
 }
@@ -67,7 +67,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     tokio::time::timeout(limit, trace_and_check(&options, seed)).await.context("it took too long")?
 }
 
-/// What was found.
+/// The result of the run.
 #[derive(Default)]
 struct Outcome {
     acknowledgements: usize,
@@ -76,7 +76,7 @@ struct Outcome {
     early: usize,
     points: usize,
     torn: usize,
-    /// Changes that the power failures took with them.
+    /// Changes lost in the power failures.
     lost_changes: usize,
     lost_acknowledgements: usize,
     faults: Vec<String>,
@@ -90,7 +90,7 @@ async fn trace_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
     let path = rig.folder.path().join("trace");
     let (journal, mut disk) = match options.database {
         DatabaseKind::Sqlite => {
-            // A clean stop: from here on the trace has everything that changes.
+            // A clean stop completes the trace.
             rig.terminate_server().await?;
             let disk = Disk::with_all_of(&rig.data_dir())?;
             let traced = Traced::start(&rig.options, &path).await?;
@@ -127,7 +127,7 @@ async fn sell_in_turn(
     Ok(journal)
 }
 
-/// Lets so many clients sell until so many sales more are acknowledged.
+/// Runs this many clients until this many more sales are acknowledged.
 async fn sell(
     url: &str,
     shop: &Shop,
@@ -140,7 +140,7 @@ async fn sell(
     let mut sellers = Vec::new();
     for number in 0..clients {
         let seller = Seller {
-            // All event_ids are equally long, so that one is never part of another.
+            // All event_ids have the same length, so that none is part of another.
             name: format!("{EVENT_PREFIX}{clients:02}-{number:02}"),
             client: Client::connect(url, &shop.key).await?,
             shop: shop.clone(),
@@ -159,7 +159,7 @@ async fn sell(
     Ok(())
 }
 
-/// Goes through the trace, and lets the power fail at some of the acknowledgements.
+/// Replays the trace, and simulates a power failure at some of the acknowledgements.
 async fn replay(
     options: &Options,
     rig: &Rig,
@@ -180,7 +180,7 @@ async fn replay(
     let socket = match options.database {
         // The server has no other sockets.
         DatabaseKind::Sqlite => String::new(),
-        // Named FROM->TO, and read up to the arrow's head.
+        // The socket's name is FROM->TO; read up to the arrow.
         DatabaseKind::Postgres => format!("[{}-", rig.options.listen_address),
     };
     let mut order = Order::of(acknowledged, log(options.database, journal), socket);
@@ -213,7 +213,7 @@ async fn replay(
 }
 
 fn log(database: DatabaseKind, journal: &Journal) -> Box<dyn Log> {
-    // All event_ids are equally long.
+    // All event_ids have the same length.
     let length = journal.entries.keys().next().map_or(0, String::len);
     let pattern = Pattern { prefix: EVENT_PREFIX.as_bytes().to_vec(), length };
     match database {
@@ -222,7 +222,7 @@ fn log(database: DatabaseKind, journal: &Journal) -> Box<dyn Log> {
     }
 }
 
-/// What the clients knew when these acknowledgements had left: of all others that they may have happened or not.
+/// The clients' knowledge once these acknowledgements had left: any other sale may have happened or not.
 fn as_of(journal: &Journal, left: &BTreeSet<String>) -> Journal {
     let known = |(event_id, entry): (&String, &Entry)| {
         let answer = entry.answer.clone().filter(|_| left.contains(event_id));
@@ -231,7 +231,7 @@ fn as_of(journal: &Journal, left: &BTreeSet<String>) -> Journal {
     Journal { entries: journal.entries.iter().map(known).collect(), ..Journal::default() }
 }
 
-/// Starts a server on what is left and holds it against what the clients knew.
+/// Starts a server on the remaining files and compares it with the clients' knowledge.
 async fn look_again(options: &ServerOptions, folder: &Path, shop: &Shop, known: &Journal) -> anyhow::Result<Findings> {
     let options = ServerOptions { data_dir: Some(folder.to_owned()), ..options.clone() };
     let server = Serving::start(&options).await?;

@@ -1,5 +1,5 @@
-//! A way for a connection on which the traffic can be made to stand still, as when a machine freezes or a network swallows packets.
-//! Passes bytes on and knows nothing of them.
+//! A TCP proxy whose traffic can be frozen, as when a machine freezes or a network drops packets. Passes bytes on without reading
+//! them.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// A way to one server, open for as long as this is kept.
+/// A proxy to one server. It closes when dropped.
 pub(crate) struct Proxy {
     address: String,
     is_frozen: watch::Sender<bool>,
@@ -15,7 +15,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// A way to this address and port.
+    /// A proxy to this address and port.
     pub(crate) async fn to(address: &str) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let own = listener.local_addr()?.to_string();
@@ -33,12 +33,12 @@ impl Proxy {
         Ok(Self { address: own, is_frozen, accepting })
     }
 
-    /// Where to connect to instead of the server.
+    /// The address to connect to instead of the server's.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// From now on nothing is taken from either side, or everything again.
+    /// Stops reading from both sides, or starts again.
     pub(crate) fn freeze(&self, is_frozen: bool) {
         self.is_frozen.send_replace(is_frozen);
     }
@@ -50,7 +50,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Until one side ends, or the proxy.
+/// Until one side or the proxy ends.
 async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut frozen: watch::Receiver<bool>) {
     let mut bytes = vec![0; 16 * 1024];
     loop {
@@ -59,7 +59,7 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut frozen: watch
         }
         let read = tokio::select! {
             read = from.read(&mut bytes) => read,
-            // Frozen while it waited: nothing more is taken.
+            // Frozen while it waited, so it stops reading.
             _ = frozen.wait_for(|is_frozen| *is_frozen) => continue,
         };
         match read {

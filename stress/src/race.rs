@@ -1,6 +1,6 @@
-//! `stress race`: two servers on one PostgreSQL, every sale sent three times to both at once, while either stands still now and
-//! then, at times longer than PostgreSQL lets a frozen transaction stand. Each sale must become one conversion, and everybody must
-//! be told the same of it.
+//! `stress race`: two servers on one PostgreSQL, every sale sent three times to both at once, while either is paused now and then,
+//! sometimes longer than PostgreSQL's limit for an idle transaction. Each sale must become one conversion, and every caller must
+//! get the same answer.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,65 +21,65 @@ use crate::rig::{DatabaseKind, Rig};
 use crate::seller;
 use crate::shop::{Shop, ShopSize};
 
-/// How often each sale is sent to each server.
+/// How many copies of each sale go to each server.
 const COPIES: usize = 3;
 
-/// How many sales are on their way at once.
+/// The number of concurrent sales.
 const SALES_AT_ONCE: usize = 16;
 
-/// Of the sales, one in so many belongs to the last of the accounts, the others to the first: rows that are fought for, and not.
+/// One in this many sales belongs to the last account, the others to the first, so that there are contended rows and others.
 const ELSEWHERE_ONE_IN: usize = 4;
 
-/// Of the pauses, one in so many is longer than PostgreSQL lets a transaction stand still.
+/// One in this many pauses is longer than PostgreSQL's limit for an idle transaction.
 const LONG_ONE_IN: usize = 5;
 const SHORT_MILLISECONDS: std::ops::Range<u64> = 50..1_000;
 const LONG_MILLISECONDS: std::ops::Range<u64> = 5_500..8_000;
 
-/// How long both work between two pauses.
+/// Time between two pauses.
 const BETWEEN_MILLISECONDS: std::ops::Range<u64> = 50..400;
 
-/// How often a call is repeated before it counts as never answered.
+/// Attempts before a call counts as never answered.
 const TRIES_MAX: usize = 100;
 
 /// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How many sales at least.
+    /// The least number of sales.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) sales: usize,
-    /// How often a server stands still.
+    /// The number of pauses.
     #[arg(long, default_value_t = 20)]
     pub(crate) pauses: usize,
-    /// How many accounts.
+    /// The number of accounts.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..))]
     pub(crate) accounts: u8,
     /// The server's binary; the one beside this program when not set.
     #[arg(long)]
     pub(crate) server: Option<PathBuf>,
-    /// What is left to chance is drawn from this.
+    /// The seed of everything random.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// The longest that it may take.
+    /// The time limit of the run.
     #[arg(long, default_value_t = 10)]
     pub(crate) minutes_max: u64,
 }
 
-/// One merchant, seen through both servers.
+/// One merchant, with a client of each server.
 struct Account {
     shop: Shop,
-    /// By server.
+    /// One for each server.
     clients: Vec<Client>,
     journal: Mutex<Journal>,
-    /// Sales of which more than one answer said to be the first.
+    /// Sales with more than one answer that claims to be the first.
     first_twice: AtomicUsize,
 }
 
-/// What the racing callers share.
+/// State shared by the racing callers.
 struct Race {
     accounts: Vec<Account>,
     next: AtomicUsize,
     sales: usize,
-    /// Set when the pauses are over and the sales are done: none is begun any more.
+    /// Set when the pauses are over and there are enough sales: no new one is begun.
     is_over: AtomicBool,
     seed: u64,
 }
@@ -142,7 +142,7 @@ async fn open_accounts(rig: &Rig, options: &Options, urls: &[String]) -> anyhow:
     Ok(accounts)
 }
 
-/// One reader for each account, that changes servers and crashes all the while.
+/// One reader for each account that alternates between the servers and crashes repeatedly.
 fn follow(
     race: &Race,
     urls: &[String],
@@ -165,14 +165,14 @@ fn follow(
         .unzip()
 }
 
-/// Takes the next sale, and the next, until there were enough and the pauses are over.
+/// Sends one sale after the other until there are enough and the pauses are over.
 async fn sell(race: Arc<Race>) -> anyhow::Result<()> {
     loop {
         let number = race.next.fetch_add(1, Ordering::SeqCst);
         if number >= race.sales && race.is_over.load(Ordering::SeqCst) {
             return Ok(());
         }
-        // Each sale's content follows from the seed and its number alone.
+        // Each sale's content depends on the seed and its number alone.
         let mut random = fastrand::Rng::with_seed(race.seed.wrapping_add(number as u64));
         let elsewhere = random.usize(0..ELSEWHERE_ONE_IN) == 0;
         let place = if elsewhere { random.usize(0..race.accounts.len()) } else { 0 };
@@ -196,7 +196,7 @@ async fn sell(race: Arc<Race>) -> anyhow::Result<()> {
     }
 }
 
-/// How one copy of a sale fared.
+/// The result of one copy of a sale.
 struct Outcome {
     answer: Option<Answer>,
     failures: Vec<Failure>,
@@ -216,7 +216,7 @@ async fn send(mut client: Client, order: Order) -> Outcome {
     Outcome { answer: None, failures }
 }
 
-/// Lets either server stand still, now this, now that one. Gives how many pauses were long.
+/// Pauses one of the servers at a time, at random. Returns the number of long pauses.
 async fn pause(options: &Options, rig: &Rig, second: &Serving, random: &mut fastrand::Rng) -> anyhow::Result<usize> {
     let pids = [rig.server_pid()?, second.pid()?];
     let mut long_pauses = 0;
@@ -233,7 +233,7 @@ async fn pause(options: &Options, rig: &Rig, second: &Serving, random: &mut fast
     Ok(long_pauses)
 }
 
-/// What either server says in the end, which must be the same.
+/// Reads the final state from both servers, which must be equal.
 async fn check(account: &Account, journal: &Journal) -> anyhow::Result<Findings> {
     let (mut findings, mut feeds) = (Findings::default(), Vec::new());
     for client in &account.clients {

@@ -1,5 +1,5 @@
-//! A server on a database of its own that can be broken and mended: both stay where they are, so that clients find them again.
-//! Knows nothing of what is sent.
+//! A server and its own database that can be stopped and restarted. Both keep their addresses, so that clients find them again.
+//! Knows nothing of the requests.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use tempfile::TempDir;
 use testkit::postgres::{Postgres, StopMode};
 use testkit::process::{self, ServerOptions, Serving};
 
-/// Ports from which the system draws none by itself: a client that connects while the server is down must not be given the
-/// server's own.
+/// Ports that the system never assigns by itself. Otherwise a client that connects while the server is down could be given the
+/// server's own port.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
-/// Which database.
+/// The kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum DatabaseKind {
     /// A file.
@@ -56,7 +56,7 @@ impl Rig {
         Ok(rig)
     }
 
-    /// Another server on the same database, with a data directory of its own.
+    /// Another server on the same database, with its own data directory.
     pub(crate) async fn second_server(&self) -> anyhow::Result<Serving> {
         let mut options = self.options.clone();
         options.data_dir = Some(self.folder.path().join("data-2"));
@@ -64,7 +64,7 @@ impl Rig {
         Serving::start(&options).await
     }
 
-    /// Where clients find the server, up or not.
+    /// The server's address, whether it is up or not.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.options.listen_address)
     }
@@ -74,12 +74,12 @@ impl Rig {
         data_dir_in(&self.folder)
     }
 
-    /// The key to register accounts with.
+    /// The key for registering accounts.
     pub(crate) fn operator_key(&self) -> anyhow::Result<String> {
         operator_key(&self.data_dir())
     }
 
-    /// The process id of the server that is up.
+    /// The process id of the running server.
     pub(crate) fn server_pid(&self) -> anyhow::Result<u32> {
         self.server.as_ref().context("no server is up")?.pid()
     }
@@ -90,19 +90,19 @@ impl Rig {
         Ok(())
     }
 
-    /// Ends the server without a word.
+    /// Kills the server.
     pub(crate) async fn kill_server(&mut self) -> anyhow::Result<()> {
         self.server.take().context("no server is up")?.kill().await?;
         Ok(())
     }
 
-    /// Stops the server in order.
+    /// Stops the server cleanly.
     pub(crate) async fn terminate_server(&mut self) -> anyhow::Result<()> {
         self.server.take().context("no server is up")?.terminate().await?;
         Ok(())
     }
 
-    /// Starts the server and ends it without a word so long after, which may be before it serves.
+    /// Starts the server and kills it after this time, which may be before it serves.
     pub(crate) async fn start_and_kill_server(&self, after: Duration) -> anyhow::Result<()> {
         let mut child = self.options.command().spawn()?;
         tokio::time::sleep(after).await;
@@ -116,7 +116,7 @@ impl Rig {
         tokio::task::block_in_place(|| postgres.stop(mode))
     }
 
-    /// Starts it again.
+    /// Starts PostgreSQL again.
     pub(crate) fn start_database(&mut self) -> anyhow::Result<()> {
         let postgres = self.postgres.as_mut().context("there is no PostgreSQL")?;
         tokio::task::block_in_place(|| postgres.start())
@@ -127,7 +127,7 @@ fn data_dir_in(folder: &TempDir) -> PathBuf {
     folder.path().join("data")
 }
 
-/// The key that the first server on a database left in its data directory.
+/// The key that the first server on a database wrote to its data directory.
 pub(crate) fn operator_key(data_dir: &Path) -> anyhow::Result<String> {
     let path = data_dir.join(headwater::server::OPERATOR_KEY_FILE);
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -135,7 +135,7 @@ pub(crate) fn operator_key(data_dir: &Path) -> anyhow::Result<String> {
 }
 
 fn free_address() -> anyhow::Result<String> {
-    // Tried in an order by chance, since others look for ports too.
+    // In random order, because others look for ports too.
     let port = std::iter::repeat_with(|| fastrand::u16(PORTS))
         .take(1_000)
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());

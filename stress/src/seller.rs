@@ -1,5 +1,5 @@
-//! A client that sells through whatever breaks: it writes down every sale before it sends it, repeats under the same event_id what
-//! was not answered, and now and then gives up, so that some sales stay unknown. Knows nothing of what breaks.
+//! A client that records sales through every failure: it notes every sale before sending it, retries unanswered ones under the same
+//! event_id, and sometimes gives up, so that some sales stay unknown. Does not know what fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,22 +15,22 @@ use tonic::{Code, Request};
 use crate::journal::{Answer, Failure, Journal, Order};
 use crate::shop::Shop;
 
-/// How long a caller waits: longer than the server lets a call take.
+/// The client's deadline: longer than the server's own.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How long to wait before the same is sent again.
+/// Delay before a retry.
 const PAUSE_MILLISECONDS: std::ops::Range<u64> = 5..50;
 
-/// Of the sales whose call failed, one in so many is given up at each failure.
+/// One in this many failed sales is abandoned at each failure.
 const GIVES_UP_ONE_IN: usize = 4;
 
-/// What all sellers share with whoever breaks things.
+/// State that all sellers share with the code that causes faults.
 pub(crate) struct Market {
-    /// Set when no new sale is to be begun.
+    /// Set when no new sale may begin.
     pub(crate) is_over: AtomicBool,
-    /// How many sales were acknowledged.
+    /// The number of acknowledged sales.
     pub(crate) acknowledged: AtomicUsize,
-    /// When the call was sent that was acknowledged last, of those that were sent latest.
+    /// The latest send time of an acknowledged call.
     last_served: watch::Sender<Option<Instant>>,
 }
 
@@ -43,10 +43,10 @@ impl Market {
         })
     }
 
-    /// Done once a call that was sent after this moment was acknowledged.
+    /// Waits until a call sent after this moment was acknowledged.
     pub(crate) async fn served_after(&self, moment: Instant) {
         let mut last_served = self.last_served.subscribe();
-        // The sender is in `self`, so it does not end before this does.
+        // The sender is in `self`, so it outlives this wait.
         let _ = last_served.wait_for(|last| last.is_some_and(|last| last > moment)).await;
     }
 
@@ -64,17 +64,17 @@ impl Market {
 
 /// One client.
 pub(crate) struct Seller {
-    /// Tells its sales from those of others.
+    /// Distinguishes its sales from those of others.
     pub(crate) name: String,
     pub(crate) client: Client,
     pub(crate) shop: Shop,
-    /// How many sales it sends at once at most; 1 for single calls.
+    /// The most sales in one call; 1 for single calls.
     pub(crate) batch_sales_max: usize,
     pub(crate) random: fastrand::Rng,
 }
 
 impl Seller {
-    /// Sells until the market is over.
+    /// Records sales until the market is over.
     pub(crate) async fn sell(mut self, market: Arc<Market>) -> Journal {
         let mut journal = Journal::default();
         let mut number = 0;
@@ -116,7 +116,7 @@ impl Seller {
     }
 }
 
-/// A sale to a customer who is bound, or with a coupon, of an amount by chance.
+/// A sale of a random amount, to a bound customer or with a coupon.
 pub(crate) fn order(shop: &Shop, event_id: String, random: &mut fastrand::Rng) -> Order {
     let amount_minor = 5 * random.i64(1..20_000);
     let affiliates = shop.size.affiliates.max(1);
@@ -129,7 +129,7 @@ pub(crate) fn order(shop: &Shop, event_id: String, random: &mut fastrand::Rng) -
     Order { event_id, email: String::new(), coupon_code: shop.coupon_code(affiliate), amount_minor, affiliate }
 }
 
-/// Records the sales, one alone or several as a batch, and gives what became of each.
+/// Records the sales, singly or as a batch. Returns the result of each.
 pub(crate) async fn record(client: &mut Client, orders: &[Order]) -> Vec<Result<Answer, Failure>> {
     if let [order] = orders {
         let mut request = Request::new(order.request());
@@ -143,7 +143,7 @@ pub(crate) async fn record(client: &mut Client, orders: &[Order]) -> Vec<Result<
     match client.tracking.batch_record(request).await {
         Ok(answer) => {
             let mut results: Vec<_> = answer.into_inner().results.into_iter().map(of_batch).collect();
-            // Fewer results than items would go unnoticed otherwise.
+            // Fewer results than items would otherwise go unnoticed.
             results.resize_with(orders.len(), || Err(nonsense("the batch's answer is too short")));
             results
         }

@@ -1,5 +1,5 @@
-//! Merchants to send sales of: an account with a program, affiliates and leads that are bound to them, all made through the API;
-//! and the message of the sale or click number so and so. Knows no timing and no figures.
+//! Merchants for the load: an account with a program, affiliates and bound leads, all made through the API; and the request for the
+//! sale or click of each number. Knows no timing and no figures.
 
 use anyhow::{Context, bail};
 use headwater_client::pb;
@@ -7,23 +7,23 @@ use testkit::client::Client;
 use tonic::Code;
 use tonic::transport::Channel;
 
-/// How many leads are made by one call.
+/// The number of leads made in one call.
 const LEADS_PER_CALL: usize = 500;
 
-/// What every sale comes to, in cents.
+/// The amount of every sale, in cents.
 pub(crate) const SALE_AMOUNT_MINOR: i64 = 4_999;
 
-/// How large a shop is.
+/// The size of a shop.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ShopSize {
     /// Affiliates, each with a ref_id and a coupon code.
     pub(crate) affiliates: usize,
-    /// Leads, each bound to one of the affiliates in turn.
+    /// Leads, bound to the affiliates in turn.
     pub(crate) leads: usize,
 }
 
 impl ShopSize {
-    /// Enough that rows are spread, little enough to be made in a second.
+    /// Enough to spread the rows, few enough to be made in a second.
     pub(crate) const USUAL: Self = Self { affiliates: 10, leads: 1_000 };
 }
 
@@ -38,12 +38,12 @@ pub(crate) struct Shop {
     pub(crate) program_id: String,
     /// Its affiliates, in the order of their ref_ids.
     pub(crate) affiliate_ids: Vec<String>,
-    /// What it was made with.
+    /// The size it was made with.
     pub(crate) size: ShopSize,
 }
 
 impl Shop {
-    /// Registers an account and furnishes it. The name must be new in the database.
+    /// Registers an account and sets it up. The name must be new in the database.
     pub(crate) async fn open(
         channel: &Channel,
         operator_key: &str,
@@ -89,7 +89,7 @@ impl Shop {
         Ok(shop)
     }
 
-    /// Several, one after the other.
+    /// Opens several, one after the other.
     pub(crate) async fn open_many(
         channel: &Channel,
         operator_key: &str,
@@ -120,7 +120,7 @@ impl Shop {
             let answer = loop {
                 match client.tracking.batch_record(request.clone()).await {
                     Ok(answer) => break answer.into_inner(),
-                    // The same event_ids again have one effect.
+                    // Repeating the same event_ids has no further effect.
                     Err(status) if status.code() == Code::Unavailable => {}
                     Err(status) => return Err(status.into()),
                 }
@@ -144,16 +144,16 @@ impl Shop {
         format!("CODE{affiliate}")
     }
 
-    /// The address of a lead; larger numbers begin again at the first.
+    /// The address of a lead. Numbers past the last lead start again at the first.
     pub(crate) fn email(&self, lead: u64) -> String {
         format!("customer-{:05}@customers.example", lead % self.size.leads.max(1) as u64)
     }
 
-    /// A sale to a lead that is bound, so that it is always credited. The number makes the event_id, and with that its content.
+    /// A sale to a bound lead, so that it is always credited. The number determines the event_id and the content.
     pub(crate) fn sale(&self, run: &str, number: u64) -> pb::RecordSaleRequest {
         pb::RecordSaleRequest {
             event_id: format!("{run}-{number:010}"),
-            // A prime apart, so that neighbours are not of the same page.
+            // A prime step, so that neighbouring sales do not share a page.
             email: self.email(number.wrapping_mul(7_919)),
             amount: Some(pb::Money { amount_minor: SALE_AMOUNT_MINOR, currency_code: "USD".to_owned() }),
             order_id: format!("order-{number:010}"),

@@ -1,6 +1,6 @@
-//! `stress slow-reader`: followers that take nothing, beside followers that do, while sales are written at a fixed rate: what they
-//! cost the server in memory and the others in time. Then followers that crash and followers that are slow. None may miss an event,
-//! or get one twice.
+//! `stress slow-reader`: followers that do not read, next to followers that do, while sales are written at a fixed rate. It
+//! measures their cost in server memory and in the others' latency. Then some followers crash and others are slow. None may miss an
+//! event or get one twice.
 
 mod stalled;
 
@@ -26,56 +26,56 @@ use stalled::{Awoken, Stalled};
 use testkit::client::{self, Client};
 use testkit::process::Serving;
 
-/// How long the server waits for a reader that takes nothing: shorter than by default, so that it happens within a run.
+/// The server's time limit for a reader that does not read: shorter than the default, so that it is reached within a run.
 const STALL_SECONDS: u64 = 5;
 
-/// What there is to read before the first follower comes, so that one that takes nothing stands still at once.
+/// The backlog before the first follower connects, so that a follower that does not read stalls at once.
 const SALES_BEFORE: usize = 3_000;
 
-/// How many followers read as they should.
+/// The number of normal followers.
 const READERS: usize = 5;
 
-/// How many clients sell at once.
+/// The number of concurrent clients.
 const CLIENTS: usize = 8;
 
-/// What a reader that takes nothing may cost: two messages and a page, none above about 1 MiB.
+/// The most memory for a reader that does not read: two messages and a page, none above about 1 MiB.
 const STALLED_MEBIBYTES_MAX: f64 = 3.0;
 
-/// What an allocator comes and goes by.
+/// The allocator's normal variation.
 const NOISE_MEBIBYTES_MAX: f64 = 64.0;
 
-/// Others may be this much slower beside them, and this many milliseconds, before it counts as disturbed: the machine is noisy.
+/// How much slower others may be, as a factor and in milliseconds, before they count as disturbed. The machine is noisy.
 const SLOWER_MAX: f64 = 3.0;
 const SLOWER_MILLISECONDS_MAX: f64 = 100.0;
 
 /// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Which database. On PostgreSQL there are two servers.
+    /// The database. On PostgreSQL there are two servers.
     #[arg(long, value_enum, default_value_t = DatabaseKind::Sqlite)]
     pub(crate) database: DatabaseKind,
-    /// How many followers take nothing.
+    /// The number of followers that do not read.
     #[arg(long, default_value_t = 100)]
     pub(crate) stalled: usize,
     /// How long sales are written without them, and with them.
     #[arg(long, default_value_t = 20)]
     pub(crate) seconds: u64,
-    /// How many sales are written in a second at most; fewer where the machine does not keep up.
+    /// The most sales written in a second; fewer if the machine cannot keep up.
     #[arg(long, default_value_t = 200)]
     pub(crate) rate: u64,
-    /// How often a follower crashes.
+    /// The number of follower crashes.
     #[arg(long, default_value_t = 100)]
     pub(crate) crashes: usize,
     /// The server's binary; the one beside this program when not set.
     #[arg(long)]
     pub(crate) server: Option<PathBuf>,
-    /// What is left to chance is drawn from this.
+    /// The seed of everything random.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// Do not judge by how long things took: for a machine that does much else.
+    /// Ignore how long things took, for a machine that is busy with other work.
     #[arg(long)]
     pub(crate) any_speed: bool,
-    /// The longest that it may take.
+    /// The time limit of the run.
     #[arg(long, default_value_t = 10)]
     pub(crate) minutes_max: u64,
 }
@@ -87,26 +87,26 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     tokio::time::timeout(limit, stall_and_check(&options, seed)).await.context("it took too long")?
 }
 
-/// What one stretch of time was like for those who did nothing wrong.
+/// The results of one period for the normal clients and followers.
 struct Stretch {
-    /// Of sales, from the call to its answer.
+    /// Latencies of sales, from the call to its answer.
     sales: Latencies,
-    /// Of events, from their commit to their readers.
+    /// Delays of events, from their commit to their readers.
     delays: Latencies,
-    /// The most memory that the server used.
+    /// The server's peak memory.
     mebibytes: f64,
 }
 
-/// The server or servers, and the shop that everything is about.
+/// The server or servers, and the shop.
 struct Scene {
     rig: Rig,
-    /// On PostgreSQL.
+    /// Only on PostgreSQL.
     second: Option<Serving>,
     shop: Shop,
     urls: Vec<String>,
     random: fastrand::Rng,
     journal: Journal,
-    /// Numbers the stretches, so that each has event_ids of its own.
+    /// Numbers the periods, so that each has its own event_ids.
     stretches: usize,
 }
 
@@ -124,7 +124,7 @@ async fn stall_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
     let awoken = stalled.wake(&scene.rig.url(), &scene.shop.key, feed.len()).await?;
     awoken.faults.iter().for_each(|fault| findings.fault(fault.clone()));
     compare(&mut findings, "one that had taken nothing", &awoken.held, &feed);
-    // Kept until the readers are done: a reader whose count is gone stops where it is.
+    // Kept until the readers are done, because a reader stops when its sender is dropped.
     for event_count in &event_counts {
         event_count.send_replace(Some(feed.len()));
     }
@@ -164,7 +164,7 @@ impl Scene {
         Ok(scene)
     }
 
-    /// Sells as fast as it goes.
+    /// Records sales as fast as possible.
     async fn sell(&mut self, sales: usize, batch_sales_max: usize) -> anyhow::Result<()> {
         let market = Market::open();
         let sellers = self.set_off(&market, batch_sales_max).await?;
@@ -215,7 +215,7 @@ impl Scene {
         (follower, event_count)
     }
 
-    /// Sells at a fixed rate beside some followers who read, and sees how they fare.
+    /// Records sales at a fixed rate while some followers read, and measures both.
     async fn stretch(&mut self, options: &Options) -> anyhow::Result<Stretch> {
         let readers: Vec<_> = (0..READERS).map(|_| self.follower(Habits::default())).collect();
         let (readers, event_counts): (Vec<_>, Vec<_>) =
@@ -251,7 +251,7 @@ impl Scene {
         Ok(Stretch { sales, delays, mebibytes })
     }
 
-    /// The most memory that the server uses until the sellers are done.
+    /// The server's peak memory until the sellers are done.
     async fn watch_memory<T>(&self, sellers: &[JoinHandle<T>]) -> anyhow::Result<f64> {
         let pid = self.rig.server_pid()?;
         let mut most = 0.0_f64;
@@ -262,8 +262,8 @@ impl Scene {
         Ok(most)
     }
 
-    /// Sells until a follower has crashed often enough, beside others that take a millisecond for each event. Gives how often it
-    /// crashed, and the followers, who go on until they are told how many events there are.
+    /// Records sales until a follower has crashed often enough, next to others that take a millisecond for each event. Returns the
+    /// number of crashes, and the followers, who go on until they get the final number of events.
     async fn crash_and_crawl(
         &mut self,
         options: &Options,
@@ -294,7 +294,7 @@ impl Scene {
     }
 }
 
-/// Sells one after the other, each when it is due.
+/// Records one sale after the other, each at its scheduled time.
 async fn sell_evenly(
     mut client: Client,
     shop: Shop,
@@ -306,7 +306,7 @@ async fn sell_evenly(
     let (mut journal, mut latencies) = (Journal::default(), Latencies::new());
     let begun_at = clock::monotonic_now();
     let mut due = tokio::time::interval(interval);
-    // A machine that does not keep up is given fewer sales, or the backlog would be all that is measured.
+    // If the machine cannot keep up, fewer sales are sent. Otherwise the figures would show only the backlog.
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut number = 0;
     while begun_at.elapsed() < time {

@@ -1,5 +1,5 @@
-//! `stress soak`: everything that merchants do, mixed, at a fixed modest rate for minutes. Nothing may fail, memory must stay where it
-//! was after warming up, and no descriptor may stay open.
+//! `stress soak`: all calls of merchants, mixed, at a fixed moderate rate for minutes. No call may fail, memory must not grow after
+//! warming up, and no descriptor may stay open.
 
 mod mix;
 
@@ -19,50 +19,49 @@ use crate::shop::{Shop, ShopSize};
 use mix::{Tally, Worker};
 use testkit::client::{self, Client};
 
-/// How many merchants' processes call at once.
+/// The number of concurrent merchants' processes.
 const WORKERS: u64 = 8;
 
-/// How many times as fast it warms up, so that what the server keeps in memory on purpose is as full as it gets.
+/// The speed-up of the warm-up, so that the server's caches are as full as they get.
 const WARM_UP_SPEED: u64 = 5;
 
-/// Reads that are sent at once before anything is counted, so that the server has opened all connections to its database that it
-/// ever will.
+/// Concurrent reads before anything is counted, so that the server has opened all database connections that it ever will.
 const BURST_READS: usize = 32;
 
-/// How long the server may take to notice that its clients have gone.
+/// The time limit for the server to notice that its clients have gone.
 const SETTLING_MAX: Duration = Duration::from_secs(20);
 
-/// How much larger memory may be at the end: a share of it, and what an allocator comes and goes by.
+/// How much memory may grow: a share of it, and the allocator's normal variation.
 const GROWTH_PERCENT_MAX: f64 = 5.0;
 const GROWTH_MEBIBYTES_MAX: f64 = 4.0;
 
-/// A shorter run is all warming up: its memory is told and not judged.
+/// A shorter run is all warm-up: its memory is printed but not judged.
 const JUDGED_MINUTES_MIN: f64 = 2.0;
 
 /// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Which database.
+    /// The database.
     #[arg(long, value_enum, default_value_t = DatabaseKind::Sqlite)]
     pub(crate) database: DatabaseKind,
-    /// For how long, after warming up.
+    /// The duration after warming up.
     #[arg(long, default_value_t = 10.0)]
     pub(crate) minutes: f64,
-    /// For how long it warms up, at a higher rate.
+    /// The duration of the warm-up, at a higher rate.
     #[arg(long, default_value_t = 2.0)]
     pub(crate) warm_up_minutes: f64,
-    /// How many calls in a second.
+    /// The calls per second.
     #[arg(long, default_value_t = 200)]
     pub(crate) rate: u64,
     /// The server's binary; the one beside this program when not set.
     #[arg(long)]
     pub(crate) server: Option<PathBuf>,
-    /// What is left to chance is drawn from this.
+    /// The seed of everything random.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
 }
 
-/// What the server holds on to when nobody calls.
+/// The server's resources when nobody calls.
 #[derive(Debug, Clone, Copy)]
 struct Idle {
     mebibytes: f64,
@@ -91,7 +90,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     report(&options, &tally, &samples, before, after)
 }
 
-/// Lets the workers work for so many minutes, at so many calls a second.
+/// Runs the workers for this many minutes, at this many calls a second.
 async fn load(
     (minutes, rate): (f64, u64),
     rig: &Rig,
@@ -129,14 +128,14 @@ async fn burst(url: &str, key: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the server holds on to once its clients have gone: after a moment, and as soon as it is no more than before.
+/// The server's resources once its clients have gone: after a moment, and as soon as they are no more than before.
 async fn settled(pid: u32, before: Option<Idle>) -> anyhow::Result<Idle> {
     let begun_at = clock::monotonic_now();
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"))?.count();
         let is_done = before.is_some_and(|before| descriptors <= before.descriptors);
-        // The first time there is nothing to compare with: a few seconds are enough to notice closed connections.
+        // The first time there is nothing to compare with, and a few seconds are enough to notice closed connections.
         let patience = if before.is_some() { SETTLING_MAX } else { SETTLING_MAX / 5 };
         if is_done || begun_at.elapsed() > patience {
             return Ok(Idle { mebibytes: figures::resident_mebibytes(pid), descriptors });
@@ -144,7 +143,7 @@ async fn settled(pid: u32, before: Option<Idle>) -> anyhow::Result<Idle> {
     }
 }
 
-/// The books and the feed, and that every sale that was answered is there.
+/// Checks the books and the feed, and that every answered sale is there.
 async fn check(rig: &Rig, shop: &Shop, tally: &mut Tally) -> anyhow::Result<()> {
     let mut client = Client::connect(&rig.url(), &shop.key).await?;
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await?.into_inner();

@@ -1,11 +1,11 @@
-//! The fault runs in the small, against the `headwater` binary beside: what the long runs measure must hold in seconds too.
-//! `cargo test --workspace` builds that binary.
+//! Short fault runs against the `headwater` binary next to this one: the promises that the long runs measure must hold in seconds
+//! too. `cargo test --workspace` builds that binary.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may die of what it does not expect")]
 
 use std::process::Command;
 
-/// Runs a command, which must keep what it promises, and gives its last line.
+/// Runs a command, which must succeed, and returns its last line.
 fn figures(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_stress")).args(arguments).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
@@ -40,8 +40,8 @@ fn raced_by_two_servers_every_sale_is_there_once() {
 }
 
 #[test]
-fn what_a_power_failure_leaves_has_every_acknowledged_sale() {
-    // Where a process may not be traced nothing can be seen.
+fn a_power_failure_keeps_every_acknowledged_sale() {
+    // Where a process may not be traced, there is nothing to test.
     let may_trace = ["-f", "--seccomp-bpf", "-e", "trace=write", "-o", "/dev/null", "true"];
     if !Command::new("strace").args(may_trace).status().is_ok_and(|status| status.success()) {
         eprintln!("skipped: strace is not there or may not trace");
@@ -69,7 +69,7 @@ fn everything_mixed_fails_nowhere_and_leaves_nothing_open() {
     assert_eq!(figure(&line, "errors"), 0, "{line}");
 }
 
-/// Whether there is such a file, or such a program in PATH.
+/// Whether the file exists, or the program is in PATH.
 fn has(pattern: &str, program: &str) -> bool {
     let look = format!("ls {pattern} >/dev/null 2>&1 || command -v {program} >/dev/null");
     Command::new("sh").args(["-c", &look]).status().unwrap().success()

@@ -1,4 +1,4 @@
-//! Connections, keys and the generated clients, as any Rust backend would set them up. Knows no scenario.
+//! Connections, keys and the generated clients, as any Rust backend would set them up. Knows no test scenario.
 
 use anyhow::Context;
 use headwater_client::pb::account_service_client::AccountServiceClient;
@@ -21,8 +21,8 @@ pub type Authorized = InterceptedService<Channel, Bearer>;
 pub struct Bearer(Option<MetadataValue<Ascii>>);
 
 impl Bearer {
-    /// Sends this key; none when it is empty. Not marked as sensitive, as clients of most languages have it: a connection's later
-    /// calls name it by number.
+    /// Sends this key, or none when it is empty. The header is not marked as sensitive, as in clients of most languages, so later
+    /// calls on a connection refer to it by its index.
     ///
     /// # Errors
     /// When the key cannot be sent in a header.
@@ -66,7 +66,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// On a connection that is there already.
+    /// On an existing connection.
     ///
     /// # Errors
     /// When the key cannot be sent in a header.
@@ -82,7 +82,7 @@ impl Client {
         })
     }
 
-    /// On a connection of its own.
+    /// On a new connection.
     ///
     /// # Errors
     /// When nobody listens there, or the key cannot be sent in a header.
@@ -118,7 +118,7 @@ pub async fn connect(url: &str) -> anyhow::Result<Channel> {
     endpoint.connect().await.with_context(|| format!("cannot connect to {url}"))
 }
 
-/// Several connections, since all calls of one are served under one lock.
+/// Opens several connections, because all calls of one connection share a lock.
 ///
 /// # Errors
 /// When nobody listens there.

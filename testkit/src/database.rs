@@ -1,5 +1,5 @@
-//! PostgreSQL databases for tests, each for one of them: on the server that `HEADWATER_TEST_POSTGRES` names, or else on one
-//! private, temporary cluster per process. Knows nothing of what is kept in them.
+//! PostgreSQL databases for tests, one for each: on the server that `HEADWATER_TEST_POSTGRES` names, or else on one private,
+//! temporary cluster per process. Knows nothing of their contents.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
@@ -10,14 +10,14 @@ use url::Url;
 use crate::postgres::{self, Postgres};
 use crate::say;
 
-/// Where databases are made.
+/// The server that databases are made on.
 pub struct DatabaseServer {
     admin_url: Url,
-    /// None on somebody else's server. A static is not dropped: the cluster goes when the process ends.
+    /// `None` on somebody else's server. Statics are not dropped, so the cluster is removed when the process ends.
     cluster: Option<Postgres>,
 }
 
-/// The server of this process. None where there is no PostgreSQL and none is required, which is said once on standard error.
+/// The server of this process. If PostgreSQL is neither present nor required, prints one line on standard error and returns `None`.
 ///
 /// # Errors
 /// Without PostgreSQL where `HEADWATER_REQUIRE_POSTGRES` is `1`.
@@ -42,7 +42,7 @@ fn find() -> anyhow::Result<DatabaseServer> {
         let admin_url = Url::parse(&url).context("HEADWATER_TEST_POSTGRES is not a URL")?;
         return Ok(DatabaseServer { admin_url, cluster: None });
     }
-    // Many servers are started on it, each with connections of its own.
+    // Many servers are started on it, each with several connections.
     let cluster = Postgres::start_new_with(&std::env::temp_dir(), &["shared_buffers=32MB"])
         .context("there is no HEADWATER_TEST_POSTGRES")?;
     let admin_url = Url::parse(&cluster.url("postgres"))?;
@@ -50,7 +50,7 @@ fn find() -> anyhow::Result<DatabaseServer> {
 }
 
 impl DatabaseServer {
-    /// Whether it is this process's own and goes with it.
+    /// Whether the cluster belongs to this process and is removed with it.
     pub fn is_private(&self) -> bool {
         self.cluster.is_some()
     }
@@ -63,7 +63,7 @@ impl DatabaseServer {
         self.create_from(postgres::EMPTY).await
     }
 
-    /// Makes a copy of a database that nobody is connected to.
+    /// Copies a database that nobody is connected to.
     ///
     /// # Errors
     /// When the server refuses.
@@ -80,16 +80,16 @@ impl DatabaseServer {
     }
 }
 
-/// A database of its own for one test. It goes when it is dropped, or with the private cluster.
+/// A database for one test. It is removed when dropped, or with the private cluster.
 pub struct PostgresDatabase {
-    /// As clients name it.
+    /// The URL for clients.
     pub url: String,
     name: String,
     server: &'static DatabaseServer,
 }
 
 impl PostgresDatabase {
-    /// Ends every connection to it, whatever it is doing.
+    /// Terminates every connection to it.
     ///
     /// # Errors
     /// When the server refuses.
@@ -108,11 +108,11 @@ impl PostgresDatabase {
 
 impl Drop for PostgresDatabase {
     fn drop(&mut self) {
-        // A private cluster goes as a whole; somebody else's server is left as it was found.
+        // A private cluster is removed as a whole. On somebody else's server the database is dropped.
         if self.server.is_private() {
             return;
         }
-        // On a thread of its own, since the test's runtime cannot be blocked on from within.
+        // On a separate thread, because the test's runtime cannot be blocked from inside.
         let dropped = std::thread::scope(|scope| scope.spawn(|| self.remove()).join());
         if !matches!(dropped, Ok(Ok(()))) {
             say(&format!("could not drop the test database {}: {dropped:?}", self.name));

@@ -1,4 +1,4 @@
-//! A private PostgreSQL cluster: how to start, stop and ask it. Knows nothing of what is kept in it.
+//! A private PostgreSQL cluster: how to start, stop and query it. Knows nothing of its contents.
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::TcpListener;
@@ -10,13 +10,13 @@ use anyhow::{Context, bail};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbErr};
 use tokio::process::Command;
 
-/// Another process may take the port between our looking and the server's binding.
+/// Attempts, because another process may take the port between our check and the server's binding.
 const START_ATTEMPTS: u32 = 3;
 
-/// The shell program that makes, runs and removes the cluster: it outlives us by no more than a moment, however we end.
+/// The shell script that makes, runs and removes the cluster. It ends a moment after this process, however this process ends.
 const SUPERVISOR: &str = include_str!("postgres.sh");
 
-/// The user that may do everything there, without a password.
+/// The superuser, without a password.
 pub const POSTGRES_USER: &str = "headwater";
 
 /// How a PostgreSQL server is stopped.
@@ -24,16 +24,16 @@ pub const POSTGRES_USER: &str = "headwater";
 pub enum StopMode {
     /// Ends connections, writes everything out.
     Fast,
-    /// As a crash: the next start recovers from the log.
+    /// As in a crash: the next start recovers from the log.
     Immediate,
 }
 
-/// A private, temporary PostgreSQL cluster with PostgreSQL's own settings of durability. It is removed when it is dropped, or
-/// when this process ends.
+/// A private, temporary PostgreSQL cluster with PostgreSQL's default durability settings. It is removed when dropped, or when this
+/// process ends.
 pub struct Postgres {
     /// The folder with PostgreSQL's programs.
     pub binaries: PathBuf,
-    /// Where it listens on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub port: u16,
     folder: PathBuf,
     supervisor: Child,
@@ -50,7 +50,7 @@ impl Postgres {
         Self::start_new_in(&std::env::temp_dir())
     }
 
-    /// Makes and starts one whose data lies in a folder of this folder.
+    /// The same with its data in a subfolder of this folder.
     ///
     /// # Errors
     /// When PostgreSQL is not installed or does not start.
@@ -58,7 +58,7 @@ impl Postgres {
         Self::start_new_with(parent, &[])
     }
 
-    /// The same with further settings, such as `shared_buffers=32MB`.
+    /// The same with additional settings, such as `shared_buffers=32MB`.
     ///
     /// # Errors
     /// When PostgreSQL is not installed or does not start.
@@ -73,7 +73,7 @@ impl Postgres {
         started.with_context(|| format!("the cluster of {} did not start", binaries.display()))
     }
 
-    /// Whether PostgreSQL is installed, and this program of its with it.
+    /// Whether PostgreSQL is installed, including this program of it.
     pub fn is_installed(program: &str) -> bool {
         find_postgres().is_some_and(|folder| folder.join(program).is_file())
     }
@@ -85,13 +85,13 @@ impl Postgres {
         let mut supervisor = BlockingCommand::new("sh")
             .args(["-c", SUPERVISOR, "postgres.sh"])
             .arg(binaries)
-            // From here on the supervisor's to remove.
+            // From here on the supervisor removes it.
             .arg(folder.path())
             .arg(port.to_string())
             .arg(settings.join(" "))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Out of reach of the terminal's Ctrl-C, which would leave the cluster behind.
+            // In its own process group, because the terminal's Ctrl-C would otherwise leave the cluster behind.
             .process_group(0)
             .spawn()?;
         let folder = folder.keep();
@@ -146,7 +146,7 @@ impl Postgres {
         self.command("start", "ready")
     }
 
-    /// The process that all others of the cluster are children of.
+    /// The parent process of all others in the cluster.
     ///
     /// # Errors
     /// When it is not running.
@@ -155,17 +155,17 @@ impl Postgres {
         Ok(text.lines().next().unwrap_or_default().trim().parse()?)
     }
 
-    /// Where the data lies.
+    /// The data directory.
     pub fn data_dir(&self) -> PathBuf {
         self.folder.join("data")
     }
 
-    /// A database as clients name it.
+    /// The URL of a database.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{POSTGRES_USER}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// One of PostgreSQL's own client programs, told where the cluster is.
+    /// One of PostgreSQL's own client programs, with the cluster's address.
     pub fn client_program(&self, name: &str) -> Command {
         let mut command = Command::new(self.binaries.join(name));
         command.args(["-h", "127.0.0.1", "-U", POSTGRES_USER, "-p", &self.port.to_string()]).kill_on_drop(true);
@@ -181,7 +181,7 @@ impl Postgres {
         Ok(self.url(name))
     }
 
-    /// Runs SQL and gives what it returned, a row a line, columns between `|`.
+    /// Runs SQL and returns its rows, one per line, with columns separated by `|`.
     ///
     /// # Errors
     /// With what psql said when it failed.
@@ -199,13 +199,13 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // The end of its input tells the supervisor to stop and remove everything. Whether that went well, nobody is left to ask.
+        // The end of its input tells the supervisor to stop and remove everything. An error here could not be reported to anybody.
         self.commands = None;
         let _ = self.supervisor.wait();
     }
 }
 
-/// The folder with PostgreSQL's own programs: the newest version where Debian keeps several.
+/// The folder of PostgreSQL's programs: the newest version where Debian keeps several.
 fn find_postgres() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
@@ -220,15 +220,15 @@ fn find_postgres() -> Option<PathBuf> {
         .find(|folder| ["initdb", "pg_ctl", "postgres", "psql"].iter().all(|program| folder.join(program).is_file()))
 }
 
-/// What a database is copied from that is to have nothing in it.
+/// The template of an empty database.
 pub(crate) const EMPTY: &str = "template0";
 
-/// The statement that makes a database as a copy of another.
+/// The statement that copies a database.
 pub(crate) fn create_database(name: &str, template: &str) -> String {
     format!("CREATE DATABASE {name} TEMPLATE {template}")
 }
 
-/// Runs a statement of an administrator, on a connection of its own.
+/// Runs an administrator's statement on its own connection.
 #[expect(clippy::disallowed_methods, reason = "databases are created and dropped by no query builder")]
 pub(crate) async fn administer(url: &str, statement: &str) -> Result<(), DbErr> {
     let mut options = ConnectOptions::new(url);
@@ -245,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cluster_keeps_what_was_committed_when_it_is_stopped_at_once() {
-        // Where there is no PostgreSQL, there is nothing to try.
+        // Without PostgreSQL there is nothing to test.
         if !Postgres::is_installed("psql") {
             return;
         }

@@ -1,5 +1,4 @@
-//! Programs as processes of their own, the server's binary above all: how to start, stop and kill them. Knows nothing of what is
-//! sent to them.
+//! Starts, stops and kills other programs, mainly the server's binary. Knows nothing of the requests sent to them.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
@@ -13,7 +12,7 @@ use tokio::task::JoinHandle;
 /// Far more than starting or stopping takes on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A program that lies beside this one, such as `headwater`, unless a path is given.
+/// A program next to this one, such as `headwater`, unless a path is given.
 ///
 /// # Errors
 /// When it is not there.
@@ -24,36 +23,36 @@ pub fn beside_us(program: &str, given: Option<&Path>) -> anyhow::Result<PathBuf>
     let own = std::env::current_exe().context("cannot tell where this program is")?;
     own.ancestors()
         .skip(1)
-        // A test lies one folder deeper.
+        // A test binary is one folder deeper.
         .take(2)
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
         .with_context(|| format!("there is no {program} beside {}: build it, or name it", own.display()))
 }
 
-/// How to start a server.
+/// The options for starting a server.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     /// Its binary.
     pub binary: PathBuf,
-    /// A program that runs it, with its arguments, such as strace; empty for none.
+    /// A program to run it under, with its arguments, such as strace; empty for none.
     pub runner: Vec<String>,
-    /// Its working directory; ours when not set.
+    /// Its working directory; the current one when not set.
     pub directory: Option<PathBuf>,
     /// Its data directory; the binary's default when not set.
     pub data_dir: Option<PathBuf>,
     /// Its database; the embedded one in the data directory when not set.
     pub database: Option<String>,
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 picks a free one.
     pub listen_address: String,
-    /// Further flags.
+    /// Additional flags.
     pub flags: Vec<String>,
-    /// Variables of its environment.
+    /// Additional environment variables.
     pub environment: Vec<(String, String)>,
 }
 
 impl ServerOptions {
-    /// The binary on a free port, all else as it is by default.
+    /// The binary on a free port, with defaults for everything else.
     pub fn new(binary: &Path) -> Self {
         Self {
             binary: binary.to_owned(),
@@ -67,7 +66,7 @@ impl ServerOptions {
         }
     }
 
-    /// The process, to be started.
+    /// The command that starts it.
     pub fn command(&self) -> Command {
         let mut line = self.runner.clone();
         line.push(self.binary.to_string_lossy().into_owned());
@@ -88,7 +87,7 @@ impl ServerOptions {
     }
 }
 
-/// A process that serves gRPC and said so. It is killed when it is dropped.
+/// A running gRPC server process that has logged its address. It is killed when dropped.
 pub struct Serving {
     address: String,
     child: Child,
@@ -104,7 +103,7 @@ impl Serving {
         Self::watch(options.command(), &options.binary).await
     }
 
-    /// Starts any program that logs as the server does: JSON lines on standard error, among them `serving` with its address.
+    /// Starts any program that logs as the server does: JSON lines on standard error, including `serving` with its address.
     ///
     /// # Errors
     /// With all that it logged, and how it ended, when it does not serve.
@@ -131,7 +130,7 @@ impl Serving {
             bail!("{name} did not serve:\n{said}{status}")
         });
         let address = serving.await.context("the server did not serve in time")??;
-        // Read on, or the process would stand still once the pipe is full.
+        // Keeps reading, or the process would block once the pipe is full.
         let log = tokio::spawn(async move {
             let _ = lines.into_inner().read_to_string(&mut said).await;
             said
@@ -139,7 +138,7 @@ impl Serving {
         Ok(Self { address, child, log })
     }
 
-    /// The address as clients take it.
+    /// The address in the form that clients need.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -157,7 +156,7 @@ impl Serving {
         self.child.id().context("the server has ended")
     }
 
-    /// Asks it to stop, and gives its exit status and all that it logged.
+    /// Asks it to stop. Returns its exit status and its whole log.
     ///
     /// # Errors
     /// When it has ended already, or does not end in time.
@@ -166,7 +165,7 @@ impl Serving {
         self.ended().await
     }
 
-    /// Waits until it has ended, and gives its exit status and all that it logged.
+    /// Waits until it has ended. Returns its exit status and its whole log.
     ///
     /// # Errors
     /// When it does not end in time.
@@ -176,7 +175,7 @@ impl Serving {
         Ok((status, self.log.await?))
     }
 
-    /// Ends it without a word, as a crash would, and gives what it logged.
+    /// Kills it without a clean shutdown, as in a crash. Returns its log.
     ///
     /// # Errors
     /// When it cannot be ended.
@@ -186,11 +185,11 @@ impl Serving {
     }
 }
 
-/// A program without input and output, to be started. It is killed when it is dropped.
+/// A command without input and output. Its process is killed when dropped.
 pub fn command<S: AsRef<std::ffi::OsStr>>(binary: &Path, arguments: &[S]) -> Command {
     let mut command = Command::new(binary);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    // Settings of whoever runs this are not meant for it.
+    // The caller's own settings must not reach it.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("HEADWATER_") {
             command.env_remove(name);
@@ -199,7 +198,7 @@ pub fn command<S: AsRef<std::ffi::OsStr>>(binary: &Path, arguments: &[S]) -> Com
     command
 }
 
-/// Runs a program to its end, and gives what it wrote.
+/// Runs a program until it exits. Returns its output.
 ///
 /// # Errors
 /// When it cannot be started, or does not end in time.
@@ -219,7 +218,7 @@ fn served_address(line: &str) -> Option<String> {
 /// # Errors
 /// When there is no such process.
 pub async fn signal(pid: u32, name: &str) -> anyhow::Result<()> {
-    // The shell's own, since not every machine has a program of that name.
+    // The shell's builtin, because not every machine has a `kill` program.
     let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().await?;
     if !status.success() {
         bail!("cannot send {name} to process {pid}");
@@ -249,7 +248,7 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_serves_is_run_by_its_runner_until_it_is_stopped() {
         let line = r#"{"fields":{"message":"serving","address":"127.0.0.1:4000"}}"#;
-        // The script is the runner; the server's own arguments follow after it and are not looked at.
+        // The script is the runner. It ignores the server's arguments, which follow.
         let script = format!("echo '{line}' >&2; echo \"$GREETING\" >&2; exec sleep 60");
         let options = ServerOptions {
             runner: vec!["sh".to_owned(), "-c".to_owned(), script],

@@ -1,4 +1,4 @@
-//! What answers and events hold beside what the rules decide, over the wire.
+//! The contents of answers and events over the wire, beyond the business rules.
 
 use headwater::pb;
 use headwater::pb::record_click_request::Referral;
@@ -59,7 +59,7 @@ db_test!(the_feed_tells_of_the_program_that_is_no_longer_the_default, |database:
     let former = get_program(&mut client, &first.id).await;
     assert!(!former.is_default);
     assert_ne!(former.etag, first.etag);
-    // Back again, by a change.
+    // Made the default again, by an update.
     let request = pb::UpdateProgramRequest {
         program: Some(pb::Program { is_default: true, ..former.clone() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["is_default".to_owned()] }),
@@ -76,7 +76,7 @@ db_test!(the_feed_tells_of_the_program_that_is_no_longer_the_default, |database:
             (pb::EventType::ProgramUpdated, first.id),
         ]
     );
-    // A program that is not to be the default leaves it alone.
+    // Updating a program that does not ask to be the default leaves the default alone.
     let third = client.affiliates.create_program(new_program(false)).await.unwrap().into_inner().program.unwrap();
     assert!(!third.is_default && !get_program(&mut client, &made.id).await.is_default);
 });
@@ -196,7 +196,7 @@ db_test!(a_customer_who_buys_again_is_not_updated, |database: TestDatabase| asyn
     let selector = Some(pb::lead_selector::Selector::Email("bob@shop.example".to_owned()));
     let request = pb::GetLeadRequest { lead: Some(pb::LeadSelector { selector }) };
     let mut leads = Vec::new();
-    // The third says something new of them.
+    // The third update changes a stored value.
     for (event_id, plan) in [("sale-1", "basic"), ("sale-2", "basic"), ("sale-3", "pro")] {
         let sale = pb::RecordSaleRequest {
             event_id: event_id.to_owned(),

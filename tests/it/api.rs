@@ -1,4 +1,5 @@
-//! The calls that are published, as one list: a call that comes or goes is seen in review. Health knows their services.
+//! The list of published calls, so that a review sees each call that is added or removed. The health service lists the same
+//! services.
 
 use prost_reflect::DescriptorPool;
 use tonic::Code;

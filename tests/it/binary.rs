@@ -1,4 +1,4 @@
-//! The binary as an operator meets it: what it refuses, what it leaves behind, and how it stops. What a crash costs is in `crash.rs`.
+//! The binary as an operator runs it: the settings it refuses, the files it leaves, and how it stops. `crash.rs` tests crashes.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -82,7 +82,7 @@ async fn a_second_process_on_one_sqlite_file_is_refused() {
         stderr(&output)
     );
 
-    // The file is free again however the first process ended.
+    // The file lock is released however the first process ended.
     server.kill().await.unwrap();
     serve(folder.path(), &[]).await.terminate().await.unwrap();
 }
@@ -152,7 +152,7 @@ async fn sigterm_drains_the_streams_and_stops_within_the_deadline() {
     let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
     let opened = stream.message().await.unwrap().unwrap();
     assert!(matches!(opened.message, Some(Message::Opened(_))), "{opened:?}");
-    // A connection that never says a word must not hold up the stop.
+    // A connection that never sends a byte must not hold up the stop.
     let silent = tokio::net::TcpStream::connect(server.address()).await.unwrap();
 
     let asked_at = clock::monotonic_now();
@@ -165,7 +165,7 @@ async fn sigterm_drains_the_streams_and_stops_within_the_deadline() {
     assert_eq!(draining.reason(), pb::DrainReason::Shutdown);
     let (status, log) = stopping.await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0), "{log}");
-    // Its own deadline once for the connections and once for the writer, and some time for a busy machine.
+    // The server's deadline counts once for the connections and once for the writer; the rest is slack for a busy machine.
     assert!(asked_at.elapsed() < Duration::from_secs(10), "it took {:?}", asked_at.elapsed());
     drop(silent);
 }
@@ -194,7 +194,7 @@ async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
     assert!(health(plaintext).await.is_err(), "plaintext was answered");
 }
 
-/// An authority, and a certificate of it for localhost. False where there is no openssl.
+/// Makes a certificate authority and a certificate for localhost. False without openssl.
 async fn make_certificates(folder: &Path) -> bool {
     const SCRIPT: &str = "
         openssl ecparam -name prime256v1 -genkey -noout -out authority.key

@@ -1,5 +1,6 @@
-//! Every call of `headwater.v1`, taken from its descriptor, against what holds for all of them: keys, tenants, wrong fields, repeated
-//! requests, pages, errors. A method, a field or a name in a field that has no case in `cases` fails by its name.
+//! Every call of `headwater.v1`, taken from its descriptor, is checked for the rules common to all calls: keys, tenants, wrong
+//! fields, repeated requests, pages, errors. A method, a field or a name in a field without a case in `cases` fails, and the
+//! failure names it.
 
 mod api;
 mod batch;

@@ -1,6 +1,5 @@
-//! What a crash costs: nothing that was acknowledged, nothing twice, and no gap in the feed. The real binary under load, killed
-//! again and again; and a database that cuts the connections under a server that stays up. What fails at a chosen place is in
-//! `failpoints.rs`.
+//! A crash loses nothing that was acknowledged, doubles nothing, and leaves no gap in the feed. The tests kill the real binary
+//! repeatedly under load, and cut the database connections of a running server. `failpoints.rs` tests failures at chosen places.
 
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::support::shop::Shop;
 
 const CLIENTS: usize = 8;
 const KILLS: usize = 5;
-/// How long the server lives on average between two kills.
+/// Average time of the server between two kills.
 const LIFE: Duration = Duration::from_millis(700);
 
 db_test!(killed_again_and_again_it_loses_nothing_and_doubles_nothing, |database: TestDatabase| async move {
@@ -54,7 +53,7 @@ async fn a_database_that_cuts_every_connection_costs_no_sale() {
     assert_eq!(ended.entry_count, ended.sale_count);
     let failures: Vec<&Status> = ended.journals.iter().flat_map(|journal| &journal.failures).collect();
     assert!(!failures.is_empty(), "nothing was cut");
-    // A caller is told to try again, not that the server is broken.
+    // The caller gets an error that asks for a retry, not INTERNAL.
     let others: Vec<_> = failures.iter().filter(|status| status.code() != Code::Unavailable).collect();
     assert!(others.is_empty(), "{others:?}");
 }

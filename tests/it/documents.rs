@@ -1,11 +1,11 @@
-//! The documents name only what is there: files, functions, tests. A page that has gone stale fails here.
+//! The documents name only files, functions and tests that exist. A stale page fails.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const PAGES: [&str; 2] = ["README.md", "ARCHITECTURE.md"];
 
-/// Words that stand in the sources, in the protos or in the migrations.
+/// All words in the sources, the protos and the migrations.
 fn words_of_sources(root: &Path) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
     let mut folders: Vec<PathBuf> =
@@ -24,7 +24,7 @@ fn words_of_sources(root: &Path) -> BTreeSet<String> {
     words
 }
 
-/// What stands between backticks outside of fenced blocks.
+/// Text between backticks outside fenced blocks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     let mut is_fenced = false;
     let lines = text.lines().filter(move |line| {
@@ -35,7 +35,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     lines.flat_map(|line| line.split('`').skip(1).step_by(2))
 }
 
-/// Where the links of a page lead to, without those to other sites.
+/// The targets of a page's links, except links to other sites.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(target, _)| target));
     targets.filter(|target| !target.starts_with("http") && !target.starts_with('#'))
@@ -50,7 +50,7 @@ fn is_path(text: &str) -> bool {
             || ENDINGS.iter().any(|ending| text.ends_with(ending)))
 }
 
-/// A file may be named from the root, from `src`, or from where its kind lies.
+/// A path may be relative to the root, to `src`, or to the folder of its kind.
 fn exists(root: &Path, path: &str) -> bool {
     let folders = ["", "src", "src/store", "proto/headwater/v1", "tests/it/golden/scenarios"];
     folders.iter().any(|folder| root.join(folder).join(path).exists())

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 const REQUEST_ID: &str = "0193a5f0000070008000000000000000";
 
-/// As CreateProgram has them.
+/// The fields of CreateProgram.
 const PATHS: FieldPaths = &[(Field::CommissionCurrency, "terms.commission.flat.currency_code")];
 
 fn call() -> CallName {
@@ -105,7 +105,7 @@ fn samples() -> Vec<Error> {
     samples
 }
 
-/// The reason, the names of the metadata, and the sorts of details of a status.
+/// The reason, the metadata keys, and the kinds of details in a status.
 fn parts(status: &Status) -> (String, Vec<String>, Vec<&'static str>) {
     let mut found = (String::new(), Vec::new(), Vec::new());
     for detail in status.get_error_details_vec() {
@@ -261,6 +261,6 @@ fn all_violations_are_listed_up_to_what_headers_carry() {
     assert!(many.len() > 100);
     let status = status(&violations(1_000));
     assert!(status.message().ends_with("(and 999 more, see the details)"), "{}", status.message());
-    // With the base64 of headers it stays below the 8 KiB that many clients take.
+    // In base64 it stays below the 8 KiB that many clients accept as headers.
     assert!(status.details().len() < 8 * 1024 * 3 / 4);
 }

@@ -1,6 +1,6 @@
-//! Every failpoint of the server, made to act under load: an error, a conflict, a fault that nobody expects, a pause, the end of
-//! the process. Clients send again what was not answered; in the end everything acknowledged is there once. The real binary,
-//! since the failpoints of a process are everybody's in it.
+//! Triggers every failpoint of the server under load: an error, a conflict, an unexpected fault, a pause, an abort. Clients retry
+//! unanswered calls; at the end everything acknowledged is there once. Uses the real binary, because failpoints are global to a
+//! process.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
@@ -23,28 +23,28 @@ use crate::support::shop::Shop;
 const CLIENTS: usize = 4;
 const SIGABRT: i32 = 6;
 
-/// When a failpoint is reached, and so how it is tried.
+/// When a failpoint is reached, which decides how it is tested.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Starting,
-    /// All the while, with these actions, the last of which ends the process.
+    /// Under load, with these actions. The last one ends the process.
     Working {
-        /// How often it is passed before it acts, each time.
+        /// How often each action lets it pass first.
         passes: usize,
         actions: &'static [&'static str],
-        /// Whether what it fails may have been committed, so that a repeat must find it.
+        /// Whether the failed call may have been committed, so that a repeat must find it.
         is_after_commit: bool,
     },
     Stopping,
 }
 
-/// Before the commit: nothing has happened, and all that can go wrong may.
+/// Before the commit nothing has happened, so every kind of failure is allowed.
 const UNDONE: &[&str] = &["error", "conflict", "fault", "pause", "abort"];
 
-/// Where nothing could be tried again by the server itself.
+/// Actions for places where the server itself cannot retry.
 const FAILED: &[&str] = &["error", "pause", "abort"];
 
-/// The case of each failpoint. The compiler names the one that has none.
+/// The phase of each failpoint. The match has no wildcard, so the compiler reports a missing one.
 fn phase(point: Point) -> Phase {
     let working = |passes, actions, is_after_commit| Phase::Working { passes, actions, is_after_commit };
     match point {
@@ -65,7 +65,7 @@ fn phase(point: Point) -> Phase {
             working(20, FAILED, true)
         }
         Point::BeforeFeedRead | Point::BeforeFeedSend => working(10, FAILED, false),
-        // Once a second.
+        // Reached once a second.
         Point::BeforeApproval | Point::BeforeRemoval | Point::AfterRemoval => working(1, FAILED, false),
         Point::BeforeClose | Point::BetweenCloses | Point::AfterClose => Phase::Stopping,
     }
@@ -75,22 +75,23 @@ fn points(is_wanted: impl Fn(Phase) -> bool) -> impl Iterator<Item = Point> {
     Point::ALL.iter().copied().filter(move |point| is_wanted(phase(*point)))
 }
 
-/// All of a case's actions in turn, in the language of FAILPOINTS.
+/// All of a case's actions in turn, in the syntax of FAILPOINTS.
 fn schedule(point: Point, passes: usize, actions: &[&str]) -> String {
     let mut steps = Vec::new();
     if point == Point::BeforeStatement {
-        // A batch that fails is over: so this fails at the first statement of a batch, then at the second, and so on.
+        // A failing statement ends its batch, so this fails the first statement of one batch, then the second of another, and so
+        // on.
         steps.extend((0..12).map(|passes| format!("{passes}*off->1*return(error)")));
     }
     for action in actions {
-        // Several times in a row, so that what is tried one by one, or again, fails too; a process ends once.
+        // Several times in a row, so that retries and single re-runs fail too. The process can end only once.
         let times = if *action == "pause" { 1 } else { 3 };
         steps.push(format!("{passes}*off->{times}*return({action})"));
     }
     format!("{}={}", point.name(), steps.join("->"))
 }
 
-/// What the failpoint did, by the server's own log.
+/// The failpoint's actions, from the server's log.
 fn actions_in(log: &str, point: Point) -> BTreeSet<String> {
     let entries = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let acts = entries.map(|entry| entry["fields"].clone()).filter(|fields| fields["message"] == "a failpoint acts");
@@ -103,10 +104,10 @@ fn assert_acted(log: &str, point: Point, actions: &[&str]) {
     assert_eq!(actions_in(log, point), wanted, "{} did not do all that it was told to:\n{log}", point.name());
 }
 
-/// What a client was told while it failed: to try again, or that the fault is ours where that was the case.
+/// Checks the errors that clients got: UNAVAILABLE, or INTERNAL where a fault was injected.
 fn assert_told_well(point: Point, actions: &[&str], ended: &Ended) {
     let failures: Vec<&Status> = ended.journals.iter().flat_map(|journal| &journal.failures).collect();
-    // What has no details is the library's word for a connection that broke.
+    // A status without details is the gRPC library's own, for a broken connection.
     let told = failures.into_iter().filter(|status| status.get_details_error_info().is_some());
     let others: Vec<_> = told
         .filter(|status| status.code() != Code::Unavailable)
@@ -115,7 +116,7 @@ fn assert_told_well(point: Point, actions: &[&str], ended: &Ended) {
     assert!(others.is_empty(), "{}: {others:?}", point.name());
 }
 
-/// Where a server of the binary lives.
+/// The folder and database of a server.
 struct Home {
     folder: TempDir,
     database: TestDatabase,
@@ -137,7 +138,7 @@ impl Home {
         self.try_start(failpoints).await.unwrap_or_else(|said| panic!("{failpoints}: it did not serve:\n{said}"))
     }
 
-    /// A shop of a new account, whose rewards are due at once.
+    /// A shop in a new account, with no hold period.
     async fn furnish(&self, server: &Serving, name: &str) -> Shop {
         let key = std::fs::read_to_string(self.folder.path().join("headwater-data/operator.key")).unwrap();
         let client = register(&server.url(), key.trim(), &name.to_lowercase()).await;
@@ -173,7 +174,7 @@ db_test!(failpoints_at_startup_leave_a_start_possible, empty, |database: TestDat
     let kind = database.kind;
     let mut first = Some(database);
     for point in points(|phase| phase == Phase::Starting) {
-        // What happens at the first start alone needs an empty database each time.
+        // These points are reached at the first start alone, so each needs an empty database.
         let database = match (first.take(), kind) {
             (Some(database), _) => database,
             (None, DatabaseKind::Sqlite) => TestDatabase::empty_sqlite().await,
@@ -222,7 +223,7 @@ db_test!(failpoints_at_shutdown_lose_nothing, |database: TestDatabase| async mov
     }
 });
 
-/// The library is what makes a failpoint act: where it is not built in, none can.
+/// Without the fail library a build has no failpoints.
 #[test]
 fn no_build_but_that_of_the_tests_has_failpoints() {
     let library_of = |edges: &str| {

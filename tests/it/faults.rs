@@ -1,4 +1,4 @@
-//! When the database, a neighbour or a reader misbehaves: what is told, how long it takes, and who else feels it.
+//! The database, another client or a reader misbehaves: the errors, the delays, and which other calls are affected.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn sale(event_id: String) -> pb::RecordSaleRequest {
     }
 }
 
-/// Past Headwater, as a person with a database console would.
+/// Changes the database directly, like a person with a database console.
 async fn console(database: &TestDatabase) -> DatabaseConnection {
     Database::connect(&database.url).await.unwrap()
 }
@@ -45,7 +45,7 @@ async fn account_of(client: &Client) -> AccountId {
     account.account.unwrap().id.parse().unwrap()
 }
 
-/// Holds the account's write lock until it is dropped; in SQLite everybody's.
+/// Holds the account's write lock until it is dropped. On SQLite that is the lock of the whole file.
 async fn hold(console: &DatabaseConnection, account: AccountId) -> DatabaseTransaction {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -72,7 +72,7 @@ fn sales(count: usize) -> impl Iterator<Item = pb::record_item::Item> {
     (0..count).map(|number| pb::record_item::Item::Sale(sale(format!("sale-{number}"))))
 }
 
-/// Leads make one event each, then and later.
+/// Leads that make one event each, now and later.
 fn leads(count: usize) -> impl Iterator<Item = pb::record_item::Item> {
     let lead = |number| pb::RecordLeadRequest {
         event_id: format!("lead-{number}"),
@@ -124,7 +124,7 @@ db_test!(due_rewards_that_cannot_be_approved_hold_up_no_other_account, |database
     let server = TestServer::start(&database).await;
     let mut broken = Shop::open(&server, "broken").await.client;
     let mut sound = Shop::open(&server, "sound").await;
-    // More than the upkeep approves at once, and due first.
+    // More rewards than the upkeep approves at once, and due first.
     record_many(&mut broken, sales(600)).await;
     record_many(&mut sound.client, sales(1)).await;
     let console = console(&database).await;
@@ -163,12 +163,12 @@ async fn a_frozen_server_lets_go_of_its_lock_on_postgres() {
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let account = account_of(&client).await;
-    // Another server, in the middle of a batch when its machine freezes.
+    // Another server whose machine freezes in the middle of a batch.
     let frozen = store::open(&database).await;
     let transaction = frozen.begin().await.unwrap();
     lock_heads(&transaction, &[account].into()).await.unwrap();
     client.tracking.record_sale(sale("sale".to_owned())).await.unwrap();
-    // When it wakes up its batch fails as one that may be tried again.
+    // When it wakes up, its batch fails with an error that may be retried.
     let error = lock_heads(&transaction, &[account].into()).await.unwrap_err();
     assert_eq!(error, StoreError::Unavailable);
     drop(transaction);
@@ -205,7 +205,7 @@ async fn hanging_upkeep_blocks_no_other_account_on_postgres() {
     let mut other = Shop::open(&server, "other").await.client;
     let console = console(&database).await;
     let held = hold(&console, account_of(&stuck.client).await).await;
-    // Now the upkeep wants to remove the events of an account that it cannot have.
+    // The upkeep now tries to remove the events of an account whose lock it cannot get.
     server.clock.advance_days(31);
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     other.tracking.record_sale(sale("sale".to_owned())).await.unwrap();
@@ -227,7 +227,7 @@ db_test!(old_events_are_removed_as_fast_as_they_came, |database: TestDatabase| a
     while latest(&mut client).await.earliest_cursor == full {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // The rest goes in the same round, not a lot in each.
+    // The rest is removed in the same run, not in one per transaction.
     let begun_at = clock::monotonic_now();
     loop {
         let page = latest(&mut client).await;
@@ -239,7 +239,7 @@ db_test!(old_events_are_removed_as_fast_as_they_came, |database: TestDatabase| a
     }
 });
 
-/// A client that takes so little at a time that a stream it does not read soon stands still.
+/// A client with such a small window that a stream which it does not read soon stalls.
 async fn narrow(server: &TestServer, key: &str) -> Client {
     let endpoint = Endpoint::from_shared(server.address.clone()).unwrap().initial_stream_window_size(65_535);
     Client::on(&endpoint.connect().await.unwrap(), key).unwrap()
@@ -257,10 +257,10 @@ db_test!(a_slow_consumer_still_counts_as_an_open_stream, |database: TestDatabase
     let mut reader = narrow(&server, &client.key).await;
     let mut stalled = reader.tracking.watch_conversions(from_the_beginning()).await.unwrap().into_inner();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
-    // The server has given up on the reader. What it holds for the reader is still there, so the place is not free.
+    // The server has ended the stream. The reader's buffers are still in memory, so its slot is not free.
     let status = reader.tracking.watch_conversions(from_the_beginning()).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "TOO_MANY_STREAMS"));
-    // A reader that wakes up is told where to resume.
+    // A reader that wakes up gets the cursor to resume from.
     let mut cursor = String::new();
     let status = loop {
         match stalled.message().await {
@@ -318,7 +318,7 @@ db_test!(long_polls_count_as_streams, |database: TestDatabase| async move {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let status = client.tracking.list_conversion_events(request).await.unwrap_err();
     assert_eq!(reason(&status), "TOO_MANY_STREAMS");
-    // Without a wait it is a read like any other.
+    // Without a wait it is an ordinary read.
     latest(&mut client).await;
     client.tracking.record_sale(sale("sale".to_owned())).await.unwrap();
     assert_eq!(waiting.await.unwrap().unwrap().into_inner().events.len(), 1);

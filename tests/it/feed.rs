@@ -1,4 +1,4 @@
-//! The feed's contract: nothing missed, nothing repeated, one order, whatever breaks; and typed errors where it cannot go on.
+//! The feed's contract: no event missed, none repeated, one order, whatever fails; and typed errors where it cannot continue.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ async fn watch(client: &mut Client, start: Start) -> Streaming<pb::WatchConversi
     client.tracking.watch_conversions(from(start)).await.unwrap().into_inner()
 }
 
-/// The next message; fails the test rather than wait for ever.
+/// The next message; fails the test after a timeout.
 async fn next(stream: &mut Streaming<pb::WatchConversionsResponse>) -> pb::WatchConversionsResponse {
     tokio::time::timeout(Duration::from_secs(30), stream.message()).await.unwrap().unwrap().unwrap()
 }
@@ -55,7 +55,7 @@ db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |databa
     const SALES_PER_WRITER: usize = 600;
     let first = TestServer::start(&database).await;
     let shop = Shop::open(&first, "shop").await;
-    // On PostgreSQL two server instances write and serve the feed; on SQLite there is one.
+    // On PostgreSQL two servers write and serve the feed; on SQLite one.
     let second = match database.kind {
         DatabaseKind::Sqlite => None,
         DatabaseKind::Postgres => Some(TestServer::start(&database).await),
@@ -69,7 +69,7 @@ db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |databa
             let mut client = Client::connect(&address, &key).await.unwrap();
             for number in 0..SALES_PER_WRITER {
                 client.tracking.record_sale(sale(format!("sale-{writer}-{number}"))).await.unwrap();
-                // Leaves time for the consumer to be killed a hundred times meanwhile.
+                // Slow enough for the consumer to be killed a hundred times meanwhile.
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }));
@@ -85,7 +85,7 @@ db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |databa
         let start = if cursor.is_empty() { Start::Beginning(()) } else { Start::AfterCursor(cursor.clone()) };
         let mut stream = watch(&mut client, start).await;
         assert!(matches!(next(&mut stream).await.message, Some(Message::Opened(_))), "`opened` comes first");
-        // Killed after a varying number of messages, some of them right away.
+        // Killed after a varying number of messages, sometimes at once.
         for _ in 0..kills % 4 {
             let Ok(message) = tokio::time::timeout(Duration::from_millis(300), stream.message()).await else { break };
             let message = message.unwrap().unwrap();
@@ -107,7 +107,7 @@ db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |databa
     let ids: HashSet<&str> = seen.iter().map(|event| event.id.as_str()).collect();
     assert_eq!(ids.len(), seen.len());
     assert_eq!(seen.iter().filter(is_sale).count(), sales);
-    // Every reader sees the same order, on either instance and either way of reading.
+    // Every reader sees the same order, on either server and by either call.
     for address in &addresses {
         let mut client = Client::connect(address, &shop.client.key).await.unwrap();
         let mut start = pb::list_conversion_events_request::Start::Beginning(());
@@ -143,7 +143,7 @@ db_test!(the_stream_opens_catches_up_and_goes_live, |database: TestDatabase| asy
     client.tracking.record_sale(sale("two".to_owned())).await.unwrap();
     let Some(Message::Batch(batch)) = next(&mut stream).await.message else { panic!("the new sale arrives") };
     assert_eq!(batch.events[0].conversion.as_ref().unwrap().event_id, "two");
-    // `latest` begins after all that.
+    // `latest` begins after all of them.
     let mut late = watch(&mut client, Start::Latest(())).await;
     next(&mut late).await;
     assert!(matches!(next(&mut late).await.message, Some(Message::CaughtUp(_))));
@@ -180,13 +180,13 @@ db_test!(filters_narrow_and_the_cursor_moves_on_all_the_same, |database: TestDat
     let page = listed(&mut client, pb::ListConversionEventsRequest { filter: Some(nothing.clone()), ..request }).await;
     assert_eq!(page.events.len(), 0);
     assert_eq!(page.next_cursor, page.head_cursor, "the cursor does not wait for the filter");
-    // A cursor that was got under one filter works under another.
+    // A cursor from one filter works under another.
     client.tracking.record_sale(sale("last".to_owned())).await.unwrap();
     let after = pb::list_conversion_events_request::Start::AfterCursor(page.next_cursor);
     assert_eq!(listed(&mut client, list_from(after)).await.events.len(), 1);
 });
 
-/// All events of a stream until it has caught up; the sizes of its messages beside them.
+/// All events of a stream until it has caught up, and the sizes of its messages.
 async fn followed(client: &mut Client, request: pb::WatchConversionsRequest) -> (Vec<pb::ConversionEvent>, Vec<usize>) {
     let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
     let (mut events, mut sizes) = (Vec::new(), Vec::new());
@@ -212,7 +212,7 @@ db_test!(any_filter_from_any_cursor_narrows_the_same_feed, |database: TestDataba
         ..pb::CreateAffiliateRequest::default()
     };
     let bea = client.affiliates.create_affiliate(request).await.unwrap().into_inner().affiliate.unwrap().id;
-    // Long segments with events of both beside each other, and short ones between them.
+    // Long segments that mix the events of both, and short ones between them.
     for round in 0..6 {
         let items = (0..400).map(|number| {
             let code = if number % 3 == 0 { "ANN" } else { "BEA" };
@@ -235,7 +235,7 @@ db_test!(any_filter_from_any_cursor_narrows_the_same_feed, |database: TestDataba
             (filter.affiliate_ids.is_empty() || filter.affiliate_ids.contains(&event.affiliate_id))
                 && (filter.types.is_empty() || filter.types.contains(&event.r#type))
         };
-        // From inside of segments too.
+        // Also from the middle of segments.
         for (skipped, max_batch_size) in [(0, 0), (7, 1_000), (250, 7), (all.len() - 2, 1)] {
             let start =
                 if skipped == 0 { Start::Beginning(()) } else { Start::AfterCursor(all[skipped - 1].cursor.clone()) };
@@ -270,7 +270,7 @@ db_test!(live_and_catching_up_followers_get_the_same_events, |database: TestData
         let mut client = shop.client.clone();
         let (beginning, total) = (before.clone(), before.len() + 400);
         followers.push(tokio::spawn(async move {
-            // Some from the beginning, some from the newest event of a while ago.
+            // Some begin at the beginning, some after the events that were already there.
             let (start, mut events) = match follower % 2 {
                 0 => (Start::Beginning(()), Vec::new()),
                 _ => (Start::AfterCursor(beginning.last().unwrap().cursor.clone()), beginning),
@@ -299,7 +299,7 @@ db_test!(an_idle_stream_sends_heartbeats, |database: TestDatabase| async move {
     let mut client = shop.client.clone();
     let request = pb::WatchConversionsRequest {
         start: Some(Start::Latest(())),
-        // Moved in to 5 seconds, the shortest.
+        // Shortened to 5 seconds, the minimum.
         heartbeat_interval: Some(ProtoDuration { seconds: 1, nanos: 0 }),
         ..pb::WatchConversionsRequest::default()
     };
@@ -357,7 +357,7 @@ db_test!(cursors_that_cannot_be_served_say_why, |database: TestDatabase| async m
     let status = client.tracking.watch_conversions(pb::WatchConversionsRequest::default()).await.unwrap_err();
     assert_eq!(reason(&status), "INVALID_FIELDS", "no start is no start at zero");
 
-    // A month later the early events are gone, and that is said, not jumped over.
+    // A month later the early events are gone. The reader gets an error instead of a jump.
     server.clock.advance_days(31);
     let expired = loop {
         let start = Some(Start::AfterCursor(old.clone()));
@@ -397,7 +397,7 @@ db_test!(a_revoked_key_ends_its_streams, |database: TestDatabase| async move {
         .revoke_api_key(pb::RevokeApiKeyRequest { api_key_id, ..pb::RevokeApiKeyRequest::default() })
         .await
         .unwrap();
-    // At the next heartbeat at the latest; until then it may see its own end coming.
+    // At the next heartbeat at the latest. Until then the stream may still work.
     let ended = loop {
         match tokio::time::timeout(Duration::from_secs(30), stream.message()).await.unwrap() {
             Ok(message) => assert!(message.is_some(), "not with OK"),
@@ -446,7 +446,7 @@ db_test!(a_stopping_server_ends_streams_with_draining, |database: TestDatabase| 
 db_test!(a_slow_consumer_is_ended_and_others_go_on, |database: TestDatabase| async move {
     let server = TestServer::start_with(&database, &["--feed-stall-seconds", "1"]).await;
     let shop = Shop::open(&server, "shop").await;
-    // Long texts fill the reader's window soon.
+    // Long texts soon fill the reader's window.
     let stop = Arc::new(AtomicBool::new(false));
     let mut stalled_client = Client::connect(&server.address, &shop.client.key).await.unwrap();
     let mut stalled = watch(&mut stalled_client, Start::Beginning(())).await;
@@ -472,7 +472,7 @@ db_test!(a_slow_consumer_is_ended_and_others_go_on, |database: TestDatabase| asy
             number
         })
     };
-    // A reader beside it that does take what comes is not disturbed.
+    // A second reader that does read is not disturbed.
     let mut lively_client = Client::connect(&server.address, &shop.client.key).await.unwrap();
     let mut lively = watch(&mut lively_client, Start::Beginning(())).await;
     let mut place = 0;
@@ -487,7 +487,7 @@ db_test!(a_slow_consumer_is_ended_and_others_go_on, |database: TestDatabase| asy
     tokio::time::sleep(Duration::from_secs(2)).await;
     stop.store(true, Ordering::Relaxed);
     writer.await.unwrap();
-    // What had been handed over still arrives, then the typed end with the cursor to go on from.
+    // Messages already sent still arrive, then the typed error with the cursor to resume from.
     let mut seen = 0;
     let status = loop {
         match stalled.message().await {

@@ -1,4 +1,4 @@
-//! One effect per event_id or request_id, however often and from however many sides it is sent.
+//! One effect per event_id or request_id, however often and from however many clients it is sent.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ fn sale(event_id: &str, amount_minor: i64) -> pb::RecordSaleRequest {
     }
 }
 
-/// What must be equal in all answers: everything but `replayed`.
+/// The answer without `replayed`; all answers must be equal in it.
 fn first_answer(answer: pb::RecordSaleResponse) -> pb::RecordSaleResponse {
     pb::RecordSaleResponse { replayed: false, ..answer }
 }
@@ -29,7 +29,7 @@ fn first_answer(answer: pb::RecordSaleResponse) -> pb::RecordSaleResponse {
 db_test!(the_same_sale_64_times_at_once_is_one_conversion, |database: TestDatabase| async move {
     let first = TestServer::start(&database).await;
     let shop = Shop::open(&first, "shop").await;
-    // On PostgreSQL the callers are spread over two server instances.
+    // On PostgreSQL the callers are spread over two servers.
     let second = match database.kind {
         DatabaseKind::Sqlite => None,
         DatabaseKind::Postgres => Some(TestServer::start(&database).await),
@@ -75,7 +75,7 @@ db_test!(the_same_id_with_another_amount_is_refused_with_the_first_ones_id, |dat
     let details = status.get_error_details();
     assert_eq!(details.error_info().unwrap().metadata["first_id"], first.conversion_id);
     assert!(details.precondition_failure().is_some());
-    // The first answer is still the first answer.
+    // The answer is still the first one.
     let again = client.tracking.record_sale(sale("charge-1", 6_000)).await.unwrap().into_inner();
     assert!(again.replayed);
     assert_eq!(first_answer(again), first);
@@ -124,12 +124,12 @@ db_test!(request_ids_make_the_other_calls_safe_to_repeat, |database: TestDatabas
     // Another account may use the same request_id.
     let mut stranger = Shop::open(&server, "stranger").await.client;
     assert!(!stranger.affiliates.create_affiliate(other.clone()).await.unwrap().into_inner().replayed);
-    // What was refused is not remembered: with the fault mended, the same id works.
+    // A refused request is not remembered: once it is fixed, the same id works.
     let taken = pb::CreateAffiliateRequest { request_id: "make-dora".to_owned(), ref_id: "ann".to_owned(), ..other };
     assert_eq!(reason(&client.affiliates.create_affiliate(taken.clone()).await.unwrap_err()), "ALREADY_EXISTS");
     let mended = pb::CreateAffiliateRequest { ref_id: "dora".to_owned(), ..taken };
     client.affiliates.create_affiliate(mended).await.unwrap();
-    // After 30 days a request_id is forgotten; the email is still taken.
+    // After 30 days a request_id is forgotten. The email address is still taken.
     server.clock.advance_days(31);
     assert_eq!(reason(&client.affiliates.create_affiliate(request).await.unwrap_err()), "ALREADY_EXISTS");
 });

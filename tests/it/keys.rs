@@ -1,4 +1,4 @@
-//! Keys over the wire: who is let in, who is not, and with which words.
+//! Keys over the wire: which are accepted, which are refused, and with which errors.
 
 use headwater::domain::account::KeyKind;
 use headwater::pb;
@@ -181,7 +181,7 @@ db_test!(errors_of_the_grpc_library_have_our_reasons, |database: TestDatabase| a
         (Code::ResourceExhausted, "MESSAGE_TOO_LARGE".to_owned())
     );
 
-    // A message of another type: its field 1 is a string where a number is expected.
+    // A message of another type: its field 1 is a string instead of a number.
     let channel = tonic::transport::Endpoint::from_shared(server.address.clone()).unwrap().connect().await.unwrap();
     let mut raw = tonic::client::Grpc::new(channel);
     let mut call = async |path: &'static str, message: pb::GetRewardRequest| {

@@ -1,4 +1,4 @@
-//! The one binary of integration tests: what they share is in `support`, each other module is about one subject.
+//! The single binary of integration tests. `support` has the shared parts; every other module tests one subject.
 
 #![expect(
     clippy::unwrap_used,

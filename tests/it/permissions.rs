@@ -1,4 +1,4 @@
-//! The table of permissions: printed, and compared with the services that there are.
+//! The table of permissions as a golden file, compared with the existing services.
 
 use std::collections::BTreeSet;
 
@@ -59,7 +59,7 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
     let reads = |method: &&str| ["Get", "List", "Watch", "Check", "Verify"].iter().any(|verb| method.starts_with(verb));
     assert!(of(KeyKind::Read).iter().all(reads));
     assert!(of(KeyKind::Payout).iter().all(reads));
-    // A tracking key leaks nothing: it reads only what itself is.
+    // A tracking key leaks nothing: it reads only its own data.
     assert!(of(KeyKind::Tracking).iter().all(|method| !reads(method) || *method == "CheckApiKey"));
     let all_reads: Vec<_> =
         listed().iter().map(|(method, _)| method.rsplit('/').next().unwrap()).filter(|m| reads(m)).collect();

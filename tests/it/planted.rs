@@ -1,15 +1,15 @@
-//! The bugs of `tests/planted` still fit the sources and name tests that are there. That the tests find them is shown by
-//! `tests/planted/run`, which takes its time.
+//! The patches in `tests/planted` still fit the sources and name existing tests. `tests/planted/run` shows that those tests find
+//! the bugs, which takes long.
 
 use std::path::{Path, PathBuf};
 
-/// Below this many the list has lost some.
+/// Fewer patches mean that some were lost.
 const PATCHES_MIN: usize = 12;
 
-/// One place of one file that a patch changes.
+/// One hunk of a patch, in one file.
 struct Hunk {
     path: String,
-    /// The lines as they must be there, one after the other.
+    /// The lines that must be in the file, in order.
     before: Vec<String>,
 }
 
@@ -20,7 +20,7 @@ fn patches(root: &Path) -> Vec<PathBuf> {
     patches
 }
 
-/// What the head of a patch says after a word.
+/// The value after a keyword in a patch's header.
 fn said<'patch>(text: &'patch str, word: &str) -> &'patch str {
     let head = text.lines().take_while(|line| line.starts_with('#'));
     head.filter_map(|line| line.strip_prefix("# ")?.strip_prefix(word)?.strip_prefix(": ")).next().unwrap_or_default()
@@ -43,7 +43,7 @@ fn hunks(text: &str) -> Vec<Hunk> {
     hunks
 }
 
-/// What is wrong with a hunk; none when there is one place for it.
+/// The fault of a hunk; `None` when it fits exactly one place.
 fn misfit(root: &Path, hunk: &Hunk) -> Option<String> {
     let Ok(text) = std::fs::read_to_string(root.join(&hunk.path)) else {
         return Some(format!("there is no {}", hunk.path));

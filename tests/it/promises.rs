@@ -1,5 +1,5 @@
-//! Promises that no other test would have seen broken; the bugs of `tests/planted` showed it. Each is about what a caller or a
-//! reader may rely on, whatever the design is at the time.
+//! Promises that no other test covered, found by the bugs of `tests/planted`. Each is one that a caller or a reader may rely on,
+//! whatever the design.
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,11 +30,11 @@ fn sale(event_id: &str, coupon_code: &str) -> pb::RecordSaleRequest {
     }
 }
 
-/// How often the file that strace wrote says that something was synced.
+/// How many syncs strace recorded.
 async fn syncs_in(trace: &Path, process_id: u32) -> usize {
     let end = format!("{process_id} +++ exited");
     loop {
-        // It is written to the end a moment after the process has gone.
+        // strace finishes writing the file a moment after the process has ended.
         let text = std::fs::read_to_string(trace).unwrap_or_default();
         if text.lines().any(|line| line.split_whitespace().collect::<Vec<_>>().join(" ").starts_with(&end)) {
             return text.lines().filter(|line| line.contains("sync(")).count();
@@ -60,7 +60,7 @@ async fn every_acknowledgement_costs_a_sync() {
     let process_id = server.pid().unwrap();
     let key = std::fs::read_to_string(folder.path().join("headwater-data/operator.key")).unwrap();
     let mut client = Shop::furnish(register(&server.url(), key.trim(), "shop").await).await.client;
-    // One after the other, so that no two of them share a commit.
+    // One after the other, so that no two share a commit.
     for number in 0..SALES {
         client.tracking.record_sale(sale(&format!("sale-{number}"), "ANN")).await.unwrap();
     }
@@ -73,7 +73,7 @@ async fn every_acknowledgement_costs_a_sync() {
 async fn begin_on_sqlite_takes_the_write_lock() {
     let database = TestDatabase::sqlite().await;
     let store = store::open(&database).await;
-    // Another program, which does not wait.
+    // A second program with no busy timeout.
     let mut options = ConnectOptions::new(&database.url);
     options.map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(Duration::ZERO));
     let console = Database::connect(options).await.unwrap();
@@ -82,13 +82,13 @@ async fn begin_on_sqlite_takes_the_write_lock() {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
-    // Else what is read now could be changed before it is written back, and the write would be refused for good.
+    // Otherwise another writer could change a row between the read and the write back, and the write would fail for good.
     assert!(console.begin_with_options(immediate).await.is_err());
     transaction.commit().await.unwrap();
     console.begin_with_options(immediate).await.unwrap();
 }
 
-/// What a server remembers of programs, links and codes must not outlive a change that another one made.
+/// A server's cache of programs, links and codes must not outlive a change by another server.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalogue_change_on_one_server_is_seen_by_another_on_postgres() {
     let Some(database) = TestDatabase::postgres().await else { return };
@@ -111,7 +111,7 @@ async fn a_catalogue_change_on_one_server_is_seen_by_another_on_postgres() {
             ..pb::UpdateProgramRequest::default()
         };
         owner.affiliates.update_program(request).await.unwrap();
-        // Terms hold from the moment of the change on, and both servers have clocks of their own.
+        // Terms take effect at the time of the change, and each server has its own clock.
         first.clock.advance_days(1);
         second.clock.advance_days(1);
         let answer = seller.tracking.record_sale(sale(&format!("sale-{number}"), "ANN")).await.unwrap().into_inner();
@@ -182,7 +182,7 @@ db_test!(a_program_filter_shows_no_event_of_another_program, |database: TestData
     }
 });
 
-/// Where other servers may write, readers are woken by polling too; here it comes too seldom to help.
+/// Where other servers may write, readers are also woken by polling. Here the poll interval is too long to help.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_wakes_the_servers_own_readers_on_postgres() {
     let Some(database) = TestDatabase::postgres().await else { return };
@@ -196,7 +196,7 @@ async fn a_commit_wakes_the_servers_own_readers_on_postgres() {
     let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
     while !matches!(stream.message().await.unwrap().unwrap().message, Some(Message::CaughtUp(_))) {}
     client.tracking.record_sale(sale("sale", "ANN")).await.unwrap();
-    // Nobody wakes this reader but the writer, or half a minute later its own heartbeat.
+    // Only the writer wakes this reader, or its own heartbeat half a minute later.
     let message = stream.message().await.unwrap().unwrap().message;
     assert!(matches!(message, Some(Message::Batch(_))), "{message:?}");
 }

@@ -1,7 +1,7 @@
-//! Properties: what must hold whatever is thrown at the rules. Random steps are played against the rules alone and against the
-//! rules on a store, and after each step everything that must always be true is looked at.
+//! Properties that hold for any sequence of commands. Random steps run against the rules alone and against the rules on a store,
+//! and all invariants are checked after each step.
 //!
-//! A failure prints the smallest steps that fail. `PROPTEST_CASES=5000` looks longer than the few seconds that a test run has.
+//! A failure prints the smallest failing steps. `PROPTEST_CASES=5000` searches longer than the few seconds of a normal test run.
 
 mod audit;
 mod book;
@@ -17,7 +17,7 @@ mod text;
 
 use proptest::test_runner::Config;
 
-/// Settings for this many cases, unless `PROPTEST_CASES` says how many.
+/// Settings for this many cases, unless `PROPTEST_CASES` is set.
 fn config(cases: u32) -> Config {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
     Config { cases: asked.unwrap_or(cases), max_shrink_iters: 4_000, ..Config::default() }

@@ -1,5 +1,5 @@
-//! The README's lines, run as a stranger would paste them: every `sh` block that calls a local server, in order, in one shell. What
-//! the README shows under a block must come out of it.
+//! Runs the README's commands as a reader would paste them: every `sh` block that calls a local server, in order, in one shell. The
+//! output shown under a block must appear.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -13,19 +13,19 @@ use crate::support::binary::serve;
 
 const README: &str = include_str!("../../README.md");
 
-/// Where the README's server listens.
+/// The server address in the README.
 const README_ADDRESS: &str = "localhost:50051";
 
-/// What a line of the README shows where the output differs from run to run; alone on a line, any number of lines.
+/// The README's placeholder for output that varies. Alone on a line it matches any number of lines.
 const ANYTHING: &str = "...";
 
-/// What grpcurl ends with at its `-max-time`: 64 and the gRPC code DEADLINE_EXCEEDED.
+/// grpcurl's exit code at `-max-time`: 64 plus the gRPC code DEADLINE_EXCEEDED.
 const TIME_IS_UP: i32 = 64 + 4;
 
-/// Far more than all lines take.
+/// Far more than all commands take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Lines to paste, and what they show.
+/// Commands to paste, and their output.
 struct Example {
     lines: String,
     shown: Option<String>,
@@ -54,7 +54,7 @@ async fn the_readmes_lines_work_when_pasted() {
     assert_eq!(status.code(), Some(0));
 }
 
-/// The folder that grpcurl is in. None where it is not installed and not required, which is said.
+/// The folder of grpcurl. If it is neither installed nor required, prints a line and returns `None`.
 fn find_grpcurl() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let of_go = std::env::var_os("HOME").map(|home| Path::new(&home).join("go/bin"));
@@ -70,7 +70,7 @@ fn find_grpcurl() -> Option<PathBuf> {
 fn examples(page: &str) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     let mut lines = page.lines();
-    // Whether nothing but empty lines came since the last example.
+    // Whether only empty lines followed the last example.
     let mut is_next = false;
     while let Some(line) = lines.next() {
         let Some(kind) = line.strip_prefix("```") else {
@@ -96,7 +96,7 @@ fn examples(page: &str) -> Vec<Example> {
     examples
 }
 
-/// Runs all examples in one shell, so that variables carry over, and gives what each wrote.
+/// Runs all examples in one shell, so that variables carry over. Returns the output of each.
 async fn paste(examples: &[Example], directory: &Path, folder_of_grpcurl: &Path, address: &str) -> Vec<String> {
     const MARK: &str = "==== next example";
     let mut script = String::new();
@@ -104,7 +104,7 @@ async fn paste(examples: &[Example], directory: &Path, folder_of_grpcurl: &Path,
         let lines = lines.replace(README_ADDRESS, address);
         writeln!(script, "echo '{MARK}'").unwrap();
         if lines.contains("-max-time") {
-            // An endless stream is meant to end this way, and no other.
+            // An endless stream ends this way, and only this way.
             writeln!(script, "code=0\n{{\n{lines}}} || code=$?\ntest $code -eq {TIME_IS_UP}").unwrap();
         } else {
             script.push_str(&lines);
@@ -125,7 +125,7 @@ async fn paste(examples: &[Example], directory: &Path, folder_of_grpcurl: &Path,
     said.split(&format!("{MARK}\n")).skip(1).map(ToOwned::to_owned).collect()
 }
 
-/// Whether the output is what is shown; else the line that is not where it should be.
+/// Whether the output matches; otherwise the first line that is missing or out of order.
 fn check_shown<'page>(shown: &'page str, output: &str) -> Result<(), &'page str> {
     let output: Vec<&str> = output.lines().collect();
     let (mut place, mut anywhere) = (0, false);

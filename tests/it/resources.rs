@@ -1,4 +1,4 @@
-//! Programs, affiliates, enrollments, links, coupons and leads over the wire: what is sent comes back, and lists have pages.
+//! Programs, affiliates, enrollments, links, coupons and leads over the wire: values are returned as sent, and lists have pages.
 
 use headwater::pb;
 use headwater::pb::affiliate_selector::Selector;
@@ -155,7 +155,7 @@ db_test!(already_exists_names_the_resource_that_has_the_name, |database: TestDat
         let types = [("aff", "headwater.v1.Affiliate"), ("lnk", "headwater.v1.Link"), ("cpn", "headwater.v1.Coupon")];
         assert!(types.contains(&(prefix, &resource.resource_type)), "{resource:?}");
     }
-    // A refused call leaves nothing behind.
+    // A refused call changes nothing.
     let listed = affiliates.list_affiliates(pb::ListAffiliatesRequest::default()).await.unwrap().into_inner();
     assert_eq!(listed.affiliates.len(), 1);
 });
@@ -276,7 +276,7 @@ db_test!(pages_follow_on_without_gap_or_repeat, |database: TestDatabase| async m
     }
     assert_eq!(uids, (0..7).map(|number| format!("user-{number}")).collect::<Vec<_>>());
 
-    // The token of one list is none for another filter; what is wrong is told before.
+    // A page token is invalid under another filter. Wrong fields are reported first.
     let affiliate = named(Selector::Id(shop.affiliate_id.clone()));
     let narrowed = pb::ListLeadsRequest { affiliate: affiliate.clone(), ..request.clone() };
     assert_eq!(reason(&client.tracking.list_leads(narrowed).await.unwrap_err()), "PAGE_TOKEN_INVALID");

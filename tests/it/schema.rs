@@ -1,4 +1,4 @@
-//! The schema that the migrations make, against the entities and against the golden files, and which databases are refused.
+//! The migrated schema must match the entities and the golden files. Also tests which databases are refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::golden::assert_golden;
 use crate::support::store::{open, options};
 
-/// A column as an entity has it.
+/// A column as its entity declares it.
 struct EntityColumn {
     column_type: ColumnType,
     is_nullable: bool,
@@ -33,7 +33,7 @@ macro_rules! columns_of_entities {
     };
 }
 
-/// Whether the database's type holds what the entity's field has, no less and no more.
+/// Whether the database type has exactly the range of the entity's field.
 fn fits(kind: DatabaseKind, entity: &ColumnType, database: &str) -> bool {
     let name = database.split('(').next().unwrap_or_default();
     match (kind, entity) {

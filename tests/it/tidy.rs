@@ -1,5 +1,5 @@
-//! Reads the source and fails on what the compiler cannot see: a step over a wall between layers, a file without its opening
-//! lines, a marker left behind, SQL or a status made out of its place. Knows the house; runs none of it.
+//! Reads the sources and reports violations that the compiler cannot see: a dependency across a wall between layers, a file without
+//! a header comment, a leftover marker, SQL or a status made outside its module. Knows the house rules and runs no product code.
 
 mod domain;
 mod lexer;
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use lexer::{Kind, Token, tokens};
 
-/// Longer files hide two subjects. The aim is 400.
+/// Longer files mix two subjects. The goal is 400.
 const FILE_LINES_MAX: usize = 700;
 
-/// Whoever must break a ban of `clippy.toml`, each for its own concern.
+/// Modules that may lift the bans of `clippy.toml`, each for its own concern.
 const KEEPERS_OF_BANNED_METHODS: [&str; 3] = ["src/clock", "src/error", "src/store/backend"];
 
-/// What writes to the store.
+/// Names that write to the store.
 const WRITE_PATH: [&str; 2] = ["WriteTransaction", "lock_heads"];
 
 #[test]
@@ -40,7 +40,7 @@ fn sources_keep_the_house_rules() {
 }
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    // A folder that is not there has nothing out of order.
+    // A missing folder has no violations.
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries {
         let path = entry.unwrap().path();
@@ -52,7 +52,7 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// All that is wrong with a file, as line and message. The path is from the repository's root.
+/// All violations in a file, as line and message. The path is relative to the repository's root.
 fn check(path: &str, text: &str) -> Vec<(usize, String)> {
     let tokens = tokens(text);
     let mut found = shape(text);
@@ -66,7 +66,7 @@ fn check(path: &str, text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Tests may bring what the code beside them must be given.
+/// Tests may import the inputs of the code next to them.
 fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
     const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::new();
@@ -100,11 +100,11 @@ fn shape(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Signs of work that is not done.
+/// Markers of unfinished work.
 fn markers(text: &str, tokens: &[Token]) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (at, line) in text.lines().enumerate() {
-        // Written in two pieces, or this file would find itself.
+        // Written in two pieces, or this file would report itself.
         for marker in [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")] {
             if line.split(|character: char| !character.is_alphanumeric()).any(|word| word == marker) {
                 found.push((at + 1, format!("do it now or open an issue, but leave no {marker}")));
@@ -119,7 +119,7 @@ fn markers(text: &str, tokens: &[Token]) -> Vec<(usize, String)> {
     found
 }
 
-/// What belongs in one file of `src` and stands in another.
+/// Code outside the one file of `src` that it belongs in.
 fn out_of_place(path: &str, tokens: &[Token]) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     if !is_within(path, &["src/store/backend"]) {
@@ -148,13 +148,13 @@ fn out_of_place(path: &str, tokens: &[Token]) -> Vec<(usize, String)> {
     found
 }
 
-/// Whether the file is one of these modules, named without `.rs`, or in its folder.
+/// Whether the file is one of these modules (named without `.rs`) or in its folder.
 fn is_within(path: &str, modules: &[&str]) -> bool {
     let rests = modules.iter().filter_map(|module| path.strip_prefix(module));
     rests.into_iter().any(|rest| rest == ".rs" || rest.starts_with('/'))
 }
 
-/// Whether the text begins like a statement that a database would take.
+/// Whether the text begins like an SQL statement.
 fn is_sql(text: &str) -> bool {
     let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -198,7 +198,7 @@ fn is_status_constructor(function: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The messages for a file with this body, which is given its opening line.
+    /// The messages for a file with this body, below a valid header comment.
     fn messages(path: &str, body: &str) -> String {
         let found = check(path, &format!("//! A file.\n{body}"));
         found.iter().map(|(line, message)| format!("{line}: {message}\n")).collect()
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_walls_allow_is_left_alone() {
+    fn allowed_imports_are_clean() {
         assert_clean(
             "src/domain/sale.rs",
             "use super::money::Money;\nuse crate::domain::id; // crate::store\nconst A: &str = \"crate::app\";",
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_one_place_is_found_elsewhere() {
+    fn misplaced_code_is_found() {
         assert_finds("src/store/load.rs", "const A: &str = \"SELECT id FROM click\";", "raw SQL lives in");
         assert_finds("src/app/writer.rs", "const A: &str = r#\"pragma synchronous\"#;", "raw SQL lives in");
         assert_finds("src/store/load.rs", "const A: &str = \"update click set x = 1\";", "raw SQL lives in");

@@ -1,4 +1,4 @@
-//! VerifyLedger: that it finds what somebody changed behind the server's back, and finds nothing where nobody did.
+//! VerifyLedger finds changes made directly in the database, and reports nothing without them.
 
 use std::collections::BTreeSet;
 
@@ -54,11 +54,11 @@ async fn verify(shop: &mut Shop) -> pb::VerifyLedgerResponse {
     shop.client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner()
 }
 
-/// Something that nobody should do to the tables.
+/// A direct change of the tables.
 #[derive(Debug, Clone, Copy)]
 enum Tampering {
     EntryRaised,
-    /// And its own hash made to fit again.
+    /// A change with the row's own hash recomputed.
     EntryRewritten,
     EntryRemoved,
     LastEntryRemoved,
@@ -147,7 +147,7 @@ impl Tampering {
     }
 }
 
-/// By somebody who knows how hashes are made.
+/// A manipulation by somebody who knows how hashes are computed.
 async fn rewrite_second_entry(store: &Store, database: &DatabaseConnection, account_id: Uuid) {
     let second = ledger_entry::Column::AccountId.eq(account_id).and(ledger_entry::Column::Sequence.eq(2));
     let raised = Expr::col(ledger_entry::Column::AmountMinor).add(1);

@@ -1,5 +1,5 @@
-//! The workers of a running server: they are woken, tell how they are, and end with the server. What the driver does, its own tests
-//! show in `src/app/worker/driver.rs`.
+//! The workers of a running server can be woken, report their status, and stop with the server. `src/app/worker/driver.rs` has the
+//! tests of the driver.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn status(server: &TestServer, name: &str) -> WorkerStatus {
     server.server.app().worker_statuses().into_iter().find(|status| status.name == name).unwrap()
 }
 
-/// Waits until a worker has ended so many runs.
+/// Waits until a worker has finished this many runs.
 async fn runs_of(server: &TestServer, name: &str, runs: u64) -> WorkerStatus {
     let ended = async {
         while status(server, name).runs < runs {
@@ -31,7 +31,7 @@ async fn runs_of(server: &TestServer, name: &str, runs: u64) -> WorkerStatus {
 }
 
 db_test!(a_worker_that_is_woken_does_what_is_due_and_says_so, |database: TestDatabase| async move {
-    // Their next regular runs are a day away.
+    // Their next scheduled runs are a day away.
     let server = TestServer::start_with(&database, &["--event-retention-days", "30"]).await;
     for name in NAMES {
         let first = runs_of(&server, name, 1).await;

@@ -1,5 +1,5 @@
-//! What the write path promises beside the rules: it refuses rather than grows, drops what nobody waits for, and re-runs what
-//! conflicts.
+//! Promises of the write path besides the rules: it refuses calls instead of growing its queue, drops calls whose caller has gone,
+//! and re-runs conflicting commands.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ db_test!(a_full_queue_refuses_at_once_and_says_when_to_try_again, |database: Tes
         }
     }
     assert!(recorded >= 1 && !refused.is_empty(), "{recorded} recorded, {refused:?} refused");
-    // What was refused left no trace, and goes through when it is tried again.
+    // Refused calls left no trace and succeed when they are tried again.
     let mut client = shop.client.clone();
     let answer = client.tracking.batch_record(batch(refused[0], 1_000)).await.unwrap().into_inner();
     assert!(answer.results.iter().all(|result| matches!(
@@ -71,10 +71,10 @@ db_test!(a_call_past_its_deadline_is_not_begun, |database: TestDatabase| async m
         amount: Some(pb::Money { amount_minor: 100, currency_code: "USD".to_owned() }),
         ..pb::RecordSaleRequest::default()
     });
-    // Sent as it stands, so that the client itself does not give up first.
+    // Sent without a client-side deadline, so that the client does not give up first.
     request.metadata_mut().insert("grpc-timeout", "0n".parse().unwrap());
     let status = client.tracking.record_sale(request).await.unwrap_err();
-    // CANCELLED is what tonic answers by itself when it notices first.
+    // CANCELLED is tonic's own answer if it notices first.
     assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled), "{status:?}");
     let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: "late".to_owned() };
     let selector = Some(pb::get_conversion_request::Selector::Event(event));
@@ -89,7 +89,7 @@ db_test!(clicks_with_one_id_that_race_are_one_click, |database: TestDatabase| as
         DatabaseKind::Sqlite => None,
         DatabaseKind::Postgres => Some(TestServer::start(&database).await),
     };
-    // Clicks take no lock, so two server instances do collide here: one of them re-runs and finds the other's answer.
+    // Clicks take no lock, so two servers do conflict here: one re-runs and finds the other's result.
     for round in 0..10 {
         let mut calls = Vec::new();
         for number in 0..16 {
@@ -152,10 +152,10 @@ db_test!(a_batch_item_may_refer_to_an_earlier_item, |database: TestDatabase| asy
         });
         told.collect::<Vec<_>>()
     };
-    // A sale that nobody referred and its refund.
+    // A sale that nobody referred, and its refund.
     let items = vec![sale("order-1", "stranger", "", ""), refund("refund-1", "order-1", "", 100)];
     assert_eq!(record(items).await, ["NotReferred", "NotReferred 0"]);
-    // A customer who is known by uid is refunded by the email address that the second sale brings, more than that sale was left.
+    // A customer known by uid is refunded by the email address that the second sale adds, for more than was left of that sale.
     assert_eq!(record(vec![sale("order-2", "7", "", "ANN")]).await, ["Attributed"]);
     let items = vec![
         sale("order-3", "7", "bob@shop.example", ""),

@@ -1,5 +1,5 @@
-//! What is done to the server and to the model: requests of the API, with symbols for ids and with times counted from the start
-//! of their sequence, so that a sequence can be played again, whole or in part, in another account and at another time.
+//! The commands for the server and the model: requests of the API, with symbols for ids and times relative to the start of their
+//! sequence. A sequence can therefore be replayed, whole or in part, in another account and at another time.
 
 use std::fmt;
 
@@ -12,11 +12,11 @@ use super::names::{Names, has_symbol};
 pub(super) const MICROS_PER_SECOND: i64 = 1_000_000;
 pub(super) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
-/// One request, or the passing of time.
+/// One request, or a step of the clock.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "there are some hundred commands at a time; they need not be small")]
 pub(super) enum Command {
-    /// The clock moves on; then rewards whose hold period is over may be approved, as the server does by itself.
+    /// Advances the clock; then rewards past their hold period may be approved, as the server does by itself.
     Wait {
         micros: i64,
         approves_due: bool,
@@ -48,16 +48,16 @@ pub(super) enum Command {
     GetReward(pb::GetRewardRequest),
 }
 
-/// A command in its place. The label stays with it when a sequence is cut down, and names what the step makes.
+/// A command in a sequence. The label stays when a sequence is shortened, and names the objects that the step makes.
 #[derive(Clone, PartialEq)]
 pub(super) struct Step {
     pub(super) label: u32,
-    /// Sent in a BatchRecord with its neighbours that are sent so too.
+    /// Sent in a BatchRecord with its neighbours that have the flag.
     pub(super) is_batched: bool,
     pub(super) command: Command,
 }
 
-/// What a command is recognised by when it is repeated.
+/// The idempotency key of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     /// The kind of event, or the method.
@@ -109,7 +109,7 @@ impl Command {
         (!text.is_empty()).then(|| Key { scope, text: text.clone(), is_kept_for_ever })
     }
 
-    /// The name of the method, to count it by.
+    /// The name of the method, for counting.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Wait { .. } => "Wait",
@@ -141,7 +141,7 @@ impl Command {
         }
     }
 
-    /// The item that it is in a batch; none for what no batch takes.
+    /// The batch item for the command; `None` if batches do not accept it.
     pub(super) fn item(&self) -> Option<Item> {
         Some(match self {
             Self::Click(request) => Item::Click(request.clone()),
@@ -153,7 +153,7 @@ impl Command {
         })
     }
 
-    /// When the event happened, where the request can say so.
+    /// When the event happened, if the request has such a field.
     pub(super) fn occur_time(&mut self) -> Option<&mut Timestamp> {
         match self {
             Self::Click(request) => request.occur_time.as_mut(),
@@ -165,7 +165,7 @@ impl Command {
         }
     }
 
-    /// The command in a sequence that starts at this time.
+    /// The command with times relative to this start.
     pub(super) fn starting_at(&self, origin: i64) -> Self {
         let mut command = self.clone();
         if let Some(time) = command.occur_time() {
@@ -174,12 +174,12 @@ impl Command {
         command
     }
 
-    /// Whether the server has said what every symbol in it stands for.
+    /// Whether every symbol in it has a known value.
     pub(super) fn is_known_to(&mut self, names: &Names) -> bool {
         self.texts().iter().all(|text| names.knows(text))
     }
 
-    /// The command as it is sent.
+    /// The command with symbols replaced, ready to send.
     pub(super) fn resolve(mut self, names: &mut Names) -> Self {
         for text in self.texts() {
             if has_symbol(text) {
@@ -189,7 +189,7 @@ impl Command {
         self
     }
 
-    /// All texts that may hold symbols.
+    /// All texts that may contain symbols.
     fn texts(&mut self) -> Vec<&mut String> {
         match self {
             Self::Wait { .. } | Self::UpdateAccount(_) | Self::CreateProgram(_) => Vec::new(),
@@ -253,7 +253,7 @@ fn lead_text(selector: &mut Option<pb::LeadSelector>) -> Option<&mut String> {
     Some(text)
 }
 
-/// One line, without the fields that are not set.
+/// One line, without unset fields.
 impl fmt::Display for Step {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how = if self.is_batched { " (batched)" } else { "" };
@@ -261,8 +261,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// The text of a message without the fields that have their default. Requests with text in them that looks like such a field
-/// are not made here.
+/// The text of a message without default fields. No request here contains text that looks like such a field.
 fn without_defaults(text: &str) -> String {
     const DEFAULTS: [&str; 7] = [": \"\"", ": 0", ": None", ": []", ": false", ": Unspecified", ": Some(\"\")"];
     let is_set = |field: &&str| {
@@ -279,7 +278,7 @@ fn without_defaults(text: &str) -> String {
             kept.push_str(field);
             continue;
         }
-        // What opens or closes a message stays.
+        // Lines that open or close a message are kept.
         if let Some((opening, _)) = field.rsplit_once("{ ") {
             if !kept.is_empty() && !kept.ends_with("{ ") {
                 kept.push_str(", ");

@@ -10,7 +10,7 @@ use tonic::Status;
 use super::drive::{Difference, Player};
 use super::world::{Unordered, sorted_totals};
 
-/// Small enough that a sequence needs several pages.
+/// Small enough for several pages in a sequence.
 const PAGE_SIZE: i32 = 200;
 
 /// Reads a list to its end.
@@ -133,7 +133,7 @@ impl Player {
         Ok(None)
     }
 
-    /// Reads on in the feed from where it was left.
+    /// Reads the rest of the feed.
     async fn check_feed(&mut self) -> anyhow::Result<Option<Difference>> {
         let mut events = Vec::new();
         loop {
@@ -160,7 +160,7 @@ impl Player {
             sort(&mut expected, range, |event| inner(&event.subject_id), |_, _| {});
             sort(&mut events, range, |event| symbol_of(&event.subject_id), |_, _| {});
         }
-        // That they count up was looked at, before what stands in no order was put into one.
+        // The numbering was checked before entries without a promised order were sorted.
         expected.iter_mut().chain(&mut events).for_each(|event| event.sequence = 0);
         check!(self, "ListConversionEvents", expected, events);
         self.events_checked = self.world.events.len();
@@ -168,12 +168,12 @@ impl Player {
     }
 }
 
-/// A symbol as the table of names has it.
+/// A symbol as the table of names writes it.
 fn inner(symbol: &str) -> String {
     symbol.trim_matches(['⟦', '⟧']).to_owned()
 }
 
-/// Puts what stands in no promised order into one, and numbers it again.
+/// Sorts the entries without a promised order and renumbers them.
 fn sort<T>(rows: &mut [T], range: Unordered, key: impl Fn(&T) -> String, number: impl Fn(&mut T, i64)) {
     let until = range.until.min(rows.len());
     let from = range.from.min(until);

@@ -1,4 +1,4 @@
-//! Plays steps: sends each to the server and to the model, and compares what they answer.
+//! Plays steps: sends each to the server and to the model, and compares their answers.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +12,18 @@ use super::names::{Names, Parting};
 use super::reply::{Refused, Replayed, Reply};
 use super::world::World;
 
-/// Where server and model part.
+/// A difference between server and model.
 #[derive(Debug, Clone)]
 pub(super) struct Difference {
-    /// What was asked, such as the step.
+    /// The question, such as the step.
     pub(super) asked: String,
     pub(super) parting: Parting,
 }
 
-/// Changes what the server answered before it is compared: for the proof that a wrong answer is found.
+/// Changes the server's answer before the comparison, to prove that a wrong answer is found.
 pub(super) type Distortion = fn(&mut Reply);
 
-/// How often what was answered, by method and kind of answer.
+/// Counts of answers by method and kind.
 pub(super) type Tally = BTreeMap<(&'static str, String), u64>;
 
 /// One account on the server, with its model.
@@ -34,11 +34,11 @@ pub(super) struct Player {
     /// When the sequence started.
     pub(super) origin: i64,
     pub(super) distortion: Option<Distortion>,
-    /// Events that were read and compared already, and the cursor after them.
+    /// Events already read and compared, and the cursor after them.
     pub(super) events_checked: usize,
     pub(super) cursor: String,
     pub(super) tally: Tally,
-    /// What waits to be sent in one batch, with what the model answered.
+    /// The steps collected for one batch, with the model's answers.
     waiting: Vec<(Step, Command, Reply)>,
 }
 
@@ -49,7 +49,7 @@ fn answer<M>(result: Result<Response<M>, Status>, reply: impl FnOnce(M) -> Reply
     }
 }
 
-/// Whether the server answered at all: what else befalls a call is no answer to compare.
+/// Whether the server answered at all. A failed transport is not an answer to compare.
 fn is_trouble(reply: &Reply) -> bool {
     let troubles = [Code::Unavailable, Code::DeadlineExceeded, Code::ResourceExhausted, Code::Unknown, Code::Cancelled];
     matches!(reply, Reply::Refused(refused) if troubles.contains(&refused.code))
@@ -77,11 +77,11 @@ impl Player {
         Ok(Self { client, names, world, origin: now, distortion, events_checked, cursor, tally, waiting })
     }
 
-    /// Plays a step that the clock has nothing to do with.
+    /// Plays a step that does not move the clock.
     pub(super) async fn play(&mut self, step: &Step) -> anyhow::Result<Option<Difference>> {
         let mut command = step.command.starting_at(self.origin);
         let is_batched = step.is_batched && command.item().is_some();
-        // What a waiting step makes is not known before it is sent.
+        // The objects of a collected step are unknown until it is sent.
         let must_learn = !command.is_known_to(&self.names);
         if (must_learn || !is_batched)
             && let Some(difference) = self.flush().await?
@@ -104,7 +104,7 @@ impl Player {
         self.compare_reply(step, &expected, actual)
     }
 
-    /// Sends what waits for its batch.
+    /// Sends the collected batch.
     pub(super) async fn flush(&mut self) -> anyhow::Result<Option<Difference>> {
         if self.waiting.is_empty() {
             return Ok(None);
@@ -135,7 +135,7 @@ impl Player {
         Ok(self.compare(&format!("step {step}"), &format!("{expected:?}"), &format!("{actual:?}")))
     }
 
-    /// Compares two texts about the same question.
+    /// Compares two texts for the same question.
     pub(super) fn compare(&mut self, asked: &str, expected: &str, actual: &str) -> Option<Difference> {
         let parted = self.names.compare(expected, actual).err()?;
         Some(Difference { asked: asked.to_owned(), parting: parted })

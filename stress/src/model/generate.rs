@@ -1,5 +1,5 @@
-//! Draws steps. Looks at the model to name what is there, so that most commands can do something, and draws names from short
-//! lists, so that they meet. What it draws depends on the seed alone.
+//! Draws steps. It looks at the model to name existing objects, so that most commands succeed, and draws names from short lists, so
+//! that they collide. The result depends on the seed alone.
 
 mod owner;
 mod tracking;
@@ -13,24 +13,24 @@ use super::world::World;
 
 const MICROS_PER_MINUTE: i64 = 60 * MICROS_PER_SECOND;
 
-/// How many steps before it a step may repeat.
+/// How many steps back a repeat may reach.
 const REMEMBERED: usize = 200;
 
-/// Ids that are well-formed and nobody's.
+/// Ids that are well-formed but do not exist.
 const NOBODYS: &str = "_0193a5f0000070008000ffffffffffff";
 
 /// Draws the steps of one sequence.
 pub(super) struct Generator {
     rng: Rng,
     next_label: u32,
-    /// The latest steps that have a key, to be repeated.
+    /// Recent steps with a key, for repeats.
     repeatable: Vec<Command>,
-    /// Whether neighbours go into one batch at the moment.
+    /// Whether neighbouring steps currently go into one batch.
     is_batching: bool,
 }
 
-/// What happens at one moment to all accounts of a wave: how far the clock moves before it, whether due rewards are approved,
-/// and how many commands follow.
+/// One moment for all accounts of a wave: how far the clock moves before it, whether due rewards are approved, and how many
+/// commands follow.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     pub(super) micros: i64,
@@ -45,7 +45,7 @@ impl Moment {
     }
 }
 
-/// The moments of a wave, with as many commands in all.
+/// The moments of a wave, with this many commands in total.
 pub(super) fn moments(seed: u64, steps: u32) -> Vec<Moment> {
     let mut rng = Rng::with_seed(seed);
     let mut moments = Vec::new();
@@ -69,7 +69,7 @@ pub(super) fn moments(seed: u64, steps: u32) -> Vec<Moment> {
 
 /// The seed of one part of a run.
 pub(super) fn derived(seed: u64, part: u64) -> u64 {
-    // Neighbouring seeds give unlike sequences.
+    // Neighbouring seeds must give different sequences.
     seed.rotate_left(17) ^ part.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
@@ -77,13 +77,13 @@ pub(super) fn pick<T: Clone>(rng: &mut Rng, list: &[T]) -> T {
     list[rng.usize(..list.len())].clone()
 }
 
-/// The id of something in the list; now and then of nothing.
+/// The id of an element of the list, sometimes one that does not exist.
 fn some_id<'row>(rng: &mut Rng, kind: &str, mut ids: impl ExactSizeIterator<Item = &'row String>) -> String {
     let count = ids.len();
     if count == 0 || rng.u32(0..60) == 0 {
         return format!("{kind}{NOBODYS}");
     }
-    // The latest are what most happens with.
+    // Recent ones are the most likely.
     let place = if rng.bool() { rng.usize(..count) } else { count - 1 - rng.usize(..count.min(6)) };
     ids.nth(place).cloned().unwrap_or_default()
 }
@@ -116,7 +116,7 @@ impl Generator {
         Step { label, is_batched: self.is_batching && command.item().is_some(), command }
     }
 
-    /// Two programs and three affiliates, so that there is something to play with.
+    /// Two programs and three affiliates, so that later steps have objects to use.
     fn opening(&mut self, world: &World, label: u32) -> Option<Command> {
         if world.programs.len() < 2 && label < 8 {
             return Some(Command::CreateProgram(self.create_program(world, label)));
@@ -134,7 +134,7 @@ impl Generator {
         }
     }
 
-    /// An earlier command once more, now and then with other content.
+    /// Repeats an earlier command, sometimes with other content.
     fn repeated(&mut self) -> Command {
         let mut command = pick(&mut self.rng, &self.repeatable);
         if self.rng.u32(0..4) == 0 {
@@ -147,12 +147,12 @@ impl Generator {
         (self.rng.u32(0..100) < percent).then(|| draw(self))
     }
 
-    /// A text, mostly none.
+    /// A text, usually empty.
     fn seldom(&mut self, percent: u32, draw: impl FnOnce(&mut Self) -> String) -> String {
         self.maybe(percent, draw).unwrap_or_default()
     }
 
-    /// When something happened: mostly not said, at times on the day that a window ends, seldom later than may be.
+    /// When something happened: usually unset, sometimes on the day that a window ends, rarely later than allowed.
     fn occur_time(&mut self, elapsed: i64) -> Option<Timestamp> {
         const DAYS: [i64; 10] = [1, 2, 5, 10, 29, 30, 31, 60, 61, 90];
         let rng = &mut self.rng;
@@ -204,7 +204,7 @@ impl Generator {
     }
 }
 
-/// Gives a command other content under the same key.
+/// Gives a command different content under the same key.
 fn alter(command: &mut Command) {
     match command {
         Command::Click(request) => request.referrer_url.push('x'),

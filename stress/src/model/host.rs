@@ -1,4 +1,4 @@
-//! A server in this process, on an empty database of its own and with a clock that we move; called over the wire like any other.
+//! A server in this process, on its own empty database and with a clock that the test moves; called over the wire.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,31 +20,31 @@ const START_MICROS: i64 = 1_767_225_600_000_000;
 
 const CONNECTIONS: usize = 4;
 
-/// Where the database is.
+/// The location of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Database {
     /// A file of its own.
     Sqlite,
-    /// A cluster of its own, or a database that is named.
+    /// A private cluster, or a named database.
     Postgres,
 }
 
-/// The server and what it needs.
+/// The server and the resources it needs.
 pub(super) struct Host {
     server: Server,
     clock: ManualClock,
     operator: Client,
     channels: Vec<Channel>,
     accounts: usize,
-    /// Drawn once for each run, so that a database can serve several.
+    /// Unique to the run, so that a database can serve several runs.
     run: u64,
-    // Both go after the server.
+    // Both are dropped after the server.
     _folder: TempDir,
     _cluster: Option<Postgres>,
 }
 
-/// Where databases are made: in memory where the machine has a folder there, since what is compared does not depend on the disk,
-/// and a disk that is busy with other things would only be waited for.
+/// The folder for databases: in memory if the machine has such a folder, because the results do not depend on the disk and a busy
+/// disk would only slow the run.
 fn parent_folder() -> PathBuf {
     let in_memory = PathBuf::from("/dev/shm");
     let can_be_used = tempfile::tempfile_in(&in_memory).is_ok();
@@ -52,7 +52,7 @@ fn parent_folder() -> PathBuf {
 }
 
 impl Host {
-    /// Starts it. A PostgreSQL database that is named must be empty, or have been used by this alone.
+    /// Starts the server. A named PostgreSQL database must be empty or used only by this command before.
     pub(super) async fn start(database: Database, url: Option<&str>) -> anyhow::Result<Self> {
         let parent = parent_folder();
         let folder = tempfile::Builder::new().prefix("headwater-model-").tempdir_in(&parent)?;
@@ -74,10 +74,10 @@ impl Host {
             &url,
             "--data-dir",
             &data_dir.to_string_lossy(),
-            // Due rewards are approved when the steps say so.
+            // Only the steps approve due rewards.
             "--upkeep-interval-seconds",
             "86400",
-            // A busy machine is no difference.
+            // A slow answer on a busy machine is not a difference.
             "--request-timeout-seconds",
             "600",
             "--feed-poll-milliseconds",
@@ -93,12 +93,12 @@ impl Host {
         Ok(Self { server, clock, operator, channels, accounts: 0, run, _folder: folder, _cluster: cluster })
     }
 
-    /// What the clock says.
+    /// The time on the clock.
     pub(super) fn now(&self) -> i64 {
         self.clock.now().micros()
     }
 
-    /// Moves the clock, and has the server do what it does by itself. All accounts' models must hear of it.
+    /// Moves the clock and triggers the server's own work. The caller must tell all accounts' models.
     pub(super) async fn wait(&self, micros: i64, approves_due: bool) -> anyhow::Result<()> {
         self.clock.set(Time::from_micros(self.now() + micros));
         if approves_due {
@@ -107,7 +107,7 @@ impl Host {
         Ok(())
     }
 
-    /// A new account.
+    /// Registers a new account.
     pub(super) async fn new_player(&mut self, distortion: Option<Distortion>) -> anyhow::Result<Player> {
         self.accounts += 1;
         let channel = &self.channels[self.accounts % self.channels.len()];

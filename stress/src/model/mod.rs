@@ -1,5 +1,5 @@
-//! Random commands against a server and a model of it in memory: every answer, and every list, balance and event, must be what
-//! the model says. The seed decides all; a sequence that fails is made short and printed.
+//! Random commands against a server and a model of it in memory. Every answer, list, balance and event must match the model. The
+//! seed determines the run; a failing sequence is shrunk and printed.
 
 mod command;
 mod compare;
@@ -22,31 +22,31 @@ use drive::{Difference, Tally};
 use host::{Database, Host};
 use run::{Failure, Place, Plan};
 
-/// How often a failing sequence is played again to make it short.
+/// How many replays may be used to shrink a failing sequence.
 const TRIES: u32 = 400;
 
 /// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Which database the server runs on.
+    /// The server's database.
     #[arg(long, value_enum, default_value = "sqlite")]
     database: Database,
-    /// A PostgreSQL database to use; otherwise a private cluster is made.
+    /// A PostgreSQL database to use; without it a private cluster is made.
     #[arg(long)]
     url: Option<String>,
     /// How many commands to play.
     #[arg(long, default_value_t = 1_000_000)]
     steps: u64,
-    /// What the commands are drawn from. Not set: drawn, and printed.
+    /// The seed of the commands. Drawn and printed if not set.
     #[arg(long)]
     seed: Option<u64>,
-    /// How many accounts play at once.
+    /// The number of concurrent accounts.
     #[arg(long, default_value_t = 32)]
     accounts: u32,
-    /// How many commands each account plays.
+    /// The number of commands for each account.
     #[arg(long, default_value_t = 500)]
     steps_per_account: u32,
-    /// After how many commands of an account everything is compared.
+    /// Compare everything after this many commands of an account.
     #[arg(long, default_value_t = 250)]
     check_every: u32,
     /// Play one sequence of the run alone: its wave and account, as `3:17`.
@@ -63,7 +63,7 @@ impl std::str::FromStr for Place {
     }
 }
 
-/// Plays, and fails at the first difference.
+/// Runs the commands and fails at the first difference.
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     let plan = Plan {
@@ -72,7 +72,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         steps_per_account: options.steps_per_account.max(1),
         check_every: options.check_every.max(1),
     };
-    // What the server itself complains of, if a call is not answered.
+    // Logs the server's warnings and errors, which explain unanswered calls.
     headwater::logging::start(LogFormat::Text, "warn")?;
     let mut host = Host::start(options.database, options.url.as_deref()).await?;
     println!("model on {:?}, seed {seed}: {} steps", options.database, options.steps);
@@ -119,7 +119,7 @@ fn rate(steps: u64, elapsed: std::time::Duration) -> f64 {
     steps as f64 / elapsed.as_secs_f64().max(f64::EPSILON)
 }
 
-/// Prints where a sequence parted, makes it short, and prints what is left.
+/// Prints the point of the difference, shrinks the sequence, and prints the rest.
 async fn explain(host: &mut Host, options: &Options, plan: &Plan, failure: Failure) -> anyhow::Result<()> {
     let Place { wave, account } = failure.place;
     println!("difference in sequence {wave}:{account}, after {} steps", failure.steps.len());
@@ -141,7 +141,7 @@ async fn explain(host: &mut Host, options: &Options, plan: &Plan, failure: Failu
     Ok(())
 }
 
-/// The shortest part of the steps that fails, and how; none where they do not fail when played again.
+/// The shortest failing part of the steps and its difference; `None` if a replay does not fail.
 async fn shortest(
     host: &mut Host,
     steps: Vec<Step>,
@@ -157,7 +157,7 @@ async fn shortest(
     Ok(difference.map(|difference| (steps, difference)))
 }
 
-/// A line for each method: how often it was answered how.
+/// A line for each method with the counts of its answers.
 fn print_tally(tally: &Tally) {
     let mut method = "";
     for ((name, kind), count) in tally {

@@ -1,15 +1,16 @@
-//! Names for what the server draws: ids, cursors, hashes, codes. The model has symbols in their place, and an answer agrees with
-//! the model if each symbol stands for one text of the server, always the same, and no two for one. Knows nothing of messages.
+//! Symbols for values that the server draws: ids, cursors, hashes, codes. The model has symbols in their place, and an answer
+//! matches the model if each symbol always has the same text of the server, and no two symbols share one. Knows nothing of
+//! messages.
 
 use std::collections::HashMap;
 
 const OPEN: char = '⟦';
 const CLOSE: char = '⟧';
 
-/// Stands for any text, each time another.
+/// Matches any text, a different one each time.
 pub(super) const ANY: &str = "⟦any⟧";
 
-/// The symbol for the `count`th thing of a kind that a step makes. The kind is the id's prefix.
+/// The symbol for the `count`th object of a kind that a step makes. The kind is the id's prefix.
 pub(super) fn symbol(kind: &str, label: u32, count: u32) -> String {
     match count {
         0 => format!("{OPEN}{kind} {label}{CLOSE}"),
@@ -17,29 +18,29 @@ pub(super) fn symbol(kind: &str, label: u32, count: u32) -> String {
     }
 }
 
-/// Whether there is a symbol in the text.
+/// Whether the text contains a symbol.
 pub(super) fn has_symbol(text: &str) -> bool {
     text.contains(OPEN)
 }
 
-/// What the symbols of one account stand for.
+/// The values of the symbols of one account.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     texts: HashMap<String, String>,
     symbols: HashMap<String, String>,
 }
 
-/// Where two texts part.
+/// The first difference of two texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Parting {
-    /// What the model says, around the place.
+    /// The model's text around the difference.
     pub(super) expected: String,
-    /// What the server says, around the place.
+    /// The server's text around the difference.
     pub(super) actual: String,
 }
 
 impl Names {
-    /// Whether the server has said what every symbol of the text stands for.
+    /// Whether every symbol of the text has a known value.
     pub(super) fn knows(&self, text: &str) -> bool {
         parts(text).all(|part| match part {
             Part::Text(_) => true,
@@ -47,7 +48,7 @@ impl Names {
         })
     }
 
-    /// The text with what its symbols stand for. One that stands for nothing gets an id that nobody has.
+    /// The text with its symbols replaced. A symbol without a value gets an id that does not exist.
     pub(super) fn resolve(&mut self, text: &str) -> String {
         if !has_symbol(text) {
             return text.to_owned();
@@ -68,7 +69,7 @@ impl Names {
         resolved
     }
 
-    /// The symbol that stands for a text of the server.
+    /// The symbol for a text of the server.
     pub(super) fn symbol_of(&self, text: &str) -> Option<&str> {
         self.symbols.get(text).map(String::as_str)
     }
@@ -78,7 +79,7 @@ impl Names {
         self.symbols.insert(text.to_owned(), symbol.to_owned());
     }
 
-    /// Compares what the model says with what the server says, and learns what new symbols stand for.
+    /// Compares the model's text with the server's, and stores the values of new symbols.
     pub(super) fn compare(&mut self, expected: &str, actual: &str) -> Result<(), Parting> {
         let (mut at, mut place) = (0, 0);
         for part in parts(expected) {
@@ -173,7 +174,7 @@ fn parting(expected: &str, at: usize, actual: &str, place: usize) -> Parting {
     Parting { expected: around(expected, at), actual: around(actual, place) }
 }
 
-/// The place with what stands before and after it.
+/// The difference with the text before and after it.
 fn around(text: &str, place: usize) -> String {
     const BEFORE: usize = 160;
     const AFTER: usize = 120;
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_made_gets_an_id_that_nobody_has() {
+    fn a_symbol_without_an_object_gets_an_id_that_does_not_exist() {
         let mut names = Names::default();
         assert!(!names.knows(&symbol("clk", 7, 0)));
         let made_up = names.resolve(&symbol("clk", 7, 0));

@@ -1,4 +1,4 @@
-//! What is answered to a command, by the server or by the model, in a form that both have.
+//! Answers to commands, in one form for the server's and the model's.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use tonic_types::pb as rpc;
 /// An answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Reply {
-    /// Of what answers nothing: time that passes.
+    /// For commands without an answer: steps of the clock.
     Nothing,
     Account(pb::Account, Replayed),
     Program(pb::Program, Replayed),
@@ -34,11 +34,11 @@ pub(super) enum Reply {
     Refused(Refused),
 }
 
-/// Whether a request was answered before.
+/// Whether the answer is a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Replayed(pub(super) bool);
 
-/// A refusal: what a program would look at.
+/// A refusal, as far as a program can read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) code: Code,
@@ -62,7 +62,7 @@ impl Refused {
         Self { fields, ..Self::new(Code::InvalidArgument, "INVALID_FIELDS", &[]) }
     }
 
-    /// From the status that a call ended with.
+    /// From the status of a call.
     pub(super) fn of_call(status: &Status) -> Self {
         match rpc::Status::decode(status.details()) {
             Ok(decoded) if decoded.code != 0 => Self::of_item(&decoded),
@@ -104,7 +104,7 @@ impl Reply {
         }
     }
 
-    /// What kind of answer it is, to count it by.
+    /// The kind of answer, for counting.
     pub(super) fn kind(&self) -> String {
         let (outcome, replayed) = match self {
             Self::Refused(refused) => return refused.reason.clone(),
@@ -134,7 +134,7 @@ impl Reply {
         if replayed { "replayed".to_owned() } else { outcome.trim_start_matches("CONVERSION_OUTCOME_").to_lowercase() }
     }
 
-    /// The answer to the same request again.
+    /// The answer to a repeat of the request.
     pub(super) fn again(&self) -> Self {
         let mut again = self.clone();
         match &mut again {
@@ -146,7 +146,7 @@ impl Reply {
             | Self::Rewards(_, replayed) => *replayed = Replayed(true),
             Self::Affiliate(answer) => {
                 answer.replayed = true;
-                // Shown once.
+                // Secrets are shown once.
                 answer.auth_token.clear();
             }
             Self::Click(answer) => answer.replayed = true,

@@ -1,5 +1,5 @@
-//! Waves of sequences: many accounts at once on one server, each with its model, all with one clock. A sequence is drawn from
-//! the run's seed, its wave and its place alone, so that any can be played again by itself.
+//! Waves of sequences: many accounts at once on one server, each with its model, all with one clock. A sequence depends only on the
+//! run's seed, its wave and its index, so that any can be replayed alone.
 
 use anyhow::Context;
 use tokio::task::JoinSet;
@@ -9,15 +9,15 @@ use super::drive::{Difference, Distortion, Player, Tally};
 use super::generate::{Generator, Moment, derived, moments};
 use super::host::Host;
 
-/// How long and wide a run is.
+/// The size of a run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     pub(super) seed: u64,
-    /// How many accounts play at once.
+    /// The number of concurrent accounts.
     pub(super) accounts: u32,
-    /// How many commands each plays.
+    /// The number of commands for each.
     pub(super) steps_per_account: u32,
-    /// After how many commands everything is compared; at the end of a sequence always.
+    /// Compare everything after this many commands, and always at the end of a sequence.
     pub(super) check_every: u32,
 }
 
@@ -28,14 +28,14 @@ pub(super) struct Place {
     pub(super) account: u32,
 }
 
-/// What went wrong in which sequence, and all its steps up to there.
+/// A failure: the sequence, the difference, and all its steps up to there.
 pub(super) struct Failure {
     pub(super) place: Place,
     pub(super) difference: Difference,
     pub(super) steps: Vec<Step>,
 }
 
-/// An account in the middle of its sequence.
+/// An account during its sequence.
 struct Sequence {
     place: Place,
     player: Player,
@@ -73,14 +73,14 @@ impl Plan {
 }
 
 impl Sequence {
-    /// Tells the model what has happened to the clock and by the server itself.
+    /// Tells the model of the new time and of the server's own work.
     fn hear(&mut self, moment: Moment) {
         let step = moment.step(self.generator.label());
         self.player.world.apply(step.label, &step.command);
         self.steps.push(step);
     }
 
-    /// Draws and plays the commands of a moment.
+    /// Draws and plays the commands of one moment.
     async fn play(&mut self, moment: Moment) -> anyhow::Result<Option<Difference>> {
         for _ in 0..moment.steps {
             let step = self.generator.step(&self.player.world, self.player.origin);
@@ -105,7 +105,7 @@ impl Sequence {
     }
 }
 
-/// Plays one wave to its end, or to the first difference. Counts what was answered.
+/// Plays one wave to its end or to the first difference. Counts the answers.
 pub(super) async fn wave(
     host: &mut Host,
     plan: &Plan,
@@ -143,7 +143,7 @@ pub(super) async fn wave(
     })
 }
 
-/// Has all sequences do something at once.
+/// Runs a function on all sequences at once.
 async fn each<F>(
     sequences: Vec<Sequence>,
     act: impl Fn(Sequence) -> F,
@@ -176,7 +176,7 @@ where
     }
 }
 
-/// Plays one sequence of a run by itself: what it draws does not depend on the others of its wave.
+/// Plays one sequence of a run alone. Its commands do not depend on the others of its wave.
 pub(super) async fn alone(
     host: &mut Host,
     plan: &Plan,
@@ -195,7 +195,7 @@ pub(super) async fn alone(
     Ok(difference.map(|difference| sequence.failure(difference)))
 }
 
-/// Plays steps in a new account, compares everything at the end, and says where server and model part.
+/// Plays steps in a new account, compares everything at the end, and returns the first difference.
 pub(super) async fn replay(
     host: &mut Host,
     steps: &[Step],

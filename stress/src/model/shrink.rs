@@ -1,7 +1,7 @@
-//! Makes a failing list of steps short: leaves out parts, ever smaller ones, as long as what is left still fails. Knows nothing
-//! of what a step is or why it fails.
+//! Shrinks a failing list of steps: removes parts, smaller and smaller ones, while the rest still fails. Does not know what a step
+//! is or why it fails.
 
-/// A list that fails, of which no single item can be left out, unless `tries` were used up before. `fails` plays a list.
+/// A failing list of which no single item can be removed, unless `tries` ran out. `fails` plays a list.
 pub(super) async fn shrink<T: Clone>(
     items: Vec<T>,
     mut tries: u32,
@@ -12,7 +12,7 @@ pub(super) async fn shrink<T: Clone>(
     while length > 0 {
         let mut start = 0;
         let mut has_shrunk = false;
-        // From the end: what fails is there, and the rest often only leads up to it.
+        // From the end, because the failing step is there and earlier ones often only prepare it.
         while start < items.len() && tries > 0 {
             let end = items.len() - start;
             let mut rest = items.clone();
@@ -28,7 +28,7 @@ pub(super) async fn shrink<T: Clone>(
         if tries == 0 {
             break;
         }
-        // The last round is repeated until nothing more can go: what one item held may have gone.
+        // The last round repeats until nothing more can be removed, because one removal may allow another.
         if length == 1 && !has_shrunk {
             break;
         }
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_has_nothing_to_do_with_it_goes() {
+    async fn unrelated_items_are_removed() {
         let mut tries = 0;
         let fails = async |items: &[u32]| {
             tries += 1;

@@ -1,4 +1,4 @@
-//! A short run on both databases; and that the model finds a wrong answer, and that what it finds is made short.
+//! A short run on both databases; and proof that the model finds a wrong answer and that the failing sequence is shrunk.
 
 use testkit::postgres::Postgres;
 use testkit::say;
@@ -26,7 +26,7 @@ async fn play_shortly(database: Database) {
             panic!("seed {seed}, {:?}: {difference:#?}\n{}\n{at_last:#?}", failure.place, steps.join("\n"));
         }
     }
-    // What is never drawn shows nothing.
+    // A command that is never drawn would test nothing.
     for kind in ["attributed", "not_referred", "waiting", "replayed", "IDEMPOTENCY_MISMATCH", "REFUND_EXCEEDS_SALE"] {
         assert!(tally.contains_key(&("RecordRefund", kind.to_owned())), "no refund was {kind}: {tally:?}");
     }
@@ -48,7 +48,7 @@ async fn the_server_on_postgresql_answers_as_its_model_does() {
     play_shortly(Database::Postgres).await;
 }
 
-/// A server that pays a minor unit too much for one kind of refund.
+/// A server that pays one minor unit too much for one kind of refund.
 fn takes_back_too_much(reply: &mut Reply) {
     if let Reply::Refund(refund) = reply
         && let Some(value) = refund.rewards.first_mut().and_then(|reward| reward.value.as_mut())
@@ -71,7 +71,7 @@ async fn a_wrong_answer_is_found_and_its_sequence_made_short() {
     assert!(matches!(steps.last().unwrap().command, Command::Refund(_) | Command::Sale(_)));
     assert!(difference.asked.contains("Refund"), "{difference:?}");
 
-    // The same sequence, drawn again by itself, fails at the same step; told the truth, neither fails.
+    // The same sequence, replayed alone, fails at the same step. With correct answers neither fails.
     let again = run::alone(&mut host, &plan, place, Some(takes_back_too_much)).await.unwrap().unwrap();
     assert_eq!(again.difference.asked, failure.difference.asked);
     assert!(run::replay(&mut host, &steps, None).await.unwrap().is_none());

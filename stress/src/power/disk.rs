@@ -1,5 +1,5 @@
-//! What would be on the disk if the power failed: the files as of the last sync of each, and the names as of the last sync of their
-//! folder. What was written since may be there in any part. Knows nothing of what is in the files.
+//! The contents of the disk after a power failure: the files as of their last syncs, and the names as of the last sync of their
+//! folder. Any part of later writes may be there. Knows nothing of the files' contents.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use super::trace::{Call, Step};
 
-/// What a disk writes as a whole.
+/// The unit that a disk writes atomically.
 const SECTOR_BYTES: usize = 512;
 
 /// A change of a file's content.
@@ -27,23 +27,23 @@ struct Content {
     pending: Vec<Change>,
 }
 
-/// The disk under one folder.
+/// The disk below one folder.
 #[derive(Debug)]
 pub(super) struct Disk {
     folder: PathBuf,
     contents: Vec<Content>,
-    /// Places in `contents` by name, as programs see them.
+    /// Indexes in `contents` by name, as programs see them.
     names: BTreeMap<PathBuf, usize>,
     /// The same as of the last sync of the folder.
     synced_names: BTreeMap<PathBuf, usize>,
-    /// For each file, how many changes were pending when the sync that is under way began.
+    /// For each file, the number of pending changes when the current sync began.
     under_way: HashMap<PathBuf, usize>,
-    /// The names when the sync of the folder that is under way began.
+    /// The names when the current sync of the folder began.
     names_under_way: BTreeMap<PathBuf, usize>,
 }
 
 impl Disk {
-    /// A disk that has on it what is in the folder now.
+    /// A disk with the present contents of the folder.
     pub(super) fn with_all_of(folder: &Path) -> anyhow::Result<Self> {
         let mut disk = Self {
             folder: folder.to_owned(),
@@ -62,7 +62,7 @@ impl Disk {
         Ok(disk)
     }
 
-    /// Takes in what happened. What is outside of the folder does not matter.
+    /// Applies a step. Files outside the folder are ignored.
     pub(super) fn apply(&mut self, step: &Step) -> anyhow::Result<()> {
         match step {
             Step::Began(Call::Sync { path }) if *path == self.folder => self.names_under_way = self.names.clone(),
@@ -120,8 +120,8 @@ impl Disk {
         self.contents.get_mut(*place).context("a file without content")
     }
 
-    /// Leaves in a folder what a power failure would leave now: all that was synced, and with `more` a part by chance of what was
-    /// not, sectors torn. Gives how many changes were lost, whole or in part.
+    /// Writes to a folder what a power failure now would leave: everything synced and, with `more`, a random part of the rest, with
+    /// torn sectors. Returns how many changes were lost, whole or in part.
     pub(super) fn leave(&self, folder: &Path, mut more: Option<&mut fastrand::Rng>) -> anyhow::Result<usize> {
         let mut lost = 0;
         for (path, place) in &self.synced_names {
@@ -154,7 +154,7 @@ fn make(bytes: &mut Vec<u8>, change: &Change) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All of a change, nothing of it, or the sectors up to some place.
+/// All of a change, nothing of it, or its sectors up to a random one.
 fn part(change: &Change, random: &mut fastrand::Rng) -> Option<Change> {
     match (random.usize(0..3), change) {
         (0, _) => None,

@@ -1,27 +1,27 @@
-//! Which came first: the sync of a sale's commit, or its acknowledgement? Watches the answers as they leave; what is synced by then,
-//! the database's own log says. Knows nothing of the API but that an answer names its conversion.
+//! Checks whether the sync of a sale's commit came before its acknowledgement. Watches the answers as they leave, and the
+//! database's own log for what is synced by then. Knows nothing of the API except that an answer names its conversion.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::trace::{Call, Step};
 
-/// What every conversion's id begins with, and how long it is.
+/// The prefix and the length of every conversion's id.
 const CONVERSION_PREFIX: &[u8] = b"cnv_";
 const CONVERSION_BYTES: usize = 36;
 
-/// A database's log of what is committed, as it is written and synced.
+/// A database's commit log as it is written and synced.
 pub(super) trait Log {
-    /// Takes in what happened.
+    /// Applies a step.
     fn apply(&mut self, step: &Step);
 
-    /// Whether the commit of what this event_id stands for is on the disk.
+    /// Whether the commit of this event_id's sale is on the disk.
     fn is_synced(&self, event_id: &str) -> bool;
 
-    /// How many commits of sales were written, and how often the log was synced.
+    /// The number of written commits of sales, and the number of syncs of the log.
     fn counts(&self) -> (usize, usize);
 }
 
-/// What all event_ids of a run have in common: how they begin, and their length.
+/// The prefix and the length of all event_ids of a run.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
     pub(super) prefix: Vec<u8>,
@@ -35,26 +35,26 @@ impl Pattern {
     }
 }
 
-/// Follows commits and answers through a trace.
+/// Matches commits with answers in a trace.
 pub(super) struct Order {
     pub(super) log: Box<dyn Log>,
-    /// What the names of the sockets have in them that answers leave by; others lead to the database.
+    /// A part of the names of client sockets; other sockets lead to the database.
     socket: String,
-    /// By conversion, the event_id that it was acknowledged for.
+    /// The acknowledged event_id of each conversion.
     acknowledged: HashMap<String, String>,
-    /// Acknowledgements that have left, by event_id.
+    /// The event_ids of acknowledgements that have left.
     left: BTreeSet<String>,
-    /// Those that left before their commit was synced.
+    /// The event_ids of acknowledgements that left before their commit was synced.
     pub(super) early: Vec<String>,
 }
 
 impl Order {
-    /// `acknowledged` has the event_id of each conversion.
+    /// `acknowledged` maps conversions to event_ids.
     pub(super) fn of(acknowledged: HashMap<String, String>, log: Box<dyn Log>, socket: String) -> Self {
         Self { log, socket, acknowledged, left: BTreeSet::new(), early: Vec::new() }
     }
 
-    /// Takes in what happened. Gives the event_ids whose acknowledgement leaves with this step for the first time.
+    /// Applies a step. Returns the event_ids whose acknowledgement leaves with this step for the first time.
     pub(super) fn apply(&mut self, step: &Step) -> Vec<String> {
         self.log.apply(step);
         let mut leaving = Vec::new();
@@ -74,13 +74,13 @@ impl Order {
         leaving
     }
 
-    /// How many acknowledgements were seen to leave.
+    /// The number of acknowledgements that have left.
     pub(super) fn acknowledgements(&self) -> usize {
         self.left.len()
     }
 }
 
-/// Every text of this length in the bytes that begins so.
+/// Every text of this length and prefix in the bytes.
 fn occurrences(bytes: &[u8], prefix: &[u8], length: usize) -> Vec<String> {
     let mut found = Vec::new();
     let mut at = 0;

@@ -1,6 +1,6 @@
-//! PostgreSQL's write-ahead log as it is written, record by record: which sales are in a transaction whose commit record is written,
-//! and up to where the log was synced since. Layout as in PostgreSQL's `access/xlogrecord.h` and `access/xlog_internal.h`, which
-//! has been the same since version 9.5.
+//! Reads PostgreSQL's write-ahead log as it is written, record by record: which sales are in transactions with a written commit
+//! record, and up to where the log is synced. The layout is that of PostgreSQL's `access/xlogrecord.h` and
+//! `access/xlog_internal.h`, unchanged since version 9.5.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -10,33 +10,33 @@ use super::trace::{Call, Step};
 
 const SEGMENT_BYTES: u64 = 16 << 20;
 const PAGE_BYTES: u64 = 8_192;
-/// Of a page, and of the first page of a segment.
+/// Header sizes of a page, and of the first page of a segment.
 const PAGE_HEADER_BYTES: u64 = 24;
 const LONG_PAGE_HEADER_BYTES: u64 = 40;
-/// Where a page's header says how much of a record that began before it is left.
+/// The offset in a page's header of the remaining length of a record that began earlier.
 const REMAINING_AT: usize = 16;
 const RECORD_HEADER_BYTES: usize = 24;
 const CHECKSUM_AT: usize = 20;
-/// A record of a transaction's end, and of these the ones that commit.
+/// Record types for the end of a transaction, and those among them that commit.
 const TRANSACTION_RECORDS: u8 = 1;
 const OPERATION_MASK: u8 = 0x70;
 const COMMIT: u8 = 0x00;
 
-/// See above.
+/// PostgreSQL's log, followed through a trace.
 pub(super) struct PostgresLog {
     pattern: Pattern,
-    /// What was written of each page, by its place in the log.
+    /// The written part of each page, by its position in the log.
     pages: BTreeMap<u64, Vec<u8>>,
-    /// Where the next record begins; none before the first page.
+    /// The position of the next record; `None` before the first page.
     position: Option<u64>,
     known: BTreeSet<String>,
-    /// Event_ids in records of transactions that are not committed, by transaction.
+    /// Event_ids in records of uncommitted transactions, by transaction.
     open: HashMap<u32, Vec<String>>,
-    /// By event_id, where its commit record ends.
+    /// The end position of the commit record, by event_id.
     written: BTreeMap<String, u64>,
-    /// How far the records reached when the sync that is under way began.
+    /// The end of the records when the current sync began.
     under_way: Option<u64>,
-    /// Up to here everything is synced.
+    /// Everything up to here is synced.
     synced: u64,
     commits: usize,
     syncs: usize,
@@ -58,7 +58,7 @@ impl PostgresLog {
         }
     }
 
-    /// Whole pages, one or several.
+    /// One or more whole pages.
     fn write(&mut self, place: u64, bytes: &[u8]) {
         for (page, bytes) in (place / PAGE_BYTES..).zip(bytes.chunks(PAGE_BYTES as usize)) {
             self.pages.insert(page * PAGE_BYTES, bytes.to_vec());
@@ -72,7 +72,7 @@ impl PostgresLog {
         }
     }
 
-    /// Where the first record begins that begins on this page.
+    /// The position of the first record that begins on this page.
     fn first_record(&self, page: u64) -> Option<u64> {
         let remaining = self.pages.get(&page)?.get(REMAINING_AT..REMAINING_AT + 4)?;
         let remaining = u64::from(u32::from_le_bytes(remaining.try_into().ok()?));
@@ -81,7 +81,7 @@ impl PostgresLog {
         Some(end.next_multiple_of(8))
     }
 
-    /// The record that begins here, and where it ends; none as long as it is not written as a whole.
+    /// The record at this position and its end; `None` until it is written completely.
     fn record(&self, position: u64) -> Option<(u64, Vec<u8>)> {
         let (_, length) = self.read(position, 4)?;
         let length = usize::try_from(u32::from_le_bytes(length.try_into().ok()?)).ok()?;
@@ -95,7 +95,7 @@ impl PostgresLog {
         (checksum == expected).then_some((end, record))
     }
 
-    /// So many bytes from this place on, without the headers of pages, and the place where they end.
+    /// This many bytes from a position on, without page headers, and the end position.
     fn read(&self, mut place: u64, length: usize) -> Option<(u64, Vec<u8>)> {
         let mut bytes = Vec::with_capacity(length.min(1 << 20));
         loop {
@@ -165,7 +165,7 @@ fn page_header_bytes(page: u64) -> u64 {
     if page.is_multiple_of(SEGMENT_BYTES) { LONG_PAGE_HEADER_BYTES } else { PAGE_HEADER_BYTES }
 }
 
-/// The place in the log where a segment begins, of the file that has it: `pg_wal/TTTTTTTTHHHHHHHHLLLLLLLL`.
+/// The log position at which a segment begins, from its file name: `pg_wal/TTTTTTTTHHHHHHHHLLLLLLLL`.
 fn segment(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     if path.parent()?.file_name()? != "pg_wal" || name.len() != 24 {
@@ -175,7 +175,7 @@ fn segment(path: &Path) -> Option<u64> {
     Some((part(8)? << 32) + part(16)? * SEGMENT_BYTES)
 }
 
-/// The Castagnoli checksum, without the last inversion.
+/// The Castagnoli checksum, without the final inversion.
 fn crc32c(mut checksum: u32, bytes: &[u8]) -> u32 {
     const POLYNOMIAL: u32 = 0x82f6_3b78;
     for byte in bytes {
@@ -191,7 +191,7 @@ fn crc32c(mut checksum: u32, bytes: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// A record as PostgreSQL writes it, and what fills it up to where the next may begin.
+    /// A record as PostgreSQL writes it, padded to where the next may begin.
     fn record(transaction: u32, manager: u8, body: &[u8]) -> Vec<u8> {
         let mut record = Vec::new();
         record.extend(u32::try_from(RECORD_HEADER_BYTES + body.len()).unwrap().to_le_bytes());

@@ -1,5 +1,5 @@
-//! SQLite's journal as it is written, frame by frame: which sales are in a transaction whose last frame is written, and which of
-//! these were synced since.
+//! Reads SQLite's journal as it is written, frame by frame: which sales are in transactions with a written last frame, and which of
+//! these are synced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,24 +7,24 @@ use std::path::Path;
 use super::order::{Log, Pattern};
 use super::trace::{Call, Step};
 
-/// What the journal begins with, and each of its frames.
+/// Sizes of the journal's header and of each frame's header.
 const JOURNAL_HEADER_BYTES: u64 = 32;
 const FRAME_HEADER_BYTES: usize = 24;
 
-/// How the name of the journal ends.
+/// The ending of the journal's file name.
 const JOURNAL_SUFFIX: &str = "-wal";
 
-/// See above.
+/// SQLite's journal, followed through a trace.
 pub(super) struct SqliteLog {
     pattern: Pattern,
     /// Event_ids in frames of a transaction whose last frame is not yet written.
     open: Vec<String>,
     known: BTreeSet<String>,
-    /// Whether the frame whose page comes next is the last of its transaction.
+    /// Whether the next page ends its transaction.
     is_last_frame: bool,
-    /// By event_id of what is committed, its place among all that is.
+    /// Event_ids of committed sales, each with its index among the commits.
     written: BTreeMap<String, usize>,
-    /// How many of `written` were there when the sync that is under way began.
+    /// How many of `written` existed when the current sync began.
     under_way: Option<usize>,
     /// How many of `written` are synced.
     synced: usize,
@@ -50,7 +50,7 @@ impl SqliteLog {
     /// A frame's header, or its page.
     fn frame(&mut self, offset: u64, bytes: &[u8]) {
         if offset >= JOURNAL_HEADER_BYTES && bytes.len() == FRAME_HEADER_BYTES {
-            // The last frame of a transaction says how many pages the database has; the others say 0.
+            // The last frame of a transaction contains the database's size in pages; the others contain 0.
             self.is_last_frame = bytes.get(4..8).is_some_and(|pages| pages != [0; 4]);
             return;
         }

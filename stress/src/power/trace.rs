@@ -1,8 +1,8 @@
-//! Reads what strace wrote: which system calls began and ended, in which order, on what, with which bytes. Knows nothing of
+//! Parses strace's output: which system calls began and ended, in which order, on which files, with which bytes. Knows nothing of
 //! databases.
 //!
-//! strace writes one line per call, or two when something else happened meanwhile, in the order in which it saw things happen. All
-//! texts are in hexadecimal and files are named with their descriptors (`-xx -y`).
+//! strace writes one line per call, or two when another event interrupts it, in the order in which it sees events. All texts are in
+//! hexadecimal, and descriptors are printed with their files (`-xx -y`).
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -11,27 +11,27 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-/// The calls to be traced: whatever changes a file or leaves through a socket.
+/// The traced calls: all that change a file or send through a socket.
 pub(super) const CALLS: &str = "openat,write,pwrite64,writev,pwritev,sendto,sendmsg,fsync,fdatasync,ftruncate,fallocate,\
                                 unlink,unlinkat,rename,renameat,renameat2";
 
-/// The flags under which strace writes what this can read.
+/// The strace flags that this parser needs.
 pub(super) const FLAGS: [&str; 6] = ["-f", "-y", "-xx", "-q", "-s", "2000000"];
 
 /// A system call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Call {
-    /// A file was opened, and made if it was not there.
+    /// A file was opened, and created if it did not exist.
     Open { path: PathBuf, creates: bool, truncates: bool },
-    /// Bytes to a place in a file.
+    /// Bytes written at an offset of a file.
     Write { path: PathBuf, offset: u64, bytes: Vec<u8> },
-    /// Bytes to a socket, which strace names by its addresses, `TCP:[FROM->TO]`, or by a number.
+    /// Bytes to a socket. strace names it by its addresses, `TCP:[FROM->TO]`, or by a number.
     Send { socket: String, bytes: Vec<u8> },
-    /// All of a file, or the names in a folder, to the disk.
+    /// A sync of a file, or of the names in a folder.
     Sync { path: PathBuf },
     /// A file's new length.
     Truncate { path: PathBuf, length: u64 },
-    /// Room for a file's content.
+    /// Space allocated for a file.
     Allocate { path: PathBuf },
     /// A name was removed.
     Remove { path: PathBuf },
@@ -42,9 +42,9 @@ pub(super) enum Call {
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// A call began. Nothing of it may have happened yet.
+    /// A call began. None of its effect may have happened yet.
     Began(Call),
-    /// A call ended well. All of it has happened.
+    /// A call succeeded. All of its effect has happened.
     Ended(Call),
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Trace {
     line: Vec<u8>,
     /// Calls that have begun, by thread.
     unfinished: HashMap<u32, Call>,
-    /// The second step of the line that was read last.
+    /// The second step of the last line.
     next: Option<Step>,
 }
 
@@ -80,7 +80,7 @@ impl Trace {
                 return Ok(None);
             }
             let line = std::str::from_utf8(&self.line)?.trim_end();
-            // Above 99,999 processes the number is padded no more.
+            // Above 99,999 processes the number is not padded.
             let Some((thread, rest)) = line.trim_start().split_once(' ') else { continue };
             let Ok(thread) = thread.parse() else { continue };
             let rest = rest.trim_start();
@@ -107,7 +107,7 @@ impl Trace {
     }
 }
 
-/// The call of a line. None for what is no call, or none that matters.
+/// The call in a line; `None` for other lines and irrelevant calls.
 fn parse(line: &str) -> anyhow::Result<Option<Call>> {
     let Some((name, arguments)) = line.split_once('(') else { return Ok(None) };
     let texts = texts(arguments)?;
@@ -120,7 +120,7 @@ fn parse(line: &str) -> anyhow::Result<Option<Call>> {
             } else if name.starts_with("pwrite") {
                 Call::Write { path, offset: last_number(arguments)?, bytes }
             } else {
-                // To a pipe, an event or a terminal. Databases say where they write to.
+                // To a pipe, an event or a terminal. Databases write to files at explicit offsets.
                 return Ok(None);
             }
         }
@@ -138,14 +138,14 @@ fn parse(line: &str) -> anyhow::Result<Option<Call>> {
     Ok(Some(call))
 }
 
-/// The call as it ended; none when it failed.
+/// The call as it ended; `None` if it failed.
 fn ended(call: Call, line: &str) -> Option<Call> {
     let (_, result) = line.rsplit_once(" = ")?;
     let result: i64 =
         result.split(|character: char| !character.is_ascii_digit() && character != '-').next()?.parse().ok()?;
     let length = usize::try_from(result).ok()?;
     Some(match call {
-        // What was not taken will be written by another call.
+        // The rest will be written by another call.
         Call::Write { path, offset, mut bytes } => {
             bytes.truncate(length);
             Call::Write { path, offset, bytes }
@@ -154,7 +154,7 @@ fn ended(call: Call, line: &str) -> Option<Call> {
     })
 }
 
-/// The file that the first argument's descriptor is of: `12<\x2f...>`.
+/// The file of the descriptor in the first argument: `12<\x2f...>`.
 fn file(arguments: &str) -> anyhow::Result<PathBuf> {
     let (_, rest) = arguments.split_once('<').context("a descriptor without a file")?;
     let (name, _) = rest.split_once('>').context("a descriptor whose file does not end")?;
@@ -165,12 +165,12 @@ fn path(text: Option<&Vec<u8>>) -> anyhow::Result<PathBuf> {
     Ok(PathBuf::from(String::from_utf8(text.context("a path is missing")?.clone())?))
 }
 
-/// All texts in quotes.
+/// All quoted texts.
 fn texts(arguments: &str) -> anyhow::Result<Vec<Vec<u8>>> {
     arguments.split('"').skip(1).step_by(2).map(bytes).collect()
 }
 
-/// `\x2f\x74` and so on; what is not in hexadecimal stands for itself.
+/// Decodes `\x2f\x74` and so on; other characters are literal.
 fn bytes(text: &str) -> anyhow::Result<Vec<u8>> {
     let text = text.as_bytes();
     let mut bytes = Vec::with_capacity(text.len() / 4);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_has_not_happened_and_what_was_cut_is_short() {
+    fn a_failed_call_is_skipped_and_a_partial_write_is_cut() {
         let steps = steps(
             r#"7 fsync(5<\x2f\x61>) = -1 EIO (Input/output error)
 7 pwrite64(5<\x2f\x61>, "\x01\x02\x03", 3, 4096) = 2

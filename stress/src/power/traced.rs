@@ -1,4 +1,4 @@
-//! Processes under strace: a server from its start, or what runs already. Knows nothing of what the trace says.
+//! Processes under strace: a server from its start, or processes already running. Knows nothing of the trace's contents.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use tokio::process::Child;
 use super::trace;
 use crate::figures;
 
-/// How long strace may take to begin and to end.
+/// The time limit for strace to attach and to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn flags(trace: &Path) -> Vec<String> {
@@ -23,9 +23,9 @@ fn flags(trace: &Path) -> Vec<String> {
 
 /// A server under strace from its start. It is killed when it is dropped.
 pub(super) struct Traced {
-    /// Where it serves.
+    /// Its address.
     pub(super) url: String,
-    /// None once it is stopped.
+    /// `None` once it is stopped.
     strace: Option<Serving>,
     server_pid: u32,
 }
@@ -38,11 +38,11 @@ impl Traced {
         Ok(Self { url: strace.url(), strace: Some(strace), server_pid })
     }
 
-    /// Stops the server in order, and waits until the trace is complete.
+    /// Stops the server cleanly, and waits until the trace is complete.
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         let strace = self.strace.take().context("it has been stopped")?;
         process::signal(self.server_pid, "TERM").await?;
-        // strace ends with the process that it traces.
+        // strace ends with the traced process.
         strace.ended().await?;
         Ok(())
     }
@@ -50,24 +50,24 @@ impl Traced {
 
 impl Drop for Traced {
     fn drop(&mut self) {
-        // strace leaves behind what it traced when it is killed.
+        // Killing strace does not kill the traced process.
         if self.strace.is_some() {
             let _ = std::process::Command::new("kill").args(["-9", &self.server_pid.to_string()]).output();
         }
     }
 }
 
-/// strace on processes that run already, and all that they start. It lets go of them when it is dropped.
+/// strace attached to running processes and all their descendants. Dropping it detaches.
 pub(super) struct Attached {
     strace: Child,
 }
 
 impl Attached {
-    /// On these processes and all below them.
+    /// Attaches to these processes and their descendants.
     pub(super) async fn to(roots: &[u32], trace: &Path) -> anyhow::Result<Self> {
         let pids: Vec<u32> = roots.iter().flat_map(|root| figures::tree(*root)).collect();
         let mut arguments = flags(trace);
-        // Sockets by their addresses: some lead to callers, some to the database.
+        // Sockets by their addresses, because some lead to callers and some to the database.
         arguments.push("-y".to_owned());
         for pid in &pids {
             arguments.extend(["-p".to_owned(), pid.to_string()]);
@@ -83,7 +83,7 @@ impl Attached {
         Ok(Self { strace })
     }
 
-    /// Lets go of them, and waits until the trace is complete.
+    /// Detaches, and waits until the trace is complete.
     pub(super) async fn detach(mut self) -> anyhow::Result<()> {
         process::signal(self.strace.id().context("strace has ended")?, "TERM").await?;
         tokio::time::timeout(PATIENCE, self.strace.wait()).await.context("strace did not let go in time")??;
@@ -91,7 +91,7 @@ impl Attached {
     }
 }
 
-/// Whether all threads of a process are traced. One that has ended meanwhile need not be.
+/// Whether all threads of a process are traced. Threads that have ended meanwhile do not count.
 fn is_traced(pid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("status")).ok()).all(|status| {

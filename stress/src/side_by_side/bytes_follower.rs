@@ -1,5 +1,5 @@
-//! One reader of the feed that looks at no event: it gets each as bytes, as the clients of brokers hand out what they carry, to pass
-//! it on or to read it later. The calls and the bytes on the wire are those of any other reader. Measures nothing.
+//! A reader of the feed that does not parse events: it returns each as bytes, as brokers' clients do, to be forwarded or parsed
+//! later. Its calls and bytes on the wire are those of any other reader. Measures nothing.
 
 use anyhow::{Context, ensure};
 use headwater_client::pb;
@@ -13,10 +13,10 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
 use tonic_prost::ProstCodec;
 
-/// Events in one message at most.
+/// The most events in one message.
 const BATCH_EVENTS_MAX: i32 = 1_000;
 
-/// `WatchConversionsResponse`, its events left as they are.
+/// `WatchConversionsResponse` with its events unparsed.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Raw {
     /// An `EventBatch`.
@@ -45,7 +45,7 @@ impl BytesFollower {
         Ok(Self(grpc.server_streaming(tonic::Request::new(request), path, codec).await?.into_inner()))
     }
 
-    /// Hands out the events that follow; none once it has caught up.
+    /// Returns the next events; `None` once it has caught up.
     pub(super) async fn next(&mut self) -> anyhow::Result<Option<Events>> {
         loop {
             let message = self.0.message().await?.context("the feed ended")?;
@@ -59,7 +59,7 @@ impl BytesFollower {
     }
 }
 
-/// Events of one message, one after the other, each a `ConversionEvent` as it came.
+/// The events of one message in order, each an encoded `ConversionEvent`.
 pub(super) struct Events(Bytes);
 
 impl Iterator for Events {

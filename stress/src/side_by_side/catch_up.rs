@@ -1,5 +1,5 @@
-//! How fast one follower catches up with a long feed, beside one consumer that reads the same events from JetStream or Redis Streams.
-//! Like with like: brokers hand out bytes, so that each side is measured as bytes and with every event parsed.
+//! How fast one follower catches up with a long feed, compared with one consumer that reads the same events from JetStream or Redis
+//! Streams. Brokers return bytes, so each side is measured both as bytes and with every event parsed.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use super::sales::Target;
 use super::table::{Figures, RATE};
 use crate::load::{Clocks, Until};
 
-/// A long feed, and brokers with the same events.
+/// A long feed, and brokers filled with the same events.
 pub(super) struct CatchUp {
     target: Target,
     events: u64,
@@ -29,7 +29,7 @@ pub(super) struct CatchUp {
 }
 
 impl CatchUp {
-    /// Fills the brokers that are installed with the account's feed.
+    /// Fills the installed brokers with the account's feed.
     pub(super) async fn prepare(target: Target, folder: &Path) -> anyhow::Result<Self> {
         let mut events = Vec::new();
         let keep = |event| {
@@ -50,12 +50,12 @@ impl CatchUp {
         Ok(Self { target, events: events.len() as u64, bytes, jetstream, redis })
     }
 
-    /// Whose feed it is.
+    /// The account whose feed is read.
     pub(super) fn target(&self) -> &Target {
         &self.target
     }
 
-    /// One round.
+    /// Measures one round.
     pub(super) async fn round(&mut self, figures: &mut Figures, until: Until) -> anyhow::Result<()> {
         self.read_again_and_again(figures, floors::CATCH_UP, until, || read_bytes(&self.target, look_at)).await?;
         if let Some(jetstream) = &self.jetstream {
@@ -90,27 +90,27 @@ impl CatchUp {
         figures.add(name, RATE, per_second);
         figures.add(name, "MB/s", per_second * self.bytes as f64 / self.events.max(1) as f64 / 1e6);
         let processor_micros = clocks.micros_per(count, &self.target.processes);
-        // A broker is a server of its own, whose time is not read.
+        // A broker runs as its own server, and its processor time is not measured.
         let is_ours = matches!(name, floors::CATCH_UP | floors::CATCH_UP_PARSED);
         figures.add_processor(name, if is_ours { &processor_micros } else { &processor_micros[..1] });
         Ok(())
     }
 }
 
-/// An event that is handed on as it is.
+/// An event as bytes.
 fn look_at(event: Bytes) -> anyhow::Result<()> {
     ensure!(!event.is_empty(), "an event is empty");
     Ok(())
 }
 
-/// An event that is read.
+/// A parsed event.
 fn parse(event: Bytes) -> anyhow::Result<()> {
     let event = pb::ConversionEvent::decode(event)?;
     ensure!(event.sequence > 0, "an event has no sequence");
     Ok(())
 }
 
-/// Follows the feed from the beginning until it has caught up, by its bytes.
+/// Follows the feed as bytes, from the beginning until it has caught up.
 async fn read_bytes(target: &Target, mut take: impl FnMut(Bytes) -> anyhow::Result<()>) -> anyhow::Result<u64> {
     let shop = target.shops.first().context("there is no account")?;
     let channel = target.channels.first().context("there is no connection")?;

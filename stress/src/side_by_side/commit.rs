@@ -1,4 +1,4 @@
-//! One bare commit of the same database through the driver that the store uses: a row, a transaction. Knows no table of ours.
+//! One bare commit on the same database through the store's driver: one row in one transaction. Knows no table of ours.
 
 use headwater::clock;
 use sea_orm::sqlx::postgres::PgConnection;
@@ -21,7 +21,7 @@ pub(super) enum BareCommits {
 }
 
 impl BareCommits {
-    /// Connects, and makes a table beside those that are there.
+    /// Connects, and makes a table besides the existing ones.
     pub(super) async fn open(place: &Place) -> anyhow::Result<Self> {
         match &place.database {
             None => {

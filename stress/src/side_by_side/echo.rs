@@ -1,4 +1,4 @@
-//! A bare tonic server that answers with so many bytes, in a process of its own, and the calls to it: what the wire alone costs.
+//! A bare tonic server that answers with a given number of bytes, in its own process, and calls to it: the cost of the wire alone.
 //! Knows nothing of Headwater.
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ mod pb {
 use pb::echo_service_client::EchoServiceClient;
 use pb::echo_service_server::{EchoService, EchoServiceServer};
 
-/// The name of the command that serves it.
+/// The name of the command that starts it.
 pub(crate) const COMMAND: &str = "echo-server";
 
 struct Echo;
@@ -45,7 +45,7 @@ impl EchoService for Echo {
     }
 }
 
-/// Serves until the process ends. Says where in a line as the server logs it.
+/// Serves until the process ends. Prints its address in the same log line as the server.
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let line = serde_json::json!({ "fields": { "message": "serving", "address": listener.local_addr()?.to_string() } });
@@ -59,14 +59,14 @@ async fn serve_on(listener: TcpListener) -> anyhow::Result<()> {
     Ok(router.serve_with_incoming(incoming).await?)
 }
 
-/// An echo server that serves.
+/// A running echo server.
 pub(super) struct EchoHost {
     url: String,
     process: Option<Serving>,
 }
 
 impl EchoHost {
-    /// Starts this program once more as an echo server; in tests one in this process.
+    /// Starts this program again as an echo server; in tests, one in this process.
     pub(super) async fn start() -> anyhow::Result<Self> {
         if cfg!(test) {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -79,7 +79,7 @@ impl EchoHost {
         Ok(Self { url: process.url(), process: Some(process) })
     }
 
-    /// So many connections to it.
+    /// Opens this many connections to it.
     pub(super) async fn connect(&self, connections: usize) -> anyhow::Result<Vec<Channel>> {
         client::connect_many(&self.url, connections).await
     }

@@ -1,4 +1,5 @@
-//! The feed: how fast a follower catches up, and how live followers fare. Knows nothing of the write path but that it is under load.
+//! The feed: how fast a follower catches up, and how live followers do. Knows nothing of the write path except that it is under
+//! load.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,16 +23,16 @@ use crate::figures::Latencies;
 use crate::load::Until;
 use crate::shop::ShopSize;
 
-/// Callers that write while followers follow.
+/// The number of callers that write while followers read.
 const WRITERS: usize = 64;
 
-/// The pace at which delivery is timed, in sales a second.
+/// The rate at which delivery is timed, in sales a second.
 const PACE: u64 = 1_000;
 
-/// What the feed is measured with.
+/// The setup for measuring the feed.
 pub(super) struct FeedBench {
     catch_up: CatchUp,
-    /// The account that live followers follow.
+    /// The account of the live followers.
     live: Target,
 }
 
@@ -44,12 +45,12 @@ impl FeedBench {
         Ok(Self { catch_up: CatchUp::prepare(long, folder).await?, live })
     }
 
-    /// What sales were recorded for.
+    /// The accounts with recorded sales.
     pub(super) fn targets(&self) -> [&Target; 2] {
         [self.catch_up.target(), &self.live]
     }
 
-    /// One round.
+    /// Measures one round.
     pub(super) async fn round(&mut self, figures: &mut Figures, until: Until) -> anyhow::Result<()> {
         self.catch_up.round(figures, until).await?;
         for (followers, full, paced) in floors::LIVE {
@@ -69,7 +70,7 @@ impl FeedBench {
         let followers = Followers::open(&self.live, followers).await?;
         let begun = clock::monotonic_now();
         let sales = self.live.sales(WRITERS, until).await?;
-        // What came while the load was on; what comes after it counts for completeness alone.
+        // The events received under load. Later ones count for completeness alone.
         figures.add(name, RATE, followers.delivered() as f64 / begun.elapsed().as_secs_f64());
         followers.finish(sales.units).await?;
         figures.add(name, "sales/s", sales.per_second());
@@ -94,10 +95,10 @@ impl FeedBench {
     }
 }
 
-/// Followers of one account from its newest event on, each on a connection of its own.
+/// Followers of one account from its newest event on, each with its own connection.
 struct Followers {
     delivered: Arc<AtomicU64>,
-    /// How many events each of them is to get, once that is known.
+    /// The number of events that each must get, once it is known.
     expected: watch::Sender<Option<u64>>,
     tasks: JoinSet<anyhow::Result<Latencies>>,
 }
@@ -116,14 +117,14 @@ impl Followers {
         Ok(Self { delivered, expected, tasks })
     }
 
-    /// What all of them got until now.
+    /// The number of events received by all of them so far.
     fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
     }
 
-    /// Waits until each of them has got so many events, and tells how long after its commit each came.
+    /// Waits until each has got this many events. Returns how long after its commit each event came.
     async fn finish(mut self, expected: u64) -> anyhow::Result<Latencies> {
-        /// Far more than what is under way can take.
+        /// Far more than pending events can take.
         const PATIENCE: Duration = Duration::from_secs(120);
         self.expected.send_replace(Some(expected));
         let mut latencies = Latencies::new();

@@ -1,4 +1,4 @@
-//! What is measured, by name, and the floors that it must reach. Measures nothing.
+//! The names of the figures and the floors that they must reach. Measures nothing.
 
 use super::DatabaseKind;
 use super::table::{Beside, Bound, Name, P50, P99, RATE, Ratio};
@@ -23,7 +23,7 @@ pub(super) const JETSTREAM: &str = "JetStream (file store), the same events as b
 pub(super) const JETSTREAM_PARSED: &str = "JetStream (file store), the same events parsed";
 pub(super) const REDIS: &str = "Redis Streams (appendfsync always), the same events as bytes";
 
-/// Live followers: how many, and their names under full load and at 1,000 sales a second.
+/// Live followers: their number, and the names of their figures under full load and at 1,000 sales a second.
 pub(super) const LIVE: [(usize, &str, &str); 3] = [
     (1, "live feed, 1 follower, 64 callers", "live feed, 1 follower, 1,000 sales/s"),
     (10, "live feed, 10 followers, 64 callers", "live feed, 10 followers, 1,000 sales/s"),

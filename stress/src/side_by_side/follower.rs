@@ -1,4 +1,4 @@
-//! One reader of the feed, as a consumer would write it. Knows how to read and to notice a gap; measures nothing.
+//! One reader of the feed, as a consumer would write it. Reads and detects gaps; measures nothing.
 
 use anyhow::{Context, bail, ensure};
 use headwater_client::pb;
@@ -11,22 +11,22 @@ use tonic::transport::Channel;
 /// A stream that is open.
 pub(super) struct Follower {
     stream: Streaming<pb::WatchConversionsResponse>,
-    /// The last event's place in the feed; none before the first.
+    /// The last event's sequence; `None` before the first.
     last: Option<i64>,
 }
 
-/// What a follower got.
+/// A result of reading.
 pub(super) enum Got {
-    /// Events, one after the other without a gap.
+    /// Events in order without a gap.
     Events(Vec<pb::ConversionEvent>),
-    /// Word that there are no more at the moment.
+    /// There are no more events at the moment.
     CaughtUp,
 }
 
 impl Follower {
-    /// Opens a stream. It has begun when this returns.
+    /// Opens a stream. The stream has begun when this returns.
     pub(super) async fn open(channel: &Channel, key: &str, start: Start) -> anyhow::Result<Self> {
-        // Messages of the length that the server sends unasked: what is parsed at once stays small.
+        // Messages of the server's default size, so that little is parsed at once.
         let request = pb::WatchConversionsRequest { start: Some(start), ..pb::WatchConversionsRequest::default() };
         let mut stream = Client::on(channel, key)?.tracking.watch_conversions(request).await?.into_inner();
         let first = stream.message().await?.context("the feed ended before it began")?;
@@ -34,7 +34,7 @@ impl Follower {
         Ok(Self { stream, last: None })
     }
 
-    /// Waits for more.
+    /// Waits for the next events.
     pub(super) async fn next(&mut self) -> anyhow::Result<Got> {
         loop {
             let message = self.stream.message().await?.context("the feed ended")?;

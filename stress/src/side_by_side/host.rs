@@ -1,4 +1,4 @@
-//! The server that is measured: a process of its own. Knows how it is started, not what is asked of it.
+//! The measured server, in its own process. Knows how it is started, not what it is asked.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use testkit::process::{ServerOptions, Serving};
 
 use crate::rig;
 
-/// Where a server runs, and on what.
+/// The options of a server.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    /// Its binary; in tests none, for a server in this process.
+    /// Its binary; in tests `None`, for a server in this process.
     pub(super) binary: Option<PathBuf>,
     /// Its data directory.
     pub(super) data_dir: PathBuf,
@@ -24,7 +24,7 @@ impl Place {
     }
 }
 
-/// A server that serves.
+/// A running server.
 pub(super) struct Host {
     data_dir: PathBuf,
     running: Running,
@@ -44,7 +44,7 @@ impl Host {
                 let options = ServerOptions {
                     data_dir: Some(place.data_dir.clone()),
                     database: place.database.clone(),
-                    // So many followers of one account are not what the limit is there for.
+                    // The limit is not meant for this many followers of one account.
                     flags: vec!["--feed-streams-per-key-max".to_owned(), "200".to_owned()],
                     ..ServerOptions::new(binary)
                 };
@@ -58,7 +58,7 @@ impl Host {
         Ok(Self { data_dir: place.data_dir.clone(), running })
     }
 
-    /// The address as clients take it.
+    /// The address in the form that clients need.
     pub(super) fn url(&self) -> String {
         match &self.running {
             Running::Process(serving) => serving.url(),
@@ -76,12 +76,12 @@ impl Host {
         }
     }
 
-    /// The key that makes accounts.
+    /// The key for registering accounts.
     pub(super) fn operator_key(&self) -> anyhow::Result<String> {
         rig::operator_key(&self.data_dir)
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Asks it to stop, and waits until it has stopped.
     pub(super) async fn stop(self) -> anyhow::Result<()> {
         match self.running {
             Running::Process(serving) => {

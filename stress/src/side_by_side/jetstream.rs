@@ -1,4 +1,4 @@
-//! NATS JetStream with its file store: the messages that it is given, read by one consumer. Knows nothing of Headwater.
+//! NATS JetStream with its file store: stores the given messages and reads them with one consumer. Knows nothing of Headwater.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use prost::bytes::Bytes;
 
 use super::neighbour::{Neighbour, patiently};
 
-/// Messages asked for at once, by the consumer and by us while filling.
+/// The number of messages requested at once, when reading and when filling.
 const WINDOW: usize = 1_000;
 
 /// Far more than an answer takes on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Its server.
+/// Its server program.
 pub(super) const PROGRAM: &str = "nats-server";
 
 const SUBJECT: &str = "feed";
@@ -31,7 +31,7 @@ pub(super) struct JetStream {
 }
 
 impl JetStream {
-    /// Starts it, if it is installed, and fills it.
+    /// Starts and fills it, if it is installed.
     pub(super) async fn start(folder: &Path, messages: &[Bytes]) -> anyhow::Result<Option<Self>> {
         let arguments = |folder: &str, port: u16| {
             ["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd", folder].map(str::to_owned).to_vec()
@@ -60,7 +60,7 @@ impl JetStream {
         Ok(Some(Self { stream, messages: messages.len() as u64, _server: server }))
     }
 
-    /// Reads the whole stream from the beginning, pulled so many at a time and not acknowledged. Hands out each message.
+    /// Reads the whole stream from the beginning, by pulls of a fixed size without acknowledgement. Returns each message.
     pub(super) async fn read_all(&self, mut take: impl FnMut(Bytes) -> anyhow::Result<()>) -> anyhow::Result<u64> {
         let config =
             pull::Config { ack_policy: AckPolicy::None, deliver_policy: DeliverPolicy::All, ..pull::Config::default() };

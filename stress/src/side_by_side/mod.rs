@@ -1,5 +1,5 @@
-//! `stress side-by-side`: Headwater beside what the same machine does without it, or beside another build of itself, in one run, in
-//! turns. Wires the parts and knows the floors; measures nothing itself.
+//! `stress side-by-side`: compares Headwater with the same machine without it, or with another build, in one run, in turns.
+//! Connects the parts and knows the floors; measures nothing itself.
 
 mod bytes_follower;
 mod catch_up;
@@ -33,37 +33,37 @@ use testkit::process;
 /// Options.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
-    /// The database that both sides use. With two servers both databases, one after the other, when not given.
+    /// The database of both sides. With two servers and no value: both databases, one after the other.
     #[arg(long, value_enum)]
     database: Option<DatabaseKind>,
-    /// How often everything is measured. The figures are medians.
+    /// The number of rounds. The figures are medians.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// How long each measurement takes.
+    /// The duration of each measurement.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// What to measure, several by commas or by the flag again; everything when not given.
+    /// The figures to measure, separated by commas or by repeating the flag; everything when not given.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
     /// The server's binary; the one beside this program when not given. Given twice, the old build first, the two are compared with each
     /// other instead, by sales, batch and clicks.
     #[arg(long)]
     server: Vec<PathBuf>,
-    /// The least that the new server's rate may be of the old one's, in the median of the rounds.
+    /// The least ratio of the new server's rate to the old one's, in the median of the rounds.
     #[arg(long, default_value_t = 0.98)]
     floor: f64,
-    /// Where SQLite's files are made, and whose disk's syncs are measured; the folder for temporary files when not given.
+    /// The folder for SQLite's files, and the disk whose syncs are measured; the folder for temporary files when not given.
     #[arg(long)]
     folder: Option<PathBuf>,
-    /// How many sales the feed has that a follower catches up with.
+    /// The number of sales in the feed that a follower catches up with.
     #[arg(long, default_value_t = 200_000)]
     feed_sales: u64,
-    /// The seed of what is sent; drawn when not given.
+    /// The seed of the requests; drawn when not given.
     #[arg(long)]
     seed: Option<u64>,
 }
 
-/// The database that both sides use.
+/// The database of both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum DatabaseKind {
     /// SQLite, a file for each side.
@@ -72,22 +72,22 @@ pub(crate) enum DatabaseKind {
     Postgres,
 }
 
-/// What can be measured by itself.
+/// Groups of figures that can be selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Section {
-    /// RecordSale beside a plain service.
+    /// RecordSale compared with a plain service.
     Sales,
-    /// BatchRecord beside a plain service.
+    /// BatchRecord compared with a plain service.
     Batch,
-    /// RecordClick beside a bare echo.
+    /// RecordClick compared with a bare echo.
     Clicks,
-    /// RecordSale by one caller beside one bare commit and one bare echo.
+    /// RecordSale by one caller compared with one bare commit and one bare echo.
     Single,
-    /// The feed: catching up beside JetStream and Redis Streams, and live followers.
+    /// The feed: catching up compared with JetStream and Redis Streams, and live followers.
     Feed,
 }
 
-/// What a run is made of.
+/// The plan of a run.
 #[derive(Debug, Clone)]
 struct Plan {
     options: Options,
@@ -146,8 +146,8 @@ mod tests {
     use super::table::{Beside, Ratio};
     use super::*;
 
-    /// Everything once, a few calls of each, with a server in this process. That as much was written as was acknowledged, the run
-    /// itself sees to.
+    /// Everything once, a few calls of each, with a server in this process. The run itself checks that all acknowledged sales were
+    /// written.
     async fn run_briefly(database: DatabaseKind) -> Bench {
         let options = Options {
             database: Some(database),
@@ -161,7 +161,7 @@ mod tests {
             seed: Some(1),
         };
         let plan = Plan {
-            // Not a time: a busy machine must come to as much as a quiet one.
+            // A number of calls instead of a time, so that a busy machine does as much as a quiet one.
             until: Until::Calls(50),
             accounts: 2,
             size: ShopSize { affiliates: 2, leads: 20 },
@@ -172,7 +172,7 @@ mod tests {
         bench
     }
 
-    /// The floors that can be measured here: there are none beside a broker that is not installed.
+    /// The floors that can be measured here; without a broker, its floors are skipped.
     fn measurable_floors(database: DatabaseKind) -> Vec<Ratio> {
         let is_beside_jetstream =
             |ratio: &Ratio| matches!(ratio.beside, Beside::One((floors::JETSTREAM | floors::JETSTREAM_PARSED, _)));
@@ -195,7 +195,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn the_same_on_postgresql() {
-        // Where there is no pgbench, there is nothing to try.
+        // Without pgbench there is nothing to test.
         if !Postgres::is_installed("pgbench") {
             return;
         }

@@ -1,4 +1,4 @@
-//! Other people's servers, started for the run in a folder of its own. Knows no protocol.
+//! Other projects' servers, started for the run in a folder of their own. Knows no protocol.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ impl Neighbour {
     }
 }
 
-/// Tries until it succeeds: a server that was just started is not there at once.
+/// Retries until it succeeds, because a server needs a moment to start.
 pub(super) async fn patiently<T>(mut connect: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
     const TRIES_MAX: u32 = 100;
     let mut last = None;
@@ -51,7 +51,7 @@ pub(super) async fn patiently<T>(mut connect: impl AsyncFnMut() -> anyhow::Resul
     bail!("a server that was started cannot be reached: {last:?}")
 }
 
-/// Whether there is such a program.
+/// Whether the program is installed.
 #[cfg(test)]
 pub(super) fn is_installed(program: &str) -> bool {
     find(program).is_some()

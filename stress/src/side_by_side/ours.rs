@@ -1,4 +1,4 @@
-//! Our side of the comparison: a server on a database of its own, with merchants in it. Knows not what is measured.
+//! Our side of the comparison: a server on its own database, with merchants in it. Does not know what is measured.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use super::host::{Host, Place};
 use super::sales::Target;
 use crate::shop::{Shop, ShopSize};
 
-/// Connections to the server, and to what it is held against, shared by all callers.
+/// Connections to the server, and to its counterpart, shared by all callers.
 pub(crate) const CONNECTIONS: usize = 8;
 
 /// The name of the server's database on PostgreSQL.
 pub(crate) const OUR_DATABASE: &str = "ours";
 
-/// A server, and where load is sent.
+/// A server and the target of the load.
 pub(crate) struct Ours {
     pub(super) place: Place,
     pub(super) host: Host,
@@ -28,7 +28,7 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    /// Starts the server on a new database, on SQLite without `postgres`, and opens so many merchants. In tests without a binary.
+    /// Starts the server on a new database (SQLite without `postgres`) and opens this many merchants. Tests pass no binary.
     pub(crate) async fn open(
         postgres: Option<&Postgres>,
         binary: Option<&Path>,
@@ -39,7 +39,7 @@ impl Ours {
         Self::open_as(OUR_DATABASE, postgres, binary, folder, shops, seed).await
     }
 
-    /// The same with another name for its database and its folder.
+    /// The same with another name for its database and folder.
     pub(crate) async fn open_as(
         name: &str,
         postgres: Option<&Postgres>,
@@ -82,13 +82,13 @@ impl Ours {
         self.host.stop().await
     }
 
-    /// The same target with one more merchant alone.
+    /// The same target with a new merchant as its only one.
     pub(crate) async fn another_shop(&self, name: &str, size: ShopSize) -> anyhow::Result<Target> {
         let channel = self.target.channels.first().context("there is no connection")?;
         Ok(self.target.with_shops(vec![Shop::open(channel, &self.operator_key, name, size).await?]))
     }
 
-    /// Sees to it that what was acknowledged is what is there, with these merchants beside its own. Says how many sales.
+    /// Checks that the server has exactly the acknowledged sales of its merchants and these. Returns their number.
     pub(crate) async fn check_books(&self, others: &[&Target]) -> anyhow::Result<u64> {
         let channel = self.target.channels.first().context("there is no connection")?;
         let mut rewards = 0;

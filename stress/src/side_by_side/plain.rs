@@ -1,5 +1,5 @@
-//! What both plain services need first: a database that the server itself has made and filled, and proof that one of their sales
-//! writes as much as one of the server's. Knows neither database.
+//! The common setup of both plain services: a database that the server itself has made and filled, and a check that one of their
+//! sales writes as much as one of the server's. Knows neither database.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ use super::host::{Host, Place};
 use super::script::{self, Contents, Row};
 use crate::shop::{Shop, ShopSize};
 
-/// The server's sales that the samples are taken from.
+/// The server's sales that provide the samples.
 const SAMPLE_RUN: &str = "sample";
 
-/// A database with merchants in it, and what a sale looks like there.
+/// A database with merchants, and the sample rows of a sale.
 pub(super) struct Prepared {
-    /// A row of each table that a sale adds one to.
+    /// A row of each table to which a sale adds one.
     pub(super) samples: BTreeMap<String, Row>,
     /// The merchants.
     pub(super) shops: Vec<Shop>,
 }
 
-/// Lets the server make the database, compares one sale of its with one of `record`'s, and opens the merchants. `read` gives all
-/// that the database has; `record` gets the samples and the account to record one sale for.
+/// Lets the server make the database, compares one of its sales with one by `record`, and opens the merchants. `read` returns all
+/// rows of the database; `record` gets the samples and the account for one sale.
 pub(super) async fn prepare(
     place: &Place,
     shops: usize,
@@ -37,7 +37,7 @@ pub(super) async fn prepare(
     let shop = Shop::open(&channel, &operator_key, SAMPLE_RUN, ShopSize { affiliates: 1, leads: 1 }).await?;
     let mut tracking = Client::on(&channel, &shop.key)?.tracking;
     let mut contents = Vec::new();
-    // The first sale may write what later ones find.
+    // The first sale may write rows that later ones reuse.
     for number in 0..2 {
         let sale = tracking.record_sale(shop.sale(SAMPLE_RUN, number)).await?.into_inner();
         if sale.outcome() != pb::ConversionOutcome::Attributed {

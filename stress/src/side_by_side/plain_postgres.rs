@@ -1,4 +1,4 @@
-//! The plain service on PostgreSQL: pgbench with `sql/sale.postgres.sql`. Knows nothing of the server but the rows it writes.
+//! The plain service on PostgreSQL: pgbench with `sql/sale.postgres.sql`. Knows nothing of the server except its rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ const SCRIPT: &str = include_str!("../../sql/sale.postgres.sql");
 /// Its database.
 pub(super) const DATABASE: &str = "plain";
 
-/// A database and the script to run on it.
+/// A database and its script.
 pub(super) struct PlainPostgres {
     script: PathBuf,
     folder: PathBuf,
@@ -28,7 +28,7 @@ pub(super) struct PlainPostgres {
 }
 
 impl PlainPostgres {
-    /// Makes the database, and sees to it that its sales are the server's equal.
+    /// Makes the database, and checks that its sales write as much as the server's.
     pub(super) async fn prepare(
         postgres: &Postgres,
         binary: Option<&Path>,
@@ -50,17 +50,17 @@ impl PlainPostgres {
             plain::prepare(&place, accounts, size, async || read(postgres).await, record).await?;
         write_script(&plain.script, &samples, &shops)?;
         (plain.accounts, plain.customers) = (shops.len(), size.leads);
-        // As a service that has run for a while would find it.
+        // In the state of a service that has run for a while.
         postgres.query(DATABASE, "ANALYZE").await?;
         Ok(plain)
     }
 
-    /// How many accounts there are.
+    /// The number of accounts.
     pub(super) fn accounts(&self) -> usize {
         self.accounts
     }
 
-    /// So many clients, each of which records one sale after the other.
+    /// Runs this many clients, each recording one sale after the other.
     pub(super) async fn measure(
         &mut self,
         postgres: &Postgres,
@@ -72,7 +72,7 @@ impl PlainPostgres {
         let log = self.folder.join("pgbench-log");
         let (how_long, how_much) = match until {
             Until::Time(time) => ("-T", time.as_secs().max(1)),
-            // Of each client.
+            // Per client.
             Until::Calls(calls) => ("-t", calls.div_ceil(clients.max(1) as u64)),
         };
         let arguments = [
@@ -87,7 +87,7 @@ impl PlainPostgres {
             "-D".to_owned(),
             format!("customers={}", self.customers),
             "-D".to_owned(),
-            // With each run other event_ids.
+            // Each run needs new event_ids.
             format!("run=run{}", self.runs),
             "-l".to_owned(),
             format!("--log-prefix={}", log.display()),
@@ -108,7 +108,7 @@ impl PlainPostgres {
         })
     }
 
-    /// How many sales the database has.
+    /// The number of sales in the database.
     pub(super) async fn count_sales(postgres: &Postgres) -> anyhow::Result<u64> {
         Ok(postgres.query(DATABASE, "SELECT count(*) FROM conversion WHERE kind = 'sale'").await?.parse()?)
     }
@@ -129,7 +129,7 @@ fn write_script(path: &Path, samples: &BTreeMap<String, Row>, shops: &[Shop]) ->
     Ok(std::fs::write(path, text)?)
 }
 
-/// Runs it, and gives what it said. Anything that went wrong is an error.
+/// Runs the command and returns its output. Any failure is an error.
 async fn pgbench(postgres: &Postgres, script: &Path, arguments: &[String]) -> anyhow::Result<String> {
     let mut command = postgres.client_program("pgbench");
     command.args(["-n", "-M", "prepared", "-D", "number=0", "-f"]).arg(script).args(arguments).arg(DATABASE);
@@ -147,7 +147,7 @@ fn figure_after(said: &str, words: &str) -> anyhow::Result<f64> {
     Ok(digits.parse()?)
 }
 
-/// Reads and removes pgbench's logs: a line per transaction, the third word its microseconds.
+/// Reads and removes pgbench's logs: a line per transaction, whose third word is its duration in microseconds.
 fn read_latencies(folder: &Path, prefix: &str) -> anyhow::Result<Latencies> {
     let mut latencies = Latencies::new();
     for entry in std::fs::read_dir(folder)? {
@@ -182,7 +182,7 @@ fn row_from_json(line: &str) -> anyhow::Result<Row> {
     Ok(row.into_iter().map(|(column, value)| (column, literal(&value))).collect())
 }
 
-/// A value as SQL that pgbench leaves alone: it takes a colon with a word for a variable, also inside quotes.
+/// A value as SQL that pgbench does not change: it treats a colon with a word as a variable, even inside quotes.
 fn literal(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Null => "NULL".to_owned(),

@@ -1,5 +1,5 @@
 //! The plain service on SQLite: a loop over `sql/sale.sqlite.sql` on one connection in this process, with the store's settings.
-//! Knows nothing of the server but the rows it writes.
+//! Knows nothing of the server except its rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(super) struct PlainSqlite {
 }
 
 impl PlainSqlite {
-    /// Makes the database, and sees to it that its sales are the server's equal.
+    /// Makes the database, and checks that its sales write as much as the server's.
     pub(super) async fn prepare(
         binary: Option<&Path>,
         folder: &Path,
@@ -57,7 +57,7 @@ impl PlainSqlite {
         Ok(Measured { calls: units, units, seconds, latencies, processor_micros })
     }
 
-    /// Records sales for as long as `goes_on` says, given how many there are.
+    /// Records sales while `goes_on`, which gets their number, returns true.
     fn record(&mut self, goes_on: &mut dyn FnMut(u64) -> bool) -> anyhow::Result<Latencies> {
         let connection = open(&self.file)?;
         let mut variables = Variables::default();
@@ -89,7 +89,7 @@ impl PlainSqlite {
         Ok(latencies)
     }
 
-    /// How many sales the database has.
+    /// The number of sales in the database.
     pub(super) fn count_sales(&self) -> anyhow::Result<u64> {
         let count: i64 =
             open(&self.file)?.query_row("SELECT count(*) FROM conversion WHERE kind = 'sale'", (), |row| row.get(0))?;
@@ -97,7 +97,7 @@ impl PlainSqlite {
     }
 }
 
-/// As the store opens it: see `open_sqlite` in `src/store/backend.rs`.
+/// With the store's settings: see `open_sqlite` in `src/store/backend.rs`.
 fn open(file: &Path) -> anyhow::Result<Connection> {
     let connection = Connection::open(file)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -107,14 +107,14 @@ fn open(file: &Path) -> anyhow::Result<Connection> {
     Ok(connection)
 }
 
-/// Ids are 16 bytes there.
+/// Ids are stored as 16 bytes there.
 fn account_value(shop: &Shop) -> anyhow::Result<Value> {
     let (_, digits) = shop.account_id.split_once('_').context("the account's id has no prefix")?;
     let number = u128::from_str_radix(&digits.replace('-', ""), 16)?;
     Ok(Value::Blob(number.to_be_bytes().to_vec()))
 }
 
-/// What statements are given and what they return, by name; found by place while it runs.
+/// The values that statements take and return, by name; accessed by index while it runs.
 #[derive(Default)]
 struct Variables {
     names: Vec<String>,
@@ -137,7 +137,7 @@ impl Variables {
     }
 }
 
-/// A prepared statement, the places of what it is given, and of what it returns.
+/// A prepared statement with the indexes of its parameters and of its results.
 struct Step<'connection> {
     statement: Statement<'connection>,
     given: Vec<usize>,

@@ -1,4 +1,4 @@
-//! Redis Streams with a log that is synced at every write: the entries that it is given, read by one reader. Knows nothing of
+//! Redis Streams with a log synced at every write: stores the given entries and reads them with one reader. Knows nothing of
 //! Headwater.
 
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(super) struct RedisStreams {
 }
 
 impl RedisStreams {
-    /// Starts it, if it is installed, and fills it.
+    /// Starts and fills it, if it is installed.
     pub(super) async fn start(folder: &Path, entries: &[Bytes]) -> anyhow::Result<Option<Self>> {
         let arguments = |folder: &str, port: u16| {
             let fixed = ["--bind", "127.0.0.1", "--appendonly", "yes", "--appendfsync", "always", "--save", ""];

@@ -1,4 +1,4 @@
-//! The run itself: both sides set up, measured in turns so that noise hits them alike, and the books checked at the end.
+//! The run: sets up both sides, measures them in turns so that noise affects both alike, and checks the books at the end.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ enum Plain {
     Sqlite(PlainSqlite),
 }
 
-/// Everything that takes part.
+/// All participants of the comparison.
 pub(super) struct Bench {
     plan: Plan,
     database: DatabaseKind,
@@ -35,15 +35,15 @@ pub(super) struct Bench {
     echo: EchoHost,
     echo_channels: Vec<Channel>,
     commits: BareCommits,
-    /// Of a sale and of a click: bytes there and back.
+    /// Bytes of request and response, of a sale and of a click.
     message_bytes: [(usize, usize); 2],
     postgres: Option<Postgres>,
-    /// Removed last.
+    /// Dropped last.
     _folder: TempDir,
 }
 
 impl Bench {
-    /// Starts and fills everything. In tests without a binary.
+    /// Starts and fills everything. Tests pass no binary.
     pub(super) async fn open(plan: Plan, database: DatabaseKind, binary: Option<&Path>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("headwater-stress-").tempdir_in(&plan.folder)?;
         let postgres = match database {
@@ -83,7 +83,7 @@ impl Bench {
         })
     }
 
-    /// All rounds, and what they came to.
+    /// Runs all rounds and prints the results.
     pub(super) async fn run(&mut self) -> anyhow::Result<()> {
         let [sale, click] = self.message_bytes;
         println!(
@@ -141,7 +141,7 @@ impl Bench {
         self.our_sales(floors::SALE_256_ONE_ACCOUNT, 256, true).await
     }
 
-    /// SQLite has one writer: there it is measured with one client alone.
+    /// SQLite has one writer, so the plain service is measured with one client only.
     async fn plain_sales(&mut self, name: &'static str, clients: usize) -> anyhow::Result<()> {
         let until = self.plan.until;
         match (&mut self.plain, &self.postgres) {
@@ -174,7 +174,7 @@ impl Bench {
     }
 
     async fn batches(&mut self) -> anyhow::Result<()> {
-        // What it is held against, unless it was measured a moment ago.
+        // Its counterpart, unless it was just measured.
         if !self.plan.wants(Section::Sales) {
             self.plain_sales(floors::PLAIN_64, 64).await?;
             self.plain_sales(floors::PLAIN_1, 1).await?;
@@ -203,7 +203,7 @@ impl Bench {
         Ok(())
     }
 
-    /// What was acknowledged is what is there, on both sides.
+    /// Checks on both sides that the acknowledged sales are exactly those in the database.
     async fn check_books(&self) -> anyhow::Result<()> {
         let feeds: Vec<&Target> = self.feed.iter().flat_map(FeedBench::targets).collect();
         let acknowledged = self.ours.check_books(&feeds).await?;
@@ -221,7 +221,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Stops what it started.
+    /// Stops the servers.
     pub(super) async fn close(self) -> anyhow::Result<()> {
         drop(self.feed);
         self.ours.close().await

@@ -1,4 +1,4 @@
-//! Sales, batches of sales, and clicks through the public API. Knows nothing of what they are held against.
+//! Sales, batches of sales, and clicks through the public API. Does not know what they are compared with.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,48 +20,48 @@ use crate::shop::Shop;
 /// Sales in one batch.
 pub(crate) const BATCH_SALES: u64 = 500;
 
-/// Where load is sent.
+/// The target of the load.
 #[derive(Clone)]
 pub(crate) struct Target {
-    /// Where the server is.
+    /// The server's address.
     pub(crate) url: String,
-    /// The connections that callers share.
+    /// The connections shared by callers.
     pub(crate) channels: Vec<Channel>,
-    /// The accounts that take turns.
+    /// The accounts, used in turn.
     pub(crate) shops: Arc<Vec<Shop>>,
-    /// The beginning of every event_id of this run.
+    /// The prefix of every event_id of this run.
     pub(crate) run: String,
-    /// The next number that was not sent yet.
+    /// The next unused number.
     pub(crate) numbers: Arc<AtomicU64>,
-    /// Sales that were acknowledged.
+    /// The number of acknowledged sales.
     pub(crate) acknowledged: Arc<AtomicU64>,
-    /// Clicks that were acknowledged.
+    /// The number of acknowledged clicks.
     pub(crate) clicks: Arc<AtomicU64>,
-    /// Calls that the server could not take at the moment, and that were repeated.
+    /// Calls that were retried because the server was unavailable.
     pub(crate) repeated: Arc<AtomicU64>,
     /// The processes whose processor time is measured.
     pub(crate) processes: Vec<u32>,
 }
 
-/// One caller: its client of each account, all on one connection.
+/// One caller: a client for each account, all on one connection.
 struct Caller {
     target: Target,
     clients: Vec<TrackingServiceClient<Authorized>>,
 }
 
 impl Target {
-    /// The same, with these accounts instead.
+    /// The same with these accounts instead.
     pub(crate) fn with_shops(&self, shops: Vec<Shop>) -> Self {
         Self { shops: Arc::new(shops), ..self.clone() }
     }
 
-    /// The same, with the first account alone.
+    /// The same with the first account only.
     pub(crate) fn with_one_account(&self) -> Self {
         self.with_shops(self.shops.first().cloned().into_iter().collect())
     }
 
-    /// Waits before a call that the server could not take is made again, as every client should. What cannot be helped by that, or
-    /// was tried too often, is an error. The time that this takes is the call's.
+    /// Waits before retrying a call that the server could not take, as every client should. Errors that a retry cannot help, and
+    /// too many retries, are returned. The delay counts toward the call's latency.
     async fn bear(&self, code: Code, message: &str, tries: &mut u32) -> anyhow::Result<()> {
         const TRIES_MAX: u32 = 20;
         *tries += 1;
@@ -79,7 +79,7 @@ impl Target {
         Ok(Arc::new(Caller { target: self.clone(), clients: clients.collect::<anyhow::Result<_>>()? }))
     }
 
-    /// Sales, one a call.
+    /// Records one sale per call.
     pub(crate) async fn sales(&self, callers: usize, until: Until) -> anyhow::Result<Measured> {
         load::run(callers, until, &self.numbers, &self.processes, |place| {
             let caller = self.caller(place)?;
@@ -88,7 +88,7 @@ impl Target {
         .await
     }
 
-    /// Sales, a batch a call. A batch is of one account.
+    /// Records a batch per call. A batch belongs to one account.
     pub(crate) async fn batches(&self, callers: usize, until: Until) -> anyhow::Result<Measured> {
         load::run(callers, until, &self.numbers, &self.processes, |place| {
             let caller = self.caller(place)?;
@@ -97,7 +97,7 @@ impl Target {
         .await
     }
 
-    /// Sales, one a call, so many a second as far as that can be done. Says how many.
+    /// Records one sale per call, at this rate per second if possible. Returns how many.
     pub(crate) async fn paced_sales(&self, callers: usize, per_second: u64, until: Until) -> anyhow::Result<u64> {
         let begun = clock::monotonic_now();
         let interval = Duration::from_secs(1) / u32::try_from(per_second.max(1))?;
@@ -129,7 +129,7 @@ impl Target {
         Ok(count)
     }
 
-    /// Clicks, one a call.
+    /// Records one click per call.
     pub(crate) async fn clicks(&self, callers: usize, until: Until) -> anyhow::Result<Measured> {
         load::run(callers, until, &self.numbers, &self.processes, |place| {
             let caller = self.caller(place)?;
@@ -138,7 +138,7 @@ impl Target {
         .await
     }
 
-    /// How many bytes request and answer of a sale and of a click have on the wire.
+    /// The bytes on the wire of request and response, of a sale and of a click.
     pub(crate) async fn message_bytes(&self) -> anyhow::Result<[(usize, usize); 2]> {
         let caller = self.caller(0)?;
         let (shop, mut client) = caller.turn(0)?;
@@ -180,7 +180,7 @@ async fn sale(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
     Ok(1)
 }
 
-/// Every sale is credited, or the figures would be of something else.
+/// Checks that every sale is credited, or the figures would describe something else.
 fn check_sale(answer: &pb::RecordSaleResponse) -> anyhow::Result<()> {
     if answer.outcome() != pb::ConversionOutcome::Attributed || answer.rewards.len() != 1 {
         bail!("a sale was not recorded as it should be: {answer:?}");
@@ -217,8 +217,8 @@ async fn batch(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
     Ok(BATCH_SALES)
 }
 
-/// The error of an item that the server could not take, if there is one: then all is sent again, which changes nothing for those
-/// that it took.
+/// The error of an item that the server could not take, if any. Then the whole batch is sent again, which has no effect on recorded
+/// items.
 fn could_not_be_taken(answer: &pb::BatchRecordResponse) -> Option<&str> {
     answer.results.iter().find_map(|result| match &result.result {
         Some(pb::record_result::Result::Error(error)) if error.code == Code::Unavailable as i32 => {

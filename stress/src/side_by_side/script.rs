@@ -1,13 +1,13 @@
-//! The plain service's SQL, and the rows that it must add to be the server's equal. Knows neither database.
+//! The plain service's SQL, and the rows that it must add to match the server. Knows neither database.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, bail};
 
-/// What stands for all columns of a table.
+/// Placeholder for all columns of a table.
 const LIKE_SAMPLE: &str = " LIKE SAMPLE";
 
-/// A row: its columns, with their values as SQL.
+/// A row: its columns with their values as SQL.
 pub(super) type Row = BTreeMap<String, String>;
 
 /// All rows of all tables.
@@ -15,7 +15,7 @@ pub(super) type Row = BTreeMap<String, String>;
 pub(super) struct Contents(pub(super) BTreeMap<String, BTreeSet<Row>>);
 
 impl Contents {
-    /// How many rows each table has more than before, where it has more.
+    /// The increase in rows of each table that has grown.
     pub(super) fn growth_since(&self, before: &Self) -> BTreeMap<String, usize> {
         let growth = self.0.iter().map(|(table, rows)| {
             let had = before.0.get(table).map_or(0, BTreeSet::len);
@@ -24,7 +24,7 @@ impl Contents {
         growth.filter(|(_, more)| *more > 0).collect()
     }
 
-    /// A row of each table that was not there before.
+    /// A new row of each table.
     pub(super) fn new_rows_since(&self, before: &Self) -> BTreeMap<String, Row> {
         let new = self.0.iter().filter_map(|(table, rows)| {
             let had = before.0.get(table);
@@ -35,7 +35,7 @@ impl Contents {
     }
 }
 
-/// The script's statements, `LIKE SAMPLE` written out, without its comments and without the `;` between them.
+/// The script's statements with `LIKE SAMPLE` expanded, without comments and without the `;` between them.
 pub(super) fn statements(script: &str, samples: &BTreeMap<String, Row>) -> anyhow::Result<Vec<String>> {
     let lines: Vec<&str> = script.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
     let text = lines.join("\n");
@@ -45,7 +45,7 @@ pub(super) fn statements(script: &str, samples: &BTreeMap<String, Row>) -> anyho
 
 fn write_out(statement: &str, samples: &BTreeMap<String, Row>) -> anyhow::Result<String> {
     let Some((head, assignments)) = statement.split_once(LIKE_SAMPLE) else { return Ok(statement.to_owned()) };
-    // What stands before it, such as the line of another command, stays.
+    // Keeps the text before it, such as the line of another command.
     let (before, table) = head.rsplit_once("INSERT INTO ").with_context(|| format!("no INSERT INTO in {head}"))?;
     let mut row = samples.get(table).with_context(|| format!("a sale of the server adds no row to {table}"))?.clone();
     for line in assignments.lines().map(|line| line.trim().trim_end_matches(',')).filter(|line| !line.is_empty()) {
@@ -60,7 +60,7 @@ fn write_out(statement: &str, samples: &BTreeMap<String, Row>) -> anyhow::Result
     Ok(format!("{before}INSERT INTO {table} ({}) VALUES ({})", columns.join(", "), values.join(", ")))
 }
 
-/// Refuses to compare what is not equal: a sale must add as many rows to the same tables on both sides.
+/// Refuses an unfair comparison: a sale must add as many rows to the same tables on both sides.
 pub(super) fn check_equal(server: &BTreeMap<String, usize>, plain: &BTreeMap<String, usize>) -> anyhow::Result<()> {
     if server != plain {
         bail!(
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_named_comes_from_the_sample() {
+    fn unnamed_columns_come_from_the_sample() {
         let samples = BTreeMap::from([("sale".to_owned(), row(&[("id", "1"), ("note", "';'")]))]);
         let script = "-- a comment; of two parts\nBEGIN;\nINSERT INTO sale LIKE SAMPLE\n  id = :id + 1;\nCOMMIT;\n";
         let expected = ["BEGIN", "INSERT INTO sale (id, note) VALUES (:id + 1, ';')", "COMMIT"];

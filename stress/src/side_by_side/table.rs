@@ -1,24 +1,24 @@
-//! All figures of a run, by what they are of, and the table of ratios with their floors. Measures nothing.
+//! All figures of a run by subject and column, and the table of ratios with their floors. Measures nothing.
 
 use std::collections::BTreeMap;
 
 use crate::figures::{Latencies, Spread, Table, number};
 use crate::load::Measured;
 
-/// What a figure is of, such as `RecordSale, 256 callers`, and which one, such as `per second`.
+/// The subject of a figure, such as `RecordSale, 256 callers`, and its column, such as `per second`.
 pub(super) type Name = (&'static str, &'static str);
 
 /// Calls, sales or events in a second.
 pub(super) const RATE: &str = "per second";
 /// The median latency in milliseconds.
 pub(super) const P50: &str = "p50 ms";
-/// The latency that one in a hundred exceeds, in milliseconds.
+/// The 99th percentile of latency in milliseconds.
 pub(super) const P99: &str = "p99 ms";
 
 /// The figures of all rounds.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
-    /// In the order in which they first came.
+    /// In order of first use.
     names: Vec<Name>,
     values: BTreeMap<Name, Vec<f64>>,
 }
@@ -33,14 +33,14 @@ impl Figures {
         values.push(value);
     }
 
-    /// Adds what a run of calls to the server came to.
+    /// Adds the results of a run of calls to the server.
     pub(super) fn add_measured(&mut self, of: &'static str, measured: &Measured) {
         self.add(of, RATE, measured.per_second());
         self.add_latencies(of, &measured.latencies);
         self.add_processor(of, &measured.processor_micros);
     }
 
-    /// Adds what a run of the plain service came to, which has no server between its client and the database.
+    /// Adds the results of a run of the plain service, which has no server between its client and the database.
     pub(super) fn add_plain(&mut self, of: &'static str, measured: &Measured) {
         self.add(of, RATE, measured.per_second());
         self.add_latencies(of, &measured.latencies);
@@ -62,7 +62,7 @@ impl Figures {
         self.add(of, P99, latencies.p99());
     }
 
-    /// A figure of each round.
+    /// The figure of each round.
     pub(super) fn values(&self, name: Name) -> &[f64] {
         self.values.get(&name).map(Vec::as_slice).unwrap_or_default()
     }
@@ -72,7 +72,7 @@ impl Figures {
         Spread::of(self.values(name))
     }
 
-    /// One line for each thing that was measured, all its figures in it.
+    /// One line for each subject, with all its figures.
     pub(super) fn report(&self) -> Table {
         let mut things: Vec<&'static str> = Vec::new();
         let mut figures: Vec<&'static str> = Vec::new();
@@ -96,7 +96,7 @@ impl Figures {
     }
 }
 
-/// Which way a floor binds.
+/// The direction of a floor.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Bound {
     /// No less than this.
@@ -105,29 +105,29 @@ pub(super) enum Bound {
     AtMost(f64),
 }
 
-/// A figure beside others, and what it must come to.
+/// A ratio of figures and its bound.
 #[derive(Debug, Clone)]
 pub(super) struct Ratio {
-    /// What people call it.
+    /// Its readable name.
     pub(super) title: &'static str,
-    /// What is measured of ours.
+    /// Our figure.
     pub(super) ours: Name,
-    /// What it is divided by.
+    /// The figure to divide by.
     pub(super) beside: Beside,
-    /// What it must come to.
+    /// Its bound.
     pub(super) bound: Bound,
 }
 
-/// What a figure stands beside.
+/// The divisor of a ratio.
 #[derive(Debug, Clone)]
 pub(super) enum Beside {
-    /// Nothing: the figure itself is bound.
+    /// None: the figure itself is bounded.
     Nothing,
-    /// One other figure.
+    /// Another figure.
     One(Name),
     /// The best of several.
     MostOf(Vec<Name>),
-    /// Several added up.
+    /// The sum of several.
     SumOf(Vec<Name>),
 }
 
@@ -144,13 +144,13 @@ impl Ratio {
         }
     }
 
-    /// The medians' ratio; none where one of them was not measured.
+    /// The ratio of the medians; `None` if one was not measured.
     pub(super) fn value(&self, figures: &Figures) -> Option<f64> {
         let divisor = self.divisor(figures)?;
         Some(figures.spread(self.ours)?.median / divisor.max(f64::EPSILON))
     }
 
-    /// Whether it was measured, and misses its floor.
+    /// Whether it was measured and misses its floor.
     pub(super) fn is_missed(&self, figures: &Figures) -> bool {
         self.value(figures).is_some_and(|value| !self.is_kept(value))
     }
@@ -163,7 +163,7 @@ impl Ratio {
     }
 }
 
-/// The table of those ratios whose figures were measured.
+/// The table of ratios whose figures were measured.
 pub(super) fn ratio_table(ratios: &[Ratio], figures: &Figures) -> Table {
     let mut table = Table::new(&["ratio of medians", "ours", "beside", "ratio", "floor", ""]);
     for ratio in ratios {

@@ -1,4 +1,4 @@
-//! `stress side-by-side --server OLD --server NEW`: two builds of the server in turns, each on a database of its own, and the ratio of
+//! `stress side-by-side --server OLD --server NEW`: two builds of the server in turns, each on its own database, and the ratio of
 //! their rates round by round. Knows no plain service and no other product.
 
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::figures::{self, Spread, Table, number};
 use crate::load::{Measured, Until};
 use testkit::postgres::Postgres;
 
-/// What is measured of both servers.
+/// The figures of both servers.
 const FIGURES: [(Section, &str, Load); 5] = [
     (Section::Sales, SALE_256, Load::Sales(256)),
     (Section::Sales, SALE_1, Load::Sales(1)),
@@ -26,11 +26,11 @@ const FIGURES: [(Section, &str, Load); 5] = [
     (Section::Clicks, CLICK_256, Load::Clicks(256)),
 ];
 
-/// Whose turn it is within a measurement: the first's or the second's. Neither gains by a speed that rises or falls, steadily or ever
-/// faster.
+/// The order of turns within a measurement: first or second server. A speed that changes steadily, or at a steadily growing rate,
+/// favours neither.
 const TURNS: [usize; 8] = [0, 1, 1, 0, 1, 0, 0, 1];
 
-/// What is sent, and by how many callers.
+/// The kind of load and its number of callers.
 #[derive(Debug, Clone, Copy)]
 enum Load {
     Sales(usize),
@@ -50,7 +50,7 @@ impl Load {
     }
 }
 
-/// Measures both servers on each database that was asked for, and fails if the new one is slower than the floor allows.
+/// Measures both servers on each requested database, and fails if the new one is slower than the floor allows.
 pub(super) async fn run(plan: Plan, servers: [PathBuf; 2]) -> anyhow::Result<()> {
     let only = &plan.options.only;
     ensure!(
@@ -92,7 +92,7 @@ struct Side {
 }
 
 impl Side {
-    /// What the two are called; so are their folders and databases.
+    /// The names of the two, also of their folders and databases.
     const NAMES: [&str; 2] = ["old", "new"];
 }
 
@@ -100,14 +100,14 @@ impl Side {
 struct Versus {
     plan: Plan,
     sides: [Side; 2],
-    /// Ends after the servers.
+    /// Dropped after the servers.
     _postgres: Option<Postgres>,
-    /// Removed last.
+    /// Dropped last.
     _folder: TempDir,
 }
 
 impl Versus {
-    /// Starts both with the same merchants. In tests without binaries.
+    /// Starts both with the same merchants. Tests pass no binaries.
     async fn open(plan: Plan, database: DatabaseKind, servers: [Option<&Path>; 2]) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("headwater-stress-").tempdir_in(&plan.folder)?;
         let postgres = match database {
@@ -123,9 +123,9 @@ impl Versus {
         Ok(Self { plan, sides, _postgres: postgres, _folder: folder })
     }
 
-    /// All rounds, and what they came to.
+    /// Runs all rounds and prints the results.
     async fn run(&mut self) -> anyhow::Result<()> {
-        // A new server has its caches to fill, and has PostgreSQL count its tables for the first time.
+        // Warms up: a new server fills its caches and makes PostgreSQL analyse its tables for the first time.
         for side in &self.sides {
             Load::Sales(256).run(&side.ours.target, part(self.plan.until)).await?;
         }
@@ -145,8 +145,8 @@ impl Versus {
         self.check_books().await
     }
 
-    /// Measures each side in parts that take turns, so that a machine that becomes slower or faster meanwhile does so for both alike.
-    /// Which side begins alternates from round to round.
+    /// Measures each side in parts that take turns, so that changes in the machine's speed affect both alike. The side that begins
+    /// alternates from round to round.
     async fn measure(&mut self, name: &'static str, load: Load, round: u32) -> anyhow::Result<()> {
         let until = part(self.plan.until);
         let first = usize::from(round.is_multiple_of(2));
@@ -182,7 +182,7 @@ impl Versus {
         table
     }
 
-    /// What was acknowledged is what is there, on both sides.
+    /// Checks on both sides that the acknowledged sales are exactly those in the database.
     async fn check_books(&self) -> anyhow::Result<()> {
         for (name, side) in Side::NAMES.iter().zip(&self.sides) {
             let acknowledged = side.ours.check_books(&[]).await?;
@@ -195,7 +195,7 @@ impl Versus {
         Ok(())
     }
 
-    /// Stops what it started.
+    /// Stops both servers.
     async fn close(self) -> anyhow::Result<()> {
         for side in self.sides {
             side.ours.close().await?;
@@ -209,13 +209,13 @@ struct Comparison {
     name: &'static str,
     old: Spread,
     new: Spread,
-    /// New by old, of each round.
+    /// The ratio new/old of each round.
     ratios: Vec<f64>,
     ratio: Spread,
 }
 
 impl Comparison {
-    /// None of what was not measured.
+    /// `None` if it was not measured.
     fn of(name: &'static str, old: &Figures, new: &Figures) -> Option<Self> {
         let name_of_rate = (name, RATE);
         let pairs = new.values(name_of_rate).iter().zip(old.values(name_of_rate));
@@ -243,7 +243,7 @@ impl Comparison {
     }
 }
 
-/// What one turn has of a measurement.
+/// The result of one turn.
 fn part(until: Until) -> Until {
     const PARTS: u32 = TURNS.len() as u32 / 2;
     match until {
@@ -252,7 +252,7 @@ fn part(until: Until) -> Until {
     }
 }
 
-/// Two runs as if they had been one.
+/// Merges two runs into one.
 fn together(mut one: Measured, other: Measured) -> Measured {
     one.latencies.add(&other.latencies);
     let units = (one.units + other.units).max(1) as f64;
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn the_ratio_is_the_median_of_the_pairs_of_each_round() {
-        // The medians' ratio would be 1; the machine was half as fast in the second round.
+        // The ratio of the medians would be 1; the machine was half as fast in the second round.
         let (old, new) = (rates(&[100.0, 50.0, 100.0]), rates(&[97.0, 49.0, 100.0]));
         let comparison = Comparison::of(SALE_256, &old, &new).unwrap();
         assert_eq!(comparison.ratio, Spread { median: 0.98, least: 0.97, most: 1.0 });
@@ -307,8 +307,8 @@ mod tests {
         assert_eq!(whole.processor_micros, [17.5]);
     }
 
-    /// Everything, a few calls of each, with two servers in this process. That as much was written as was acknowledged, the run itself
-    /// sees to.
+    /// Everything, a few calls of each, with two servers in this process. The run itself checks that all acknowledged sales were
+    /// written.
     async fn compare_briefly(database: DatabaseKind) {
         let options = Options {
             database: Some(database),
@@ -349,7 +349,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn two_servers_are_compared_on_postgresql() {
-        // Where there is no PostgreSQL, there is nothing to try.
+        // Without PostgreSQL there is nothing to test.
         if Postgres::is_installed("psql") {
             compare_briefly(DatabaseKind::Postgres).await;
         }

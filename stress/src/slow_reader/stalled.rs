@@ -1,5 +1,5 @@
-//! Followers that open the feed and take nothing: half of them do not read their streams, the other half not even their
-//! connections. Later they wake up, see how they were ended, and resume. Knows nothing of sales.
+//! Followers that open the feed and do not read: half of them leave their streams unread, the other half even their connections.
+//! Later they wake up, check how they were ended, and resume. Knows nothing of sales.
 
 use headwater_client::pb;
 use headwater_client::pb::watch_conversions_request::Start;
@@ -14,16 +14,16 @@ use crate::audit::Seen;
 use crate::follower::{self, Followed, Follower, Habits};
 use crate::proxy::Proxy;
 
-/// How many of them share a connection.
+/// The number of streams that share a connection.
 const PER_CONNECTION: usize = 10;
 
-/// What a stream holds at the client that is not read: the least that HTTP/2 begins with.
+/// The client's buffer for an unread stream: the smallest initial window of HTTP/2.
 const WINDOW_BYTES: u32 = 65_535;
 
-/// Followers that take nothing.
+/// Followers that do not read.
 pub(super) struct Stalled {
     followers: Vec<Unread>,
-    /// The ways of those that do not read their connections.
+    /// The proxies of connections that are not read.
     frozen: Vec<Proxy>,
 }
 
@@ -32,20 +32,20 @@ struct Unread {
     is_frozen: bool,
 }
 
-/// How they fared.
+/// The results of the stalled followers.
 #[derive(Default)]
 pub(super) struct Awoken {
-    /// Those that were told SLOW_CONSUMER.
+    /// The number that got SLOW_CONSUMER.
     pub(super) told: usize,
-    /// Those whose connection was gone.
+    /// The number whose connection was gone.
     pub(super) cut: usize,
-    /// What each of them holds in the end.
+    /// The events that each has in the end.
     pub(super) held: Vec<Followed>,
     pub(super) faults: Vec<String>,
 }
 
 impl Stalled {
-    /// Opens the feed so many times at the beginning.
+    /// Opens this many streams from the beginning of the feed.
     pub(super) async fn open(address: &str, key: &str, count: usize) -> anyhow::Result<Self> {
         let mut stalled = Self { followers: Vec::new(), frozen: Vec::new() };
         while stalled.followers.len() < count {
@@ -69,7 +69,7 @@ impl Stalled {
         Ok(stalled)
     }
 
-    /// Lets them read on, and resume where they are told, until they hold as many events as there are.
+    /// Reads on, and resumes from the given cursors, until each has this many events.
     pub(super) async fn wake(self, url: &str, key: &str, event_count: usize) -> anyhow::Result<Awoken> {
         let mut awoken = Awoken::default();
         self.frozen.iter().for_each(|proxy| proxy.freeze(false));
@@ -91,7 +91,7 @@ impl Stalled {
 }
 
 impl Awoken {
-    /// Takes what is left in a stream, and how it ended.
+    /// Reads the rest of a stream, and how it ended.
     async fn read_on(&mut self, mut unread: Unread) -> Followed {
         let mut held = Followed::default();
         let status = loop {

@@ -1,5 +1,5 @@
-//! One merchant's process: clicks, leads, sales, refunds, approvals, repeats, reads, lists, and readers of the feed that come and go,
-//! drawn by chance. Counts, and writes down what failed. Knows nothing of the server's state.
+//! One merchant's process: clicks, leads, sales, refunds, approvals, repeats, reads, lists, and short-lived readers of the feed,
+//! drawn at random. Counts calls and records failures. Knows nothing of the server's state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::journal::{Answer, Order};
 use crate::seller;
 use crate::shop::Shop;
 
-/// Sales, tracking ids and cursors that a worker remembers.
+/// The number of sales, tracking ids and cursors that a worker remembers.
 const REMEMBERED_MAX: usize = 200;
 
-/// How many messages a reader of the feed takes before it leaves.
+/// The number of messages that a reader of the feed takes before it leaves.
 const MESSAGES_MAX: usize = 5;
 
-/// How often each kind is drawn, of the sum of all.
+/// The weight of each kind, out of the sum of all.
 const WEIGHTS: [(Kind, usize); 9] = [
     (Kind::Click, 35),
     (Kind::Lead, 10),
@@ -48,15 +48,15 @@ enum Kind {
     Follow,
 }
 
-/// What was done.
+/// The results of a worker.
 #[derive(Default)]
 pub(super) struct Tally {
-    /// By kind of call, from when it was due to its answer.
+    /// By kind of call, from its scheduled time to its answer.
     pub(super) latencies: BTreeMap<String, Latencies>,
-    /// How many sales were recorded.
+    /// The number of recorded sales.
     pub(super) sales: usize,
     pub(super) errors: Vec<String>,
-    /// The server's memory under way, second by second.
+    /// The server's memory during the run, second by second.
     pub(super) mebibytes: Vec<f64>,
 }
 
@@ -71,7 +71,7 @@ impl Tally {
     }
 }
 
-/// A sale that something may still be done with.
+/// A sale that later calls may use.
 struct Sold {
     order: Order,
     answer: Answer,
@@ -97,7 +97,7 @@ impl Worker {
         Self { client, url, shop, name, random, number: 0, tids, sold, cursor: None, tally: Tally::default() }
     }
 
-    /// Calls once in each interval, for so long.
+    /// Makes one call in each interval, for this time.
     pub(super) async fn work(mut self, interval: Duration, time: Duration) -> Tally {
         let begun_at = clock::monotonic_now();
         let mut due_at = begun_at;
@@ -175,7 +175,7 @@ impl Worker {
         Ok(())
     }
 
-    /// One of the sales, which nothing else is done with afterwards.
+    /// Takes one of the sales; later calls do not use it again.
     fn take_sold(&mut self) -> Option<Sold> {
         let count = self.sold.len();
         (count > 0).then(|| self.sold.swap_remove(self.random.usize(0..count)))
@@ -252,7 +252,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Comes on a connection of its own, takes some messages, and leaves without a word.
+    /// Opens its own connection, takes some messages, and leaves without closing the stream.
     async fn follow(&mut self) -> Result<(), Status> {
         let Ok(mut client) = Client::connect(&self.url, &self.shop.key).await else {
             self.tally.errors.push("a follower could not connect".to_owned());

@@ -1,5 +1,5 @@
-//! Calls of any method with any message: the API as its descriptor tells it, requests and answers as JSON.
-//! Knows no method by name. Looks at every error that comes back.
+//! Calls any method with any message, as the descriptor describes them, with requests and answers as JSON. Knows no method by name.
+//! Checks every error that is returned.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -19,13 +19,13 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// No call of these tests takes longer.
+/// The time limit of each call in these tests.
 const CALL_SECONDS_MAX: u64 = 60;
 
-/// What clients take of headers where nobody raised their limit. An error travels in them, its details in base64.
+/// The default limit of clients on response headers. An error travels in them, with its details in base64.
 const HEADER_BYTES_MAX: usize = 8 * 1_024;
 
-/// What an error must not tell: the words of the database, of its driver, and of a crash.
+/// Words that an error must not contain: those of the database, of its driver, and of a panic.
 const UNSPEAKABLE: &[&str] = &[
     "sqlx",
     "sea_orm",
@@ -70,7 +70,7 @@ impl Wire {
         Self(Endpoint::from_shared(address.to_owned()).unwrap().connect().await.unwrap())
     }
 
-    /// Calls a method with a key; without one when it is empty. Of a stream it takes the first message.
+    /// Calls a method with a key, or without one when `key` is empty. For a stream, returns the first message.
     pub(super) async fn call(&self, key: &str, method: &MethodDescriptor, request: &Json) -> Result<Json, Status> {
         let headers: &[(&'static str, &str)] = if key.is_empty() { &[] } else { &[("x-api-key", key)] };
         self.call_with(headers, method, request).await
@@ -90,7 +90,7 @@ impl Wire {
         answer.map(|message| to_json(&message)).inspect_err(|status| examine(&path, status))
     }
 
-    /// Calls what may not exist.
+    /// Calls a method that may not exist.
     pub(super) async fn call_path(&self, headers: &[(&'static str, &str)], path: &str) -> Result<(), Status> {
         let empty = method("AccountService/GetAccount");
         let message = DynamicMessage::new(empty.input());
@@ -125,7 +125,7 @@ impl Wire {
     }
 }
 
-/// Holds for every error, whatever was called: it says what is wrong in our own words, and nothing of how we are made.
+/// Checks that an error describes the fault in our own words and shows no internals.
 fn examine(path: &str, status: &Status) {
     let details = status.get_error_details();
     let info = details.error_info().unwrap_or_else(|| panic!("{path}: an error without ErrorInfo: {status:?}"));
@@ -150,7 +150,8 @@ pub(super) fn reason(status: &Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
-/// All that a caller can tell one error from another by. Headers count by name: each call has a request id of its own.
+/// All parts of an error that a caller could tell two errors apart by. Headers count by name only, because each call has its own
+/// request id.
 pub(super) fn picture(status: &Status) -> String {
     let details = details_picture(&status.get_error_details());
     let headers: Vec<String> = header_names(status.metadata());
@@ -163,7 +164,7 @@ fn header_names(metadata: &MetadataMap) -> Vec<String> {
     names
 }
 
-/// The details in one order: the metadata of ErrorInfo comes in any.
+/// The details in a fixed order, because the metadata of ErrorInfo has none.
 fn details_picture(details: &ErrorDetails) -> String {
     let info = details.error_info().map(|info| {
         (info.reason.clone(), info.domain.clone(), info.metadata.clone().into_iter().collect::<BTreeMap<_, _>>())
@@ -173,8 +174,8 @@ fn details_picture(details: &ErrorDetails) -> String {
     format!("{info:?} {wrong:?} {others:?} {:?} {:?}", details.request_info(), details.localized_message())
 }
 
-/// The message that JSON says, field by field under the names of the proto: times, masks and durations as the messages they are,
-/// enum values by name or number. Null leaves a field out.
+/// The message for a JSON value. Fields have their proto names, times, masks and durations are written as their messages, and enum
+/// values by name or number. Null leaves a field out.
 fn to_message(descriptor: &MessageDescriptor, json: &Json) -> DynamicMessage {
     let mut message = DynamicMessage::new(descriptor.clone());
     for (name, json) in json.as_object().unwrap_or_else(|| panic!("no {}: {json}", descriptor.name())) {
@@ -210,7 +211,7 @@ fn to_value(field: &FieldDescriptor, json: &Json) -> Value {
     }
 }
 
-/// The reverse of [`to_message`]: what is set, enum values by name.
+/// The reverse of [`to_message`]: the set fields, with enum values by name.
 fn to_json(message: &DynamicMessage) -> Json {
     message.fields().map(|(field, value)| (field.name().to_owned(), value_to_json(&field, value))).collect()
 }
@@ -235,7 +236,7 @@ fn value_to_json(field: &FieldDescriptor, value: &Value) -> Json {
     }
 }
 
-/// Encodes any message; decodes messages of one type.
+/// Encodes any message and decodes messages of one type.
 #[derive(Clone)]
 struct DynamicCodec(MessageDescriptor);
 

@@ -1,4 +1,4 @@
-//! BatchRecord answers each item as the item's own call would have been.
+//! BatchRecord answers each item as a single call would.
 
 use prost::Message;
 use serde_json::{Value as Json, json};
@@ -11,13 +11,13 @@ use crate::support::database::TestDatabase;
 
 const KINDS: &[&str] = &["click", "lead", "sale", "refund", "cancellation"];
 
-/// The field of a batch item for what a method records.
+/// The field of a batch item for a recording method.
 fn kind(method: &str) -> Option<&'static str> {
     let name = method.strip_prefix("TrackingService/Record")?.to_lowercase();
     KINDS.iter().find(|kind| **kind == name).copied()
 }
 
-/// A status as it stands in a batch's result.
+/// A status as a batch result contains it.
 fn as_result(status: &Status) -> Json {
     let whole = tonic_types::Status::decode(status.details()).unwrap();
     let details = whole.details.into_iter().map(|any| json!({"type_url": any.type_url, "value": any.value}));
@@ -32,7 +32,7 @@ db_test!(each_item_of_a_batch_is_answered_as_its_own_call, |database: TestDataba
         let Some(kind) = kind(case.method) else { continue };
         let names = case.prepared(&world, account).await;
         let wrong = case.wrong.iter().map(|wrong| resolve(wrong, &names));
-        // What another account has, too.
+        // References to another account's objects.
         let foreign =
             case.references.iter().map(|fields| patched(&case.request(&names), &resolve(fields, &world.alpha.names)));
         let right = case.request(&names);

@@ -1,6 +1,6 @@
-//! The table: for every method a request that is answered with OK, and all the ways in which its fields can be wrong or name
-//! what is another account's. That nothing is left out is checked against the API's descriptor. Each file in `cases` holds the
-//! methods of one subject; the golden files of the subject have its name.
+//! The table of cases: for every method a valid request, every way in which its fields can be wrong, and every field that can name
+//! another account's object. A check against the API's descriptor finds omissions. Each file in `cases` holds the methods of one
+//! subject; the golden files of the subject have its name.
 
 mod account;
 mod affiliate;
@@ -26,25 +26,25 @@ use serde_json::{Value as Json, json};
 use super::api::{Wire, method, methods, short_name};
 use super::world::{Account, Names, World, resolve, text_at};
 
-/// What a case says of one method. Requests have names such as `${program_id}`, see `world`.
+/// The case of one method. Requests contain names such as `${program_id}`, see `world`.
 pub(super) struct Case {
     /// The method's short name.
     pub(super) method: &'static str,
     /// The file that holds the case.
     pub(super) subject: &'static str,
-    /// What is made anew before each request, and the names that are kept of it.
+    /// Objects to create before each request, and the names to keep of them.
     prepare: Vec<Preparation>,
-    /// Answered with OK.
+    /// A request that is answered with OK.
     valid: Json,
-    /// Fields that make the valid request one of other content.
+    /// Fields that change the content of the valid request.
     pub(super) other: Json,
-    /// Fields that name something, set in place of those of the valid request.
+    /// Fields that name an object, to replace those of the valid request.
     pub(super) references: Vec<Json>,
     /// Requests in which every field that is set is wrong.
     pub(super) wrong: Vec<Json>,
-    /// Fields that cannot be wrong: any value is right, or they are not read.
+    /// Fields that cannot be wrong, because any value is valid or they are not read.
     free: &'static [&'static str],
-    /// Fields that look like names of something, and are not.
+    /// Fields that look like references and are not.
     not_references: &'static [&'static str],
 }
 
@@ -54,12 +54,12 @@ struct Preparation {
     kept: &'static [(&'static str, &'static str)],
 }
 
-/// Longer than any text may be.
+/// Longer than the limit of any text.
 fn long() -> Json {
     Json::from("x".repeat(3_000))
 }
 
-/// A time that is none.
+/// An invalid time.
 fn no_time() -> Json {
     json!({"seconds": -1})
 }
@@ -68,7 +68,7 @@ fn dollars(amount_minor: i64) -> Json {
     json!({"amount_minor": amount_minor, "currency_code": "USD"})
 }
 
-/// More than ten minutes ahead of any clock.
+/// More than ten minutes ahead of any clock, and so refused.
 fn far_ahead() -> Json {
     json!({"seconds": 4_000_000_000_i64})
 }
@@ -77,7 +77,7 @@ fn wrong_flat() -> Json {
     json!({"flat": {"amount_minor": -1, "currency_code": "usd"}})
 }
 
-/// Wrong values of the fields that affiliates and enrollments are both made with.
+/// Wrong values of the fields that affiliates and enrollments have in common.
 fn wrong_enrollment() -> Json {
     json!({
         "request_id": long(),
@@ -139,7 +139,7 @@ impl Case {
         self
     }
 
-    /// An affiliate that is named wrongly in each way, and one that is not named; `rest` is what else the request must have.
+    /// An affiliate selector that is wrong in each way, and one that is missing. `rest` holds the other required fields.
     fn wrong_affiliates(self, rest: &Json) -> Self {
         let selectors = json!([
             {}, {"id": ""}, {"external_id": " "}, {"external_id": ""}, {"email": "ann"}, {"email": ""}, {"ref_id": ""},
@@ -148,7 +148,7 @@ impl Case {
         self.wrong_selectors("affiliate", &selectors, rest)
     }
 
-    /// The same for a lead.
+    /// The same for a lead selector.
     fn wrong_leads(self, rest: &Json) -> Self {
         let selectors = json!([
             {}, {"id": ""}, {"uid": " "}, {"uid": ""}, {"uid": long()}, {"email": "bob"}, {"email": ""}
@@ -163,7 +163,7 @@ impl Case {
         self
     }
 
-    /// What every list has.
+    /// The fields that every list has.
     fn list(self) -> Self {
         let token = format!("${{{}_page_token}}", self.method.split_once('/').unwrap().1);
         self.reference(json!({"page_token": token}))
@@ -177,7 +177,7 @@ impl Case {
         Self { not_references, ..self }
     }
 
-    /// Makes what the request needs, and gives the account's names with those of what was made.
+    /// Creates the objects that the request needs. Returns the account's names and theirs.
     pub(super) async fn prepared(&self, world: &World, account: &Account) -> Names {
         self.prepared_by(&world.wire, account).await
     }
@@ -200,7 +200,7 @@ impl Case {
         resolve(&self.valid, names)
     }
 
-    /// The valid request with some fields in place of its own.
+    /// The valid request with some fields replaced.
     pub(super) fn request_with(&self, fields: &Json, names: &Names) -> Json {
         resolve(&patched(&self.valid, fields), names)
     }
@@ -210,14 +210,14 @@ impl Case {
         self.method == "TrackingService/BatchRecord" || self.repeat_field().is_some()
     }
 
-    /// The field that makes the method safe to repeat.
+    /// The idempotency key's field.
     pub(super) fn repeat_field(&self) -> Option<&'static str> {
         let input = method(self.method).input();
         ["request_id", "event_id"].into_iter().find(|name| input.get_field_by_name(name).is_some())
     }
 }
 
-/// `request` with the fields of `fields`, each as a whole; null removes one.
+/// `request` with each field of `fields` replaced whole; null removes a field.
 pub(super) fn patched(request: &Json, fields: &Json) -> Json {
     let mut request = request.clone();
     for (name, value) in fields.as_object().into_iter().flatten() {
@@ -260,7 +260,7 @@ pub(super) fn cases() -> &'static [Case] {
     &CASES
 }
 
-/// The paths of a request's wrong fields: all that it sets, but for an update mask that is right.
+/// The paths of a request's wrong fields: all fields that are set, except a valid update mask.
 pub(super) fn leaves(request: &Json, descriptor: &MessageDescriptor) -> Vec<String> {
     let mut found = Vec::new();
     for (name, value) in request.as_object().unwrap() {
@@ -288,12 +288,12 @@ pub(super) fn leaves(request: &Json, descriptor: &MessageDescriptor) -> Vec<Stri
     found
 }
 
-/// Times, lengths of time and masks are one value to their reader.
+/// Times, durations and masks are reported as one value.
 fn is_one_value(message: &MessageDescriptor) -> bool {
     message.package_name() == "google.protobuf"
 }
 
-/// The path without the places in lists.
+/// The path up to its first list index.
 pub(super) fn without_index(path: &str) -> &str {
     path.split_once('[').map_or(path, |(list, _)| list)
 }
@@ -312,7 +312,7 @@ fn all_fields(descriptor: &MessageDescriptor) -> Vec<String> {
     found
 }
 
-/// Whether the last part of a path names something that there is or is not.
+/// Whether the last part of a path looks like a reference to an object.
 fn looks_like_a_name(path: &str) -> bool {
     let last = path.rsplit('.').next().unwrap();
     let ends = ["_id", "_ids", "_code", "_token", "_cursor"];

@@ -1,5 +1,4 @@
-//! Values that nobody honest sends, in every field of every request: each is taken or refused in our own words, and the books
-//! stay right.
+//! Hostile values in every field of every request. Each is accepted or refused in our own words, and the books stay correct.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +10,7 @@ use super::cases::cases;
 use super::world::World;
 use crate::support::database::TestDatabase;
 
-/// Hostile values for a field, each as the whole field.
+/// Hostile values for a field, each replacing the whole field.
 fn hostile(field: &FieldDescriptor) -> Vec<Json> {
     let values = match field.kind() {
         Kind::String => vec![
@@ -51,7 +50,7 @@ fn hostile_messages(message: &MessageDescriptor) -> Vec<Json> {
     found
 }
 
-/// `request` with `value` in a field. Inside a message only what the value names is replaced, so that the rest stays right.
+/// `request` with `value` in a field. In a message, only the parts that the value names are replaced, so that the rest stays valid.
 fn with(request: &Json, name: &str, value: &Json) -> Json {
     let mut request = request.clone();
     match (request.get_mut(name), value) {
@@ -75,14 +74,14 @@ db_test!(no_field_value_gives_an_internal_error, |database: TestDatabase| async 
             for value in hostile(&field) {
                 let names = case.prepared(&world, account).await;
                 let mut request = with(&case.request(&names), field.name(), &value);
-                // A value of a resource is read only where the mask names it.
+                // Values of a resource are read only where the mask names them.
                 if request["update_mask"].is_object()
                     && field.name() != "update_mask"
                     && let Some(fields) = value.as_object()
                 {
                     request["update_mask"] = json!({"paths": fields.keys().collect::<Vec<_>>()});
                 }
-                // The call itself fails the test for an error that is not in our own words.
+                // The call itself fails the test if an error is not in our own words.
                 let answer = world.wire.call(account.key_for(case.method), &method, &request).await;
                 let outcome = answer.map_or_else(|status| reason(&status), |_| "OK".to_owned());
                 *outcomes.entry(outcome).or_default() += 1;

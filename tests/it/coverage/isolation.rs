@@ -11,7 +11,7 @@ use super::world::{Account, Names, World, assert_unchanged, resolve, unknown};
 use crate::support::database::TestDatabase;
 use crate::support::golden::assert_golden_folder;
 
-/// Differ from call to call.
+/// Fields that differ from call to call.
 const RANDOM_FIELDS: &[&str] = &[
     "auth_token",
     "api_key_text",
@@ -25,20 +25,20 @@ const RANDOM_FIELDS: &[&str] = &[
     "next_page_token",
 ];
 
-/// The case's valid request in the caller's own names, with these fields in place of its own under other names.
+/// The case's valid request with the caller's own names, and with `fields` filled in from `others`.
 fn request(case: &Case, own: &Names, fields: &Json, others: &Names) -> Json {
     let mut names = own.clone();
     names.extend(others.clone());
     patched(&case.request(own), &resolve(fields, &names))
 }
 
-/// The texts that a request took from these names.
+/// The values of these names that a request contains.
 fn taken(fields: &Json, names: &Names) -> Vec<String> {
     let text = fields.to_string();
     names.iter().filter(|(name, _)| text.contains(&format!("${{{name}}}"))).map(|(_, value)| value.clone()).collect()
 }
 
-/// The answer without what differs from call to call, and without the names that were sent.
+/// The answer without random fields and without the names that were sent.
 fn masked(answer: &Result<Json, Status>, sent: &[String]) -> String {
     let mut text = match answer {
         Ok(answer) => without_random(answer).to_string(),
@@ -71,7 +71,7 @@ fn without_random(answer: &Json) -> Json {
     }
 }
 
-/// Fails where an answer shows anything of the other account that was not in the request.
+/// Fails if an answer shows anything of the other account that was not in the request.
 fn assert_tells_nothing(what: &str, request: &Json, answer: &Result<Json, Status>, other: &Account) {
     let told = match answer {
         Ok(answer) => answer.to_string(),
@@ -89,12 +89,12 @@ fn assert_tells_nothing(what: &str, request: &Json, answer: &Result<Json, Status
 
 db_test!(another_accounts_objects_look_absent, |database: TestDatabase| async move {
     let world = World::open(&database).await;
-    // A cursor that is nobody's cannot be made up: it must be another database's.
+    // No account's cursor can be made up, so one from another database is used.
     let elsewhere = World::open(&TestDatabase::sqlite().await).await;
     let mut nobodys = unknown(&world.alpha.names);
     nobodys.insert("cursor".to_owned(), elsewhere.alpha.names["cursor"].clone());
     let before = world.snapshot(&world.alpha).await;
-    // What only reads goes first, and what makes names goes last: else Bravo would meet its own rows under Alpha's names.
+    // Reads run first and calls that create names run last, or Bravo would find its own rows under Alpha's names.
     let reads = cases().iter().filter(|case| !case.changes_something());
     let changes = cases().iter().filter(|case| case.changes_something()).rev();
     let mut outcomes: BTreeMap<(&str, String), String> = BTreeMap::new();
@@ -135,7 +135,7 @@ db_test!(lists_and_reads_show_only_the_callers_account, |database: TestDatabase|
             assert_tells_nothing(&name, &Json::Null, &Ok(answer), other);
         }
     }
-    // An operator's key belongs to no account and sees nothing inside one.
+    // An operator key belongs to no account and sees nothing inside any.
     let operator = &world.alpha.keys["operator"];
     let answer = world.wire.call(operator, &method("AccountService/CheckApiKey"), &json!({})).await.unwrap();
     assert!(answer["account_id"].is_null(), "{answer}");

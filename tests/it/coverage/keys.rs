@@ -1,4 +1,4 @@
-//! No key, and keys that do not work.
+//! Missing keys and keys that do not work.
 
 use headwater::auth::key;
 use headwater::domain::account::KeyKind;
@@ -11,7 +11,7 @@ use super::cases::{Case, cases};
 use super::world::{Account, World, assert_unchanged};
 use crate::support::database::TestDatabase;
 
-/// A right request of every method.
+/// A valid request of every method.
 pub(super) async fn requests(world: &World, account: &Account) -> Vec<(&'static Case, Json)> {
     let mut requests = Vec::new();
     for case in cases() {
@@ -21,7 +21,7 @@ pub(super) async fn requests(world: &World, account: &Account) -> Vec<(&'static 
     requests
 }
 
-/// A key with the beginning of another, which finds it in the database, and with a secret of its own.
+/// A key with the public part of another, by which the database finds that key, and with a different secret.
 fn forged(real: &str) -> String {
     const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut body = real[..real.len() - 6].to_owned();
@@ -38,7 +38,7 @@ fn forged(real: &str) -> String {
     forged
 }
 
-/// All of an answer that could tell one key from another.
+/// All parts of an answer that could tell one key from another.
 fn bytes(status: &Status) -> (String, Vec<u8>) {
     (picture(status), status.details().to_vec())
 }

@@ -1,4 +1,4 @@
-//! Pages: every list shows every row once, and takes back only its own page tokens.
+//! Pages: every list shows every row once and accepts only its own page tokens.
 
 use prost_reflect::{Kind, MethodDescriptor};
 use serde_json::{Value as Json, json};
@@ -14,7 +14,7 @@ fn lists() -> Vec<MethodDescriptor> {
     methods().into_iter().filter(|method| method.input().get_field_by_name("page_token").is_some()).collect()
 }
 
-/// The rows of a list's answer.
+/// The rows in a list's answer.
 fn rows(list: &MethodDescriptor, answer: &Json) -> Vec<Json> {
     let field = list.output().fields().find(prost_reflect::FieldDescriptor::is_list).unwrap();
     answer[field.name()].as_array().cloned().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Which kind of key may make which call: as published in `golden/permissions.txt`, on the wire.
+//! Each kind of key may make exactly the calls published in `golden/permissions.txt`, checked on the wire.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use super::keys::requests;
 use super::world::{World, assert_unchanged};
 use crate::support::database::TestDatabase;
 
-/// The methods that each kind of key may call, as published.
+/// The methods that each kind of key may call, from the golden file.
 fn published() -> BTreeMap<String, BTreeSet<String>> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/golden/permissions.txt");
     let text = std::fs::read_to_string(path).unwrap();

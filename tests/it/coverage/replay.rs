@@ -1,4 +1,4 @@
-//! Repeated requests: one effect, and the first answer again.
+//! A repeated request has one effect and gets the first answer.
 
 use serde_json::{Value as Json, json};
 use tonic::Code;
@@ -9,7 +9,7 @@ use super::cases::{Case, cases, patched};
 use super::world::{Account, World, assert_unchanged, resolve};
 use crate::support::database::TestDatabase;
 
-/// Shown once, so not in the answer to a repeated request.
+/// Secrets are shown once, so a repeat's answer omits them.
 const SECRETS: &[&str] = &["api_key_text", "auth_token"];
 
 fn without(answer: &Json, fields: &[&str]) -> Json {
@@ -20,7 +20,7 @@ fn without(answer: &Json, fields: &[&str]) -> Json {
     answer
 }
 
-/// The case's valid request under an id that it can be repeated with, and one of other content under the same id.
+/// The case's valid request with an idempotency key, and one with the same key and other content.
 async fn request_and_other(world: &World, account: &Account, case: &Case, repeat_field: &str) -> (Json, Json) {
     let names = case.prepared(world, account).await;
     let request = case.request_with(&json!({repeat_field: "${unique}"}), &names);
@@ -37,7 +37,7 @@ db_test!(a_repeated_request_has_one_effect_and_one_answer, |database: TestDataba
         let call =
             async |request: &Json| world.wire.call(account.key_for(case.method), &method(case.method), request).await;
 
-        // A request that was refused is not remembered.
+        // A refused request is not remembered.
         let refused = patched(&case.wrong[0], &json!({repeat_field: request[repeat_field]}));
         assert_eq!(reason(&call(&refused).await.unwrap_err()), "INVALID_FIELDS", "{}", case.method);
 
@@ -56,7 +56,7 @@ db_test!(a_repeated_request_has_one_effect_and_one_answer, |database: TestDataba
         assert_eq!(told, (Code::FailedPrecondition, "IDEMPOTENCY_MISMATCH".to_owned()), "{}", case.method);
         let first_id = status.get_details_error_info().unwrap().metadata["first_id"].clone();
         assert!(!first_id.is_empty(), "{}", case.method);
-        // What nobody referred is kept under an id that no answer tells.
+        // A conversion that nobody referred has an id that no answer shows.
         let is_told =
             first.to_string().contains(&first_id) || first["outcome"] == json!("CONVERSION_OUTCOME_NOT_REFERRED");
         assert!(is_told, "{}: {first_id} is in the first answer {first}", case.method);

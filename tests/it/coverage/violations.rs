@@ -1,4 +1,4 @@
-//! Wrong fields: all of them are named at once, with their full paths, and nothing happens.
+//! Wrong fields: all are reported at once, with their full paths, and nothing changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

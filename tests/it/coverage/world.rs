@@ -1,5 +1,5 @@
-//! Two merchants on one server, Alpha and Bravo, each with one of everything; and Nobody, whose names look like Alpha's and belong
-//! to no one. Everything is made over the wire.
+//! Two merchants on one server, Alpha and Bravo, each with one object of every kind; and Nobody, whose names look like Alpha's and
+//! do not exist. Everything is created over the wire.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,11 +11,11 @@ use super::api::{Wire, method, methods, short_name};
 use crate::support::database::TestDatabase;
 use crate::support::server::{START_MICROS, TestServer};
 
-/// What `${name}` stands for in requests.
+/// The values of `${name}` in requests.
 pub(super) type Names = BTreeMap<String, String>;
 
 pub(super) struct World {
-    /// Its files go when it does.
+    /// Dropping it removes the database's files.
     _server: TestServer,
     pub(super) wire: Wire,
     pub(super) alpha: Account,
@@ -23,7 +23,7 @@ pub(super) struct World {
 }
 
 pub(super) struct Account {
-    /// Key texts by kind; beside them `operator`, `revoked` and `expired`.
+    /// Key texts by kind, and also `operator`, `revoked` and `expired`.
     pub(super) keys: BTreeMap<&'static str, String>,
     pub(super) names: Names,
 }
@@ -34,19 +34,19 @@ impl World {
         let wire = Wire::connect(&server.address).await;
         let alpha = Account::furnish(&wire, &server.operator_key, "alpha").await;
         let bravo = Account::furnish(&wire, &server.operator_key, "bravo").await;
-        // The key that expires within the first hour has expired.
+        // The key that expires within an hour has expired by now.
         server.clock.set(Time::from_micros(START_MICROS).plus_days(1));
         Self { _server: server, wire, alpha, bravo }
     }
 
-    /// Calls a method with an account's own names; fails the test when it is refused.
+    /// Calls a method with an account's own names; fails the test if the call is refused.
     pub(super) async fn expect(&self, account: &Account, name: &str, request: &Json) -> Json {
         let request = resolve(request, &account.names);
         let answer = self.wire.call(account.key_for(name), &method(name), &request).await;
         answer.unwrap_or_else(|status| panic!("{name} {request}: {status:?}"))
     }
 
-    /// All that an account can see of itself.
+    /// Everything that an account can read of itself.
     pub(super) async fn snapshot(&self, account: &Account) -> BTreeMap<String, Json> {
         let mut seen = BTreeMap::new();
         for one in methods().iter().filter(|method| method.input().get_field_by_name("page_token").is_some()) {
@@ -70,7 +70,7 @@ impl World {
     }
 }
 
-/// Fails where something changed, and says what.
+/// Fails if anything changed, and prints the change.
 #[track_caller]
 pub(super) fn assert_unchanged(before: &BTreeMap<String, Json>, after: &BTreeMap<String, Json>, what: &str) {
     for (name, before) in before {
@@ -79,7 +79,7 @@ pub(super) fn assert_unchanged(before: &BTreeMap<String, Json>, after: &BTreeMap
 }
 
 impl Account {
-    /// The key that may make most calls, or for RegisterAccount the one that may make that.
+    /// The key that may make most calls; for RegisterAccount, the operator key.
     pub(super) fn key_for(&self, name: &str) -> &str {
         if name == "AccountService/RegisterAccount" { &self.keys["operator"] } else { &self.keys["admin"] }
     }
@@ -95,7 +95,7 @@ impl Account {
         account
     }
 
-    /// Makes something, and keeps names from the answer.
+    /// Creates an object and keeps names from the answer.
     async fn make(&mut self, wire: &Wire, name: &str, request: Json, kept: &[(&str, &str)]) {
         let request = resolve(&request, &self.names);
         let answer = wire.call(self.key_for(name), &method(name), &request).await;
@@ -235,13 +235,13 @@ impl Account {
     }
 }
 
-/// The text at a JSON pointer; fails where there is none.
+/// The text at a JSON pointer; fails if there is none.
 pub(super) fn text_at(json: &Json, place: &str) -> String {
     let text = json.pointer(place).and_then(Json::as_str).filter(|text| !text.is_empty());
     text.unwrap_or_else(|| panic!("nothing at {place} in {json}")).to_owned()
 }
 
-/// Names of the same form that are nobody's.
+/// Names of the same form that do not exist.
 pub(super) fn unknown(names: &Names) -> Names {
     names.iter().map(|(name, value)| (name.clone(), unknown_value(value))).collect()
 }
@@ -249,7 +249,7 @@ pub(super) fn unknown(names: &Names) -> Names {
 fn unknown_value(value: &str) -> String {
     let is_id = value.len() == 36 && value.as_bytes()[3] == b'_';
     if is_id {
-        // The end of an id is random.
+        // The last characters of an id are random.
         let other = |digit: char| char::from_digit((digit.to_digit(16).unwrap() + 7) % 16, 16).unwrap();
         return format!("{}{}", &value[..24], value[24..].chars().map(other).collect::<String>());
     }
@@ -263,7 +263,7 @@ fn unknown_value(value: &str) -> String {
     value.bytes().map(other).collect()
 }
 
-/// The request with its names filled in. `${unique}` is another text in every request.
+/// The request with its names filled in. `${unique}` is a different text in every request.
 pub(super) fn resolve(request: &Json, names: &Names) -> Json {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     let unique = format!("unique-{:06}", NEXT.fetch_add(1, Ordering::Relaxed));

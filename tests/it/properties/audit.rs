@@ -1,4 +1,4 @@
-//! What must always be true of a set that holds everything, and of what it told the feed. Called after each step.
+//! The invariants of a set that holds everything, and of the feed's events. Checked after each step.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use headwater::domain::set::{Kind, WorkingSet};
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq};
 
-/// Where a reward's value stands according to the entries.
+/// The ledger account on which the entries put a reward's value.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Booked {
     pending: i64,
     payable: i64,
 }
 
-/// What was seen so far.
+/// The state seen so far.
 #[derive(Default)]
 pub(super) struct Audit {
     postings_seen: usize,
@@ -32,12 +32,12 @@ pub(super) struct Audit {
     balances: BTreeMap<BalanceKey, Balance>,
     totals: BTreeMap<(Currency, LedgerAccount), i128>,
     booked: BTreeMap<RewardId, Booked>,
-    /// The last image that the feed had of each conversion.
+    /// The last image of each conversion in the feed.
     told: HashMap<ConversionId, ConversionImage>,
-    /// Each conversion when it was last looked at.
+    /// Each conversion as of the last check.
     known: HashMap<ConversionId, ConversionImage>,
     leads: HashMap<LeadId, Arc<Lead>>,
-    /// The sales that waited for their lead.
+    /// Sales that were waiting for their lead.
     unmatched: BTreeMap<(AccountId, ConversionId), Arc<UnmatchedSale>>,
 }
 
@@ -48,7 +48,7 @@ fn image(set: &WorkingSet, conversion: &Conversion) -> ConversionImage {
 }
 
 impl Audit {
-    /// Looks at everything.
+    /// Checks all invariants.
     pub(super) fn check(&mut self, set: &WorkingSet, account_id: AccountId) -> Checked {
         self.read_postings(set)?;
         self.read_events(set)?;
@@ -130,8 +130,8 @@ impl Audit {
         Ok(())
     }
 
-    /// Every change grows the version, and the feed's last image of a conversion is the conversion as it is. Only what nobody
-    /// referred and the feed never heard of may change unheard.
+    /// Every change increases the version, and the feed's last image of a conversion is its current state. Only a conversion that
+    /// nobody referred and that was never in the feed may change without an event.
     fn check_version(&mut self, set: &WorkingSet, conversion: &Conversion) -> Checked {
         let now = image(set, conversion);
         if let Some(before) = self.known.get(&conversion.id) {
@@ -146,7 +146,7 @@ impl Audit {
         Ok(())
     }
 
-    /// What a lead is known by and whom it is bound to stay.
+    /// A lead keeps its names and its binding.
     fn check_leads(&mut self, set: &WorkingSet) -> Checked {
         fn stays<T: PartialEq>(before: Option<&T>, now: Option<&T>) -> bool {
             before.is_none() || before == now
@@ -161,7 +161,7 @@ impl Audit {
         Ok(())
     }
 
-    /// A sale that nobody referred waits under each name of its customer, until it is credited and no longer.
+    /// A sale that nobody referred is listed under each name of its customer until it is credited, and no longer.
     fn check_unmatched(&mut self, set: &WorkingSet) -> Checked {
         self.unmatched.extend(set.unmatched_sales.iter().map(|row| (row.key(), Arc::clone(row))));
         for (key, row) in &self.unmatched {
@@ -176,7 +176,7 @@ impl Audit {
     }
 }
 
-/// Exactly the refunds that wait for their sale are on its list.
+/// The list of a sale's waiting refunds is exact.
 fn check_waiting(set: &WorkingSet) -> Checked {
     let waiting = set.conversions.iter().filter(|row| row.outcome == ConversionOutcome::Waiting);
     let waiting: BTreeSet<_> = waiting.map(|row| (row.account_id, row.sale_event_id.clone(), row.id)).collect();
@@ -249,7 +249,7 @@ fn check_reversal(set: &WorkingSet, reversal: &Reward, original: RewardId) -> Ch
     Ok(())
 }
 
-/// Who has the credit is the one candidate that won.
+/// Exactly one candidate won, and it has the credit.
 fn check_credit(conversion: &Conversion) -> Checked {
     let winners: Vec<_> =
         conversion.candidates.iter().filter(|candidate| candidate.result == CandidateResult::Won).collect();
@@ -298,7 +298,7 @@ fn each_once<T: Ord + std::fmt::Debug>(what: &str, names: impl IntoIterator<Item
     Ok(())
 }
 
-/// Names lead to one thing each, and the look-ups say what the rows do.
+/// Every name leads to one row, and the indexes agree with the rows.
 fn check_names(set: &WorkingSet, account_id: AccountId) -> Checked {
     each_once("uid", set.leads.iter().filter_map(|lead| lead.uid.clone()))?;
     each_once("email", set.leads.iter().filter_map(|lead| lead.email.clone()))?;

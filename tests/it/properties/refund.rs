@@ -1,5 +1,5 @@
-//! Refunds to the last minor unit: however a sale is refunded, in what parts, in what order, before or after it is known, priced,
-//! approved, denied or paid, what is taken back is the share of the reward that is refunded.
+//! Refunds are exact to the minor unit. However a sale is refunded, in any parts and order, before or after the sale is known,
+//! priced, approved, denied or paid, the amount taken back is the refunded share of the reward.
 
 use std::sync::Arc;
 
@@ -36,15 +36,15 @@ struct Plan {
     rounding: Rounding,
     pay: Pay,
     amount: i64,
-    /// The refunds, which may leave something.
+    /// The refunds; a part of the sale may remain.
     parts: Vec<i64>,
     /// How many refunds come before the sale.
     early_count: usize,
-    /// How many refunds come before the sale is credited to anybody; none for a sale that names its coupon.
+    /// How many refunds come before the sale is credited to anybody; `None` for a sale with a coupon.
     priced_after: Option<usize>,
-    /// Refunds name the customer, not the sale.
+    /// Whether refunds name the customer instead of the sale.
     by_customer: bool,
-    /// What is decided about the reward, before which refund.
+    /// The decision about the reward, and before which refund it is made.
     verdict: Option<(usize, Verdict)>,
 }
 
@@ -59,7 +59,7 @@ fn pay() -> impl Strategy<Value = Pay> {
     ]
 }
 
-/// Parts of an amount, all of it or not, in any order.
+/// Parts of an amount in any order; their sum may be less than the amount.
 fn parts(amount: i64) -> impl Strategy<Value = Vec<i64>> {
     (prop::collection::vec(1..=amount, 1..6), any::<bool>()).prop_flat_map(move |(mut cuts, is_full)| {
         if is_full {
@@ -81,14 +81,14 @@ fn plan() -> impl Strategy<Value = Plan> {
     )
         .prop_map(
             |((currency, rounding, pay), (amount, parts), (early_count, priced_after, by_customer, verdict))| {
-                // What names no sale cannot wait for it.
+                // A refund that does not name its sale cannot wait for it.
                 let early_count = if by_customer { 0 } else { early_count.min(parts.len()) };
                 Plan { currency, rounding, pay, amount, parts, early_count, priced_after, by_customer, verdict }
             },
         )
 }
 
-/// A share of a value, computed otherwise than by the code under test: by trying the neighbours.
+/// A share of a value, computed differently from the code under test: by trying the neighbouring values.
 fn share(value: i64, part: i64, whole: i64, rounding: Rounding) -> i64 {
     let (exact, whole) = (i128::from(value) * i128::from(part), i128::from(whole));
     let down = exact / whole;
@@ -105,7 +105,7 @@ fn share(value: i64, part: i64, whole: i64, rounding: Rounding) -> i64 {
 struct Till {
     rules: Rules,
     currency: &'static str,
-    /// What was owed when it was paid out.
+    /// The amount owed when it was paid out.
     paid_out: i64,
     is_paid: bool,
 }
@@ -188,7 +188,7 @@ impl Till {
         self.rules.set.reward(self.rules.account_id, id).ok()
     }
 
-    /// Decides about the reward, if it is still open.
+    /// Approves, denies or pays the reward, if it is still pending.
     fn decide(&mut self, verdict: Verdict) {
         let Some(reward) = self.reward().filter(|reward| reward.state == RewardState::Pending) else { return };
         let (request_id, reward_ids) = (String::new(), vec![reward.id.to_string()]);
@@ -205,7 +205,7 @@ impl Till {
         }
     }
 
-    /// The sums over the ledger, less what was paid out.
+    /// The sums over the ledger, minus the payout.
     fn balance(&self) -> Balance {
         let mut balance = Balance::default();
         for posting in &self.rules.set.postings {
@@ -215,7 +215,7 @@ impl Till {
     }
 }
 
-/// Makes the copying of rows of all kinds.
+/// Generates the copying of rows of all kinds.
 macro_rules! copy_rows {
     ($($place:ident: $kind:ty,)*) => {
         /// Loads the rows that the set does not have yet.
@@ -227,7 +227,7 @@ macro_rules! copy_rows {
 
 headwater::for_all_kinds!(copy_rows);
 
-/// The set as it is loaded after all that is approved was paid. What was posted so far stays to be summed.
+/// The set as loaded after all approved rewards were paid. It keeps the earlier postings for the sums.
 fn paid(before: &WorkingSet) -> WorkingSet {
     let mut set = WorkingSet::complete();
     set.postings.clone_from(&before.postings);
@@ -238,7 +238,7 @@ fn paid(before: &WorkingSet) -> WorkingSet {
     set
 }
 
-/// What the plan must come to.
+/// The expected result of a plan.
 #[derive(Debug, PartialEq, Eq)]
 struct Result {
     value: i64,
@@ -247,7 +247,7 @@ struct Result {
     balance: Balance,
 }
 
-/// Plays a plan, and looks after each refund that no more is taken back than was earned.
+/// Plays a plan. After each refund, checks that no more is taken back than was earned.
 fn play(plan: &Plan) -> std::result::Result<Till, TestCaseError> {
     let mut till = Till::open(plan.currency, plan.rounding, plan.pay);
     let mut audit = Audit::default();
@@ -272,7 +272,7 @@ fn play(plan: &Plan) -> std::result::Result<Till, TestCaseError> {
             prop_assert!((0..=reward.value.amount_minor).contains(&reward.reversed_minor), "{:?}", reward);
         }
         prop_assert!(till.balance().pending_minor >= 0);
-        // What was paid is on no account of these books, and what the feed had is not in a set that is loaded.
+        // These books have no entries for payouts, and a loaded set has no past events.
         if !till.is_paid {
             audit.check(&till.rules.set, till.rules.account_id)?;
         }
@@ -280,12 +280,12 @@ fn play(plan: &Plan) -> std::result::Result<Till, TestCaseError> {
     Ok(till)
 }
 
-/// How many refunds come before the sale is priced: the sale must be there.
+/// How many refunds come before the sale is both there and priced.
 fn priced_at(plan: &Plan, count: usize) -> usize {
     count.clamp(plan.early_count, plan.parts.len())
 }
 
-/// The result by the formula; none for a sale that earned nothing.
+/// The result by the formula; `None` for a sale that earned nothing.
 fn expected(plan: &Plan) -> Option<Result> {
     let priced_at = plan.priced_after.map(|count| priced_at(plan, count));
     let refunded = |parts: &[i64]| parts.iter().sum::<i64>();
@@ -300,7 +300,7 @@ fn expected(plan: &Plan) -> Option<Result> {
     if value == 0 {
         return None;
     }
-    // The refunds that are booked when it is decided, of those after pricing. Early ones are booked when the sale arrives.
+    // The refunds booked by the time of the decision, counted after pricing. Early ones are booked when the sale arrives.
     let decided = plan.verdict.and_then(|(place, verdict)| {
         let place = place.min(plan.parts.len());
         let reward_is_there = place >= priced_at.unwrap_or(plan.early_count);
@@ -322,7 +322,7 @@ fn expected(plan: &Plan) -> Option<Result> {
             state: if left == 0 { RewardState::Reversed } else { RewardState::Approved },
             balance: Balance { owed_minor: left, ..balance },
         },
-        // What was paid too much is owed back.
+        // An overpaid amount is owed back.
         Some((Verdict::Pay, before)) => Result {
             value,
             reversed: all,
@@ -354,7 +354,7 @@ proptest! {
     fn parts_in_any_order_equal_one_refund(plan in plan()) {
         let whole = Plan { parts: vec![plan.parts.iter().sum()], early_count: 0, verdict: None, ..plan.clone() };
         let parts = Plan { verdict: None, ..plan };
-        // Both are priced before the first refund, or else they have not the same base.
+        // Both sales are priced before the first refund, or their bases would differ.
         let [whole, parts] = [whole, parts].map(|plan| Plan { priced_after: None, ..plan });
         let (whole, parts) = (play(&whole)?, play(&parts)?);
         prop_assert_eq!(parts.balance(), whole.balance());

@@ -1,4 +1,4 @@
-//! The requests that steps become. They are read as the server reads them.
+//! The requests that steps become. They pass the server's own parsing.
 
 use headwater::domain::conversion::ConversionKind;
 use headwater::domain::id::{AccountId, RewardId};
@@ -14,7 +14,7 @@ use super::book::{Book, Earned};
 use super::step::{AffiliateName, Call, Enrolling, Pay, Step, Traces, Who};
 use crate::support::request;
 
-/// What a step becomes a request with.
+/// The context for turning a step into a request.
 pub(super) struct Asking<'book> {
     pub(super) book: &'book Book,
     pub(super) account_id: AccountId,
@@ -46,7 +46,7 @@ fn email(who: &Who) -> Option<String> {
     who.email.map(|number| format!("customer{number}@shop.example"))
 }
 
-/// A text of the wire, which is empty for none.
+/// A text field of the wire, where empty means absent.
 fn or_empty(text: Option<impl ToString>) -> String {
     text.map(|text| text.to_string()).unwrap_or_default()
 }
@@ -71,8 +71,8 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
     Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
 }
 
-/// Replaces what the reading draws at random, and what the handler of Enroll looks up, by what is the same on every side. Names that
-/// are made collide for that.
+/// Replaces the ids that parsing draws at random, and the values that the handler of Enroll looks up, by values that are the same
+/// in every world. Generated names are made to collide.
 fn without_chance(command: &mut Command) {
     let enrollment = match command {
         Command::CreateAffiliate(rule) => {
@@ -118,7 +118,7 @@ impl Asking<'_> {
             }),
             Step::UpdateProgram { program, make_default, terms: rules } => {
                 let (id, currency) = self.book.program(*program)?;
-                // The name is as it was.
+                // The name is unchanged.
                 let paths = [("display_name", true), ("is_default", *make_default), ("terms", rules.is_some())];
                 let paths: Vec<_> = paths.into_iter().filter(|(_, is_in)| *is_in).map(|(path, _)| path).collect();
                 self.read(pb::UpdateProgramRequest {
@@ -141,7 +141,7 @@ impl Asking<'_> {
         }
     }
 
-    /// The program's id, and the currency that is paid in.
+    /// The program's id and currency.
     fn program(&self, number: Option<u8>) -> Option<(String, Currency)> {
         match number {
             Some(number) => self.book.program(number).map(|(id, currency)| (id.to_string(), currency)),
@@ -160,7 +160,7 @@ impl Asking<'_> {
         Some(pb::AffiliateSelector { selector: Some(selector) })
     }
 
-    /// An enrollment in the words of Enroll, which CreateAffiliate has too.
+    /// The enrollment fields of Enroll, which CreateAffiliate has too.
     fn enrolling(&self, enrolling: &Enrolling) -> Option<pb::EnrollRequest> {
         let (program_id, currency) = self.program(enrolling.program)?;
         Some(pb::EnrollRequest {
@@ -194,7 +194,7 @@ impl Asking<'_> {
             }
             Step::UpdateEnrollment { enrollment, ref_id: code, pay } => {
                 let currency = self.book.currency_of(*enrollment)?;
-                // The page is as it was.
+                // The page is unchanged.
                 let paths = [("landing_url", true), ("ref_id", code.is_some()), ("commission_override", pay.is_some())];
                 let paths: Vec<_> = paths.into_iter().filter(|(_, is_in)| *is_in).map(|(path, _)| path).collect();
                 self.read(pb::UpdateEnrollmentRequest {
@@ -249,13 +249,13 @@ impl Asking<'_> {
         Some(Timestamp { seconds: micros / 1_000_000, nanos })
     }
 
-    /// The visitor's tracking id, or for a visitor who never clicked one that is none of ours.
+    /// The visitor's tracking id; for a visitor who never clicked, an unknown one.
     fn tid(&self, traces: &Traces) -> String {
         let tid = |visitor| self.book.tid(visitor).map_or_else(|| "no tid".to_owned(), |tid| tid.to_string());
         traces.visitor.map(tid).unwrap_or_default()
     }
 
-    /// `request_id` is a click's event_id.
+    /// For a click, `request_id` is its event_id.
     fn events(&self, step: &Step, request_id: String) -> Option<Envelope> {
         use ConversionKind::{Cancellation, Lead, Refund, Sale};
         match step {
@@ -315,7 +315,7 @@ impl Asking<'_> {
     fn verdicts(&self, step: &Step, request_id: String) -> Option<Envelope> {
         let texts = |ids: Vec<RewardId>| ids.iter().map(RewardId::to_string).collect();
         match step {
-            // The worker's way, which is no call.
+            // The upkeep worker does this; there is no call for it.
             Step::Approve { of, skip_others: true } => {
                 let command = ApproveRewards { ids: self.rewards(of)?, skip_others: true }.into();
                 Some(Envelope { account_id: self.account_id, fingerprint: None, command })

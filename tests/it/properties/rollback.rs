@@ -1,4 +1,4 @@
-//! Commands that a rule refuses after it has changed the set: the set becomes as it was before.
+//! Commands that a rule refuses after it has changed the set. The set must return to its earlier state.
 
 use headwater::domain::conversion::ConversionKind;
 use headwater::domain::refusal::{Field, Refusal};
@@ -9,7 +9,7 @@ use super::request::{commission, money};
 use super::rules::Rules;
 use super::step::Pay;
 
-/// A shop with an affiliate, Ann, and two sales of hers: the reward of the first is pending, that of the second denied.
+/// A shop with an affiliate, Ann, and two sales credited to her. The reward of the first is pending, that of the second denied.
 fn shop() -> Rules {
     let mut rules = Rules::new();
     let program = pb::CreateProgramRequest {
@@ -54,7 +54,7 @@ fn reward_id(rules: &Rules, sale: &str) -> String {
     rules.rewards_of(ConversionKind::Sale, sale)[0].to_string()
 }
 
-/// Has a request refused, and fails unless the set is as before. Says why it was refused, and how many ids were drawn by then.
+/// Sends a request that must be refused and leave the set unchanged. Returns the refusal and the number of ids drawn before it.
 fn refused<M: Change>(rules: &mut Rules, request: &M) -> (Refusal, u128) {
     let (before, ids_before) = (format!("{:#?}", rules.set), rules.id_count());
     let refusal = rules.carry_out(request).unwrap_err();
@@ -65,14 +65,15 @@ fn refused<M: Change>(rules: &mut Rules, request: &M) -> (Refusal, u128) {
 #[test]
 fn a_command_that_is_refused_half_way_leaves_the_set_as_it_was() {
     let mut rules = shop();
-    // The affiliate, its enrollment and its link are made by then, each with an event; the code is taken.
+    // The rule has made the affiliate, its enrollment and its link by then, each with an event, and refuses because the code is
+    // taken.
     let (refusal, ids) = refused(&mut rules, &affiliate("joe", "ANN"));
     assert!(matches!(refusal, Refusal::AlreadyExists { field: Field::PromoCode, .. }), "{refusal:?}");
     assert!(ids > 3, "{ids}");
-    // The names that it had for a moment are free.
+    // Its temporary names are free again.
     rules.carry_out(&affiliate("joe", "JOE")).unwrap();
 
-    // The link of the new ref_id is made by then.
+    // The rule has made the link of the new ref_id by then.
     let enrollment = pb::Enrollment {
         id: rules.set.enrollments.iter().find(|row| row.ref_id == "ann").unwrap().id.to_string(),
         ref_id: "ann-2".to_owned(),
@@ -89,7 +90,7 @@ fn a_command_that_is_refused_half_way_leaves_the_set_as_it_was() {
     assert!(ids > 0, "{ids}");
     rules.carry_out(&update(["ref_id", "landing_url"])).unwrap();
 
-    // The first reward is denied by then, and its posting made.
+    // The rule has denied the first reward and posted it by then.
     let reward_ids = vec![reward_id(&rules, "sale-1"), reward_id(&rules, "sale-2")];
     let (refusal, _) = refused(&mut rules, &pb::DenyRewardsRequest { reward_ids: reward_ids.clone(), ..denial() });
     assert!(matches!(refusal, Refusal::RewardState { .. }), "{refusal:?}");

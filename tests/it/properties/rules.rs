@@ -16,7 +16,7 @@ use super::book::{Book, Earned};
 use super::step::Call;
 use crate::support::request;
 
-/// When everything begins: 2026-01-01T00:00:00Z.
+/// The start of the clock: 2026-01-01T00:00:00Z.
 pub(super) const START: Time = Time::from_micros(1_767_225_600_000_000);
 
 pub(super) fn account_id_of(registered: &Outcome) -> AccountId {
@@ -43,7 +43,7 @@ pub(super) struct Rules {
     ids: CountedIds,
 }
 
-/// Draws an API key: sides that are compared share one registration.
+/// Draws an API key. Worlds that are compared share one registration.
 pub(super) fn register(name: &str) -> Envelope {
     let registration = pb::RegisterAccountRequest {
         display_name: "Shop".to_owned(),
@@ -58,7 +58,7 @@ impl Rules {
         Self::with(&register("owner"))
     }
 
-    /// The rules with an account that is registered by this.
+    /// The rules with an account from this registration.
     pub(super) fn with(registration: &Envelope) -> Self {
         let (mut set, mut ids) = (WorkingSet::complete(), CountedIds(0));
         let registered = decide(&mut set, registration, START, &mut ids).unwrap().outcome;

@@ -16,7 +16,7 @@ use super::config;
 use super::rules::Rules;
 use super::step::moments;
 
-/// A hash over all that the set has, which it prints in order.
+/// A hash over the whole set, which prints in a fixed order.
 fn digest(set: &WorkingSet) -> u64 {
     struct Sink(DefaultHasher);
     impl std::fmt::Write for Sink {
@@ -37,7 +37,7 @@ struct Done {
     at: Time,
 }
 
-/// Sends an earlier command again, as it was and with other content: neither may change anything.
+/// Sends an earlier command again, unchanged and with other content. Neither may change anything.
 fn repeat(rules: &mut Rules, done: &Done) -> Result<(), TestCaseError> {
     let fingerprint = done.envelope.fingerprint.as_ref().unwrap();
     if !fingerprint.is_kept_for_ever && done.at.plus_days(REQUEST_ID_KEPT_DAYS) <= rules.now {
@@ -88,7 +88,7 @@ proptest! {
                         prop_assert!(!matches!(refusal, Refusal::NotLoaded(_)), "{refusal:?}");
                     }
                 }
-                // Now an old one, now a new one.
+                // Sometimes an old one, sometimes a recent one.
                 if let Some(earlier) = done.get(number * 31 % done.len().max(1)) {
                     repeat(&mut rules, earlier)?;
                     prop_assert_eq!(digest(&rules.set), after, "a repeated command changed something");

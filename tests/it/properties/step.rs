@@ -1,5 +1,5 @@
-//! The steps that are played and how they are drawn. Names are small numbers, so that steps meet often; ids come in only when a
-//! step is played, since each world draws its own.
+//! The steps and how they are drawn. Names are small numbers, so that steps often share one. Ids are filled in when a step is
+//! played, because each world draws its own.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// What is paid: the currency of an amount is the program's.
+/// The amounts to pay; the currency of an amount is the program's.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pay {
     Percent(i64),
@@ -46,7 +46,7 @@ pub(super) struct Enrolling {
     pub(super) pay: Option<Pay>,
 }
 
-/// One request, before it is known which ids it names. The terms of programs have no commission yet.
+/// One request before its ids are known. The terms of programs have no commission yet.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     UpdateAccount { coupons_max: u8 },
@@ -70,21 +70,21 @@ pub(super) enum Step {
     Deny { of: Vec<(ConversionKind, u8)> },
 }
 
-/// A step, under a request_id or none (recorded events always have their event_id).
+/// A step with an optional request_id (recorded events always have their event_id).
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) request_id: Option<u8>,
     pub(super) step: Step,
 }
 
-/// What happens at one moment, some hours after the moment before.
+/// The steps of one moment, some hours after the previous one.
 #[derive(Clone)]
 pub(super) struct Moment {
     pub(super) hours_later: u16,
     pub(super) calls: Vec<Call>,
 }
 
-/// On one line, so that the smallest steps that fail can be read.
+/// Prints on one line, so that the smallest failing steps are readable.
 impl fmt::Debug for Moment {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "after {} h", self.hours_later)?;
@@ -103,7 +103,7 @@ fn pay() -> impl Strategy<Value = Pay> {
     ]
 }
 
-/// The numbers of all values of an enum of the wire but the unspecified one.
+/// The numbers of all values of a wire enum except the unspecified one.
 pub(super) fn values<E: TryFrom<i32>>() -> Vec<i32> {
     (1..).take_while(|number| E::try_from(*number).is_ok()).collect()
 }
@@ -126,7 +126,7 @@ fn terms() -> impl Strategy<Value = pb::Terms> {
         })
 }
 
-/// A number below the limit, mostly none.
+/// A number below the limit, usually none.
 fn seldom(limit: u8) -> impl Strategy<Value = Option<u8>> {
     option::weighted(0.3, 0..limit)
 }
@@ -135,7 +135,7 @@ fn who() -> impl Strategy<Value = Who> {
     (option::of(0..3_u8), option::of(0..3_u8)).prop_map(|(uid, email)| Who { uid, email })
 }
 
-/// A customer by one name at least.
+/// A customer with at least one name.
 fn named() -> impl Strategy<Value = Who> {
     prop_oneof![
         (0..3_u8, option::of(0..3_u8)).prop_map(|(uid, email)| Who { uid: Some(uid), email }),
@@ -163,7 +163,7 @@ fn amount() -> impl Strategy<Value = i64> {
     ]
 }
 
-/// Mostly a part of an amount, at times all of it or more.
+/// Usually a part of an amount, sometimes all of it or more.
 fn refunded_amount() -> impl Strategy<Value = i64> {
     prop_oneof![5 => select(vec![1, 2, 3, 5, 7, 10, 33]), 3 => amount()]
 }
@@ -188,7 +188,7 @@ fn affiliate() -> impl Strategy<Value = AffiliateName> {
 
 fn of_conversions() -> impl Strategy<Value = Vec<(ConversionKind, u8)>> {
     let kind = prop_oneof![9 => Just(ConversionKind::Sale), 1 => Just(ConversionKind::Refund)];
-    // Each once, as the wire requires.
+    // Each at most once, as the wire requires.
     prop::collection::btree_set((kind, 0..6_u8), 1..4).prop_map(|of| of.into_iter().collect())
 }
 
@@ -213,14 +213,14 @@ fn owner_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Of a customer with or without a name; never with neither name nor trace, which is no sale of anybody's.
+/// The customer may have a name or not, but a sale without name and trace is never drawn, because it could not belong to anybody.
 fn buyer() -> impl Strategy<Value = (Who, Traces)> {
     (who(), traces()).prop_filter("a sale has a customer or a trace", |(who, traces)| {
         [who.uid, who.email, traces.visitor, traces.ref_id, traces.coupon].iter().any(Option::is_some)
     })
 }
 
-/// A refund names its sale, and at times a customer too, or else its customer.
+/// A refund names its sale and sometimes also a customer, or only its customer.
 fn refunded() -> impl Strategy<Value = (Option<u8>, Who)> {
     prop_oneof![7 => ((0..6_u8).prop_map(Some), who()), 3 => (Just(None), named())]
 }
@@ -251,7 +251,7 @@ fn call() -> impl Strategy<Value = Call> {
     (option::weighted(0.3, 0..20_u8), step).prop_map(|(request_id, step)| Call { request_id, step })
 }
 
-/// Moments with up to so many calls each, after the opening of a shop.
+/// Moments with up to this many calls each, after the opening of a shop.
 pub(super) fn moments(count: std::ops::RangeInclusive<usize>, calls_max: usize) -> impl Strategy<Value = Vec<Moment>> {
     let hours_later = prop_oneof![6 => 0..48_u16, 1 => 24 * 25..24 * 40_u16];
     let moment = (hours_later, prop::collection::vec(call(), 1..=calls_max))
@@ -263,7 +263,7 @@ pub(super) fn moments(count: std::ops::RangeInclusive<usize>, calls_max: usize) 
     })
 }
 
-/// Two programs and three affiliates, so that there is something to play with.
+/// Two programs and three affiliates, so that later steps have objects to use.
 fn opening() -> impl Strategy<Value = Vec<Moment>> {
     (terms(), terms(), pay(), pay()).prop_map(|(first, second, pay, other_pay)| {
         let enrolling = |number, program| Enrolling {

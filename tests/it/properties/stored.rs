@@ -1,5 +1,6 @@
-//! The same steps against the rules alone and against the rules on a store, batch by batch: equal answers, and equal rows, entries
-//! and events in the end. So what a batch needs is loaded whole, what it changed is saved whole, and nobody notices the batches.
+//! The same steps against the rules alone and against the rules on a store, batch by batch. Answers must be equal, and so must
+//! rows, entries and events at the end. This shows that a batch loads all it needs, saves all it changed, and has no visible
+//! boundaries.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use crate::support::database::TestDatabase;
 /// More than there is of anything.
 const ALL: u64 = 10_000;
 
-/// Names ids by the order in which they were met, so that texts of two worlds can be compared.
+/// Renames ids in the order of their first appearance, so that texts of two worlds can be compared.
 #[derive(Default)]
 struct Names(HashMap<Uuid, usize>);
 
@@ -74,7 +75,7 @@ fn sorted<T, K: Ord>(rows: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> Ve
 
 fn answer_text(result: &Result<(Outcome, bool), Refusal>) -> String {
     match result {
-        // As it is kept for repeated requests, which leaves secrets out.
+        // The form kept for repeated requests, which omits secrets.
         Ok((outcome, replayed)) => format!("{replayed} {}", outcome.to_text().unwrap()),
         Err(refusal) => format!("{refusal:?}"),
     }
@@ -84,7 +85,7 @@ fn answer_text(result: &Result<(Outcome, bool), Refusal>) -> String {
 struct Stored {
     app: Arc<App>,
     clock: ManualClock,
-    /// Each case plays in an account of its own.
+    /// Each case uses an account of its own.
     cases: AtomicU32,
 }
 
@@ -101,14 +102,14 @@ impl Stored {
             feed_poll_interval: never,
             upkeep_interval: never,
             event_retention_days: None,
-            // So that the events can be read and compared.
+            // Readable, so that events can be compared.
             event_form: EventForm {
                 encode_body: |event, out| out.extend(format!("{event:?}").as_bytes()),
                 write_entry: |body, _, _, _, out| out.extend(body),
             },
         };
         let (app, _) = App::start(store, Arc::new(clock.clone()), &options).unwrap();
-        // The upkeep works once at the start; not while cases are played.
+        // The upkeep runs once at the start and not while cases are played.
         app.approve_due_rewards().await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
         Self { app, clock, cases: AtomicU32::new(0) }
@@ -182,7 +183,7 @@ impl Stored {
     }
 }
 
-/// All that an account has, in an order that does not hang on the ids. Each kind ends with a count.
+/// All rows of an account, in an order that does not depend on ids. Each kind ends with a count.
 async fn stored_state(store: &Store, account_id: AccountId) -> Vec<String> {
     let none = None::<Uuid>;
     let segments = store::event::read(store, account_id, 0, ALL).await.unwrap();

@@ -1,4 +1,4 @@
-//! Texts from outside: whatever they are, reading them is no more than refused.
+//! Any text from outside is either read or refused; nothing else happens.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::config;
 
-/// What can be read must be written as it was: no second spelling.
+/// A text that can be read is written back unchanged, so each value has one spelling.
 fn one_spelling<T: FromStr + Display>(text: &str) -> Result<(), TestCaseError> {
     if let Ok(value) = text.parse::<T>() {
         prop_assert_eq!(value.to_string(), text);

@@ -1,7 +1,7 @@
-//! The business rules as scenarios in plain text, `tests/it/golden/scenarios/*.txt`, each run three ways: against the rules alone,
-//! over gRPC on SQLite, and over gRPC on PostgreSQL. The same words must get the same answers everywhere.
+//! The business rules as scenarios in plain text, `tests/it/golden/scenarios/*.txt`. Each runs three ways: against the rules alone,
+//! over gRPC on SQLite, and over gRPC on PostgreSQL. All three must give the same answers.
 //!
-//! A step becomes the request of a call once (`play.rs`); the worlds differ in how they carry it out.
+//! `play.rs` turns each step into a request once; the worlds differ in how they execute it.
 
 mod play;
 mod pure;
@@ -18,18 +18,18 @@ use tonic::Status;
 use crate::support::database::TestDatabase;
 use play::Player;
 
-/// A way to carry out requests and to look at what became of them. Ids are as in messages.
+/// A way to execute requests and read their results. Ids are as in messages.
 pub(crate) trait World {
     /// Sets the clock.
     fn set_now(&mut self, now: Time);
 
-    /// Carries out a request.
+    /// Executes a request.
     async fn change<M: Change>(&mut self, request: M) -> Result<M::Response, Status>;
 
-    /// Approves every reward of the account that is due, and says how many.
+    /// Approves every due reward of the account. Returns how many.
     async fn approve_due(&mut self) -> usize;
 
-    /// The enrollment of an affiliate, in a program if one is named.
+    /// The enrollment of an affiliate, in the named program if there is one.
     async fn enrollment_id(&mut self, affiliate_id: &str, program_id: &str) -> String;
 
     /// The link with this code.
@@ -54,16 +54,16 @@ pub(crate) trait World {
     async fn feed(&mut self) -> Vec<String>;
 }
 
-/// What scenarios say of a sale.
+/// The fields of a sale that scenarios check.
 pub(crate) struct SaleFacts {
-    /// The source of each candidate for the credit, and how it fared.
+    /// The source and the result of each candidate for the credit.
     pub(crate) candidates: Vec<(String, String)>,
     /// The version of the terms; 0 for none.
     pub(crate) terms_version: i32,
     pub(crate) reward_ids: Vec<String>,
 }
 
-/// Runs one scenario file and fails with every line that was answered otherwise than it says.
+/// Runs one scenario file. Fails with every line whose answer differs.
 async fn check(path: &std::path::Path, world: &mut impl World) {
     let text = std::fs::read_to_string(path).unwrap();
     let mut player = Player::new(world);

@@ -1,4 +1,4 @@
-//! Steps as the requests of calls, and their answers as scenarios write them. Knows the messages, not how they are carried out.
+//! Turns steps into requests, and answers into the scenarios' notation. Knows the messages, not how they are executed.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::request::{commission, customer, lead_selector, money, occur_time, ter
 use super::script::{Step, amount};
 use crate::support::server::{START_MICROS, reason};
 
-/// One scenario in a world, with what it knows by name.
+/// One scenario in a world, with the objects that it refers to by name.
 pub(super) struct Player<'world, W> {
     pub(super) world: &'world mut W,
     /// Id and currency of programs.
@@ -313,7 +313,7 @@ impl<'world, W: World> Player<'world, W> {
     }
 }
 
-/// The name of an enum's value without what all its names begin with, in lower case.
+/// An enum value's name in lower case, without the prefix of its enum.
 pub(super) fn short(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
 }

@@ -1,4 +1,4 @@
-//! The rules alone: a working set that holds everything, no database, no wire. A request is read as the server reads it.
+//! The rules alone: a working set that holds everything, no database, no wire. Requests pass the server's own parsing.
 
 use headwater::domain::account::KeyKind;
 use headwater::domain::attribution::AttributionSource;

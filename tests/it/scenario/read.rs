@@ -1,4 +1,4 @@
-//! Steps that look at what became of the others.
+//! Steps that read the results of others.
 
 use headwater::domain::money::Currency;
 

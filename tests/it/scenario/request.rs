@@ -1,4 +1,4 @@
-//! The words of steps as parts of requests. Knows the spelling of scenarios and the messages, not how they are carried out.
+//! Converts the words of steps to parts of requests. Knows the notation of scenarios and the messages, not how they are executed.
 
 use headwater::pb;
 use prost_types::Timestamp;
@@ -15,7 +15,7 @@ pub(super) fn money(text: &str, currency: &str) -> pb::Money {
     pb::Money { amount_minor: minor_units(text, currency.parse().unwrap()), currency_code: currency.to_owned() }
 }
 
-/// Email and uid of `bob@shop.example`, `uid:42`, both with a `+` between, or `-` for nobody.
+/// Email and uid from `bob@shop.example`, `uid:42`, both joined by `+`, or `-` for nobody.
 pub(super) fn customer(text: &str) -> (String, String) {
     let (mut email, mut uid) = (String::new(), String::new());
     for name in text.split('+').filter(|name| *name != "-") {

@@ -1,4 +1,4 @@
-//! Reading scenarios: one step a line, `verb words key=value ... => expected answer`. Knows nothing of how a step is carried out.
+//! Reads scenarios: one step a line, `verb words key=value ... => expected answer`. Does not know how steps are executed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// The word at this place, which the verb requires.
+    /// The word at this position, which the verb requires.
     pub(crate) fn word(&self, place: usize) -> &str {
         self.words.get(place).unwrap_or_else(|| panic!("line {}: `{}` needs more words", self.line_number, self.verb))
     }
@@ -34,7 +34,7 @@ pub(crate) fn files() -> Vec<PathBuf> {
     files
 }
 
-/// The steps of a scenario; lines that start with `#` say what it is about.
+/// The steps of a scenario. Lines that start with `#` are comments.
 pub(crate) fn parse(text: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     for (index, line) in text.lines().enumerate() {

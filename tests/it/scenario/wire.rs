@@ -1,4 +1,4 @@
-//! Scenarios over gRPC: every step is a call to a server on a real database.
+//! Scenarios over gRPC: every step calls a server on a real database.
 
 use headwater::domain::money::Currency;
 use headwater::domain::time::Time;
@@ -24,12 +24,12 @@ impl WireWorld {
         Self { server, client }
     }
 
-    /// A further scenario on the same server, with an account of its own.
+    /// Another scenario on the same server, in an account of its own.
     pub(crate) async fn begin(&mut self, name: &str) {
         self.client = self.server.new_account(name).await;
     }
 
-    /// How many approved rewards the account has, those that only take back left out.
+    /// How many approved rewards the account has, without the negative ones of refunds.
     async fn approved_count(&mut self) -> usize {
         let state = pb::RewardState::Approved.into();
         let request = pb::ListRewardsRequest { state, page_size: 1_000, ..Default::default() };
@@ -37,7 +37,7 @@ impl WireWorld {
         rewards.iter().filter(|reward| reward.reverses_reward_id.is_empty()).count()
     }
 
-    /// After each scenario the books must verify.
+    /// Verifies the books after each scenario.
     pub(crate) async fn verify(&mut self) {
         let report = self.client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
         assert!(report.ok, "{:?}", report.differences);
@@ -59,7 +59,7 @@ impl World for WireWorld {
     }
 
     async fn approve_due(&mut self) -> usize {
-        // Other scenarios' accounts are on the same server; only this one's rewards count.
+        // Other scenarios' accounts are on the same server. Only this account's rewards count.
         let before = self.approved_count().await;
         self.server.server.app().approve_due_rewards().await.unwrap();
         self.approved_count().await - before
@@ -135,7 +135,7 @@ impl World for WireWorld {
         facts.collect()
     }
 
-    /// By the feed itself, which must have no gap.
+    /// Reads the feed itself, which must have no gap.
     async fn feed(&mut self) -> Vec<String> {
         let request = pb::ListConversionEventsRequest {
             start: Some(pb::list_conversion_events_request::Start::Beginning(())),

@@ -1,5 +1,5 @@
-//! Stored forms: the golden text of each is read for ever, and is what is written today. What is no text of a known version is an
-//! error that names its row.
+//! Stored forms: every golden text stays readable for ever, and is written the same today. A text of an unknown version is an error
+//! that names its row.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -31,7 +31,7 @@ use super::{open_with_account, write};
 use crate::support::database::TestDatabase;
 use crate::support::rows::{self, ACCOUNT, NOW, uuid};
 
-/// The golden texts, and those of them that a test has looked at.
+/// The golden texts, and which of them a test has checked.
 struct Golden {
     folder: PathBuf,
     update: bool,
@@ -47,7 +47,7 @@ impl Golden {
         }
     }
 
-    /// The file reads as the value, and the value is written as the file.
+    /// The file parses to the value, and the value is written as the file.
     #[track_caller]
     fn holds<T: Kept + PartialEq + Debug>(&mut self, name: &str, value: &T) {
         let golden = frozen(&self.folder.join(format!("{name}.json")), &value.to_text().unwrap(), self.update);
@@ -56,7 +56,7 @@ impl Golden {
     }
 }
 
-/// The text of a golden file, which must be this one. A file that is missing can be written; one that is there is never changed.
+/// Checks a golden file against this text. A missing file can be written; an existing one is never changed.
 #[track_caller]
 fn frozen(path: &Path, text: &str, update: bool) -> String {
     if update && !path.exists() {
@@ -105,7 +105,7 @@ fn stored_forms_are_the_golden_ones() {
     );
 }
 
-/// The same with all left out that may be.
+/// The same with every optional field left out.
 fn holds_forms_that_say_little(golden: &mut Golden) {
     let (affiliate, key) = rows::without_secrets();
     let (sale, coupon) = (rows::sale(1), rows::coupon(1, "ADA10", CouponState::Active));
@@ -188,7 +188,7 @@ fn a_golden_text_can_be_added_and_never_changed() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "[1,{}]\n");
 }
 
-/// The texts of all closed sets of the domain, as `Set text`, from the declarations.
+/// The texts of all closed sets of the domain, as `Set text`, from their declarations.
 fn closed_sets(folder: &Path, all: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -211,7 +211,7 @@ fn closed_sets(folder: &Path, all: &mut BTreeSet<String>) {
 fn texts_of_closed_sets_are_never_renamed() {
     let mut sets = BTreeSet::new();
     closed_sets(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain"), &mut sets);
-    // Errors name resources and fields; no row does.
+    // Errors name resources and fields, and no row contains one.
     sets.retain(|line| !line.starts_with("Resource ") && !line.starts_with("Field "));
     let golden = Golden::open();
     let path = golden.folder.join("closed_sets.txt");

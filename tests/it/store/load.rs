@@ -1,4 +1,4 @@
-//! Loading: each kind of row by each of its names, what rows lead to, and absences.
+//! Loading: each kind of row by each of its keys, the rows it refers to, and absences.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ fn everything() -> WorkingSet {
     set
 }
 
-/// Everything of [`everything`] by its id, or by the name that it is always asked for by.
+/// The needs for all of [`everything`], by id or by the one name that the kind is looked up by.
 pub(super) fn by_id() -> Needs {
     needs(|needs| {
         needs.row::<Request>(key("sale", "order-1"));
@@ -52,7 +52,7 @@ pub(super) fn by_id() -> Needs {
     })
 }
 
-/// Makes checks of all kinds.
+/// Generates checks of all kinds.
 macro_rules! every_kind {
     ($($place:ident: $kind:ty,)*) => {
         /// All rows by their keys.
@@ -62,7 +62,7 @@ macro_rules! every_kind {
             })
         }
 
-        /// Fails unless the set has the rows of the other, of each kind one at least, and no more.
+        /// Fails unless the set has exactly the other's rows, and at least one of each kind.
         fn assert_same_rows(set: &WorkingSet, other: &WorkingSet) {
             $({
                 let rows = |set: &WorkingSet| -> BTreeMap<_, _> {
@@ -73,14 +73,14 @@ macro_rules! every_kind {
             })*
         }
 
-        /// Fails unless each row of the other was looked up in the set in vain.
+        /// Fails unless the set knows each row of the other to be absent.
         fn assert_absent(set: &WorkingSet, other: &WorkingSet) {
             $(for row in other.$place.iter() {
                 assert_eq!(set.find::<$kind>(&row.key()), Ok(None));
             })*
         }
 
-        /// Fails unless no row of the other was looked up in the set.
+        /// Fails unless the set has never looked up any row of the other.
         fn assert_not_loaded(set: &WorkingSet, other: &WorkingSet) {
             $(for row in other.$place.iter() {
                 assert_eq!(set.find::<$kind>(&row.key()), Err(Refusal::NotLoaded(<$kind>::NAME)));

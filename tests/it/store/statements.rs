@@ -1,5 +1,5 @@
-//! How many statements a load takes on PostgreSQL, where each is a round trip: one for each way to find a kind, however many
-//! commands ask; what nothing asks for costs none.
+//! The number of statements that a load takes on PostgreSQL, where each is a round trip. Each look-up of a kind takes one, however
+//! many commands need it, and kinds that nobody needs take none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ use crate::support::request::envelope;
 use crate::support::rows::{self, ACCOUNT, NOW, uuid};
 use crate::support::store::options;
 
-/// Passes connections on to PostgreSQL and counts the statements that they run.
+/// A proxy to PostgreSQL that counts statements.
 struct Counter {
     url: String,
     count: Arc<AtomicUsize>,
@@ -68,8 +68,8 @@ async fn pass(client: TcpStream, server: TcpStream, count: Arc<AtomicUsize>) {
     }
 }
 
-/// A message of PostgreSQL's protocol: its type, the length of the rest, and the rest. The first ones have no type, up to the one
-/// that says which version is spoken.
+/// A message of PostgreSQL's protocol: its type, the length of the rest, and the rest. Messages have no type up to and including
+/// the one that states the protocol version.
 async fn next_message(from: &mut (impl AsyncReadExt + Unpin), is_greeted: &mut bool) -> Option<Vec<u8>> {
     const WANTS_ENCRYPTION: [&[u8]; 2] = [&80_877_103_u32.to_be_bytes(), &80_877_104_u32.to_be_bytes()];
     let mut message = vec![0; if *is_greeted { 5 } else { 4 }];
@@ -82,7 +82,7 @@ async fn next_message(from: &mut (impl AsyncReadExt + Unpin), is_greeted: &mut b
     Some(message)
 }
 
-/// A store behind a counter, with an account that has one of each kind.
+/// A store behind the counting proxy, with an account that has one row of each kind.
 struct Counted {
     store: Store,
     counter: Counter,
@@ -98,7 +98,7 @@ impl Counted {
         Self { store: Store::open(&options).await.unwrap(), counter, catalogues: Catalogues::default() }
     }
 
-    /// How many statements it takes to load what these requests need.
+    /// The number of statements to load the needs of these requests.
     async fn statements<M: Change>(&mut self, requests: impl IntoIterator<Item = M>) -> usize {
         let mut needs = Needs::default();
         requests.into_iter().for_each(|request| add_needs(&mut needs, &envelope(&request, ACCOUNT, NOW)));
@@ -110,14 +110,14 @@ impl Counted {
         self.counter.count() - before
     }
 
-    /// The same by a server that has just started.
+    /// The same on a server that has just started, with an empty cache.
     async fn first_statements<M: Change>(&mut self, requests: impl IntoIterator<Item = M>) -> usize {
         self.catalogues = Catalogues::default();
         self.statements(requests).await
     }
 }
 
-/// An affiliate with a link, a coupon and a click, and a customer with a sale of which a part was refunded.
+/// An affiliate with a link, a coupon and a click, and a customer with a partly refunded sale.
 fn put_shop(set: &mut WorkingSet) {
     let (sale, refund) = (rows::sale(1), rows::refund(2, ConversionOutcome::Attributed));
     let reward = rows::reward(1, &sale, None);
@@ -140,7 +140,7 @@ fn usd(amount_minor: i64) -> Option<pb::Money> {
     Some(pb::Money { amount_minor, currency_code: "USD".to_owned() })
 }
 
-/// A sale with every trace; customers differ from number to number, the traces do not.
+/// A sale with every trace. Customers differ by number, traces do not.
 fn sale(number: usize) -> pb::RecordSaleRequest {
     pb::RecordSaleRequest {
         event_id: format!("new-{number}"),
@@ -160,11 +160,11 @@ async fn a_batch_is_loaded_in_as_many_statements_as_one_command_on_postgres() {
     let mut counted = Counted::open(&database).await;
     assert_eq!(counted.first_statements(None::<pb::RecordSaleRequest>).await, 0, "nothing asks");
 
-    // The request's key, leads by two names, clicks, the link, the coupon, the enrollment, the program and its terms. The account never
-    // had a refund that waits, and so none is looked for.
+    // The request's key, leads by two names, clicks, the link, the coupon, the enrollment, the program and its terms. No waiting
+    // refund is looked up, because the account never had one.
     assert_eq!(counted.first_statements([sale(1)]).await, 9);
     assert_eq!(counted.first_statements((1..=200).map(sale)).await, 9);
-    // The catalogue is remembered.
+    // The catalogue is cached.
     assert_eq!(counted.statements((1..=200).map(sale)).await, 4);
 }
 
@@ -177,13 +177,13 @@ async fn rows_that_lead_back_cost_one_more_statement_on_postgres() {
         amount: usd(100),
         ..pb::RecordRefundRequest::default()
     };
-    // Both requests' keys in one, the sale, its rewards, what was taken back from them, and in a second round the earlier refund.
+    // Both requests' keys in one statement, the sale, its rewards, its refunds' rewards, and in a second round the earlier refund.
     let by_sale = |number| pb::RecordRefundRequest { sale_event_id: "order-1".to_owned(), ..refund(number) };
     assert_eq!(counted.first_statements([by_sale(1)]).await, 5);
     assert_eq!(counted.first_statements((1..=200).map(by_sale)).await, 5);
 
-    // The request's key, the lead, unmatched sales by both names of the lead, its latest sales with their rewards, what was taken
-    // back, the enrollment, the program, its terms, and in a second round the earlier refund.
+    // The request's key, the lead, unmatched sales by both names of the lead, its latest sales with their rewards, their refunds'
+    // rewards, the enrollment, the program, its terms, and in a second round the earlier refund.
     let by_customer = |number| pb::RecordRefundRequest { uid: "u-1".to_owned(), ..refund(number) };
     assert_eq!(counted.first_statements([by_customer(1)]).await, 11);
     assert_eq!(counted.first_statements((1..=200).map(by_customer)).await, 11);

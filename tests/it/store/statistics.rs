@@ -1,4 +1,4 @@
-//! What the database knows of its tables.
+//! The database's statistics of its tables.
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, Database};
@@ -12,7 +12,7 @@ db_test!(statistics_are_renewed_where_the_database_goes_by_them, |database: Test
     if database.kind == DatabaseKind::Sqlite {
         return;
     }
-    // Below zero until a table was looked at for the first time.
+    // Negative until the table was analysed for the first time.
     let never_looked_at = Query::select()
         .column(Alias::new("relname"))
         .from(Alias::new("pg_class"))

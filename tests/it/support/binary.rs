@@ -1,4 +1,4 @@
-//! The binary of this package, run as an operator runs it: in a directory of its own. Knows where it is, not what it serves.
+//! The binary of this package, run as an operator runs it, in a directory of its own. Knows where it is, not its API.
 
 use std::path::Path;
 use std::process::Output;
@@ -7,7 +7,7 @@ use testkit::process::{self, ServerOptions, Serving};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_headwater");
 
-/// The binary in the directory, with its data in `headwater-data` there unless the flags say otherwise.
+/// Options to run the binary in the directory, with its data in `headwater-data` there unless the flags say otherwise.
 pub(crate) fn options(directory: &Path, flags: &[&str]) -> ServerOptions {
     ServerOptions {
         directory: Some(directory.to_owned()),
@@ -21,7 +21,7 @@ pub(crate) async fn serve(directory: &Path, flags: &[&str]) -> Serving {
     Serving::start(&options(directory, flags)).await.unwrap()
 }
 
-/// Runs it to its end with these arguments and no others.
+/// Runs it until it exits, with only these arguments.
 pub(crate) async fn run_to_end(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = process::command(Path::new(BINARY), arguments);
     command.current_dir(directory);

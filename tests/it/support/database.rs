@@ -1,4 +1,4 @@
-//! A database for one test, of each kind that Headwater runs on, with its schema or empty. Knows nothing of Headwater's tables.
+//! A database for one test, of each kind that Headwater supports, with its schema or empty. Knows nothing of Headwater's tables.
 
 use tempfile::TempDir;
 use testkit::database::{self, PostgresDatabase};
@@ -11,7 +11,7 @@ pub(crate) enum DatabaseKind {
     Postgres,
 }
 
-/// The database goes when this is dropped.
+/// Dropping this removes the database.
 pub(crate) struct TestDatabase {
     pub(crate) url: String,
     pub(crate) kind: DatabaseKind,
@@ -20,15 +20,14 @@ pub(crate) struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// A file, not memory: the several connections and the journal are part of what is tested. It has the schema, and no server
-    /// has opened it.
+    /// A SQLite file, because connections and the journal are part of the test. It has the schema, and no server has opened it yet.
     pub(crate) async fn sqlite() -> TestDatabase {
         let database = Self::empty_sqlite().await;
         std::fs::write(database.url.trim_start_matches("sqlite://"), template::sqlite_file().await).unwrap();
         database
     }
 
-    /// A file that is not there yet.
+    /// A SQLite file that does not exist yet.
     #[expect(clippy::unused_async, reason = "as the other ways to one")]
     pub(crate) async fn empty_sqlite() -> TestDatabase {
         let folder = tempfile::Builder::new().prefix("headwater-sqlite-").tempdir().unwrap();
@@ -36,13 +35,14 @@ impl TestDatabase {
         TestDatabase { url, kind: DatabaseKind::Sqlite, _folder: Some(folder), postgres: None }
     }
 
-    /// One with the schema, that no server has opened. `None` where there is no PostgreSQL and none is required.
+    /// A PostgreSQL database with the schema that no server has opened yet. `None` where PostgreSQL is neither present nor
+    /// required.
     pub(crate) async fn postgres() -> Option<TestDatabase> {
         let server = database::server().unwrap()?;
         Some(Self::on_postgres(template::postgres_copy(server).await))
     }
 
-    /// One with nothing in it. `None` where there is no PostgreSQL and none is required.
+    /// An empty PostgreSQL database. `None` where PostgreSQL is neither present nor required.
     pub(crate) async fn empty_postgres() -> Option<TestDatabase> {
         let server = database::server().unwrap()?;
         Some(Self::on_postgres(server.create().await.unwrap()))
@@ -53,20 +53,20 @@ impl TestDatabase {
         TestDatabase { url, kind: DatabaseKind::Postgres, _folder: None, postgres: Some(database) }
     }
 
-    /// Ends every connection to a PostgreSQL database, whatever it is doing.
+    /// Terminates every connection to a PostgreSQL database.
     pub(crate) async fn cut_connections(&self) {
         self.postgres.as_ref().expect("it is on PostgreSQL").cut_connections().await.unwrap();
     }
 }
 
 impl Drop for TestDatabase {
-    /// Does nothing, yet keeps the whole together: without it an `async move` block takes along the fields that it names
-    /// and leaves the folder to be removed before the test begins.
+    /// Does nothing, but keeps the value whole. Otherwise an `async move` block would capture only the fields that it uses, and the
+    /// folder would be removed before the test begins.
     fn drop(&mut self) {}
 }
 
-/// Runs one test against both databases: `db_test!(name, |database: TestDatabase| async move { .. });` makes the tests
-/// `name::sqlite` and `name::postgres`. They are given the schema; `db_test!(name, empty, ..)` is for tests of what makes it.
+/// Runs one test on both databases: `db_test!(name, |database: TestDatabase| async move { .. });` makes the tests `name::sqlite`
+/// and `name::postgres`. They get the schema; `db_test!(name, empty, ..)` is for tests of the migration.
 macro_rules! db_test {
     ($name:ident, empty, $test:expr) => {
         db_test!($name, empty_sqlite, empty_postgres, $test);
@@ -129,7 +129,7 @@ mod tests {
             let mut options = store::options(database);
             options.new_identity.database_id = Uuid::from_u128(number as u128);
             let store = Store::open(&options).await.unwrap();
-            // A copy that brought an identity along would keep it, and then two of them would take each other's cursors.
+            // A copied identity would make two databases accept each other's cursors.
             assert!(store.identity == options.new_identity);
             schemas.push(store.schema_text().await.unwrap());
         }

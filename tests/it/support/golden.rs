@@ -1,15 +1,16 @@
-//! Golden files: what is published and must not change unseen. `HEADWATER_UPDATE_GOLDEN=1` writes them anew.
+//! Golden files: published texts that must not change unnoticed. `HEADWATER_UPDATE_GOLDEN=1` rewrites them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Fails where `tests/it/golden/<name>` says otherwise than `text`.
+/// Fails if `tests/it/golden/<name>` differs from `text`.
 #[track_caller]
 pub(crate) fn assert_golden(name: &str, text: &str) {
     compare(&golden_path(name), text, is_update());
 }
 
-/// The same for a folder with one file for each subject, `tests/it/golden/<folder>/<subject>.txt`. A file of no subject fails as well.
+/// The same for a folder with one file per subject, `tests/it/golden/<folder>/<subject>.txt`. A file without a subject fails as
+/// well.
 #[track_caller]
 pub(crate) fn assert_golden_folder(folder: &str, texts: &BTreeMap<&str, String>) {
     compare_folder(&golden_path(folder), texts, is_update());
@@ -36,7 +37,7 @@ fn compare_folder(folder: &Path, texts: &BTreeMap<&str, String>, update: bool) {
         let is_known =
             texts.keys().any(|subject| path.file_name().is_some_and(|name| *name == *format!("{subject}.txt")));
         if !is_known && update {
-            // The same test on the other database may have been quicker.
+            // The same test on the other database may have written it first.
             let _ = std::fs::remove_file(&path);
         }
         assert!(

@@ -1,5 +1,5 @@
-//! Sales by several clients and a follower of the feed, while the server fails under them; and what must be true afterwards.
-//! Knows what was promised to the clients, not how the server was made to fail.
+//! Several clients record sales and a follower reads the feed while the server fails; then the invariants are checked. Knows the
+//! promises to the clients, not how the server was made to fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const BATCH_LENGTH: usize = 20;
 /// Far more than anything takes on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where the server is at present, the key to call it with, and how far the load has come.
+/// The server's current address, the key to call it with, and the progress of the load.
 #[derive(Clone)]
 struct Target {
     address: watch::Receiver<String>,
@@ -31,7 +31,7 @@ struct Target {
 }
 
 impl Target {
-    /// A client of the server that is up, or will be soon.
+    /// A client of the server, once it is up.
     async fn connect(&self) -> Client {
         loop {
             let address = self.address.borrow().clone();
@@ -43,39 +43,39 @@ impl Target {
     }
 }
 
-/// What a client does with a sale that was not answered.
+/// How a client treats a sale that was not answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unanswered {
-    /// Sends it again until it is answered.
+    /// Retries it until it is answered.
     Repeat,
-    /// Sends every second one again, and gives up the others.
+    /// Retries every second one and abandons the others.
     RepeatSome,
 }
 
-/// What one client knows of the sales that it sent.
+/// One client's record of the sales that it sent.
 #[derive(Default)]
 pub(crate) struct Journal {
-    /// By event_id, the conversion that was answered.
+    /// The conversion in the answer, by event_id.
     pub(crate) acknowledged: BTreeMap<String, String>,
-    /// How many of them had been recorded before, so that an earlier answer was lost.
+    /// How many answers were replays, because an earlier answer was lost.
     pub(crate) replayed: usize,
     /// Sent and not answered: they may have happened or not.
     unknown: BTreeSet<String>,
-    /// What was answered to calls that failed.
+    /// The errors of failed calls.
     pub(crate) failures: Vec<Status>,
 }
 
-/// Clients that sell and one that follows the feed, until they are told to end.
+/// Clients that record sales and one that follows the feed, until they are stopped.
 pub(crate) struct Load {
     target: Target,
     up: watch::Sender<String>,
-    /// The sequence that the follower is to reach, once that is known.
+    /// The last sequence that the follower must reach, once it is known.
     last_sequence: watch::Sender<Option<i64>>,
     sellers: Vec<JoinHandle<Journal>>,
     follower: JoinHandle<Vec<pb::ConversionEvent>>,
 }
 
-/// What is there in the end, all of it checked.
+/// The checked state at the end.
 pub(crate) struct Ended {
     pub(crate) journals: Vec<Journal>,
     pub(crate) sale_count: i64,
@@ -83,7 +83,7 @@ pub(crate) struct Ended {
 }
 
 impl Load {
-    /// Sets off with a key of the account at the server of this address.
+    /// Starts the load with a key of the account on the server at this address.
     pub(crate) fn start(address: &str, key: &str, clients: usize, unanswered: Unanswered) -> Self {
         let (up, address) = watch::channel(address.to_owned());
         let (last_sequence, until) = watch::channel(None);
@@ -93,12 +93,12 @@ impl Load {
         Self { target, up, last_sequence, sellers, follower }
     }
 
-    /// The server is now at this address.
+    /// Sets the server's new address.
     pub(crate) fn moved_to(&self, address: &str) {
         self.up.send_replace(address.to_owned());
     }
 
-    /// Waits until so many more sales were acknowledged.
+    /// Waits until this many more sales were acknowledged.
     pub(crate) async fn go_on_for(&self, sales: usize) {
         let enough = self.target.acknowledged.load(Ordering::SeqCst) + sales;
         let wait = async {
@@ -109,7 +109,7 @@ impl Load {
         tokio::time::timeout(PATIENCE, wait).await.expect("sales are acknowledged");
     }
 
-    /// Ends it, on a server that works, and checks everything that must be true in the end, whatever broke on the way.
+    /// Stops the load on a working server and checks every invariant.
     pub(crate) async fn end(self) -> Ended {
         self.target.is_over.store(true, Ordering::SeqCst);
         let mut journals = Vec::new();
@@ -133,7 +133,7 @@ fn sale(event_id: &str) -> pb::RecordSaleRequest {
     }
 }
 
-/// Sells until it is over.
+/// Records sales until the load is stopped.
 async fn sell(target: Target, client_number: usize, unanswered: Unanswered) -> Journal {
     let mut journal = Journal::default();
     let mut client = target.connect().await;
@@ -169,7 +169,7 @@ async fn sell(target: Target, client_number: usize, unanswered: Unanswered) -> J
     journal
 }
 
-/// Records the sales, alone or as a batch.
+/// Records the sales, one by one or as a batch.
 async fn record(client: &mut Client, event_ids: &[String]) -> Result<Vec<pb::RecordSaleResponse>, Status> {
     use pb::record_result::Result as Recorded;
     if let [event_id] = event_ids {
@@ -183,7 +183,7 @@ async fn record(client: &mut Client, event_ids: &[String]) -> Result<Vec<pb::Rec
         .into_iter()
         .map(|result| match result.result.unwrap() {
             Recorded::Sale(sale) => Ok(sale),
-            // Of a batch that could not be committed each item says so.
+            // Each item of a batch that could not be committed has the error.
             Recorded::Error(status) => Err(as_status(&status)),
             other => panic!("{other:?}"),
         })
@@ -196,7 +196,7 @@ fn as_status(status: &tonic_types::Status) -> Status {
     Status::with_details(Code::from_i32(status.code), status.message.clone(), details.into())
 }
 
-/// Follows the feed from its beginning through every failure, until it has reached the last sequence.
+/// Follows the feed from its beginning through every failure, up to the last sequence.
 async fn follow(target: Target, mut until: watch::Receiver<Option<i64>>) -> Vec<pb::ConversionEvent> {
     let mut seen: Vec<pb::ConversionEvent> = Vec::new();
     let mut cursor = None;
@@ -249,11 +249,11 @@ async fn check(
     }
     assert!(by_event.is_empty(), "nobody sent {by_event:?}");
 
-    // The feed: the same whether it was followed through the failures or is read at the end; without gap or repeat.
+    // The feed is the same whether followed through the failures or read at the end, without gap or repeat.
     for (place, event) in (1..).zip(&events) {
         assert_eq!(event.sequence, place);
     }
-    // The upkeep may have added some since they were read.
+    // The upkeep may have added events since they were read.
     assert!(followed.len() >= events.len(), "{} of {} events were followed", followed.len(), events.len());
     assert!(followed[..events.len()] == events, "the feed that was followed is another one");
     let recorded: Vec<&str> = events
@@ -272,8 +272,8 @@ async fn check(
     Ended { journals, sale_count, entry_count: report.entry_count }
 }
 
-/// A read, repeated as every client should while the server says that it cannot answer at the moment: a connection that was cut a
-/// moment ago is found out by whoever uses it next, and the pool has several.
+/// A read, retried as every client should while the server is UNAVAILABLE. A cut connection is noticed only at its next use, and
+/// the pool has several.
 async fn patiently<T>(read: impl AsyncFn() -> Result<Response<T>, Status>) -> T {
     const TRIES_MAX: u32 = 20;
     for _ in 1..TRIES_MAX {

@@ -1,4 +1,4 @@
-//! What the integration tests share. Knows the test process's surroundings, not what Headwater does.
+//! Helpers that the integration tests share. They know the environment of the test process, not what Headwater does.
 
 pub(crate) mod binary;
 #[macro_use]

@@ -1,4 +1,4 @@
-//! Requests of the API as the server reads them, for tests that carry them out without a server. Knows no subject.
+//! Parses API requests as the server does, for tests that run them without a server. Knows no subject.
 
 use headwater::domain::account::KeyKind;
 use headwater::domain::id::AccountId;
@@ -7,7 +7,7 @@ use headwater::domain::time::Time;
 use headwater::rpc::call::change::{self, Asking, Change};
 use sha2::{Digest, Sha256};
 
-/// The rule of a request by a holder of the account's admin key.
+/// The rule for a request by a caller with the account's admin key.
 ///
 /// # Panics
 ///
@@ -19,7 +19,7 @@ pub(crate) fn envelope<M: Change>(request: &M, account_id: AccountId, now: Time)
     }
 }
 
-/// Without the server's key: no test guesses what is in it.
+/// Without the server's HMAC secret, because no test depends on it.
 fn content_hash(scope: &str, content: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(scope).chain_update([0]).chain_update(content).finalize().into()
 }

@@ -1,4 +1,4 @@
-//! One sample of every kind of row, with every field that may be missing filled, all of one account and pointing to each other.
+//! One sample of every kind of row, with every optional field set. All belong to one account and refer to each other.
 
 use std::sync::Arc;
 
@@ -38,10 +38,10 @@ use uuid::Uuid;
 
 pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
 
-/// The account that the rows belong to unless a test says otherwise.
+/// The default account of the rows.
 pub(crate) const ACCOUNT: AccountId = AccountId::from_uuid(Uuid::from_u128(0xa));
 
-/// The ids of every kind are numbers; the same number of two kinds are two ids.
+/// Ids are made from numbers; the same number gives different ids for two kinds.
 pub(crate) const fn uuid(number: u128) -> Uuid {
     Uuid::from_u128(0x0193_a5f0_0000_7000_8000_0000_0000_0000 + number)
 }
@@ -278,7 +278,7 @@ pub(crate) fn sale(number: u128) -> Conversion {
     }
 }
 
-/// A refund of the first sale; without it when it waits.
+/// A refund of the first sale; without the sale's id when it waits.
 pub(crate) fn refund(number: u128, outcome: ConversionOutcome) -> Conversion {
     let sale = sale(1);
     Conversion {

@@ -1,5 +1,5 @@
-//! A Headwater server in this process, listening on a free port, on a database of its own and with a clock that the test moves.
-//! Everything goes over the wire.
+//! A Headwater server in this process, on a free port, with a database of its own and a clock that the test moves. All calls go
+//! over the wire.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use super::database::TestDatabase;
 /// Day 0 of tests: 2026-01-01T00:00:00Z.
 pub(crate) const START_MICROS: i64 = 1_767_225_600_000_000;
 
-/// A server and what it needs. Dropping it leaves the server to end with the test.
+/// A server and the resources it needs. The server runs until the test ends, even if this is dropped.
 pub(crate) struct TestServer {
     pub(crate) server: Server,
     pub(crate) clock: ManualClock,
     pub(crate) address: String,
     pub(crate) operator_key: String,
-    /// Goes when the server does.
+    /// Removed when the server is dropped.
     _data_dir: TempDir,
 }
 
@@ -34,14 +34,14 @@ impl TestServer {
         Self::start_with(database, &[]).await
     }
 
-    /// Starts with further flags.
+    /// Starts with additional flags.
     pub(crate) async fn start_with(database: &TestDatabase, flags: &[&str]) -> Self {
         let data_dir = tempfile::Builder::new().prefix("headwater-data-").tempdir().unwrap();
         let settings = settings(&database.url, data_dir.path(), flags);
         let clock = ManualClock::new(Time::from_micros(START_MICROS));
         let server = Server::start(&settings, Arc::new(clock.clone())).await.unwrap();
         let address = format!("http://{}", server.address());
-        // A second server on one database finds the operator key made.
+        // A second server on one database finds the operator key already made.
         let operator_key = std::fs::read_to_string(data_dir.path().join(OPERATOR_KEY_FILE)).unwrap_or_default();
         Self { server, clock, address, operator_key: operator_key.trim().to_owned(), _data_dir: data_dir }
     }
@@ -62,7 +62,7 @@ pub(crate) fn settings(database_url: &str, data_dir: &Path, flags: &[&str]) -> S
         "--data-dir",
         data_dir.to_str().unwrap(),
     ];
-    // Tests approve due rewards when they mean to.
+    // Tests approve due rewards explicitly.
     let upkeep = ["--upkeep-interval-seconds", "86400"];
     let upkeep = if flags.contains(&upkeep[0]) { &[][..] } else { &upkeep[..] };
     let arguments: Vec<String> = fixed.iter().chain(upkeep).chain(flags).map(|text| (*text).to_owned()).collect();

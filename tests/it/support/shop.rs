@@ -6,7 +6,7 @@ use testkit::client::Client;
 use super::server::TestServer;
 
 pub(crate) struct Shop {
-    /// With the account's admin key.
+    /// Uses the account's admin key.
     pub(crate) client: Client,
     pub(crate) program_id: String,
     pub(crate) affiliate_id: String,
@@ -17,12 +17,12 @@ impl Shop {
         Self::furnish(server.new_account(name).await).await
     }
 
-    /// In an account that has nothing yet.
+    /// In a new account.
     pub(crate) async fn furnish(client: Client) -> Self {
         Self::furnish_with(client, pb::Terms::default()).await
     }
 
-    /// With these terms, the commission apart.
+    /// With these terms; the commission is set here.
     pub(crate) async fn furnish_with(mut client: Client, terms: pb::Terms) -> Self {
         let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(200_000)) };
         let request = pb::CreateProgramRequest {

@@ -1,6 +1,5 @@
-//! A database of each kind with Headwater's schema in it and nothing else, made once per process and copied for each test:
-//! migrating takes longer than many a test does with what it gets. The server has never opened it, so that each copy is given an
-//! identity and an operator key of its own.
+//! A database of each kind with only Headwater's schema, made once per process and copied for each test, because migrating takes
+//! longer than many tests. No server has opened it, so each copy gets an identity and an operator key of its own.
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::sqlx::sqlite::SqliteJournalMode;
@@ -15,7 +14,7 @@ pub(super) async fn sqlite_file() -> &'static [u8] {
         let folder = tempfile::Builder::new().prefix("headwater-template-").tempdir().unwrap();
         let path = folder.path().join("template.sqlite");
         let mut options = ConnectOptions::new(format!("sqlite://{}", path.display()));
-        // As the server has it. The journal is folded into the file when the connection is closed.
+        // The server's settings. Closing the connection folds the journal into the file.
         options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(true).journal_mode(SqliteJournalMode::Wal));
         migrate(options).await;
         std::fs::read(&path).unwrap()
@@ -23,7 +22,7 @@ pub(super) async fn sqlite_file() -> &'static [u8] {
     .await
 }
 
-/// A copy on PostgreSQL. Somebody else's server would be left with the template, so there an empty database is given.
+/// A copy on PostgreSQL. On somebody else's server the template would be left behind, so there the database is empty.
 pub(super) async fn postgres_copy(server: &'static DatabaseServer) -> PostgresDatabase {
     static TEMPLATE: OnceCell<PostgresDatabase> = OnceCell::const_new();
     if !server.is_private() {

@@ -1,5 +1,5 @@
-//! The rooms inside the domain: rows and states, the working set, and the rules. Rows name neither set nor rule, the set does not name
-//! a rule, and no files name each other in a circle. Knows the imports alone.
+//! The layers inside the domain: rows and states, the working set, and the rules. Rows import neither set nor rules, the set
+//! imports no rule, and no files import each other in a cycle. Checks imports alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,14 +8,14 @@ use super::lexer::tokens;
 use super::walls::{module_path, paths_named};
 use super::{rust_files, without_tests};
 
-/// A circle of rules that may be, with the reason. There is none: what two rules share has a file of its own, such as
-/// `rule/customer.rs`, or is a question to the set.
+/// Allowed cycles of rules, with the reason. There are none: code that two rules share has a file of its own, such as
+/// `rule/customer.rs`, or is a method of the set.
 const CIRCLES_ALLOWED: [(&str, &str); 0] = [];
 
-/// Which modules each module of the domain names. A `mod.rs` that only re-exports is no module of its own.
+/// The modules that each module of the domain imports. A `mod.rs` that only re-exports does not count as a module.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// The rooms, innermost first. A room may name itself and those before it.
+/// The layers, innermost first. A layer may import itself and those before it.
 const ROOMS: [&str; 3] = ["rows", "set", "rule"];
 
 fn room(module: &str) -> &'static str {
@@ -26,7 +26,7 @@ fn room(module: &str) -> &'static str {
     }
 }
 
-/// The graph of files, each as path and text.
+/// The import graph of files given as path and text.
 fn graph(files: &[(String, String)]) -> Graph {
     let modules: BTreeSet<String> = files
         .iter()
@@ -44,7 +44,7 @@ fn graph(files: &[(String, String)]) -> Graph {
         let named = graph.entry(name.clone()).or_default();
         for (_, path) in paths_named(&module, &without_tests(tokens(text))) {
             let Some(rest) = path.strip_prefix(&["domain".to_owned()]) else { continue };
-            // The longest beginning that is a module; of what a room re-exports, the room itself.
+            // The longest prefix that is a module; for re-exports of a layer, the layer itself.
             let beginnings = (1..=rest.len()).rev().map(|length| rest[..length].join("::"));
             let target = beginnings.clone().find(|beginning| modules.contains(beginning));
             let of_room = || rest.first().filter(|first| ["set", "rule"].contains(&first.as_str())).cloned();
@@ -54,7 +54,7 @@ fn graph(files: &[(String, String)]) -> Graph {
     graph
 }
 
-/// Every step from a room into one that is further out.
+/// Every import from a layer into an outer one.
 fn steps_outwards(graph: &Graph) -> Vec<String> {
     let rank = |module: &str| {
         let room = if ["set", "rule"].contains(&module) { module } else { room(module) };
@@ -64,7 +64,7 @@ fn steps_outwards(graph: &Graph) -> Vec<String> {
     edges.filter(|(from, to)| rank(to) > rank(from)).map(|(from, to)| format!("{from} names {to}")).collect()
 }
 
-/// The groups of modules that name each other, directly or not.
+/// The groups of modules that import each other, directly or indirectly.
 fn circles(graph: &Graph) -> Vec<BTreeSet<String>> {
     let reachable = |from: &String| {
         let mut seen: BTreeSet<String> = BTreeSet::new();

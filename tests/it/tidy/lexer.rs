@@ -1,7 +1,6 @@
-//! Splits Rust source into words, marks and strings, without comments, so that rules can be told from what is said about them.
-//! Knows no rules.
+//! Splits Rust source into words, marks and strings, without comments, so that mentions in comments do not count. Knows no rules.
 
-/// A piece of source and the line it begins on, counted from 1.
+/// A token and the line it begins on, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) kind: Kind,
@@ -15,7 +14,7 @@ pub(super) enum Kind {
     Word,
     /// `::` or a single character.
     Mark,
-    /// What stands between the quotes.
+    /// The text between the quotes.
     Text,
 }
 
@@ -25,7 +24,7 @@ impl Token {
     }
 }
 
-/// The tokens of a file that compiles; what comes of any other is of no use.
+/// The tokens of a file that compiles. The result for any other file is meaningless.
 pub(super) fn tokens(source: &str) -> Vec<Token> {
     let mut rest = source;
     let mut tokens = Vec::new();
@@ -40,7 +39,7 @@ pub(super) fn tokens(source: &str) -> Vec<Token> {
     tokens
 }
 
-/// The kind of the piece that `rest` begins with, none for spaces and comments; its length; what of it is to be kept.
+/// The kind of the token that `rest` begins with (`None` for spaces and comments), its length, and the text to keep.
 fn piece(rest: &str, first: char) -> (Option<Kind>, usize, &str) {
     if rest.starts_with("//") {
         return (None, rest.find('\n').unwrap_or(rest.len()), "");

@@ -1,8 +1,8 @@
-//! Which part of the server may use which, and the reading of paths that tells. Knows nothing of other rules.
+//! Which part of the server may import which, and the parsing of paths for it. Knows no other rules.
 
 use super::lexer::{Kind, Token};
 
-/// A part of `src` and what it may name besides itself.
+/// A part of `src` and what it may import besides itself.
 struct Part {
     name: &'static str,
     /// Other parts.
@@ -11,7 +11,7 @@ struct Part {
     libraries: &'static [&'static str],
 }
 
-/// Libraries that stand for a concern of one part: the wire, the tables, the outside world. All others are free.
+/// Libraries that belong to a concern of one part: the wire, the tables, the outside world. All others may be used anywhere.
 const GUARDED_LIBRARIES: [&str; 12] = [
     "headwater_client",
     "tonic",
@@ -29,10 +29,10 @@ const GUARDED_LIBRARIES: [&str; 12] = [
 
 const WIRE: [&str; 7] = ["headwater_client", "tonic", "tonic_types", "tonic_prost", "prost", "prost_types", "pb"];
 
-/// The walls, innermost first. `lib`, `main`, `cli`, `server` and `demo` wire, so they may name everything. A part whose first file
-/// is still to come has its walls already.
+/// The walls, innermost first. `lib`, `main`, `cli`, `server` and `demo` connect the parts, so they may import everything. A part
+/// that has no file yet already has its walls.
 const PARTS: [Part; 20] = [
-    // Pure: what it needs to know is passed in.
+    // Pure: its inputs are passed in.
     Part { name: "domain", parts: &[], libraries: &[] },
     Part { name: "entity", parts: &[], libraries: &["sea_orm"] },
     Part { name: "form", parts: &["domain"], libraries: &[] },
@@ -50,7 +50,7 @@ const PARTS: [Part; 20] = [
         parts: &["domain", "store", "clock", "config", "error", "worker"],
         libraries: &["tokio", "tracing"],
     },
-    // Inside the folder of `app`, and the one part that talks to the outside.
+    // Inside the folder of `app`, and the only part that calls the outside.
     Part {
         name: "worker",
         parts: &["domain", "store", "app", "clock", "config", "error", "outbound"],
@@ -73,9 +73,9 @@ const PARTS: [Part; 20] = [
     },
     Part { name: "gathered", parts: &[], libraries: &["tonic", "tokio"] },
     Part { name: "limit", parts: &["auth", "error"], libraries: &["tokio", "tracing"] },
-    // Speaks to other companies' servers. What it is to say is passed in; what came of it is returned.
+    // Calls other companies' servers. Its input is passed in and its result is returned.
     Part { name: "outbound", parts: &["domain"], libraries: &["tokio", "tracing"] },
-    // Pure, both: bytes in, messages of the API out, which then pass the same parsing as a call's.
+    // Both are pure: bytes in, API messages out, which then pass the same parsing as a call's.
     Part { name: "inbound", parts: &["pb"], libraries: &["prost", "prost_types"] },
     Part { name: "import", parts: &["pb"], libraries: &["prost", "prost_types"] },
     Part {
@@ -88,10 +88,10 @@ const PARTS: [Part; 20] = [
 
 const WIRING: [&str; 5] = ["lib", "main", "cli", "server", "demo"];
 
-/// The parts that compute and do nothing else.
+/// The parts that only compute.
 const PURE: [&str; 3] = ["domain", "inbound", "import"];
 
-/// Every step over a wall in the file, as line and message. None for a file outside `src`.
+/// Every import across a wall in the file, as line and message. Empty for a file outside `src`.
 pub(super) fn violations(path: &str, tokens: &[Token]) -> Vec<(usize, String)> {
     let Some(module) = module_path(path) else { return Vec::new() };
     let name = part_of(&module);
@@ -136,7 +136,7 @@ pub(super) fn module_path(path: &str) -> Option<Vec<String>> {
     Some(stem.split('/').map(str::to_owned).collect())
 }
 
-/// The part that a module is in. Entities and forms are parts of their own, inside the store's folder, and so are the workers, inside the
+/// The part that a module belongs to. Entities and forms are parts of their own inside the store's folder, and workers inside the
 /// app's.
 fn part_of(module: &[String]) -> String {
     match module {
@@ -147,16 +147,16 @@ fn part_of(module: &[String]) -> String {
     }
 }
 
-/// The parts that paths from `crate` or `super` lead into, with the line.
+/// The parts that paths from `crate` or `super` refer to, with the line.
 fn parts_named(file: &[String], tokens: &[Token]) -> Vec<(usize, String)> {
     let paths = paths_named(file, tokens).into_iter();
     paths.map(|(line, path)| (line, part_of(&path))).filter(|(_, part)| part != "lib").collect()
 }
 
-/// The paths from `crate` or `super`, from the crate's root, with the line.
+/// The paths from `crate` or `super`, resolved from the crate's root, with the line.
 pub(super) fn paths_named(file: &[String], tokens: &[Token]) -> Vec<(usize, Vec<String>)> {
     let mut named = Vec::new();
-    // Modules written inside the file, each with the depth of braces that it ends at.
+    // Inline modules, each with the brace depth at which it ends.
     let mut inner: Vec<(usize, String)> = Vec::new();
     let mut depth = 0;
     let mut at = 0;
@@ -189,7 +189,7 @@ pub(super) fn paths_named(file: &[String], tokens: &[Token]) -> Vec<(usize, Vec<
     named
 }
 
-/// Reads a path, or a tree of them as in `use`, from after its first `::`, and says where it ends.
+/// Reads a path, or a tree of them as in `use`, from after its first `::`. Returns where it ends.
 fn follow(tokens: &[Token], mut at: usize, mut path: Vec<String>, leaves: &mut Vec<Vec<String>>) -> usize {
     while let Some(token) = tokens.get(at) {
         if token.is("{") {
@@ -211,11 +211,11 @@ fn follow(tokens: &[Token], mut at: usize, mut path: Vec<String>, leaves: &mut V
         at += 1;
     }
     leaves.push(path);
-    // What a path is renamed to is no path.
+    // The name after `as` is not a path.
     if tokens.get(at).is_some_and(|token| token.is("as")) { at + 2 } else { at }
 }
 
-/// The guarded libraries that are named at the beginning of a path, with the line.
+/// The guarded libraries at the beginning of paths, with the line.
 fn libraries_named(tokens: &[Token]) -> Vec<(usize, &'static str)> {
     let mut named = Vec::new();
     for (at, token) in tokens.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Lists with filters, against the model's rows that pass them. Which filter is asked about changes with what has happened, so
-//! that in time each is, in many combinations.
+//! Lists with filters, compared with the model's rows that pass them. The filter depends on what has happened so far, so over a run
+//! every filter is used, in many combinations.
 
 use headwater_client::pb;
 use pb::affiliate_selector::Selector;
@@ -12,7 +12,7 @@ fn by_id(id: &str) -> Option<pb::AffiliateSelector> {
     Some(pb::AffiliateSelector { selector: Some(Selector::Id(id.to_owned())) })
 }
 
-/// What is drawn for the filters, by turns.
+/// Draws filter values in turn.
 struct Turn(usize);
 
 impl Turn {
@@ -36,7 +36,7 @@ impl Turn {
     }
 }
 
-/// Whether nothing is asked for, or this.
+/// Whether the filter is unset or equal to this.
 fn fits<T: PartialEq + ?Sized>(wanted: Option<&T>, value: &T) -> bool {
     wanted.is_none_or(|wanted| wanted == value)
 }

@@ -1,4 +1,4 @@
-//! What the owner of an account does.
+//! Commands of an account's owner.
 
 use headwater_client::pb;
 use pb::affiliate_selector::Selector;
@@ -55,7 +55,7 @@ impl Generator {
         pb::Commission { commission: Some(commission) }
     }
 
-    /// An own commission that is right in itself.
+    /// A valid commission override.
     fn own_commission(&mut self, currency: &str) -> Option<pb::Commission> {
         use pb::commission::Commission::PercentPpm;
         let own = self.maybe(25, |generator| generator.commission(currency))?;
@@ -115,7 +115,7 @@ impl Generator {
         program.map_or_else(|| "USD".to_owned(), |program| program.row.currency_code.clone())
     }
 
-    /// The etag of a program, at times an old one; mostly none.
+    /// The etag of a program, sometimes a stale one; usually none.
     fn etag(&mut self, world: &World, program_id: &str) -> String {
         let program = world.programs.iter().find(|program| program.row.id == program_id);
         let current = program.map(|program| program.row.etag.clone()).unwrap_or_default();
@@ -147,7 +147,7 @@ impl Generator {
         }
     }
 
-    /// Not the last program but one, or nothing would be left to happen.
+    /// Leaves at least two programs active, or later commands would have nothing to use.
     fn archive_program(&mut self, world: &World, label: u32) -> pb::ArchiveProgramRequest {
         let active = world.programs.iter().filter(|program| program.row.state() == pb::ProgramState::Active).count();
         let program_id = if active > 2 { self.program_id(world) } else { format!("prg{}", super::NOBODYS) };
@@ -274,7 +274,7 @@ impl Generator {
         Command::RemoveCoupon(pb::RemoveCouponRequest { request_id: self.request_id(label), coupon_id })
     }
 
-    /// Mostly rewards that can be moved, at times others, at times one twice or none.
+    /// Usually rewards that can change state, sometimes others, sometimes a duplicate or none.
     fn reward_ids(&mut self, world: &World) -> Vec<String> {
         let is_open =
             |reward: &&pb::Reward| reward.state() == pb::RewardState::Pending && reward.reverses_reward_id.is_empty();

@@ -1,4 +1,4 @@
-//! What happens in a shop: clicks, sign-ups, sales, refunds, cancellations.
+//! Commands of a shop: clicks, sign-ups, sales, refunds, cancellations.
 
 use headwater_client::pb;
 use pb::ConversionKind as Kind;
@@ -14,7 +14,7 @@ struct Who {
     email: String,
 }
 
-/// What a visitor brings; each may be missing.
+/// A visitor's traces; each may be missing.
 struct Brought {
     tid: String,
     ref_id: String,
@@ -32,7 +32,7 @@ impl Generator {
         }
     }
 
-    /// One of a few customers, who are known by their uid, their email address, or both; seldom by names that are two people's.
+    /// One of a few customers, known by uid, email address or both; rarely by names of two different people.
     fn who(&mut self) -> Who {
         let number = self.rng.u32(0..12);
         let other = if self.rng.u32(0..12) == 0 { self.rng.u32(0..12) } else { number };
@@ -53,7 +53,7 @@ impl Generator {
         }
     }
 
-    /// The code of a link that is there, or a text that may be one.
+    /// The code of an existing link, or a text that may be one.
     fn brought_code(&mut self, world: &World) -> String {
         let rng = &mut self.rng;
         match rng.u32(0..10) {
@@ -64,7 +64,7 @@ impl Generator {
         }
     }
 
-    /// A visitor that is there, mostly one of a few, so that some click often.
+    /// An existing visitor, usually one of a few, so that some click often.
     fn tid(&mut self, world: &World) -> String {
         let rng = &mut self.rng;
         match rng.u32(0..20) {
@@ -84,7 +84,7 @@ impl Generator {
         }
     }
 
-    /// Mostly an id of its own; at times one that a refund may name before its sale.
+    /// Usually a new id; sometimes one that a refund may name before its sale.
     fn event_id(&mut self, kind: &str, label: u32) -> String {
         match self.rng.u32(0..80) {
             0 => String::new(),
@@ -163,7 +163,7 @@ impl Generator {
         }
     }
 
-    /// What a refund takes of a sale: a part of what is left, all of it, or at times more.
+    /// The amount of a refund: a part of what is left, all of it, or sometimes more.
     fn refunded(&mut self, sale: &pb::Conversion) -> pb::Money {
         let sold = sale.amount.clone().unwrap_or_default();
         let left = sold.amount_minor - sale.refunded_amount.as_ref().map_or(0, |refunded| refunded.amount_minor);
@@ -186,7 +186,7 @@ impl Generator {
         let sales: Vec<&pb::Conversion> = world.event_ids(Kind::Sale).collect();
         let drawn = self.rng.u32(0..20);
         if drawn < 13 && !sales.is_empty() {
-            // The latest are refunded in several parts.
+            // Recent sales are refunded in several parts.
             let recent = &sales[sales.len().saturating_sub(8)..];
             let sale = if self.rng.u32(0..3) > 0 { pick(&mut self.rng, recent) } else { pick(&mut self.rng, &sales) };
             sale_event_id.clone_from(&sale.event_id);

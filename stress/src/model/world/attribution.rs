@@ -1,4 +1,4 @@
-//! Who is credited with a conversion, and how everyone else fared.
+//! Decides who is credited with a conversion, and the results of the other candidates.
 
 use headwater_client::pb;
 use pb::{AttributionSource as Source, CandidateResult as Fate};
@@ -7,18 +7,18 @@ use super::World;
 use crate::model::command::{MICROS_PER_DAY, micros};
 
 const DEFAULT_ORDER: [Source; 3] = [Source::LeadBinding, Source::Coupon, Source::Click];
-/// How many of a visitor's clicks are looked at, and how many are told.
+/// How many of a visitor's clicks are considered, and how many are listed.
 const CLICKS_MAX: usize = 100;
 const CLICKS_TOLD: usize = 20;
 
-/// The traces that a request brings.
+/// The traces in a request.
 pub(super) struct Traces<'request> {
     pub(super) tid: &'request str,
     pub(super) ref_id: &'request str,
     pub(super) coupon_code: &'request str,
 }
 
-/// Who won, by which source, and all candidates.
+/// The winner, its source, and all candidates.
 pub(super) struct Verdict {
     pub(super) winner: Option<(Source, usize)>,
     pub(super) candidates: Vec<pb::AttributionCandidate>,
@@ -28,12 +28,12 @@ struct Candidate {
     source: Source,
     reference: String,
     enrollment: Option<usize>,
-    /// None while it could win.
+    /// `None` while it could win.
     fate: Option<Fate>,
 }
 
 impl World {
-    /// Decides about something that occurred then. The lead is one that may be bound already.
+    /// Decides about an event at that time. The lead may be bound already.
     pub(super) fn attribute(&self, lead: Option<usize>, traces: &Traces<'_>, occurred: i64) -> Verdict {
         let mut candidates: Vec<Candidate> = Vec::new();
         candidates.extend(lead.and_then(|lead| self.bound(lead, occurred)));
@@ -93,13 +93,13 @@ impl World {
         Some(candidate)
     }
 
-    /// How long a click of an enrollment counts, under the terms of this time.
+    /// How long a click of an enrollment counts, under the terms at this time.
     pub(super) fn window(&self, enrollment: usize, at: i64) -> i64 {
         let days = self.program_of(enrollment).terms(at, None).attribution_window_days.unwrap_or_default();
         i64::from(days) * MICROS_PER_DAY
     }
 
-    /// The active coupon with this code, or else the one that had it last.
+    /// The active coupon with this code, or else the last one that had it.
     fn coupon_used(&self, code: &str) -> Option<Candidate> {
         if code.is_empty() {
             return None;
@@ -159,7 +159,7 @@ impl World {
         })
     }
 
-    /// The program of the latest click that could win says which of the clicks does.
+    /// The program of the latest click that could win determines which click wins.
     fn choose_click(&self, candidates: &mut [Candidate], occurred: i64) {
         let mut open: Vec<&mut Candidate> =
             candidates.iter_mut().filter(|one| one.source == Source::Click && one.fate.is_none()).collect();
@@ -174,7 +174,7 @@ impl World {
         }
     }
 
-    /// The program of the first of binding, coupon and click that could win says in which order they are asked.
+    /// The program of the first of binding, coupon and click that could win determines their order.
     fn order(&self, candidates: &[Candidate], occurred: i64) -> [Source; 3] {
         let first = DEFAULT_ORDER
             .into_iter()
@@ -185,7 +185,7 @@ impl World {
     }
 }
 
-/// The candidates that are kept, the strongest source first.
+/// The candidates to keep, the strongest source first.
 fn tell(candidates: Vec<Candidate>, order: [Source; 3]) -> Vec<Candidate> {
     let click_count = candidates.iter().filter(|one| one.source == Source::Click).count();
     let mut told: Vec<Vec<Candidate>> = vec![Vec::new(), Vec::new(), Vec::new()];

@@ -1,4 +1,4 @@
-//! Links and coupons: the codes that lead to an enrollment.
+//! Links and coupons: the codes of an enrollment.
 
 use headwater_client::pb;
 use pb::{CouponState, EventType, LinkState};
@@ -24,7 +24,7 @@ impl World {
         link
     }
 
-    /// Whether the affiliate may have this code; one that is not there yet has no others.
+    /// Whether the affiliate may have this code. A new affiliate has no other codes.
     pub(super) fn check_coupon(&self, field: &str, code: &str, affiliate_id: &str) -> Result<(), Refused> {
         if code.is_empty() {
             return Ok(());

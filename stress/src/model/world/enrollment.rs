@@ -1,4 +1,4 @@
-//! Affiliates and what ties them to programs.
+//! Affiliates and their enrollments in programs.
 
 use headwater_client::pb;
 use pb::{EnrollmentState, EventType, LinkState};
@@ -9,7 +9,7 @@ use super::{Ruling, World, email, missing, refused, taken};
 use crate::model::command::stamp;
 use crate::model::reply::{Refused, Replayed, Reply};
 
-/// What an enrollment is to be made with.
+/// The inputs for an enrollment.
 struct Wanted<'request> {
     ref_id: &'request str,
     promo_code: &'request str,
@@ -65,7 +65,7 @@ impl World {
         }))
     }
 
-    /// The ref_id that was asked for, or one made of the first name or the email address, if it is free.
+    /// The requested ref_id, or one made from the first name or the email address, if it is free.
     fn free_ref_id(&mut self, wanted: &Wanted<'_>, first_name: &str, email: &str) -> Result<String, Refused> {
         if !wanted.ref_id.is_empty() {
             let code = wanted.ref_id.to_lowercase();
@@ -173,8 +173,8 @@ impl World {
         self.tell(EventType::EnrollmentCreated, &row.id, &row.program_id, &row.affiliate_id);
     }
 
-    /// Whether an enrollment may have this ref_id; says if it needs a link for it. Its own active links without a destination
-    /// will do.
+    /// Whether an enrollment may have this ref_id, and whether that needs a new link. An active link of its own without a
+    /// destination is enough.
     fn check_ref_id(&self, place: usize, ref_id: &str, field: &str) -> Result<bool, Refused> {
         let (row, code) = (&self.enrollments[place], ref_id.to_lowercase());
         if row.ref_id == code {

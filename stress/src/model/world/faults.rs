@@ -1,4 +1,4 @@
-//! Which fields of a request are wrong by themselves: those faults that are drawn, no others.
+//! Invalid fields of a request; only the kinds of faults that are drawn.
 
 use headwater_client::pb;
 use prost_types::Timestamp;

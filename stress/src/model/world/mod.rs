@@ -1,6 +1,6 @@
-//! The model: one account as it should be, in plain lists, and what each command should answer. Written from the API's comments
-//! and the rules of the business, with nothing of the server's own code, so that it can disagree. Rows are the API's messages,
-//! with symbols for ids. Nothing is fast here and nothing is stored; what is refused changes nothing, so rules check first.
+//! The model: the expected state of one account, in plain lists, and the expected answer to each command. Written from the API's
+//! comments and the business rules, without the server's code, so that it can disagree. Rows are API messages with symbols for ids.
+//! Nothing is fast and nothing is stored; a refusal changes nothing, so rules check first.
 
 mod attribution;
 mod code;
@@ -25,7 +25,7 @@ pub(super) use reads::sorted as sorted_totals;
 /// How long a request_id is remembered.
 const REQUEST_ID_KEPT_DAYS: i64 = 30;
 
-/// What a rule comes to.
+/// The result of a rule.
 type Ruling = Result<Reply, Refused>;
 
 /// A program with all versions of its terms; the row has the newest.
@@ -36,7 +36,7 @@ pub(super) struct Program {
     changes: u32,
 }
 
-/// A visit. Nobody can read it back.
+/// A click. The API cannot read it back.
 #[derive(Debug, Clone)]
 pub(super) struct Click {
     pub(super) id: String,
@@ -62,7 +62,7 @@ struct Answered {
     expires: Option<i64>,
 }
 
-/// Places in the ledger or the feed whose order among themselves is not promised: what the server approved by itself.
+/// A range of the ledger or the feed without a promised order: entries of the server's own approvals.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unordered {
     pub(super) from: usize,
@@ -80,7 +80,7 @@ pub(super) struct World {
     pub(super) tokens: Vec<String>,
     /// Without the referral link, which depends on the program.
     pub(super) enrollments: Vec<pb::Enrollment>,
-    /// With their own destination alone.
+    /// With their own destinations only.
     pub(super) links: Vec<pb::Link>,
     pub(super) coupons: Vec<pb::Coupon>,
     pub(super) clicks: Vec<Click>,
@@ -92,11 +92,11 @@ pub(super) struct World {
     pub(super) unordered_entries: Vec<Unordered>,
     pub(super) unordered_events: Vec<Unordered>,
     answered: HashMap<Key, Answered>,
-    /// Of the command in progress.
+    /// The label of the current command.
     label: u32,
     counts: HashMap<&'static str, u32>,
     cause: String,
-    /// The id of what the command made or changed.
+    /// The id of the object that the command made or changed.
     effect: String,
 }
 
@@ -112,13 +112,13 @@ fn taken<T>(field: &str, value: &str, id: &str) -> Result<T, Refused> {
     refused(Code::AlreadyExists, "ALREADY_EXISTS", &[("field", field), ("value", value), ("resource_id", id)])
 }
 
-/// As an email address is kept and compared.
+/// The stored and compared form of an email address.
 fn email(text: &str) -> String {
     text.trim().to_lowercase()
 }
 
 impl World {
-    /// An account that was registered just now, with its first key.
+    /// A newly registered account with its first key.
     pub(super) fn new(now: i64, display_name: &str, owner_email: &str) -> Self {
         let account = pb::Account {
             id: symbol("acc", 0, 0),
@@ -157,7 +157,7 @@ impl World {
         world
     }
 
-    /// What the server should answer to the command, which is carried out here.
+    /// Executes the command and returns the expected answer.
     pub(super) fn apply(&mut self, label: u32, command: &Command) -> Reply {
         self.label = label;
         self.counts.clear();
@@ -231,7 +231,7 @@ impl World {
         }
     }
 
-    /// The symbol for the next thing of its kind that the command makes.
+    /// The symbol for the command's next object of a kind.
     fn fresh(&mut self, kind: &'static str) -> String {
         let count = self.counts.entry(kind).or_default();
         *count += 1;
@@ -260,20 +260,20 @@ impl World {
         }
     }
 
-    /// Puts a fact into the feed.
+    /// Adds an event to the feed.
     fn tell(&mut self, event_type: pb::EventType, subject: &str, program: &str, affiliate: &str) {
         let event = self.event(event_type, subject, program, affiliate);
         self.events.push(event);
     }
 
-    /// Puts a fact about a conversion into the feed, with its image.
+    /// Adds an event about a conversion to the feed, with its image.
     fn tell_of(&mut self, event_type: pb::EventType, conversion: usize, occurred: i64) {
         let image = self.image(conversion);
         let event = self.event(event_type, &image.id, &image.program_id, &image.affiliate_id);
         self.events.push(pb::ConversionEvent { occur_time: Some(stamp(occurred)), conversion: Some(image), ..event });
     }
 
-    /// A conversion with its rewards as they are now.
+    /// A conversion with its current rewards.
     pub(super) fn image(&self, place: usize) -> pb::Conversion {
         let row = &self.conversions[place].row;
         let rewards = self.rewards.iter().filter(|reward| reward.conversion_id == row.id).cloned().collect();
@@ -284,7 +284,7 @@ impl World {
         self.programs.iter().position(|program| program.row.id == id)
     }
 
-    /// The program that a reference leads to, which is there.
+    /// The program of a reference that is known to be valid.
     fn program_of(&self, enrollment: usize) -> &Program {
         let id = &self.enrollments[enrollment].program_id;
         self.program(id).map(|place| &self.programs[place]).unwrap_or(&self.programs[0])
@@ -296,8 +296,8 @@ impl World {
 }
 
 impl Program {
-    /// The terms that something falls under: the newest that had started and that reach it, or else the first. `bound` is when
-    /// its lead was bound to the program, if that was before.
+    /// The terms that apply: the newest that had started and that cover it, or else the first. `bound` is the time when its lead
+    /// was bound to the program, if that was earlier.
     fn terms(&self, occurred: i64, bound: Option<i64>) -> &pb::Terms {
         let reaches = |terms: &&pb::Terms| {
             let start = terms.start_time.as_ref().map(super::command::micros).unwrap_or_default();

@@ -14,7 +14,7 @@ fn etag(changes: u32) -> String {
     symbol("etag", changes, 0)
 }
 
-/// Terms as they are kept: with the defaults for what was not sent.
+/// Terms as stored, with defaults for unset fields.
 fn with_defaults(sent: &pb::Terms, version: i32, now: i64) -> pb::Terms {
     let mut terms = pb::Terms { version, start_time: Some(stamp(now)), ..sent.clone() };
     terms.hold_period_days.get_or_insert(30);
@@ -64,7 +64,7 @@ impl World {
         self.programs.iter().position(|program| program.row.is_default)
     }
 
-    /// Takes the place of the default from the program that has it.
+    /// Takes the default from the program that has it.
     fn depose(&mut self) {
         if let Some(place) = self.default_program() {
             self.programs[place].row.is_default = false;
@@ -149,7 +149,7 @@ impl World {
         Ok(Reply::Program(self.programs[place].row.clone(), Replayed(false)))
     }
 
-    /// The program that is named, or else the default one; it must be active.
+    /// The named program, or else the default one; it must be active.
     pub(super) fn open_program(&self, id: &str) -> Result<usize, Refused> {
         let place = if id.is_empty() { self.default_program() } else { self.program(id) };
         let Some(place) = place else { return missing("PROGRAM_NOT_FOUND") };

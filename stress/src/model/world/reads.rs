@@ -1,4 +1,4 @@
-//! What is answered to who looks.
+//! Answers to reads.
 
 use headwater_client::pb;
 use pb::{ConversionKind as Kind, LedgerAccount};
@@ -7,7 +7,7 @@ use super::{Ruling, World, email, missing};
 use crate::model::reply::{Refused, Reply};
 
 impl World {
-    /// The page that an enrollment's links lead to: its own, or else the program's.
+    /// The landing page of an enrollment's links: its own, or else the program's.
     fn landing_url(&self, enrollment: &pb::Enrollment) -> String {
         let program = self.program(&enrollment.program_id).map(|place| &self.programs[place].row);
         if enrollment.landing_url.is_empty() {
@@ -16,7 +16,7 @@ impl World {
         enrollment.landing_url.clone()
     }
 
-    /// An enrollment with its referral link. No landing page here has parameters of its own.
+    /// An enrollment with its referral link. No landing page here has query parameters of its own.
     pub(crate) fn shown(&self, enrollment: &pb::Enrollment) -> pb::Enrollment {
         let referral_link = format!("{}?ref={}", self.landing_url(enrollment), enrollment.ref_id);
         pb::Enrollment { referral_link, ..enrollment.clone() }
@@ -29,12 +29,12 @@ impl World {
         self.enrollment(&link.enrollment_id).map(|place| self.landing_url(&self.enrollments[place])).unwrap_or_default()
     }
 
-    /// A link with the page that it leads to.
+    /// A link with its destination.
     pub(crate) fn shown_link(&self, link: &pb::Link) -> pb::Link {
         pb::Link { destination_url: self.destination(link), ..link.clone() }
     }
 
-    /// The affiliate that a selector names.
+    /// The affiliate of a selector.
     pub(super) fn selected(&self, selector: Option<&pb::AffiliateSelector>) -> Result<usize, Refused> {
         use pb::affiliate_selector::Selector;
         let place = match selector.and_then(|selector| selector.selector.as_ref()) {
@@ -52,7 +52,7 @@ impl World {
         place.map_or_else(|| missing("AFFILIATE_NOT_FOUND"), Ok)
     }
 
-    /// The lead that a selector names.
+    /// The lead of a selector.
     pub(super) fn selected_lead(&self, selector: &pb::LeadSelector) -> Option<usize> {
         use pb::lead_selector::Selector;
         match selector.selector.as_ref()? {
@@ -99,7 +99,7 @@ impl World {
         Ok(Reply::FoundAffiliate(pb::GetAffiliateResponse { affiliate: Some(affiliate), enrollments }))
     }
 
-    /// A program, or the default one, with its newest terms or the version that is asked for.
+    /// A program, or the default one, with its newest terms or the requested version.
     pub(super) fn get_program(&self, request: &pb::GetProgramRequest) -> Ruling {
         let is_meant = |row: &pb::Program| match request.program_id.as_str() {
             "" => row.is_default,
@@ -129,7 +129,7 @@ impl World {
         self.enrollments.iter().filter(|row| row.affiliate_id == affiliate_id).map(|row| self.shown(row)).collect()
     }
 
-    /// The images of all conversions, those that nobody referred or all others.
+    /// The images of all conversions that nobody referred, or of all others.
     pub(crate) fn images(&self, is_not_referred: bool) -> Vec<pb::Conversion> {
         let wanted = |place: &usize| {
             let outcome = self.conversions[*place].row.outcome();
@@ -138,12 +138,12 @@ impl World {
         (0..self.conversions.len()).filter(wanted).map(|place| self.image(place)).collect()
     }
 
-    /// A recorded event of each kind and id that was refused or never sent is not to be found: the ids of those that are.
+    /// The ids of recorded events. Events that were refused or never sent must not be found.
     pub(crate) fn event_ids(&self, kind: Kind) -> impl DoubleEndedIterator<Item = &pb::Conversion> {
         self.conversions.iter().map(|conversion| &conversion.row).filter(move |row| row.kind() == kind)
     }
 
-    /// What the audit should say: nothing found, and these sums.
+    /// The expected audit: no differences, and these sums.
     pub(crate) fn audit(&self) -> pb::VerifyLedgerResponse {
         let mut totals: Vec<pb::LedgerTotal> = Vec::new();
         for entry in &self.entries {
@@ -176,7 +176,7 @@ fn add(totals: &mut Vec<pb::LedgerTotal>, account: LedgerAccount, value: &pb::Re
     totals.push(pb::LedgerTotal { account: account.into(), value: Some(value) });
 }
 
-/// Sums in an order of their own: the answer promises none.
+/// Sums in a fixed order, because the answer promises none.
 pub(crate) fn sorted(mut totals: Vec<pb::LedgerTotal>) -> Vec<pb::LedgerTotal> {
     totals.sort_by_key(|total| (total.account, total.value.clone().map(|value| value.currency_code)));
     totals

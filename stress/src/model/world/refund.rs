@@ -1,4 +1,4 @@
-//! Refunds: all that was refunded of a sale so far has taken back the same share of its reward.
+//! Refunds: at any time, the part of a reward taken back is the refunded share of its sale.
 
 use headwater_client::pb;
 use pb::{ConversionKind as Kind, ConversionOutcome as Outcome, EventType, LedgerAccount, LedgerReason, RewardState};
@@ -9,7 +9,7 @@ use super::{Conversion, Ruling, World, email, refused};
 use crate::model::command::{micros, stamp};
 use crate::model::reply::{Refused, Reply};
 
-/// How many of a customer's sales a refund that names none may be of.
+/// How many of a customer's sales are considered for a refund that names none.
 const SALES_MAX: usize = 100;
 
 fn minor(money: Option<&pb::Money>) -> i64 {
@@ -49,7 +49,7 @@ impl World {
         }))
     }
 
-    /// The sale that is refunded; none for one that has not arrived and for a customer of whom nothing is known.
+    /// The refunded sale; `None` if it has not arrived or the customer is unknown.
     fn refunded_sale(&self, request: &pb::RecordRefundRequest, amount: &pb::Money) -> Result<Option<usize>, Refused> {
         let is_sale = |sale: &Conversion| sale.row.kind() == Kind::Sale;
         if !request.sale_event_id.is_empty() {
@@ -95,7 +95,7 @@ impl World {
         Ok(())
     }
 
-    /// Books the refunds that waited for a sale, as far as they fit, in the order they occurred.
+    /// Books the refunds that waited for a sale, as far as they fit, in order of occurrence.
     pub(super) fn book_waiting_refunds(&mut self, sale: usize) {
         let event_id = self.conversions[sale].row.event_id.clone();
         let waits =
@@ -154,8 +154,8 @@ impl World {
         }
     }
 
-    /// Takes back what the refund adds to the refunded share of the sale's reward. Returns the earlier refunds whose rewards are
-    /// settled by it.
+    /// Takes back the reward's share for the newly refunded part of the sale. Returns the earlier refunds whose rewards this
+    /// settles.
     fn take_back(&mut self, sale: usize, refund: usize) -> Vec<usize> {
         let sale = self.conversions[sale].row.clone();
         let refund = self.conversions[refund].row.clone();

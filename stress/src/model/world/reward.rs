@@ -1,4 +1,4 @@
-//! Rewards, the states they pass through, and the books.
+//! Rewards, their states, and the books.
 
 use headwater_client::pb;
 use pb::{EventType, LedgerAccount, LedgerReason, RewardState};
@@ -9,7 +9,7 @@ use crate::model::command::{MICROS_PER_DAY, micros, stamp};
 use crate::model::names::ANY;
 use crate::model::reply::{Refused, Replayed, Reply};
 
-/// `value x part / whole` for amounts of zero and more, rounded: the whole number below, or the next one where the rest says so.
+/// `value x part / whole` for amounts of zero and more, rounded down or up as the rest requires.
 pub(super) fn share(value: i64, part: i64, whole: i64, rounding: pb::Rounding) -> i64 {
     if whole == 0 {
         return 0;
@@ -33,7 +33,7 @@ pub(super) fn summary(reward: &pb::Reward) -> pb::RewardSummary {
     }
 }
 
-/// A move of rewards: to which state, through which accounts.
+/// A state change of rewards: the new state and the accounts posted to.
 struct Move<'request> {
     to: RewardState,
     credit: LedgerAccount,
@@ -51,7 +51,7 @@ const APPROVAL: Move<'static> = Move {
 };
 
 impl World {
-    /// The reward of a sale that was credited just now, for what is left of it.
+    /// The reward of a newly credited sale, for the amount not yet refunded.
     pub(super) fn earn(&mut self, sale: usize, enrollment: usize, terms: &pb::Terms) {
         let (row, occurred) = (self.conversions[sale].row.clone(), self.conversions[sale].occurred);
         let amount = row.amount.clone().unwrap_or_default();
@@ -100,7 +100,7 @@ impl World {
         self.rewards.push(reward);
     }
 
-    /// Books a reward's value; a negative one the other way round.
+    /// Books a reward's value; a negative one in reverse.
     pub(super) fn post(
         &mut self,
         reward: &pb::Reward,
@@ -163,7 +163,7 @@ impl World {
         Ok(Reply::Rewards(rewards, Replayed(false)))
     }
 
-    /// Moves pending rewards, and with each what refunds took back of it; tells of every conversion once.
+    /// Changes the state of pending rewards and of their refunds' rewards; adds one event per conversion.
     fn carry_on(&mut self, places: &[usize], step: &Move<'_>) {
         let mut conversions = Vec::new();
         for place in places {
@@ -192,7 +192,7 @@ impl World {
         }
     }
 
-    /// What the server does by itself when hold periods are over.
+    /// The server's own work when hold periods are over.
     pub(super) fn approve_due(&mut self) {
         let is_due = |reward: &pb::Reward| {
             reward.state() == RewardState::Pending
@@ -207,7 +207,7 @@ impl World {
         self.unordered_events.push(Unordered { from: events, until: self.events.len() });
     }
 
-    /// An affiliate's balances by currency: sums over the entries.
+    /// An affiliate's balances by currency, as sums over the entries.
     pub(crate) fn balances(&self, affiliate_id: &str) -> Vec<pb::Balance> {
         let mut balances: Vec<pb::Balance> = Vec::new();
         for entry in self.entries.iter().filter(|entry| entry.affiliate_id == affiliate_id) {

@@ -67,7 +67,7 @@ impl World {
         self.leads.len() - 1
     }
 
-    /// What a request says of a lead: names that it has stay, and so do names that are another's.
+    /// Updates a lead from a request. Names that it already has are kept, and names of another lead are not taken.
     fn describe(&mut self, lead: usize, uid: &str, email: &str, first_name: &str, last_name: &str) {
         let is_uid_free = self.lead_by(|lead| &lead.uid, uid).is_none();
         let is_email_free = self.lead_by(|lead| &lead.email, email).is_none();
@@ -86,7 +86,7 @@ impl World {
         }
     }
 
-    /// Notes that a lead was updated, if it is not what it was.
+    /// Adds an event if the lead has changed.
     fn touch(&mut self, lead: usize, before: Option<&pb::Lead>) {
         let now = stamp(self.now);
         let lead = &mut self.leads[lead];
@@ -182,7 +182,7 @@ impl World {
         Ok(Reply::Lead(answer))
     }
 
-    /// The places of a customer's sales that nobody referred, in the order they occurred. What another lead bought is not theirs.
+    /// The indexes of a customer's sales that nobody referred, in order of occurrence, without sales of other leads.
     pub(super) fn unreferred(&self, lead: Option<usize>, uids: &[&str], emails: &[&str]) -> Vec<usize> {
         let lead_id = lead.map(|lead| self.leads[lead].id.as_str()).unwrap_or_default();
         let is_named = |name: &String, wanted: &[&str]| !name.is_empty() && wanted.contains(&name.as_str());
@@ -199,7 +199,7 @@ impl World {
         places
     }
 
-    /// Prices what a lead had bought inside the window before it was bound.
+    /// Prices a lead's purchases inside the window before it was bound.
     fn price_earlier_sales(&mut self, lead: usize, enrollment: usize, bound: i64) {
         let row = self.leads[lead].clone();
         let sales = self.unreferred(Some(lead), &[&row.uid], &[&row.email]);
@@ -231,7 +231,7 @@ impl World {
         }
     }
 
-    /// Credits a sale and earns its reward.
+    /// Credits a sale and adds its reward.
     fn credit_sale(&mut self, place: usize, source: Source, enrollment: usize, bound: Option<i64>) {
         let terms = self.program_of(enrollment).terms(self.conversions[place].occurred, bound).clone();
         let mut row = self.conversions[place].row.clone();
@@ -253,7 +253,7 @@ impl World {
         sale.row = sale_row(request, sale.row);
         sale.row.candidates = verdict.candidates;
 
-        // A lead that was bound in another program is new to this one.
+        // A lead bound in another program is new to this one.
         let bound = known.zip(verdict.winner).and_then(|(lead, (_, enrollment))| {
             let here = &self.enrollments[enrollment].program_id;
             let there =

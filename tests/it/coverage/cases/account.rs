@@ -10,7 +10,7 @@ pub(super) fn cases() -> Vec<Case> {
             .other(json!({"display_name": "Another shop"}))
             .wrong(json!({"request_id": long(), "display_name": "", "email": "owner"}))
             .wrong(json!({"request_id": " ", "display_name": long(), "email": ""}))
-            // Unique on the whole server, and says so.
+            // Unique on the whole server, and the error says so.
             .not_references(&["email"]),
         case("AccountService/GetAccount", json!({})),
         case(
@@ -18,7 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
             json!({"account": {"display_name": "New name"}, "update_mask": {"paths": ["display_name"]}}),
         )
         .other(json!({"account": {"display_name": "Newer name"}}))
-        // Which account, the key says.
+        // The key determines the account.
         .reference(json!({"account": {"id": "${account_id}", "display_name": "New name"}}))
         .wrong(json!({
             "request_id": long(),

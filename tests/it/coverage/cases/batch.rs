@@ -14,7 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
             ]}),
         )
         .wrong(json!({"items": []}))
-        // Each item is answered as its own call would be; `violations` and `isolation` compare them.
+        // Each item is answered like a single call; `violations` and `isolation` compare the two.
         .free(&["items"])
         .not_references(&["items"]),
     ]

@@ -20,6 +20,6 @@ fn click() -> Case {
         .wrong(json!({"link_code": long()}))
         .wrong(json!({"ref_id": ""}))
         .wrong(json!({"link_code": null}))
-        // A cookie that is none of ours makes a new visitor.
+        // An unknown cookie makes a new visitor.
         .free(&["tid"])
 }

@@ -67,7 +67,7 @@ pub(super) fn cases() -> Vec<Case> {
             "update_mask": {"paths": ["ref_id", "commission_override"]},
         }))
         .wrong(json!({"enrollment": null, "update_mask": {"paths": []}}))
-        // Only what the mask may name is read.
+        // Only fields that the mask allows are read.
         .free(&[
             "enrollment.affiliate_id",
             "enrollment.program_id",

@@ -82,7 +82,7 @@ pub(super) fn cases() -> Vec<Case> {
             "update_mask": {"paths": ["display_name", "landing_url", "terms"]},
         }))
         .wrong(json!({"program": null, "update_mask": {"paths": []}}))
-        // What is not in the mask is not read. Another etag is ABORTED.
+        // Fields outside the mask are not read. A stale etag is ABORTED.
         .free(&[
             "program.currency_code",
             "program.state",

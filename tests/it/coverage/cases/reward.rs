@@ -34,7 +34,7 @@ pub(super) fn cases() -> Vec<Case> {
             .prepare("TrackingService/RecordSale", fresh_sale(), FRESH_REWARD)
             .other(json!({"reward_ids": ["${reward_id}"]}))
             .reference(json!({"reward_ids": ["${reward_id}"]}))
-            // One's own beside it is not approved either.
+            // The caller's own reward in the same request is not approved either.
             .reference(json!({"reward_ids": ["${fresh_reward_id}", "${reward_id}"]}))
             .wrong(json!({"request_id": long(), "reward_ids": ["rwd_1", ""]}))
             .wrong(json!({"reward_ids": []})),

@@ -45,7 +45,7 @@ fn sale() -> Case {
         }))
         .wrong(json!({"event_id": "", "email": "", "amount": null}))
         .wrong(json!({"event_id": " ", "email": "", "amount": too_much(), "mrr": too_much(), "quantity": 1_000_001}))
-        // The merchant's own numbers, which nothing is looked up by.
+        // The merchant's own numbers; nothing is looked up by them.
         .not_references(&["order_id"])
 }
 
