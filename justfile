@@ -35,6 +35,11 @@ golden:
 planted *arguments:
     tests/planted/run {{arguments}}
 
+# Changes the rules of the domain a little, one change at a time, and lists the changes that no test notices (needs cargo-mutants).
+# Takes hours for the whole domain: `just mutants --file src/domain/rule/refund.rs` for one file, `--in-diff` for a change.
+mutants *arguments:
+    cargo mutants {{arguments}}
+
 # Checks licences, advisories and sources of all dependencies (needs cargo-deny).
 deny:
     cargo deny check

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 2] = ["README.md", "ARCHITECTURE.md"];
+const PAGES: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
 
 /// All words in the sources, the protos and the migrations.
 fn words_of_sources(root: &Path) -> BTreeSet<String> {
