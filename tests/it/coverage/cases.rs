@@ -32,6 +32,8 @@ pub(super) struct Case {
     pub(super) method: &'static str,
     /// The file that holds the case.
     pub(super) subject: &'static str,
+    /// Objects that each account of the world begins with, and the names to keep of them.
+    furnish: Vec<Preparation>,
     /// Objects to create before each request, and the names to keep of them.
     prepare: Vec<Preparation>,
     /// A request that is answered with OK.
@@ -93,6 +95,7 @@ fn case(method: &'static str, valid: Json) -> Case {
     Case {
         method,
         subject: "",
+        furnish: Vec::new(),
         prepare: Vec::new(),
         valid,
         other: Json::Null,
@@ -104,6 +107,11 @@ fn case(method: &'static str, valid: Json) -> Case {
 }
 
 impl Case {
+    fn furnish(mut self, method: &'static str, request: Json, kept: &'static [(&'static str, &'static str)]) -> Self {
+        self.furnish.push(Preparation { method, request, kept });
+        self
+    }
+
     fn prepare(mut self, method: &'static str, request: Json, kept: &'static [(&'static str, &'static str)]) -> Self {
         self.prepare.push(Preparation { method, request, kept });
         self
@@ -179,20 +187,16 @@ impl Case {
 
     /// Creates the objects that the request needs. Returns the account's names and theirs.
     pub(super) async fn prepared(&self, world: &World, account: &Account) -> Names {
-        self.prepared_by(&world.wire, account).await
+        let mut names = account.names.clone();
+        carry_out(&self.prepare, &world.wire, account, &mut names).await;
+        names
     }
 
-    async fn prepared_by(&self, wire: &Wire, account: &Account) -> Names {
+    /// Creates the objects that an account begins with. Adds their names.
+    pub(super) async fn furnish_account(&self, wire: &Wire, account: &mut Account) {
         let mut names = account.names.clone();
-        for step in &self.prepare {
-            let request = resolve(&step.request, &names);
-            let answer = wire.call(&account.keys["admin"], &method(step.method), &request).await;
-            let answer = answer.unwrap_or_else(|status| panic!("{} {request}: {status:?}", step.method));
-            for (name, place) in step.kept {
-                names.insert((*name).to_owned(), text_at(&answer, place));
-            }
-        }
-        names
+        carry_out(&self.furnish, wire, account, &mut names).await;
+        account.names = names;
     }
 
     /// The valid request.
@@ -214,6 +218,17 @@ impl Case {
     pub(super) fn repeat_field(&self) -> Option<&'static str> {
         let input = method(self.method).input();
         ["request_id", "event_id"].into_iter().find(|name| input.get_field_by_name(name).is_some())
+    }
+}
+
+async fn carry_out(steps: &[Preparation], wire: &Wire, account: &Account, names: &mut Names) {
+    for step in steps {
+        let request = resolve(&step.request, names);
+        let answer = wire.call(&account.keys["admin"], &method(step.method), &request).await;
+        let answer = answer.unwrap_or_else(|status| panic!("{} {request}: {status:?}", step.method));
+        for (name, place) in step.kept {
+            names.insert((*name).to_owned(), text_at(&answer, place));
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Database, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use super::load::by_id;
+use super::load::by_every_name;
 use super::{open_with_account, write};
 use crate::support::database::TestDatabase;
 use crate::support::rows::{self, ACCOUNT, NOW, uuid};
@@ -266,7 +266,7 @@ db_test!(a_text_of_an_unknown_version_names_its_row, |database: TestDatabase| as
     assert_eq!(store::program::find_terms(&store, ACCOUNT, id, 1).await.err(), error("terms", id.uuid()));
 
     becomes_unknown!(request.Outcome, request::Column::AccountId.eq(ACCOUNT.uuid()));
-    let needs = Needs { requests: by_id().requests, ..Needs::default() };
+    let needs = Needs { requests: by_every_name().requests, ..Needs::default() };
     let transaction = store.begin().await.unwrap();
     let loaded = store::set::load(&transaction, needs, &mut Catalogues::default(), &mut WorkingSet::default()).await;
     assert_eq!(loaded.err(), error("request", sale.uuid()));

@@ -7,10 +7,8 @@ use headwater::domain::account::{Account, ApiKey};
 use headwater::domain::affiliate::AffiliateSelector;
 use headwater::domain::conversion::{ConversionKind, ConversionOutcome};
 use headwater::domain::coupon::{Coupon, CouponState};
-use headwater::domain::enrollment::Enrollment;
 use headwater::domain::id::{AccountId, ClickId, CouponId, RewardId};
 use headwater::domain::lead::{Customer, LeadSelector};
-use headwater::domain::link::Link;
 use headwater::domain::program::Program;
 use headwater::domain::refusal::Refusal;
 use headwater::domain::request::{Request, RequestKey};
@@ -33,23 +31,15 @@ fn everything() -> WorkingSet {
     set
 }
 
-/// The needs for all of [`everything`], by id or by the one name that the kind is looked up by.
-pub(super) fn by_id() -> Needs {
-    needs(|needs| {
-        needs.row::<Request>(key("sale", "order-1"));
-        needs.row::<Account>(ACCOUNT);
-        needs.row::<ApiKey>((ACCOUNT, rows::api_key().id));
-        needs.row::<Program>((ACCOUNT, rows::program().id));
-        needs.affiliate(ACCOUNT, &AffiliateSelector::Id(rows::affiliate().id));
-        needs.row::<Enrollment>((ACCOUNT, rows::enrollment().id));
-        needs.row::<Link>((ACCOUNT, rows::link().id));
-        needs.row::<Coupon>((ACCOUNT, CouponId::from_uuid(uuid(1))));
-        needs.names.clicks_of.insert((ACCOUNT, ClickId::from_uuid(uuid(1))));
-        needs.lead(ACCOUNT, LeadSelector::Id(rows::lead().id));
-        needs.names.unmatched_sales.insert((ACCOUNT, LeadSelector::Uid("u-9".to_owned())));
-        needs.names.waiting_refunds.insert((ACCOUNT, "order-1".to_owned()));
-        needs.row::<Reward>((ACCOUNT, RewardId::from_uuid(uuid(1))));
-    })
+/// The needs for all of [`everything`], by the keys and by the other names that rows are looked up by.
+pub(super) fn by_every_name() -> Needs {
+    let mut needs = by_key(&everything());
+    needs.affiliate(ACCOUNT, &AffiliateSelector::Id(rows::affiliate().id));
+    needs.names.clicks_of.insert((ACCOUNT, ClickId::from_uuid(uuid(1))));
+    needs.lead(ACCOUNT, LeadSelector::Id(rows::lead().id));
+    needs.names.unmatched_sales.insert((ACCOUNT, LeadSelector::Uid("u-9".to_owned())));
+    needs.names.waiting_refunds.insert((ACCOUNT, "order-1".to_owned()));
+    needs
 }
 
 /// Generates checks of all kinds.
@@ -95,7 +85,7 @@ db_test!(saved_rows_load_back, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     write(&store, Needs::default(), rows::put_everything, NOW).await.unwrap();
     let saved = everything();
-    assert_same_rows(&read(&store, by_id()).await, &saved);
+    assert_same_rows(&read(&store, by_every_name()).await, &saved);
     assert_same_rows(&read(&store, by_key(&saved)).await, &saved);
 });
 
@@ -145,6 +135,8 @@ db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move
         needs.link_code(ACCOUNT, "ada-blog");
         needs.coupon_code(ACCOUNT, "ADA10");
         needs.names.unmatched_sales.insert((ACCOUNT, later.clone()));
+        needs.names.clicks_of.insert((ACCOUNT, ClickId::from_uuid(uuid(1))));
+        needs.names.waiting_refunds.insert((ACCOUNT, "order-1".to_owned()));
     });
     let set = read(&store, needs).await;
     assert_eq!(set.account_with_email(&rows::account(ACCOUNT).email), Ok(Some(ACCOUNT)));
@@ -154,6 +146,8 @@ db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move
     assert_eq!(set.enrollment(ACCOUNT, enrollment.id), Ok(&enrollment));
     assert_eq!(set.names.unmatched_sales.get(&(ACCOUNT, later)), Some(&[sale.id][..]));
     assert_eq!(set.conversion(ACCOUNT, sale.id), Ok(&sale));
+    assert_eq!(set.clicks_of(ACCOUNT, ClickId::from_uuid(uuid(1))).unwrap().len(), 1);
+    assert_eq!(set.refunds_waiting_for(ACCOUNT, "order-1").unwrap().len(), 1);
 });
 
 db_test!(a_refunds_sale_and_a_rewards_reversals_come_along, |database: TestDatabase| async move {
@@ -185,7 +179,7 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
     assert_absent(&read(&store, by_key(&missing)).await, &missing);
     assert_not_loaded(&none, &missing);
 
-    let mut absent = by_id();
+    let mut absent = by_every_name();
     absent.row::<Account>(AccountId::from_uuid(uuid(77)));
     absent.names.account_emails.insert("nobody@shop.test".to_owned());
     absent.program(ACCOUNT, None);

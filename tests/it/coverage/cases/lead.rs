@@ -47,6 +47,11 @@ fn lead() -> Case {
 
 fn cancellation() -> Case {
     case("TrackingService/RecordCancellation", json!({"event_id": "${unique}", "lead": {"id": "${lead_id}"}}))
+        .furnish(
+            "TrackingService/RecordCancellation",
+            json!({"event_id": "${cancellation_event_id}", "lead": {"email": "eve@${tag}.example"}}),
+            &[],
+        )
         .other(json!({"lead": {"uid": "${lead_uid}"}}))
         .reference(json!({"event_id": "${cancellation_event_id}"}))
         .lead_reference()
