@@ -59,6 +59,8 @@ text_enum! {
         CouponAssigned = "coupon_assigned",
         /// A coupon was removed.
         CouponRemoved = "coupon_removed",
+        /// An asset was made.
+        AssetCreated = "asset_created",
     }
 }
 
@@ -112,6 +114,8 @@ images! {
     /// A coupon.
     Coupon(InProgram<super::coupon::Coupon>): |coupon| coupon.row.id,
         Some(coupon.program_id), Some(coupon.row.affiliate_id);
+    /// An asset.
+    Asset(Arc<super::asset::Asset>): |asset| asset.id, None, None;
 }
 
 /// A row with the program of its enrollment.

@@ -23,6 +23,8 @@ text_enum! {
         Link = "link",
         /// A coupon.
         Coupon = "coupon",
+        /// An asset.
+        Asset = "asset",
         /// A lead.
         Lead = "lead",
         /// A conversion.

@@ -4,6 +4,7 @@
 
 mod account;
 mod affiliate;
+mod asset;
 mod batch;
 pub mod call;
 mod click;

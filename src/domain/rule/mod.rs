@@ -2,6 +2,7 @@
 
 mod account;
 mod affiliate;
+mod asset;
 mod attribution;
 mod click;
 mod command;

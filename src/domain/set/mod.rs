@@ -6,6 +6,7 @@
 
 mod account;
 mod affiliate;
+mod asset;
 mod click;
 mod conversion;
 mod coupon;

@@ -46,6 +46,7 @@ mod macros;
 
 mod account;
 mod affiliate;
+mod asset;
 mod attribution;
 mod click;
 mod conversion;
