@@ -3,7 +3,6 @@
 
 pub mod column;
 mod m20261120_000001_initial;
-mod m20261126_000001_asset;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -13,6 +12,6 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261120_000001_initial::Migration), Box::new(m20261126_000001_asset::Migration)]
+        vec![Box::new(m20261120_000001_initial::Migration)]
     }
 }

@@ -59,8 +59,6 @@ text_enum! {
         CouponAssigned = "coupon_assigned",
         /// A coupon was removed.
         CouponRemoved = "coupon_removed",
-        /// An asset was made.
-        AssetCreated = "asset_created",
     }
 }
 
@@ -114,8 +112,6 @@ images! {
     /// A coupon.
     Coupon(InProgram<super::coupon::Coupon>): |coupon| coupon.row.id,
         Some(coupon.program_id), Some(coupon.row.affiliate_id);
-    /// An asset.
-    Asset(Arc<super::asset::Asset>): |asset| asset.id, None, None;
 }
 
 /// A row with the program of its enrollment.

@@ -114,8 +114,6 @@ typed_ids! {
     LinkId = "lnk";
     /// A coupon.
     CouponId = "cpn";
-    /// An asset.
-    AssetId = "ast";
     /// A click. A visitor's first click gives the visitor's tracking id (tid).
     ClickId = "clk";
     /// A lead.

@@ -6,7 +6,6 @@
 
 pub mod account;
 pub mod affiliate;
-pub mod asset;
 pub mod attribution;
 pub mod click;
 pub mod conversion;

@@ -72,8 +72,6 @@ outcomes! {
     Link(Arc<super::link::LinkWithDestination>): |answer| Some(&answer.link.id);
     /// AssignCoupon, RemoveCoupon.
     Coupon(Arc<super::coupon::Coupon>): |coupon| Some(&coupon.id);
-    /// CreateAsset.
-    Asset(Arc<super::asset::Asset>): |asset| Some(&asset.id);
     /// RecordClick.
     Click(super::click::ClickOutcome): |click| Some(&click.click_id);
     /// RecordLead.

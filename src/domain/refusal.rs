@@ -23,8 +23,6 @@ text_enum! {
         Link = "link",
         /// A coupon.
         Coupon = "coupon",
-        /// An asset.
-        Asset = "asset",
         /// A lead.
         Lead = "lead",
         /// A conversion.

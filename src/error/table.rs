@@ -309,7 +309,6 @@ fn missing(resource: Resource) -> (ErrorReason, &'static str) {
         Resource::Enrollment => (ErrorReason::EnrollmentNotFound, "headwater.v1.Enrollment"),
         Resource::Link => (ErrorReason::LinkNotFound, "headwater.v1.Link"),
         Resource::Coupon => (ErrorReason::CouponNotFound, "headwater.v1.Coupon"),
-        Resource::Asset => (ErrorReason::AssetNotFound, "headwater.v1.Asset"),
         Resource::Lead => (ErrorReason::LeadNotFound, "headwater.v1.Lead"),
         Resource::Conversion => (ErrorReason::ConversionNotFound, "headwater.v1.Conversion"),
         Resource::Reward => (ErrorReason::RewardNotFound, "headwater.v1.Reward"),

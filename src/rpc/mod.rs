@@ -4,7 +4,6 @@
 
 mod account;
 mod affiliate;
-mod asset;
 mod batch;
 pub mod call;
 mod click;

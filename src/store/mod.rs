@@ -10,7 +10,6 @@ use uuid::Uuid;
 pub mod account;
 pub mod account_head;
 pub mod affiliate;
-pub mod asset;
 mod backend;
 mod click;
 pub mod conversion;

@@ -65,7 +65,6 @@ commands! {
     link::RevokeLink(RevokeLink),
     coupon::AssignCoupon(AssignCoupon),
     coupon::RemoveCoupon(RemoveCoupon),
-    asset::CreateAsset(CreateAsset),
     click::RecordClick(RecordClick),
     lead::RecordLead(RecordLead),
     sale::RecordSale(RecordSale),

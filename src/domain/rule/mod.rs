@@ -2,7 +2,6 @@
 
 mod account;
 mod affiliate;
-mod asset;
 mod attribution;
 mod click;
 mod command;

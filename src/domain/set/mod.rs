@@ -6,7 +6,6 @@
 
 mod account;
 mod affiliate;
-mod asset;
 mod click;
 mod conversion;
 mod coupon;

@@ -29,7 +29,6 @@ macro_rules! for_all_kinds {
             clicks: $crate::domain::click::Click,
             links: $crate::domain::link::Link,
             coupons: $crate::domain::coupon::Coupon,
-            assets: $crate::domain::asset::Asset,
             conversions: $crate::domain::conversion::Conversion,
             rewards: $crate::domain::reward::Reward,
             enrollments: $crate::domain::enrollment::Enrollment,

@@ -79,6 +79,6 @@ wire_enums! {
         LeadRecorded, SaleRecorded, SaleAttributed, RefundRecorded, RefundWaiting, SaleRefunded, CancellationRecorded,
         RewardApproved, RewardDenied, AccountRegistered, AccountUpdated, ApiKeyCreated, ApiKeyRevoked, ProgramCreated,
         ProgramUpdated, ProgramArchived, AffiliateCreated, EnrollmentCreated, EnrollmentUpdated, EnrollmentEnded,
-        LinkCreated, LinkRevoked, CouponAssigned, CouponRemoved, RewardReversed, AssetCreated,
+        LinkCreated, LinkRevoked, CouponAssigned, CouponRemoved, RewardReversed,
     }
 }

@@ -32,8 +32,5 @@ service! {
         AssignCoupon = write change, ADMINISTRATION;
         ListCoupons = read rpc::coupon::list, READING;
         RemoveCoupon = write change, ADMINISTRATION;
-        CreateAsset = write change, ADMINISTRATION;
-        GetAsset = read rpc::asset::get, READING;
-        ListAssets = read rpc::asset::list, READING;
     }
 }

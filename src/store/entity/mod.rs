@@ -4,7 +4,6 @@ pub mod account;
 pub mod account_head;
 pub mod affiliate;
 pub mod api_key;
-pub mod asset;
 pub mod balance;
 pub mod click;
 pub mod conversion;
@@ -27,7 +26,7 @@ pub mod waiting_refund;
 macro_rules! for_all_entities {
     ($callback:ident) => {
         $callback! {
-            store_identity, account, api_key, program, terms, affiliate, enrollment, link, coupon, click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, event_segment, request, asset
+            store_identity, account, api_key, program, terms, affiliate, enrollment, link, coupon, click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, event_segment, request
         }
     };
 }

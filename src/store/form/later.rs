@@ -37,7 +37,6 @@ macro_rules! copies {
 copies! {
     "account.rs" account,
     "affiliate.rs" affiliate,
-    "asset.rs" asset,
     "attribution.rs" attribution,
     "click.rs" click,
     "conversion.rs" conversion,

@@ -46,7 +46,6 @@ mod macros;
 
 mod account;
 mod affiliate;
-mod asset;
 mod attribution;
 mod click;
 mod conversion;

@@ -13,7 +13,6 @@ enum_form! {
         Enrollment(enrollment: Box<super::enrollment::EnrollmentOutcomeForm<'a>>),
         Link(link: Box<super::link::LinkWithDestinationForm<'a>>),
         Coupon(coupon: Box<super::coupon::CouponForm<'a>>),
-        Asset(asset: Box<super::asset::AssetForm<'a>>),
         Click(click: super::click::ClickOutcomeForm<'a>),
         Lead(lead: super::lead::LeadOutcomeForm),
         Sale(sale: super::conversion::SaleOutcomeForm),

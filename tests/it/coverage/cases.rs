@@ -4,7 +4,6 @@
 
 mod account;
 mod affiliate;
-mod asset;
 mod batch;
 mod click;
 mod conversion;
@@ -247,7 +246,6 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         ("account", account::cases()),
         ("affiliate", affiliate::cases()),
-        ("asset", asset::cases()),
         ("batch", batch::cases()),
         ("click", click::cases()),
         ("conversion", conversion::cases()),

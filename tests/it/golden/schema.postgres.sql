@@ -39,12 +39,6 @@ api_key.expires_at bigint
 api_key.revoked_at bigint
 CREATE UNIQUE INDEX api_key_by_prefix ON public.api_key USING btree (prefix)
 CREATE UNIQUE INDEX api_key_pkey ON public.api_key USING btree (account_id, id)
-asset.account_id uuid NOT NULL
-asset.id uuid NOT NULL
-asset.display_name text NOT NULL
-asset.url text NOT NULL
-asset.created_at bigint NOT NULL
-CREATE UNIQUE INDEX asset_pkey ON public.asset USING btree (account_id, id)
 balance.account_id uuid NOT NULL
 balance.affiliate_id uuid NOT NULL
 balance.unit character varying(32) NOT NULL

@@ -41,13 +41,6 @@ CREATE TABLE "api_key" (
   "revoked_at" integer NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "api_key_by_prefix" ON "api_key" ("prefix")
-CREATE TABLE "asset" (
-  "account_id" uuid_text NOT NULL,
-  "id" uuid_text NOT NULL,
-  "display_name" text NOT NULL,
-  "url" text NOT NULL,
-  "created_at" integer NOT NULL, PRIMARY KEY ("account_id",
-  "id") ) WITHOUT ROWID
 CREATE TABLE "balance" (
   "account_id" uuid_text NOT NULL,
   "affiliate_id" uuid_text NOT NULL,

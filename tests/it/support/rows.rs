@@ -6,7 +6,6 @@ use headwater::domain::account::RegistrationOutcome;
 use headwater::domain::account::{Account, ApiKey, KeyKind};
 use headwater::domain::affiliate::AffiliateOutcome;
 use headwater::domain::affiliate::{Affiliate, Profile};
-use headwater::domain::asset::Asset;
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult};
 use headwater::domain::click::Click;
 use headwater::domain::click::ClickOutcome;
@@ -19,7 +18,7 @@ use headwater::domain::enrollment::{Enrollment, EnrollmentState};
 use headwater::domain::enrollment::{EnrollmentOutcome, EnrollmentWithLanding};
 use headwater::domain::event::{EventImage, EventType, NewEvent};
 use headwater::domain::id::{
-    AccountId, AffiliateId, ApiKeyId, AssetId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, LeadId, LinkId,
+    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, LeadId, LinkId,
     ProgramId, RewardId,
 };
 use headwater::domain::lead::{Binding, Lead, LeadState, UnmatchedSale};
@@ -185,16 +184,6 @@ pub(crate) fn coupon(number: u128, code: &str, state: CouponState) -> Coupon {
         state,
         created_at: NOW,
         removed_at: (state == CouponState::Removed).then(|| NOW.plus_days(i32::try_from(number).unwrap())),
-    }
-}
-
-pub(crate) fn asset() -> Asset {
-    Asset {
-        id: AssetId::from_uuid(uuid(1)),
-        account_id: ACCOUNT,
-        display_name: "Banner".to_owned(),
-        url: "https://shop.test/banner.png".to_owned(),
-        created_at: NOW,
     }
 }
 
@@ -399,7 +388,6 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(enrollment());
     set.put(link());
     set.put(coupon(1, "ADA10", CouponState::Active));
-    set.put(asset());
     set.put(click(1, ClickId::from_uuid(uuid(1))));
     set.put(lead());
     set.put(unmatched_sale(&sold));
@@ -444,7 +432,6 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         Outcome::from(Arc::new(EnrollmentOutcome { enrollment, coupon: Some(Arc::new(coupon.clone())) })),
         Outcome::Link(Arc::new(link)),
         Outcome::Coupon(Arc::new(coupon)),
-        Outcome::Asset(Arc::new(asset())),
         Outcome::Click(ClickOutcome {
             click_id: ClickId::from_uuid(uuid(1)),
             tid: ClickId::from_uuid(uuid(2)),
