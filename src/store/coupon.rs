@@ -87,6 +87,8 @@ async fn load_counts(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     use table::{Column, Entity};
     let mut affiliates = std::mem::take(&mut loading.needs.names.active_coupons_of);
     affiliates.retain(|affiliate| loading.set.names.coupon_counts.get(affiliate).is_none());
+    // No group comes back for an affiliate without active coupons.
+    affiliates.iter().for_each(|affiliate| loading.set.names.coupon_counts.insert(*affiliate, Some(0)));
     let columns = [Column::AccountId, Column::AffiliateId];
     for chunk in chunks(affiliates.iter().map(SqlKey::values)) {
         let mut query = Query::select();
@@ -107,7 +109,6 @@ async fn load_counts(loading: &mut Loading<'_>) -> Result<(), StoreError> {
             loading.set.names.coupon_counts.insert(affiliate, Some(count));
         }
     }
-    affiliates.into_iter().for_each(|affiliate| loading.set.names.coupon_counts.insert_absent(affiliate));
     Ok(())
 }
 

@@ -150,6 +150,18 @@ db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move
     assert_eq!(set.refunds_waiting_for(ACCOUNT, "order-1").unwrap().len(), 1);
 });
 
+db_test!(coupons_count_up_from_none, |database: TestDatabase| async move {
+    let store = open_with_account(&database).await;
+    write(&store, Needs::default(), |set| _ = set.put(rows::affiliate()), NOW).await.unwrap();
+    let selector = AffiliateSelector::Id(rows::affiliate().id);
+    let mut set = read(&store, needs(|needs| needs.coupon_count(ACCOUNT, &selector))).await;
+    assert_eq!(set.active_coupon_count(ACCOUNT, rows::affiliate().id), Ok(0));
+    for number in 1..=2 {
+        set.put(rows::coupon(number, &format!("ADA{number}"), CouponState::Active));
+    }
+    assert_eq!(set.active_coupon_count(ACCOUNT, rows::affiliate().id), Ok(2));
+});
+
 db_test!(a_refunds_sale_and_a_rewards_reversals_come_along, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     write(&store, Needs::default(), rows::put_everything, NOW).await.unwrap();
