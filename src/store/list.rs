@@ -1,22 +1,29 @@
 //! Pages of rows in the order of their ids: the walk that all lists share. Knows no kind.
 
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
 use uuid::Uuid;
 
 use super::StoreError;
 use super::set::stored::{Stored, key_columns};
-use crate::domain::id::AccountId;
+use crate::domain::id::{AccountId, TypedId};
 
-/// The rows of an account after the named one, at most `limit`. For tables whose primary key is account and id.
-pub(super) fn page<S: Stored>(account_id: AccountId, after: Option<Uuid>, limit: u64) -> Select<S::Table> {
-    let mut query = S::Table::find().limit(limit);
-    if let [account, id] = key_columns::<S::Table>()[..] {
-        query = query
+/// A kind whose primary key is account and id, so that its rows are walked in the order of their ids.
+pub(super) trait Listed: Stored {}
+
+impl<S: Stored<Key = (AccountId, I)>, I: TypedId> Listed for S {}
+
+/// The rows of an account after the named one, at most `limit`.
+pub(super) fn page<S: Listed>(account_id: AccountId, after: Option<Uuid>, limit: u64) -> Select<S::Table> {
+    let query = S::Table::find().limit(limit);
+    match key_columns::<S::Table>()[..] {
+        [account, id] => query
             .filter(account.eq(account_id.uuid()))
             .apply_if(after, |query, after| query.filter(id.gt(after)))
-            .order_by_asc(id);
+            .order_by_asc(id),
+        // The table does not fit the kind's key. No row is safer than the rows of all accounts.
+        _ => query.filter(Expr::value(false)),
     }
-    query
 }
 
 /// Reads a page.

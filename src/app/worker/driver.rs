@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join_all;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::report::{Counts, Failure, RunResult, WorkerStatus};
 use crate::clock::{self, Clock};
@@ -69,8 +69,8 @@ pub(in crate::app) struct Workers {
 
 struct Started {
     shared: Arc<Shared>,
-    /// Taken by the caller that waits for its end.
-    task: Option<JoinHandle<()>>,
+    /// Taken by the caller that waits for its end, and cut when that caller waits no longer.
+    task: Option<AbortOnDropHandle<()>>,
 }
 
 /// State shared by a running worker and its callers.
@@ -95,7 +95,7 @@ impl Workers {
             clock: Arc::clone(&self.clock),
             stop: self.stop.clone(),
         };
-        let task = Some(tokio::spawn(driver.drive()));
+        let task = Some(AbortOnDropHandle::new(tokio::spawn(driver.drive())));
         lock(&self.started).push(Started { shared, task });
     }
 
@@ -111,7 +111,7 @@ impl Workers {
         lock(&self.started).iter().map(|started| lock(&started.shared.status).clone()).collect()
     }
 
-    /// Stops all workers and waits for their current runs.
+    /// Stops all workers and waits for their current runs. Those that have not ended when the wait is dropped are cut.
     pub(in crate::app) async fn stop(&self) {
         self.stop.cancel();
         let tasks: Vec<_> = lock(&self.started).iter_mut().filter_map(|started| started.task.take()).collect();
@@ -154,15 +154,20 @@ impl<W: Worker> Driver<W> {
         // A panic must not end the worker.
         let result = AssertUnwindSafe(self.worker.run(&mut run)).catch_unwind().await;
         let failure = result.unwrap_or_else(|_| Err(Failure::AskPerson("it panicked".to_owned()))).err();
-        // On a stop the queue may be closed already.
-        let failure = failure.filter(|failure| !(run.is_stopping() && matches!(failure, Failure::TryAgain(_))));
+        let is_stopping = run.is_stopping();
         let result = RunResult { counts: run.counts, duration: begun.elapsed(), failure };
         let (failed_before, failed_now) = self.note(&result);
         let pause = match &result.failure {
-            Some(Failure::TryAgain(_)) => clock::jitter(backoff(self.interval, failed_now), BACKOFF_JITTER_PERCENT),
+            Some(Failure::TryAgain(_)) => {
+                clock::jitter(backoff(self.interval, failed_now), BACKOFF_JITTER_PERCENT).min(self.interval)
+            }
             _ => clock::jitter(self.interval, INTERVAL_JITTER_PERCENT),
         };
-        log(W::NAME, &result, failed_before, pause);
+        log_work(W::NAME, &result);
+        // On a stop the queue may be closed already, and there is no next run.
+        if !(is_stopping && matches!(result.failure, Some(Failure::TryAgain(_)))) {
+            log_failure(W::NAME, &result, failed_before, pause);
+        }
         pause
     }
 
@@ -185,12 +190,15 @@ fn backoff(interval: Duration, failures_in_a_row: u32) -> Duration {
     BACKOFF_FIRST.saturating_mul(factor).min(interval)
 }
 
-/// Logs a run's work and failure. A run that found nothing to do is not logged.
-fn log(worker: &str, result: &RunResult, failed_before: u32, pause: Duration) {
-    let RunResult { counts, duration, failure } = result;
+/// Logs a run's work. A run that found nothing to do is not logged.
+fn log_work(worker: &str, RunResult { counts, duration, .. }: &RunResult) {
     if !counts.is_empty() {
         tracing::info!(worker, done = %counts, duration_ms = millis(*duration), "a worker did what was due");
     }
+}
+
+/// Logs that a run failed, or that one succeeded after others failed.
+fn log_failure(worker: &str, RunResult { failure, .. }: &RunResult, failed_before: u32, pause: Duration) {
     let (failures_in_a_row, next_run_in_ms) = (failed_before.saturating_add(1), millis(pause));
     match failure {
         None if failed_before > 0 => tracing::info!(worker, failures = failed_before, "a worker works again"),

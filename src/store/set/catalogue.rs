@@ -18,6 +18,9 @@ use crate::domain::set::WorkingSet;
 /// How many rows are cached before all are dropped: some 50 MiB.
 const ROWS_MAX: usize = 100_000;
 
+/// An account's place for rows takes as much memory as so many rows.
+const ROWS_PER_ACCOUNT: usize = 6;
+
 /// The cached catalogues of all accounts.
 #[derive(Default)]
 pub struct Catalogues {
@@ -80,6 +83,9 @@ impl Catalogues {
     /// Caches a row.
     pub(in crate::store) fn keep<S: Stored>(&mut self, row: &Arc<S>) {
         if let Some(catalogue) = self.accounts.get_mut(&row.key().account_id()) {
+            if catalogue.rows.is_none() {
+                self.row_count += ROWS_PER_ACCOUNT;
+            }
             S::rows_mut(catalogue.rows.get_or_insert_default()).load(Arc::clone(row));
             self.row_count += 1;
         }

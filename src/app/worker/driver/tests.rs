@@ -190,12 +190,33 @@ async fn a_stop_ends_the_wait_for_the_next_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_run_is_told_of_the_stop_and_a_failure_because_of_it_is_none() {
-    let stage = Stage::new(Duration::from_secs(10), [Step::FailIfStopping(no_answer())]);
+async fn a_long_run_is_told_of_the_stop_and_a_failure_because_of_it_is_not_logged() {
+    let stage = Stage::new(Duration::from_secs(10), [Step::Fail(no_answer()), Step::FailIfStopping(no_answer())]);
+    stage.runs(2).await;
     sleep(Duration::from_secs(4)).await;
     stage.workers.stop().await;
     let status = stage.status();
-    assert_eq!((status.runs, status.failures_in_a_row, status.last_result.unwrap().failure), (1, 0, None));
+    assert_eq!((status.runs, status.failures_in_a_row), (2, 2));
+    assert_eq!(status.last_result.unwrap().failure, Some(no_answer()));
+    let told = stage.lines.told(&["worker", "failures_in_a_row", "runs"]);
+    assert_eq!(
+        told,
+        [
+            r#"INFO a worker started worker="scripted""#,
+            r#"WARN a worker failed and will try again worker="scripted" failures_in_a_row=1"#,
+            r#"INFO a worker stopped worker="scripted" runs=2"#,
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_does_not_end_is_cut_when_the_wait_for_it_ends() {
+    let stage = Stage::new(Duration::from_secs(1_000), [Step::Done(1)]);
+    sleep(Duration::from_secs(1)).await;
+    assert!(tokio::time::timeout(Duration::from_secs(5), stage.workers.stop()).await.is_err());
+    sleep(Duration::from_secs(2_000)).await;
+    let status = stage.status();
+    assert_eq!((status.runs, status.last_ended_at), (0, None));
 }
 
 #[tokio::test(start_paused = true)]
