@@ -99,7 +99,7 @@ pub struct Reward {
     /// The end of its hold period: a worker approves it after this time.
     pub approve_after: Time,
     pub created_at: Time,
-    /// When its state last changed.
+    /// When its state last changed, or a refund last took back from it.
     pub updated_at: Time,
     /// Why it was denied; empty otherwise.
     pub deny_reason: String,

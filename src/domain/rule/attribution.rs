@@ -41,7 +41,7 @@ impl Referral {
     }
 }
 
-/// The order in which sources are searched for the program whose precedence applies.
+/// The order in which sources are searched for the program whose precedence applies, and the precedence where none does.
 const DEFAULT_PRECEDENCE: [AttributionSource; 3] =
     [AttributionSource::LeadBinding, AttributionSource::Coupon, AttributionSource::Click];
 

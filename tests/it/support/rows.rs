@@ -401,7 +401,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(waiting);
 }
 
-/// What is not kept of an affiliate and a key.
+/// The affiliate and the key as an answer keeps them: without their secrets.
 pub(crate) fn without_secrets() -> (Affiliate, ApiKey) {
     let affiliate = Affiliate { token_hash: [0; 32], ..affiliate() };
     (affiliate, ApiKey { secret_hash: [0; 32], ..api_key() })
