@@ -13,14 +13,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // protox encodes the description itself, because the decoded form would lose parts that prost-types does not know.
     let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out_dir.join("headwater.bin"), compiler.encode_file_descriptor_set())?;
-    // The feed's answers are types of ours that are encoded from bytes; all other messages are the client's.
+    // The feed's answers are types of ours that are encoded from bytes; all other messages are the client's. Both streams have
+    // messages of the same form.
+    let feed = [
+        ("WatchEventsResponse", "WatchResponse"),
+        ("WatchConversionsResponse", "WatchResponse"),
+        ("ReadEventsResponse", "ReadEventsResponse"),
+    ];
     let mut server = tonic_prost_build::configure()
         .build_client(false)
         .extern_path(".google.rpc", "::tonic_types")
         .extern_path(".headwater.v1", "crate::pb");
-    for message in ["WatchConversionsResponse", "ListConversionEventsResponse"] {
-        server =
-            server.extern_path(format!(".headwater.v1.{message}"), format!("crate::rpc::feed::message::{message}"));
+    for (message, own) in feed {
+        server = server.extern_path(format!(".headwater.v1.{message}"), format!("crate::rpc::feed::message::{own}"));
     }
     server.compile_fds(compiler.file_descriptor_set())?;
     Ok(())

@@ -75,7 +75,7 @@ impl Authenticator {
     /// # Errors
     /// [`Error::KeyInvalid`] when it was revoked or has expired; [`Error::Unavailable`] when the database does not answer.
     pub async fn recheck(&self, principal: &Principal) -> Result<(), Error> {
-        let key = store::account::find_key_by_prefix(&self.store, &principal.key.prefix).await?;
+        let key = store::account::find_key_by_prefix(&self.store, &principal.key.text_prefix).await?;
         match key {
             Some(key) if key.id == principal.key_id && key.is_valid(self.clock.now()) => Ok(()),
             _ => Err(Error::KeyInvalid),
@@ -85,7 +85,7 @@ impl Authenticator {
     /// Marks a key as revoked, so that it stops working here at once.
     pub fn revoked(&self, key: Arc<ApiKey>) {
         // Cached as revoked rather than removed, because a read in progress may still return the key as it was.
-        self.keys.entry(key.prefix.clone()).and_compute_with(|_| Op::Put(key));
+        self.keys.entry(key.text_prefix.clone()).and_compute_with(|_| Op::Put(key));
     }
 
     async fn read(&self, prefix: &str) -> Result<Arc<ApiKey>, Error> {

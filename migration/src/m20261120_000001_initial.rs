@@ -7,7 +7,7 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, Statement};
 
 use crate::column::{
-    balance, bytes, count, count_null, flag, hash, id, id_null, index, json, json_null, money, money_null,
+    balance, bytes, count, flag, hash, id, id_null, index, json, json_null, money, money_null,
     partial_index, sequence, state, state_null, table, text, text_null, time, time_null, unique_index,
     unique_index_of_named,
 };
@@ -70,7 +70,7 @@ fn accounts() -> Vec<TableCreateStatement> {
         table("api_key", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))
-            .col(text("prefix"))
+            .col(text("text_prefix"))
             .col(state("kind"))
             .col(text("display_name"))
             .col(hash("secret_hash"))
@@ -146,7 +146,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(id("affiliate_id"))
             .col(text("code"))
             .col(text_null("active_code"))
-            .col(text("description"))
+            .col(text("note"))
             .col(state("state"))
             .col(time("created_at"))
             .col(time_null("removed_at"))
@@ -173,20 +173,29 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(id("account_id"))
             .col(id("id"))
             .col(text_null("email"))
-            .col(text_null("uid"))
+            .col(text_null("external_id"))
             .col(text("first_name"))
             .col(text("last_name"))
             .col(state("state"))
-            .col(id_null("enrollment_id"))
-            .col(id_null("affiliate_id"))
-            .col(id_null("program_id"))
+            .col(json("credits"))
             .col(time_null("bound_at"))
             .col(text("plan"))
             .col(money_null("mrr_minor"))
             .col(state_null("mrr_currency"))
-            .col(time_null("customer_since"))
+            .col(time_null("first_sale_at"))
             .col(time("created_at"))
             .col(time("updated_at"))
+            .take(),
+        // A row may be credited to several affiliates, so that these lists are tables and not indexes.
+        table("affiliate_lead", &["account_id", "affiliate_id", "lead_id"])
+            .col(id("account_id"))
+            .col(id("affiliate_id"))
+            .col(id("lead_id"))
+            .take(),
+        table("affiliate_conversion", &["account_id", "affiliate_id", "conversion_id"])
+            .col(id("account_id"))
+            .col(id("affiliate_id"))
+            .col(id("conversion_id"))
             .take(),
         table("waiting_refund", &["account_id", "sale_event_id", "conversion_id"])
             .col(id("account_id"))
@@ -197,7 +206,7 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(id("account_id"))
             .col(id("conversion_id"))
             .col(text_null("email"))
-            .col(text_null("uid"))
+            .col(text_null("external_id"))
             .col(time("occurred_at"))
             .take(),
     ]
@@ -217,11 +226,7 @@ fn conversions() -> Vec<TableCreateStatement> {
             .col(id_null("sale_id"))
             .col(text("sale_event_id"))
             .col(id_null("lead_id"))
-            .col(id_null("affiliate_id"))
-            .col(id_null("enrollment_id"))
-            .col(id_null("program_id"))
-            .col(count_null("terms_version"))
-            .col(state_null("credit_source"))
+            .col(json("credits"))
             .col(state("channel"))
             .col(json("order_details"))
             .col(json("candidates"))
@@ -248,7 +253,7 @@ fn rewards_and_entries() -> Vec<TableCreateStatement> {
             .col(id_null("reverses"))
             .col(state("state"))
             .col(json("calculation"))
-            .col(time("approve_after"))
+            .col(time("auto_approve_at"))
             .col(time("created_at"))
             .col(time("updated_at"))
             .col(text("deny_reason"))
@@ -325,7 +330,7 @@ fn requests_and_segments() -> Vec<TableCreateStatement> {
 fn indexes() -> Vec<IndexCreateStatement> {
     vec![
         unique_index("account_by_email", "account", &["email"]),
-        unique_index("api_key_by_prefix", "api_key", &["prefix"]),
+        unique_index("api_key_by_text_prefix", "api_key", &["text_prefix"]),
         unique_index("affiliate_by_email", "affiliate", &["account_id", "email"]),
         unique_index_of_named("affiliate_by_external_id", "affiliate", &["account_id", "external_id"], "external_id"),
         unique_index("affiliate_by_token", "affiliate", &["account_id", "token_hash"]),
@@ -339,10 +344,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("coupon_by_code", "coupon", &["account_id", "code"]),
         index("coupon_by_affiliate", "coupon", &["account_id", "affiliate_id"]),
         unique_index_of_named("lead_by_email", "lead", &["account_id", "email"], "email"),
-        unique_index_of_named("lead_by_uid", "lead", &["account_id", "uid"], "uid"),
-        index("lead_by_affiliate", "lead", &["account_id", "affiliate_id", "id"]),
+        unique_index_of_named("lead_by_external_id", "lead", &["account_id", "external_id"], "external_id"),
         index("conversion_by_lead", "conversion", &["account_id", "lead_id", "occurred_at"]),
-        index("conversion_by_affiliate", "conversion", &["account_id", "affiliate_id", "id"]),
         partial_index(
             "unmatched_sale_by_email",
             "unmatched_sale",
@@ -350,10 +353,10 @@ fn indexes() -> Vec<IndexCreateStatement> {
             Expr::col("email").is_not_null(),
         ),
         partial_index(
-            "unmatched_sale_by_uid",
+            "unmatched_sale_by_external_id",
             "unmatched_sale",
-            &["account_id", "uid"],
-            Expr::col("uid").is_not_null(),
+            &["account_id", "external_id"],
+            Expr::col("external_id").is_not_null(),
         ),
         index("reward_by_conversion", "reward", &["account_id", "conversion_id"]),
         index("reward_by_affiliate", "reward", &["account_id", "affiliate_id", "id"]),
@@ -361,7 +364,7 @@ fn indexes() -> Vec<IndexCreateStatement> {
         partial_index(
             "reward_by_approval",
             "reward",
-            &["approve_after"],
+            &["auto_approve_at"],
             Expr::col("state").eq(Expr::Constant("pending".into())),
         ),
         index("ledger_entry_by_affiliate", "ledger_entry", &["account_id", "affiliate_id", "sequence"]),

@@ -60,7 +60,8 @@ pub async fn verify(store: &Store, account_id: AccountId) -> Result<Report, Stor
     let mut booked: BTreeMap<RewardId, Booked> = BTreeMap::new();
     let mut previous = GENESIS_HASH;
     loop {
-        let page = store::ledger::list(&books, account_id, None, report.entry_count, PAGE_ROWS).await?;
+        let walk = Walk { after: Some(report.entry_count), ..Walk::first(PAGE_ROWS) };
+        let page = store::ledger::list(&books, account_id, None, walk).await?;
         for entry in &page {
             report.entry_count += 1;
             check_entry(&mut report, entry, &mut previous, &mut balances, &mut booked);

@@ -20,11 +20,11 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 
 /// Makes a key: its text, which is shown once, and the parts that are stored.
 pub fn generate(kind: KeyKind) -> (SecretString, NewApiKey) {
-    let prefix = format!("{BRAND}{kind}_{}", clock::random_base62(PUBLIC_LENGTH));
-    let unchecked = format!("{prefix}{}", clock::random_base62(SECRET_LENGTH));
+    let text_prefix = format!("{BRAND}{kind}_{}", clock::random_base62(PUBLIC_LENGTH));
+    let unchecked = format!("{text_prefix}{}", clock::random_base62(SECRET_LENGTH));
     let text = SecretString::from(format!("{unchecked}{}", checksum(&unchecked)));
     let secret_hash = hash(text.expose_secret());
-    (text, NewApiKey { prefix, secret_hash })
+    (text, NewApiKey { text_prefix, secret_hash })
 }
 
 /// The public beginning of a key's text, by which it is looked up. None for a text that is no key, or has a typo.
@@ -66,9 +66,9 @@ mod tests {
             let (text, kept) = generate(*kind);
             let text = text.expose_secret();
             assert!(text.starts_with(&format!("hw_{kind}_")), "{kind}");
-            assert_eq!(prefix(text), Some(kept.prefix.as_str()));
+            assert_eq!(prefix(text), Some(kept.text_prefix.as_str()));
             assert_eq!(hash(text), kept.secret_hash);
-            assert_eq!(kept.prefix.len(), "hw__".len() + kind.as_str().len() + PUBLIC_LENGTH);
+            assert_eq!(kept.text_prefix.len(), "hw__".len() + kind.as_str().len() + PUBLIC_LENGTH);
         }
     }
 
@@ -77,7 +77,7 @@ mod tests {
         let (one, one_kept) = generate(KeyKind::Admin);
         let (other, other_kept) = generate(KeyKind::Admin);
         assert_ne!(one.expose_secret(), other.expose_secret());
-        assert_ne!(one_kept.prefix, other_kept.prefix);
+        assert_ne!(one_kept.text_prefix, other_kept.text_prefix);
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub async fn ensure_first(app: &App, data_dir: &Path) -> Result<(), OperatorKeyE
     }
     let path = data_dir.join(OPERATOR_KEY_FILE);
     let file_error = |source| OperatorKeyError::File { path: path.clone(), source };
-    let (text, new_key) = key::generate(KeyKind::Operator);
+    let (text, new_key) = key::generate(KeyKind::ServerOperator);
     // The file first: a key that is in the database and nowhere else is lost.
     write_secret(&path, text.expose_secret()).await.map_err(file_error)?;
     failpoint!(BeforeOperatorKey);
@@ -69,13 +69,13 @@ pub async fn ensure_first(app: &App, data_dir: &Path) -> Result<(), OperatorKeyE
 /// # Errors
 /// [`OperatorKeyError::Submit`].
 pub async fn create(app: &App) -> Result<SecretString, OperatorKeyError> {
-    let (text, new_key) = key::generate(KeyKind::Operator);
+    let (text, new_key) = key::generate(KeyKind::ServerOperator);
     app.submit(envelope(new_key, None), None).await?;
     Ok(text)
 }
 
 fn envelope(key: NewApiKey, fingerprint: Option<Fingerprint>) -> Envelope {
-    let command = CreateApiKey { kind: KeyKind::Operator, display_name: "operator".to_owned(), expires_at: None, key };
+    let command = CreateApiKey { kind: KeyKind::ServerOperator, display_name: "operator".to_owned(), expires_at: None, key };
     Envelope { account_id: AccountId::SERVER, fingerprint, command: command.into() }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// Limits of calls and of the write path.
 #[derive(Debug, Clone, Args, Serialize)]
 pub struct LimitSettings {
-    /// How many writes may wait, at least the 1,000 of one BatchRecord; more are refused at once with RESOURCE_EXHAUSTED. About
+    /// How many writes may wait, at least the 1,000 of one BatchRecordEvents; more are refused at once with RESOURCE_EXHAUSTED. About
     /// 1 KiB of memory each.
     #[arg(long, global = true, env = "HEADWATER_QUEUE_COMMANDS_MAX", default_value = "8192", value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
     pub queue_commands_max: u32,

@@ -109,7 +109,7 @@ async fn play(address: &str, operator_key: &secrecy::SecretString) -> Result<Eve
 struct Follower {
     /// Sends it the final number of events.
     event_count: watch::Sender<Option<i64>>,
-    task: JoinHandle<Result<Vec<pb::ConversionEvent>, Status>>,
+    task: JoinHandle<Result<Vec<pb::Event>, Status>>,
 }
 
 /// The demo's record of the merchant.
@@ -129,7 +129,7 @@ impl Merchant {
         for line in &PROGRAMS {
             let terms = pb::Terms {
                 commission: Some(pb::Commission {
-                    commission: Some(pb::commission::Commission::PercentPpm(line.percent_ppm)),
+                    commission: Some(pb::commission::Rate::PercentPpm(line.percent_ppm)),
                 }),
                 hold_period_days: Some(line.hold_period_days),
                 ..pb::Terms::default()
@@ -259,7 +259,7 @@ async fn follow_feed(
     mut client: Client,
     names: HashMap<String, String>,
     mut event_count: watch::Receiver<Option<i64>>,
-) -> Result<Vec<pb::ConversionEvent>, Status> {
+) -> Result<Vec<pb::Event>, Status> {
     use pb::watch_conversions_request::Start;
     use pb::watch_conversions_response::Message;
     let request =
@@ -283,11 +283,11 @@ async fn follow_feed(
     }
 }
 
-fn count_of(events: &[pb::ConversionEvent]) -> i64 {
+fn count_of(events: &[pb::Event]) -> i64 {
     i64::try_from(events.len()).unwrap_or(i64::MAX)
 }
 
-fn show(event: &pb::ConversionEvent, names: &HashMap<String, String>) {
+fn show(event: &pb::Event, names: &HashMap<String, String>) {
     let Some(conversion) = &event.conversion else { return };
     let kind = event.r#type().as_str_name().trim_start_matches("EVENT_TYPE_").to_lowercase();
     let amount = conversion.amount.as_ref().map(|amount| text(amount.amount_minor, &amount.currency_code));

@@ -21,11 +21,29 @@ pub struct Account {
     pub updated_at: Time,
 }
 
+/// The identifiers that an operator may name an account by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountSelector {
+    /// Headwater's id.
+    Id(AccountId),
+    /// The owner's email address in lower case.
+    Email(String),
+}
+
+impl std::fmt::Display for AccountSelector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(formatter),
+            Self::Email(email) => formatter.write_str(email),
+        }
+    }
+}
+
 text_enum! {
     /// The kind of a key decides which methods it may call; `rpc/service/` lists them.
     KeyKind {
-        /// Registers accounts.
-        Operator = "operator",
+        /// Registers accounts, and makes admin keys for them.
+        ServerOperator = "server_operator",
         /// Everything inside the account but moving money out.
         Admin = "admin",
         /// Records events.
@@ -50,7 +68,7 @@ pub struct ApiKey {
     /// The merchant's name for it.
     pub display_name: String,
     /// The public beginning of its text, by which it is looked up; unique on the server.
-    pub prefix: String,
+    pub text_prefix: String,
     /// SHA-256 of its text. Not stored with the answers that are kept for repeated requests.
     pub secret_hash: [u8; 32],
     pub created_at: Time,

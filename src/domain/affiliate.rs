@@ -1,5 +1,6 @@
 //! Affiliates: people and companies that refer customers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::coupon::Coupon;
@@ -12,26 +13,28 @@ use super::time::Time;
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Profile {
     pub company: String,
+    pub address: PostalAddress,
+    pub phone: String,
+    pub website_url: String,
+    pub avatar_url: String,
+    /// Free text.
+    pub about: String,
+    /// Pages or names in social networks by the network's name.
+    pub social_profiles: BTreeMap<String, String>,
+}
+
+/// A postal address. Unknown texts are empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct PostalAddress {
     /// Street and number.
-    pub address: String,
+    pub street: String,
     pub city: String,
-    /// State or province.
-    pub state: String,
-    pub zipcode: String,
+    /// State, province or other region.
+    pub region: String,
+    pub postal_code: String,
     /// ISO 3166-1 two-letter country code.
     pub country_code: String,
-    pub phone: String,
-    pub website: String,
-    pub avatar_url: String,
-    pub description: String,
-    /// Facebook page or name.
-    pub facebook: String,
-    /// YouTube channel or name.
-    pub youtube: String,
-    /// Instagram name.
-    pub instagram: String,
-    /// Twitter (X) name.
-    pub twitter: String,
 }
 
 /// A person or company that refers customers.

@@ -45,7 +45,10 @@ text_enum! {
     }
 }
 
-/// The affiliate that a conversion is credited to, and the terms that apply.
+/// The share of the one credit that a conversion or a lead has today: the whole, in parts per million.
+pub const WHOLE_SHARE_PPM: i32 = 1_000_000;
+
+/// A share of a conversion or of a lead that an affiliate is credited with, and the terms that apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Credit {
@@ -54,6 +57,8 @@ pub struct Credit {
     pub program_id: ProgramId,
     pub terms_version: i32,
     pub source: AttributionSource,
+    /// In parts per million. The shares of one conversion add up to [`WHOLE_SHARE_PPM`].
+    pub share_ppm: i32,
 }
 
 /// Details of a sale's order. Texts that were not sent are empty.
@@ -91,7 +96,8 @@ pub struct Conversion {
     /// Of a refund: the sale's event_id; empty when it was neither sent nor found.
     pub sale_event_id: String,
     pub lead_id: Option<LeadId>,
-    pub credit: Option<Credit>,
+    /// Empty unless it is attributed; the largest share first.
+    pub credits: Vec<Credit>,
     pub channel: SaleChannel,
     pub order: OrderDetails,
     /// All candidates for the credit, the strongest source first.
@@ -137,8 +143,8 @@ pub struct SaleOutcome {
     /// The sale as it is kept, referred or not.
     pub conversion_id: ConversionId,
     pub lead_id: Option<LeadId>,
-    /// None when nobody referred it.
-    pub credit: Option<Credit>,
+    /// Empty when nobody referred it.
+    pub credits: Vec<Credit>,
     pub rewards: Vec<RewardSummary>,
 }
 

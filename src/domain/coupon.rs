@@ -26,7 +26,7 @@ pub struct Coupon {
     pub affiliate_id: AffiliateId,
     /// The code in capitals, unique among the account's active coupons.
     pub code: String,
-    pub description: String,
+    pub note: String,
     pub state: CouponState,
     pub created_at: Time,
     pub removed_at: Option<Time>,

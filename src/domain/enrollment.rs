@@ -47,11 +47,11 @@ pub struct EnrollmentWithLanding {
     pub landing_url: String,
 }
 
-/// The answer of Enroll, UpdateEnrollment and EndEnrollment.
+/// The answer of EnrollAffiliate, UpdateEnrollment and EndEnrollment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EnrollmentOutcome {
     pub enrollment: EnrollmentWithLanding,
-    /// The coupon that Enroll assigned.
+    /// The coupon that EnrollAffiliate assigned.
     pub coupon: Option<Arc<Coupon>>,
 }

@@ -2,41 +2,42 @@
 
 use std::sync::Arc;
 
+use smallvec::{SmallVec, smallvec};
+use uuid::Uuid;
+
 use super::id::{AccountId, AffiliateId, EventId, ProgramId};
 use super::text_enum::text_enum;
 use super::time::Time;
 
 text_enum! {
-    /// The type of an event.
-    EventType {
-        /// A lead was bound.
+    /// The kind of an event.
+    EventKind {
+        /// A sign-up was credited.
         LeadRecorded = "lead_recorded",
         /// A sale was credited.
         SaleRecorded = "sale_recorded",
         /// A sale that nobody had referred was credited, because its lead arrived later.
         SaleAttributed = "sale_attributed",
+        /// A refund was booked against the sale.
+        SaleRefunded = "sale_refunded",
         /// A refund was booked.
         RefundRecorded = "refund_recorded",
         /// A refund waits for its sale.
         RefundWaiting = "refund_waiting",
-        /// A refund was booked against the sale.
-        SaleRefunded = "sale_refunded",
         /// A customer cancelled.
         CancellationRecorded = "cancellation_recorded",
-        /// Rewards were approved.
+        /// Rewards of the conversion changed their state.
+        ConversionUpdated = "conversion_updated",
+        /// A lead was made.
+        LeadCreated = "lead_created",
+        /// A lead was changed.
+        LeadUpdated = "lead_updated",
+        /// A reward was approved.
         RewardApproved = "reward_approved",
-        /// Rewards were denied.
+        /// A reward was denied.
         RewardDenied = "reward_denied",
-        /// Negative rewards of earlier refunds were settled with the reward that they take back from.
+        /// A reward was settled with the rewards of refunds that take back from it, or one of these with it.
         RewardReversed = "reward_reversed",
-        /// The account was registered.
-        AccountRegistered = "account_registered",
-        /// The account was changed.
-        AccountUpdated = "account_updated",
-        /// An API key was made.
-        ApiKeyCreated = "api_key_created",
-        /// An API key was revoked.
-        ApiKeyRevoked = "api_key_revoked",
         /// A program was made.
         ProgramCreated = "program_created",
         /// A program or its terms were changed.
@@ -59,13 +60,35 @@ text_enum! {
         CouponAssigned = "coupon_assigned",
         /// A coupon was removed.
         CouponRemoved = "coupon_removed",
+        /// An API key was made.
+        ApiKeyCreated = "api_key_created",
+        /// An API key was revoked.
+        ApiKeyRevoked = "api_key_revoked",
+        /// The account was registered.
+        AccountRegistered = "account_registered",
+        /// The account was changed.
+        AccountUpdated = "account_updated",
     }
 }
 
-/// Makes [`EventImage`] of one list: each variant with its value, the id of the subject, and the program and the affiliate that
+impl EventKind {
+    /// The kinds of events about conversions.
+    pub const ABOUT_CONVERSIONS: &[Self] = &[
+        Self::LeadRecorded,
+        Self::SaleRecorded,
+        Self::SaleAttributed,
+        Self::SaleRefunded,
+        Self::RefundRecorded,
+        Self::RefundWaiting,
+        Self::CancellationRecorded,
+        Self::ConversionUpdated,
+    ];
+}
+
+/// Makes [`EventImage`] of one list: each variant with its value, the id of the subject, and the programs and affiliates that
 /// filters see.
 macro_rules! images {
-    ($($(#[$doc:meta])* $variant:ident($image:ty): |$value:ident| $id:expr, $program_id:expr, $affiliate_id:expr;)*) => {
+    ($($(#[$doc:meta])* $variant:ident($image:ty): |$value:ident| $id:expr, [$($program_id:tt)*], [$($affiliate_id:tt)*];)*) => {
         /// The subject of an event, as the event left it.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum EventImage {
@@ -74,44 +97,72 @@ macro_rules! images {
 
         impl EventImage {
             /// The id of the subject.
-            pub fn subject_id(&self) -> String {
+            pub fn subject_id(&self) -> Uuid {
                 match self {
-                    $(Self::$variant($value) => $id.to_string(),)*
+                    $(Self::$variant($value) => $id.uuid(),)*
                 }
             }
 
-            /// The program and the affiliate that the event concerns, as filters see them.
-            pub fn concerns(&self) -> (Option<ProgramId>, Option<AffiliateId>) {
-                #[expect(unused_variables, reason = "some subjects concern neither")]
+            /// The programs that the event concerns.
+            fn program_ids(&self) -> SmallVec<[ProgramId; 1]> {
+                #[expect(unused_variables, reason = "some subjects concern none")]
                 match self {
-                    $(Self::$variant($value) => ($program_id, $affiliate_id),)*
+                    $(Self::$variant($value) => ids!($($program_id)*),)*
+                }
+            }
+
+            /// The affiliates that the event concerns.
+            fn affiliate_ids(&self) -> SmallVec<[AffiliateId; 1]> {
+                #[expect(unused_variables, reason = "some subjects concern none")]
+                match self {
+                    $(Self::$variant($value) => ids!($($affiliate_id)*),)*
                 }
             }
         }
     };
 }
 
+/// A list of ids: none, one, or those of `..` an iterator, each once.
+macro_rules! ids {
+    () => { SmallVec::new() };
+    (..$ids:expr) => {{
+        let mut ids = SmallVec::new();
+        for id in $ids {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        ids
+    }};
+    ($id:expr) => { smallvec![$id] };
+}
+
 images! {
-    /// A conversion with its rewards. Holds ids and amounts only: the feed outlives the people in it.
+    /// A conversion with its rewards. Its candidates are not part of the feed.
     Conversion(super::conversion::ConversionImage): |image| image.conversion.id,
-        image.conversion.credit.map(|credit| credit.program_id),
-        image.conversion.credit.map(|credit| credit.affiliate_id);
-    /// An account.
-    Account(Arc<super::account::Account>): |account| account.id, None, None;
-    /// An API key.
-    ApiKey(Arc<super::account::ApiKey>): |key| key.id, None, None;
-    /// A program.
-    Program(Arc<super::program::Program>): |program| program.id, Some(program.id), None;
+        [..image.conversion.credits.iter().map(|credit| credit.program_id)],
+        [..image.conversion.credits.iter().map(|credit| credit.affiliate_id)];
+    /// A reward.
+    Reward(Arc<super::reward::Reward>): |reward| reward.id, [reward.program_id], [reward.affiliate_id];
+    /// A program with its newest terms.
+    Program(Arc<super::program::ProgramWithTerms>): |answer| answer.program.id, [answer.program.id], [];
     /// An affiliate.
-    Affiliate(Arc<super::affiliate::Affiliate>): |affiliate| affiliate.id, None, Some(affiliate.id);
+    Affiliate(Arc<super::affiliate::Affiliate>): |affiliate| affiliate.id, [], [affiliate.id];
     /// An enrollment.
     Enrollment(Arc<super::enrollment::Enrollment>): |enrollment| enrollment.id,
-        Some(enrollment.program_id), Some(enrollment.affiliate_id);
+        [enrollment.program_id], [enrollment.affiliate_id];
     /// A link.
-    Link(InProgram<super::link::Link>): |link| link.row.id, Some(link.program_id), Some(link.row.affiliate_id);
+    Link(InProgram<super::link::Link>): |link| link.row.id, [link.program_id], [link.row.affiliate_id];
     /// A coupon.
-    Coupon(InProgram<super::coupon::Coupon>): |coupon| coupon.row.id,
-        Some(coupon.program_id), Some(coupon.row.affiliate_id);
+    Coupon(InProgram<super::coupon::Coupon>): |coupon| coupon.row.id, [coupon.program_id], [coupon.row.affiliate_id];
+    /// A lead.
+    Lead(Arc<super::lead::Lead>): |lead| lead.id,
+        [..lead.credits().iter().map(|credit| credit.program_id)],
+        [..lead.credits().iter().map(|credit| credit.affiliate_id)];
+    /// An API key.
+    ApiKey(Arc<super::account::ApiKey>): |key| key.id, [], [];
+    /// An account.
+    Account(Arc<super::account::Account>): |account| account.id, [], [];
 }
 
 /// A row with the program of its enrollment.
@@ -129,7 +180,7 @@ pub struct InProgram<T> {
 pub struct NewEvent {
     pub id: EventId,
     pub account_id: AccountId,
-    pub event_type: EventType,
+    pub kind: EventKind,
     pub occurred_at: Time,
     /// Its subject right after it.
     pub image: EventImage,
@@ -138,44 +189,54 @@ pub struct NewEvent {
 }
 
 /// The fields that a filter compares. They are stored beside the event's body in the feed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EventHeader {
-    pub event_type: EventType,
-    pub program_id: Option<ProgramId>,
-    pub affiliate_id: Option<AffiliateId>,
+    pub kind: EventKind,
+    pub subject_id: Uuid,
+    pub program_ids: SmallVec<[ProgramId; 1]>,
+    pub affiliate_ids: SmallVec<[AffiliateId; 1]>,
 }
 
 impl NewEvent {
     /// The fields that a filter compares.
     pub fn header(&self) -> EventHeader {
-        let (program_id, affiliate_id) = self.image.concerns();
-        EventHeader { event_type: self.event_type, program_id, affiliate_id }
+        EventHeader {
+            kind: self.kind,
+            subject_id: self.image.subject_id(),
+            program_ids: self.image.program_ids(),
+            affiliate_ids: self.image.affiliate_ids(),
+        }
     }
 }
 
-/// The events that a reader wants. Every field must match; an empty field matches all events, another one any of its values.
+/// The events that a reader wants. Every field must match. An empty field matches all events, and another one any of its values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EventFilter {
-    pub types: Vec<EventType>,
+    pub kinds: Vec<EventKind>,
     pub program_ids: Vec<ProgramId>,
     pub affiliate_ids: Vec<AffiliateId>,
+    pub subject_ids: Vec<Uuid>,
 }
 
 impl EventFilter {
     /// Whether the reader wants all events.
     pub fn is_empty(&self) -> bool {
-        self.types.is_empty() && self.program_ids.is_empty() && self.affiliate_ids.is_empty()
+        self.kinds.is_empty()
+            && self.program_ids.is_empty()
+            && self.affiliate_ids.is_empty()
+            && self.subject_ids.is_empty()
     }
 
     /// Whether the reader wants this event.
     pub fn lets_through(&self, event: &EventHeader) -> bool {
-        fn fits<T: PartialEq>(wanted: &[T], value: Option<&T>) -> bool {
-            wanted.is_empty() || value.is_some_and(|value| wanted.contains(value))
+        fn fits<T: PartialEq>(wanted: &[T], values: &[T]) -> bool {
+            wanted.is_empty() || values.iter().any(|value| wanted.contains(value))
         }
-        fits(&self.types, Some(&event.event_type))
-            && fits(&self.program_ids, event.program_id.as_ref())
-            && fits(&self.affiliate_ids, event.affiliate_id.as_ref())
+        fits(&self.kinds, &[event.kind])
+            && fits(&self.program_ids, &event.program_ids)
+            && fits(&self.affiliate_ids, &event.affiliate_ids)
+            && fits(&self.subject_ids, &[event.subject_id])
     }
 }

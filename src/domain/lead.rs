@@ -1,7 +1,7 @@
 //! Leads: the people and customers of the merchant, and the affiliate each is bound to.
 
-use super::conversion::ConversionOutcome;
-use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
+use super::conversion::{ConversionOutcome, Credit};
+use super::id::{AccountId, ConversionId, LeadId};
 use super::money::Money;
 use super::text_enum::text_enum;
 use super::time::Time;
@@ -20,13 +20,12 @@ text_enum! {
     }
 }
 
-/// The affiliate that a lead is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The affiliates that a lead is bound to.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Binding {
-    pub enrollment_id: EnrollmentId,
-    pub affiliate_id: AffiliateId,
-    pub program_id: ProgramId,
+    /// Never empty; the largest share first.
+    pub credits: Vec<Credit>,
     pub bound_at: Time,
 }
 
@@ -39,7 +38,7 @@ pub struct Lead {
     /// The email address in lower case, unique in the account.
     pub email: Option<String>,
     /// The merchant's own id, unique in the account.
-    pub uid: Option<String>,
+    pub external_id: Option<String>,
     pub first_name: String,
     pub last_name: String,
     pub state: LeadState,
@@ -49,17 +48,17 @@ pub struct Lead {
     /// Its monthly recurring revenue.
     pub mrr: Option<Money>,
     /// When it first bought.
-    pub customer_since: Option<Time>,
+    pub first_sale_at: Option<Time>,
     pub created_at: Time,
     pub updated_at: Time,
 }
 
-/// The names of a customer in a request: the merchant's own id, the email, or both. The uid takes precedence, because an email may
+/// The names of a customer in a request: the merchant's own id, the email, or both. The external_id takes precedence, because an email may
 /// change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Customer {
     /// The merchant's own id.
-    pub uid: Option<String>,
+    pub external_id: Option<String>,
     /// The email address in lower case.
     pub email: Option<String>,
 }
@@ -70,7 +69,7 @@ pub enum LeadSelector {
     /// Headwater's id.
     Id(LeadId),
     /// The merchant's own id.
-    Uid(String),
+    ExternalId(String),
     /// The email address in lower case.
     Email(String),
 }
@@ -79,7 +78,7 @@ impl std::fmt::Display for LeadSelector {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Id(id) => id.fmt(formatter),
-            Self::Uid(text) | Self::Email(text) => formatter.write_str(text),
+            Self::ExternalId(text) | Self::Email(text) => formatter.write_str(text),
         }
     }
 }
@@ -94,7 +93,7 @@ pub struct UnmatchedSale {
     /// The customer's email address in lower case.
     pub email: Option<String>,
     /// The merchant's own id for the customer.
-    pub uid: Option<String>,
+    pub external_id: Option<String>,
     pub occurred_at: Time,
 }
 
@@ -103,8 +102,8 @@ pub struct UnmatchedSale {
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct LeadOutcome {
     pub lead_id: LeadId,
-    /// The affiliate it is bound to; none when nobody referred it.
-    pub affiliate_id: Option<AffiliateId>,
+    /// Whom it is bound to; empty when nobody referred it.
+    pub credits: Vec<Credit>,
     /// The conversion as it is kept, referred or not; none for a lead that was bound before.
     pub conversion_id: Option<ConversionId>,
 }
@@ -123,27 +122,32 @@ pub struct CancellationOutcome {
 impl Customer {
     /// Whether the request names nobody.
     pub fn is_unnamed(&self) -> bool {
-        self.uid.is_none() && self.email.is_none()
+        self.external_id.is_none() && self.email.is_none()
     }
 
-    /// The names to look the customer up by: the uid first, then the email.
+    /// The names to look the customer up by: the external_id first, then the email.
     pub fn selectors(&self) -> Vec<LeadSelector> {
-        let uid = self.uid.clone().map(LeadSelector::Uid);
+        let external_id = self.external_id.clone().map(LeadSelector::ExternalId);
         let email = self.email.clone().map(LeadSelector::Email);
-        uid.into_iter().chain(email).collect()
+        external_id.into_iter().chain(email).collect()
     }
 }
 
 impl UnmatchedSale {
     /// The merchant's names for the customer.
     pub fn selectors(&self) -> Vec<LeadSelector> {
-        Customer { uid: self.uid.clone(), email: self.email.clone() }.selectors()
+        Customer { external_id: self.external_id.clone(), email: self.email.clone() }.selectors()
     }
 }
 
 impl Lead {
+    /// Whom it is bound to; empty while it is bound to nobody.
+    pub fn credits(&self) -> &[Credit] {
+        self.binding.as_ref().map_or(&[], |binding| &binding.credits)
+    }
+
     /// The merchant's names for the lead.
     pub fn selectors(&self) -> Vec<LeadSelector> {
-        Customer { uid: self.uid.clone(), email: self.email.clone() }.selectors()
+        Customer { external_id: self.external_id.clone(), email: self.email.clone() }.selectors()
     }
 }

@@ -60,13 +60,13 @@ outcomes! {
     Registered(Arc<super::account::RegistrationOutcome>): |answer| Some(&answer.account.id);
     /// UpdateAccount.
     Account(Arc<super::account::Account>): |account| Some(&account.id);
-    /// CreateApiKey, RevokeApiKey.
+    /// CreateApiKey, CreateAdminApiKey, RevokeApiKey.
     ApiKey(Arc<super::account::ApiKey>): |key| Some(&key.id);
     /// CreateProgram, UpdateProgram, ArchiveProgram.
     Program(Arc<super::program::ProgramWithTerms>): |answer| Some(&answer.program.id);
     /// CreateAffiliate.
     Affiliate(Arc<super::affiliate::AffiliateOutcome>): |answer| Some(&answer.affiliate.id);
-    /// Enroll, UpdateEnrollment, EndEnrollment.
+    /// EnrollAffiliate, UpdateEnrollment, EndEnrollment.
     Enrollment(Arc<super::enrollment::EnrollmentOutcome>): |answer| Some(&answer.enrollment.enrollment.id);
     /// CreateLink, RevokeLink.
     Link(Arc<super::link::LinkWithDestination>): |answer| Some(&answer.link.id);

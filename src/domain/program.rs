@@ -73,7 +73,7 @@ text_enum! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commission {
     /// Parts per million of the net amount, in the sale's currency.
-    PercentPpm(i64),
+    PercentPpm(i32),
     /// A fixed amount per sale.
     Flat(Money),
 }

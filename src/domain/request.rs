@@ -17,7 +17,7 @@ pub const REQUEST_ID_KEPT_DAYS: i32 = 30;
 
 text_enum! {
     /// A kind of event that is recorded under an event_id.
-    EventKind {
+    RecordedKind {
         /// A click.
         Click = "click",
         /// A sign-up.
@@ -31,7 +31,7 @@ text_enum! {
     }
 }
 
-impl From<ConversionKind> for EventKind {
+impl From<ConversionKind> for RecordedKind {
     fn from(kind: ConversionKind) -> Self {
         match kind {
             ConversionKind::Lead => Self::Lead,
@@ -46,7 +46,7 @@ impl From<ConversionKind> for EventKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RequestScope {
     /// Clicks, leads, sales ...: `event_id`, kept for ever.
-    Event(EventKind),
+    Event(RecordedKind),
     /// The other calls: `request_id`, kept for [`REQUEST_ID_KEPT_DAYS`]. The method's full name.
     Method(&'static str),
 }
@@ -86,13 +86,13 @@ pub struct RequestKey {
 
 impl RequestKey {
     /// The key of a recorded event.
-    pub fn event(account_id: AccountId, kind: EventKind, event_id: &str) -> Self {
+    pub fn event(account_id: AccountId, kind: RecordedKind, event_id: &str) -> Self {
         Self { account_id, scope: RequestScope::Event(kind).as_str().to_owned(), key: event_id.to_owned() }
     }
 
     /// Whether it is the key of a recorded sale, whose effect is a conversion.
     pub fn is_sale(&self) -> bool {
-        self.scope == RequestScope::Event(EventKind::Sale).as_str()
+        self.scope == RequestScope::Event(RecordedKind::Sale).as_str()
     }
 }
 

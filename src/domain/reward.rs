@@ -8,6 +8,7 @@
 
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
 use super::money::{Money, Rounding};
+use super::program::Commission;
 use super::text_enum::text_enum;
 use super::time::Time;
 
@@ -65,10 +66,8 @@ pub struct Calculation {
     pub rule: RewardRule,
     /// The amount it was computed from: the part of the sale that was not refunded when it was priced.
     pub base: Money,
-    /// The rate in parts per million; 0 for a flat commission.
-    pub percent_ppm: i64,
-    /// The flat amount for the whole sale in minor units; 0 for a percentage.
-    pub flat_minor: i64,
+    /// The rate. A flat amount is for the whole sale.
+    pub commission: Commission,
     pub terms_version: i32,
     /// How it was rounded. Reversals of it are rounded the same way.
     pub rounding: Rounding,
@@ -97,7 +96,7 @@ pub struct Reward {
     pub state: RewardState,
     pub calculation: Calculation,
     /// The end of its hold period: a worker approves it after this time.
-    pub approve_after: Time,
+    pub auto_approve_at: Time,
     pub created_at: Time,
     /// When its state last changed, or a refund last took back from it.
     pub updated_at: Time,

@@ -25,3 +25,12 @@ impl Time {
         Self(self.0.saturating_add((days as i64).saturating_mul(Self::MICROS_PER_DAY)))
     }
 }
+
+/// A span of time, open on a side that is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Interval {
+    /// The first moment.
+    pub start: Option<Time>,
+    /// The first moment after it.
+    pub end: Option<Time>,
+}

@@ -191,7 +191,7 @@ impl Error {
 
 fn internal(request_id: &str) -> Answer {
     Answer::new(
-        ErrorReason::Internal,
+        ErrorReason::ServerFault,
         Code::Internal,
         format!("a fault of the server; its log has the cause under request id {request_id}"),
     )

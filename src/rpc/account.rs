@@ -9,10 +9,10 @@ use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, NAME_LENGTH_MAX};
 use super::call::render::timestamp;
 use super::call::wire_enum::WireEnum;
-use super::call::{Call, page};
+use super::call::{Call, page, selector};
 use crate::auth::key;
 use crate::auth::permission;
-use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
+use crate::domain::account::{Account, AccountSelector, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::id::AccountId;
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::rule::{CreateApiKey, RegisterAccount, RevokeApiKey, UpdateAccount};
@@ -113,7 +113,7 @@ impl Change for pb::CreateApiKeyRequest {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         // Operator keys are made by the server itself alone.
-        let kinds: Vec<KeyKind> = KeyKind::ALL.iter().copied().filter(|kind| *kind != KeyKind::Operator).collect();
+        let kinds: Vec<KeyKind> = KeyKind::ALL.iter().copied().filter(|kind| *kind != KeyKind::ServerOperator).collect();
         let kind = fields.value_of("kind", self.kind, &kinds);
         let display_name = fields.line("display_name", &self.display_name, NAME_LENGTH_MAX);
         let expires_at = fields.time("expire_time", self.expire_time.as_ref());
@@ -137,12 +137,82 @@ fn shown_once(secret: &SecretString, replayed: bool) -> String {
 
 pub(super) async fn list_keys(call: Call, message: pb::ListApiKeysRequest) -> Result<pb::ListApiKeysResponse, Error> {
     let mut fields = Fields::default();
-    let size = page::size(&mut fields, message.page_size);
+    let shape = page::shape(&mut fields, message.page_size, message.order);
     fields.finish()?;
-    let page = call.page(&pb::ListApiKeysRequest::default(), size, &message.page_token)?;
-    let mut keys = store::account::list_keys(call.store(), call.account_id(), page.after, page.limit()).await?;
-    let next_page_token = page.cut(&mut keys, |key| key.id.uuid());
-    Ok(pb::ListApiKeysResponse { api_keys: keys.iter().map(api_key).collect(), next_page_token })
+    let filter = pb::ListApiKeysRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let page = call.page(&filter, shape, &message.page_token)?;
+    let keys = store::account::list_keys(call.store(), call.account_id(), page.walk()).await?;
+    let (api_keys, next_page_token) = page.fill(keys, |key| key.id.uuid(), |key| api_key(&key));
+    Ok(pb::ListApiKeysResponse { api_keys, next_page_token })
+}
+
+pub(super) async fn get_key(call: Call, message: pb::GetApiKeyRequest) -> Result<pb::GetApiKeyResponse, Error> {
+    let mut fields = Fields::default();
+    let id = fields.id("api_key_id", &message.api_key_id);
+    let id = fields.complete(id)?;
+    let key = store::account::find_key(call.store(), call.account_id(), id).await?;
+    let key = key.ok_or_else(|| Refusal::not_found(Resource::ApiKey, id))?;
+    Ok(pb::GetApiKeyResponse { api_key: Some(api_key(&key)) })
+}
+
+/// Makes a key for the account that an operator names. The command runs in that account, so that its feed tells of the key.
+pub(super) async fn create_admin_key(
+    call: Call,
+    message: pb::CreateAdminApiKeyRequest,
+) -> Result<pb::CreateAdminApiKeyResponse, Error> {
+    let asking = call.asking();
+    let (rule, text) = message.read(&asking)?;
+    let mut fields = Fields::default();
+    let selector = selector::account(&mut fields, "account", message.account.as_ref());
+    let selector = fields.complete(selector)?;
+    let account = match &selector {
+        AccountSelector::Id(id) => store::account::find(call.store(), *id).await?,
+        AccountSelector::Email(email) => store::account::find_by_email(call.store(), email).await?,
+    };
+    let account = account.ok_or_else(|| Refusal::not_found(Resource::Account, selector))?;
+    let (key, replayed) = call.carry_out_in(account.id, &message, rule).await?;
+    tracing::info!(
+        request_id = &*call.name.request_id,
+        operator_key_id = %call.principal.key_id,
+        account_id = %account.id,
+        key_id = %key.id,
+        replayed,
+        "an operator made an admin key for an account"
+    );
+    Ok(pb::CreateAdminApiKeyRequest::render(key, replayed, text, &asking))
+}
+
+impl Change for pb::CreateAdminApiKeyRequest {
+    type Rule = CreateApiKey;
+    type Kept = SecretString;
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(CreateApiKey, SecretString), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let account = selector::account(&mut fields, "account", self.account.as_ref());
+        let display_name = fields.line("display_name", &self.display_name, NAME_LENGTH_MAX);
+        fields.complete(account)?;
+        let (text, key) = key::generate(KeyKind::Admin);
+        Ok((CreateApiKey { kind: KeyKind::Admin, display_name, expires_at: None, key }, text))
+    }
+
+    fn render(
+        key: Arc<ApiKey>,
+        replayed: bool,
+        text: SecretString,
+        _asking: &Asking,
+    ) -> pb::CreateAdminApiKeyResponse {
+        pb::CreateAdminApiKeyResponse {
+            account_id: key.account_id.to_string(),
+            api_key: Some(api_key(&key)),
+            api_key_text: shown_once(&text, replayed),
+            replayed,
+        }
+    }
 }
 
 /// A revoked key stops working here at once.
@@ -184,8 +254,13 @@ pub(super) async fn check_key(call: Call, _: pb::CheckApiKeyRequest) -> Result<p
     Ok(pb::CheckApiKeyResponse {
         api_key: Some(api_key(&principal.key)),
         account_id,
-        methods: permission::methods_of(METHODS, principal.kind).map(ToOwned::to_owned).collect(),
+        allowed_methods: permission::methods_of(METHODS, principal.kind).map(ToOwned::to_owned).collect(),
     })
+}
+
+/// An account as the feed has it, without personal data.
+pub(super) fn image(row: &Account) -> pb::Account {
+    pb::Account { email: String::new(), ..account(row) }
 }
 
 fn account(account: &Account) -> pb::Account {
@@ -199,12 +274,13 @@ fn account(account: &Account) -> pb::Account {
     }
 }
 
-fn api_key(key: &ApiKey) -> pb::ApiKey {
+/// An API key as a message.
+pub(super) fn api_key(key: &ApiKey) -> pb::ApiKey {
     pb::ApiKey {
         id: key.id.to_string(),
         kind: key.kind.number(),
         display_name: key.display_name.clone(),
-        prefix: key.prefix.clone(),
+        text_prefix: key.text_prefix.clone(),
         create_time: Some(timestamp(key.created_at)),
         expire_time: key.expires_at.map(timestamp),
         revoke_time: key.revoked_at.map(timestamp),

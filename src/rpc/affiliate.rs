@@ -1,5 +1,6 @@
 //! Affiliates on the wire.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::call::change::{Asking, Change, RepeatKey};
@@ -8,18 +9,23 @@ use super::call::render::timestamp;
 use super::call::{Call, page, selector};
 use super::{coupon, enrollment};
 use crate::clock;
-use crate::domain::affiliate::{Affiliate, AffiliateOutcome, Profile};
+use crate::domain::affiliate::{Affiliate, AffiliateOutcome, PostalAddress, Profile};
 use crate::domain::rule::CreateAffiliate;
 use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
 use crate::store::enrollment::EnrollmentQuery;
+use crate::store::list::Walk;
 
 /// Characters of an affiliate's own token: 256 bits.
 const TOKEN_LENGTH: usize = 43;
 
 /// How many enrollments an affiliate is shown with: more than anybody has programs.
 const ENROLLMENTS_MAX: u64 = 1_000;
+
+/// How many social networks a profile names.
+const SOCIAL_PROFILES_MAX: usize = 20;
+const NETWORK_LENGTH_MAX: usize = 40;
 
 impl Change for pb::CreateAffiliateRequest {
     type Rule = CreateAffiliate;
@@ -76,23 +82,50 @@ fn read_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> Re
 }
 
 fn profile(fields: &mut Fields, sent: &pb::AffiliateProfile) -> Profile {
-    let mut line = |field: &str, text: &str| fields.line(field, text, NAME_LENGTH_MAX);
+    let address = sent.address.as_ref();
     Profile {
-        company: line("company", &sent.company),
-        address: line("address", &sent.address),
-        city: line("city", &sent.city),
-        state: line("state", &sent.state),
-        zipcode: line("zipcode", &sent.zipcode),
-        phone: line("phone", &sent.phone),
-        facebook: line("facebook", &sent.facebook),
-        youtube: line("youtube", &sent.youtube),
-        instagram: line("instagram", &sent.instagram),
-        twitter: line("twitter", &sent.twitter),
-        country_code: country_code(fields, &sent.country_code),
-        website: fields.optional_url("website", &sent.website),
+        company: fields.line("company", &sent.company, NAME_LENGTH_MAX),
+        address: address.map(|sent| fields.within("address", |fields| postal_address(fields, sent))).unwrap_or_default(),
+        phone: fields.line("phone", &sent.phone, NAME_LENGTH_MAX),
+        website_url: fields.optional_url("website_url", &sent.website_url),
         avatar_url: fields.optional_url("avatar_url", &sent.avatar_url),
-        description: fields.paragraph("description", &sent.description),
+        about: fields.paragraph("about", &sent.about),
+        social_profiles: social_profiles(fields, &sent.social_profiles),
     }
+}
+
+fn postal_address(fields: &mut Fields, sent: &pb::PostalAddress) -> PostalAddress {
+    let mut line = |field: &str, text: &str| fields.line(field, text, NAME_LENGTH_MAX);
+    PostalAddress {
+        street: line("street", &sent.street),
+        city: line("city", &sent.city),
+        region: line("region", &sent.region),
+        postal_code: line("postal_code", &sent.postal_code),
+        country_code: country_code(fields, &sent.country_code),
+    }
+}
+
+/// Pages or names in social networks. One without text is left out.
+fn social_profiles(fields: &mut Fields, sent: &HashMap<String, String>) -> BTreeMap<String, String> {
+    if sent.len() > SOCIAL_PROFILES_MAX {
+        fields.wrong("social_profiles", format!("has {} entries; at most {SOCIAL_PROFILES_MAX} are taken", sent.len()));
+    }
+    let sorted: BTreeMap<&String, &String> = sent.iter().take(SOCIAL_PROFILES_MAX).collect();
+    let mut profiles = BTreeMap::new();
+    for (network, text) in sorted {
+        let is_fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+        if !(1..=NETWORK_LENGTH_MAX).contains(&network.len()) || !network.bytes().all(is_fit) {
+            let name: String = network.chars().filter(|character| !character.is_control()).take(NETWORK_LENGTH_MAX).collect();
+            let fault = format!("has the network `{name}`; name it by 1 to {NETWORK_LENGTH_MAX} small letters, digits, `-` or `_`");
+            fields.wrong("social_profiles", fault);
+            continue;
+        }
+        let text = fields.line(&format!("social_profiles[{network}]"), text, NAME_LENGTH_MAX);
+        if !text.is_empty() {
+            profiles.insert(network.clone(), text);
+        }
+    }
+    profiles
 }
 
 fn country_code(fields: &mut Fields, text: &str) -> String {
@@ -110,22 +143,31 @@ pub(super) async fn get(call: Call, message: pb::GetAffiliateRequest) -> Result<
     let wanted = fields.complete(wanted)?;
     let affiliate = call.affiliate(&wanted).await?;
     let query = EnrollmentQuery { affiliate_id: Some(affiliate.id), ..EnrollmentQuery::default() };
-    let enrollments = store::enrollment::list(call.store(), call.account_id(), &query, None, ENROLLMENTS_MAX).await?;
-    let enrollments = enrollment::render_all(&call, &enrollments).await?;
+    let enrollments = store::enrollment::list(call.store(), call.account_id(), &query, Walk::first(ENROLLMENTS_MAX)).await?;
+    let enrollments = page::up_to_bytes_max(enrollment::render_all(&call, &enrollments).await?);
     Ok(pb::GetAffiliateResponse { affiliate: Some(render(&affiliate)), enrollments })
 }
 
 pub(super) async fn list(call: Call, message: pb::ListAffiliatesRequest) -> Result<pb::ListAffiliatesResponse, Error> {
     let mut fields = Fields::default();
-    let size = page::size(&mut fields, message.page_size);
+    let shape = page::shape(&mut fields, message.page_size, message.order);
     let program_id = fields.optional_id("program_id", &message.program_id);
     fields.finish()?;
-    let filter = pb::ListAffiliatesRequest { program_id: message.program_id, ..Default::default() };
-    let page = call.page(&filter, size, &message.page_token)?;
-    let mut affiliates =
-        store::affiliate::list(call.store(), call.account_id(), program_id, page.after, page.limit()).await?;
-    let next_page_token = page.cut(&mut affiliates, |affiliate| affiliate.id.uuid());
-    Ok(pb::ListAffiliatesResponse { affiliates: affiliates.iter().map(render).collect(), next_page_token })
+    let filter = pb::ListAffiliatesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let page = call.page(&filter, shape, &message.page_token)?;
+    let affiliates = store::affiliate::list(call.store(), call.account_id(), program_id, page.walk()).await?;
+    let (affiliates, next_page_token) = page.fill(affiliates, |row| row.id.uuid(), |row| render(&row));
+    Ok(pb::ListAffiliatesResponse { affiliates, next_page_token })
+}
+
+/// An affiliate as the feed has it, without personal data.
+pub(super) fn image(affiliate: &Affiliate) -> pb::Affiliate {
+    pb::Affiliate {
+        id: affiliate.id.to_string(),
+        create_time: Some(timestamp(affiliate.created_at)),
+        update_time: Some(timestamp(affiliate.updated_at)),
+        ..pb::Affiliate::default()
+    }
 }
 
 /// An affiliate as a message.
@@ -139,19 +181,18 @@ pub(super) fn render(affiliate: &Affiliate) -> pb::Affiliate {
         last_name: affiliate.last_name.clone(),
         profile: Some(pb::AffiliateProfile {
             company: profile.company.clone(),
-            address: profile.address.clone(),
-            city: profile.city.clone(),
-            state: profile.state.clone(),
-            zipcode: profile.zipcode.clone(),
-            country_code: profile.country_code.clone(),
+            address: Some(pb::PostalAddress {
+                street: profile.address.street.clone(),
+                city: profile.address.city.clone(),
+                region: profile.address.region.clone(),
+                postal_code: profile.address.postal_code.clone(),
+                country_code: profile.address.country_code.clone(),
+            }),
             phone: profile.phone.clone(),
-            website: profile.website.clone(),
+            website_url: profile.website_url.clone(),
             avatar_url: profile.avatar_url.clone(),
-            description: profile.description.clone(),
-            facebook: profile.facebook.clone(),
-            youtube: profile.youtube.clone(),
-            instagram: profile.instagram.clone(),
-            twitter: profile.twitter.clone(),
+            about: profile.about.clone(),
+            social_profiles: profile.social_profiles.clone().into_iter().collect(),
         }),
         create_time: Some(timestamp(affiliate.created_at)),
         update_time: Some(timestamp(affiliate.updated_at)),
@@ -169,8 +210,9 @@ mod tests {
             email: "jo@home@example.com".to_owned(),
             first_name: "J".repeat(201),
             profile: Some(pb::AffiliateProfile {
-                country_code: "USA".to_owned(),
-                website: "example.com".to_owned(),
+                address: Some(pb::PostalAddress { country_code: "USA".to_owned(), ..Default::default() }),
+                website_url: "example.com".to_owned(),
+                social_profiles: [("My Space".to_owned(), "jo".to_owned()), ("x".to_owned(), "j".repeat(201))].into(),
                 avatar_url: "https://jo:secret@example.com/a.png".to_owned(),
                 ..Default::default()
             }),
@@ -189,9 +231,11 @@ mod tests {
                 "request_id",
                 "email",
                 "first_name",
-                "profile.country_code",
-                "profile.website",
+                "profile.address.country_code",
+                "profile.website_url",
                 "profile.avatar_url",
+                "profile.social_profiles",
+                "profile.social_profiles[x]",
                 "program_id",
                 "ref_id",
                 "promo_code",

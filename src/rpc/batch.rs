@@ -1,4 +1,4 @@
-//! BatchRecord: up to 1,000 events in one call, each answered as the single call would have been.
+//! BatchRecordEvents: up to 1,000 events in one call, each answered as the single call would have been.
 
 use super::call::Call;
 use super::call::change::{self, Asking, Change, Method};
@@ -6,9 +6,9 @@ use super::call::parse::{Fields, LIST_LENGTH_MAX};
 use crate::app::Answer;
 use crate::domain::rule::Envelope;
 use crate::error::{Error, FieldPaths};
-use crate::pb::record_item::Item;
-use crate::pb::record_result::Result as ItemResult;
-use crate::pb::{self, record_result};
+use crate::pb::batch_item::Item;
+use crate::pb::batch_result::Answer as ItemResult;
+use crate::pb::{self, batch_result};
 
 /// An item that was read, and the conversion of its answer to a result.
 struct ReadItem {
@@ -17,7 +17,7 @@ struct ReadItem {
     render: fn(Answer, &Asking) -> Result<ItemResult, Error>,
 }
 
-pub(super) async fn record(call: Call, message: pb::BatchRecordRequest) -> Result<pb::BatchRecordResponse, Error> {
+pub(super) async fn record(call: Call, message: pb::BatchRecordEventsRequest) -> Result<pb::BatchRecordEventsResponse, Error> {
     let count = message.items.len();
     if !(1..=LIST_LENGTH_MAX).contains(&count) {
         let mut fields = Fields::default();
@@ -45,10 +45,10 @@ pub(super) async fn record(call: Call, message: pb::BatchRecordRequest) -> Resul
             Some(Err(error)) => Err(Error::from(error).with_paths(paths)),
             None => Err(Error::Internal("a batch has fewer answers than events".to_owned())),
         });
-        let result = result.unwrap_or_else(|error| record_result::Result::Error(error.into_rpc_status(&call.name)));
-        pb::RecordResult { result: Some(result) }
+        let result = result.unwrap_or_else(|error| batch_result::Answer::Error(error.into_rpc_status(&call.name)));
+        pb::BatchResult { answer: Some(result) }
     });
-    Ok(pb::BatchRecordResponse { results: results.collect() })
+    Ok(pb::BatchRecordEventsResponse { results: results.collect() })
 }
 
 fn read_item(call: &Call, item: Option<&Item>, asking: &Asking) -> Result<ReadItem, Error> {

@@ -6,10 +6,10 @@ use super::call::parse::{Fields, KEY_LENGTH_MAX};
 use crate::domain::account::KeyKind;
 use crate::domain::click::ClickOutcome;
 use crate::domain::refusal::Refusal;
-use crate::domain::request::EventKind;
+use crate::domain::request::RecordedKind;
 use crate::domain::rule::RecordClick;
 use crate::error::Error;
-use crate::pb::{self, record_click_request};
+use crate::pb;
 
 /// A public page must not get another visitor's tracking id by sending an event_id that is in use: the tracking id is the id of a
 /// first click.
@@ -33,21 +33,13 @@ impl Change for pb::RecordClickRequest {
     type Kept = ();
 
     fn repeat_key(&self) -> RepeatKey<'_> {
-        RepeatKey::Event(EventKind::Click, &self.event_id)
+        RepeatKey::Event(RecordedKind::Click, &self.event_id)
     }
 
     fn read(&self, asking: &Asking) -> Result<(RecordClick, ()), Error> {
-        use record_click_request::Referral;
         let mut fields = Fields::default();
         fields.key("event_id", &self.event_id);
-        let code = match &self.referral {
-            Some(Referral::LinkCode(code)) => fields.required_line("link_code", code, KEY_LENGTH_MAX),
-            Some(Referral::RefId(ref_id)) => fields.required_line("ref_id", ref_id, KEY_LENGTH_MAX),
-            None => {
-                fields.wrong("link_code", "is required, or ref_id in its place");
-                String::new()
-            }
-        };
+        let code = fields.required_line("ref_id", &self.ref_id, KEY_LENGTH_MAX);
         let referrer_url = fields.referrer("referrer_url", &self.referrer_url);
         let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
         fields.finish()?;
@@ -86,8 +78,8 @@ mod tests {
 
     #[test]
     fn a_tid_that_is_none_of_ours_is_no_fault() {
-        let referral = Some(record_click_request::Referral::RefId(" JO ".to_owned()));
-        let message = pb::RecordClickRequest { referral, tid: "x".repeat(5_000), ..Default::default() };
+        let message =
+            pb::RecordClickRequest { ref_id: " JO ".to_owned(), tid: "x".repeat(5_000), ..Default::default() };
         let command = read(&message).unwrap();
         assert_eq!((command.code.as_str(), command.tid), ("jo", None));
     }
@@ -97,6 +89,6 @@ mod tests {
         let Err(Error::InvalidFields(violations)) = read(&pb::RecordClickRequest::default()) else {
             panic!("was taken")
         };
-        assert_eq!(violations[0].field, "link_code");
+        assert_eq!(violations[0].field, "ref_id");
     }
 }

@@ -1,12 +1,12 @@
 //! Conversions on the wire: reading them back, and how they look in answers and in the feed.
 
 use super::call::parse::Fields;
-use super::call::render::{id_or_empty, money, number_or_zero, timestamp};
+use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::reward;
 use crate::domain::attribution::Candidate;
-use crate::domain::conversion::{ConversionImage, ConversionKind, ConversionOutcome};
+use crate::domain::conversion::{ConversionImage, ConversionKind, ConversionOutcome, Credit};
 use crate::domain::money::Money;
 use crate::domain::refusal::{Refusal, Resource};
 use crate::error::Error;
@@ -18,30 +18,31 @@ pub(super) async fn get(call: Call, message: pb::GetConversionRequest) -> Result
     use get_conversion_request::Selector;
     let (store, account_id) = (call.store(), call.account_id());
     let mut fields = Fields::default();
+    let view = fields.optional_value("view", message.view).unwrap_or(View::Full);
     let missing = |name: String| Refusal::not_found(Resource::Conversion, name);
     let image = match &message.selector {
         None => {
-            fields.wrong("conversion_id", "is required, or event in its place");
+            fields.wrong("conversion_id", "is required, or recorded_event in its place");
             return Err(fields.into_error());
         }
         Some(Selector::ConversionId(text)) => {
-            let Some(id) = fields.id("conversion_id", text) else { return Err(fields.into_error()) };
+            let id = fields.id("conversion_id", text);
+            let id = fields.complete(id)?;
             store::conversion::find(store, account_id, id).await?.ok_or_else(|| missing(id.to_string()))?
         }
-        Some(Selector::Event(event)) => {
-            let (kind, event_id) = fields.within("event", |fields| {
+        Some(Selector::RecordedEvent(event)) => {
+            let (kind, event_id) = fields.within("recorded_event", |fields| {
                 (
                     fields.value_of("kind", event.kind, ConversionKind::VALUES),
                     fields.required_key("event_id", &event.event_id),
                 )
             });
-            let Some(kind) = kind else { return Err(fields.into_error()) };
-            fields.finish()?;
+            let kind = fields.complete(kind)?;
             let image = store::conversion::find_by_event(store, account_id, kind, &event_id).await?;
             image.ok_or_else(|| missing(format!("of {kind} {event_id}")))?
         }
     };
-    Ok(pb::GetConversionResponse { conversion: Some(render(&image)) })
+    Ok(pb::GetConversionResponse { conversion: Some(render(&image, view)) })
 }
 
 pub(super) async fn list(
@@ -49,17 +50,17 @@ pub(super) async fn list(
     message: pb::ListConversionsRequest,
 ) -> Result<pb::ListConversionsResponse, Error> {
     let mut fields = Fields::default();
-    let size = page::size(&mut fields, message.page_size);
+    let shape = page::shape(&mut fields, message.page_size, message.order);
     let kind = fields.optional_value("kind", message.kind);
     let outcome = fields.optional_value("outcome", message.outcome);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let program_id = fields.optional_id("program_id", &message.program_id);
     let lead = selector::optional_lead(&mut fields, "lead", message.lead.as_ref());
-    let occurred_from = fields.time("occur_time_from", message.occur_time_from.as_ref());
-    let occurred_before = fields.time("occur_time_before", message.occur_time_before.as_ref());
+    let occurred = fields.interval("occur_interval", message.occur_interval.as_ref());
+    let view = fields.optional_value("view", message.view).unwrap_or(View::Basic);
     fields.finish()?;
     let filter = pb::ListConversionsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, size, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token)?;
     let query = ConversionQuery {
         kind,
         outcomes: outcome
@@ -67,19 +68,50 @@ pub(super) async fn list(
         affiliate_id: call.affiliate_id(affiliate.as_ref()).await?,
         program_id,
         lead_id: call.lead_id(lead.as_ref()).await?,
-        occurred_from,
-        occurred_before,
+        occurred,
     };
-    let mut images = store::conversion::list(call.store(), call.account_id(), &query, page.after, page.limit()).await?;
-    let next_page_token = page.cut(&mut images, |image| image.conversion.id.uuid());
-    Ok(pb::ListConversionsResponse { conversions: images.iter().map(render).collect(), next_page_token })
+    let images = store::conversion::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    let (conversions, next_page_token) =
+        page.fill(images, |image| image.conversion.id.uuid(), |image| render(&image, view));
+    Ok(pb::ListConversionsResponse { conversions, next_page_token })
+}
+
+/// How much of a conversion is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    /// Everything but the candidates.
+    Basic,
+    /// Everything.
+    Full,
+}
+
+impl View {
+    /// Every view.
+    pub(super) const ALL: &[Self] = &[Self::Basic, Self::Full];
+}
+
+/// The outcome of an event with these credits.
+pub(super) fn outcome_of(credits: &[Credit]) -> ConversionOutcome {
+    if credits.is_empty() { ConversionOutcome::NotReferred } else { ConversionOutcome::Attributed }
+}
+
+/// Credits as messages.
+pub(super) fn credits(credits: &[Credit]) -> Vec<pb::Credit> {
+    let credit = |credit: &Credit| pb::Credit {
+        affiliate_id: credit.affiliate_id.to_string(),
+        enrollment_id: credit.enrollment_id.to_string(),
+        program_id: credit.program_id.to_string(),
+        terms_version: credit.terms_version,
+        source: credit.source.number(),
+        share_ppm: credit.share_ppm,
+    };
+    credits.iter().map(credit).collect()
 }
 
 /// A conversion with its rewards as a message.
-pub(super) fn render(image: &ConversionImage) -> pb::Conversion {
+pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
     let conversion = &image.conversion;
     let order = &conversion.order;
-    let credit = conversion.credit;
     let is_sale = conversion.kind == ConversionKind::Sale;
     let refunded =
         conversion.amount.filter(|_| is_sale).map(|sold| Money::new(conversion.refunded_minor, sold.currency));
@@ -93,10 +125,7 @@ pub(super) fn render(image: &ConversionImage) -> pb::Conversion {
         sale_conversion_id: id_or_empty(conversion.sale_id),
         sale_event_id: conversion.sale_event_id.clone(),
         lead_id: id_or_empty(conversion.lead_id),
-        affiliate_id: id_or_empty(credit.map(|credit| credit.affiliate_id)),
-        enrollment_id: id_or_empty(credit.map(|credit| credit.enrollment_id)),
-        program_id: id_or_empty(credit.map(|credit| credit.program_id)),
-        terms_version: credit.map_or(0, |credit| credit.terms_version),
+        credits: credits(&conversion.credits),
         channel: if is_sale { conversion.channel.number() } else { 0 },
         coupon_code: order.coupon_code.clone(),
         plan: order.plan.clone(),
@@ -104,12 +133,14 @@ pub(super) fn render(image: &ConversionImage) -> pb::Conversion {
         order_id: order.order_id.clone(),
         order_number: order.order_number.clone(),
         refund_id: order.refund_id.clone(),
-        candidates: conversion.candidates.iter().map(candidate).collect(),
+        candidates: match view {
+            View::Basic => Vec::new(),
+            View::Full => conversion.candidates.iter().map(candidate).collect(),
+        },
         rewards: image.rewards.iter().map(|reward| reward::render(reward)).collect(),
         occur_time: Some(timestamp(conversion.occurred_at)),
         create_time: Some(timestamp(conversion.created_at)),
         version: conversion.version,
-        attribution_source: number_or_zero(credit.map(|credit| credit.source)),
     }
 }
 

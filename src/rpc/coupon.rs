@@ -8,6 +8,7 @@ use super::call::render::timestamp;
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use crate::domain::coupon::Coupon;
+use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::rule::{AssignCoupon, RemoveCoupon};
 use crate::error::Error;
 use crate::pb;
@@ -31,9 +32,9 @@ impl Change for pb::AssignCouponRequest {
         if self.code.trim().is_empty() {
             fields.wrong("code", "is required");
         }
-        let description = fields.paragraph("description", &self.description);
+        let note = fields.paragraph("note", &self.note);
         let (affiliate, code) = fields.complete((affiliate, code))?;
-        Ok((AssignCoupon { affiliate, program_id, code, description }, ()))
+        Ok((AssignCoupon { affiliate, program_id, code, note }, ()))
     }
 
     fn render(coupon: Arc<Coupon>, replayed: bool, (): (), _asking: &Asking) -> pb::AssignCouponResponse {
@@ -43,18 +44,27 @@ impl Change for pb::AssignCouponRequest {
 
 pub(super) async fn list(call: Call, message: pb::ListCouponsRequest) -> Result<pb::ListCouponsResponse, Error> {
     let mut fields = Fields::default();
-    let size = page::size(&mut fields, message.page_size);
+    let shape = page::shape(&mut fields, message.page_size, message.order);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let code = fields.line("code", &message.code, KEY_LENGTH_MAX).to_uppercase();
     let state = fields.optional_value("state", message.state);
     fields.finish()?;
     let filter = pb::ListCouponsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, size, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token)?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let query = CouponQuery { affiliate_id, code: (!code.is_empty()).then_some(code), state };
-    let mut coupons = store::coupon::list(call.store(), call.account_id(), &query, page.after, page.limit()).await?;
-    let next_page_token = page.cut(&mut coupons, |coupon| coupon.id.uuid());
-    Ok(pb::ListCouponsResponse { coupons: coupons.iter().map(render).collect(), next_page_token })
+    let coupons = store::coupon::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    let (coupons, next_page_token) = page.fill(coupons, |coupon| coupon.id.uuid(), |coupon| render(&coupon));
+    Ok(pb::ListCouponsResponse { coupons, next_page_token })
+}
+
+pub(super) async fn get(call: Call, message: pb::GetCouponRequest) -> Result<pb::GetCouponResponse, Error> {
+    let mut fields = Fields::default();
+    let id = fields.id("coupon_id", &message.coupon_id);
+    let id = fields.complete(id)?;
+    let found = store::coupon::find(call.store(), call.account_id(), id).await?;
+    let found = found.ok_or_else(|| Refusal::not_found(Resource::Coupon, id))?;
+    Ok(pb::GetCouponResponse { coupon: Some(render(&found)) })
 }
 
 impl Change for pb::RemoveCouponRequest {
@@ -77,6 +87,11 @@ impl Change for pb::RemoveCouponRequest {
     }
 }
 
+/// A coupon as the feed has it, without personal data.
+pub(super) fn image(coupon: &Coupon) -> pb::Coupon {
+    pb::Coupon { note: String::new(), ..render(coupon) }
+}
+
 /// A coupon as a message.
 pub(super) fn render(coupon: &Coupon) -> pb::Coupon {
     pb::Coupon {
@@ -84,7 +99,7 @@ pub(super) fn render(coupon: &Coupon) -> pb::Coupon {
         enrollment_id: coupon.enrollment_id.to_string(),
         affiliate_id: coupon.affiliate_id.to_string(),
         code: coupon.code.clone(),
-        description: coupon.description.clone(),
+        note: coupon.note.clone(),
         state: coupon.state.number(),
         create_time: Some(timestamp(coupon.created_at)),
         remove_time: coupon.removed_at.map(timestamp),

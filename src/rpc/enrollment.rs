@@ -15,8 +15,8 @@ use super::program::{commission, optional_commission};
 use crate::clock;
 use crate::domain::enrollment::{Enrollment, EnrollmentOutcome};
 use crate::domain::id::ProgramId;
-use crate::domain::refusal::Field;
-use crate::domain::rule::{EndEnrollment, Enroll, NewEnrollment, UpdateEnrollment};
+use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::rule::{EndEnrollment, EnrollAffiliate, NewEnrollment, UpdateEnrollment};
 use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
@@ -27,11 +27,11 @@ const STEM_LENGTH_MAX: usize = 20;
 /// How many random characters make a ref_id unique.
 const SUFFIX_LENGTH: usize = 6;
 
-/// The paths of a new enrollment's fields, in CreateAffiliate and Enroll.
+/// The paths of a new enrollment's fields, in CreateAffiliate and EnrollAffiliate.
 pub(super) const NEW_PATHS: FieldPaths = &[(Field::CommissionCurrency, "commission_override.flat.currency_code")];
 
 /// Only a ref_id that is made needs the affiliate's name. An affiliate that is not there is for the rule to refuse.
-pub(super) async fn enroll(call: Call, message: pb::EnrollRequest) -> Result<pb::EnrollResponse, Error> {
+pub(super) async fn enroll(call: Call, message: pb::EnrollAffiliateRequest) -> Result<pb::EnrollAffiliateResponse, Error> {
     let asking = call.asking();
     let (mut rule, ()) = message.read(&asking)?;
     if rule.enrollment.ref_id.is_none() {
@@ -41,11 +41,11 @@ pub(super) async fn enroll(call: Call, message: pb::EnrollRequest) -> Result<pb:
         }
     }
     let (answer, replayed) = call.carry_out(&message, rule).await?;
-    Ok(pb::EnrollRequest::render(answer, replayed, (), &asking))
+    Ok(pb::EnrollAffiliateRequest::render(answer, replayed, (), &asking))
 }
 
-impl Change for pb::EnrollRequest {
-    type Rule = Enroll;
+impl Change for pb::EnrollAffiliateRequest {
+    type Rule = EnrollAffiliate;
     type Kept = ();
 
     const PATHS: FieldPaths = NEW_PATHS;
@@ -54,7 +54,7 @@ impl Change for pb::EnrollRequest {
         RepeatKey::Request(&self.request_id)
     }
 
-    fn read(&self, _asking: &Asking) -> Result<(Enroll, ()), Error> {
+    fn read(&self, _asking: &Asking) -> Result<(EnrollAffiliate, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         let affiliate = selector::affiliate(&mut fields, "affiliate", self.affiliate.as_ref());
@@ -66,11 +66,11 @@ impl Change for pb::EnrollRequest {
             &self.landing_url,
             self.commission_override.as_ref(),
         );
-        Ok((Enroll { affiliate: fields.complete(affiliate)?, enrollment }, ()))
+        Ok((EnrollAffiliate { affiliate: fields.complete(affiliate)?, enrollment }, ()))
     }
 
-    fn render(answer: Arc<EnrollmentOutcome>, replayed: bool, (): (), _asking: &Asking) -> pb::EnrollResponse {
-        pb::EnrollResponse {
+    fn render(answer: Arc<EnrollmentOutcome>, replayed: bool, (): (), _asking: &Asking) -> pb::EnrollAffiliateResponse {
+        pb::EnrollAffiliateResponse {
             enrollment: Some(render_answer(&answer)),
             coupon: answer.coupon.as_deref().map(coupon::render),
             replayed,
@@ -78,7 +78,7 @@ impl Change for pb::EnrollRequest {
     }
 }
 
-/// The fields that CreateAffiliate and Enroll share. The stem of a ref_id that is to be made is left empty.
+/// The fields that CreateAffiliate and EnrollAffiliate share. The stem of a ref_id that is to be made is left empty.
 pub(super) fn read_new(
     fields: &mut Fields,
     program_id: &str,
@@ -113,19 +113,29 @@ pub(super) async fn list(
     message: pb::ListEnrollmentsRequest,
 ) -> Result<pb::ListEnrollmentsResponse, Error> {
     let mut fields = Fields::default();
-    let size = page::size(&mut fields, message.page_size);
+    let shape = page::shape(&mut fields, message.page_size, message.order);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let program_id = fields.optional_id("program_id", &message.program_id);
     let state = fields.optional_value("state", message.state);
     fields.finish()?;
     let filter = pb::ListEnrollmentsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, size, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token)?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let query = EnrollmentQuery { affiliate_id, program_id, state };
-    let mut enrollments =
-        store::enrollment::list(call.store(), call.account_id(), &query, page.after, page.limit()).await?;
-    let next_page_token = page.cut(&mut enrollments, |enrollment| enrollment.id.uuid());
-    Ok(pb::ListEnrollmentsResponse { enrollments: render_all(&call, &enrollments).await?, next_page_token })
+    let enrollments = store::enrollment::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    let pages = landing_urls(&call, &enrollments).await?;
+    let rows = enrollments.into_iter().zip(pages).collect();
+    let (enrollments, next_page_token) = page.fill(rows, |(row, _)| row.id.uuid(), |(row, page)| render(&row, &page));
+    Ok(pb::ListEnrollmentsResponse { enrollments, next_page_token })
+}
+
+pub(super) async fn get(call: Call, message: pb::GetEnrollmentRequest) -> Result<pb::GetEnrollmentResponse, Error> {
+    let mut fields = Fields::default();
+    let id = fields.id("enrollment_id", &message.enrollment_id);
+    let id = fields.complete(id)?;
+    let found = store::enrollment::find(call.store(), call.account_id(), id).await?;
+    let found = found.ok_or_else(|| Refusal::not_found(Resource::Enrollment, id))?;
+    Ok(pb::GetEnrollmentResponse { enrollment: render_all(&call, &[found]).await?.pop() })
 }
 
 impl Change for pb::UpdateEnrollmentRequest {
@@ -224,6 +234,16 @@ pub(super) async fn landing_urls(call: &Call, enrollments: &[Enrollment]) -> Res
         }
     };
     enrollments.iter().map(page).collect()
+}
+
+/// An enrollment as the feed has it, without personal data.
+pub(super) fn image(enrollment: &Enrollment) -> pb::Enrollment {
+    pb::Enrollment {
+        ref_id: String::new(),
+        landing_url: String::new(),
+        referral_link: String::new(),
+        ..render(enrollment, "")
+    }
 }
 
 /// An enrollment as a message. `landing_url` is the page that its links lead to.

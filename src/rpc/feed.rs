@@ -1,6 +1,6 @@
-//! The feed on the wire: WatchConversions and ListConversionEvents, the same events in the same order with the same cursors.
+//! The feed on the wire: WatchEvents, WatchConversions and ReadEvents, with the same order and the same cursors.
 //!
-//! This file answers the two calls; `place.rs` finds where readers start, and `reader.rs` makes the messages of an open stream.
+//! This file answers the calls; `place.rs` finds where readers start, and `reader.rs` makes the messages of an open stream.
 
 mod batch;
 pub mod event;
@@ -23,13 +23,14 @@ use crate::domain::id::{AccountId, ApiKeyId};
 use crate::error::{CallName, Error};
 use crate::pb;
 use batch::Batch;
-use message::{ListConversionEventsResponse, WatchConversionsResponse};
+use event::WantedStream;
+use message::{ReadEventsResponse, WatchResponse};
 use reader::{Beginning, Reader};
 pub use slot::FeedLimits;
 use slot::{Slot, Slots};
 
-/// The response stream of WatchConversions.
-pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchConversionsResponse, Status>> + Send>>;
+/// An open stream of events.
+pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
 /// All feed streams of this server.
 pub struct FeedStreams {
@@ -51,7 +52,7 @@ impl FeedStreams {
         Self { app, authenticator, limits, draining, slots: Slots::default() }
     }
 
-    /// WatchConversions.
+    /// WatchEvents.
     ///
     /// # Errors
     /// Wrong fields, a cursor that cannot be served, too many streams.
@@ -59,9 +60,30 @@ impl FeedStreams {
         &self,
         principal: &Principal,
         name: &CallName,
+        request: pb::WatchEventsRequest,
+    ) -> Result<WatchStream, Error> {
+        self.open(principal, name, event::parse_watch(&request)?).await
+    }
+
+    /// WatchConversions.
+    ///
+    /// # Errors
+    /// As [`Self::watch`].
+    pub async fn watch_conversions(
+        &self,
+        principal: &Principal,
+        name: &CallName,
         request: pb::WatchConversionsRequest,
     ) -> Result<WatchStream, Error> {
-        let wanted = event::parse_watch(&request)?;
+        self.open(principal, name, event::parse_watch_conversions(&request)?).await
+    }
+
+    async fn open(
+        &self,
+        principal: &Principal,
+        name: &CallName,
+        wanted: WantedStream,
+    ) -> Result<WatchStream, Error> {
         let slot = self.open_slot(principal.key_id)?;
         let account_id = principal.account_id;
         // Followed before the head is read, so that nothing committed in between goes unnoticed.
@@ -88,16 +110,16 @@ impl FeedStreams {
         Ok(Box::pin(messages.map(move |message| message.map_err(|error| error.into_status(&name)))))
     }
 
-    /// ListConversionEvents.
+    /// ReadEvents.
     ///
     /// # Errors
     /// Wrong fields, a cursor that cannot be served.
     pub async fn list(
         &self,
         principal: &Principal,
-        request: pb::ListConversionEventsRequest,
-    ) -> Result<ListConversionEventsResponse, Error> {
-        let wanted = event::parse_list(&request)?;
+        request: pb::ReadEventsRequest,
+    ) -> Result<ReadEventsResponse, Error> {
+        let wanted = event::parse_read(&request)?;
         // A call that waits is a stream in all but name.
         let _slot = (!wanted.max_wait.is_zero()).then(|| self.open_slot(principal.key_id)).transpose()?;
         let account_id = principal.account_id;
@@ -138,7 +160,7 @@ impl FeedStreams {
         if batch.events == 0 {
             place::check_kept(&self.app, &head, position)?;
         }
-        Ok(ListConversionEventsResponse {
+        Ok(ReadEventsResponse {
             events: batch.entries,
             next_cursor: self.cursor(account_id, position),
             head_cursor: self.cursor(account_id, head.event_sequence),

@@ -5,11 +5,10 @@ use super::call::parse::{Fields, NAME_LENGTH_MAX};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
-use super::{affiliate, enrollment};
+use super::{affiliate, conversion, enrollment};
 use crate::domain::affiliate::AffiliateSelector;
-use crate::domain::conversion::ConversionOutcome;
 use crate::domain::lead::{CancellationOutcome, Customer, Lead, LeadOutcome, LeadState};
-use crate::domain::request::EventKind;
+use crate::domain::request::RecordedKind;
 use crate::domain::rule::{RecordCancellation, RecordLead, Referral};
 use crate::error::Error;
 use crate::pb;
@@ -21,16 +20,14 @@ impl Change for pb::RecordLeadRequest {
     type Kept = ();
 
     fn repeat_key(&self) -> RepeatKey<'_> {
-        RepeatKey::Event(EventKind::Lead, &self.event_id)
+        RepeatKey::Event(RecordedKind::Lead, &self.event_id)
     }
 
     fn read(&self, asking: &Asking) -> Result<(RecordLead, ()), Error> {
         let mut fields = Fields::default();
         let event_id = fields.required_key("event_id", &self.event_id);
-        let customer = customer(&mut fields, &self.email, &self.uid);
-        if self.email.trim().is_empty() && self.uid.is_empty() {
-            fields.wrong("email", "is required, or uid in its place");
-        }
+        let customer = customer(&mut fields, &self.email, &self.external_id);
+        require_name(&mut fields, &self.email, &self.external_id);
         let referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
         let first_name = fields.line("first_name", &self.first_name, NAME_LENGTH_MAX);
         let last_name = fields.line("last_name", &self.last_name, NAME_LENGTH_MAX);
@@ -43,23 +40,25 @@ impl Change for pb::RecordLeadRequest {
     }
 
     fn render(lead: LeadOutcome, replayed: bool, (): (), _asking: &Asking) -> pb::RecordLeadResponse {
-        let outcome = match lead.affiliate_id {
-            Some(_) => ConversionOutcome::Attributed,
-            None => ConversionOutcome::NotReferred,
-        };
         pb::RecordLeadResponse {
-            outcome: outcome.number(),
+            outcome: conversion::outcome_of(&lead.credits).number(),
             lead_id: lead.lead_id.to_string(),
-            affiliate_id: id_or_empty(lead.affiliate_id),
-            conversion_id: id_or_empty(lead.conversion_id.filter(|_| lead.affiliate_id.is_some())),
+            conversion_id: id_or_empty(lead.conversion_id),
+            credits: conversion::credits(&lead.credits),
             replayed,
         }
     }
 }
 
 /// The customer that a request names.
-pub(super) fn customer(fields: &mut Fields, email: &str, uid: &str) -> Customer {
-    Customer { email: fields.optional_email("email", email), uid: fields.key("uid", uid) }
+pub(super) fn customer(fields: &mut Fields, email: &str, external_id: &str) -> Customer {
+    Customer { email: fields.optional_email("email", email), external_id: fields.key("external_id", external_id) }
+}
+
+fn require_name(fields: &mut Fields, email: &str, external_id: &str) {
+    if email.trim().is_empty() && external_id.is_empty() {
+        fields.wrong("email", "is required, or external_id in its place");
+    }
 }
 
 /// The traces that a request has of where a conversion came from.
@@ -76,15 +75,17 @@ impl Change for pb::RecordCancellationRequest {
     type Kept = ();
 
     fn repeat_key(&self) -> RepeatKey<'_> {
-        RepeatKey::Event(EventKind::Cancellation, &self.event_id)
+        RepeatKey::Event(RecordedKind::Cancellation, &self.event_id)
     }
 
     fn read(&self, asking: &Asking) -> Result<(RecordCancellation, ()), Error> {
         let mut fields = Fields::default();
         let event_id = fields.required_key("event_id", &self.event_id);
-        let lead = selector::lead(&mut fields, "lead", self.lead.as_ref());
+        let customer = customer(&mut fields, &self.email, &self.external_id);
+        require_name(&mut fields, &self.email, &self.external_id);
         let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
-        Ok((RecordCancellation { event_id, lead: fields.complete(lead)?, occurred_at }, ()))
+        fields.finish()?;
+        Ok((RecordCancellation { event_id, customer, occurred_at }, ()))
     }
 
     fn render(
@@ -93,10 +94,9 @@ impl Change for pb::RecordCancellationRequest {
         (): (),
         _asking: &Asking,
     ) -> pb::RecordCancellationResponse {
-        let is_attributed = cancellation.outcome == ConversionOutcome::Attributed;
         pb::RecordCancellationResponse {
             outcome: cancellation.outcome.number(),
-            conversion_id: id_or_empty(is_attributed.then_some(cancellation.conversion_id)),
+            conversion_id: cancellation.conversion_id.to_string(),
             lead_id: cancellation.lead_id.to_string(),
             replayed,
         }
@@ -108,44 +108,54 @@ pub(super) async fn get(call: Call, message: pb::GetLeadRequest) -> Result<pb::G
     let wanted = selector::lead(&mut fields, "lead", message.lead.as_ref());
     let wanted = fields.complete(wanted)?;
     let lead = call.lead(&wanted).await?;
-    let mut answer = pb::GetLeadResponse { lead: Some(render(&lead)), enrollment: None, affiliate: None };
-    if let Some(binding) = lead.binding {
-        let enrollment = store::enrollment::find(call.store(), call.account_id(), binding.enrollment_id).await?;
-        answer.enrollment = enrollment::render_all(&call, enrollment.as_slice()).await?.pop();
-        let affiliate = call.affiliate(&AffiliateSelector::Id(binding.affiliate_id)).await?;
-        answer.affiliate = Some(affiliate::render(&affiliate));
+    let mut answer = pb::GetLeadResponse { lead: Some(render(&lead)), ..Default::default() };
+    for credit in lead.credits() {
+        let enrollment = store::enrollment::find(call.store(), call.account_id(), credit.enrollment_id).await?;
+        answer.enrollments.extend(enrollment::render_all(&call, enrollment.as_slice()).await?);
+        let affiliate = call.affiliate(&AffiliateSelector::Id(credit.affiliate_id)).await?;
+        answer.affiliates.push(affiliate::render(&affiliate));
     }
     Ok(answer)
 }
 
 pub(super) async fn list(call: Call, message: pb::ListLeadsRequest) -> Result<pb::ListLeadsResponse, Error> {
     let mut fields = Fields::default();
-    let size = page::size(&mut fields, message.page_size);
+    let shape = page::shape(&mut fields, message.page_size, message.order);
     let state = fields.optional_value("state", message.state);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     fields.finish()?;
     let filter = pb::ListLeadsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, size, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token)?;
     let query = LeadQuery { state, affiliate_id: call.affiliate_id(affiliate.as_ref()).await? };
-    let mut leads = store::lead::list(call.store(), call.account_id(), &query, page.after, page.limit()).await?;
-    let next_page_token = page.cut(&mut leads, |lead| lead.id.uuid());
-    Ok(pb::ListLeadsResponse { leads: leads.iter().map(render).collect(), next_page_token })
+    let leads = store::lead::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    let (leads, next_page_token) = page.fill(leads, |lead| lead.id.uuid(), |lead| render(&lead));
+    Ok(pb::ListLeadsResponse { leads, next_page_token })
+}
+
+/// A lead as the feed has it, without personal data.
+pub(super) fn image(lead: &Lead) -> pb::Lead {
+    pb::Lead {
+        email: String::new(),
+        external_id: String::new(),
+        first_name: String::new(),
+        last_name: String::new(),
+        ..render(lead)
+    }
 }
 
 fn render(lead: &Lead) -> pb::Lead {
     pb::Lead {
         id: lead.id.to_string(),
         email: lead.email.clone().unwrap_or_default(),
-        uid: lead.uid.clone().unwrap_or_default(),
+        external_id: lead.external_id.clone().unwrap_or_default(),
         first_name: lead.first_name.clone(),
         last_name: lead.last_name.clone(),
         state: lead.state.number(),
-        affiliate_id: id_or_empty(lead.binding.map(|binding| binding.affiliate_id)),
-        enrollment_id: id_or_empty(lead.binding.map(|binding| binding.enrollment_id)),
+        credits: conversion::credits(lead.credits()),
+        bind_time: lead.binding.as_ref().map(|binding| timestamp(binding.bound_at)),
         plan: lead.plan.clone(),
         mrr: lead.mrr.map(money),
-        customer_since: lead.customer_since.map(timestamp),
-        bind_time: lead.binding.map(|binding| timestamp(binding.bound_at)),
+        first_sale_time: lead.first_sale_at.map(timestamp),
         create_time: Some(timestamp(lead.created_at)),
         update_time: Some(timestamp(lead.updated_at)),
     }

@@ -16,6 +16,7 @@ use crate::domain::money::Money;
 use crate::error::Error;
 use crate::pb;
 use crate::store;
+use crate::store::list::Walk;
 
 pub(super) async fn balance(call: Call, message: pb::GetBalanceRequest) -> Result<pb::GetBalanceResponse, Error> {
     let mut fields = Fields::default();
@@ -29,13 +30,12 @@ pub(super) async fn balance(call: Call, message: pb::GetBalanceRequest) -> Resul
 }
 
 fn render_balance(key: &BalanceKey, balance: Balance) -> pb::Balance {
+    let value = |minor: i64| Some(reward_value(key.unit, Money::new(minor, key.currency)));
     pb::Balance {
-        unit: key.unit.number(),
-        currency_code: key.currency.code().to_owned(),
-        earned_minor: balance.earned_minor(),
-        pending_minor: balance.pending_minor,
-        owed_minor: balance.owed_minor,
-        paid_minor: balance.paid_minor,
+        earned: value(balance.earned_minor()),
+        pending: value(balance.pending_minor),
+        owed: value(balance.owed_minor),
+        paid: value(balance.paid_minor),
     }
 }
 
@@ -44,17 +44,18 @@ pub(super) async fn list(
     message: pb::ListLedgerEntriesRequest,
 ) -> Result<pb::ListLedgerEntriesResponse, Error> {
     let mut fields = Fields::default();
-    let size = page::size(&mut fields, message.page_size);
+    let shape = page::shape(&mut fields, message.page_size, message.order);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     fields.finish()?;
     let filter = pb::ListLedgerEntriesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, size, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token)?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let after = page.after.map_or(0, sequence_of);
-    let mut entries = store::ledger::list(call.store(), call.account_id(), affiliate_id, after, page.limit()).await?;
-    let next_page_token = page.cut(&mut entries, |entry| place_of(entry.sequence));
+    let Walk { order, after, limit } = page.walk();
+    let walk = Walk { order, after: after.map(sequence_of), limit };
+    let entries = store::ledger::list(call.store(), call.account_id(), affiliate_id, walk).await?;
     let conversions = store::ledger::conversions(call.store(), call.account_id(), &entries).await?;
-    let entries = entries.iter().map(|entry| render_entry(entry, &conversions)).collect();
+    let render = |entry: LedgerEntry| render_entry(&entry, &conversions);
+    let (entries, next_page_token) = page.fill(entries, |entry| place_of(entry.sequence), render);
     Ok(pb::ListLedgerEntriesResponse { entries, next_page_token })
 }
 
@@ -82,7 +83,7 @@ fn render_entry(entry: &LedgerEntry, conversions: &HashMap<RewardId, ConversionI
         conversion_id: conversion_id.map(ToString::to_string).unwrap_or_default(),
         reason: posting.reason.number(),
         post_time: Some(timestamp(posting.posted_at)),
-        hash: hexadecimal(&entry.hash),
+        entry_hash: hexadecimal(&entry.hash),
     }
 }
 

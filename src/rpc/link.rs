@@ -12,6 +12,7 @@ use super::enrollment;
 use crate::clock;
 use crate::domain::id::EnrollmentId;
 use crate::domain::link::{Link, LinkWithDestination};
+use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::rule::{CreateLink, RevokeLink};
 use crate::error::Error;
 use crate::pb;
@@ -47,18 +48,29 @@ impl Change for pb::CreateLinkRequest {
 
 pub(super) async fn list(call: Call, message: pb::ListLinksRequest) -> Result<pb::ListLinksResponse, Error> {
     let mut fields = Fields::default();
-    let size = page::size(&mut fields, message.page_size);
+    let shape = page::shape(&mut fields, message.page_size, message.order);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let enrollment_id = fields.optional_id("enrollment_id", &message.enrollment_id);
     let state = fields.optional_value("state", message.state);
     fields.finish()?;
     let filter = pb::ListLinksRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, size, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token)?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let query = LinkQuery { affiliate_id, enrollment_id, state };
-    let mut links = store::link::list(call.store(), call.account_id(), &query, page.after, page.limit()).await?;
-    let next_page_token = page.cut(&mut links, |link| link.id.uuid());
-    Ok(pb::ListLinksResponse { links: render_all(&call, links).await?, next_page_token })
+    let links = store::link::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    let rows = with_destinations(&call, links).await?;
+    let (links, next_page_token) = page.fill(rows, |(link, _)| link.id.uuid(), |(link, page)| render(&link, page));
+    Ok(pb::ListLinksResponse { links, next_page_token })
+}
+
+pub(super) async fn get(call: Call, message: pb::GetLinkRequest) -> Result<pb::GetLinkResponse, Error> {
+    let mut fields = Fields::default();
+    let id = fields.id("link_id", &message.link_id);
+    let id = fields.complete(id)?;
+    let found = store::link::find(call.store(), call.account_id(), id).await?;
+    let found = found.ok_or_else(|| Refusal::not_found(Resource::Link, id))?;
+    let link = with_destinations(&call, vec![found]).await?.pop().map(|(link, page)| render(&link, page));
+    Ok(pb::GetLinkResponse { link })
 }
 
 impl Change for pb::RevokeLinkRequest {
@@ -81,8 +93,8 @@ impl Change for pb::RevokeLinkRequest {
     }
 }
 
-/// Links as messages, each with the page that it leads to: its own, or else its enrollment's.
-async fn render_all(call: &Call, links: Vec<Link>) -> Result<Vec<pb::Link>, Error> {
+/// Links, each with the page that it leads to: its own, or else its enrollment's.
+async fn with_destinations(call: &Call, links: Vec<Link>) -> Result<Vec<(Link, String)>, Error> {
     let without_own: BTreeSet<EnrollmentId> =
         links.iter().filter(|link| link.destination_url.is_empty()).map(|link| link.enrollment_id).collect();
     let without_own: Vec<EnrollmentId> = without_own.into_iter().collect();
@@ -97,7 +109,12 @@ async fn render_all(call: &Call, links: Vec<Link>) -> Result<Vec<pb::Link>, Erro
             Ok(link.destination_url.clone())
         }
     };
-    links.iter().map(|link| Ok(render(link, destination(link)?))).collect()
+    links.into_iter().map(|link| destination(&link).map(|page| (link, page))).collect()
+}
+
+/// A link as the feed has it, without personal data.
+pub(super) fn image(link: &Link) -> pb::Link {
+    pb::Link { code: String::new(), ..render(link, String::new()) }
 }
 
 fn render(link: &Link, destination_url: String) -> pb::Link {

@@ -29,12 +29,13 @@ use crate::app::App;
 use crate::auth::Authenticator;
 use crate::pb::server::account_service_server::AccountServiceServer;
 use crate::pb::server::affiliate_service_server::AffiliateServiceServer;
+use crate::pb::server::feed_service_server::FeedServiceServer;
 use crate::pb::server::reward_service_server::RewardServiceServer;
 use crate::pb::server::tracking_service_server::TrackingServiceServer;
 use call::Rpc;
 use feed::FeedStreams;
 pub use service::METHODS;
-use service::{AccountHandlers, AffiliateHandlers, RewardHandlers, TrackingHandlers};
+use service::{AccountHandlers, AffiliateHandlers, FeedHandlers, RewardHandlers, TrackingHandlers};
 
 /// All services of `headwater.v1`.
 pub struct Services {
@@ -71,6 +72,7 @@ impl Services {
                 TrackingServiceServer,
                 TrackingHandlers { rpc: rpc(), streams: Arc::clone(&self.streams) }
             ))
+            .add_service(tuned!(FeedServiceServer, FeedHandlers { rpc: rpc(), streams: Arc::clone(&self.streams) }))
             .add_service(tuned!(RewardServiceServer, RewardHandlers { rpc: rpc() }))
     }
 }

@@ -74,14 +74,14 @@ pub(super) async fn get(call: Call, message: pb::GetProgramRequest) -> Result<pb
 
 pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result<pb::ListProgramsResponse, Error> {
     let mut fields = Fields::default();
-    let size = page::size(&mut fields, message.page_size);
+    let shape = page::shape(&mut fields, message.page_size, message.order);
     let state = fields.optional_value("state", message.state);
     fields.finish()?;
-    let filter = pb::ListProgramsRequest { state: message.state, ..Default::default() };
-    let page = call.page(&filter, size, &message.page_token)?;
-    let mut programs = store::program::list(call.store(), call.account_id(), state, page.after, page.limit()).await?;
-    let next_page_token = page.cut(&mut programs, |row| row.program.id.uuid());
-    let programs = programs.iter().map(|row| render(&row.program, &row.terms)).collect();
+    let filter = pb::ListProgramsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let page = call.page(&filter, shape, &message.page_token)?;
+    let programs = store::program::list(call.store(), call.account_id(), state, page.walk()).await?;
+    let (programs, next_page_token) =
+        page.fill(programs, |row| row.program.id.uuid(), |row| render(&row.program, &row.terms));
     Ok(pb::ListProgramsResponse { programs, next_page_token })
 }
 
@@ -190,18 +190,18 @@ pub(super) fn optional_commission(
     commission: Option<&pb::Commission>,
 ) -> Option<Commission> {
     let commission = commission?;
-    let Some(kind) = &commission.commission else {
+    let Some(rate) = &commission.rate else {
         fields.wrong(field, "must have one of percent_ppm and flat");
         return None;
     };
-    fields.within(field, |fields| match kind {
-        commission::Commission::PercentPpm(ppm) => {
-            if !(0..=PPM).contains(ppm) {
+    fields.within(field, |fields| match rate {
+        commission::Rate::PercentPpm(ppm) => {
+            if !(0..=PPM).contains(&i64::from(*ppm)) {
                 fields.wrong("percent_ppm", format!("must be 0 to {PPM}, in parts per million: 20 % is 200000"));
             }
             Some(Commission::PercentPpm(*ppm))
         }
-        commission::Commission::Flat(flat) => {
+        commission::Rate::Flat(flat) => {
             fields.optional_money("flat", Some(flat), Amounts::NotNegative).map(Commission::Flat)
         }
     })
@@ -209,14 +209,15 @@ pub(super) fn optional_commission(
 
 /// A commission as a message.
 pub(super) fn commission(value: Commission) -> pb::Commission {
-    let kind = match value {
-        Commission::PercentPpm(ppm) => commission::Commission::PercentPpm(ppm),
-        Commission::Flat(flat) => commission::Commission::Flat(money(flat)),
+    let rate = match value {
+        Commission::PercentPpm(ppm) => commission::Rate::PercentPpm(ppm),
+        Commission::Flat(flat) => commission::Rate::Flat(money(flat)),
     };
-    pb::Commission { commission: Some(kind) }
+    pb::Commission { rate: Some(rate) }
 }
 
-fn render(program: &Program, terms: &Terms) -> pb::Program {
+/// A program with a version of its terms as a message.
+pub(super) fn render(program: &Program, terms: &Terms) -> pb::Program {
     let rules = &terms.rules;
     pb::Program {
         id: program.id.to_string(),
@@ -248,8 +249,8 @@ mod tests {
     use crate::domain::account::KeyKind;
     use crate::domain::time::Time;
 
-    fn percent(ppm: i64) -> Option<pb::Commission> {
-        Some(pb::Commission { commission: Some(commission::Commission::PercentPpm(ppm)) })
+    fn percent(ppm: i32) -> Option<pb::Commission> {
+        Some(pb::Commission { rate: Some(commission::Rate::PercentPpm(ppm)) })
     }
 
     fn request(terms: pb::Terms) -> pb::CreateProgramRequest {

@@ -3,17 +3,22 @@
 use std::sync::Arc;
 
 use super::call::change::{Asking, Change, RepeatKey};
-use super::call::parse::{DESCRIPTION_LENGTH_MAX, Fields};
+use super::call::parse::Fields;
 use super::call::render::{id_or_empty, money, reward_value, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
+use crate::domain::money::Money;
+use crate::domain::program::Commission;
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::reward::{Reward, RewardSummary};
 use crate::domain::rule::{ApproveRewards, DenyRewards};
 use crate::error::Error;
-use crate::pb;
+use crate::pb::{self, reward_calculation::Rate};
 use crate::store;
 use crate::store::reward::RewardQuery;
+
+/// The longest reason of a denial. 1,000 rewards that are denied for it fit into one answer.
+const REASON_LENGTH_MAX: usize = 500;
 
 pub(super) async fn get(call: Call, message: pb::GetRewardRequest) -> Result<pb::GetRewardResponse, Error> {
     let mut fields = Fields::default();
@@ -25,20 +30,19 @@ pub(super) async fn get(call: Call, message: pb::GetRewardRequest) -> Result<pb:
 
 pub(super) async fn list(call: Call, message: pb::ListRewardsRequest) -> Result<pb::ListRewardsResponse, Error> {
     let mut fields = Fields::default();
-    let size = page::size(&mut fields, message.page_size);
+    let shape = page::shape(&mut fields, message.page_size, message.order);
     let state = fields.optional_value("state", message.state);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let program_id = fields.optional_id("program_id", &message.program_id);
-    let created_from = fields.time("create_time_from", message.create_time_from.as_ref());
-    let created_before = fields.time("create_time_before", message.create_time_before.as_ref());
+    let created = fields.interval("create_interval", message.create_interval.as_ref());
     fields.finish()?;
     let filter = pb::ListRewardsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, size, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token)?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = RewardQuery { state, affiliate_id, program_id, created_from, created_before };
-    let mut rewards = store::reward::list(call.store(), call.account_id(), &query, page.after, page.limit()).await?;
-    let next_page_token = page.cut(&mut rewards, |reward| reward.id.uuid());
-    Ok(pb::ListRewardsResponse { rewards: rewards.iter().map(render).collect(), next_page_token })
+    let query = RewardQuery { state, affiliate_id, program_id, created };
+    let rewards = store::reward::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    let (rewards, next_page_token) = page.fill(rewards, |reward| reward.id.uuid(), |reward| render(&reward));
+    Ok(pb::ListRewardsResponse { rewards, next_page_token })
 }
 
 impl Change for pb::ApproveRewardsRequest {
@@ -74,9 +78,9 @@ impl Change for pb::DenyRewardsRequest {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         let ids = fields.ids("reward_ids", &self.reward_ids);
-        let reason = fields.paragraph("reason", &self.reason);
+        let reason = fields.paragraph_up_to("reason", &self.reason, REASON_LENGTH_MAX);
         if reason.is_empty() {
-            let length = DESCRIPTION_LENGTH_MAX;
+            let length = REASON_LENGTH_MAX;
             fields.wrong("reason", format!("is required, up to {length} characters: the affiliate will ask"));
         }
         fields.finish()?;
@@ -98,18 +102,20 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
         enrollment_id: reward.enrollment_id.to_string(),
         program_id: reward.program_id.to_string(),
         value: Some(reward_value(reward.unit, reward.value)),
-        reversed_amount_minor: reward.reversed_minor,
+        reversed: Some(reward_value(reward.unit, Money::new(reward.reversed_minor, reward.value.currency))),
         reverses_reward_id: id_or_empty(reward.reverses),
         state: reward.state.number(),
         calculation: Some(pb::RewardCalculation {
             rule: calculation.rule.number(),
             base: Some(money(calculation.base)),
-            percent_ppm: calculation.percent_ppm,
-            flat_minor: calculation.flat_minor,
+            rate: Some(match calculation.commission {
+                Commission::PercentPpm(ppm) => Rate::PercentPpm(ppm),
+                Commission::Flat(flat) => Rate::Flat(money(flat)),
+            }),
             terms_version: calculation.terms_version,
             rounding: calculation.rounding.number(),
         }),
-        approve_after_time: Some(timestamp(reward.approve_after)),
+        auto_approve_time: Some(timestamp(reward.auto_approve_at)),
         create_time: Some(timestamp(reward.created_at)),
         update_time: Some(timestamp(reward.updated_at)),
         deny_reason: reward.deny_reason.clone(),

@@ -2,12 +2,12 @@
 
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Amounts, Fields, KEY_LENGTH_MAX, NAME_LENGTH_MAX};
-use super::call::render::{id_or_empty, number_or_zero};
+use super::call::render::id_or_empty;
 use super::call::wire_enum::WireEnum;
 use super::lead::{customer, referral};
-use super::reward;
+use super::{conversion, reward};
 use crate::domain::conversion::{ConversionOutcome, OrderDetails, RefundOutcome, SaleChannel, SaleOutcome};
-use crate::domain::request::EventKind;
+use crate::domain::request::RecordedKind;
 use crate::domain::rule::{RecordRefund, RecordSale};
 use crate::error::Error;
 use crate::pb;
@@ -19,17 +19,17 @@ impl Change for pb::RecordSaleRequest {
     type Kept = ();
 
     fn repeat_key(&self) -> RepeatKey<'_> {
-        RepeatKey::Event(EventKind::Sale, &self.event_id)
+        RepeatKey::Event(RecordedKind::Sale, &self.event_id)
     }
 
     fn read(&self, asking: &Asking) -> Result<(RecordSale, ()), Error> {
         let mut fields = Fields::default();
         let event_id = fields.required_key("event_id", &self.event_id);
-        let customer = customer(&mut fields, &self.email, &self.uid);
+        let customer = customer(&mut fields, &self.email, &self.external_id);
         let referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
-        let names = [&self.email, &self.uid, &self.tid, &self.ref_id, &self.coupon_code];
+        let names = [&self.email, &self.external_id, &self.tid, &self.ref_id, &self.coupon_code];
         if names.iter().all(|name| name.trim().is_empty()) {
-            fields.wrong("email", "is required, or one of uid, tid, ref_id and coupon_code in its place");
+            fields.wrong("email", "is required, or one of external_id, tid, ref_id and coupon_code in its place");
         }
         let amount = fields.money("amount", self.amount.as_ref(), Amounts::Positive);
         let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
@@ -62,16 +62,11 @@ impl Change for pb::RecordSaleRequest {
     }
 
     fn render(sale: SaleOutcome, replayed: bool, (): (), _asking: &Asking) -> pb::RecordSaleResponse {
-        let credit = sale.credit;
-        let outcome = if credit.is_some() { ConversionOutcome::Attributed } else { ConversionOutcome::NotReferred };
         pb::RecordSaleResponse {
-            outcome: outcome.number(),
-            conversion_id: id_or_empty(credit.map(|_| sale.conversion_id)),
+            outcome: conversion::outcome_of(&sale.credits).number(),
+            conversion_id: sale.conversion_id.to_string(),
             lead_id: id_or_empty(sale.lead_id),
-            affiliate_id: id_or_empty(credit.map(|credit| credit.affiliate_id)),
-            program_id: id_or_empty(credit.map(|credit| credit.program_id)),
-            terms_version: credit.map_or(0, |credit| credit.terms_version),
-            attribution_source: number_or_zero(credit.map(|credit| credit.source)),
+            credits: conversion::credits(&sale.credits),
             rewards: sale.rewards.iter().map(reward::summary).collect(),
             replayed,
         }
@@ -83,16 +78,16 @@ impl Change for pb::RecordRefundRequest {
     type Kept = ();
 
     fn repeat_key(&self) -> RepeatKey<'_> {
-        RepeatKey::Event(EventKind::Refund, &self.event_id)
+        RepeatKey::Event(RecordedKind::Refund, &self.event_id)
     }
 
     fn read(&self, asking: &Asking) -> Result<(RecordRefund, ()), Error> {
         let mut fields = Fields::default();
         let event_id = fields.required_key("event_id", &self.event_id);
         let sale_event_id = fields.key("sale_event_id", &self.sale_event_id);
-        let customer = customer(&mut fields, &self.email, &self.uid);
-        if sale_event_id.is_none() && self.email.trim().is_empty() && self.uid.is_empty() {
-            fields.wrong("sale_event_id", "is required, or one of email and uid in its place");
+        let customer = customer(&mut fields, &self.email, &self.external_id);
+        if sale_event_id.is_none() && self.email.trim().is_empty() && self.external_id.is_empty() {
+            fields.wrong("sale_event_id", "is required, or one of email and external_id in its place");
         }
         let amount = fields.money("amount", self.amount.as_ref(), Amounts::Positive);
         let refund_id = fields.key("refund_id", &self.refund_id).unwrap_or_default();
@@ -102,11 +97,10 @@ impl Change for pb::RecordRefundRequest {
     }
 
     fn render(refund: RefundOutcome, replayed: bool, (): (), _asking: &Asking) -> pb::RecordRefundResponse {
-        let is_referred = refund.outcome != ConversionOutcome::NotReferred;
         let is_attributed = refund.outcome == ConversionOutcome::Attributed;
         pb::RecordRefundResponse {
             outcome: refund.outcome.number(),
-            conversion_id: id_or_empty(is_referred.then_some(refund.conversion_id)),
+            conversion_id: refund.conversion_id.to_string(),
             sale_conversion_id: id_or_empty(refund.sale_id.filter(|_| is_attributed)),
             rewards: refund.rewards.iter().map(reward::summary).collect(),
             replayed,
@@ -153,7 +147,7 @@ mod tests {
     fn all_faults_are_told_at_once() {
         let message = pb::RecordSaleRequest {
             email: "jo".to_owned(),
-            uid: "u\0".to_owned(),
+            external_id: "u\0".to_owned(),
             amount: Some(pb::Money { amount_minor: 0, currency_code: "dollars".to_owned() }),
             mrr: Some(pb::Money { amount_minor: -1, currency_code: "USD".to_owned() }),
             occur_time: Some(prost_types::Timestamp { seconds: 1_700_000_601, nanos: 0 }),
@@ -167,7 +161,7 @@ mod tests {
             [
                 "event_id",
                 "email",
-                "uid",
+                "external_id",
                 "amount.currency_code",
                 "amount.amount_minor",
                 "occur_time",
@@ -215,7 +209,7 @@ mod tests {
         for named in [
             pb::RecordRefundRequest { sale_event_id: "order-1".to_owned(), ..refund.clone() },
             pb::RecordRefundRequest { email: "jo@example.com".to_owned(), ..refund.clone() },
-            pb::RecordRefundRequest { uid: "17".to_owned(), ..refund },
+            pb::RecordRefundRequest { external_id: "17".to_owned(), ..refund },
         ] {
             read(&named).unwrap();
         }

@@ -4,7 +4,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::entity::{account as table, api_key as key_table};
-use super::list;
+use super::list::{self, Walk};
 use super::row::RowName;
 use super::set::Loading;
 use super::set::stored::Stored;
@@ -60,7 +60,7 @@ impl Stored for ApiKey {
         Ok(key_table::Model {
             account_id: self.account_id.uuid(),
             id: self.id.uuid(),
-            prefix: self.prefix.clone(),
+            text_prefix: self.text_prefix.clone(),
             kind: self.kind.as_str().to_owned(),
             display_name: self.display_name.clone(),
             secret_hash: self.secret_hash.to_vec(),
@@ -77,7 +77,7 @@ impl Stored for ApiKey {
             account_id: AccountId::from_uuid(row.account_id),
             kind: name.parse(&row.kind)?,
             display_name: row.display_name,
-            prefix: row.prefix,
+            text_prefix: row.text_prefix,
             secret_hash: name.hash(row.secret_hash)?,
             created_at: Time::from_micros(row.created_at),
             expires_at: row.expires_at.map(Time::from_micros),
@@ -97,26 +97,34 @@ pub async fn find(store: &Store, id: AccountId) -> Result<Option<Account>, Store
     row.map(Account::from_row).transpose()
 }
 
-/// The keys of an account in the order of their ids, those after the named one.
+/// The account with this email address in lower case.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find_by_email(store: &Store, email: &str) -> Result<Option<Account>, StoreError> {
+    let row = table::Entity::find().filter(table::Column::Email.eq(email)).one(store.read()).await?;
+    row.map(Account::from_row).transpose()
+}
+
+/// The keys of an account of one page.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn list_keys(
     store: &Store,
     account_id: AccountId,
-    after: Option<Uuid>,
-    limit: u64,
+    walk: Walk,
 ) -> Result<Vec<ApiKey>, StoreError> {
-    let query = list::page::<ApiKey>(account_id, after, limit);
+    let query = list::page::<ApiKey>(account_id, walk);
     list::read(query, store.read()).await
 }
 
-/// The key with this prefix, of any account. Only for the check of credentials.
+/// The key with this public beginning, of any account. Only for the check of credentials.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn find_key_by_prefix(store: &Store, prefix: &str) -> Result<Option<ApiKey>, StoreError> {
-    let row = key_table::Entity::find().filter(key_table::Column::Prefix.eq(prefix)).one(store.read()).await?;
+pub async fn find_key_by_prefix(store: &Store, text_prefix: &str) -> Result<Option<ApiKey>, StoreError> {
+    let row = key_table::Entity::find().filter(key_table::Column::TextPrefix.eq(text_prefix)).one(store.read()).await?;
     row.map(ApiKey::from_row).transpose()
 }
 

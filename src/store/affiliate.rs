@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::entity::enrollment as enrollment_table;
 use super::entity::{affiliate as table, enrollment};
-use super::list;
+use super::list::{self, Walk};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
@@ -124,7 +124,7 @@ pub async fn find(
     query.one(store.read()).await?.map(Affiliate::from_row).transpose()
 }
 
-/// Affiliates in the order of their ids, those after the named one; only those ever enrolled in the program when one is named.
+/// Affiliates of one page; only those ever enrolled in the program when one is named.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -132,10 +132,9 @@ pub async fn list(
     store: &Store,
     account_id: AccountId,
     program_id: Option<ProgramId>,
-    after: Option<Uuid>,
-    limit: u64,
+    walk: Walk,
 ) -> Result<Vec<Affiliate>, StoreError> {
-    let query = list::page::<Affiliate>(account_id, after, limit).apply_if(program_id, |query, program_id| {
+    let query = list::page::<Affiliate>(account_id, walk).apply_if(program_id, |query, program_id| {
         let enrolled = Query::select()
             .column(enrollment::Column::AffiliateId)
             .from(enrollment::Entity)

@@ -5,24 +5,25 @@ use std::collections::HashMap;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
+use super::entity::affiliate_conversion as list_table;
 use super::entity::waiting_refund as waiting_table;
 use super::entity::{conversion as table, reward as reward_table};
-use super::list;
+use super::list::{self, Walk};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
 use super::set::keyed::{NEWEST_MAX, Newest};
 use super::set::stored::SqlKey;
-use super::set::stored::Stored;
+use super::set::stored::{Lists, Stored};
 use super::{Store, StoreError, request};
 use crate::domain::conversion::WaitingRefund;
-use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit};
-use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
+use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome};
+use crate::domain::id::{AccountId, AffiliateId, ConversionId, LeadId, ProgramId};
 use crate::domain::request::RequestKey;
 use crate::domain::reward::Reward;
 use crate::domain::set::Kind;
 use crate::domain::set::Needs;
-use crate::domain::time::Time;
+use crate::domain::time::{Interval, Time};
 use sea_orm::QueryTrait;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,11 +46,7 @@ impl Stored for Conversion {
             sale_id: self.sale_id.map(ConversionId::uuid),
             sale_event_id: self.sale_event_id.clone(),
             lead_id: self.lead_id.map(LeadId::uuid),
-            affiliate_id: self.credit.map(|credit| credit.affiliate_id.uuid()),
-            enrollment_id: self.credit.map(|credit| credit.enrollment_id.uuid()),
-            program_id: self.credit.map(|credit| credit.program_id.uuid()),
-            terms_version: self.credit.map(|credit| credit.terms_version),
-            credit_source: self.credit.map(|credit| credit.source.as_str().to_owned()),
+            credits: to_json(&self.credits)?,
             channel: self.channel.as_str().to_owned(),
             order_details: to_json(&self.order)?,
             candidates: to_json(&self.candidates)?,
@@ -70,7 +67,7 @@ impl Stored for Conversion {
             refunded_minor: row.refunded_minor,
             sale_id: row.sale_id.map(ConversionId::from_uuid),
             lead_id: row.lead_id.map(LeadId::from_uuid),
-            credit: credit(&row, name)?,
+            credits: name.json(&row.credits)?,
             channel: name.parse(&row.channel)?,
             order: name.json(&row.order_details)?,
             candidates: name.json(&row.candidates)?,
@@ -80,6 +77,14 @@ impl Stored for Conversion {
             event_id: row.event_id,
             sale_event_id: row.sale_event_id,
         })
+    }
+
+    fn add_to_lists(&self, lists: &mut Lists) {
+        lists.conversions.extend(self.credits.iter().map(|credit| list_table::Model {
+            account_id: self.account_id.uuid(),
+            affiliate_id: credit.affiliate_id.uuid(),
+            conversion_id: self.id.uuid(),
+        }));
     }
 
     fn leads_to(&self, needs: &mut Needs) {
@@ -96,22 +101,6 @@ impl Stored for Conversion {
             loading.by_key::<Self>().await?;
         }
         Ok(())
-    }
-}
-
-fn credit(row: &table::Model, name: RowName) -> Result<Option<Credit>, StoreError> {
-    match (row.affiliate_id, row.enrollment_id, row.program_id, row.terms_version, &row.credit_source) {
-        (Some(affiliate_id), Some(enrollment_id), Some(program_id), Some(terms_version), Some(source)) => {
-            Ok(Some(Credit {
-                affiliate_id: AffiliateId::from_uuid(affiliate_id),
-                enrollment_id: EnrollmentId::from_uuid(enrollment_id),
-                program_id: ProgramId::from_uuid(program_id),
-                terms_version,
-                source: name.parse(source)?,
-            }))
-        }
-        (None, None, None, None, None) => Ok(None),
-        _ => Err(name.inconsistent()),
     }
 }
 
@@ -184,10 +173,8 @@ pub struct ConversionQuery {
     pub program_id: Option<ProgramId>,
     /// Of this lead.
     pub lead_id: Option<LeadId>,
-    /// Happened at this time or later.
-    pub occurred_from: Option<Time>,
-    /// Happened before this time.
-    pub occurred_before: Option<Time>,
+    /// Happened in this interval.
+    pub occurred: Interval,
 }
 
 /// A conversion.
@@ -220,7 +207,7 @@ pub async fn find_by_event(
     }
 }
 
-/// Conversions in the order of their ids, those after the named one.
+/// Conversions of one page.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -228,20 +215,19 @@ pub async fn list(
     store: &Store,
     account_id: AccountId,
     wanted: &ConversionQuery,
-    after: Option<Uuid>,
-    limit: u64,
+    walk: Walk,
 ) -> Result<Vec<ConversionImage>, StoreError> {
     let outcomes = wanted.outcomes.iter().map(|outcome| outcome.as_str());
-    let query = list::page::<Conversion>(account_id, after, limit)
+    let query = list::page_of_affiliate::<Conversion, list_table::Entity>(account_id, wanted.affiliate_id, walk)
         .apply_if(wanted.kind, |query, kind| query.filter(table::Column::Kind.eq(kind.as_str())))
         .apply_if((!wanted.outcomes.is_empty()).then_some(outcomes), |query, outcomes| {
             query.filter(table::Column::Outcome.is_in(outcomes))
         })
-        .apply_if(wanted.affiliate_id, |query, id| query.filter(table::Column::AffiliateId.eq(id.uuid())))
-        .apply_if(wanted.program_id, |query, id| query.filter(table::Column::ProgramId.eq(id.uuid())))
+        // Found in the text: programs are few, and an id is like no other text.
+        .apply_if(wanted.program_id, |query, id| query.filter(table::Column::Credits.contains(id.to_string())))
         .apply_if(wanted.lead_id, |query, id| query.filter(table::Column::LeadId.eq(id.uuid())))
-        .apply_if(wanted.occurred_from, |query, from| query.filter(table::Column::OccurredAt.gte(from.micros())))
-        .apply_if(wanted.occurred_before, |query, before| query.filter(table::Column::OccurredAt.lt(before.micros())));
+        .apply_if(wanted.occurred.start, |query, start| query.filter(table::Column::OccurredAt.gte(start.micros())))
+        .apply_if(wanted.occurred.end, |query, end| query.filter(table::Column::OccurredAt.lt(end.micros())));
     let rows = query.all(store.read()).await?;
     with_rewards(store, rows).await
 }

@@ -7,7 +7,7 @@ use super::backend::keys::join;
 use super::backend::kind::Kind as ColumnKind;
 use super::backend::table::Reads;
 use super::entity::coupon as table;
-use super::list;
+use super::list::{self, Walk};
 use super::row::RowName;
 use super::set::Loading;
 use super::set::keyed::chunks;
@@ -37,7 +37,7 @@ impl Stored for Coupon {
             code: self.code.clone(),
             // Unique where it is set: a code is free again once its coupon is removed.
             active_code: (self.state == CouponState::Active).then(|| self.code.clone()),
-            description: self.description.clone(),
+            note: self.note.clone(),
             state: self.state.as_str().to_owned(),
             created_at: self.created_at.micros(),
             removed_at: self.removed_at.map(Time::micros),
@@ -52,7 +52,7 @@ impl Stored for Coupon {
             enrollment_id: EnrollmentId::from_uuid(row.enrollment_id),
             affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
             code: row.code,
-            description: row.description,
+            note: row.note,
             state: name.parse(&row.state)?,
             created_at: Time::from_micros(row.created_at),
             removed_at: row.removed_at.map(Time::from_micros),
@@ -123,7 +123,16 @@ pub struct CouponQuery {
     pub state: Option<CouponState>,
 }
 
-/// Coupons in the order of their ids, those after the named one.
+/// A coupon.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find(store: &Store, account_id: AccountId, id: CouponId) -> Result<Option<Coupon>, StoreError> {
+    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
+    row.map(Coupon::from_row).transpose()
+}
+
+/// Coupons of one page.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -131,10 +140,9 @@ pub async fn list(
     store: &Store,
     account_id: AccountId,
     wanted: &CouponQuery,
-    after: Option<Uuid>,
-    limit: u64,
+    walk: Walk,
 ) -> Result<Vec<Coupon>, StoreError> {
-    let query = list::page::<Coupon>(account_id, after, limit)
+    let query = list::page::<Coupon>(account_id, walk)
         .apply_if(wanted.affiliate_id, |query, id| query.filter(table::Column::AffiliateId.eq(id.uuid())))
         .apply_if(wanted.code.as_ref(), |query, code| query.filter(table::Column::Code.eq(code)))
         .apply_if(wanted.state, |query, state| query.filter(table::Column::State.eq(state.as_str())));

@@ -4,7 +4,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::entity::enrollment as table;
-use super::list;
+use super::list::{self, Walk};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
@@ -89,7 +89,7 @@ pub async fn find(store: &Store, account_id: AccountId, id: EnrollmentId) -> Res
     row.map(Enrollment::from_row).transpose()
 }
 
-/// Enrollments in the order of their ids, those after the named one.
+/// Enrollments of one page.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -97,10 +97,9 @@ pub async fn list(
     store: &Store,
     account_id: AccountId,
     wanted: &EnrollmentQuery,
-    after: Option<Uuid>,
-    limit: u64,
+    walk: Walk,
 ) -> Result<Vec<Enrollment>, StoreError> {
-    let query = list::page::<Enrollment>(account_id, after, limit)
+    let query = list::page::<Enrollment>(account_id, walk)
         .apply_if(wanted.affiliate_id, |query, affiliate_id| {
             query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
         })

@@ -3,15 +3,15 @@
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use super::entity::{lead as table, unmatched_sale as unmatched_table};
-use super::list;
-use super::row::RowName;
+use super::entity::{affiliate_lead as list_table, lead as table, unmatched_sale as unmatched_table};
+use super::list::{self, Walk};
+use super::row::{RowName, to_json};
 use super::set::Loading;
-use super::set::stored::Stored;
+use super::set::stored::{Lists, Stored};
 use super::{Store, StoreError};
-use crate::domain::conversion::Conversion;
+use crate::domain::conversion::{Conversion, Credit};
 use crate::domain::enrollment::Enrollment;
-use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
+use crate::domain::id::{AccountId, AffiliateId, ConversionId, LeadId};
 use crate::domain::lead::{Binding, Lead, LeadSelector, LeadState, UnmatchedSale};
 use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
@@ -29,18 +29,16 @@ impl Stored for Lead {
             account_id: self.account_id.uuid(),
             id: self.id.uuid(),
             email: self.email.clone(),
-            uid: self.uid.clone(),
+            external_id: self.external_id.clone(),
             first_name: self.first_name.clone(),
             last_name: self.last_name.clone(),
             state: self.state.as_str().to_owned(),
-            enrollment_id: self.binding.map(|binding| binding.enrollment_id.uuid()),
-            affiliate_id: self.binding.map(|binding| binding.affiliate_id.uuid()),
-            program_id: self.binding.map(|binding| binding.program_id.uuid()),
-            bound_at: self.binding.map(|binding| binding.bound_at.micros()),
+            credits: to_json(self.binding.as_ref().map_or(&Vec::new(), |binding| &binding.credits))?,
+            bound_at: self.binding.as_ref().map(|binding| binding.bound_at.micros()),
             plan: self.plan.clone(),
             mrr_minor: self.mrr.map(|mrr| mrr.amount_minor),
             mrr_currency: self.mrr.map(|mrr| mrr.currency.code().to_owned()),
-            customer_since: self.customer_since.map(Time::micros),
+            first_sale_at: self.first_sale_at.map(Time::micros),
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
         })
@@ -48,36 +46,40 @@ impl Stored for Lead {
 
     fn from_row(row: table::Model) -> Result<Self, StoreError> {
         let name = RowName::new("lead", row.id);
-        let binding = match (row.enrollment_id, row.affiliate_id, row.program_id, row.bound_at) {
-            (Some(enrollment_id), Some(affiliate_id), Some(program_id), Some(bound_at)) => Some(Binding {
-                enrollment_id: EnrollmentId::from_uuid(enrollment_id),
-                affiliate_id: AffiliateId::from_uuid(affiliate_id),
-                program_id: ProgramId::from_uuid(program_id),
-                bound_at: Time::from_micros(bound_at),
-            }),
-            (None, None, None, None) => None,
+        let credits: Vec<Credit> = name.json(&row.credits)?;
+        let binding = match row.bound_at.map(Time::from_micros) {
+            Some(bound_at) if !credits.is_empty() => Some(Binding { credits, bound_at }),
+            None if credits.is_empty() => None,
             _ => return Err(name.inconsistent()),
         };
         Ok(Self {
             id: LeadId::from_uuid(row.id),
             account_id: AccountId::from_uuid(row.account_id),
             email: row.email,
-            uid: row.uid,
+            external_id: row.external_id,
             first_name: row.first_name,
             last_name: row.last_name,
             state: name.parse(&row.state)?,
             binding,
             plan: row.plan,
             mrr: name.money_null(row.mrr_minor, row.mrr_currency.as_deref())?,
-            customer_since: row.customer_since.map(Time::from_micros),
+            first_sale_at: row.first_sale_at.map(Time::from_micros),
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
         })
     }
 
+    fn add_to_lists(&self, lists: &mut Lists) {
+        lists.leads.extend(self.credits().iter().map(|credit| list_table::Model {
+            account_id: self.account_id.uuid(),
+            affiliate_id: credit.affiliate_id.uuid(),
+            lead_id: self.id.uuid(),
+        }));
+    }
+
     fn leads_to(&self, needs: &mut Needs) {
-        if let Some(binding) = self.binding {
-            needs.row::<Enrollment>((self.account_id, binding.enrollment_id));
+        for credit in self.credits() {
+            needs.row::<Enrollment>((self.account_id, credit.enrollment_id));
         }
     }
 
@@ -88,7 +90,7 @@ impl Stored for Lead {
         let names = LeadNames::sort(&wanted);
         loading.needs.leads.extend(names.ids);
         loading.by_key::<Self>().await?;
-        loading.by::<Self, _>(&[table::Column::AccountId, table::Column::Uid], names.uids).await?;
+        loading.by::<Self, _>(&[table::Column::AccountId, table::Column::ExternalId], names.external_ids).await?;
         loading.by::<Self, _>(&[table::Column::AccountId, table::Column::Email], names.emails).await?;
         wanted.into_iter().for_each(|name| loading.set.names.leads.insert_absent(name));
         Ok(())
@@ -105,7 +107,7 @@ impl Stored for UnmatchedSale {
             account_id: self.account_id.uuid(),
             conversion_id: self.conversion_id.uuid(),
             email: self.email.clone(),
-            uid: self.uid.clone(),
+            external_id: self.external_id.clone(),
             occurred_at: self.occurred_at.micros(),
         })
     }
@@ -115,7 +117,7 @@ impl Stored for UnmatchedSale {
             account_id: AccountId::from_uuid(row.account_id),
             conversion_id: ConversionId::from_uuid(row.conversion_id),
             email: row.email,
-            uid: row.uid,
+            external_id: row.external_id,
             occurred_at: Time::from_micros(row.occurred_at),
         })
     }
@@ -129,7 +131,7 @@ impl Stored for UnmatchedSale {
         let wanted = with_other_names(loading.set, wanted);
         let names = LeadNames::sort(&wanted);
         let column = unmatched_table::Column::AccountId;
-        loading.by::<Self, _>(&[column, unmatched_table::Column::Uid], names.uids).await?;
+        loading.by::<Self, _>(&[column, unmatched_table::Column::ExternalId], names.external_ids).await?;
         loading.by::<Self, _>(&[column, unmatched_table::Column::Email], names.emails).await?;
         wanted.into_iter().for_each(|name| loading.set.names.unmatched_sales.insert_absent(name));
         loading.by_key::<Self>().await
@@ -140,7 +142,7 @@ impl Stored for UnmatchedSale {
 #[derive(Default)]
 struct LeadNames {
     ids: Vec<(AccountId, LeadId)>,
-    uids: Vec<(Uuid, String)>,
+    external_ids: Vec<(Uuid, String)>,
     emails: Vec<(Uuid, String)>,
 }
 
@@ -150,7 +152,7 @@ impl LeadNames {
         for (account_id, selector) in names {
             match selector {
                 LeadSelector::Id(id) => sorted.ids.push((*account_id, *id)),
-                LeadSelector::Uid(uid) => sorted.uids.push((account_id.uuid(), uid.clone())),
+                LeadSelector::ExternalId(external_id) => sorted.external_ids.push((account_id.uuid(), external_id.clone())),
                 LeadSelector::Email(email) => sorted.emails.push((account_id.uuid(), email.clone())),
             }
         }
@@ -186,7 +188,7 @@ pub struct LeadQuery {
 pub async fn find(store: &Store, account_id: AccountId, selector: &LeadSelector) -> Result<Option<Lead>, StoreError> {
     let named = match selector {
         LeadSelector::Id(id) => table::Column::Id.eq(id.uuid()),
-        LeadSelector::Uid(uid) => table::Column::Uid.eq(uid),
+        LeadSelector::ExternalId(external_id) => table::Column::ExternalId.eq(external_id),
         LeadSelector::Email(email) => table::Column::Email.eq(email),
     };
     let row = table::Entity::find()
@@ -197,7 +199,7 @@ pub async fn find(store: &Store, account_id: AccountId, selector: &LeadSelector)
     row.map(Lead::from_row).transpose()
 }
 
-/// Leads in the order of their ids, those after the named one.
+/// Leads of one page.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -205,13 +207,9 @@ pub async fn list(
     store: &Store,
     account_id: AccountId,
     wanted: &LeadQuery,
-    after: Option<Uuid>,
-    limit: u64,
+    walk: Walk,
 ) -> Result<Vec<Lead>, StoreError> {
-    let query = list::page::<Lead>(account_id, after, limit)
-        .apply_if(wanted.state, |query, state| query.filter(table::Column::State.eq(state.as_str())))
-        .apply_if(wanted.affiliate_id, |query, affiliate_id| {
-            query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
-        });
+    let query = list::page_of_affiliate::<Lead, list_table::Entity>(account_id, wanted.affiliate_id, walk)
+        .apply_if(wanted.state, |query, state| query.filter(table::Column::State.eq(state.as_str())));
     list::read(query, store.read()).await
 }

@@ -114,7 +114,7 @@ pub async fn all_balances(
     rows.iter().map(balance_from_row).collect()
 }
 
-/// Ledger entries in their order, those after the named sequence; only one affiliate's when it is named.
+/// Ledger entries of one page; only one affiliate's when it is named.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -122,19 +122,13 @@ pub async fn list(
     source: &impl Source,
     account_id: AccountId,
     affiliate_id: Option<AffiliateId>,
-    after_sequence: i64,
-    limit: u64,
+    walk: Walk<i64>,
 ) -> Result<Vec<LedgerEntry>, StoreError> {
     let mut query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
     if let Some(affiliate_id) = affiliate_id {
         query = query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()));
     }
-    let rows = query
-        .filter(table::Column::Sequence.gt(after_sequence))
-        .order_by_asc(table::Column::Sequence)
-        .limit(limit)
-        .all(source.connection())
-        .await?;
+    let rows = walk.cut(query, table::Column::Sequence).all(source.connection()).await?;
     rows.into_iter().map(from_row).collect()
 }
 

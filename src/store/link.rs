@@ -4,7 +4,7 @@ use sea_orm::{ColumnTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::entity::link as table;
-use super::list;
+use super::list::{self, Walk};
 use super::row::RowName;
 use super::set::Loading;
 use super::set::stored::SqlKey;
@@ -84,7 +84,16 @@ pub struct LinkQuery {
     pub state: Option<LinkState>,
 }
 
-/// Links in the order of their ids, those after the named one.
+/// A link.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find(store: &Store, account_id: AccountId, id: LinkId) -> Result<Option<Link>, StoreError> {
+    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
+    row.map(Link::from_row).transpose()
+}
+
+/// Links of one page.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -92,10 +101,9 @@ pub async fn list(
     store: &Store,
     account_id: AccountId,
     wanted: &LinkQuery,
-    after: Option<Uuid>,
-    limit: u64,
+    walk: Walk,
 ) -> Result<Vec<Link>, StoreError> {
-    let query = list::page::<Link>(account_id, after, limit)
+    let query = list::page::<Link>(account_id, walk)
         .apply_if(wanted.affiliate_id, |query, affiliate_id| {
             query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
         })

@@ -22,7 +22,7 @@ pub mod form;
 pub mod lead;
 pub mod ledger;
 pub mod link;
-mod list;
+pub mod list;
 pub mod program;
 pub mod request;
 pub mod reward;

@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::entity::{program as table, terms as terms_table};
-use super::list;
+use super::list::{self, Walk};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
@@ -137,7 +137,7 @@ pub async fn find_terms(
     row.map(Terms::from_row).transpose()
 }
 
-/// Programs with the newest version of their terms, in the order of their ids, those after the named one.
+/// Programs with the newest version of their terms, of one page.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -145,10 +145,9 @@ pub async fn list(
     store: &Store,
     account_id: AccountId,
     state: Option<ProgramState>,
-    after: Option<Uuid>,
-    limit: u64,
+    walk: Walk,
 ) -> Result<Vec<ProgramWithTerms>, StoreError> {
-    let query = list::page::<Program>(account_id, after, limit)
+    let query = list::page::<Program>(account_id, walk)
         .apply_if(state, |query, state| query.filter(table::Column::State.eq(state.as_str())));
     let rows = query.all(store.read()).await?;
 

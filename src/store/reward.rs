@@ -5,7 +5,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::entity::reward as table;
-use super::list;
+use super::list::{self, Walk};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::stored::SqlKey;
@@ -16,7 +16,7 @@ use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, Prog
 use crate::domain::reward::{Reward, RewardState};
 use crate::domain::set::Kind;
 use crate::domain::set::Needs;
-use crate::domain::time::Time;
+use crate::domain::time::{Interval, Time};
 use sea_orm::QueryTrait;
 
 impl Stored for Reward {
@@ -39,7 +39,7 @@ impl Stored for Reward {
             reverses: self.reverses.map(RewardId::uuid),
             state: self.state.as_str().to_owned(),
             calculation: to_json(&self.calculation)?,
-            approve_after: self.approve_after.micros(),
+            auto_approve_at: self.auto_approve_at.micros(),
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
             deny_reason: self.deny_reason.clone(),
@@ -61,7 +61,7 @@ impl Stored for Reward {
             reverses: row.reverses.map(RewardId::from_uuid),
             state: name.parse(&row.state)?,
             calculation: name.json(&row.calculation)?,
-            approve_after: Time::from_micros(row.approve_after),
+            auto_approve_at: Time::from_micros(row.auto_approve_at),
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
             deny_reason: row.deny_reason,
@@ -115,10 +115,8 @@ pub struct RewardQuery {
     pub affiliate_id: Option<AffiliateId>,
     /// Earned in this program.
     pub program_id: Option<ProgramId>,
-    /// Made at this time or later.
-    pub created_from: Option<Time>,
-    /// Made before this time.
-    pub created_before: Option<Time>,
+    /// Made in this interval.
+    pub created: Interval,
 }
 
 /// A reward.
@@ -130,7 +128,7 @@ pub async fn find(store: &Store, account_id: AccountId, id: RewardId) -> Result<
     row.map(Reward::from_row).transpose()
 }
 
-/// Rewards in the order of their ids, those after the named one.
+/// Rewards of one page.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -138,17 +136,16 @@ pub async fn list(
     source: &impl Source,
     account_id: AccountId,
     wanted: &RewardQuery,
-    after: Option<Uuid>,
-    limit: u64,
+    walk: Walk,
 ) -> Result<Vec<Reward>, StoreError> {
-    let query = list::page::<Reward>(account_id, after, limit)
+    let query = list::page::<Reward>(account_id, walk)
         .apply_if(wanted.state, |query, state| query.filter(table::Column::State.eq(state.as_str())))
         .apply_if(wanted.affiliate_id, |query, affiliate_id| {
             query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
         })
         .apply_if(wanted.program_id, |query, program_id| query.filter(table::Column::ProgramId.eq(program_id.uuid())))
-        .apply_if(wanted.created_from, |query, from| query.filter(table::Column::CreatedAt.gte(from.micros())))
-        .apply_if(wanted.created_before, |query, before| query.filter(table::Column::CreatedAt.lt(before.micros())));
+        .apply_if(wanted.created.start, |query, start| query.filter(table::Column::CreatedAt.gte(start.micros())))
+        .apply_if(wanted.created.end, |query, end| query.filter(table::Column::CreatedAt.lt(end.micros())));
     list::read(query, source.connection()).await
 }
 
@@ -171,9 +168,9 @@ pub async fn due(
         .columns([table::Column::AccountId, table::Column::Id])
         .filter(is_pending)
         .filter(table::Column::Reverses.is_null())
-        .filter(table::Column::ApproveAfter.lte(now.micros()))
+        .filter(table::Column::AutoApproveAt.lte(now.micros()))
         .filter(table::Column::AccountId.is_not_in(left_out.iter().map(|account_id| account_id.uuid())))
-        .order_by_asc(table::Column::ApproveAfter)
+        .order_by_asc(table::Column::AutoApproveAt)
         .limit(limit)
         .into_tuple()
         .all(store.read())
@@ -181,7 +178,7 @@ pub async fn due(
     Ok(rows.into_iter().map(|(account, id)| (AccountId::from_uuid(account), RewardId::from_uuid(id))).collect())
 }
 
-/// All rewards of an account in the order of their ids, those after the named one.
+/// All rewards of an account of one page.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -191,5 +188,6 @@ pub async fn page(
     after: Option<RewardId>,
     limit: u64,
 ) -> Result<Vec<Reward>, StoreError> {
-    list(source, account_id, &RewardQuery::default(), after.map(RewardId::uuid), limit).await
+    let walk = Walk { after: after.map(RewardId::uuid), ..Walk::first(limit) };
+    list(source, account_id, &RewardQuery::default(), walk).await
 }

@@ -1,8 +1,9 @@
 //! The encoding of the events of one account and one commit as one row: one after the other, each with a header for filters and a
 //! body. Only the encoder of a body can read it. Pure; knows no table.
 //!
-//! A version byte, the CRC-32 of all that follows, then per event: length of the body (4 bytes, lowest first), flags, length of the
-//! type, the type's text, the program's and the affiliate's UUID where the flags say so, the body. The checksum is needed because
+//! A version byte, the CRC-32 of all that follows, then per event: length of the body (4 bytes, lowest first); length of the kind's
+//! text, number of programs, number of affiliates (1 byte each); the kind's text; the UUIDs of subject, programs and affiliates; the
+//! body. The checksum is needed because
 //! bodies are sent to readers without being decoded.
 
 use std::ops::Range;
@@ -15,8 +16,8 @@ use crate::domain::id::{AffiliateId, ProgramId};
 const VERSION: u8 = 1;
 const START: usize = 1 + 4;
 
-const HAS_PROGRAM: u8 = 1;
-const HAS_AFFILIATE: u8 = 2;
+/// How many ids of one kind a header has at most. No conversion is shared by nearly as many.
+const IDS_MAX: usize = u8::MAX as usize;
 
 /// Appends the body of an event to the buffer.
 pub type EncodeBody = fn(&NewEvent, &mut Vec<u8>);
@@ -46,16 +47,16 @@ impl SegmentWriter {
 
     pub(super) fn push(&mut self, header: EventHeader, write_body: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
-        let event_type = header.event_type.as_str().as_bytes();
-        let program = header.program_id.map_or(0, |_| HAS_PROGRAM);
-        let affiliate = header.affiliate_id.map_or(0, |_| HAS_AFFILIATE);
+        let kind = header.kind.as_str().as_bytes();
+        let programs = header.program_ids.iter().take(IDS_MAX).map(|id| id.uuid());
+        let affiliates = header.affiliate_ids.iter().take(IDS_MAX).map(|id| id.uuid());
+        // Kinds are words of ours; the longest has far less than 255 letters.
+        let lengths = [kind.len(), programs.len(), affiliates.len()];
         self.bytes.extend([0; 4]);
-        self.bytes.push(program | affiliate);
-        // Types are words of ours; the longest has far less than 255 letters.
-        self.bytes.push(u8::try_from(event_type.len()).unwrap_or(u8::MAX));
-        self.bytes.extend(event_type);
-        let ids = [header.program_id.map(ProgramId::uuid), header.affiliate_id.map(AffiliateId::uuid)];
-        ids.into_iter().flatten().for_each(|id| self.bytes.extend(id.as_bytes()));
+        self.bytes.extend(lengths.map(|length| u8::try_from(length).unwrap_or(u8::MAX)));
+        self.bytes.extend(kind);
+        let ids = std::iter::once(header.subject_id).chain(programs).chain(affiliates);
+        ids.for_each(|id| self.bytes.extend(id.as_bytes()));
         let body = self.bytes.len();
         write_body(&mut self.bytes);
         // No message of the API is near 4 GiB. A longer one would be refused when it is read.
@@ -102,21 +103,20 @@ struct Cursor<'bytes> {
 impl<'bytes> Cursor<'bytes> {
     fn frame(&mut self) -> Result<Frame, Malformed> {
         let length = u32::from_le_bytes(self.array()?);
-        let [flags, type_length] = self.array()?;
-        if flags & !(HAS_PROGRAM | HAS_AFFILIATE) != 0 {
-            return Err(Malformed);
-        }
-        let event_type = std::str::from_utf8(self.take(type_length.into())?).map_err(|_| Malformed)?;
-        let event_type = event_type.parse().map_err(|_| Malformed)?;
-        let program_id = self.id(flags & HAS_PROGRAM != 0)?.map(ProgramId::from_uuid);
-        let affiliate_id = self.id(flags & HAS_AFFILIATE != 0)?.map(AffiliateId::from_uuid);
+        let [kind_length, programs, affiliates] = self.array()?;
+        let kind = std::str::from_utf8(self.take(kind_length.into())?).map_err(|_| Malformed)?;
+        let kind = kind.parse().map_err(|_| Malformed)?;
+        let subject_id = self.id()?;
+        let program_ids = (0..programs).map(|_| self.id().map(ProgramId::from_uuid)).collect::<Result<_, _>>()?;
+        let affiliate_ids = (0..affiliates).map(|_| self.id().map(AffiliateId::from_uuid)).collect::<Result<_, _>>()?;
         let start = self.at;
         self.take(usize::try_from(length).map_err(|_| Malformed)?)?;
-        Ok(Frame { header: EventHeader { event_type, program_id, affiliate_id }, body: start..self.at })
+        let header = EventHeader { kind, subject_id, program_ids, affiliate_ids };
+        Ok(Frame { header, body: start..self.at })
     }
 
-    fn id(&mut self, is_there: bool) -> Result<Option<Uuid>, Malformed> {
-        is_there.then(|| self.array().map(Uuid::from_bytes)).transpose()
+    fn id(&mut self) -> Result<Uuid, Malformed> {
+        self.array().map(Uuid::from_bytes)
     }
 
     fn array<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], Malformed> {
@@ -134,26 +134,27 @@ impl<'bytes> Cursor<'bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::EventType;
+    use crate::domain::event::EventKind;
     use proptest::prelude::*;
 
     /// A header and a body.
     type Event = (EventHeader, String);
 
     fn event() -> impl Strategy<Value = Event> {
-        let id = || proptest::option::of(any::<u128>().prop_map(Uuid::from_u128));
-        (proptest::sample::select(EventType::ALL), id(), id(), ".{0,300}").prop_map(
-            |(event_type, program, affiliate, body)| {
-                let program_id = program.map(ProgramId::from_uuid);
-                let affiliate_id = affiliate.map(AffiliateId::from_uuid);
-                (EventHeader { event_type, program_id, affiliate_id }, body)
+        let id = || any::<u128>().prop_map(Uuid::from_u128);
+        let ids = || proptest::collection::vec(id(), 0..3);
+        (proptest::sample::select(EventKind::ALL), id(), ids(), ids(), ".{0,300}").prop_map(
+            |(kind, subject_id, programs, affiliates, body)| {
+                let program_ids = programs.into_iter().map(ProgramId::from_uuid).collect();
+                let affiliate_ids = affiliates.into_iter().map(AffiliateId::from_uuid).collect();
+                (EventHeader { kind, subject_id, program_ids, affiliate_ids }, body)
             },
         )
     }
 
     fn segment(events: &[Event]) -> (Vec<u8>, Vec<Frame>) {
         let mut writer = SegmentWriter::new();
-        events.iter().for_each(|(header, body)| writer.push(*header, |out| out.extend(body.as_bytes())));
+        events.iter().for_each(|(header, body)| writer.push(header.clone(), |out| out.extend(body.as_bytes())));
         writer.finish()
     }
 
@@ -175,7 +176,7 @@ mod tests {
             prop_assert_eq!(&read, &written);
             prop_assert_eq!(read.len(), events.len());
             for (frame, (header, body)) in read.into_iter().zip(&events) {
-                prop_assert_eq!(frame.header, *header);
+                prop_assert_eq!(&frame.header, header);
                 prop_assert_eq!(&bytes[frame.body], body.as_bytes());
             }
         }

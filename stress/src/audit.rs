@@ -26,8 +26,8 @@ pub(crate) struct Seen {
     pub(crate) id: String,
 }
 
-impl From<&pb::ConversionEvent> for Seen {
-    fn from(event: &pb::ConversionEvent) -> Self {
+impl From<&pb::Event> for Seen {
+    fn from(event: &pb::Event) -> Self {
         Self { sequence: event.sequence, id: event.id.clone() }
     }
 }
@@ -152,7 +152,7 @@ impl Findings {
     }
 
     /// The feed has each conversion exactly once, and is numbered 1, 2, 3 ...
-    fn check_feed(&mut self, events: &[pb::ConversionEvent], kept: &BTreeMap<String, Vec<pb::Conversion>>) {
+    fn check_feed(&mut self, events: &[pb::Event], kept: &BTreeMap<String, Vec<pb::Conversion>>) {
         self.events = events.len();
         for (place, event) in (1..).zip(events) {
             if event.sequence != place {
@@ -161,7 +161,7 @@ impl Findings {
             }
         }
         let mut told: BTreeMap<&str, usize> = BTreeMap::new();
-        for event in events.iter().filter(|event| event.r#type() == pb::EventType::SaleRecorded) {
+        for event in events.iter().filter(|event| event.r#type() == pb::EventKind::SaleRecorded) {
             *told.entry(&event.subject_id).or_default() += 1;
         }
         for conversion in kept.values().flatten() {
@@ -274,16 +274,16 @@ pub(crate) async fn sales(client: &mut Client) -> anyhow::Result<Vec<pb::Convers
 }
 
 /// The feed from its beginning.
-pub(crate) async fn feed(client: &mut Client) -> anyhow::Result<Vec<pb::ConversionEvent>> {
+pub(crate) async fn feed(client: &mut Client) -> anyhow::Result<Vec<pb::Event>> {
     let mut events = Vec::new();
     let mut start = Start::Beginning(());
     loop {
-        let request = pb::ListConversionEventsRequest {
+        let request = pb::ReadEventsRequest {
             start: Some(start),
             page_size: 1_000,
-            ..pb::ListConversionEventsRequest::default()
+            ..pb::ReadEventsRequest::default()
         };
-        let page = client.tracking.list_conversion_events(request).await?.into_inner();
+        let page = client.tracking.read_events(request).await?.into_inner();
         if page.events.is_empty() {
             return Ok(events);
         }

@@ -175,7 +175,7 @@ impl Follower {
     }
 }
 
-fn delay(event: &pb::ConversionEvent, now_micros: i64) -> Option<i64> {
+fn delay(event: &pb::Event, now_micros: i64) -> Option<i64> {
     let at = event.commit_time.as_ref()?;
     Some(now_micros - (at.seconds * 1_000_000 + i64::from(at.nanos / 1_000)))
 }

@@ -137,10 +137,10 @@ pub(crate) async fn record(client: &mut Client, orders: &[Order]) -> Vec<Result<
         let answer = client.tracking.record_sale(request).await;
         return vec![answer.map(|answer| Answer::from(answer.into_inner())).map_err(Failure::from)];
     }
-    let item = |order: &Order| pb::RecordItem { item: Some(pb::record_item::Item::Sale(order.request())) };
-    let mut request = Request::new(pb::BatchRecordRequest { items: orders.iter().map(item).collect() });
+    let item = |order: &Order| pb::BatchItem { item: Some(pb::batch_item::Item::Sale(order.request())) };
+    let mut request = Request::new(pb::BatchRecordEventsRequest { items: orders.iter().map(item).collect() });
     request.set_timeout(PATIENCE);
-    match client.tracking.batch_record(request).await {
+    match client.tracking.batch_record_events(request).await {
         Ok(answer) => {
             let mut results: Vec<_> = answer.into_inner().results.into_iter().map(of_batch).collect();
             // Fewer results than items would otherwise go unnoticed.
@@ -154,8 +154,8 @@ pub(crate) async fn record(client: &mut Client, orders: &[Order]) -> Vec<Result<
     }
 }
 
-fn of_batch(result: pb::RecordResult) -> Result<Answer, Failure> {
-    use pb::record_result::Result as Recorded;
+fn of_batch(result: pb::BatchResult) -> Result<Answer, Failure> {
+    use pb::batch_result::Answer as Recorded;
     match result.result {
         Some(Recorded::Sale(sale)) => Ok(Answer::from(sale)),
         Some(Recorded::Error(status)) => {

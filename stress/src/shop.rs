@@ -58,7 +58,7 @@ impl Shop {
         };
         let registered = operator.accounts.register_account(request).await?.into_inner();
         let mut client = Client::on(channel, &registered.api_key_text)?;
-        let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(200_000)) };
+        let commission = pb::Commission { commission: Some(pb::commission::Rate::PercentPpm(200_000)) };
         let request = pb::CreateProgramRequest {
             display_name: "main".to_owned(),
             currency_code: "USD".to_owned(),
@@ -114,11 +114,11 @@ impl Shop {
                     ref_id: self.ref_id(number % self.size.affiliates.max(1)),
                     ..pb::RecordLeadRequest::default()
                 };
-                pb::RecordItem { item: Some(pb::record_item::Item::Lead(lead)) }
+                pb::BatchItem { item: Some(pb::batch_item::Item::Lead(lead)) }
             });
-            let request = pb::BatchRecordRequest { items: items.collect() };
+            let request = pb::BatchRecordEventsRequest { items: items.collect() };
             let answer = loop {
-                match client.tracking.batch_record(request.clone()).await {
+                match client.tracking.batch_record_events(request.clone()).await {
                     Ok(answer) => break answer.into_inner(),
                     // Repeating the same event_ids has no further effect.
                     Err(status) if status.code() == Code::Unavailable => {}
@@ -127,7 +127,7 @@ impl Shop {
             };
             for result in answer.results {
                 match result.result {
-                    Some(pb::record_result::Result::Lead(lead)) if !lead.affiliate_id.is_empty() => {}
+                    Some(pb::batch_result::Answer::Lead(lead)) if !lead.affiliate_id.is_empty() => {}
                     other => bail!("a lead was not bound: {other:?}"),
                 }
             }

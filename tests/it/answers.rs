@@ -13,12 +13,12 @@ fn dollars(amount_minor: i64) -> Option<pb::Money> {
     Some(pb::Money { amount_minor, currency_code: "USD".to_owned() })
 }
 
-fn commission(kind: pb::commission::Commission) -> Option<pb::Commission> {
+fn commission(kind: pb::commission::Rate) -> Option<pb::Commission> {
     Some(pb::Commission { commission: Some(kind) })
 }
 
 fn new_program(is_default: bool) -> pb::CreateProgramRequest {
-    let commission = commission(pb::commission::Commission::PercentPpm(100_000));
+    let commission = commission(pb::commission::Rate::PercentPpm(100_000));
     pb::CreateProgramRequest {
         display_name: "Partners".to_owned(),
         currency_code: "USD".to_owned(),
@@ -35,17 +35,17 @@ async fn get_program(client: &mut Client, program_id: &str) -> pb::Program {
 }
 
 /// The types and subjects of all events about programs.
-async fn program_events(client: &mut Client) -> Vec<(pb::EventType, String)> {
-    let request = pb::ListConversionEventsRequest {
+async fn program_events(client: &mut Client) -> Vec<(pb::EventKind, String)> {
+    let request = pb::ReadEventsRequest {
         start: Some(pb::list_conversion_events_request::Start::Beginning(())),
         filter: Some(pb::EventFilter {
-            types: vec![pb::EventType::ProgramCreated.into(), pb::EventType::ProgramUpdated.into()],
+            types: vec![pb::EventKind::ProgramCreated.into(), pb::EventKind::ProgramUpdated.into()],
             ..pb::EventFilter::default()
         }),
         page_size: 1_000,
-        ..pb::ListConversionEventsRequest::default()
+        ..pb::ReadEventsRequest::default()
     };
-    let events = client.tracking.list_conversion_events(request).await.unwrap().into_inner().events;
+    let events = client.tracking.read_events(request).await.unwrap().into_inner().events;
     events.into_iter().map(|event| (event.r#type(), event.subject_id)).collect()
 }
 
@@ -69,11 +69,11 @@ db_test!(the_feed_tells_of_the_program_that_is_no_longer_the_default, |database:
     assert_eq!(
         program_events(&mut client).await,
         [
-            (pb::EventType::ProgramCreated, first.id.clone()),
-            (pb::EventType::ProgramUpdated, first.id.clone()),
-            (pb::EventType::ProgramCreated, made.id.clone()),
-            (pb::EventType::ProgramUpdated, made.id.clone()),
-            (pb::EventType::ProgramUpdated, first.id),
+            (pb::EventKind::ProgramCreated, first.id.clone()),
+            (pb::EventKind::ProgramUpdated, first.id.clone()),
+            (pb::EventKind::ProgramCreated, made.id.clone()),
+            (pb::EventKind::ProgramUpdated, made.id.clone()),
+            (pb::EventKind::ProgramUpdated, first.id),
         ]
     );
     // Updating a program that does not ask to be the default leaves the default alone.
@@ -88,7 +88,7 @@ db_test!(a_flat_commission_in_another_currency_is_told_with_the_other_faults, |d
     let request = pb::CreateProgramRequest {
         display_name: String::new(),
         terms: Some(pb::Terms {
-            commission: commission(pb::commission::Commission::Flat(flat)),
+            commission: commission(pb::commission::Rate::Flat(flat)),
             ..pb::Terms::default()
         }),
         ..new_program(false)

@@ -50,7 +50,7 @@ async fn the_operator_key_is_made_once_and_is_its_owners_alone() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let mut client = Client::connect(&server.url(), &key).await.unwrap();
     let checked = client.accounts.check_api_key(pb::CheckApiKeyRequest {}).await.unwrap().into_inner();
-    assert_eq!(checked.api_key.unwrap().kind(), pb::ApiKeyKind::Operator);
+    assert_eq!(checked.api_key.unwrap().kind(), pb::ApiKeyKind::ServerOperator);
     let (_, log) = server.terminate().await.unwrap();
     assert!(log.contains("operator.key"), "{log}");
     assert!(!log.contains(&key), "the log shows the operator key");

@@ -57,36 +57,36 @@ async fn hold(console: &DatabaseConnection, account: AccountId) -> DatabaseTrans
     transaction
 }
 
-async fn record_many(client: &mut Client, items: impl IntoIterator<Item = pb::record_item::Item>) {
-    let items: Vec<_> = items.into_iter().map(|item| pb::RecordItem { item: Some(item) }).collect();
+async fn record_many(client: &mut Client, items: impl IntoIterator<Item = pb::batch_item::Item>) {
+    let items: Vec<_> = items.into_iter().map(|item| pb::BatchItem { item: Some(item) }).collect();
     for chunk in items.chunks(1_000) {
-        let request = pb::BatchRecordRequest { items: chunk.to_vec() };
-        let answer = client.tracking.batch_record(request).await.unwrap().into_inner();
+        let request = pb::BatchRecordEventsRequest { items: chunk.to_vec() };
+        let answer = client.tracking.batch_record_events(request).await.unwrap().into_inner();
         assert!(
-            answer.results.iter().all(|result| !matches!(result.result, Some(pb::record_result::Result::Error(_))))
+            answer.results.iter().all(|result| !matches!(result.result, Some(pb::batch_result::Answer::Error(_))))
         );
     }
 }
 
-fn sales(count: usize) -> impl Iterator<Item = pb::record_item::Item> {
-    (0..count).map(|number| pb::record_item::Item::Sale(sale(format!("sale-{number}"))))
+fn sales(count: usize) -> impl Iterator<Item = pb::batch_item::Item> {
+    (0..count).map(|number| pb::batch_item::Item::Sale(sale(format!("sale-{number}"))))
 }
 
 /// Leads that make one event each, now and later.
-fn leads(count: usize) -> impl Iterator<Item = pb::record_item::Item> {
+fn leads(count: usize) -> impl Iterator<Item = pb::batch_item::Item> {
     let lead = |number| pb::RecordLeadRequest {
         event_id: format!("lead-{number}"),
         email: format!("lead-{number}@shop.example"),
         coupon_code: "ANN".to_owned(),
         ..pb::RecordLeadRequest::default()
     };
-    (0..count).map(move |number| pb::record_item::Item::Lead(lead(number)))
+    (0..count).map(move |number| pb::batch_item::Item::Lead(lead(number)))
 }
 
-async fn latest(client: &mut Client) -> pb::ListConversionEventsResponse {
+async fn latest(client: &mut Client) -> pb::ReadEventsResponse {
     let start = Some(pb::list_conversion_events_request::Start::Latest(()));
-    let request = pb::ListConversionEventsRequest { start, ..pb::ListConversionEventsRequest::default() };
-    client.tracking.list_conversion_events(request).await.unwrap().into_inner()
+    let request = pb::ReadEventsRequest { start, ..pb::ReadEventsRequest::default() };
+    client.tracking.read_events(request).await.unwrap().into_inner()
 }
 
 db_test!(a_corrupt_row_of_one_account_fails_no_other_account, |database: TestDatabase| async move {
@@ -307,16 +307,16 @@ db_test!(long_polls_count_as_streams, |database: TestDatabase| async move {
     let server = TestServer::start_with(&database, &["--feed-streams-per-key-max", "1"]).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let start = Some(pb::list_conversion_events_request::Start::Latest(()));
-    let request = pb::ListConversionEventsRequest {
+    let request = pb::ReadEventsRequest {
         start,
         max_wait: Some(prost_types::Duration { seconds: 30, nanos: 0 }),
-        ..pb::ListConversionEventsRequest::default()
+        ..pb::ReadEventsRequest::default()
     };
     let mut waiting_client = client.clone();
     let waits = request.clone();
-    let waiting = tokio::spawn(async move { waiting_client.tracking.list_conversion_events(waits).await });
+    let waiting = tokio::spawn(async move { waiting_client.tracking.read_events(waits).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let status = client.tracking.list_conversion_events(request).await.unwrap_err();
+    let status = client.tracking.read_events(request).await.unwrap_err();
     assert_eq!(reason(&status), "TOO_MANY_STREAMS");
     // Without a wait it is an ordinary read.
     latest(&mut client).await;

@@ -39,15 +39,15 @@ async fn next(stream: &mut Streaming<pb::WatchConversionsResponse>) -> pb::Watch
     tokio::time::timeout(Duration::from_secs(30), stream.message()).await.unwrap().unwrap().unwrap()
 }
 
-async fn listed(client: &mut Client, request: pb::ListConversionEventsRequest) -> pb::ListConversionEventsResponse {
-    client.tracking.list_conversion_events(request).await.unwrap().into_inner()
+async fn listed(client: &mut Client, request: pb::ReadEventsRequest) -> pb::ReadEventsResponse {
+    client.tracking.read_events(request).await.unwrap().into_inner()
 }
 
-fn list_from(start: pb::list_conversion_events_request::Start) -> pb::ListConversionEventsRequest {
-    pb::ListConversionEventsRequest {
+fn list_from(start: pb::list_conversion_events_request::Start) -> pb::ReadEventsRequest {
+    pb::ReadEventsRequest {
         start: Some(start),
         page_size: 1_000,
-        ..pb::ListConversionEventsRequest::default()
+        ..pb::ReadEventsRequest::default()
     }
 }
 
@@ -76,10 +76,10 @@ db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |databa
     }
 
     let mut cursor = String::new();
-    let mut seen: Vec<pb::ConversionEvent> = Vec::new();
+    let mut seen: Vec<pb::Event> = Vec::new();
     let mut kills = 0;
     let sales = 4 * SALES_PER_WRITER;
-    let is_sale = |event: &&pb::ConversionEvent| event.r#type() == pb::EventType::SaleRecorded;
+    let is_sale = |event: &&pb::Event| event.r#type() == pb::EventKind::SaleRecorded;
     while kills < 100 || seen.iter().filter(is_sale).count() < sales {
         let mut client = Client::connect(&addresses[kills % addresses.len()], &shop.client.key).await.unwrap();
         let start = if cursor.is_empty() { Start::Beginning(()) } else { Start::AfterCursor(cursor.clone()) };
@@ -169,15 +169,15 @@ db_test!(filters_narrow_and_the_cursor_moves_on_all_the_same, |database: TestDat
     }
     let beginning = pb::list_conversion_events_request::Start::Beginning(());
     let filter = pb::EventFilter {
-        types: vec![pb::EventType::SaleRecorded.into()],
+        types: vec![pb::EventKind::SaleRecorded.into()],
         affiliate_ids: vec![bea],
         program_ids: vec![shop.program_id.clone()],
     };
-    let request = pb::ListConversionEventsRequest { filter: Some(filter), ..list_from(beginning) };
+    let request = pb::ReadEventsRequest { filter: Some(filter), ..list_from(beginning) };
     let page = listed(&mut client, request.clone()).await;
     assert_eq!(page.events.len(), 5);
-    let nothing = pb::EventFilter { types: vec![pb::EventType::AccountUpdated.into()], ..pb::EventFilter::default() };
-    let page = listed(&mut client, pb::ListConversionEventsRequest { filter: Some(nothing.clone()), ..request }).await;
+    let nothing = pb::EventFilter { types: vec![pb::EventKind::AccountUpdated.into()], ..pb::EventFilter::default() };
+    let page = listed(&mut client, pb::ReadEventsRequest { filter: Some(nothing.clone()), ..request }).await;
     assert_eq!(page.events.len(), 0);
     assert_eq!(page.next_cursor, page.head_cursor, "the cursor does not wait for the filter");
     // A cursor from one filter works under another.
@@ -187,7 +187,7 @@ db_test!(filters_narrow_and_the_cursor_moves_on_all_the_same, |database: TestDat
 });
 
 /// All events of a stream until it has caught up, and the sizes of its messages.
-async fn followed(client: &mut Client, request: pb::WatchConversionsRequest) -> (Vec<pb::ConversionEvent>, Vec<usize>) {
+async fn followed(client: &mut Client, request: pb::WatchConversionsRequest) -> (Vec<pb::Event>, Vec<usize>) {
     let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
     let (mut events, mut sizes) = (Vec::new(), Vec::new());
     loop {
@@ -217,9 +217,9 @@ db_test!(any_filter_from_any_cursor_narrows_the_same_feed, |database: TestDataba
         let items = (0..400).map(|number| {
             let code = if number % 3 == 0 { "ANN" } else { "BEA" };
             let sale = pb::RecordSaleRequest { coupon_code: code.to_owned(), ..sale(format!("sale-{round}-{number}")) };
-            pb::RecordItem { item: Some(pb::record_item::Item::Sale(sale)) }
+            pb::BatchItem { item: Some(pb::batch_item::Item::Sale(sale)) }
         });
-        client.tracking.batch_record(pb::BatchRecordRequest { items: items.collect() }).await.unwrap();
+        client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items: items.collect() }).await.unwrap();
         client.tracking.record_sale(sale(format!("single-{round}"))).await.unwrap();
     }
     let (all, _) = followed(&mut client, from(Start::Beginning(()))).await;
@@ -229,9 +229,9 @@ db_test!(any_filter_from_any_cursor_narrows_the_same_feed, |database: TestDataba
     // Several pages, so that some are read ahead.
     assert!(all.len() > 2_400, "{}", all.len());
     let of_bea = pb::EventFilter { affiliate_ids: vec![bea], ..pb::EventFilter::default() };
-    let sales = pb::EventFilter { types: vec![pb::EventType::SaleRecorded.into()], ..pb::EventFilter::default() };
+    let sales = pb::EventFilter { types: vec![pb::EventKind::SaleRecorded.into()], ..pb::EventFilter::default() };
     for filter in [pb::EventFilter::default(), of_bea, sales] {
-        let fits = |event: &&pb::ConversionEvent| {
+        let fits = |event: &&pb::Event| {
             (filter.affiliate_ids.is_empty() || filter.affiliate_ids.contains(&event.affiliate_id))
                 && (filter.types.is_empty() || filter.types.contains(&event.r#type))
         };
@@ -324,7 +324,7 @@ db_test!(long_poll_waits_for_news, |database: TestDatabase| async move {
     let waiting = tokio::spawn(async move {
         let after = pb::list_conversion_events_request::Start::AfterCursor(cursor);
         let max_wait = Some(ProtoDuration { seconds: 30, nanos: 0 });
-        listed(&mut waiting_client, pb::ListConversionEventsRequest { max_wait, ..list_from(after) }).await
+        listed(&mut waiting_client, pb::ReadEventsRequest { max_wait, ..list_from(after) }).await
     });
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!waiting.is_finished());
@@ -464,10 +464,10 @@ db_test!(a_slow_consumer_is_ended_and_others_go_on, |database: TestDatabase| asy
                         plan: filler,
                         ..sale(format!("sale-{number}"))
                     };
-                    pb::RecordItem { item: Some(pb::record_item::Item::Sale(sale)) }
+                    pb::BatchItem { item: Some(pb::batch_item::Item::Sale(sale)) }
                 });
-                let request = pb::BatchRecordRequest { items: items.collect() };
-                client.tracking.batch_record(request).await.unwrap();
+                let request = pb::BatchRecordEventsRequest { items: items.collect() };
+                client.tracking.batch_record_events(request).await.unwrap();
             }
             number
         })

@@ -82,14 +82,14 @@ db_test!(the_same_id_with_another_amount_is_refused_with_the_first_ones_id, |dat
 });
 
 db_test!(a_batch_answers_item_by_item_in_order, |database: TestDatabase| async move {
-    use pb::record_item::Item;
-    use pb::record_result::Result as Recorded;
+    use pb::batch_item::Item;
+    use pb::batch_result::Answer as Recorded;
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let wrong = pb::RecordSaleRequest { email: "no address".to_owned(), ..sale("charge-2", -1) };
     let items = [sale("charge-1", 6_000), wrong, sale("charge-1", 6_000), sale("charge-1", 1), sale("charge-3", 100)];
-    let items = items.map(|sale| pb::RecordItem { item: Some(Item::Sale(sale)) }).to_vec();
-    let answer = client.tracking.batch_record(pb::BatchRecordRequest { items }).await.unwrap().into_inner();
+    let items = items.map(|sale| pb::BatchItem { item: Some(Item::Sale(sale)) }).to_vec();
+    let answer = client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap().into_inner();
     let told: Vec<String> = answer
         .results
         .into_iter()

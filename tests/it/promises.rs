@@ -99,7 +99,7 @@ async fn a_catalogue_change_on_one_server_is_seen_by_another_on_postgres() {
     let mut seller = Client::connect(&second.address, &owner.key).await.unwrap();
     let mut earned = Vec::new();
     for number in 1..=5 {
-        let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(number * 100_000)) };
+        let commission = pb::Commission { commission: Some(pb::commission::Rate::PercentPpm(number * 100_000)) };
         let program = pb::Program {
             id: shop.program_id.clone(),
             terms: Some(pb::Terms { commission: Some(commission), ..pb::Terms::default() }),
@@ -145,7 +145,7 @@ db_test!(a_program_filter_shows_no_event_of_another_program, |database: TestData
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();
-    let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(100_000)) };
+    let commission = pb::Commission { commission: Some(pb::commission::Rate::PercentPpm(100_000)) };
     let request = pb::CreateProgramRequest {
         display_name: "other".to_owned(),
         currency_code: "USD".to_owned(),
@@ -154,28 +154,28 @@ db_test!(a_program_filter_shows_no_event_of_another_program, |database: TestData
         ..pb::CreateProgramRequest::default()
     };
     let other = client.affiliates.create_program(request).await.unwrap().into_inner().program.unwrap();
-    let request = pb::EnrollRequest {
+    let request = pb::EnrollAffiliateRequest {
         affiliate: Some(shop.affiliate()),
         program_id: other.id.clone(),
         promo_code: "OTHER".to_owned(),
-        ..pb::EnrollRequest::default()
+        ..pb::EnrollAffiliateRequest::default()
     };
-    client.affiliates.enroll(request).await.unwrap();
+    client.affiliates.enroll_affiliate(request).await.unwrap();
     for (event_id, code) in [("sale-1", "ANN"), ("sale-2", "OTHER"), ("sale-3", "ANN")] {
         client.tracking.record_sale(sale(event_id, code)).await.unwrap();
     }
     for (program_id, expected) in [(&shop.program_id, vec!["sale-1", "sale-3"]), (&other.id, vec!["sale-2"])] {
         let filter = pb::EventFilter {
-            types: vec![pb::EventType::SaleRecorded.into()],
+            types: vec![pb::EventKind::SaleRecorded.into()],
             program_ids: vec![program_id.clone()],
             ..pb::EventFilter::default()
         };
-        let request = pb::ListConversionEventsRequest {
+        let request = pb::ReadEventsRequest {
             start: Some(pb::list_conversion_events_request::Start::Beginning(())),
             filter: Some(filter),
-            ..pb::ListConversionEventsRequest::default()
+            ..pb::ReadEventsRequest::default()
         };
-        let page = client.tracking.list_conversion_events(request).await.unwrap().into_inner();
+        let page = client.tracking.read_events(request).await.unwrap().into_inner();
         let seen: Vec<_> =
             page.events.iter().map(|event| event.conversion.as_ref().unwrap().event_id.clone()).collect();
         assert_eq!(seen, expected);

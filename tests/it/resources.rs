@@ -13,12 +13,12 @@ use crate::support::shop::Shop;
 type Affiliates = AffiliateServiceClient<Authorized>;
 
 fn percent(ppm: i64) -> pb::Commission {
-    pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(ppm)) }
+    pb::Commission { commission: Some(pb::commission::Rate::PercentPpm(ppm)) }
 }
 
 fn flat(amount_minor: i64) -> pb::Commission {
     let money = pb::Money { amount_minor, currency_code: "USD".to_owned() };
-    pb::Commission { commission: Some(pb::commission::Commission::Flat(money)) }
+    pb::Commission { commission: Some(pb::commission::Rate::Flat(money)) }
 }
 
 fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
@@ -173,18 +173,18 @@ db_test!(links_follow_the_landing_url_of_their_enrollment, |database: TestDataba
         ..pb::CreateProgramRequest::default()
     };
     let program = affiliates.create_program(request).await.unwrap().into_inner().program.unwrap();
-    let request = pb::EnrollRequest {
+    let request = pb::EnrollAffiliateRequest {
         affiliate: affiliate.clone(),
         program_id: program.id.clone(),
         promo_code: "ann-partner".to_owned(),
-        ..pb::EnrollRequest::default()
+        ..pb::EnrollAffiliateRequest::default()
     };
-    let made = affiliates.enroll(request.clone()).await.unwrap().into_inner();
+    let made = affiliates.enroll_affiliate(request.clone()).await.unwrap().into_inner();
     let enrollment = made.enrollment.unwrap();
     assert!(enrollment.ref_id.starts_with("ann-") && enrollment.ref_id.len() == 10, "{}", enrollment.ref_id);
     assert_eq!(enrollment.referral_link, format!("https://partners.example/?ref={}", enrollment.ref_id));
     assert_eq!(made.coupon.unwrap().code, "ANN-PARTNER");
-    assert_eq!(reason(&affiliates.enroll(request).await.unwrap_err()), "ALREADY_EXISTS");
+    assert_eq!(reason(&affiliates.enroll_affiliate(request).await.unwrap_err()), "ALREADY_EXISTS");
 
     let link = |destination_url: &str| pb::CreateLinkRequest {
         enrollment_id: enrollment.id.clone(),
@@ -257,24 +257,24 @@ db_test!(pages_follow_on_without_gap_or_repeat, |database: TestDatabase| async m
     for number in 0..7 {
         let request = pb::RecordLeadRequest {
             event_id: format!("lead-{number}"),
-            uid: format!("user-{number}"),
+            external_id: format!("user-{number}"),
             coupon_code: if number % 2 == 0 { "ANN".to_owned() } else { String::new() },
             ..pb::RecordLeadRequest::default()
         };
         client.tracking.record_lead(request).await.unwrap();
     }
-    let mut uids = Vec::new();
+    let mut external_ids = Vec::new();
     let mut request = pb::ListLeadsRequest { page_size: 3, ..Default::default() };
     loop {
         let page = client.tracking.list_leads(request.clone()).await.unwrap().into_inner();
         assert!(page.leads.len() <= 3);
-        uids.extend(page.leads.into_iter().map(|lead| lead.uid));
+        external_ids.extend(page.leads.into_iter().map(|lead| lead.external_id));
         if page.next_page_token.is_empty() {
             break;
         }
         request.page_token = page.next_page_token;
     }
-    assert_eq!(uids, (0..7).map(|number| format!("user-{number}")).collect::<Vec<_>>());
+    assert_eq!(external_ids, (0..7).map(|number| format!("user-{number}")).collect::<Vec<_>>());
 
     // A page token is invalid under another filter. Wrong fields are reported first.
     let affiliate = named(Selector::Id(shop.affiliate_id.clone()));
@@ -289,7 +289,7 @@ db_test!(pages_follow_on_without_gap_or_repeat, |database: TestDatabase| async m
     for number in 0..5 {
         let request = pb::RecordSaleRequest {
             event_id: format!("sale-{number}"),
-            uid: "user-0".to_owned(),
+            external_id: "user-0".to_owned(),
             amount: Some(pb::Money { amount_minor: 1_000, currency_code: "USD".to_owned() }),
             ..pb::RecordSaleRequest::default()
         };
@@ -342,8 +342,8 @@ db_test!(a_lead_shows_the_affiliate_it_is_bound_to, |database: TestDatabase| asy
 });
 
 db_test!(a_batch_answers_each_item_as_the_single_call, |database: TestDatabase| async move {
-    use pb::record_item::Item;
-    use pb::record_result::Result as Answer;
+    use pb::batch_item::Item;
+    use pb::batch_result::Answer as Answer;
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let sale = |event_id: &str| pb::RecordSaleRequest {
@@ -362,8 +362,8 @@ db_test!(a_batch_answers_each_item_as_the_single_call, |database: TestDatabase| 
         None,
         Some(Item::Sale(sale("sale-2"))),
     ];
-    let items = items.into_iter().map(|item| pb::RecordItem { item }).collect();
-    let answer = client.tracking.batch_record(pb::BatchRecordRequest { items }).await.unwrap().into_inner();
+    let items = items.into_iter().map(|item| pb::BatchItem { item }).collect();
+    let answer = client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap().into_inner();
     let results: Vec<Answer> = answer.results.into_iter().map(|result| result.result.unwrap()).collect();
     let replay = pb::RecordSaleResponse { replayed: true, ..first };
     assert_eq!(results[0], Answer::Sale(replay), "recorded alone before, and recognised in the batch");
@@ -378,6 +378,6 @@ db_test!(a_batch_answers_each_item_as_the_single_call, |database: TestDatabase| 
     }
     assert!(matches!(&results[3], Answer::Error(status) if status.message.starts_with("item:")));
     assert!(matches!(&results[4], Answer::Sale(sale) if !sale.replayed));
-    let empty = client.tracking.batch_record(pb::BatchRecordRequest::default()).await.unwrap_err();
+    let empty = client.tracking.batch_record_events(pb::BatchRecordEventsRequest::default()).await.unwrap_err();
     assert_eq!(reason(&empty), "INVALID_FIELDS");
 });

@@ -12,7 +12,7 @@ use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 
-fn batch(name: usize, count: usize) -> pb::BatchRecordRequest {
+fn batch(name: usize, count: usize) -> pb::BatchRecordEventsRequest {
     let items = (0..count).map(|number| {
         let sale = pb::RecordSaleRequest {
             event_id: format!("sale-{name}-{number}"),
@@ -20,9 +20,9 @@ fn batch(name: usize, count: usize) -> pb::BatchRecordRequest {
             amount: Some(pb::Money { amount_minor: 100, currency_code: "USD".to_owned() }),
             ..pb::RecordSaleRequest::default()
         };
-        pb::RecordItem { item: Some(pb::record_item::Item::Sale(sale)) }
+        pb::BatchItem { item: Some(pb::batch_item::Item::Sale(sale)) }
     });
-    pb::BatchRecordRequest { items: items.collect() }
+    pb::BatchRecordEventsRequest { items: items.collect() }
 }
 
 db_test!(a_full_queue_refuses_at_once_and_says_when_to_try_again, |database: TestDatabase| async move {
@@ -32,7 +32,7 @@ db_test!(a_full_queue_refuses_at_once_and_says_when_to_try_again, |database: Tes
     let mut calls = Vec::new();
     for call in 0..CALLS {
         let mut client = shop.client.clone();
-        calls.push(tokio::spawn(async move { client.tracking.batch_record(batch(call, 1_000)).await }));
+        calls.push(tokio::spawn(async move { client.tracking.batch_record_events(batch(call, 1_000)).await }));
     }
     let mut recorded = 0;
     let mut refused = Vec::new();
@@ -51,10 +51,10 @@ db_test!(a_full_queue_refuses_at_once_and_says_when_to_try_again, |database: Tes
     assert!(recorded >= 1 && !refused.is_empty(), "{recorded} recorded, {refused:?} refused");
     // Refused calls left no trace and succeed when they are tried again.
     let mut client = shop.client.clone();
-    let answer = client.tracking.batch_record(batch(refused[0], 1_000)).await.unwrap().into_inner();
+    let answer = client.tracking.batch_record_events(batch(refused[0], 1_000)).await.unwrap().into_inner();
     assert!(answer.results.iter().all(|result| matches!(
         &result.result,
-        Some(pb::record_result::Result::Sale(sale)) if !sale.replayed
+        Some(pb::batch_result::Answer::Sale(sale)) if !sale.replayed
     )));
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
     assert!(report.ok, "{:?}", report.differences);
@@ -118,15 +118,15 @@ db_test!(clicks_with_one_id_that_race_are_one_click, |database: TestDatabase| as
 });
 
 db_test!(a_batch_item_may_refer_to_an_earlier_item, |database: TestDatabase| async move {
-    use pb::record_item::Item;
-    use pb::record_result::Result as Recorded;
+    use pb::batch_item::Item;
+    use pb::batch_result::Answer as Recorded;
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let money = |amount_minor| Some(pb::Money { amount_minor, currency_code: "USD".to_owned() });
-    let sale = |event_id: &str, uid: &str, email: &str, coupon_code: &str| {
+    let sale = |event_id: &str, external_id: &str, email: &str, coupon_code: &str| {
         Item::Sale(pb::RecordSaleRequest {
             event_id: event_id.to_owned(),
-            uid: uid.to_owned(),
+            external_id: external_id.to_owned(),
             email: email.to_owned(),
             coupon_code: coupon_code.to_owned(),
             amount: money(10_000),
@@ -143,8 +143,8 @@ db_test!(a_batch_item_may_refer_to_an_earlier_item, |database: TestDatabase| asy
         })
     };
     let mut record = async |items: Vec<Item>| {
-        let items = items.into_iter().map(|item| pb::RecordItem { item: Some(item) }).collect();
-        let answer = client.tracking.batch_record(pb::BatchRecordRequest { items }).await.unwrap().into_inner();
+        let items = items.into_iter().map(|item| pb::BatchItem { item: Some(item) }).collect();
+        let answer = client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap().into_inner();
         let told = answer.results.into_iter().map(|result| match result.result.unwrap() {
             Recorded::Sale(sale) => format!("{:?}", sale.outcome()),
             Recorded::Refund(refund) => format!("{:?} {}", refund.outcome(), refund.rewards.len()),
@@ -155,7 +155,7 @@ db_test!(a_batch_item_may_refer_to_an_earlier_item, |database: TestDatabase| asy
     // A sale that nobody referred, and its refund.
     let items = vec![sale("order-1", "stranger", "", ""), refund("refund-1", "order-1", "", 100)];
     assert_eq!(record(items).await, ["NotReferred", "NotReferred 0"]);
-    // A customer known by uid is refunded by the email address that the second sale adds, for more than was left of that sale.
+    // A customer known by external_id is refunded by the email address that the second sale adds, for more than was left of that sale.
     assert_eq!(record(vec![sale("order-2", "7", "", "ANN")]).await, ["Attributed"]);
     let items = vec![
         sale("order-3", "7", "bob@shop.example", ""),

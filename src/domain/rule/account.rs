@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::context::{Context, Rule};
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
-use crate::domain::event::{EventImage, EventType};
+use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
@@ -17,7 +17,7 @@ const ACTIVE_COUPONS_DEFAULT: i32 = 100;
 #[derive(Debug, Clone)]
 pub struct NewApiKey {
     /// The public beginning of its text.
-    pub prefix: String,
+    pub text_prefix: String,
     /// SHA-256 of its text.
     pub secret_hash: [u8; 32],
 }
@@ -53,7 +53,7 @@ impl Rule for RegisterAccount {
         // Key and events belong to the new account, not to the server that the operator's key acts for.
         context.account_id = account.id;
         let account = context.put(account);
-        context.tell(EventType::AccountRegistered, EventImage::Account(Arc::clone(&account)));
+        context.tell(EventKind::AccountRegistered, EventImage::Account(Arc::clone(&account)));
         let key = make_key(context, KeyKind::Admin, "first key", None, &self.key);
         Ok(Arc::new(RegistrationOutcome { account, key }))
     }
@@ -105,7 +105,7 @@ impl Rule for UpdateAccount {
         }
         account.updated_at = context.now;
         let account = context.put(account);
-        context.tell(EventType::AccountUpdated, EventImage::Account(Arc::clone(&account)));
+        context.tell(EventKind::AccountUpdated, EventImage::Account(Arc::clone(&account)));
         Ok(account)
     }
 }
@@ -145,14 +145,14 @@ fn make_key(
         account_id: context.account_id,
         kind,
         display_name: display_name.to_owned(),
-        prefix: key.prefix.clone(),
+        text_prefix: key.text_prefix.clone(),
         secret_hash: key.secret_hash,
         created_at: context.now,
         expires_at,
         revoked_at: None,
     };
     let key = context.put(key);
-    context.tell(EventType::ApiKeyCreated, EventImage::ApiKey(Arc::clone(&key)));
+    context.tell(EventKind::ApiKeyCreated, EventImage::ApiKey(Arc::clone(&key)));
     key
 }
 
@@ -177,7 +177,7 @@ impl Rule for RevokeApiKey {
         }
         let key = ApiKey { revoked_at: Some(context.now), ..key.as_ref().clone() };
         let key = context.put(key);
-        context.tell(EventType::ApiKeyRevoked, EventImage::ApiKey(Arc::clone(&key)));
+        context.tell(EventKind::ApiKeyRevoked, EventImage::ApiKey(Arc::clone(&key)));
         Ok(key)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::context::{Context, Rule};
 use super::enrollment::{self, NewEnrollment};
 use crate::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, Profile};
-use crate::domain::event::{EventImage, EventType};
+use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
@@ -63,7 +63,7 @@ impl Rule for CreateAffiliate {
             updated_at: context.now,
         };
         let affiliate = context.put(affiliate);
-        context.tell(EventType::AffiliateCreated, EventImage::Affiliate(Arc::clone(&affiliate)));
+        context.tell(EventKind::AffiliateCreated, EventImage::Affiliate(Arc::clone(&affiliate)));
         let made = enrollment::make(context, affiliate.id, &self.enrollment)?;
         Ok(Arc::new(AffiliateOutcome { affiliate, enrollment: made.enrollment, coupon: made.coupon }))
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::program::applicable_terms;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult};
+use crate::domain::conversion::Credit;
 use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
 use crate::domain::id::{AccountId, ClickId};
@@ -118,8 +119,10 @@ pub(super) fn attribute(
     occurred_at: Time,
 ) -> Result<Attribution, Refusal> {
     let mut runners = Vec::new();
-    if let Some((lead, binding)) = lead.and_then(|lead| lead.binding.map(|binding| (lead, binding))) {
-        runners.push(binding_runner(set, lead, binding, occurred_at)?);
+    if let Some((lead, binding)) = lead.and_then(|lead| Some((lead, lead.binding.as_ref()?))) {
+        for credit in &binding.credits {
+            runners.push(binding_runner(set, lead, binding, credit, occurred_at)?);
+        }
     }
     if let Some(code) = &referral.coupon_code {
         runners.push(coupon_runner(set, account_id, code)?);
@@ -174,10 +177,11 @@ fn candidate(runner: Runner<'_>) -> Candidate {
 fn binding_runner<'set>(
     set: &'set WorkingSet,
     lead: &Lead,
-    binding: Binding,
+    binding: &Binding,
+    credit: &Credit,
     occurred_at: Time,
 ) -> Result<Runner<'set>, Refusal> {
-    let enrollment = set.enrollment(lead.account_id, binding.enrollment_id)?;
+    let enrollment = set.enrollment(lead.account_id, credit.enrollment_id)?;
     let mut runner = Runner::new(set, AttributionSource::LeadBinding, lead.id.to_string(), enrollment)?;
     if let Some(program) = runner.program
         && occurred_at.plus_days(window_days(set, program, binding.bound_at)?) < binding.bound_at

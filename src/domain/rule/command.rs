@@ -58,7 +58,7 @@ commands! {
     program::UpdateProgram(Box<UpdateProgram>),
     program::ArchiveProgram(ArchiveProgram),
     affiliate::CreateAffiliate(Box<CreateAffiliate>),
-    enrollment::Enroll(Enroll),
+    enrollment::EnrollAffiliate(EnrollAffiliate),
     enrollment::UpdateEnrollment(UpdateEnrollment),
     enrollment::EndEnrollment(EndEnrollment),
     link::CreateLink(CreateLink),

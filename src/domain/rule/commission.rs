@@ -26,16 +26,15 @@ fn price(
         None => (RewardRule::Program, terms.rules.commission),
     };
     let rounding = terms.rules.rounding;
-    let (value, percent_ppm, flat_minor) = match commission {
+    let value = match commission {
         Commission::PercentPpm(ppm) => {
-            (Money::new(portion(base.amount_minor, ppm, PPM, rounding)?, base.currency), ppm, 0)
+            Money::new(portion(base.amount_minor, ppm.into(), PPM, rounding)?, base.currency)
         }
         Commission::Flat(flat) => {
-            let value = portion(flat.amount_minor, base.amount_minor, whole_minor, rounding)?;
-            (Money::new(value, flat.currency), 0, flat.amount_minor)
+            Money::new(portion(flat.amount_minor, base.amount_minor, whole_minor, rounding)?, flat.currency)
         }
     };
-    let calculation = Calculation { rule, base, percent_ppm, flat_minor, terms_version: terms.version, rounding };
+    let calculation = Calculation { rule, base, commission, terms_version: terms.version, rounding };
     Ok((value, calculation))
 }
 
@@ -66,7 +65,7 @@ pub(super) fn earn(
         reverses: None,
         state: RewardState::Pending,
         calculation,
-        approve_after: sale.occurred_at.plus_days(terms.rules.hold_period_days),
+        auto_approve_at: sale.occurred_at.plus_days(terms.rules.hold_period_days),
         created_at: context.now,
         updated_at: context.now,
         deny_reason: String::new(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::conversion::ConversionImage;
-use crate::domain::event::{EventImage, EventType, NewEvent};
+use crate::domain::event::{EventImage, EventKind, NewEvent};
 use crate::domain::id::{AccountId, EventId, IdSource};
 use crate::domain::ledger::Posting;
 use crate::domain::outcome::{OtherOutcome, Outcome};
@@ -59,20 +59,20 @@ impl Context<'_> {
     }
 
     /// Adds an event that happened now to the feed.
-    pub(super) fn tell(&mut self, event_type: EventType, image: EventImage) {
-        self.tell_at(event_type, self.now, image);
+    pub(super) fn tell(&mut self, kind: EventKind, image: EventImage) {
+        self.tell_at(kind, self.now, image);
     }
 
     /// Adds an event about a conversion to the feed. It may have happened earlier.
-    pub(super) fn tell_conversion(&mut self, event_type: EventType, occurred_at: Time, image: ConversionImage) {
-        self.tell_at(event_type, occurred_at, EventImage::Conversion(image));
+    pub(super) fn tell_conversion(&mut self, kind: EventKind, occurred_at: Time, image: ConversionImage) {
+        self.tell_at(kind, occurred_at, EventImage::Conversion(image));
     }
 
-    fn tell_at(&mut self, event_type: EventType, occurred_at: Time, image: EventImage) {
+    fn tell_at(&mut self, kind: EventKind, occurred_at: Time, image: EventImage) {
         let event = NewEvent {
             id: EventId::new(self.ids),
             account_id: self.account_id,
-            event_type,
+            kind,
             occurred_at,
             image,
             cause_id: self.cause_id.clone(),

@@ -7,7 +7,7 @@ use crate::domain::account::Account;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::coupon::{Coupon, CouponState};
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
-use crate::domain::event::{EventImage, EventType, InProgram};
+use crate::domain::event::{EventImage, EventKind, InProgram};
 use crate::domain::id::{AccountId, CouponId, ProgramId};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
@@ -22,7 +22,7 @@ pub struct AssignCoupon {
     /// The code in capitals.
     pub code: String,
     /// Free text.
-    pub description: String,
+    pub note: String,
 }
 
 impl Rule for AssignCoupon {
@@ -43,7 +43,7 @@ impl Rule for AssignCoupon {
         if enrollment.state == EnrollmentState::Ended {
             return Err(Refusal::EnrollmentEnded { enrollment_id: enrollment.id });
         }
-        make(context, &enrollment, Field::Code, &self.code, &self.description)
+        make(context, &enrollment, Field::Code, &self.code, &self.note)
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) fn make(
     enrollment: &Enrollment,
     field: Field,
     code: &str,
-    description: &str,
+    note: &str,
 ) -> Result<Arc<Coupon>, Refusal> {
     code_is_free(context, field, code)?;
     let limit = context.set.account(context.account_id)?.max_active_coupons_per_affiliate;
@@ -72,12 +72,12 @@ pub(super) fn make(
         enrollment_id: enrollment.id,
         affiliate_id: enrollment.affiliate_id,
         code: code.to_owned(),
-        description: description.to_owned(),
+        note: note.to_owned(),
         state: CouponState::Active,
         created_at: context.now,
         removed_at: None,
     };
-    Ok(put(context, EventType::CouponAssigned, coupon, enrollment.program_id))
+    Ok(put(context, EventKind::CouponAssigned, coupon, enrollment.program_id))
 }
 
 /// A code that was removed may be assigned again.
@@ -93,9 +93,9 @@ fn code_is_free(context: &Context<'_>, field: Field, code: &str) -> Result<(), R
     }
 }
 
-fn put(context: &mut Context<'_>, event_type: EventType, coupon: Coupon, program_id: ProgramId) -> Arc<Coupon> {
+fn put(context: &mut Context<'_>, kind: EventKind, coupon: Coupon, program_id: ProgramId) -> Arc<Coupon> {
     let coupon = context.put(coupon);
-    context.tell(event_type, EventImage::Coupon(InProgram { row: Arc::clone(&coupon), program_id }));
+    context.tell(kind, EventImage::Coupon(InProgram { row: Arc::clone(&coupon), program_id }));
     coupon
 }
 
@@ -120,6 +120,6 @@ impl Rule for RemoveCoupon {
         }
         let program_id = context.get::<Enrollment, _>(coupon.enrollment_id)?.program_id;
         let removed = Coupon { state: CouponState::Removed, removed_at: Some(context.now), ..coupon.as_ref().clone() };
-        Ok(put(context, EventType::CouponRemoved, removed, program_id))
+        Ok(put(context, EventKind::CouponRemoved, removed, program_id))
     }
 }

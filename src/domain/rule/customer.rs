@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::context::Context;
+use crate::domain::attribution::AttributionSource;
+use crate::domain::conversion::{Credit, WHOLE_SHARE_PPM};
 use crate::domain::enrollment::Enrollment;
+use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::LeadId;
 use crate::domain::lead::{Binding, Customer, Lead, LeadSelector, LeadState};
 use crate::domain::refusal::Refusal;
@@ -14,26 +17,33 @@ pub(super) fn new_lead(context: &mut Context<'_>, customer: &Customer, state: Le
         id: LeadId::new(context.ids),
         account_id: context.account_id,
         email: customer.email.clone(),
-        uid: customer.uid.clone(),
+        external_id: customer.external_id.clone(),
         first_name: String::new(),
         last_name: String::new(),
         state,
         binding: None,
         plan: String::new(),
         mrr: None,
-        customer_since: None,
+        first_sale_at: None,
         created_at: context.now,
         updated_at: context.now,
     }
 }
 
-pub(super) fn binding(enrollment: &Enrollment, bound_at: Time) -> Binding {
-    Binding {
-        enrollment_id: enrollment.id,
+/// The whole credit, for one enrollment.
+pub(super) fn whole_credit(enrollment: &Enrollment, terms_version: i32, source: AttributionSource) -> Credit {
+    Credit {
         affiliate_id: enrollment.affiliate_id,
+        enrollment_id: enrollment.id,
         program_id: enrollment.program_id,
-        bound_at,
+        terms_version,
+        source,
+        share_ppm: WHOLE_SHARE_PPM,
     }
+}
+
+pub(super) fn binding(credit: Credit, bound_at: Time) -> Binding {
+    Binding { credits: vec![credit], bound_at }
 }
 
 /// Adds a request's names to a lead. A name that the lead already has stays, because only UpdateLead may change it.
@@ -50,8 +60,8 @@ pub(super) fn add_names(
     if !last_name.is_empty() {
         last_name.clone_into(&mut lead.last_name);
     }
-    if lead.uid.is_none() && is_free(context, customer.uid.clone().map(LeadSelector::Uid))? {
-        lead.uid.clone_from(&customer.uid);
+    if lead.external_id.is_none() && is_free(context, customer.external_id.clone().map(LeadSelector::ExternalId))? {
+        lead.external_id.clone_from(&customer.external_id);
     }
     if lead.email.is_none() && is_free(context, customer.email.clone().map(LeadSelector::Email))? {
         lead.email.clone_from(&customer.email);
@@ -66,8 +76,14 @@ fn is_free(context: &Context<'_>, selector: Option<LeadSelector>) -> Result<bool
     }
 }
 
-/// Writes a lead with a new time of change. An unchanged lead is not written: most customers who buy again are unchanged.
+/// Writes a lead with a new time of change, and adds its event. An unchanged lead is not written: most customers who buy again are
+/// unchanged.
 pub(super) fn put_touched(context: &mut Context<'_>, lead: Lead, before: Option<&Lead>) -> Arc<Lead> {
-    let lead = if before == Some(&lead) { lead } else { Lead { updated_at: context.now, ..lead } };
-    context.put(lead)
+    if before == Some(&lead) {
+        return context.put(lead);
+    }
+    let kind = if before.is_some() { EventKind::LeadUpdated } else { EventKind::LeadCreated };
+    let lead = context.put(Lead { updated_at: context.now, ..lead });
+    context.tell(kind, EventImage::Lead(Arc::clone(&lead)));
+    lead
 }

@@ -8,7 +8,7 @@ use super::{coupon, link};
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding};
-use crate::domain::event::{EventImage, EventType};
+use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use crate::domain::program::{Commission, Program};
 use crate::domain::refusal::{Field, Refusal};
@@ -54,16 +54,16 @@ impl NewEnrollment {
     }
 }
 
-/// Enroll an affiliate in a further program.
+/// EnrollAffiliate an affiliate in a further program.
 #[derive(Debug, Clone)]
-pub struct Enroll {
+pub struct EnrollAffiliate {
     /// Which affiliate.
     pub affiliate: AffiliateSelector,
     /// The enrollment.
     pub enrollment: NewEnrollment,
 }
 
-impl Rule for Enroll {
+impl Rule for EnrollAffiliate {
     type Answer = Arc<EnrollmentOutcome>;
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
@@ -119,7 +119,7 @@ pub(super) fn make(
 
 /// Begins an enrollment that is new or opened again.
 fn begin(context: &mut Context<'_>, enrollment: Enrollment, wanted: &NewEnrollment) -> Result<Made, Refusal> {
-    let enrollment = put(context, EventType::EnrollmentCreated, enrollment);
+    let enrollment = put(context, EventKind::EnrollmentCreated, enrollment);
     let coupon = match &wanted.promo_code {
         Some(code) => Some(coupon::make(context, &enrollment, Field::PromoCode, code, "")?),
         None => None,
@@ -127,9 +127,9 @@ fn begin(context: &mut Context<'_>, enrollment: Enrollment, wanted: &NewEnrollme
     Ok(Made { enrollment: with_landing(context, enrollment)?, coupon })
 }
 
-fn put(context: &mut Context<'_>, event_type: EventType, enrollment: Enrollment) -> Arc<Enrollment> {
+fn put(context: &mut Context<'_>, kind: EventKind, enrollment: Enrollment) -> Arc<Enrollment> {
     let enrollment = context.put(enrollment);
-    context.tell(event_type, EventImage::Enrollment(Arc::clone(&enrollment)));
+    context.tell(kind, EventImage::Enrollment(Arc::clone(&enrollment)));
     enrollment
 }
 
@@ -226,7 +226,7 @@ impl Rule for UpdateEnrollment {
             check_override(context, &enrollment)?;
         }
         enrollment.updated_at = context.now;
-        let enrollment = put(context, EventType::EnrollmentUpdated, enrollment);
+        let enrollment = put(context, EventKind::EnrollmentUpdated, enrollment);
         Ok(Arc::new(EnrollmentOutcome { enrollment: with_landing(context, enrollment)?, coupon: None }))
     }
 }
@@ -254,7 +254,7 @@ impl Rule for EndEnrollment {
                 updated_at: context.now,
                 ..enrollment.as_ref().clone()
             };
-            enrollment = put(context, EventType::EnrollmentEnded, ended);
+            enrollment = put(context, EventKind::EnrollmentEnded, ended);
         }
         Ok(Arc::new(EnrollmentOutcome { enrollment: with_landing(context, enrollment)?, coupon: None }))
     }

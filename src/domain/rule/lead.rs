@@ -10,9 +10,9 @@ use crate::domain::attribution::AttributionSource;
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, OrderDetails, SaleChannel,
 };
-use crate::domain::event::EventType;
+use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId};
-use crate::domain::lead::{CancellationOutcome, Customer, Lead, LeadOutcome, LeadSelector, LeadState};
+use crate::domain::lead::{CancellationOutcome, Customer, Lead, LeadOutcome, LeadState};
 use crate::domain::money::Money;
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::set::Needs;
@@ -57,13 +57,11 @@ impl Rule for RecordLead {
         if lead.state == LeadState::Subscribed {
             lead.state = self.state;
         }
-        match lead.binding {
-            Some(binding) => {
-                let lead = customer::put_touched(context, lead, known.as_deref());
-                Ok(LeadOutcome { lead_id: lead.id, affiliate_id: Some(binding.affiliate_id), conversion_id: None })
-            }
-            None => self.bind(context, lead, known.as_deref(), occurred_at),
+        if lead.binding.is_none() {
+            return self.bind(context, lead, known.as_deref(), occurred_at);
         }
+        let lead = customer::put_touched(context, lead, known.as_deref());
+        Ok(LeadOutcome { lead_id: lead.id, credits: lead.credits().to_vec(), conversion_id: None })
     }
 }
 
@@ -82,29 +80,25 @@ impl RecordLead {
         if let Some(code) = &self.referral.coupon_code {
             made.order.coupon_code.clone_from(code);
         }
-        if let Some((source, enrollment)) = attribution.winner {
-            lead.binding = Some(customer::binding(&enrollment, occurred_at));
-            made.outcome = ConversionOutcome::Attributed;
-            let program = context.set.program(context.account_id, enrollment.program_id)?;
-            let terms_version = applicable_terms(context.set, program, occurred_at, None)?.version;
-            made.credit = Some(Credit {
-                affiliate_id: enrollment.affiliate_id,
-                enrollment_id: enrollment.id,
-                program_id: enrollment.program_id,
-                terms_version,
-                source,
-            });
-            let image = ConversionImage { conversion: Arc::new(made.clone()), rewards: Vec::new() };
-            context.tell_conversion(EventType::LeadRecorded, occurred_at, image);
-            sale::match_to_lead(context, &mut lead, &enrollment, occurred_at)?;
-        }
-        let lead = customer::put_touched(context, lead, known);
+        let Some((source, enrollment)) = attribution.winner else {
+            let lead = customer::put_touched(context, lead, known);
+            let made = context.put(made);
+            return Ok(LeadOutcome { lead_id: lead.id, credits: Vec::new(), conversion_id: Some(made.id) });
+        };
+        let program = context.set.program(context.account_id, enrollment.program_id)?;
+        let terms_version = applicable_terms(context.set, program, occurred_at, None)?.version;
+        let credit = customer::whole_credit(&enrollment, terms_version, source);
+        lead.binding = Some(customer::binding(credit, occurred_at));
+        made.outcome = ConversionOutcome::Attributed;
+        made.credits = vec![credit];
         let made = context.put(made);
-        Ok(LeadOutcome {
-            lead_id: lead.id,
-            affiliate_id: made.credit.map(|credit| credit.affiliate_id),
-            conversion_id: Some(made.id),
-        })
+        let bound = customer::put_touched(context, lead, known);
+        let image = ConversionImage { conversion: Arc::clone(&made), rewards: Vec::new() };
+        context.tell_conversion(EventKind::LeadRecorded, occurred_at, image);
+        let mut lead = bound.as_ref().clone();
+        sale::match_to_lead(context, &mut lead, &enrollment, occurred_at)?;
+        customer::put_touched(context, lead, Some(&bound));
+        Ok(LeadOutcome { lead_id: bound.id, credits: vec![credit], conversion_id: Some(made.id) })
     }
 }
 
@@ -113,8 +107,8 @@ impl RecordLead {
 pub struct RecordCancellation {
     /// The merchant's id for the event.
     pub event_id: String,
-    /// Which lead.
-    pub lead: LeadSelector,
+    /// Who cancelled.
+    pub customer: Customer,
     /// When it happened; none for now.
     pub occurred_at: Option<Time>,
 }
@@ -123,35 +117,33 @@ impl Rule for RecordCancellation {
     type Answer = CancellationOutcome;
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
-        needs.lead(account, self.lead.clone());
+        needs.customer(account, &self.customer);
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<CancellationOutcome, Refusal> {
         let occurred_at = self.occurred_at.unwrap_or(context.now);
-        let lead = context.set.find_lead(context.account_id, &self.lead)?;
-        let lead = lead.ok_or_else(|| Refusal::not_found(Resource::Lead, &self.lead))?.as_ref().clone();
-        let lead = context.put(Lead {
-            state: LeadState::Cancelled,
-            mrr: lead.mrr.map(|mrr| Money::new(0, mrr.currency)),
-            updated_at: context.now,
-            ..lead
-        });
+        let Some(known) = context.set.find_customer(context.account_id, &self.customer)?.cloned() else {
+            let names: Vec<String> = self.customer.selectors().iter().map(ToString::to_string).collect();
+            return Err(Refusal::not_found(Resource::Lead, names.join(", ")));
+        };
+        let mut lead = known.as_ref().clone();
+        lead.state = LeadState::Cancelled;
+        lead.mrr = lead.mrr.map(|mrr| Money::new(0, mrr.currency));
+        let lead = customer::put_touched(context, lead, Some(&known));
         let mut made = conversion(context, ConversionKind::Cancellation, &self.event_id, &lead, occurred_at);
-        if let Some(binding) = lead.binding {
-            let program = context.set.program(context.account_id, binding.program_id)?;
+        if let Some(binding) = &lead.binding {
             made.outcome = ConversionOutcome::Attributed;
-            made.credit = Some(Credit {
-                affiliate_id: binding.affiliate_id,
-                enrollment_id: binding.enrollment_id,
-                program_id: binding.program_id,
-                terms_version: applicable_terms(context.set, program, occurred_at, Some(binding.bound_at))?.version,
-                source: AttributionSource::LeadBinding,
-            });
+            for credit in &binding.credits {
+                let program = context.set.program(context.account_id, credit.program_id)?;
+                let terms = applicable_terms(context.set, program, occurred_at, Some(binding.bound_at))?;
+                let source = AttributionSource::LeadBinding;
+                made.credits.push(Credit { terms_version: terms.version, source, ..*credit });
+            }
         }
         let made = context.put(made);
         if made.outcome == ConversionOutcome::Attributed {
             let image = ConversionImage { conversion: Arc::clone(&made), rewards: Vec::new() };
-            context.tell_conversion(EventType::CancellationRecorded, occurred_at, image);
+            context.tell_conversion(EventKind::CancellationRecorded, occurred_at, image);
         }
         Ok(CancellationOutcome { lead_id: lead.id, outcome: made.outcome, conversion_id: made.id })
     }
@@ -176,7 +168,7 @@ fn conversion(
         sale_id: None,
         sale_event_id: String::new(),
         lead_id: Some(lead.id),
-        credit: None,
+        credits: Vec::new(),
         channel: SaleChannel::Online,
         order: OrderDetails::default(),
         candidates: Vec::new(),

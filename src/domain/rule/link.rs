@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::context::{Context, Rule};
 use crate::domain::enrollment::Enrollment;
-use crate::domain::event::{EventImage, EventType, InProgram};
+use crate::domain::event::{EventImage, EventKind, InProgram};
 use crate::domain::id::{AccountId, EnrollmentId, LinkId};
 use crate::domain::link::{Link, LinkState, LinkWithDestination};
 use crate::domain::refusal::{Field, Refusal, Resource};
@@ -33,7 +33,7 @@ impl Rule for CreateLink {
         let enrollment = Arc::clone(context.set.active_enrollment(context.account_id, self.enrollment_id)?);
         code_is_free(context, Field::Code, &self.code)?;
         let link = put_new(context, &enrollment, &self.code, &self.destination_url);
-        finish(context, EventType::LinkCreated, link, &enrollment)
+        finish(context, EventKind::LinkCreated, link, &enrollment)
     }
 }
 
@@ -60,7 +60,7 @@ impl Rule for RevokeLink {
         }
         let link =
             context.put(Link { state: LinkState::Revoked, revoked_at: Some(context.now), ..link.as_ref().clone() });
-        finish(context, EventType::LinkRevoked, link, &enrollment)
+        finish(context, EventKind::LinkRevoked, link, &enrollment)
     }
 }
 
@@ -108,12 +108,12 @@ pub(super) fn destination(context: &Context<'_>, link: &Link, enrollment: &Enrol
 
 fn finish(
     context: &mut Context<'_>,
-    event_type: EventType,
+    kind: EventKind,
     link: Arc<Link>,
     enrollment: &Enrollment,
 ) -> Result<Arc<LinkWithDestination>, Refusal> {
     let program_id = enrollment.program_id;
-    context.tell(event_type, EventImage::Link(InProgram { row: Arc::clone(&link), program_id }));
+    context.tell(kind, EventImage::Link(InProgram { row: Arc::clone(&link), program_id }));
     let destination_url = destination(context, &link, enrollment)?;
     Ok(Arc::new(LinkWithDestination { link, destination_url }))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
-use crate::domain::event::{EventImage, EventType};
+use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::Currency;
 use crate::domain::program::{Commission, Program, ProgramState, ProgramWithTerms, Terms, TermsDraft, TermsReach};
@@ -86,7 +86,7 @@ impl Rule for CreateProgram {
             starts_at: context.now,
             rules: self.rules.clone(),
         });
-        Ok(put(context, EventType::ProgramCreated, program, terms))
+        Ok(put(context, EventKind::ProgramCreated, program, terms))
     }
 }
 
@@ -145,7 +145,7 @@ impl Rule for UpdateProgram {
         }
         program.version += 1;
         program.updated_at = context.now;
-        Ok(put(context, EventType::ProgramUpdated, program, terms))
+        Ok(put(context, EventKind::ProgramUpdated, program, terms))
     }
 }
 
@@ -180,7 +180,7 @@ impl Rule for ArchiveProgram {
             updated_at: context.now,
             ..program.as_ref().clone()
         };
-        Ok(put(context, EventType::ProgramArchived, archived, terms))
+        Ok(put(context, EventKind::ProgramArchived, archived, terms))
     }
 }
 
@@ -210,13 +210,14 @@ fn depose_default(context: &mut Context<'_>) -> Result<(), Refusal> {
         updated_at: context.now,
         ..program.as_ref().clone()
     };
-    let former = context.put(former);
-    context.tell(EventType::ProgramUpdated, EventImage::Program(former));
+    let terms = Arc::clone(context.set.terms(&former, former.terms_version)?);
+    put(context, EventKind::ProgramUpdated, former, terms);
     Ok(())
 }
 
-fn put(context: &mut Context<'_>, event_type: EventType, program: Program, terms: Arc<Terms>) -> Arc<ProgramWithTerms> {
+fn put(context: &mut Context<'_>, kind: EventKind, program: Program, terms: Arc<Terms>) -> Arc<ProgramWithTerms> {
     let program = context.put(program);
-    context.tell(event_type, EventImage::Program(Arc::clone(&program)));
-    Arc::new(ProgramWithTerms { program, terms })
+    let answer = Arc::new(ProgramWithTerms { program, terms });
+    context.tell(kind, EventImage::Program(Arc::clone(&answer)));
+    answer
 }

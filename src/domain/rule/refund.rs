@@ -7,17 +7,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
+use super::reward::tell_updated;
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, OrderDetails, RefundOutcome, SaleChannel,
     WaitingRefund,
 };
-use crate::domain::event::EventType;
+use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, ConversionId, RewardId};
 use crate::domain::lead::Customer;
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use crate::domain::money::{Money, portion};
 use crate::domain::refusal::Refusal;
-use crate::domain::request::{EventKind, Request, RequestKey};
+use crate::domain::request::{RecordedKind, Request, RequestKey};
 use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
@@ -45,7 +46,7 @@ impl Rule for RecordRefund {
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         match &self.sale_event_id {
             Some(sale_event_id) => {
-                needs.row::<Request>(RequestKey::event(account, EventKind::Sale, sale_event_id));
+                needs.row::<Request>(RequestKey::event(account, RecordedKind::Sale, sale_event_id));
             }
             None => {
                 needs.customer(account, &self.customer);
@@ -80,7 +81,7 @@ impl RecordRefund {
     fn find_sale<'set>(&self, context: &'set Context<'_>) -> Result<Option<&'set Arc<Conversion>>, Refusal> {
         let (set, account_id) = (&context.set, context.account_id);
         if let Some(sale_event_id) = &self.sale_event_id {
-            let key = RequestKey::event(account_id, EventKind::Sale, sale_event_id);
+            let key = RequestKey::event(account_id, RecordedKind::Sale, sale_event_id);
             let Some(request) = set.request(&key)? else { return Ok(None) };
             return set.conversion(account_id, ConversionId::from_uuid(request.effect)).map(Some);
         }
@@ -108,7 +109,7 @@ impl RecordRefund {
             sale_id: None,
             sale_event_id: self.sale_event_id.clone().unwrap_or_default(),
             lead_id: None,
-            credit: None,
+            credits: Vec::new(),
             channel: SaleChannel::Online,
             order: OrderDetails { refund_id: self.refund_id.clone(), ..OrderDetails::default() },
             candidates: Vec::new(),
@@ -143,7 +144,7 @@ fn leave_alone(context: &mut Context<'_>, mut refund: Conversion) -> Arc<Convers
     let refund = context.put(refund);
     context.put(waiting(&refund));
     let image = ConversionImage { conversion: Arc::clone(&refund), rewards: Vec::new() };
-    context.tell_conversion(EventType::RefundWaiting, refund.occurred_at, image);
+    context.tell_conversion(EventKind::RefundWaiting, refund.occurred_at, image);
     refund
 }
 
@@ -186,26 +187,26 @@ fn book(
         sale_id: Some(sale.id),
         sale_event_id: sale.event_id.clone(),
         lead_id: sale.lead_id,
-        credit: sale.credit,
+        credits: sale.credits.clone(),
         channel: sale.channel,
         order: OrderDetails { refund_id: refund.order.refund_id.clone(), ..sale.order.clone() },
         ..refund
     });
 
     let rewards: Vec<_> = context.set.rewards_of(context.account_id, sale.id)?.into_iter().cloned().collect();
-    let (mut taken_back, mut settled) = (Vec::new(), BTreeSet::new());
+    let (mut taken_back, mut settled) = (Vec::new(), Vec::new());
     for reward in rewards {
         taken_back.extend(reverse(context, &sale, &reward, &refund, &mut settled)?);
     }
     if refund.outcome == ConversionOutcome::Attributed || was_waiting {
         let image = ConversionImage { conversion: Arc::clone(&refund), rewards: taken_back.clone() };
-        context.tell_conversion(EventType::RefundRecorded, refund.occurred_at, image);
+        context.tell_conversion(EventKind::RefundRecorded, refund.occurred_at, image);
     }
     if refund.outcome == ConversionOutcome::Attributed {
         let image = context.set.image(context.account_id, sale.id)?;
-        context.tell_conversion(EventType::SaleRefunded, refund.occurred_at, image);
+        context.tell_conversion(EventKind::SaleRefunded, refund.occurred_at, image);
     }
-    tell_settled(context, settled)?;
+    tell_settled(context, settled, sale.id)?;
     Ok((refund, taken_back))
 }
 
@@ -216,7 +217,7 @@ fn reverse(
     sale: &Conversion,
     reward: &Reward,
     refund: &Conversion,
-    settled: &mut BTreeSet<ConversionId>,
+    settled: &mut Vec<Arc<Reward>>,
 ) -> Result<Option<Arc<Reward>>, Refusal> {
     let ledger_account = match reward.state {
         RewardState::Pending => LedgerAccount::AffiliatePending,
@@ -244,6 +245,9 @@ fn reverse(
         updated_at: context.now,
         ..reward.clone()
     });
+    if is_settled {
+        settled.push(Arc::clone(&reward));
+    }
     let reversal = Reward {
         id: RewardId::new(context.ids),
         conversion_id: refund.id,
@@ -272,24 +276,24 @@ fn reverse(
 fn settle_earlier(
     context: &mut Context<'_>,
     reward_id: RewardId,
-    settled: &mut BTreeSet<ConversionId>,
+    settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
     let earlier = context.set.reversals_of(context.account_id, reward_id)?;
     let earlier: Vec<_> = earlier.into_iter().cloned().collect();
     for reversal in earlier {
-        settled.insert(reversal.conversion_id);
-        context.put(Reward { state: RewardState::Reversed, updated_at: context.now, ..reversal.as_ref().clone() });
+        let row = Reward { state: RewardState::Reversed, updated_at: context.now, ..reversal.as_ref().clone() };
+        settled.push(context.put(row));
     }
     Ok(())
 }
 
-/// Adds an event for each earlier refund whose rewards were settled.
-fn tell_settled(context: &mut Context<'_>, settled: BTreeSet<ConversionId>) -> Result<(), Refusal> {
-    for id in settled {
-        let refund = context.set.conversion(context.account_id, id)?.as_ref().clone();
-        context.put(Conversion { version: refund.version + 1, ..refund });
-        let image = context.set.image(context.account_id, id)?;
-        context.tell_conversion(EventType::RewardReversed, context.now, image);
+/// Adds an event for each reward that was settled, and one for each earlier refund whose rewards are among them. The sale's new image
+/// is in the feed already.
+fn tell_settled(context: &mut Context<'_>, settled: Vec<Arc<Reward>>, sale_id: ConversionId) -> Result<(), Refusal> {
+    let conversions: BTreeSet<_> = settled.iter().map(|reward| reward.conversion_id).collect();
+    settled.into_iter().for_each(|reward| context.tell(EventKind::RewardReversed, EventImage::Reward(reward)));
+    for id in conversions.into_iter().filter(|id| *id != sale_id) {
+        tell_updated(context, id)?;
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! The rules of rewards: approving and denying.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
 use crate::domain::conversion::Conversion;
-use crate::domain::event::EventType;
+use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, ConversionId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use crate::domain::refusal::{Field, Refusal};
@@ -34,7 +34,7 @@ impl Rule for ApproveRewards {
             debit: LedgerAccount::AffiliatePending,
             credit: LedgerAccount::AffiliatePayable,
             reason: LedgerReason::Approved,
-            event_type: EventType::RewardApproved,
+            kind: EventKind::RewardApproved,
             deny_reason: "",
             skip_others: self.skip_others,
         };
@@ -64,7 +64,7 @@ impl Rule for DenyRewards {
             debit: LedgerAccount::AffiliatePending,
             credit: LedgerAccount::CommissionExpense,
             reason: LedgerReason::Denied,
-            event_type: EventType::RewardDenied,
+            kind: EventKind::RewardDenied,
             deny_reason: &self.reason,
             skip_others: false,
         };
@@ -78,7 +78,7 @@ struct Move<'run> {
     debit: LedgerAccount,
     credit: LedgerAccount,
     reason: LedgerReason,
-    event_type: EventType,
+    kind: EventKind,
     deny_reason: &'run str,
     skip_others: bool,
 }
@@ -116,17 +116,22 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
             moved.insert(next.id, next);
         }
     }
-    tell(context, step.event_type, moved.values().map(|reward| reward.conversion_id).collect())?;
+    let mut by_conversion: BTreeMap<ConversionId, Vec<Arc<Reward>>> = BTreeMap::new();
+    for reward in moved.values() {
+        by_conversion.entry(reward.conversion_id).or_default().push(Arc::clone(reward));
+    }
+    for (conversion_id, rewards) in by_conversion {
+        rewards.into_iter().for_each(|reward| context.tell(step.kind, EventImage::Reward(reward)));
+        tell_updated(context, conversion_id)?;
+    }
     Ok(asked.iter().filter_map(|id| moved.get(id).cloned()).collect())
 }
 
-/// Adds one event for each conversion whose rewards moved, with the conversion as it is then.
-fn tell(context: &mut Context<'_>, event_type: EventType, conversions: BTreeSet<ConversionId>) -> Result<(), Refusal> {
-    for id in conversions {
-        let conversion = context.set.conversion(context.account_id, id)?.as_ref().clone();
-        context.put(Conversion { version: conversion.version + 1, ..conversion });
-        let image = context.set.image(context.account_id, id)?;
-        context.tell_conversion(event_type, context.now, image);
-    }
+/// Adds the event that rewards of a conversion changed their state, with the conversion as it is then.
+pub(super) fn tell_updated(context: &mut Context<'_>, id: ConversionId) -> Result<(), Refusal> {
+    let conversion = context.set.conversion(context.account_id, id)?.as_ref().clone();
+    context.put(Conversion { version: conversion.version + 1, ..conversion });
+    let image = context.set.image(context.account_id, id)?;
+    context.tell_conversion(EventKind::ConversionUpdated, context.now, image);
     Ok(())
 }

@@ -13,10 +13,11 @@ use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, OrderDetails, SaleChannel, SaleOutcome,
 };
 use crate::domain::enrollment::Enrollment;
-use crate::domain::event::EventType;
+use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId};
 use crate::domain::lead::{Customer, Lead, LeadState, UnmatchedSale};
 use crate::domain::money::Money;
+use crate::domain::program::Terms;
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::Reward;
 use crate::domain::set::Needs;
@@ -67,21 +68,23 @@ impl Rule for RecordSale {
         let (sale, rewards) = match attribution.winner {
             Some((source, enrollment)) => {
                 // A binding in another program makes nobody a customer of this one.
-                let binding = known.as_ref().and_then(|lead| lead.binding);
+                let binding = known.as_ref().and_then(|lead| lead.binding.as_ref());
                 let bound_at = binding
-                    .filter(|binding| binding.program_id == enrollment.program_id)
+                    .filter(|binding| binding.credits.iter().any(|credit| credit.program_id == enrollment.program_id))
                     .map(|binding| binding.bound_at);
-                if let Some(lead) = self.referred_lead(context, known, &enrollment, occurred_at)? {
+                let terms = terms_of(context, &enrollment, occurred_at, bound_at)?;
+                let credit = customer::whole_credit(&enrollment, terms.version, source);
+                if let Some(lead) = self.referred_lead(context, known, credit, occurred_at)? {
                     sale.lead_id = Some(lead.id);
                 }
-                credit(context, sale, source, &enrollment, bound_at, EventType::SaleRecorded)?
+                credit_sale(context, sale, credit, &enrollment, &terms, EventKind::SaleRecorded)?
             }
             None => (self.leave_unmatched(context, known, sale)?, Vec::new()),
         };
         let outcome = SaleOutcome {
             conversion_id: sale.id,
             lead_id: sale.lead_id,
-            credit: sale.credit,
+            credits: sale.credits.clone(),
             rewards: rewards.iter().map(|reward| reward.summary()).collect(),
         };
         refund::book_waiting(context, &sale)?;
@@ -102,7 +105,7 @@ impl RecordSale {
             sale_id: None,
             sale_event_id: String::new(),
             lead_id: None,
-            credit: None,
+            credits: Vec::new(),
             channel: self.channel,
             order: self.order.clone(),
             candidates: Vec::new(),
@@ -112,13 +115,13 @@ impl RecordSale {
         }
     }
 
-    /// Writes the customer of a referred sale: known or new, bound to the enrollment unless bound before, and now active. None for
-    /// a sale without a customer.
+    /// Writes the customer of a referred sale: known or new, bound by this credit unless bound before, and now active. None for a
+    /// sale without a customer.
     fn referred_lead(
         &self,
         context: &mut Context<'_>,
         known: Option<Arc<Lead>>,
-        enrollment: &Enrollment,
+        credit: Credit,
         occurred_at: Time,
     ) -> Result<Option<Arc<Lead>>, Refusal> {
         if known.is_none() && self.customer.is_unnamed() {
@@ -128,7 +131,7 @@ impl RecordSale {
             Some(lead) => lead.as_ref().clone(),
             None => customer::new_lead(context, &self.customer, LeadState::Active),
         };
-        lead.binding.get_or_insert(customer::binding(enrollment, occurred_at));
+        lead.binding.get_or_insert_with(|| customer::binding(credit, occurred_at));
         self.mark_as_buyer(context, &mut lead, occurred_at)?;
         Ok(Some(customer::put_touched(context, lead, known.as_deref())))
     }
@@ -137,7 +140,7 @@ impl RecordSale {
     fn mark_as_buyer(&self, context: &Context<'_>, lead: &mut Lead, occurred_at: Time) -> Result<(), Refusal> {
         customer::add_names(context, lead, &self.customer, &self.first_name, &self.last_name)?;
         lead.state = LeadState::Active;
-        lead.customer_since = Some(lead.customer_since.map_or(occurred_at, |since| since.min(occurred_at)));
+        lead.first_sale_at = Some(lead.first_sale_at.map_or(occurred_at, |since| since.min(occurred_at)));
         if !self.order.plan.is_empty() {
             lead.plan.clone_from(&self.order.plan);
         }
@@ -160,7 +163,7 @@ impl RecordSale {
                 account_id: sale.account_id,
                 conversion_id: sale.id,
                 email: self.customer.email.clone(),
-                uid: self.customer.uid.clone(),
+                external_id: self.customer.external_id.clone(),
                 occurred_at: sale.occurred_at,
             });
         }
@@ -173,36 +176,38 @@ impl RecordSale {
     }
 }
 
+/// The terms that a sale credited to this enrollment falls under.
+fn terms_of(
+    context: &Context<'_>,
+    enrollment: &Enrollment,
+    occurred_at: Time,
+    bound_at: Option<Time>,
+) -> Result<Arc<Terms>, Refusal> {
+    let program = context.set.program(context.account_id, enrollment.program_id)?;
+    applicable_terms(context.set, program, occurred_at, bound_at).cloned()
+}
+
 /// Credits a sale to an enrollment: pins the terms, earns the reward, writes the sale, adds the event.
-fn credit(
+fn credit_sale(
     context: &mut Context<'_>,
     mut sale: Conversion,
-    source: AttributionSource,
+    credit: Credit,
     enrollment: &Enrollment,
-    bound_at: Option<Time>,
-    event_type: EventType,
+    terms: &Terms,
+    kind: EventKind,
 ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
-    let program = context.set.program(context.account_id, enrollment.program_id)?;
-    let terms = Arc::clone(applicable_terms(context.set, program, sale.occurred_at, bound_at)?);
-    let credit = Credit {
-        affiliate_id: enrollment.affiliate_id,
-        enrollment_id: enrollment.id,
-        program_id: enrollment.program_id,
-        terms_version: terms.version,
-        source,
-    };
     sale.outcome = ConversionOutcome::Attributed;
-    sale.credit = Some(credit);
+    sale.credits = vec![credit];
     let sale = context.put(sale);
     let rewards: Vec<_> = match sale.left() {
         // The part that was refunded before the sale was priced earns nothing.
         Some(base) if base.amount_minor > 0 => {
-            commission::earn(context, &sale, base, enrollment, credit, &terms)?.into_iter().collect()
+            commission::earn(context, &sale, base, enrollment, credit, terms)?.into_iter().collect()
         }
         _ => Vec::new(),
     };
     let image = ConversionImage { conversion: Arc::clone(&sale), rewards: rewards.clone() };
-    context.tell_conversion(event_type, sale.occurred_at, image);
+    context.tell_conversion(kind, sale.occurred_at, image);
     Ok((sale, rewards))
 }
 
@@ -232,18 +237,19 @@ pub(super) fn match_to_lead(
         }
         context.set.remove::<UnmatchedSale>(&(sale.account_id, sale.id));
         lead.state = LeadState::Active;
-        lead.customer_since = Some(lead.customer_since.map_or(sale.occurred_at, |since| since.min(sale.occurred_at)));
-        let source = AttributionSource::LeadBinding;
+        lead.first_sale_at = Some(lead.first_sale_at.map_or(sale.occurred_at, |since| since.min(sale.occurred_at)));
+        let terms = terms_of(context, enrollment, sale.occurred_at, None)?;
+        let credit = customer::whole_credit(enrollment, terms.version, AttributionSource::LeadBinding);
         let mut sale = Conversion { lead_id: Some(lead.id), version: sale.version + 1, ..sale.as_ref().clone() };
         let won = Candidate {
-            source,
+            source: credit.source,
             reference: lead.id.to_string(),
             affiliate_id: Some(enrollment.affiliate_id),
             enrollment_id: Some(enrollment.id),
             result: CandidateResult::Won,
         };
         sale.candidates.insert(0, won);
-        credit(context, sale, source, enrollment, None, EventType::SaleAttributed)?;
+        credit_sale(context, sale, credit, enrollment, &terms, EventKind::SaleAttributed)?;
     }
     Ok(())
 }

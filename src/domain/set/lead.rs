@@ -21,7 +21,7 @@ impl Kind for Lead {
     fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
         // Most changes leave the names as they are.
         if let (Some(before), Some(after)) = (before, after)
-            && (&before.uid, &before.email) == (&after.uid, &after.email)
+            && (&before.external_id, &before.email) == (&after.external_id, &after.email)
         {
             return;
         }
@@ -70,7 +70,7 @@ impl WorkingSet {
         id.map(|id| self.existing::<Lead>(&(account_id, id))).transpose()
     }
 
-    /// The lead that a request names, by uid or else by email.
+    /// The lead that a request names, by external_id or else by email.
     pub fn find_customer(&self, account_id: AccountId, customer: &Customer) -> Result<Option<&Arc<Lead>>, Refusal> {
         for selector in customer.selectors() {
             if let Some(lead) = self.find_lead(account_id, &selector)? {

@@ -9,7 +9,7 @@ use prost::Message;
 use crate::domain::account::KeyKind;
 use crate::domain::id::AccountId;
 use crate::domain::outcome::{OtherOutcome, Outcome};
-use crate::domain::request::{EventKind, Fingerprint, RequestScope};
+use crate::domain::request::{RecordedKind, Fingerprint, RequestScope};
 use crate::domain::rule::{Command, Envelope, Rule};
 use crate::domain::time::Time;
 use crate::error::{Error, FieldPaths};
@@ -27,7 +27,7 @@ pub struct Asking {
 #[derive(Debug, Clone, Copy)]
 pub enum RepeatKey<'message> {
     /// The event_id of a recorded event.
-    Event(EventKind, &'message str),
+    Event(RecordedKind, &'message str),
     /// The request_id of any other call.
     Request(&'message str),
 }

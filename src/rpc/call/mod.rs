@@ -89,7 +89,10 @@ impl Rpc {
         let name = call.name.clone();
         let deadline = call.deadline;
         let answer = match tokio::time::timeout_at(deadline, handle(call, request.into_inner())).await {
-            Ok(Ok(answer)) if answer.encoded_len() > ANSWER_BYTES_MAX => Err(Error::MessageTooLarge),
+            // Lists are cut by bytes, and no other answer grows.
+            Ok(Ok(answer)) if answer.encoded_len() > ANSWER_BYTES_MAX => {
+                Err(Error::Internal(format!("an answer has {} bytes", answer.encoded_len())))
+            }
             Ok(answer) => answer,
             Err(_) => Err(Error::DeadlineExceeded),
         };
@@ -124,8 +127,12 @@ impl Call {
 
     /// The rule of a message as the app takes it.
     pub(in crate::rpc) fn envelope<M: Change>(&self, message: &M, rule: M::Rule) -> Envelope {
+        self.envelope_in(self.account_id(), message, rule)
+    }
+
+    fn envelope_in<M: Change>(&self, account_id: AccountId, message: &M, rule: M::Rule) -> Envelope {
         let app = &self.rpc.app;
-        change::envelope(message, rule, self.account_id(), |scope, content| app.content_hash(scope, content))
+        change::envelope(message, rule, account_id, |scope, content| app.content_hash(scope, content))
     }
 
     /// Submits the rule of a message. Returns also whether its answer was given before.
@@ -134,7 +141,17 @@ impl Call {
         message: &M,
         rule: M::Rule,
     ) -> Result<(<M::Rule as Rule>::Answer, bool), Error> {
-        let answer = self.rpc.app.submit(self.envelope(message, rule), Some(self.deadline)).await;
+        self.carry_out_in(self.account_id(), message, rule).await
+    }
+
+    /// The same in another account than the caller's, for operators.
+    pub(in crate::rpc) async fn carry_out_in<M: Change>(
+        &self,
+        account_id: AccountId,
+        message: &M,
+        rule: M::Rule,
+    ) -> Result<(<M::Rule as Rule>::Answer, bool), Error> {
+        let answer = self.rpc.app.submit(self.envelope_in(account_id, message, rule), Some(self.deadline)).await;
         let answer = answer.map_err(|error| Error::from(error).with_paths(M::PATHS))?;
         Ok((change::answer::<M>(answer.outcome)?, answer.replayed))
     }

@@ -11,6 +11,7 @@ use super::Call;
 use super::parse::Fields;
 use crate::domain::id::AccountId;
 use crate::error::Error;
+use crate::store::list::{ListOrder, Walk};
 
 const SIZE_DEFAULT: u64 = 50;
 const SIZE_MAX: u64 = 1_000;
@@ -18,6 +19,9 @@ const SIZE_MAX: u64 = 1_000;
 const VERSION: u8 = 1;
 const HASH_LENGTH: usize = 12;
 const LENGTH: usize = 1 + 16 + HASH_LENGTH;
+
+/// A page of this many bytes takes no further row: well below the 4 MiB that clients take by default.
+const BYTES_MAX: usize = 3 << 20;
 
 /// How many rows a page of this size holds at most.
 pub(in crate::rpc) fn size(fields: &mut Fields, page_size: i32) -> u64 {
@@ -31,12 +35,27 @@ pub(in crate::rpc) fn size(fields: &mut Fields, page_size: i32) -> u64 {
     }
 }
 
+/// The size and the order of the pages that a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rpc) struct Shape {
+    size: u64,
+    order: ListOrder,
+}
+
+/// Reads `page_size` and `order`.
+pub(in crate::rpc) fn shape(fields: &mut Fields, page_size: i32, order: i32) -> Shape {
+    Shape {
+        size: size(fields, page_size),
+        order: fields.optional_value("order", order).unwrap_or(ListOrder::OldestFirst),
+    }
+}
+
 /// The rows to read for one page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::rpc) struct Page {
+    shape: Shape,
     /// The rows after this id.
-    pub(in crate::rpc) after: Option<Uuid>,
-    size: u64,
+    after: Option<Uuid>,
     filter_hash: [u8; HASH_LENGTH],
 }
 
@@ -49,27 +68,42 @@ impl Page {
         account_id: AccountId,
         method: &str,
         filter: &impl Message,
-        size: u64,
+        shape: Shape,
         token: &str,
     ) -> Result<Self, Error> {
         let filter_hash = filter_hash(account_id, method, filter);
         let after = if token.is_empty() { None } else { Some(last_id(token, filter_hash)?) };
-        Ok(Self { after, size, filter_hash })
+        Ok(Self { shape, after, filter_hash })
     }
 
-    /// How many rows to read: one more than the page holds, which shows whether there is a next one.
-    pub(in crate::rpc) fn limit(&self) -> u64 {
-        self.size + 1
+    /// The rows to read: one more than the page holds, which shows whether there is a next one.
+    pub(in crate::rpc) fn walk(&self) -> Walk {
+        Walk { order: self.shape.order, after: self.after, limit: self.shape.size + 1 }
     }
 
-    /// Cuts the rows to the page, and makes the token of the next one; empty after the last.
-    pub(in crate::rpc) fn cut<Row>(&self, rows: &mut Vec<Row>, id: impl Fn(&Row) -> Uuid) -> String {
-        let size = usize::try_from(self.size).unwrap_or(usize::MAX);
-        if rows.len() <= size {
-            return String::new();
+    /// The rows of the page as messages, and the token of the next one; empty after the last.
+    pub(in crate::rpc) fn fill<Row, M: Message>(
+        &self,
+        rows: Vec<Row>,
+        id: impl Fn(&Row) -> Uuid,
+        render: impl Fn(Row) -> M,
+    ) -> (Vec<M>, String) {
+        let size = usize::try_from(self.shape.size).unwrap_or(usize::MAX);
+        let (mut messages, mut bytes, mut last) = (Vec::with_capacity(rows.len().min(size)), 0, None);
+        for row in rows {
+            let place = id(&row);
+            let message = render(row);
+            bytes += entry_length(&message);
+            // The first row always fits.
+            if let Some(last) = last
+                && (messages.len() >= size || bytes > BYTES_MAX)
+            {
+                return (messages, self.token(last));
+            }
+            messages.push(message);
+            last = Some(place);
         }
-        rows.truncate(size);
-        rows.last().map(|row| self.token(id(row))).unwrap_or_default()
+        (messages, String::new())
     }
 
     fn token(&self, last_id: Uuid) -> String {
@@ -81,10 +115,26 @@ impl Page {
     }
 }
 
+/// The messages of a list without pages, up to the size of a page.
+pub(in crate::rpc) fn up_to_bytes_max<M: Message>(messages: impl IntoIterator<Item = M>) -> Vec<M> {
+    let mut bytes = 0;
+    let fits = |message: &M| {
+        bytes += entry_length(message);
+        bytes <= BYTES_MAX
+    };
+    messages.into_iter().take_while(fits).collect()
+}
+
+/// How many bytes a message takes in a list: itself, a tag and its length.
+fn entry_length(message: &impl Message) -> usize {
+    let length = message.encoded_len();
+    1 + prost::length_delimiter_len(length) + length
+}
+
 impl Call {
     /// The page of the list that this call asks for. `filter` is the request with `page_size` and `page_token` empty.
-    pub(in crate::rpc) fn page(&self, filter: &impl Message, size: u64, token: &str) -> Result<Page, Error> {
-        Page::new(self.account_id(), self.name.method, filter, size, token)
+    pub(in crate::rpc) fn page(&self, filter: &impl Message, shape: Shape, token: &str) -> Result<Page, Error> {
+        Page::new(self.account_id(), self.name.method, filter, shape, token)
     }
 }
 
@@ -123,20 +173,34 @@ mod tests {
 
     fn page(account_id: AccountId, method: &str, state: i32, token: &str) -> Result<Page, Error> {
         let filter = pb::ListProgramsRequest { state, ..Default::default() };
-        Page::new(account_id, method, &filter, 2, token)
+        Page::new(account_id, method, &filter, Shape { size: 2, order: ListOrder::OldestFirst }, token)
     }
 
     #[test]
     fn a_full_page_leads_to_the_next() {
         let first = page(account(1), METHOD, 0, "").unwrap();
-        assert_eq!((first.after, first.limit()), (None, 3));
-        let mut rows: Vec<Uuid> = (1..=3).map(Uuid::from_u128).collect();
-        let token = first.cut(&mut rows, |id| *id);
-        assert_eq!(rows.len(), 2);
+        assert_eq!(first.walk(), Walk::first(3));
+        let rows: Vec<Uuid> = (1..=3).map(Uuid::from_u128).collect();
+        let render = |id: Uuid| pb::Program { id: id.to_string(), ..Default::default() };
+        let (messages, token) = first.fill(rows.clone(), |id| *id, render);
+        assert_eq!(messages.len(), 2);
         let second = page(account(1), METHOD, 0, &token).unwrap();
-        assert_eq!(second.after, Some(Uuid::from_u128(2)));
+        assert_eq!(second.walk().after, Some(Uuid::from_u128(2)));
         // Rows that fit into one page are the last page.
-        assert_eq!(second.cut(&mut rows, |id| *id), "");
+        assert_eq!(second.fill(rows[1..].to_vec(), |id| *id, render).1, "");
+    }
+
+    #[test]
+    fn a_page_is_cut_by_bytes_and_the_next_one_goes_on_there() {
+        let large = |length: usize| move |_: Uuid| pb::Program { landing_url: "x".repeat(length), ..Default::default() };
+        let rows: Vec<Uuid> = (1..=2).map(Uuid::from_u128).collect();
+        let first = page(account(1), METHOD, 0, "").unwrap();
+        let (messages, token) = first.fill(rows.clone(), |id| *id, large(2 << 20));
+        assert_eq!(messages.len(), 1);
+        assert_eq!(page(account(1), METHOD, 0, &token).unwrap().walk().after, Some(rows[0]));
+        // A row that is larger than any page is sent alone.
+        assert_eq!(first.fill(rows, |id| *id, large(5 << 20)).0.len(), 1);
+        assert_eq!(up_to_bytes_max([Uuid::nil(); 4].map(large(1 << 20))).len(), 2);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use url::Url;
 use super::wire_enum::WireEnum;
 use crate::domain::id::{ClickId, MalformedId};
 use crate::domain::money::{AMOUNT_MINOR_MAX, Currency, Money};
-use crate::domain::time::Time;
+use crate::domain::time::{Interval, Time};
 use crate::error::{Error, FieldViolation};
 use crate::pb;
 
@@ -16,8 +16,8 @@ use crate::pb;
 pub(in crate::rpc) const KEY_LENGTH_MAX: usize = 128;
 /// Names and other short texts.
 pub(in crate::rpc) const NAME_LENGTH_MAX: usize = 200;
-/// Descriptions and reasons.
-pub(in crate::rpc) const DESCRIPTION_LENGTH_MAX: usize = 2_000;
+/// Notes and other long texts.
+const NOTE_LENGTH_MAX: usize = 2_000;
 const URL_LENGTH_MAX: usize = 2_048;
 const EMAIL_LENGTH_MAX: usize = 254;
 const CODE_LENGTH_MIN: usize = 2;
@@ -139,9 +139,14 @@ impl Fields {
 
     /// A text of any number of lines, without spaces around it; may be empty.
     pub(in crate::rpc) fn paragraph(&mut self, field: &str, text: &str) -> String {
+        self.paragraph_up_to(field, text, NOTE_LENGTH_MAX)
+    }
+
+    /// The same with a limit of its own.
+    pub(in crate::rpc) fn paragraph_up_to(&mut self, field: &str, text: &str, length_max: usize) -> String {
         let text = text.trim();
         let is_refused = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
-        self.check(field, text, DESCRIPTION_LENGTH_MAX, is_refused);
+        self.check(field, text, length_max, is_refused);
         text.to_owned()
     }
 
@@ -363,6 +368,19 @@ impl Fields {
             return None;
         }
         Some(Time::from_micros(time.seconds * 1_000_000 + i64::from(time.nanos / 1_000)))
+    }
+
+    /// A span of time; open on the sides that are not set.
+    pub(in crate::rpc) fn interval(&mut self, field: &str, sent: Option<&pb::TimeInterval>) -> Interval {
+        let Some(sent) = sent else { return Interval::default() };
+        self.within(field, |fields| {
+            let start = fields.time("start_time", sent.start_time.as_ref());
+            let end = fields.time("end_time", sent.end_time.as_ref());
+            if start.zip(end).is_some_and(|(start, end)| end <= start) {
+                fields.wrong("end_time", "must be later than start_time: it is the first moment after the interval");
+            }
+            Interval { start, end }
+        })
     }
 
     /// When an event happened; none for now.

@@ -2,11 +2,10 @@
 
 use std::fmt::Display;
 
-use super::wire_enum::WireEnum;
 use crate::domain::money::Money;
 use crate::domain::reward::RewardUnit;
 use crate::domain::time::Time;
-use crate::pb;
+use crate::pb::{self, reward_value};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
@@ -28,18 +27,13 @@ pub(in crate::rpc) fn money(money: Money) -> pb::Money {
 /// A number of units.
 pub(in crate::rpc) fn reward_value(unit: RewardUnit, value: Money) -> pb::RewardValue {
     pb::RewardValue {
-        unit: unit.number(),
-        amount_minor: value.amount_minor,
-        currency_code: value.currency.code().to_owned(),
+        amount: Some(match unit {
+            RewardUnit::Cash => reward_value::Amount::Cash(money(value)),
+        }),
     }
 }
 
 /// An id that may be missing: empty when it is.
 pub(in crate::rpc) fn id_or_empty(id: Option<impl Display>) -> String {
     id.map(|id| id.to_string()).unwrap_or_default()
-}
-
-/// A value of a closed set that may be missing: UNSPECIFIED when it is.
-pub(in crate::rpc) fn number_or_zero(value: Option<impl WireEnum>) -> i32 {
-    value.map_or(0, WireEnum::number)
 }

@@ -1,20 +1,39 @@
-//! Selectors: the several names that one affiliate or lead is known by.
+//! Selectors: the several names that one account, affiliate or lead is known by.
 
 use sha2::{Digest, Sha256};
 
 use super::Call;
 use super::parse::{Fields, KEY_LENGTH_MAX};
+use crate::domain::account::AccountSelector;
 use crate::domain::affiliate::{Affiliate, AffiliateSelector};
 use crate::domain::id::{AffiliateId, LeadId};
 use crate::domain::lead::{Lead, LeadSelector};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::error::Error;
-use crate::pb::{self, affiliate_selector, lead_selector};
+use crate::pb::{self, account_selector, affiliate_selector, lead_selector};
 use crate::store;
 
 /// SHA-256 of an affiliate's own token, stored in its place.
 pub(in crate::rpc) fn token_hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
+}
+
+/// The account that an operator's request must name.
+pub(in crate::rpc) fn account(
+    fields: &mut Fields,
+    field: &str,
+    selector: Option<&pb::AccountSelector>,
+) -> Option<AccountSelector> {
+    use account_selector::Selector;
+    let selector = fields.required(field, selector)?;
+    let Some(selector) = &selector.selector else {
+        fields.wrong(field, "must have one of id and email");
+        return None;
+    };
+    fields.within(field, |fields| match selector {
+        Selector::Id(id) => fields.id("id", id).map(AccountSelector::Id),
+        Selector::Email(email) => fields.email("email", email).map(AccountSelector::Email),
+    })
 }
 
 /// The affiliate that a request names; none when it names none.
@@ -63,12 +82,12 @@ pub(in crate::rpc) fn optional_lead(
     use lead_selector::Selector;
     let selector = selector?;
     let Some(selector) = &selector.selector else {
-        fields.wrong(field, "must have one of id, uid and email");
+        fields.wrong(field, "must have one of id, external_id and email");
         return None;
     };
     fields.within(field, |fields| match selector {
         Selector::Id(id) => fields.id("id", id).map(LeadSelector::Id),
-        Selector::Uid(uid) => Some(LeadSelector::Uid(fields.required_key("uid", uid))),
+        Selector::ExternalId(external_id) => Some(LeadSelector::ExternalId(fields.required_key("external_id", external_id))),
         Selector::Email(email) => fields.email("email", email).map(LeadSelector::Email),
     })
 }

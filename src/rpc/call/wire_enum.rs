@@ -5,14 +5,17 @@ use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::EnrollmentState;
-use crate::domain::event::EventType;
+use crate::domain::event::EventKind;
 use crate::domain::lead::LeadState;
 use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
-use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
+use crate::domain::reward::{RewardRule, RewardState};
 use crate::pb;
+use crate::rpc::conversion::View;
+use crate::rpc::feed::event::FeedPosition;
+use crate::store::list::ListOrder;
 
 /// A closed set that messages use.
 pub(in crate::rpc) trait WireEnum: Copy + 'static {
@@ -53,7 +56,7 @@ macro_rules! wire_enums {
 }
 
 wire_enums! {
-    KeyKind = ApiKeyKind { Operator, Admin, Tracking, Read, Payout, Publishable }
+    KeyKind = ApiKeyKind { ServerOperator, Admin, Tracking, Read, Payout, Publishable }
     AttributionModel = AttributionModel { FirstClick, LastClick }
     AttributionSource = AttributionSource { LeadBinding, Coupon, Click }
     Rounding = Rounding { HalfEven, HalfUp, Down }
@@ -64,7 +67,6 @@ wire_enums! {
     CouponState = CouponState { Active, Removed }
     RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed }
     RewardRule = RewardRule { Program, Enrollment, Reversal }
-    RewardUnit = RewardUnit { Cash }
     LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable }
     LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded }
     ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation }
@@ -75,10 +77,14 @@ wire_enums! {
         Won, LowerPrecedence, OtherClick, OutsideWindow, EnrollmentEnded, ProgramArchived, LinkRevoked, CouponRemoved,
         Unknown, AfterConversion,
     }
-    EventType = EventType {
-        LeadRecorded, SaleRecorded, SaleAttributed, RefundRecorded, RefundWaiting, SaleRefunded, CancellationRecorded,
-        RewardApproved, RewardDenied, AccountRegistered, AccountUpdated, ApiKeyCreated, ApiKeyRevoked, ProgramCreated,
+    EventKind = EventKind {
+        LeadRecorded, SaleRecorded, SaleAttributed, SaleRefunded, RefundRecorded, RefundWaiting, CancellationRecorded,
+        ConversionUpdated, LeadCreated, LeadUpdated, RewardApproved, RewardDenied, RewardReversed, ProgramCreated,
         ProgramUpdated, ProgramArchived, AffiliateCreated, EnrollmentCreated, EnrollmentUpdated, EnrollmentEnded,
-        LinkCreated, LinkRevoked, CouponAssigned, CouponRemoved, RewardReversed,
+        LinkCreated, LinkRevoked, CouponAssigned, CouponRemoved, ApiKeyCreated, ApiKeyRevoked, AccountRegistered,
+        AccountUpdated,
     }
+    ListOrder = ListOrder { OldestFirst, NewestFirst }
+    FeedPosition = FeedPosition { Beginning, Latest }
+    View = ConversionView { Basic, Full }
 }

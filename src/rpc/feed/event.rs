@@ -3,19 +3,23 @@
 use std::time::Duration;
 
 use prost::Message;
+use uuid::Uuid;
 
 use super::message::write_entry;
 use crate::app::feed::EventForm;
-use crate::domain::event::{EventFilter, EventImage, EventType, NewEvent};
+use crate::domain::event::{EventFilter, EventImage, EventKind, NewEvent};
+use crate::domain::id::{
+    AccountId, AffiliateId, ApiKeyId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
+};
 use crate::domain::time::Time;
 use crate::error::Error;
-use crate::pb::{self, list_conversion_events_request, watch_conversions_request};
+use crate::pb::{self, event::Subject, feed_start};
 use crate::rpc::call::page;
 use crate::rpc::call::parse::Fields;
-use crate::rpc::call::render::id_or_empty;
 pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
-use crate::rpc::conversion;
+use crate::rpc::conversion::View;
+use crate::rpc::{account, affiliate, conversion, coupon, enrollment, lead, link, program, reward};
 
 /// How many events a message of a stream holds when the reader does not say.
 const BATCH_EVENTS_DEFAULT: i64 = 100;
@@ -31,6 +35,20 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 /// How many types, programs, or affiliates a filter may name.
 const FILTER_LENGTH_MAX: usize = 1_000;
 
+/// An end of the feed, as requests name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rpc) enum FeedPosition {
+    /// Before the oldest event that is kept.
+    Beginning,
+    /// After the newest event.
+    Latest,
+}
+
+impl FeedPosition {
+    /// Every position.
+    pub(in crate::rpc) const ALL: &[Self] = &[Self::Beginning, Self::Latest];
+}
+
 /// The start of a reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Start {
@@ -44,7 +62,7 @@ pub(super) enum Start {
     Time(Time),
 }
 
-/// A request of WatchConversions.
+/// A request of WatchEvents or WatchConversions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WantedStream {
     /// Where to start.
@@ -57,7 +75,7 @@ pub(super) struct WantedStream {
     pub(super) batch_events_max: i64,
 }
 
-/// A request of ListConversionEvents.
+/// A request of ReadEvents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WantedPage {
     /// Where to start.
@@ -70,21 +88,37 @@ pub(super) struct WantedPage {
     pub(super) max_wait: Duration,
 }
 
+/// Reads a request of WatchEvents.
+///
+/// # Errors
+/// [`Error::InvalidFields`].
+pub(super) fn parse_watch(message: &pb::WatchEventsRequest) -> Result<WantedStream, Error> {
+    parse_stream(message, EventKind::ALL)
+}
+
 /// Reads a request of WatchConversions.
 ///
 /// # Errors
 /// [`Error::InvalidFields`].
-pub(super) fn parse_watch(message: &pb::WatchConversionsRequest) -> Result<WantedStream, Error> {
-    use watch_conversions_request::Start as Sent;
-    let mut fields = Fields::default();
-    let start = match &message.start {
-        Some(Sent::AfterCursor(cursor)) => after(&mut fields, cursor),
-        Some(Sent::Beginning(_)) => Some(Start::Beginning),
-        Some(Sent::Latest(_)) => Some(Start::Latest),
-        Some(Sent::StartTime(time)) => fields.time("start_time", Some(time)).map(Start::Time),
-        None => no_start(&mut fields),
+pub(super) fn parse_watch_conversions(message: &pb::WatchConversionsRequest) -> Result<WantedStream, Error> {
+    let message = pb::WatchEventsRequest {
+        start: message.start.clone(),
+        filter: message.filter.clone(),
+        heartbeat_interval: message.heartbeat_interval,
+        max_batch_size: message.max_batch_size,
     };
-    let filter = filter(&mut fields, message.filter.as_ref());
+    let mut wanted = parse_stream(&message, EventKind::ABOUT_CONVERSIONS)?;
+    if wanted.filter.kinds.is_empty() {
+        wanted.filter.kinds = EventKind::ABOUT_CONVERSIONS.to_vec();
+    }
+    Ok(wanted)
+}
+
+/// Reads a request of a stream that has events of these kinds.
+fn parse_stream(message: &pb::WatchEventsRequest, kinds: &[EventKind]) -> Result<WantedStream, Error> {
+    let mut fields = Fields::default();
+    let start = start(&mut fields, message.start.as_ref());
+    let filter = filter(&mut fields, message.filter.as_ref(), kinds);
     let heartbeat_interval = optional_duration(&mut fields, "heartbeat_interval", message.heartbeat_interval.as_ref());
     let batch_events_max = match i64::from(message.max_batch_size) {
         0 => BATCH_EVENTS_DEFAULT,
@@ -100,21 +134,14 @@ pub(super) fn parse_watch(message: &pb::WatchConversionsRequest) -> Result<Wante
     Ok(WantedStream { start, filter, heartbeat_interval, batch_events_max })
 }
 
-/// Reads a request of ListConversionEvents.
+/// Reads a request of ReadEvents.
 ///
 /// # Errors
 /// [`Error::InvalidFields`].
-pub(super) fn parse_list(message: &pb::ListConversionEventsRequest) -> Result<WantedPage, Error> {
-    use list_conversion_events_request::Start as Sent;
+pub(super) fn parse_read(message: &pb::ReadEventsRequest) -> Result<WantedPage, Error> {
     let mut fields = Fields::default();
-    let start = match &message.start {
-        Some(Sent::AfterCursor(cursor)) => after(&mut fields, cursor),
-        Some(Sent::Beginning(_)) => Some(Start::Beginning),
-        Some(Sent::Latest(_)) => Some(Start::Latest),
-        Some(Sent::StartTime(time)) => fields.time("start_time", Some(time)).map(Start::Time),
-        None => no_start(&mut fields),
-    };
-    let filter = filter(&mut fields, message.filter.as_ref());
+    let start = start(&mut fields, message.start.as_ref());
+    let filter = filter(&mut fields, message.filter.as_ref(), EventKind::ALL);
     let page_events_max = page::size(&mut fields, message.page_size);
     let page_events_max = i64::try_from(page_events_max).unwrap_or(BATCH_EVENTS_MAX);
     let max_wait = optional_duration(&mut fields, "max_wait", message.max_wait.as_ref()).unwrap_or_default();
@@ -126,29 +153,56 @@ pub(super) fn parse_list(message: &pb::ListConversionEventsRequest) -> Result<Wa
     Ok(WantedPage { start, filter, page_events_max, max_wait })
 }
 
-fn after(fields: &mut Fields, cursor: &str) -> Option<Start> {
-    if cursor.is_empty() {
-        fields.wrong(
-            "after_cursor",
-            "must not be empty; to start anew, send beginning, latest or start_time in its place",
-        );
+/// Where a reader wants to start.
+fn start(fields: &mut Fields, sent: Option<&pb::FeedStart>) -> Option<Start> {
+    use feed_start::Start as Sent;
+    const CHOICES: &str = "one of position, after_cursor and commit_time";
+    let Some(sent) = sent else {
+        fields.wrong("start", format!("is required: {CHOICES}"));
         return None;
+    };
+    fields.within("start", |fields| match &sent.start {
+        Some(Sent::AfterCursor(cursor)) if cursor.is_empty() => {
+            fields.wrong("after_cursor", "must not be empty; to start anew, send position or commit_time in its place");
+            None
+        }
+        Some(Sent::AfterCursor(cursor)) => Some(Start::After(cursor.clone())),
+        Some(Sent::Position(number)) => {
+            fields.value_of("position", *number, FeedPosition::ALL).map(|position| match position {
+                FeedPosition::Beginning => Start::Beginning,
+                FeedPosition::Latest => Start::Latest,
+            })
+        }
+        Some(Sent::CommitTime(time)) => fields.time("commit_time", Some(time)).map(Start::Time),
+        None => {
+            fields.wrong("position", format!("is required, or {CHOICES} in its place"));
+            None
+        }
+    })
+}
+
+/// The id of an event's subject, of any kind.
+fn subject_id(fields: &mut Fields, field: &str, text: &str) -> Option<Uuid> {
+    macro_rules! any_of {
+        ($($id:ident),*) => { None$(.or_else(|| text.parse::<$id>().ok().map($id::uuid)))* };
     }
-    Some(Start::After(cursor.to_owned()))
+    let id = any_of!(
+        ConversionId, RewardId, ProgramId, AffiliateId, EnrollmentId, LinkId, CouponId, LeadId, ApiKeyId, AccountId
+    );
+    if id.is_none() {
+        fields.wrong(field, "must be the id of a subject of events, such as cnv_ and 32 hexadecimal digits");
+    }
+    id
 }
 
-fn no_start(fields: &mut Fields) -> Option<Start> {
-    fields.wrong("after_cursor", "is required, or one of beginning, latest and start_time in its place");
-    None
-}
-
-fn filter(fields: &mut Fields, filter: Option<&pb::EventFilter>) -> EventFilter {
+fn filter(fields: &mut Fields, filter: Option<&pb::EventFilter>, kinds: &[EventKind]) -> EventFilter {
     let Some(filter) = filter else { return EventFilter::default() };
     fields.within("filter", |fields| {
         for (field, length) in [
-            ("types", filter.types.len()),
+            ("kinds", filter.kinds.len()),
             ("program_ids", filter.program_ids.len()),
             ("affiliate_ids", filter.affiliate_ids.len()),
+            ("subject_ids", filter.subject_ids.len()),
         ] {
             if length > FILTER_LENGTH_MAX {
                 fields.wrong(field, format!("has {length} values; at most {FILTER_LENGTH_MAX} are taken"));
@@ -158,11 +212,14 @@ fn filter(fields: &mut Fields, filter: Option<&pb::EventFilter>) -> EventFilter 
             values.iter().take(FILTER_LENGTH_MAX).enumerate().filter_map(|(index, value)| read(index, value)).collect()
         }
         EventFilter {
-            types: each(&filter.types, |index, number| {
-                fields.value_of(&format!("types[{index}]"), *number, EventType::VALUES)
+            kinds: each(&filter.kinds, |index, number| {
+                fields.value_of(&format!("kinds[{index}]"), *number, kinds)
             }),
             program_ids: each(&filter.program_ids, |index, id| fields.id(&format!("program_ids[{index}]"), id)),
             affiliate_ids: each(&filter.affiliate_ids, |index, id| fields.id(&format!("affiliate_ids[{index}]"), id)),
+            subject_ids: each(&filter.subject_ids, |index, id| {
+                subject_id(fields, &format!("subject_ids[{index}]"), id)
+            }),
         }
     })
 }
@@ -190,25 +247,33 @@ pub const FORM: EventForm = EventForm { encode_body, write_entry };
 /// Writes an event as a message without the fields that it gets later: cursor, sequence and commit time. The feed keeps these bytes
 /// for ever, so that a field of these messages never changes its meaning.
 fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
-    let (program_id, affiliate_id) = event.image.concerns();
-    let message = pb::ConversionEvent {
+    let message = pb::Event {
         id: event.id.to_string(),
-        cursor: String::new(),
-        sequence: 0,
-        r#type: event.event_type.number(),
-        subject_id: event.image.subject_id(),
-        program_id: id_or_empty(program_id),
-        affiliate_id: id_or_empty(affiliate_id),
+        kind: event.kind.number(),
         occur_time: Some(timestamp(event.occurred_at)),
-        commit_time: None,
-        conversion: match &event.image {
-            EventImage::Conversion(image) => Some(conversion::render(image)),
-            _ => None,
-        },
         cause_id: event.cause_id.clone(),
+        subject: Some(subject(&event.image)),
+        ..pb::Event::default()
     };
     // There is always room in a vector.
     let _ = message.encode(out);
+}
+
+/// A subject as the feed has it. The feed never changes, so that personal data is left out: erasing a person reaches every other
+/// place.
+fn subject(image: &EventImage) -> Subject {
+    match image {
+        EventImage::Conversion(image) => Subject::Conversion(conversion::render(image, View::Basic)),
+        EventImage::Reward(row) => Subject::Reward(reward::render(row)),
+        EventImage::Program(answer) => Subject::Program(program::render(&answer.program, &answer.terms)),
+        EventImage::Affiliate(row) => Subject::Affiliate(affiliate::image(row)),
+        EventImage::Enrollment(row) => Subject::Enrollment(enrollment::image(row)),
+        EventImage::Link(link) => Subject::Link(link::image(&link.row)),
+        EventImage::Coupon(coupon) => Subject::Coupon(coupon::image(&coupon.row)),
+        EventImage::Lead(row) => Subject::Lead(lead::image(row)),
+        EventImage::ApiKey(row) => Subject::ApiKey(account::api_key(row)),
+        EventImage::Account(row) => Subject::Account(account::image(row)),
+    }
 }
 
 #[cfg(test)]
@@ -222,23 +287,36 @@ mod tests {
         }
     }
 
+    fn at(start: feed_start::Start) -> Option<pb::FeedStart> {
+        Some(pb::FeedStart { start: Some(start) })
+    }
+
+    fn latest() -> Option<pb::FeedStart> {
+        at(feed_start::Start::Position(pb::FeedPosition::Latest.into()))
+    }
+
     #[test]
     fn a_stream_must_say_where_it_starts() {
-        assert_eq!(wrong_fields(parse_watch(&pb::WatchConversionsRequest::default())), ["after_cursor"]);
+        assert_eq!(wrong_fields(parse_watch(&pb::WatchEventsRequest::default())), ["start"]);
+        assert_eq!(wrong_fields(parse_watch_conversions(&pb::WatchConversionsRequest::default())), ["start"]);
+        assert_eq!(wrong_fields(parse_read(&pb::ReadEventsRequest::default())), ["start"]);
         // A client that lost its place sends an empty cursor: starting anew would repeat or lose everything.
-        let start = Some(watch_conversions_request::Start::AfterCursor(String::new()));
-        let message = pb::WatchConversionsRequest { start, ..Default::default() };
-        assert_eq!(wrong_fields(parse_watch(&message)), ["after_cursor"]);
-        assert_eq!(wrong_fields(parse_list(&pb::ListConversionEventsRequest::default())), ["after_cursor"]);
+        for (start, field) in [
+            (at(feed_start::Start::AfterCursor(String::new())), "start.after_cursor"),
+            (at(feed_start::Start::Position(0)), "start.position"),
+            (at(feed_start::Start::Position(9)), "start.position"),
+            (Some(pb::FeedStart::default()), "start.position"),
+        ] {
+            assert_eq!(wrong_fields(parse_watch(&pb::WatchEventsRequest { start, ..Default::default() })), [field]);
+        }
     }
 
     #[test]
     fn heartbeats_and_batches_have_their_limits() {
         let watch = |seconds, max_batch_size| {
-            let start = Some(watch_conversions_request::Start::Latest(()));
             let heartbeat_interval = Some(prost_types::Duration { seconds, nanos: 0 });
             let message =
-                pb::WatchConversionsRequest { start, heartbeat_interval, max_batch_size, ..Default::default() };
+                pb::WatchEventsRequest { start: latest(), heartbeat_interval, max_batch_size, ..Default::default() };
             parse_watch(&message).map(|wanted| (wanted.heartbeat_interval.as_secs(), wanted.batch_events_max))
         };
         assert_eq!(watch(1, 0).unwrap(), (5, 100));
@@ -251,23 +329,25 @@ mod tests {
 
     #[test]
     fn a_filter_names_what_is_wrong_in_it() {
-        let message = pb::ListConversionEventsRequest {
-            start: Some(list_conversion_events_request::Start::Beginning(())),
+        let message = pb::ReadEventsRequest {
+            start: latest(),
             filter: Some(pb::EventFilter {
-                types: vec![pb::EventType::SaleRecorded.into(), 0, 99],
+                kinds: vec![pb::EventKind::SaleRecorded.into(), 0, 99],
                 program_ids: vec!["prg_0193a5f0000070008000000000000001".to_owned(), "x".to_owned()],
                 affiliate_ids: vec![String::new()],
+                subject_ids: vec!["lnk_0193a5f0000070008000000000000001".to_owned(), "evt_1".to_owned()],
             }),
             page_size: -1,
             max_wait: Some(prost_types::Duration { seconds: 31, nanos: 0 }),
         };
         assert_eq!(
-            wrong_fields(parse_list(&message)),
+            wrong_fields(parse_read(&message)),
             [
-                "filter.types[1]",
-                "filter.types[2]",
+                "filter.kinds[1]",
+                "filter.kinds[2]",
                 "filter.program_ids[1]",
                 "filter.affiliate_ids[0]",
+                "filter.subject_ids[1]",
                 "page_size",
                 "max_wait"
             ]
@@ -276,13 +356,26 @@ mod tests {
 
     #[test]
     fn a_filter_is_read_whole() {
-        let message = pb::ListConversionEventsRequest {
-            start: Some(list_conversion_events_request::Start::Beginning(())),
-            filter: Some(pb::EventFilter { types: vec![pb::EventType::SaleRecorded.into()], ..Default::default() }),
+        let message = pb::ReadEventsRequest {
+            start: at(feed_start::Start::Position(pb::FeedPosition::Beginning.into())),
+            filter: Some(pb::EventFilter { kinds: vec![pb::EventKind::SaleRecorded.into()], ..Default::default() }),
             ..Default::default()
         };
-        let wanted = parse_list(&message).unwrap();
-        assert_eq!(wanted.filter.types, [EventType::SaleRecorded]);
+        let wanted = parse_read(&message).unwrap();
+        assert_eq!(wanted.filter.kinds, [EventKind::SaleRecorded]);
         assert_eq!((wanted.start, wanted.page_events_max, wanted.max_wait), (Start::Beginning, 50, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_stream_of_conversions_has_nothing_else() {
+        let watch = |kinds: &[pb::EventKind]| {
+            let kinds = kinds.iter().map(|kind| i32::from(*kind)).collect();
+            let filter = Some(pb::EventFilter { kinds, ..Default::default() });
+            let message = pb::WatchConversionsRequest { start: latest(), filter, ..Default::default() };
+            parse_watch_conversions(&message).map(|wanted| wanted.filter.kinds)
+        };
+        assert_eq!(watch(&[]).unwrap(), EventKind::ABOUT_CONVERSIONS);
+        assert_eq!(watch(&[pb::EventKind::SaleRecorded]).unwrap(), [EventKind::SaleRecorded]);
+        assert_eq!(wrong_fields(watch(&[pb::EventKind::RewardApproved])), ["filter.kinds[0]"]);
     }
 }

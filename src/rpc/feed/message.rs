@@ -10,7 +10,7 @@ use prost::{DecodeError, Message};
 use crate::domain::time::Time;
 use crate::pb;
 
-/// The numbers of fields in `tracking.proto`; the tests below check them.
+/// The numbers of fields in `feed.proto` and `event.proto`; the tests below check them.
 const CURSOR: u32 = 1;
 const BATCH: u32 = 3;
 const EVENTS: u32 = 1;
@@ -19,7 +19,7 @@ const HEAD_CURSOR: u32 = 3;
 const EARLIEST_CURSOR: u32 = 4;
 const EVENT_CURSOR: u32 = 2;
 const EVENT_SEQUENCE: u32 = 3;
-const EVENT_COMMIT_TIME: u32 = 9;
+const EVENT_COMMIT_TIME: u32 = 6;
 
 /// Writes an event as an entry of a list of events: the body with its cursor, sequence and commit time.
 pub(super) fn write_entry(body: &[u8], sequence: i64, committed_at: Time, cursor: &str, out: &mut Vec<u8>) {
@@ -63,17 +63,17 @@ pub(super) enum Kind {
     /// Events.
     Batch(Entries),
     /// Anything else.
-    Word(pb::watch_conversions_response::Message),
+    Word(pb::watch_events_response::Content),
 }
 
-/// See [`pb::WatchConversionsResponse`].
+/// A message of a stream: see [`pb::WatchEventsResponse`] and [`pb::WatchConversionsResponse`], which have the same fields.
 #[derive(Debug, Default)]
-pub struct WatchConversionsResponse {
+pub struct WatchResponse {
     pub(super) cursor: String,
     pub(super) kind: Option<Kind>,
 }
 
-impl Message for WatchConversionsResponse {
+impl Message for WatchResponse {
     fn encode_raw(&self, buf: &mut impl BufMut) {
         write_text(CURSOR, &self.cursor, buf);
         match &self.kind {
@@ -115,22 +115,22 @@ impl Message for WatchConversionsResponse {
     }
 }
 
-/// See [`pb::ListConversionEventsResponse`].
+/// See [`pb::ReadEventsResponse`].
 #[derive(Debug, Default)]
-pub struct ListConversionEventsResponse {
+pub struct ReadEventsResponse {
     pub(super) events: Entries,
     pub(super) next_cursor: String,
     pub(super) head_cursor: String,
     pub(super) earliest_cursor: String,
 }
 
-impl ListConversionEventsResponse {
+impl ReadEventsResponse {
     fn texts(&self) -> [(u32, &String); 3] {
         [(NEXT_CURSOR, &self.next_cursor), (HEAD_CURSOR, &self.head_cursor), (EARLIEST_CURSOR, &self.earliest_cursor)]
     }
 }
 
-impl Message for ListConversionEventsResponse {
+impl Message for ReadEventsResponse {
     fn encode_raw(&self, buf: &mut impl BufMut) {
         self.events.write(buf);
         self.texts().into_iter().for_each(|(tag, text)| write_text(tag, text, buf));
@@ -171,24 +171,26 @@ fn text_length(tag: u32, text: &String) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pb::watch_conversions_response::Message as Word;
+    use pb::watch_events_response::Content as Word;
 
-    fn event(number: i64) -> pb::ConversionEvent {
-        pb::ConversionEvent {
+    fn event(number: i64) -> pb::Event {
+        pb::Event {
             id: format!("evt_{number}"),
             cursor: format!("cursor-{number}"),
             sequence: number,
-            r#type: pb::EventType::SaleRecorded.into(),
-            subject_id: "cnv_1".to_owned(),
+            kind: pb::EventKind::SaleRecorded.into(),
             commit_time: Some(crate::rpc::call::render::timestamp(Time::from_micros(1_700_000_000_123_456))),
-            conversion: Some(pb::Conversion { event_id: "order".repeat(40), ..pb::Conversion::default() }),
+            subject: Some(pb::event::Subject::Conversion(pb::Conversion {
+                event_id: "order".repeat(40),
+                ..pb::Conversion::default()
+            })),
             cause_id: "order-1".to_owned(),
-            ..pb::ConversionEvent::default()
+            ..pb::Event::default()
         }
     }
 
-    fn body(event: &pb::ConversionEvent) -> Vec<u8> {
-        let body = pb::ConversionEvent { cursor: String::new(), sequence: 0, commit_time: None, ..event.clone() };
+    fn body(event: &pb::Event) -> Vec<u8> {
+        let body = pb::Event { cursor: String::new(), sequence: 0, commit_time: None, ..event.clone() };
         body.encode_to_vec()
     }
 
@@ -204,7 +206,7 @@ mod tests {
     }
 
     /// Entries as the generated types write them.
-    fn entries(events: &[pb::ConversionEvent]) -> Entries {
+    fn entries(events: &[pb::Event]) -> Entries {
         let pieces = events.chunks(2);
         Entries(pieces.map(|piece| pb::EventBatch { events: piece.to_vec() }.encode_to_vec().into()).collect())
     }
@@ -217,7 +219,7 @@ mod tests {
             Word::Heartbeat(pb::Heartbeat { server_time: None, lag_event_count: 300 }),
             Word::CaughtUp(pb::CaughtUp {}),
             Word::FellBehind(pb::FellBehind { lag_event_count: 5 }),
-            Word::Draining(pb::Draining { reason: 1, reconnect_after: None }),
+            Word::Draining(pb::Draining { reason: 1, reconnect_delay: None }),
         ];
         let batches = [0, 1, 5].map(|count| {
             let events = &events[..count];
@@ -226,14 +228,16 @@ mod tests {
         let words = words.map(|word| (Kind::Word(word.clone()), word));
         for (kind, message) in batches.into_iter().chain(words) {
             for cursor in ["", "the cursor"] {
-                let expected =
-                    pb::WatchConversionsResponse { cursor: cursor.to_owned(), message: Some(message.clone()) };
-                let sent = WatchConversionsResponse { cursor: cursor.to_owned(), kind: Some(clone_of(&kind)) };
+                let expected = pb::WatchEventsResponse { cursor: cursor.to_owned(), content: Some(message.clone()) };
+                let sent = WatchResponse { cursor: cursor.to_owned(), kind: Some(clone_of(&kind)) };
+                let bytes = sent.encode_to_vec();
+                let conversions = pb::WatchConversionsResponse::decode(&*bytes).unwrap();
+                assert_eq!(conversions.encode_to_vec(), bytes, "the other stream's messages have the same form");
                 assert_eq!(sent.encoded_len(), expected.encoded_len());
                 assert_eq!(sent.encode_to_vec(), expected.encode_to_vec());
             }
         }
-        assert_eq!(WatchConversionsResponse::default().encode_to_vec(), [0_u8; 0]);
+        assert_eq!(WatchResponse::default().encode_to_vec(), [0_u8; 0]);
     }
 
     fn clone_of(kind: &Kind) -> Kind {
@@ -248,13 +252,13 @@ mod tests {
         for count in [0, 3] {
             let events: Vec<_> = (1..=count).map(event).collect();
             let [next_cursor, head_cursor, earliest_cursor] = ["next", "head", ""].map(str::to_owned);
-            let sent = ListConversionEventsResponse {
+            let sent = ReadEventsResponse {
                 events: entries(&events),
                 next_cursor: next_cursor.clone(),
                 head_cursor: head_cursor.clone(),
                 earliest_cursor: earliest_cursor.clone(),
             };
-            let expected = pb::ListConversionEventsResponse { events, next_cursor, head_cursor, earliest_cursor };
+            let expected = pb::ReadEventsResponse { events, next_cursor, head_cursor, earliest_cursor };
             assert_eq!(sent.encoded_len(), expected.encoded_len());
             assert_eq!(sent.encode_to_vec(), expected.encode_to_vec());
         }

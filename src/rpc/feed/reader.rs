@@ -1,4 +1,4 @@
-//! One open stream of WatchConversions: chooses the next message. The transport pulls: a message is built when the one before was
+//! One open stream of events: chooses the next message. The transport pulls: a message is built when the one before was
 //! taken, and one page is read ahead. A stalled reader holds at most two pages.
 
 use std::collections::VecDeque;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::Batch;
 use super::event::{self, WantedStream};
-use super::message::{Entries, Kind, WatchConversionsResponse};
+use super::message::{Entries, Kind, WatchResponse};
 use super::place;
 use super::slot::{FeedLimits, Slot};
 use crate::app::App;
@@ -20,7 +20,7 @@ use crate::clock;
 use crate::domain::event::EventFilter;
 use crate::domain::ledger::AccountHead;
 use crate::error::Error;
-use crate::pb::{self, watch_conversions_response::Message as Word};
+use crate::pb::{self, watch_events_response::Content as Word};
 
 /// A reader that had caught up and is this many events behind gets a message that it fell behind.
 const FAR_BEHIND_EVENTS: i64 = 500;
@@ -118,7 +118,7 @@ impl Reader {
     }
 
     /// The next message, or how the stream ends; none once it has ended.
-    pub(super) async fn next(&mut self) -> Option<Result<WatchConversionsResponse, Error>> {
+    pub(super) async fn next(&mut self) -> Option<Result<WatchResponse, Error>> {
         if self.is_over {
             return None;
         }
@@ -127,7 +127,7 @@ impl Reader {
         Some(result)
     }
 
-    async fn next_message(&mut self) -> Result<WatchConversionsResponse, Error> {
+    async fn next_message(&mut self) -> Result<WatchResponse, Error> {
         if let (Some(time), sequence) = self.handed_over
             && clock::monotonic_now() - time > self.stall
         {
@@ -143,7 +143,7 @@ impl Reader {
         self.silent_events = 0;
         self.heartbeat_at = now + self.heartbeat_interval;
         // The reader then holds everything up to the current place.
-        Ok(WatchConversionsResponse { cursor: self.cursor_at(self.position), kind: Some(kind) })
+        Ok(WatchResponse { cursor: self.cursor_at(self.position), kind: Some(kind) })
     }
 
     async fn next_kind(&mut self) -> Result<Kind, Error> {
@@ -262,6 +262,6 @@ fn draining(reason: pb::DrainReason) -> Kind {
         pb::DrainReason::Shutdown => RECONNECT_AFTER_SHUTDOWN,
         pb::DrainReason::MaxAge | pb::DrainReason::Unspecified => RECONNECT_AFTER,
     };
-    let reconnect_after = event::duration(clock::jitter(wait, 50));
-    Kind::Word(Word::Draining(pb::Draining { reason: reason.into(), reconnect_after }))
+    let reconnect_delay = event::duration(clock::jitter(wait, 50));
+    Kind::Word(Word::Draining(pb::Draining { reason: reason.into(), reconnect_delay }))
 }

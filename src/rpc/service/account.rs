@@ -18,6 +18,8 @@ service! {
         GetAccount = read rpc::account::get, READING;
         UpdateAccount = write change, ADMINISTRATION;
         CreateApiKey = write change, ADMINISTRATION;
+        CreateAdminApiKey = write rpc::account::create_admin_key, OPERATION;
+        GetApiKey = read rpc::account::get_key, READING;
         ListApiKeys = read rpc::account::list_keys, READING;
         RevokeApiKey = write rpc::account::revoke_key, ADMINISTRATION;
         CheckApiKey = read rpc::account::check_key, EVERY_KIND;

@@ -22,14 +22,17 @@ service! {
         CreateAffiliate = write change, ADMINISTRATION;
         GetAffiliate = read rpc::affiliate::get, READING_MONEY;
         ListAffiliates = read rpc::affiliate::list, READING_MONEY;
-        Enroll = write rpc::enrollment::enroll, ADMINISTRATION;
+        EnrollAffiliate = write rpc::enrollment::enroll, ADMINISTRATION;
+        GetEnrollment = read rpc::enrollment::get, READING;
         ListEnrollments = read rpc::enrollment::list, READING;
         UpdateEnrollment = write change, ADMINISTRATION;
         EndEnrollment = write change, ADMINISTRATION;
         CreateLink = write change, ADMINISTRATION;
+        GetLink = read rpc::link::get, READING;
         ListLinks = read rpc::link::list, READING;
         RevokeLink = write change, ADMINISTRATION;
         AssignCoupon = write change, ADMINISTRATION;
+        GetCoupon = read rpc::coupon::get, READING;
         ListCoupons = read rpc::coupon::list, READING;
         RemoveCoupon = write change, ADMINISTRATION;
     }

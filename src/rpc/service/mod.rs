@@ -3,11 +3,13 @@
 
 mod account;
 mod affiliate;
+mod feed;
 mod reward;
 mod tracking;
 
 pub(super) use account::AccountHandlers;
 pub(super) use affiliate::AffiliateHandlers;
+pub(super) use feed::FeedHandlers;
 pub(super) use reward::RewardHandlers;
 pub(super) use tracking::TrackingHandlers;
 
@@ -15,4 +17,4 @@ use crate::domain::account::KeyKind;
 
 /// Every method of `headwater.v1` and the kinds of key that may call it, a list for each service.
 pub const METHODS: &[&[(&str, &[KeyKind])]] =
-    &[account::METHODS, affiliate::METHODS, tracking::METHODS, reward::METHODS];
+    &[account::METHODS, affiliate::METHODS, tracking::METHODS, feed::METHODS, reward::METHODS];

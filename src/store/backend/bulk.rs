@@ -19,6 +19,8 @@ use super::table::{self, Reads, Shape, Table};
 enum Conflict<'columns, C> {
     /// Nothing is written at all.
     Refuse,
+    /// It stays as it is.
+    Keep,
     /// Its other columns get the new values.
     Replace,
     /// The new values are added to these columns.
@@ -44,6 +46,7 @@ impl Part {
         }
         let conflict = match conflict {
             Conflict::Refuse => String::new(),
+            Conflict::Keep => " ON CONFLICT DO NOTHING".to_owned(),
             Conflict::Replace => shape.replace.clone(),
             Conflict::Add(columns) => conflict_add::<E>(columns),
         };
@@ -100,6 +103,14 @@ impl Writes {
     pub(in crate::store) fn insert<E: Table>(&mut self, rows: Vec<E::Model>) -> Result<(), StoreError> {
         if !rows.is_empty() {
             self.rest.push(Part::new::<E>(rows, &Conflict::Refuse)?);
+        }
+        Ok(())
+    }
+
+    /// Rows that may be there already.
+    pub(in crate::store) fn keep<E: Table>(&mut self, rows: Vec<E::Model>) -> Result<(), StoreError> {
+        if !rows.is_empty() {
+            self.rest.push(Part::new::<E>(rows, &Conflict::Keep)?);
         }
         Ok(())
     }

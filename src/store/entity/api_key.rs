@@ -9,7 +9,7 @@ pub struct Model {
     pub account_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    pub prefix: String,
+    pub text_prefix: String,
     pub kind: String,
     pub display_name: String,
     pub secret_hash: Vec<u8>,

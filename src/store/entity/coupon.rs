@@ -13,7 +13,7 @@ pub struct Model {
     pub affiliate_id: Uuid,
     pub code: String,
     pub active_code: Option<String>,
-    pub description: String,
+    pub note: String,
     pub state: String,
     pub created_at: i64,
     pub removed_at: Option<i64>,

@@ -3,6 +3,8 @@
 pub mod account;
 pub mod account_head;
 pub mod affiliate;
+pub mod affiliate_conversion;
+pub mod affiliate_lead;
 pub mod api_key;
 pub mod balance;
 pub mod click;
@@ -26,7 +28,7 @@ pub mod waiting_refund;
 macro_rules! for_all_entities {
     ($callback:ident) => {
         $callback! {
-            store_identity, account, api_key, program, terms, affiliate, enrollment, link, coupon, click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, event_segment, request
+            store_identity, account, api_key, program, terms, affiliate, enrollment, link, coupon, click, lead, affiliate_lead, conversion, affiliate_conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, event_segment, request
         }
     };
 }

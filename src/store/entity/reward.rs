@@ -20,7 +20,7 @@ pub struct Model {
     pub reverses: Option<Uuid>,
     pub state: String,
     pub calculation: String,
-    pub approve_after: i64,
+    pub auto_approve_at: i64,
     pub created_at: i64,
     pub updated_at: i64,
     pub deny_reason: String,

@@ -10,7 +10,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub conversion_id: Uuid,
     pub email: Option<String>,
-    pub uid: Option<String>,
+    pub external_id: Option<String>,
     pub occurred_at: i64,
 }
 

@@ -24,7 +24,7 @@ form! {
         account_id: AccountId,
         kind: KeyKind,
         display_name: Text<'a>,
-        prefix: Text<'a>,
+        text_prefix: Text<'a>,
         created_at: Time,
     }
     unless_empty {

@@ -1,9 +1,11 @@
 //! Forms of affiliates and their profiles.
 
+use std::collections::BTreeMap;
+
 use super::coupon::CouponForm;
 use super::enrollment::EnrollmentWithLandingForm;
 use super::field::Text;
-use crate::domain::affiliate::{Affiliate, AffiliateOutcome, Profile};
+use crate::domain::affiliate::{Affiliate, AffiliateOutcome, PostalAddress, Profile};
 use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::time::Time;
 
@@ -32,19 +34,24 @@ form! {
     ProfileForm<'a> of Profile {}
     unless_empty {
         company: Text<'a>,
-        address: Text<'a>,
-        city: Text<'a>,
-        state: Text<'a>,
-        zipcode: Text<'a>,
-        country_code: Text<'a>,
+        address: PostalAddressForm<'a>,
         phone: Text<'a>,
-        website: Text<'a>,
+        website_url: Text<'a>,
         avatar_url: Text<'a>,
-        description: Text<'a>,
-        facebook: Text<'a>,
-        youtube: Text<'a>,
-        instagram: Text<'a>,
-        twitter: Text<'a>,
+        about: Text<'a>,
+        social_profiles: BTreeMap<Text<'a>, Text<'a>>,
+    }
+}
+
+form! {
+    /// A postal address.
+    PostalAddressForm<'a> of PostalAddress {}
+    unless_empty {
+        street: Text<'a>,
+        city: Text<'a>,
+        region: Text<'a>,
+        postal_code: Text<'a>,
+        country_code: Text<'a>,
     }
 }
 

@@ -7,13 +7,14 @@ use crate::domain::conversion::{ConversionOutcome, Credit, OrderDetails, RefundO
 use crate::domain::id::{AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
 
 form! {
-    /// The affiliate that a conversion is credited to.
+    /// A share of a conversion or of a lead.
     CreditForm of Credit {
         affiliate_id: AffiliateId,
         enrollment_id: EnrollmentId,
         program_id: ProgramId,
         terms_version: i32,
         source: AttributionSource,
+        share_ppm: i32,
     }
 }
 
@@ -37,7 +38,7 @@ form! {
     }
     unless_empty {
         lead_id: Option<LeadId>,
-        credit: Option<CreditForm>,
+        credits: Vec<CreditForm>,
         rewards: Vec<RewardSummaryForm>,
     }
 }

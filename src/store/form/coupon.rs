@@ -17,7 +17,7 @@ form! {
         created_at: Time,
     }
     unless_empty {
-        description: Text<'a>,
+        note: Text<'a>,
         removed_at: Option<Time>,
     }
 }

@@ -1,7 +1,8 @@
 //! Forms of the answers of RecordLead and RecordCancellation.
 
+use super::conversion::CreditForm;
 use crate::domain::conversion::ConversionOutcome;
-use crate::domain::id::{AffiliateId, ConversionId, LeadId};
+use crate::domain::id::{ConversionId, LeadId};
 use crate::domain::lead::{CancellationOutcome, LeadOutcome};
 
 form! {
@@ -10,7 +11,7 @@ form! {
         lead_id: LeadId,
     }
     unless_empty {
-        affiliate_id: Option<AffiliateId>,
+        credits: Vec<CreditForm>,
         conversion_id: Option<ConversionId>,
     }
 }

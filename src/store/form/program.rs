@@ -61,7 +61,7 @@ form! {
 enum_form! {
     /// The commission on a sale.
     CommissionForm of Commission {
-        PercentPpm(rate: i64),
+        PercentPpm(rate: i32),
         Flat(amount: Money),
     }
 }

@@ -1,6 +1,7 @@
 //! Forms of rewards and how they were computed.
 
 use super::field::Text;
+use super::program::CommissionForm;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
 use crate::domain::money::{Money, Rounding};
 use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardSummary, RewardUnit};
@@ -11,12 +12,9 @@ form! {
     CalculationForm of Calculation {
         rule: RewardRule,
         base: Money,
+        commission: CommissionForm,
         terms_version: i32,
         rounding: Rounding,
-    }
-    unless_empty {
-        percent_ppm: i64,
-        flat_minor: i64,
     }
 }
 
@@ -33,7 +31,7 @@ form! {
         value: Money,
         state: RewardState,
         calculation: CalculationForm,
-        approve_after: Time,
+        auto_approve_at: Time,
         created_at: Time,
         updated_at: Time,
     }

@@ -7,7 +7,7 @@ use super::field::{FormOf, Text};
 use super::{Kept, later};
 use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
-use crate::domain::conversion::OrderDetails;
+use crate::domain::conversion::{Credit, OrderDetails};
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
 use crate::domain::reward::Calculation;

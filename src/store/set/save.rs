@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::keyed::delete_by;
-use super::stored::{SqlKey, Stored, key_columns};
+use super::stored::{Lists, SqlKey, Stored, key_columns};
 use crate::domain::id::AccountId;
 use crate::domain::ledger::{AccountHead, Balance, BalanceKey};
 use crate::domain::set::WorkingSet;
@@ -58,8 +58,10 @@ macro_rules! every_kind {
     ($($place:ident: $kind:ty,)*) => {
         /// Rows to insert and to update.
         fn add_rows(writes: &mut Writes, set: &WorkingSet) -> Result<(), StoreError> {
-            $(add::<$kind>(writes, set)?;)*
-            Ok(())
+            let mut lists = Lists::default();
+            $(add::<$kind>(writes, &mut lists, set)?;)*
+            writes.keep::<entity::affiliate_lead::Entity>(lists.leads)?;
+            writes.keep::<entity::affiliate_conversion::Entity>(lists.conversions)
         }
 
         /// Rows to delete.
@@ -72,10 +74,12 @@ macro_rules! every_kind {
 
 crate::for_all_kinds!(every_kind);
 
-fn add<S: Stored>(writes: &mut Writes, set: &WorkingSet) -> Result<(), StoreError> {
+fn add<S: Stored>(writes: &mut Writes, lists: &mut Lists, set: &WorkingSet) -> Result<(), StoreError> {
     let rows = S::rows(set);
-    let changed = rows.updated().into_iter().map(|row| row.to_row()).collect::<Result<_, _>>()?;
-    let new = rows.inserted().into_iter().map(|row| row.to_row()).collect::<Result<_, _>>()?;
+    let (changed, new) = (rows.updated(), rows.inserted());
+    changed.iter().chain(&new).for_each(|row| row.add_to_lists(lists));
+    let changed = changed.into_iter().map(|row| row.to_row()).collect::<Result<_, _>>()?;
+    let new = new.into_iter().map(|row| row.to_row()).collect::<Result<_, _>>()?;
     writes.write::<S::Table>(changed, new)
 }
 

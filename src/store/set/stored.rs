@@ -10,6 +10,7 @@ use crate::domain::set::InSet;
 use crate::domain::set::Needs;
 use crate::store::StoreError;
 use crate::store::backend::table::Table;
+use crate::store::entity::{affiliate_conversion, affiliate_lead};
 
 /// A kind of row with a table of its own.
 pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
@@ -25,6 +26,9 @@ pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
     /// The row from columns.
     fn from_row(row: <Self::Table as EntityTrait>::Model) -> Result<Self, StoreError>;
 
+    /// Adds the row to the lists of the affiliates that are credited with it. A row is never taken off a list.
+    fn add_to_lists(&self, _lists: &mut Lists) {}
+
     /// Adds the rows that are always needed together with this one.
     fn leads_to(&self, needs: &mut Needs);
 
@@ -32,6 +36,13 @@ pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
         loading.by_key::<Self>().await
     }
+}
+
+/// Rows of the tables that list other rows by affiliate.
+#[derive(Default)]
+pub(in crate::store) struct Lists {
+    pub(in crate::store) leads: Vec<affiliate_lead::Model>,
+    pub(in crate::store) conversions: Vec<affiliate_conversion::Model>,
 }
 
 /// A primary key as columns have it.

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use headwater_client::pb;
-use headwater_client::pb::record_item::Item;
+use headwater_client::pb::batch_item::Item;
 use prost_types::Timestamp;
 
 use super::names::{Names, has_symbol};
@@ -26,7 +26,7 @@ pub(super) enum Command {
     UpdateProgram(pb::UpdateProgramRequest),
     ArchiveProgram(pb::ArchiveProgramRequest),
     CreateAffiliate(pb::CreateAffiliateRequest),
-    Enroll(pb::EnrollRequest),
+    EnrollAffiliate(pb::EnrollAffiliateRequest),
     UpdateEnrollment(pb::UpdateEnrollmentRequest),
     EndEnrollment(pb::EndEnrollmentRequest),
     CreateLink(pb::CreateLinkRequest),
@@ -52,7 +52,7 @@ pub(super) enum Command {
 #[derive(Clone, PartialEq)]
 pub(super) struct Step {
     pub(super) label: u32,
-    /// Sent in a BatchRecord with its neighbours that have the flag.
+    /// Sent in a BatchRecordEvents with its neighbours that have the flag.
     pub(super) is_batched: bool,
     pub(super) command: Command,
 }
@@ -89,7 +89,7 @@ impl Command {
             Self::UpdateProgram(request) => ("UpdateProgram", &request.request_id, false),
             Self::ArchiveProgram(request) => ("ArchiveProgram", &request.request_id, false),
             Self::CreateAffiliate(request) => ("CreateAffiliate", &request.request_id, false),
-            Self::Enroll(request) => ("Enroll", &request.request_id, false),
+            Self::EnrollAffiliate(request) => ("EnrollAffiliate", &request.request_id, false),
             Self::UpdateEnrollment(request) => ("UpdateEnrollment", &request.request_id, false),
             Self::EndEnrollment(request) => ("EndEnrollment", &request.request_id, false),
             Self::CreateLink(request) => ("CreateLink", &request.request_id, false),
@@ -118,7 +118,7 @@ impl Command {
             Self::UpdateProgram(_) => "UpdateProgram",
             Self::ArchiveProgram(_) => "ArchiveProgram",
             Self::CreateAffiliate(_) => "CreateAffiliate",
-            Self::Enroll(_) => "Enroll",
+            Self::EnrollAffiliate(_) => "EnrollAffiliate",
             Self::UpdateEnrollment(_) => "UpdateEnrollment",
             Self::EndEnrollment(_) => "EndEnrollment",
             Self::CreateLink(_) => "CreateLink",
@@ -198,7 +198,7 @@ impl Command {
             }
             Self::ArchiveProgram(request) => vec![&mut request.program_id, &mut request.etag],
             Self::CreateAffiliate(request) => vec![&mut request.program_id],
-            Self::Enroll(request) => {
+            Self::EnrollAffiliate(request) => {
                 let mut texts = vec![&mut request.program_id];
                 texts.extend(affiliate_text(&mut request.affiliate));
                 texts
@@ -248,8 +248,8 @@ fn affiliate_text(selector: &mut Option<pb::AffiliateSelector>) -> Option<&mut S
 }
 
 fn lead_text(selector: &mut Option<pb::LeadSelector>) -> Option<&mut String> {
-    use pb::lead_selector::Selector::{Email, Id, Uid};
-    let (Id(text) | Uid(text) | Email(text)) = selector.as_mut()?.selector.as_mut()?;
+    use pb::lead_selector::Selector::{Email, Id, ExternalId};
+    let (Id(text) | ExternalId(text) | Email(text)) = selector.as_mut()?.selector.as_mut()?;
     Some(text)
 }
 
@@ -299,7 +299,7 @@ mod tests {
     fn a_step_is_printed_on_one_line_without_what_is_not_set() {
         let request = pb::RecordSaleRequest {
             event_id: "sale-1".to_owned(),
-            uid: "u-1".to_owned(),
+            external_id: "u-1".to_owned(),
             tid: "⟦clk 3⟧".to_owned(),
             amount: Some(pb::Money { amount_minor: 0, currency_code: "USD".to_owned() }),
             occur_time: Some(stamp(-1)),
@@ -310,7 +310,7 @@ mod tests {
         let step = Step { label: 7, is_batched: true, command: Command::Sale(request) };
         assert_eq!(
             step.to_string(),
-            "   7 (batched) Sale(RecordSaleRequest { event_id: \"sale-1\", uid: \"u-1\", tid: \"⟦clk 3⟧\", \
+            "   7 (batched) Sale(RecordSaleRequest { event_id: \"sale-1\", external_id: \"u-1\", tid: \"⟦clk 3⟧\", \
              amount: Some(Money { currency_code: \"USD\" }), occur_time: Some(Timestamp { seconds: -1, nanos: 999999000 }), \
              channel: PointOfSale, quantity: 3 })"
         );

@@ -142,8 +142,8 @@ impl Player {
                 cursor => Start::AfterCursor(cursor.to_owned()),
             };
             let request =
-                pb::ListConversionEventsRequest { start: Some(start), page_size: PAGE_SIZE, ..Default::default() };
-            let page = self.client.tracking.list_conversion_events(request).await.map_err(told)?.into_inner();
+                pb::ReadEventsRequest { start: Some(start), page_size: PAGE_SIZE, ..Default::default() };
+            let page = self.client.tracking.read_events(request).await.map_err(told)?.into_inner();
             self.cursor = page.next_cursor;
             if page.events.is_empty() {
                 break;
@@ -162,7 +162,7 @@ impl Player {
         }
         // The numbering was checked before entries without a promised order were sorted.
         expected.iter_mut().chain(&mut events).for_each(|event| event.sequence = 0);
-        check!(self, "ListConversionEvents", expected, events);
+        check!(self, "ReadEvents", expected, events);
         self.events_checked = self.world.events.len();
         Ok(None)
     }

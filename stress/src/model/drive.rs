@@ -110,8 +110,8 @@ impl Player {
             return Ok(None);
         }
         let waiting = std::mem::take(&mut self.waiting);
-        let items = waiting.iter().map(|(_, command, _)| pb::RecordItem { item: command.item() }).collect();
-        let results = self.client.tracking.batch_record(pb::BatchRecordRequest { items }).await?.into_inner().results;
+        let items = waiting.iter().map(|(_, command, _)| pb::BatchItem { item: command.item() }).collect();
+        let results = self.client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await?.into_inner().results;
         anyhow::ensure!(results.len() == waiting.len(), "{} results for {} items", results.len(), waiting.len());
         for ((step, _, expected), result) in waiting.into_iter().zip(results) {
             if let Some(difference) = self.compare_reply(&step, &expected, Reply::of_item(result))? {
@@ -158,7 +158,7 @@ impl Player {
                 Reply::Program(answer.program.unwrap_or_default(), Replayed(answer.replayed))
             }),
             Command::CreateAffiliate(request) => answer(affiliates.create_affiliate(request).await, Reply::Affiliate),
-            Command::Enroll(request) => answer(affiliates.enroll(request).await, |answer| {
+            Command::EnrollAffiliate(request) => answer(affiliates.enroll_affiliate(request).await, |answer| {
                 Reply::Enrollment(answer.enrollment.unwrap_or_default(), answer.coupon, Replayed(answer.replayed))
             }),
             Command::UpdateEnrollment(request) => answer(affiliates.update_enrollment(request).await, |answer| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use headwater_client::pb;
-use headwater_client::pb::record_result::Result as Recorded;
+use headwater_client::pb::batch_result::Answer as Recorded;
 use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::pb as rpc;
@@ -92,7 +92,7 @@ fn decode<M: Message + Default>(detail: &prost_types::Any, name: &str) -> Option
 
 impl Reply {
     /// From the result of one item of a batch.
-    pub(super) fn of_item(result: pb::RecordResult) -> Self {
+    pub(super) fn of_item(result: pb::BatchResult) -> Self {
         match result.result {
             Some(Recorded::Click(answer)) => Self::Click(answer),
             Some(Recorded::Lead(answer)) => Self::Lead(answer),

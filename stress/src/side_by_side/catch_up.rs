@@ -105,7 +105,7 @@ fn look_at(event: Bytes) -> anyhow::Result<()> {
 
 /// A parsed event.
 fn parse(event: Bytes) -> anyhow::Result<()> {
-    let event = pb::ConversionEvent::decode(event)?;
+    let event = pb::Event::decode(event)?;
     ensure!(event.sequence > 0, "an event has no sequence");
     Ok(())
 }

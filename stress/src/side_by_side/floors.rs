@@ -12,7 +12,7 @@ pub(super) const SALE_1: &str = "RecordSale, 1 caller";
 pub(super) const SALE_64: &str = "RecordSale, 64 callers";
 pub(super) const SALE_256: &str = "RecordSale, 256 callers";
 pub(super) const SALE_256_ONE_ACCOUNT: &str = "RecordSale, 256 callers, one account";
-pub(super) const BATCH_8: &str = "BatchRecord of 500, 8 callers";
+pub(super) const BATCH_8: &str = "BatchRecordEvents of 500, 8 callers";
 pub(super) const CLICK_256: &str = "RecordClick, 256 callers";
 pub(super) const ECHO_1: &str = "echo of a sale's size, 1 caller";
 pub(super) const ECHO_256: &str = "echo of a click's size, 256 callers";
@@ -38,7 +38,7 @@ pub(super) fn floors(database: DatabaseKind) -> Vec<Ratio> {
         DatabaseKind::Postgres => on_postgres(),
         DatabaseKind::Sqlite => vec![
             rate("sales/s, 256 callers, beside one transaction per sale", SALE_256, PLAIN_1, 6.0),
-            rate("sales/s, BatchRecord, beside one transaction per sale", BATCH_8, PLAIN_1, 8.0),
+            rate("sales/s, BatchRecordEvents, beside one transaction per sale", BATCH_8, PLAIN_1, 8.0),
         ],
     };
     ratios.push(Ratio {
@@ -87,7 +87,7 @@ fn on_postgres() -> Vec<Ratio> {
             beside: Beside::One((PLAIN_64, P99)),
             bound: Bound::AtMost(1.0),
         },
-        rate("sales/s, BatchRecord, beside 64 clients", BATCH_8, PLAIN_64, 12.0),
+        rate("sales/s, BatchRecordEvents, beside 64 clients", BATCH_8, PLAIN_64, 12.0),
     ]
 }
 

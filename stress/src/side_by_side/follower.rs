@@ -18,7 +18,7 @@ pub(super) struct Follower {
 /// A result of reading.
 pub(super) enum Got {
     /// Events in order without a gap.
-    Events(Vec<pb::ConversionEvent>),
+    Events(Vec<pb::Event>),
     /// There are no more events at the moment.
     CaughtUp,
 }

@@ -77,7 +77,7 @@ pub(crate) enum DatabaseKind {
 pub(crate) enum Section {
     /// RecordSale compared with a plain service.
     Sales,
-    /// BatchRecord compared with a plain service.
+    /// BatchRecordEvents compared with a plain service.
     Batch,
     /// RecordClick compared with a bare echo.
     Clicks,

@@ -193,12 +193,12 @@ async fn batch(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
     let run = format!("{}-batch-{number}", caller.target.run);
     let items = (0..BATCH_SALES).map(|place| {
         let sale = shop.sale(&run, number.wrapping_mul(BATCH_SALES) + place);
-        pb::RecordItem { item: Some(pb::record_item::Item::Sale(sale)) }
+        pb::BatchItem { item: Some(pb::batch_item::Item::Sale(sale)) }
     });
-    let request = pb::BatchRecordRequest { items: items.collect() };
+    let request = pb::BatchRecordEventsRequest { items: items.collect() };
     let mut tries = 0;
     let answer = loop {
-        match client.batch_record(request.clone()).await {
+        match client.batch_record_events(request.clone()).await {
             Ok(answer) => match could_not_be_taken(answer.get_ref()) {
                 Some(message) => caller.target.bear(Code::Unavailable, message, &mut tries).await?,
                 None => break answer.into_inner(),
@@ -208,7 +208,7 @@ async fn batch(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
     };
     for result in &answer.results {
         match &result.result {
-            Some(pb::record_result::Result::Sale(sale)) => check_sale(sale)?,
+            Some(pb::batch_result::Answer::Sale(sale)) => check_sale(sale)?,
             other => bail!("a sale of a batch was not recorded: {other:?}"),
         }
     }
@@ -219,9 +219,9 @@ async fn batch(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
 
 /// The error of an item that the server could not take, if any. Then the whole batch is sent again, which has no effect on recorded
 /// items.
-fn could_not_be_taken(answer: &pb::BatchRecordResponse) -> Option<&str> {
+fn could_not_be_taken(answer: &pb::BatchRecordEventsResponse) -> Option<&str> {
     answer.results.iter().find_map(|result| match &result.result {
-        Some(pb::record_result::Result::Error(error)) if error.code == Code::Unavailable as i32 => {
+        Some(pb::batch_result::Answer::Error(error)) if error.code == Code::Unavailable as i32 => {
             Some(&*error.message)
         }
         _ => None,

@@ -1,4 +1,4 @@
-//! BatchRecord answers each item as a single call would.
+//! BatchRecordEvents answers each item as a single call would.
 
 use prost::Message;
 use serde_json::{Value as Json, json};
@@ -46,7 +46,7 @@ db_test!(each_item_of_a_batch_is_answered_as_its_own_call, |database: TestDataba
         }
     }
     assert!(items.len() > 40, "{} items", items.len());
-    let answer = world.expect(account, "TrackingService/BatchRecord", &json!({"items": items})).await;
+    let answer = world.expect(account, "TrackingService/BatchRecordEvents", &json!({"items": items})).await;
     let results = answer["results"].as_array().unwrap();
     assert_eq!(results.len(), items.len());
     for ((item, expected), result) in items.iter().zip(&expected).zip(results) {
@@ -56,7 +56,7 @@ db_test!(each_item_of_a_batch_is_answered_as_its_own_call, |database: TestDataba
 
 db_test!(a_batch_of_invalid_items_is_answered_with_their_errors, |database: TestDatabase| async move {
     let world = World::open(&database).await;
-    let answer = world.expect(&world.alpha, "TrackingService/BatchRecord", &json!({"items": [{}, {"sale": {}}]})).await;
+    let answer = world.expect(&world.alpha, "TrackingService/BatchRecordEvents", &json!({"items": [{}, {"sale": {}}]})).await;
     let results = answer["results"].as_array().unwrap();
     assert_eq!(results.len(), 2);
     for result in results {

@@ -136,7 +136,7 @@ impl Case {
 
     /// A lead, by each of its names.
     fn lead_reference(mut self) -> Self {
-        for name in ["id", "uid", "email"] {
+        for name in ["id", "external_id", "email"] {
             self.references.push(json!({"lead": {name: format!("${{lead_{name}}}")}}));
         }
         self
@@ -159,7 +159,7 @@ impl Case {
     /// The same for a lead selector.
     fn wrong_leads(self, rest: &Json) -> Self {
         let selectors = json!([
-            {}, {"id": ""}, {"uid": " "}, {"uid": ""}, {"uid": long()}, {"email": "bob"}, {"email": ""}
+            {}, {"id": ""}, {"external_id": " "}, {"external_id": ""}, {"external_id": long()}, {"email": "bob"}, {"email": ""}
         ]);
         self.wrong_selectors("lead", &selectors, rest)
     }
@@ -211,7 +211,7 @@ impl Case {
 
     /// Whether the method changes something.
     pub(super) fn changes_something(&self) -> bool {
-        self.method == "TrackingService/BatchRecord" || self.repeat_field().is_some()
+        self.method == "TrackingService/BatchRecordEvents" || self.repeat_field().is_some()
     }
 
     /// The idempotency key's field.
@@ -331,7 +331,7 @@ fn all_fields(descriptor: &MessageDescriptor) -> Vec<String> {
 fn looks_like_a_name(path: &str) -> bool {
     let last = path.rsplit('.').next().unwrap();
     let ends = ["_id", "_ids", "_code", "_token", "_cursor"];
-    (ends.iter().any(|end| last.ends_with(end)) || matches!(last, "id" | "code" | "email" | "uid" | "tid"))
+    (ends.iter().any(|end| last.ends_with(end)) || matches!(last, "id" | "code" | "email" | "external_id" | "tid"))
         && !matches!(last, "request_id" | "currency_code" | "country_code")
 }
 

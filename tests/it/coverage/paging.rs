@@ -114,7 +114,7 @@ db_test!(a_page_has_a_thousand_rows_at_most, |database: TestDatabase| async move
         }})
     };
     let items: Vec<Json> = (0..1_000).map(sale).collect();
-    let answer = world.expect(&world.alpha, "TrackingService/BatchRecord", &json!({"items": items})).await;
+    let answer = world.expect(&world.alpha, "TrackingService/BatchRecordEvents", &json!({"items": items})).await;
     let results = answer["results"].as_array().unwrap();
     assert_eq!(results.iter().filter(|result| result["sale"]["rewards"].is_array()).count(), 1_000);
     for name in [
@@ -132,7 +132,7 @@ db_test!(a_page_has_a_thousand_rows_at_most, |database: TestDatabase| async move
         let answer = page(&world, &world.alpha, &list, json!({})).await;
         assert_eq!(rows(&list, &answer).len(), 50, "{name}: the default");
     }
-    let feed = method("TrackingService/ListConversionEvents");
+    let feed = method("TrackingService/ReadEvents");
     let answer = page(&world, &world.alpha, &feed, json!({"beginning": {}, "page_size": 5_000})).await;
     assert_eq!(rows(&feed, &answer).len(), 1_000);
     let answer = page(&world, &world.alpha, &feed, json!({"beginning": {}})).await;
@@ -141,7 +141,7 @@ db_test!(a_page_has_a_thousand_rows_at_most, |database: TestDatabase| async move
 
 db_test!(the_feed_by_pages_of_one_shows_every_event_once, |database: TestDatabase| async move {
     let world = World::open(&database).await;
-    let feed = method("TrackingService/ListConversionEvents");
+    let feed = method("TrackingService/ReadEvents");
     let whole = page(&world, &world.alpha, &feed, json!({"beginning": {}, "page_size": 1_000})).await;
     let all = rows(&feed, &whole);
     let mut seen = Vec::new();

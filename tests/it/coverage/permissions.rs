@@ -86,7 +86,7 @@ fn tracking_and_publishable_keys_can_only_record() {
         for name in published[kind].iter().filter(|name| *name != "AccountService/CheckApiKey") {
             let call = name.strip_prefix("TrackingService/").unwrap_or_else(|| panic!("{kind} keys may call {name}"));
             assert!(
-                call.starts_with(what) || (kind == "tracking" && call == "BatchRecord"),
+                call.starts_with(what) || (kind == "tracking" && call == "BatchRecordEvents"),
                 "{kind} keys may call {name}"
             );
         }

@@ -83,14 +83,14 @@ db_test!(a_repeated_batch_is_answered_item_by_item, |database: TestDatabase| asy
     let item = |amount_minor: i64| {
         json!({"sale": {
             "event_id": "in-a-batch",
-            "uid": names["lead_uid"],
+            "external_id": names["lead_uid"],
             "amount": {"amount_minor": amount_minor, "currency_code": "USD"},
         }})
     };
     let request = json!({"items": [item(100), item(100), item(200)]});
     let results = |answer: &Json| answer["results"].as_array().unwrap().clone();
-    let first = results(&world.expect(&world.alpha, "TrackingService/BatchRecord", &request).await);
-    let again = results(&world.expect(&world.alpha, "TrackingService/BatchRecord", &request).await);
+    let first = results(&world.expect(&world.alpha, "TrackingService/BatchRecordEvents", &request).await);
+    let again = results(&world.expect(&world.alpha, "TrackingService/BatchRecordEvents", &request).await);
     assert!(first[0]["sale"]["replayed"].is_null());
     for repeated in [&first[1], &again[0], &again[1]] {
         assert_eq!(repeated["sale"]["replayed"], json!(true));

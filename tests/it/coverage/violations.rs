@@ -63,7 +63,7 @@ db_test!(a_thousand_violations_fit_into_the_answer_headers, |database: TestDatab
     let mask = json!({"account": {}, "update_mask": {"paths": wrong(&"y".repeat(200))}});
     for (name, request) in [
         ("TrackingService/WatchConversions", watch),
-        ("TrackingService/ListConversionEvents", list),
+        ("TrackingService/ReadEvents", list),
         ("RewardService/ApproveRewards", json!({"reward_ids": wrong("rwd_1")})),
         ("AccountService/UpdateAccount", mask),
     ] {

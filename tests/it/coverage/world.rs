@@ -62,7 +62,7 @@ impl World {
         for (name, request) in [
             ("AccountService/GetAccount", json!({})),
             ("TrackingService/ListConversions", not_referred),
-            ("TrackingService/ListConversionEvents", feed),
+            ("TrackingService/ReadEvents", feed),
             ("RewardService/VerifyLedger", json!({})),
         ] {
             seen.insert(format!("{name} {request}"), self.expect(account, name, &request).await);
@@ -181,7 +181,7 @@ impl Account {
             "ref_id": "${third_ref_id}",
             "promo_code": "${third_coupon_code}",
         });
-        self.make(wire, "AffiliateService/Enroll", request, &[]).await;
+        self.make(wire, "AffiliateService/EnrollAffiliate", request, &[]).await;
         let request = json!({"enrollment_id": "${enrollment_id}", "code": "${link_code}"});
         self.make(wire, "AffiliateService/CreateLink", request, &[("link_id", "/link/id")]).await;
     }
@@ -201,10 +201,10 @@ impl Account {
         let request = json!({"event_id": "${click_event_id}", "link_code": "${link_code}"});
         self.make(wire, "TrackingService/RecordClick", request, &[("tid", "/tid")]).await;
         let request =
-            json!({"event_id": "${lead_event_id}", "uid": "${lead_uid}", "email": "${lead_email}", "tid": "${tid}"});
+            json!({"event_id": "${lead_event_id}", "external_id": "${lead_uid}", "email": "${lead_email}", "tid": "${tid}"});
         self.make(wire, "TrackingService/RecordLead", request, &[("lead_id", "/lead_id")]).await;
         let amount = json!({"amount_minor": 6_000, "currency_code": "USD"});
-        let request = json!({"event_id": "${sale_event_id}", "uid": "${lead_uid}", "amount": amount});
+        let request = json!({"event_id": "${sale_event_id}", "external_id": "${lead_uid}", "amount": amount});
         let kept = [("conversion_id", "/conversion_id"), ("reward_id", "/rewards/0/reward_id")];
         self.make(wire, "TrackingService/RecordSale", request, &kept).await;
         let request = json!({
@@ -229,7 +229,7 @@ impl Account {
     /// A cursor, and a page token of every list.
     async fn furnish_places(&mut self, wire: &Wire) {
         let request = json!({"beginning": {}, "page_size": 1});
-        self.make(wire, "TrackingService/ListConversionEvents", request, &[("cursor", "/next_cursor")]).await;
+        self.make(wire, "TrackingService/ReadEvents", request, &[("cursor", "/next_cursor")]).await;
         for one in methods().iter().filter(|method| method.input().get_field_by_name("page_token").is_some()) {
             let kept = [(format!("{}_page_token", one.name()), "/next_page_token")];
             let kept = [(kept[0].0.as_str(), kept[0].1)];

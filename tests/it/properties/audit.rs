@@ -154,7 +154,7 @@ impl Audit {
         for lead in set.leads.iter() {
             if let Some(before) = self.leads.insert(lead.id, Arc::clone(lead)) {
                 prop_assert!(stays(before.binding.as_ref(), lead.binding.as_ref()), "{:?} {:?}", before, lead);
-                prop_assert!(stays(before.uid.as_ref(), lead.uid.as_ref()), "{:?} {:?}", before, lead);
+                prop_assert!(stays(before.external_id.as_ref(), lead.external_id.as_ref()), "{:?} {:?}", before, lead);
                 prop_assert!(stays(before.email.as_ref(), lead.email.as_ref()), "{:?} {:?}", before, lead);
             }
         }
@@ -300,7 +300,7 @@ fn each_once<T: Ord + std::fmt::Debug>(what: &str, names: impl IntoIterator<Item
 
 /// Every name leads to one row, and the indexes agree with the rows.
 fn check_names(set: &WorkingSet, account_id: AccountId) -> Checked {
-    each_once("uid", set.leads.iter().filter_map(|lead| lead.uid.clone()))?;
+    each_once("external_id", set.leads.iter().filter_map(|lead| lead.external_id.clone()))?;
     each_once("email", set.leads.iter().filter_map(|lead| lead.email.clone()))?;
     each_once("event", set.conversions.iter().map(|row| (row.kind, row.event_id.clone())))?;
     each_once("code", set.links.iter().map(|link| link.code.clone()))?;

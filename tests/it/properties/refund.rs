@@ -156,7 +156,7 @@ impl Till {
     fn sell(&mut self, amount: i64, coupon_code: &str) {
         self.carry_out(&pb::RecordSaleRequest {
             event_id: "sale".to_owned(),
-            uid: BOB.to_owned(),
+            external_id: BOB.to_owned(),
             coupon_code: coupon_code.to_owned(),
             amount: money(amount, self.currency),
             ..pb::RecordSaleRequest::default()
@@ -166,18 +166,18 @@ impl Till {
     fn sign_up(&mut self) {
         self.carry_out(&pb::RecordLeadRequest {
             event_id: "lead".to_owned(),
-            uid: BOB.to_owned(),
+            external_id: BOB.to_owned(),
             coupon_code: COUPON.to_owned(),
             ..pb::RecordLeadRequest::default()
         });
     }
 
     fn refund(&mut self, number: usize, amount: i64, by_customer: bool) {
-        let (sale_event_id, uid) = if by_customer { ("", BOB) } else { ("sale", "") };
+        let (sale_event_id, external_id) = if by_customer { ("", BOB) } else { ("sale", "") };
         self.carry_out(&pb::RecordRefundRequest {
             event_id: format!("refund-{number}"),
             sale_event_id: sale_event_id.to_owned(),
-            uid: uid.to_owned(),
+            external_id: external_id.to_owned(),
             amount: money(amount, self.currency),
             ..pb::RecordRefundRequest::default()
         });

@@ -38,8 +38,8 @@ fn affiliate_email(number: u8) -> String {
     format!("affiliate{number}@affiliates.example")
 }
 
-fn uid(who: &Who) -> Option<String> {
-    who.uid.map(|number| format!("uid-{number}"))
+fn external_id(who: &Who) -> Option<String> {
+    who.external_id.map(|number| format!("external_id-{number}"))
 }
 
 fn email(who: &Who) -> Option<String> {
@@ -57,8 +57,8 @@ pub(super) fn money(amount_minor: i64, currency_code: &str) -> Option<pb::Money>
 
 pub(super) fn commission(pay: Pay, currency_code: &str) -> Option<pb::Commission> {
     let kind = match pay {
-        Pay::Percent(ppm) => commission::Commission::PercentPpm(ppm),
-        Pay::Flat(minor) => commission::Commission::Flat(money(minor, currency_code)?),
+        Pay::Percent(ppm) => commission::Rate::PercentPpm(ppm),
+        Pay::Flat(minor) => commission::Rate::Flat(money(minor, currency_code)?),
     };
     Some(pb::Commission { commission: Some(kind) })
 }
@@ -71,7 +71,7 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
     Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
 }
 
-/// Replaces the ids that parsing draws at random, and the values that the handler of Enroll looks up, by values that are the same
+/// Replaces the ids that parsing draws at random, and the values that the handler of EnrollAffiliate looks up, by values that are the same
 /// in every world. Generated names are made to collide.
 fn without_chance(command: &mut Command) {
     let enrollment = match command {
@@ -79,7 +79,7 @@ fn without_chance(command: &mut Command) {
             rule.token_hash = Sha256::digest(&rule.email).into();
             &mut rule.enrollment
         }
-        Command::Enroll(rule) => &mut rule.enrollment,
+        Command::EnrollAffiliate(rule) => &mut rule.enrollment,
         _ => return,
     };
     "stem".clone_into(&mut enrollment.ref_id_stem);
@@ -160,15 +160,15 @@ impl Asking<'_> {
         Some(pb::AffiliateSelector { selector: Some(selector) })
     }
 
-    /// The enrollment fields of Enroll, which CreateAffiliate has too.
-    fn enrolling(&self, enrolling: &Enrolling) -> Option<pb::EnrollRequest> {
+    /// The enrollment fields of EnrollAffiliate, which CreateAffiliate has too.
+    fn enrolling(&self, enrolling: &Enrolling) -> Option<pb::EnrollAffiliateRequest> {
         let (program_id, currency) = self.program(enrolling.program)?;
-        Some(pb::EnrollRequest {
+        Some(pb::EnrollAffiliateRequest {
             program_id,
             ref_id: or_empty(enrolling.ref_id.map(ref_id)),
             promo_code: or_empty(enrolling.coupon.map(coupon_code)),
             commission_override: enrolling.pay.and_then(|pay| commission(pay, currency.code())),
-            ..pb::EnrollRequest::default()
+            ..pb::EnrollAffiliateRequest::default()
         })
     }
 
@@ -188,9 +188,9 @@ impl Asking<'_> {
                     ..pb::CreateAffiliateRequest::default()
                 })
             }
-            Step::Enroll { affiliate, enrolling } => {
+            Step::EnrollAffiliate { affiliate, enrolling } => {
                 let affiliate = Some(self.affiliate(affiliate)?);
-                self.read(pb::EnrollRequest { request_id, affiliate, ..self.enrolling(enrolling)? })
+                self.read(pb::EnrollAffiliateRequest { request_id, affiliate, ..self.enrolling(enrolling)? })
             }
             Step::UpdateEnrollment { enrollment, ref_id: code, pay } => {
                 let currency = self.book.currency_of(*enrollment)?;
@@ -269,7 +269,7 @@ impl Asking<'_> {
             Step::Lead { event, who, traces, days_ago } => self.read(pb::RecordLeadRequest {
                 event_id: event_id(Lead, *event),
                 email: or_empty(email(who)),
-                uid: or_empty(uid(who)),
+                external_id: or_empty(external_id(who)),
                 tid: self.tid(traces),
                 ref_id: or_empty(traces.ref_id.map(ref_id)),
                 coupon_code: or_empty(traces.coupon.map(coupon_code)),
@@ -280,7 +280,7 @@ impl Asking<'_> {
             Step::Sale { event, who, traces, amount, currency, days_ago } => self.read(pb::RecordSaleRequest {
                 event_id: event_id(Sale, *event),
                 email: or_empty(email(who)),
-                uid: or_empty(uid(who)),
+                external_id: or_empty(external_id(who)),
                 tid: self.tid(traces),
                 ref_id: or_empty(traces.ref_id.map(ref_id)),
                 coupon_code: or_empty(traces.coupon.map(coupon_code)),
@@ -294,14 +294,14 @@ impl Asking<'_> {
                 event_id: event_id(Refund, *event),
                 sale_event_id: or_empty(sale.map(|number| event_id(Sale, number))),
                 email: or_empty(email(who)),
-                uid: or_empty(uid(who)),
+                external_id: or_empty(external_id(who)),
                 amount: money(*amount, currency),
                 refund_id: "refund".to_owned(),
                 occur_time: self.time(*days_ago),
             }),
             Step::Cancel { event, who } => {
                 use lead_selector::Selector;
-                let selector = uid(who).map(Selector::Uid).or_else(|| email(who).map(Selector::Email));
+                let selector = external_id(who).map(Selector::ExternalId).or_else(|| email(who).map(Selector::Email));
                 self.read(pb::RecordCancellationRequest {
                     event_id: event_id(Cancellation, *event),
                     lead: Some(pb::LeadSelector { selector }),

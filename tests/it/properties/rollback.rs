@@ -25,7 +25,7 @@ fn shop() -> Rules {
     for event_id in ["sale-1", "sale-2"] {
         let sale = pb::RecordSaleRequest {
             event_id: event_id.to_owned(),
-            uid: "bob".to_owned(),
+            external_id: "bob".to_owned(),
             coupon_code: "ANN".to_owned(),
             amount: money(1_000, "USD"),
             ..pb::RecordSaleRequest::default()

@@ -27,7 +27,7 @@ pub(super) enum AffiliateName {
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Who {
-    pub(super) uid: Option<u8>,
+    pub(super) external_id: Option<u8>,
     pub(super) email: Option<u8>,
 }
 
@@ -54,7 +54,7 @@ pub(super) enum Step {
     UpdateProgram { program: u8, make_default: bool, terms: Option<(pb::Terms, Pay)> },
     ArchiveProgram { program: u8 },
     CreateAffiliate { name: u8, enrolling: Enrolling },
-    Enroll { affiliate: AffiliateName, enrolling: Enrolling },
+    EnrollAffiliate { affiliate: AffiliateName, enrolling: Enrolling },
     UpdateEnrollment { enrollment: u8, ref_id: Option<u8>, pay: Option<Option<Pay>> },
     EndEnrollment { enrollment: u8 },
     CreateLink { enrollment: u8, code: u8 },
@@ -132,14 +132,14 @@ fn seldom(limit: u8) -> impl Strategy<Value = Option<u8>> {
 }
 
 fn who() -> impl Strategy<Value = Who> {
-    (option::of(0..3_u8), option::of(0..3_u8)).prop_map(|(uid, email)| Who { uid, email })
+    (option::of(0..3_u8), option::of(0..3_u8)).prop_map(|(external_id, email)| Who { external_id, email })
 }
 
 /// A customer with at least one name.
 fn named() -> impl Strategy<Value = Who> {
     prop_oneof![
-        (0..3_u8, option::of(0..3_u8)).prop_map(|(uid, email)| Who { uid: Some(uid), email }),
-        (0..3_u8).prop_map(|email| Who { uid: None, email: Some(email) }),
+        (0..3_u8, option::of(0..3_u8)).prop_map(|(external_id, email)| Who { external_id: Some(external_id), email }),
+        (0..3_u8).prop_map(|email| Who { external_id: None, email: Some(email) }),
     ]
 }
 
@@ -201,7 +201,7 @@ fn owner_step() -> impl Strategy<Value = Step> {
             .prop_map(|(program, make_default, terms)| Step::UpdateProgram { program, make_default, terms }),
         1 => (0..3_u8).prop_map(|program| Step::ArchiveProgram { program }),
         2 => (0..4_u8, enrolling()).prop_map(|(name, enrolling)| Step::CreateAffiliate { name, enrolling }),
-        2 => (affiliate(), enrolling()).prop_map(|(affiliate, enrolling)| Step::Enroll { affiliate, enrolling }),
+        2 => (affiliate(), enrolling()).prop_map(|(affiliate, enrolling)| Step::EnrollAffiliate { affiliate, enrolling }),
         3 => (0..5_u8, seldom(6), option::weighted(0.5, option::of(pay())))
             .prop_map(|(enrollment, ref_id, pay)| Step::UpdateEnrollment { enrollment, ref_id, pay }),
         1 => (0..5_u8).prop_map(|enrollment| Step::EndEnrollment { enrollment }),
@@ -216,7 +216,7 @@ fn owner_step() -> impl Strategy<Value = Step> {
 /// The customer may have a name or not, but a sale without name and trace is never drawn, because it could not belong to anybody.
 fn buyer() -> impl Strategy<Value = (Who, Traces)> {
     (who(), traces()).prop_filter("a sale has a customer or a trace", |(who, traces)| {
-        [who.uid, who.email, traces.visitor, traces.ref_id, traces.coupon].iter().any(Option::is_some)
+        [who.external_id, who.email, traces.visitor, traces.ref_id, traces.coupon].iter().any(Option::is_some)
     })
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use headwater::app::cursor::Cursors;
 use headwater::domain::attribution::{AttributionSource, CandidateResult};
-use headwater::domain::event::EventType;
+use headwater::domain::event::EventKind;
 use headwater::domain::id::{
     AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, LeadId, LinkId,
     ProgramId, RewardId,
@@ -41,7 +41,7 @@ fn every_parser(text: &str) -> Result<(), TestCaseError> {
     one_spelling::<EventId>(text)?;
     one_spelling::<Currency>(text)?;
     one_spelling::<Rounding>(text)?;
-    one_spelling::<EventType>(text)?;
+    one_spelling::<EventKind>(text)?;
     one_spelling::<AttributionSource>(text)?;
     one_spelling::<CandidateResult>(text)
 }

@@ -41,8 +41,8 @@ pub(crate) trait World {
     /// The sale that was recorded under this event_id.
     async fn sale(&mut self, event_id: &str) -> SaleFacts;
 
-    /// The lead with this uid, or else this email address: its state and its affiliate.
-    async fn lead(&mut self, email: &str, uid: &str) -> Option<(String, Option<String>)>;
+    /// The lead with this external_id, or else this email address: its state and its affiliate.
+    async fn lead(&mut self, email: &str, external_id: &str) -> Option<(String, Option<String>)>;
 
     /// Pending, owed and earned of an affiliate.
     async fn balance(&mut self, affiliate_id: &str, currency: Currency) -> [i64; 3];

@@ -117,7 +117,7 @@ impl<'world, W: World> Player<'world, W> {
         let program_id = self.program_id(step);
         if step.verb == "enroll" {
             let affiliate = self.selector(&name);
-            let request = pb::EnrollRequest {
+            let request = pb::EnrollAffiliateRequest {
                 affiliate,
                 program_id,
                 ref_id,
@@ -211,7 +211,7 @@ impl<'world, W: World> Player<'world, W> {
     }
 
     async fn lead_step(&mut self, step: &Step) -> Result<String, Status> {
-        let (email, uid) = customer(step.word(1));
+        let (email, external_id) = customer(step.word(1));
         let state = match step.option("state") {
             Some("subscribed") => pb::LeadState::Subscribed,
             _ => pb::LeadState::Unspecified,
@@ -219,7 +219,7 @@ impl<'world, W: World> Player<'world, W> {
         let request = pb::RecordLeadRequest {
             event_id: step.word(0).to_owned(),
             email,
-            uid,
+            external_id,
             tid: self.tid(step),
             ref_id: step.option("ref").unwrap_or_default().to_owned(),
             coupon_code: step.option("coupon").unwrap_or_default().to_owned(),
@@ -236,7 +236,7 @@ impl<'world, W: World> Player<'world, W> {
     }
 
     async fn sale_step(&mut self, step: &Step) -> Result<String, Status> {
-        let (email, uid) = customer(step.word(1));
+        let (email, external_id) = customer(step.word(1));
         let currency = step.word(3);
         let channel = match step.option("channel") {
             Some("pos") => pb::SaleChannel::PointOfSale,
@@ -245,7 +245,7 @@ impl<'world, W: World> Player<'world, W> {
         let request = pb::RecordSaleRequest {
             event_id: step.word(0).to_owned(),
             email,
-            uid,
+            external_id,
             tid: self.tid(step),
             ref_id: step.option("ref").unwrap_or_default().to_owned(),
             coupon_code: step.option("coupon").unwrap_or_default().to_owned(),
@@ -270,12 +270,12 @@ impl<'world, W: World> Player<'world, W> {
     }
 
     async fn refund_step(&mut self, step: &Step) -> Result<String, Status> {
-        let (email, uid) = step.option("customer").map(customer).unwrap_or_default();
+        let (email, external_id) = step.option("customer").map(customer).unwrap_or_default();
         let request = pb::RecordRefundRequest {
             event_id: step.word(0).to_owned(),
             sale_event_id: step.option("sale").unwrap_or_default().to_owned(),
             email,
-            uid,
+            external_id,
             amount: Some(money(step.word(1), step.word(2))),
             occur_time: occur_time(step),
             ..Default::default()

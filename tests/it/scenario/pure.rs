@@ -42,7 +42,7 @@ impl PureWorld {
     pub(crate) fn new() -> Self {
         let (mut set, mut ids) = (WorkingSet::complete(), CountedIds(0));
         let now = Time::from_micros(START_MICROS);
-        let key = NewApiKey { prefix: "hw_admin_test".to_owned(), secret_hash: [0; 32] };
+        let key = NewApiKey { text_prefix: "hw_admin_test".to_owned(), secret_hash: [0; 32] };
         let rule = RegisterAccount { display_name: "Shop".to_owned(), email: "owner@shop.example".to_owned(), key };
         let envelope = Envelope { account_id: AccountId::SERVER, fingerprint: None, command: rule.into() };
         let Decision { outcome: Outcome::Registered(registered), .. } =
@@ -80,7 +80,7 @@ impl World for PureWorld {
 
     async fn approve_due(&mut self) -> usize {
         let is_due = |reward: &&Reward| {
-            reward.state == RewardState::Pending && reward.reverses.is_none() && reward.approve_after <= self.now
+            reward.state == RewardState::Pending && reward.reverses.is_none() && reward.auto_approve_at <= self.now
         };
         let rewards = self.set.rewards.iter().map(|reward| &**reward);
         let mut ids: Vec<RewardId> = rewards.filter(is_due).map(|reward| reward.id).collect();
@@ -124,11 +124,11 @@ impl World for PureWorld {
         }
     }
 
-    async fn lead(&mut self, email: &str, uid: &str) -> Option<(String, Option<String>)> {
+    async fn lead(&mut self, email: &str, external_id: &str) -> Option<(String, Option<String>)> {
         let is_named = |name: &Option<String>, text: &str| !text.is_empty() && name.as_deref() == Some(text);
         let mut leads = self.set.leads.iter();
         let lead =
-            leads.find(|lead| if uid.is_empty() { is_named(&lead.email, email) } else { is_named(&lead.uid, uid) })?;
+            leads.find(|lead| if external_id.is_empty() { is_named(&lead.email, email) } else { is_named(&lead.external_id, external_id) })?;
         Some((lead.state.to_string(), lead.binding.map(|binding| binding.affiliate_id.to_string())))
     }
 
@@ -151,6 +151,6 @@ impl World for PureWorld {
 
     async fn feed(&mut self) -> Vec<String> {
         let about_conversions = self.set.events.iter().filter(|event| matches!(event.image, EventImage::Conversion(_)));
-        about_conversions.map(|event| event.event_type.to_string()).collect()
+        about_conversions.map(|event| event.kind.to_string()).collect()
     }
 }

@@ -24,8 +24,8 @@ impl<W: World> Player<'_, W> {
                 texts.collect::<Vec<_>>().join(", ")
             }
             "customer" => {
-                let (email, uid) = customer(step.word(0));
-                match self.world.lead(&email, &uid).await {
+                let (email, external_id) = customer(step.word(0));
+                match self.world.lead(&email, &external_id).await {
                     Some((state, Some(affiliate_id))) => format!("{state} {}", self.name_of(&affiliate_id)),
                     Some((state, None)) => format!("{state} unbound"),
                     None => "unknown".to_owned(),

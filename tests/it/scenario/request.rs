@@ -15,22 +15,22 @@ pub(super) fn money(text: &str, currency: &str) -> pb::Money {
     pb::Money { amount_minor: minor_units(text, currency.parse().unwrap()), currency_code: currency.to_owned() }
 }
 
-/// Email and uid from `bob@shop.example`, `uid:42`, both joined by `+`, or `-` for nobody.
+/// Email and external_id from `bob@shop.example`, `external_id:42`, both joined by `+`, or `-` for nobody.
 pub(super) fn customer(text: &str) -> (String, String) {
-    let (mut email, mut uid) = (String::new(), String::new());
+    let (mut email, mut external_id) = (String::new(), String::new());
     for name in text.split('+').filter(|name| *name != "-") {
-        match name.strip_prefix("uid:") {
-            Some(id) => uid = id.to_owned(),
+        match name.strip_prefix("external_id:") {
+            Some(id) => external_id = id.to_owned(),
             None => email = name.to_owned(),
         }
     }
-    (email, uid)
+    (email, external_id)
 }
 
 pub(super) fn lead_selector(text: &str) -> Option<pb::LeadSelector> {
-    let (email, uid) = customer(text);
+    let (email, external_id) = customer(text);
     let selector =
-        if uid.is_empty() { pb::lead_selector::Selector::Email(email) } else { pb::lead_selector::Selector::Uid(uid) };
+        if external_id.is_empty() { pb::lead_selector::Selector::Email(email) } else { pb::lead_selector::Selector::ExternalId(external_id) };
     Some(pb::LeadSelector { selector: Some(selector) })
 }
 
@@ -45,8 +45,8 @@ fn percent_ppm(text: &str) -> i64 {
 /// `20%`, `12.5%`, or `flat:5.00`.
 pub(super) fn commission(text: &str, currency: &str) -> pb::Commission {
     let commission = match text.strip_prefix("flat:") {
-        Some(flat) => pb::commission::Commission::Flat(money(flat, currency)),
-        None => pb::commission::Commission::PercentPpm(percent_ppm(text)),
+        Some(flat) => pb::commission::Rate::Flat(money(flat, currency)),
+        None => pb::commission::Rate::PercentPpm(percent_ppm(text)),
     };
     pb::Commission { commission: Some(commission) }
 }

@@ -102,9 +102,9 @@ impl World for WireWorld {
         }
     }
 
-    async fn lead(&mut self, email: &str, uid: &str) -> Option<(String, Option<String>)> {
+    async fn lead(&mut self, email: &str, external_id: &str) -> Option<(String, Option<String>)> {
         use pb::lead_selector::Selector;
-        let named = if uid.is_empty() { Selector::Email(email.to_owned()) } else { Selector::Uid(uid.to_owned()) };
+        let named = if external_id.is_empty() { Selector::Email(email.to_owned()) } else { Selector::ExternalId(external_id.to_owned()) };
         let request = pb::GetLeadRequest { lead: Some(pb::LeadSelector { selector: Some(named) }) };
         match self.client.tracking.get_lead(request).await {
             Ok(answer) => {
@@ -137,12 +137,12 @@ impl World for WireWorld {
 
     /// Reads the feed itself, which must have no gap.
     async fn feed(&mut self) -> Vec<String> {
-        let request = pb::ListConversionEventsRequest {
+        let request = pb::ReadEventsRequest {
             start: Some(pb::list_conversion_events_request::Start::Beginning(())),
             page_size: 1_000,
             ..Default::default()
         };
-        let events = self.client.tracking.list_conversion_events(request).await.unwrap().into_inner().events;
+        let events = self.client.tracking.read_events(request).await.unwrap().into_inner().events;
         for (place, event) in (1..).zip(&events) {
             assert_eq!(event.sequence, place);
         }

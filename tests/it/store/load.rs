@@ -37,7 +37,7 @@ pub(super) fn by_every_name() -> Needs {
     needs.affiliate(ACCOUNT, &AffiliateSelector::Id(rows::affiliate().id));
     needs.names.clicks_of.insert((ACCOUNT, ClickId::from_uuid(uuid(1))));
     needs.lead(ACCOUNT, LeadSelector::Id(rows::lead().id));
-    needs.names.unmatched_sales.insert((ACCOUNT, LeadSelector::Uid("u-9".to_owned())));
+    needs.names.unmatched_sales.insert((ACCOUNT, LeadSelector::ExternalId("u-9".to_owned())));
     needs.names.waiting_refunds.insert((ACCOUNT, "order-1".to_owned()));
     needs
 }
@@ -116,7 +116,7 @@ db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move
 
     for selector in [
         LeadSelector::Id(lead.id),
-        LeadSelector::Uid("u-1".to_owned()),
+        LeadSelector::ExternalId("u-1".to_owned()),
         LeadSelector::Email("grace@customer.test".to_owned()),
     ] {
         let set = read(&store, needs(|needs| _ = needs.names.latest_sales.insert((ACCOUNT, selector.clone())))).await;
@@ -197,7 +197,7 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
     absent.program(ACCOUNT, None);
     absent.link_code(ACCOUNT, "none");
     absent.coupon_code(ACCOUNT, "NONE");
-    absent.names.latest_sales.insert((ACCOUNT, LeadSelector::Uid("u-1".to_owned())));
+    absent.names.latest_sales.insert((ACCOUNT, LeadSelector::ExternalId("u-1".to_owned())));
     absent.coupon_count(ACCOUNT, &AffiliateSelector::Email("x@y.test".to_owned()));
     let some = read(&store, absent).await;
 
@@ -214,7 +214,7 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
     is_absent!(coupon_with_code(ACCOUNT, "NONE"));
     is_absent!(find_affiliate(ACCOUNT, &AffiliateSelector::Id(rows::affiliate().id)));
     is_absent!(find_affiliate(ACCOUNT, &AffiliateSelector::Email("x@y.test".to_owned())));
-    is_absent!(find_lead(ACCOUNT, &LeadSelector::Uid("u-1".to_owned())));
+    is_absent!(find_lead(ACCOUNT, &LeadSelector::ExternalId("u-1".to_owned())));
 
     macro_rules! is_not_found {
         ($call:ident::<$kind:ty, _>($($argument:expr),*)) => {
@@ -243,7 +243,7 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
     assert!(none.clicks_of(ACCOUNT, ClickId::from_uuid(uuid(1))).is_err());
     assert!(some.refunds_waiting_for(ACCOUNT, "order-1").unwrap().is_empty());
     assert!(none.refunds_waiting_for(ACCOUNT, "order-1").is_err());
-    let customer = Customer { uid: Some("u-9".to_owned()), email: None };
+    let customer = Customer { external_id: Some("u-9".to_owned()), email: None };
     assert!(some.unmatched_sales_of(ACCOUNT, None, &customer).unwrap().is_empty());
     assert!(none.unmatched_sales_of(ACCOUNT, None, &customer).is_err());
 });
@@ -256,7 +256,7 @@ db_test!(another_accounts_rows_are_not_seen, |database: TestDatabase| async move
         needs.row::<Program>((other, rows::program().id));
         needs.affiliate(other, &AffiliateSelector::Id(rows::affiliate().id));
         needs.link_code(other, "ada-blog");
-        needs.lead(other, LeadSelector::Uid("u-1".to_owned()));
+        needs.lead(other, LeadSelector::ExternalId("u-1".to_owned()));
         needs.names.clicks_of.insert((other, ClickId::from_uuid(uuid(1))));
         needs.row::<Reward>((other, RewardId::from_uuid(uuid(1))));
     });
@@ -292,7 +292,7 @@ db_test!(of_many_clicks_and_sales_the_newest_hundred_are_loaded, |database: Test
 
     let needs = needs(|needs| {
         needs.names.clicks_of.extend([busy, calm, ClickId::from_uuid(uuid(9999))].map(|tid| (ACCOUNT, tid)));
-        needs.names.latest_sales.insert((ACCOUNT, LeadSelector::Uid("u-1".to_owned())));
+        needs.names.latest_sales.insert((ACCOUNT, LeadSelector::ExternalId("u-1".to_owned())));
     });
     let set = read(&store, needs).await;
     let ids: Vec<_> = set.clicks_of(ACCOUNT, busy).unwrap().iter().map(|click| click.id.uuid()).collect();

@@ -194,7 +194,7 @@ db_test!(leads, |database: TestDatabase| async move {
     let second = Lead {
         id: LeadId::from_uuid(uuid(2)),
         email: None,
-        uid: Some("u-2".to_owned()),
+        external_id: Some("u-2".to_owned()),
         binding: None,
         state: LeadState::Signup,
         ..rows::lead()
@@ -204,7 +204,7 @@ db_test!(leads, |database: TestDatabase| async move {
         set.put(second.clone());
     };
     let store = open_with(&database, change).await;
-    for selector in [LeadSelector::Id(second.id), LeadSelector::Uid("u-2".to_owned())] {
+    for selector in [LeadSelector::Id(second.id), LeadSelector::ExternalId("u-2".to_owned())] {
         assert_eq!(store::lead::find(&store, ACCOUNT, &selector).await, Ok(Some(second.clone())));
         assert_eq!(store::lead::find(&store, OTHER, &selector).await, Ok(None));
     }

@@ -35,7 +35,7 @@ db_test!(a_changed_row_replaces_the_old_one, |database: TestDatabase| async move
     write(&store, Needs::default(), |set| _ = set.put(lead.clone()), NOW).await.unwrap();
 
     let needs = || needs(|needs| needs.lead(ACCOUNT, LeadSelector::Id(lead.id)));
-    let changed = Arc::new(Lead { binding: None, mrr: None, uid: None, ..lead.clone() });
+    let changed = Arc::new(Lead { binding: None, mrr: None, external_id: None, ..lead.clone() });
     write(&store, needs(), |set| _ = set.put::<Lead>(Arc::clone(&changed)), NOW).await.unwrap();
     assert_eq!(read(&store, needs()).await.leads.get(&(ACCOUNT, lead.id)), Some(&changed));
 });
@@ -215,7 +215,7 @@ db_test!(a_refund_that_waits_only_within_its_batch_leaves_no_waiting_row, |datab
     };
     let sale = pb::RecordSaleRequest {
         event_id: "order-1".to_owned(),
-        uid: "u-1".to_owned(),
+        external_id: "u-1".to_owned(),
         amount: amount(1_000),
         ..pb::RecordSaleRequest::default()
     };
@@ -247,7 +247,7 @@ db_test!(a_matched_sale_is_no_longer_unmatched, |database: TestDatabase| async m
         set.remove::<UnmatchedSale>(&sales[1].key());
     };
     write(&store, Needs::default(), change, NOW).await.unwrap();
-    let customer = Customer { uid: Some("u-9".to_owned()), email: None };
+    let customer = Customer { external_id: Some("u-9".to_owned()), email: None };
     let needs = || needs(|needs| needs.unmatched_sales(ACCOUNT, &customer));
     let left = read(&store, needs()).await;
     assert_eq!(left.unmatched_sales_of(ACCOUNT, None, &customer), Ok(vec![&sales[0], &sales[2]]));

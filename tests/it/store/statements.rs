@@ -144,7 +144,7 @@ fn usd(amount_minor: i64) -> Option<pb::Money> {
 fn sale(number: usize) -> pb::RecordSaleRequest {
     pb::RecordSaleRequest {
         event_id: format!("new-{number}"),
-        uid: format!("u-{number}"),
+        external_id: format!("u-{number}"),
         email: if number == 1 { "grace@customer.test".to_owned() } else { format!("{number}@customer.test") },
         tid: ClickId::from_uuid(uuid(1)).to_string(),
         ref_id: "ada-blog".to_owned(),
@@ -184,7 +184,7 @@ async fn rows_that_lead_back_cost_one_more_statement_on_postgres() {
 
     // The request's key, the lead, unmatched sales by both names of the lead, its latest sales with their rewards, their refunds'
     // rewards, the enrollment, the program, its terms, and in a second round the earlier refund.
-    let by_customer = |number| pb::RecordRefundRequest { uid: "u-1".to_owned(), ..refund(number) };
+    let by_customer = |number| pb::RecordRefundRequest { external_id: "u-1".to_owned(), ..refund(number) };
     assert_eq!(counted.first_statements([by_customer(1)]).await, 11);
     assert_eq!(counted.first_statements((1..=200).map(by_customer)).await, 11);
 }

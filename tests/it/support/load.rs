@@ -72,7 +72,7 @@ pub(crate) struct Load {
     /// The last sequence that the follower must reach, once it is known.
     last_sequence: watch::Sender<Option<i64>>,
     sellers: Vec<JoinHandle<Journal>>,
-    follower: JoinHandle<Vec<pb::ConversionEvent>>,
+    follower: JoinHandle<Vec<pb::Event>>,
 }
 
 /// The checked state at the end.
@@ -171,13 +171,13 @@ async fn sell(target: Target, client_number: usize, unanswered: Unanswered) -> J
 
 /// Records the sales, one by one or as a batch.
 async fn record(client: &mut Client, event_ids: &[String]) -> Result<Vec<pb::RecordSaleResponse>, Status> {
-    use pb::record_result::Result as Recorded;
+    use pb::batch_result::Answer as Recorded;
     if let [event_id] = event_ids {
         return Ok(vec![client.tracking.record_sale(sale(event_id)).await?.into_inner()]);
     }
-    let item = |event_id: &String| pb::RecordItem { item: Some(pb::record_item::Item::Sale(sale(event_id))) };
-    let request = pb::BatchRecordRequest { items: event_ids.iter().map(item).collect() };
-    let results = client.tracking.batch_record(request).await?.into_inner().results;
+    let item = |event_id: &String| pb::BatchItem { item: Some(pb::batch_item::Item::Sale(sale(event_id))) };
+    let request = pb::BatchRecordEventsRequest { items: event_ids.iter().map(item).collect() };
+    let results = client.tracking.batch_record_events(request).await?.into_inner().results;
     assert_eq!(results.len(), event_ids.len());
     results
         .into_iter()
@@ -197,10 +197,10 @@ fn as_status(status: &tonic_types::Status) -> Status {
 }
 
 /// Follows the feed from its beginning through every failure, up to the last sequence.
-async fn follow(target: Target, mut until: watch::Receiver<Option<i64>>) -> Vec<pb::ConversionEvent> {
-    let mut seen: Vec<pb::ConversionEvent> = Vec::new();
+async fn follow(target: Target, mut until: watch::Receiver<Option<i64>>) -> Vec<pb::Event> {
+    let mut seen: Vec<pb::Event> = Vec::new();
     let mut cursor = None;
-    let is_done = |seen: &[pb::ConversionEvent], until: Option<i64>| {
+    let is_done = |seen: &[pb::Event], until: Option<i64>| {
         until.is_some_and(|last| last <= seen.last().map_or(0, |event| event.sequence))
     };
     loop {
@@ -229,8 +229,8 @@ async fn follow(target: Target, mut until: watch::Receiver<Option<i64>>) -> Vec<
 async fn check(
     client: Client,
     journals: Vec<Journal>,
-    events: Vec<pb::ConversionEvent>,
-    followed: &[pb::ConversionEvent],
+    events: Vec<pb::Event>,
+    followed: &[pb::Event],
 ) -> Ended {
     let kept = conversions(&client).await;
     let mut by_event: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -258,7 +258,7 @@ async fn check(
     assert!(followed[..events.len()] == events, "the feed that was followed is another one");
     let recorded: Vec<&str> = events
         .iter()
-        .filter(|event| event.r#type() == pb::EventType::SaleRecorded)
+        .filter(|event| event.r#type() == pb::EventKind::SaleRecorded)
         .map(|event| event.conversion.as_ref().unwrap().id.as_str())
         .collect();
     let told: BTreeSet<&str> = recorded.iter().copied().collect();
@@ -300,16 +300,16 @@ async fn conversions(client: &Client) -> Vec<pb::Conversion> {
     }
 }
 
-async fn all_events(client: &Client) -> Vec<pb::ConversionEvent> {
+async fn all_events(client: &Client) -> Vec<pb::Event> {
     let mut events = Vec::new();
     let mut start = ListStart::Beginning(());
     loop {
-        let request = pb::ListConversionEventsRequest {
+        let request = pb::ReadEventsRequest {
             start: Some(start),
             page_size: 1_000,
-            ..pb::ListConversionEventsRequest::default()
+            ..pb::ReadEventsRequest::default()
         };
-        let page = patiently(async || client.tracking.clone().list_conversion_events(request.clone()).await).await;
+        let page = patiently(async || client.tracking.clone().read_events(request.clone()).await).await;
         if page.events.is_empty() {
             return events;
         }

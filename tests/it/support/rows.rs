@@ -16,7 +16,7 @@ use headwater::domain::conversion::{RefundOutcome, SaleOutcome};
 use headwater::domain::coupon::{Coupon, CouponState};
 use headwater::domain::enrollment::{Enrollment, EnrollmentState};
 use headwater::domain::enrollment::{EnrollmentOutcome, EnrollmentWithLanding};
-use headwater::domain::event::{EventImage, EventType, NewEvent};
+use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
     AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, LeadId, LinkId,
     ProgramId, RewardId,
@@ -207,7 +207,7 @@ pub(crate) fn lead() -> Lead {
         id: LeadId::from_uuid(uuid(1)),
         account_id: ACCOUNT,
         email: Some("grace@customer.test".to_owned()),
-        uid: Some("u-1".to_owned()),
+        external_id: Some("u-1".to_owned()),
         first_name: "Grace".to_owned(),
         last_name: "Hopper".to_owned(),
         state: LeadState::Active,
@@ -219,7 +219,7 @@ pub(crate) fn lead() -> Lead {
         }),
         plan: "pro".to_owned(),
         mrr: Some(usd(4900)),
-        customer_since: Some(NOW),
+        first_sale_at: Some(NOW),
         created_at: NOW,
         updated_at: NOW,
     }
@@ -321,7 +321,7 @@ pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
         reverses,
         state: RewardState::Pending,
         calculation: calculation(),
-        approve_after: NOW.plus_days(30),
+        auto_approve_at: NOW.plus_days(30),
         created_at: NOW,
         updated_at: NOW,
         deny_reason: "none".to_owned(),
@@ -333,7 +333,7 @@ pub(crate) fn unmatched_sale(conversion: &Conversion) -> UnmatchedSale {
         account_id: ACCOUNT,
         conversion_id: conversion.id,
         email: Some("later@customer.test".to_owned()),
-        uid: Some("u-9".to_owned()),
+        external_id: Some("u-9".to_owned()),
         occurred_at: NOW,
     }
 }
@@ -370,7 +370,7 @@ pub(crate) fn event(account_id: AccountId, number: u128) -> NewEvent {
     NewEvent {
         id: EventId::from_uuid(uuid(number)),
         account_id,
-        event_type: EventType::SaleRecorded,
+        kind: EventKind::SaleRecorded,
         occurred_at: NOW,
         image: EventImage::Conversion(ConversionImage { conversion: Arc::new(sale), rewards }),
         cause_id: "order-1".to_owned(),

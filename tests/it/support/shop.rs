@@ -24,7 +24,7 @@ impl Shop {
 
     /// With these terms; the commission is set here.
     pub(crate) async fn furnish_with(mut client: Client, terms: pb::Terms) -> Self {
-        let commission = pb::Commission { commission: Some(pb::commission::Commission::PercentPpm(200_000)) };
+        let commission = pb::Commission { commission: Some(pb::commission::Rate::PercentPpm(200_000)) };
         let request = pb::CreateProgramRequest {
             display_name: "main".to_owned(),
             currency_code: "USD".to_owned(),

@@ -51,12 +51,12 @@ fn texts_are_trimmed_and_counted_in_characters() {
 
 #[test]
 fn own_ids_are_taken_exactly() {
-    assert_eq!(read(|fields| fields.key("uid", " Ab ")).as_deref(), Some(" Ab "));
-    assert_eq!(read(|fields| fields.key("uid", "")), None);
-    assert_eq!(faults(|fields| fields.key("uid", "  ")), ["uid: must not be blank"]);
+    assert_eq!(read(|fields| fields.key("external_id", " Ab ")).as_deref(), Some(" Ab "));
+    assert_eq!(read(|fields| fields.key("external_id", "")), None);
+    assert_eq!(faults(|fields| fields.key("external_id", "  ")), ["external_id: must not be blank"]);
     assert_eq!(faults(|fields| fields.required_key("event_id", "")), ["event_id: is required"]);
     let long = "x".repeat(129);
-    assert_eq!(faults(|fields| fields.key("uid", &long)), ["uid: has 129 characters; at most 128 are taken"]);
+    assert_eq!(faults(|fields| fields.key("external_id", &long)), ["external_id: has 129 characters; at most 128 are taken"]);
 }
 
 #[test]

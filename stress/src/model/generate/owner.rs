@@ -22,7 +22,7 @@ impl Generator {
             6..16 => Command::UpdateProgram(self.update_program(world, label)),
             16..18 => Command::ArchiveProgram(self.archive_program(world, label)),
             18..26 => Command::CreateAffiliate(self.create_affiliate(world, label)),
-            26..35 => Command::Enroll(self.enroll(world, label)),
+            26..35 => Command::EnrollAffiliate(self.enroll(world, label)),
             35..42 => Command::UpdateEnrollment(self.update_enrollment(world, label)),
             42..46 => self.end_enrollment(world, label),
             46..53 => Command::CreateLink(self.create_link(world, label)),
@@ -39,7 +39,7 @@ impl Generator {
     }
 
     fn commission(&mut self, currency: &str) -> pb::Commission {
-        use pb::commission::Commission::{Flat, PercentPpm};
+        use pb::commission::Rate::{Flat, PercentPpm};
         let rng = &mut self.rng;
         let commission = match rng.u32(0..10) {
             0..7 => PercentPpm(pick(rng, &[100_000, 125_000, 333_333, 200_000, 5, 999_999, 1_000_000, 0])),
@@ -57,7 +57,7 @@ impl Generator {
 
     /// A valid commission override.
     fn own_commission(&mut self, currency: &str) -> Option<pb::Commission> {
-        use pb::commission::Commission::PercentPpm;
+        use pb::commission::Rate::PercentPpm;
         let own = self.maybe(25, |generator| generator.commission(currency))?;
         (own.commission != Some(PercentPpm(1_000_001))).then_some(own)
     }
@@ -200,10 +200,10 @@ impl Generator {
         pb::AffiliateSelector { selector: Some(selector) }
     }
 
-    fn enroll(&mut self, world: &World, label: u32) -> pb::EnrollRequest {
+    fn enroll(&mut self, world: &World, label: u32) -> pb::EnrollAffiliateRequest {
         let program_id = self.any_program_id(world);
         let currency = self.currency_of(world, &program_id);
-        pb::EnrollRequest {
+        pb::EnrollAffiliateRequest {
             request_id: self.request_id(label),
             affiliate: Some(self.affiliate(world)),
             ref_id: self.seldom(50, Self::code),

@@ -10,7 +10,7 @@ use crate::model::world::World;
 
 /// A customer's names; either may be missing.
 struct Who {
-    uid: String,
+    external_id: String,
     email: String,
 }
 
@@ -32,7 +32,7 @@ impl Generator {
         }
     }
 
-    /// One of a few customers, known by uid, email address or both; rarely by names of two different people.
+    /// One of a few customers, known by external_id, email address or both; rarely by names of two different people.
     fn who(&mut self) -> Who {
         let number = self.rng.u32(0..12);
         let other = if self.rng.u32(0..12) == 0 { self.rng.u32(0..12) } else { number };
@@ -48,7 +48,7 @@ impl Generator {
             format!("c{other}@shop.example")
         };
         Who {
-            uid: if by_uid { format!("u-{number}") } else { String::new() },
+            external_id: if by_uid { format!("u-{number}") } else { String::new() },
             email: if by_email { email } else { String::new() },
         }
     }
@@ -114,7 +114,7 @@ impl Generator {
         pb::RecordLeadRequest {
             event_id: self.event_id("lead", label),
             email: who.email,
-            uid: who.uid,
+            external_id: who.external_id,
             tid: brought.tid,
             ref_id: brought.ref_id,
             coupon_code: brought.coupon_code,
@@ -146,7 +146,7 @@ impl Generator {
         pb::RecordSaleRequest {
             event_id: self.event_id("sale", label),
             email: who.email,
-            uid: who.uid,
+            external_id: who.external_id,
             tid: brought.tid,
             ref_id: brought.ref_id,
             coupon_code: brought.coupon_code,
@@ -180,7 +180,7 @@ impl Generator {
     }
 
     fn refund(&mut self, world: &World, elapsed: i64, label: u32) -> pb::RecordRefundRequest {
-        let mut who = Who { uid: String::new(), email: String::new() };
+        let mut who = Who { external_id: String::new(), email: String::new() };
         let mut sale_event_id = String::new();
         let amount;
         let sales: Vec<&pb::Conversion> = world.event_ids(Kind::Sale).collect();
@@ -205,7 +205,7 @@ impl Generator {
             event_id: self.event_id("refund", label),
             sale_event_id,
             email: who.email,
-            uid: who.uid,
+            external_id: who.external_id,
             amount: (self.rng.u32(0..150) > 0).then_some(amount),
             refund_id: self.seldom(30, |_| format!("refund-id-{label}")),
             occur_time: self.occur_time(elapsed),
@@ -218,7 +218,7 @@ impl Generator {
         let selector = match rng.u32(0..4) {
             0 => Selector::Id(super::some_id(rng, "led", world.leads.iter().map(|row| &row.id))),
             1 => Selector::Email(format!("C{}@shop.example", rng.u32(0..12))),
-            _ => Selector::Uid(format!("u-{}", rng.u32(0..12))),
+            _ => Selector::ExternalId(format!("u-{}", rng.u32(0..12))),
         };
         pb::LeadSelector { selector: Some(selector) }
     }

@@ -1,7 +1,7 @@
 //! Links and coupons: the codes of an enrollment.
 
 use headwater_client::pb;
-use pb::{CouponState, EventType, LinkState};
+use pb::{CouponState, EventKind, LinkState};
 use tonic::Code;
 
 use super::{Ruling, World, missing, refused, taken};
@@ -54,7 +54,7 @@ impl World {
             create_time: Some(stamp(self.now)),
             remove_time: None,
         };
-        self.tell(EventType::CouponAssigned, &coupon.id, &enrollment.program_id, &coupon.affiliate_id);
+        self.tell(EventKind::CouponAssigned, &coupon.id, &enrollment.program_id, &coupon.affiliate_id);
         self.coupons.push(coupon.clone());
         coupon
     }
@@ -67,7 +67,7 @@ impl World {
         }
         let row = self.enrollments[place].clone();
         let link = self.add_link(&row, &code, &request.destination_url);
-        Ok(self.link_changed(&link, &row.program_id, EventType::LinkCreated))
+        Ok(self.link_changed(&link, &row.program_id, EventKind::LinkCreated))
     }
 
     pub(super) fn revoke_link(&mut self, request: &pb::RevokeLinkRequest) -> Ruling {
@@ -82,11 +82,11 @@ impl World {
         self.links[place].revoke_time = Some(stamp(self.now));
         let link = self.links[place].clone();
         let program = self.enrollment(&link.enrollment_id).map(|place| self.enrollments[place].program_id.clone());
-        Ok(self.link_changed(&link, &program.unwrap_or_default(), EventType::LinkRevoked))
+        Ok(self.link_changed(&link, &program.unwrap_or_default(), EventKind::LinkRevoked))
     }
 
-    fn link_changed(&mut self, link: &pb::Link, program_id: &str, event_type: EventType) -> Reply {
-        self.tell(event_type, &link.id, program_id, &link.affiliate_id);
+    fn link_changed(&mut self, link: &pb::Link, program_id: &str, kind: EventKind) -> Reply {
+        self.tell(kind, &link.id, program_id, &link.affiliate_id);
         self.effect.clone_from(&link.id);
         Reply::Link(self.shown_link(link), Replayed(false))
     }
@@ -118,7 +118,7 @@ impl World {
             let coupon = self.coupons[place].clone();
             let program =
                 self.enrollment(&coupon.enrollment_id).map(|place| self.enrollments[place].program_id.clone());
-            self.tell(EventType::CouponRemoved, &coupon.id, &program.unwrap_or_default(), &coupon.affiliate_id);
+            self.tell(EventKind::CouponRemoved, &coupon.id, &program.unwrap_or_default(), &coupon.affiliate_id);
         }
         Ok(Reply::Coupon(self.coupons[place].clone(), Replayed(false)))
     }

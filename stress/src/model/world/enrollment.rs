@@ -1,7 +1,7 @@
 //! Affiliates and their enrollments in programs.
 
 use headwater_client::pb;
-use pb::{EnrollmentState, EventType, LinkState};
+use pb::{EnrollmentState, EventKind, LinkState};
 use tonic::Code;
 
 use super::faults::flat_currency;
@@ -52,7 +52,7 @@ impl World {
         let token = self.fresh("token");
         self.affiliates.push(affiliate.clone());
         self.tokens.push(token.clone());
-        self.tell(EventType::AffiliateCreated, &affiliate.id, "", &affiliate.id);
+        self.tell(EventKind::AffiliateCreated, &affiliate.id, "", &affiliate.id);
         let enrollment = self.new_enrollment(&affiliate.id, program, &ref_id, &wanted);
         let coupon = self.promised_coupon(enrollment, &wanted);
         self.effect.clone_from(&affiliate.id);
@@ -107,7 +107,7 @@ impl World {
             ..pb::Enrollment::default()
         };
         self.add_link(&row, ref_id, "");
-        self.tell(EventType::EnrollmentCreated, &row.id, &row.program_id, &row.affiliate_id);
+        self.tell(EventKind::EnrollmentCreated, &row.id, &row.program_id, &row.affiliate_id);
         self.enrollments.push(row);
         self.enrollments.len() - 1
     }
@@ -117,7 +117,7 @@ impl World {
         (!code.is_empty()).then(|| self.add_coupon(enrollment, &code, ""))
     }
 
-    pub(super) fn enroll(&mut self, request: &pb::EnrollRequest) -> Ruling {
+    pub(super) fn enroll(&mut self, request: &pb::EnrollAffiliateRequest) -> Ruling {
         let affiliate = self.selected(request.affiliate.as_ref())?;
         let program = self.open_program(&request.program_id)?;
         let wanted = Wanted {
@@ -170,7 +170,7 @@ impl World {
         if !wanted.ref_id.is_empty() {
             self.set_ref_id(place, wanted.ref_id, is_new_code);
         }
-        self.tell(EventType::EnrollmentCreated, &row.id, &row.program_id, &row.affiliate_id);
+        self.tell(EventKind::EnrollmentCreated, &row.id, &row.program_id, &row.affiliate_id);
     }
 
     /// Whether an enrollment may have this ref_id, and whether that needs a new link. An active link of its own without a
@@ -233,7 +233,7 @@ impl World {
         if is_masked("commission_override") {
             row.commission_override = sent.commission_override;
         }
-        Ok(self.enrollment_changed(place, EventType::EnrollmentUpdated))
+        Ok(self.enrollment_changed(place, EventKind::EnrollmentUpdated))
     }
 
     pub(super) fn end_enrollment(&mut self, request: &pb::EndEnrollmentRequest) -> Ruling {
@@ -244,13 +244,13 @@ impl World {
         }
         self.enrollments[place].set_state(EnrollmentState::Ended);
         self.enrollments[place].end_time = Some(stamp(self.now));
-        Ok(self.enrollment_changed(place, EventType::EnrollmentEnded))
+        Ok(self.enrollment_changed(place, EventKind::EnrollmentEnded))
     }
 
-    fn enrollment_changed(&mut self, place: usize, event_type: EventType) -> Reply {
+    fn enrollment_changed(&mut self, place: usize, kind: EventKind) -> Reply {
         self.enrollments[place].update_time = Some(stamp(self.now));
         let row = self.enrollments[place].clone();
-        self.tell(event_type, &row.id, &row.program_id, &row.affiliate_id);
+        self.tell(kind, &row.id, &row.program_id, &row.affiliate_id);
         self.effect.clone_from(&row.id);
         Reply::Enrollment(self.shown(&row), None, Replayed(false))
     }

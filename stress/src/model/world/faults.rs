@@ -39,12 +39,12 @@ pub(super) fn of(command: &Command, now: i64) -> Vec<String> {
         }
         Command::Lead(request) => {
             faults.unless(!request.event_id.is_empty(), "event_id");
-            faults.unless(!(request.email.is_empty() && request.uid.is_empty()), "email");
+            faults.unless(!(request.email.is_empty() && request.external_id.is_empty()), "email");
             faults.time(request.occur_time.as_ref());
         }
         Command::Sale(request) => {
             faults.unless(!request.event_id.is_empty(), "event_id");
-            let names = [&request.email, &request.uid, &request.tid, &request.ref_id, &request.coupon_code];
+            let names = [&request.email, &request.external_id, &request.tid, &request.ref_id, &request.coupon_code];
             faults.unless(names.iter().any(|name| !name.is_empty()), "email");
             faults.amount("amount", request.amount.as_ref(), 1);
             if request.mrr.is_some() {
@@ -55,7 +55,7 @@ pub(super) fn of(command: &Command, now: i64) -> Vec<String> {
         }
         Command::Refund(request) => {
             faults.unless(!request.event_id.is_empty(), "event_id");
-            let names = [&request.sale_event_id, &request.email, &request.uid];
+            let names = [&request.sale_event_id, &request.email, &request.external_id];
             faults.unless(names.iter().any(|name| !name.is_empty()), "sale_event_id");
             faults.amount("amount", request.amount.as_ref(), 1);
             faults.time(request.occur_time.as_ref());
@@ -77,8 +77,8 @@ pub(super) fn of(command: &Command, now: i64) -> Vec<String> {
 
 pub(super) fn flat_currency(commission: Option<&pb::Commission>) -> Option<&str> {
     match commission?.commission.as_ref()? {
-        pb::commission::Commission::Flat(flat) => Some(&flat.currency_code),
-        pb::commission::Commission::PercentPpm(_) => None,
+        pb::commission::Rate::Flat(flat) => Some(&flat.currency_code),
+        pb::commission::Rate::PercentPpm(_) => None,
     }
 }
 
@@ -109,10 +109,10 @@ impl Faults {
             terms.and_then(|terms| terms.commission.as_ref()).and_then(|commission| commission.commission.as_ref());
         match commission {
             None => self.unless(false, &format!("{field}.commission")),
-            Some(pb::commission::Commission::PercentPpm(ppm)) => {
+            Some(pb::commission::Rate::PercentPpm(ppm)) => {
                 self.unless((0..=1_000_000).contains(ppm), &format!("{field}.commission.percent_ppm"));
             }
-            Some(pb::commission::Commission::Flat(_)) => {}
+            Some(pb::commission::Rate::Flat(_)) => {}
         }
     }
 

@@ -50,7 +50,7 @@ pub(super) struct Click {
 pub(super) struct Conversion {
     pub(super) row: pb::Conversion,
     occurred: i64,
-    uid: String,
+    external_id: String,
     email: String,
 }
 
@@ -88,7 +88,7 @@ pub(super) struct World {
     pub(super) conversions: Vec<Conversion>,
     pub(super) rewards: Vec<pb::Reward>,
     pub(super) entries: Vec<pb::LedgerEntry>,
-    pub(super) events: Vec<pb::ConversionEvent>,
+    pub(super) events: Vec<pb::Event>,
     pub(super) unordered_entries: Vec<Unordered>,
     pub(super) unordered_events: Vec<Unordered>,
     answered: HashMap<Key, Answered>,
@@ -152,8 +152,8 @@ impl World {
             effect: String::new(),
         };
         let (account_id, key_id) = (world.account.id.clone(), world.fresh("key"));
-        world.tell(pb::EventType::AccountRegistered, &account_id, "", "");
-        world.tell(pb::EventType::ApiKeyCreated, &key_id, "", "");
+        world.tell(pb::EventKind::AccountRegistered, &account_id, "", "");
+        world.tell(pb::EventKind::ApiKeyCreated, &key_id, "", "");
         world
     }
 
@@ -208,7 +208,7 @@ impl World {
             Command::UpdateProgram(request) => self.update_program(request),
             Command::ArchiveProgram(request) => self.archive_program(request),
             Command::CreateAffiliate(request) => self.create_affiliate(request),
-            Command::Enroll(request) => self.enroll(request),
+            Command::EnrollAffiliate(request) => self.enroll(request),
             Command::UpdateEnrollment(request) => self.update_enrollment(request),
             Command::EndEnrollment(request) => self.end_enrollment(request),
             Command::CreateLink(request) => self.create_link(request),
@@ -240,16 +240,16 @@ impl World {
 
     fn event(
         &mut self,
-        event_type: pb::EventType,
+        kind: pb::EventKind,
         subject: &str,
         program: &str,
         affiliate: &str,
-    ) -> pb::ConversionEvent {
-        pb::ConversionEvent {
+    ) -> pb::Event {
+        pb::Event {
             id: self.fresh("evt"),
             cursor: ANY.to_owned(),
             sequence: self.events.len() as i64 + 1,
-            r#type: event_type.into(),
+            r#type: kind.into(),
             subject_id: subject.to_owned(),
             program_id: program.to_owned(),
             affiliate_id: affiliate.to_owned(),
@@ -261,16 +261,16 @@ impl World {
     }
 
     /// Adds an event to the feed.
-    fn tell(&mut self, event_type: pb::EventType, subject: &str, program: &str, affiliate: &str) {
-        let event = self.event(event_type, subject, program, affiliate);
+    fn tell(&mut self, kind: pb::EventKind, subject: &str, program: &str, affiliate: &str) {
+        let event = self.event(kind, subject, program, affiliate);
         self.events.push(event);
     }
 
     /// Adds an event about a conversion to the feed, with its image.
-    fn tell_of(&mut self, event_type: pb::EventType, conversion: usize, occurred: i64) {
+    fn tell_of(&mut self, kind: pb::EventKind, conversion: usize, occurred: i64) {
         let image = self.image(conversion);
-        let event = self.event(event_type, &image.id, &image.program_id, &image.affiliate_id);
-        self.events.push(pb::ConversionEvent { occur_time: Some(stamp(occurred)), conversion: Some(image), ..event });
+        let event = self.event(kind, &image.id, &image.program_id, &image.affiliate_id);
+        self.events.push(pb::Event { occur_time: Some(stamp(occurred)), conversion: Some(image), ..event });
     }
 
     /// A conversion with its current rewards.

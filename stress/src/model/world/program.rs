@@ -1,7 +1,7 @@
 //! The account, and programs with their terms.
 
 use headwater_client::pb;
-use pb::{AttributionSource as Source, EventType, ProgramState};
+use pb::{AttributionSource as Source, EventKind, ProgramState};
 use tonic::Code;
 
 use super::faults::flat_currency;
@@ -40,24 +40,24 @@ impl World {
         self.account.max_active_coupons_per_affiliate = limit.unwrap_or_default();
         self.account.update_time = Some(stamp(self.now));
         let id = self.account.id.clone();
-        self.tell(EventType::AccountUpdated, &id, "", "");
+        self.tell(EventKind::AccountUpdated, &id, "", "");
         self.effect = id;
         Ok(Reply::Account(self.account.clone(), Replayed(false)))
     }
 
-    fn tell_of_program(&mut self, event_type: EventType, place: usize) {
+    fn tell_of_program(&mut self, kind: EventKind, place: usize) {
         let id = self.programs[place].row.id.clone();
-        self.tell(event_type, &id, &id, "");
+        self.tell(kind, &id, &id, "");
         self.effect = id;
     }
 
-    fn changed(&mut self, place: usize, event_type: EventType) {
+    fn changed(&mut self, place: usize, kind: EventKind) {
         let now = stamp(self.now);
         let program = &mut self.programs[place];
         program.changes += 1;
         program.row.etag = etag(program.changes);
         program.row.update_time = Some(now);
-        self.tell_of_program(event_type, place);
+        self.tell_of_program(kind, place);
     }
 
     fn default_program(&self) -> Option<usize> {
@@ -68,7 +68,7 @@ impl World {
     fn depose(&mut self) {
         if let Some(place) = self.default_program() {
             self.programs[place].row.is_default = false;
-            self.changed(place, EventType::ProgramUpdated);
+            self.changed(place, EventKind::ProgramUpdated);
         }
     }
 
@@ -91,7 +91,7 @@ impl World {
             etag: etag(1),
         };
         self.programs.push(Program { row: row.clone(), versions: vec![terms], changes: 1 });
-        self.tell_of_program(EventType::ProgramCreated, self.programs.len() - 1);
+        self.tell_of_program(EventKind::ProgramCreated, self.programs.len() - 1);
         Ok(Reply::Program(row, Replayed(false)))
     }
 
@@ -133,7 +133,7 @@ impl World {
             program.versions.push(terms.clone());
             program.row.terms = Some(terms);
         }
-        self.changed(place, EventType::ProgramUpdated);
+        self.changed(place, EventKind::ProgramUpdated);
         Ok(Reply::Program(self.programs[place].row.clone(), Replayed(false)))
     }
 
@@ -144,7 +144,7 @@ impl World {
         if self.programs[place].is_active() {
             self.programs[place].row.set_state(ProgramState::Archived);
             self.programs[place].row.is_default = false;
-            self.changed(place, EventType::ProgramArchived);
+            self.changed(place, EventKind::ProgramArchived);
         }
         Ok(Reply::Program(self.programs[place].row.clone(), Replayed(false)))
     }

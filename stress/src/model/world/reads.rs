@@ -57,7 +57,7 @@ impl World {
         use pb::lead_selector::Selector;
         match selector.selector.as_ref()? {
             Selector::Id(id) => self.leads.iter().position(|lead| lead.id == *id),
-            Selector::Uid(uid) => self.customer(uid, ""),
+            Selector::ExternalId(external_id) => self.customer(external_id, ""),
             Selector::Email(text) => self.customer("", &email(text)),
         }
     }

@@ -1,7 +1,7 @@
 //! Refunds: at any time, the part of a reward taken back is the refunded share of its sale.
 
 use headwater_client::pb;
-use pb::{ConversionKind as Kind, ConversionOutcome as Outcome, EventType, LedgerAccount, LedgerReason, RewardState};
+use pb::{ConversionKind as Kind, ConversionOutcome as Outcome, EventKind, LedgerAccount, LedgerReason, RewardState};
 use tonic::Code;
 
 use super::reward::{share, summary};
@@ -32,7 +32,7 @@ impl World {
         self.conversions.push(refund);
         let place = self.conversions.len() - 1;
         if waits {
-            self.tell_of(EventType::RefundWaiting, place, occurred);
+            self.tell_of(EventKind::RefundWaiting, place, occurred);
         }
         if let Some(sale) = found {
             self.book(sale, place);
@@ -59,9 +59,9 @@ impl World {
             return Ok(Some(place));
         }
         let email = email(&request.email);
-        let lead = self.customer(&request.uid, &email);
+        let lead = self.customer(&request.external_id, &email);
         let row = lead.map(|lead| self.leads[lead].clone()).unwrap_or_default();
-        let mut sales = self.unreferred(lead, &[&request.uid, &row.uid], &[&email, &row.email]);
+        let mut sales = self.unreferred(lead, &[&request.external_id, &row.external_id], &[&email, &row.email]);
         if lead.is_none() && sales.is_empty() {
             return Ok(None);
         }
@@ -143,14 +143,14 @@ impl World {
         let is_attributed = own.outcome() == Outcome::Attributed;
         let settled = self.take_back(sale, refund);
         if is_attributed || waited {
-            self.tell_of(EventType::RefundRecorded, refund, occurred);
+            self.tell_of(EventKind::RefundRecorded, refund, occurred);
         }
         if is_attributed {
-            self.tell_of(EventType::SaleRefunded, sale, occurred);
+            self.tell_of(EventKind::SaleRefunded, sale, occurred);
         }
         for earlier in settled {
             self.conversions[earlier].row.version += 1;
-            self.tell_of(EventType::RewardReversed, earlier, self.now);
+            self.tell_of(EventKind::RewardReversed, earlier, self.now);
         }
     }
 

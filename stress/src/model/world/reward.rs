@@ -1,7 +1,7 @@
 //! Rewards, their states, and the books.
 
 use headwater_client::pb;
-use pb::{EventType, LedgerAccount, LedgerReason, RewardState};
+use pb::{EventKind, LedgerAccount, LedgerReason, RewardState};
 use tonic::Code;
 
 use super::{Ruling, Unordered, World, missing, refused};
@@ -38,7 +38,7 @@ struct Move<'request> {
     to: RewardState,
     credit: LedgerAccount,
     reason: LedgerReason,
-    event_type: EventType,
+    kind: EventKind,
     deny_reason: &'request str,
 }
 
@@ -46,7 +46,7 @@ const APPROVAL: Move<'static> = Move {
     to: RewardState::Approved,
     credit: LedgerAccount::AffiliatePayable,
     reason: LedgerReason::Approved,
-    event_type: EventType::RewardApproved,
+    kind: EventKind::RewardApproved,
     deny_reason: "",
 };
 
@@ -60,10 +60,10 @@ impl World {
         let rule = if own.is_some() { pb::RewardRule::Enrollment } else { pb::RewardRule::Program };
         let commission = own.or_else(|| terms.commission.clone()).and_then(|commission| commission.commission);
         let (value, currency, percent_ppm, flat_minor) = match commission {
-            Some(pb::commission::Commission::PercentPpm(ppm)) => {
+            Some(pb::commission::Rate::PercentPpm(ppm)) => {
                 (share(left, ppm, 1_000_000, terms.rounding()), amount.currency_code.clone(), ppm, 0)
             }
-            Some(pb::commission::Commission::Flat(flat)) => {
+            Some(pb::commission::Rate::Flat(flat)) => {
                 let value = share(flat.amount_minor, left, amount.amount_minor, terms.rounding());
                 (value, flat.currency_code, 0, flat.amount_minor)
             }
@@ -134,7 +134,7 @@ impl World {
             to: RewardState::Denied,
             credit: LedgerAccount::CommissionExpense,
             reason: LedgerReason::Denied,
-            event_type: EventType::RewardDenied,
+            kind: EventKind::RewardDenied,
             deny_reason: &request.reason,
         };
         self.move_all(&request.reward_ids, &denial)
@@ -188,7 +188,7 @@ impl World {
         conversions.dedup();
         for place in conversions {
             self.conversions[place].row.version += 1;
-            self.tell_of(step.event_type, place, self.now);
+            self.tell_of(step.kind, place, self.now);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Clicks, sign-ups, sales and cancellations.
 
 use headwater_client::pb;
-use pb::{AttributionSource as Source, ConversionKind as Kind, ConversionOutcome as Outcome, EventType};
+use pb::{AttributionSource as Source, ConversionKind as Kind, ConversionOutcome as Outcome, EventKind};
 use prost_types::Timestamp;
 
 use super::attribution::Traces;
@@ -45,19 +45,19 @@ impl World {
         }))
     }
 
-    /// The lead with this uid, or else the one with this email address.
-    pub(super) fn customer(&self, uid: &str, email: &str) -> Option<usize> {
-        self.lead_by(|lead| &lead.uid, uid).or_else(|| self.lead_by(|lead| &lead.email, email))
+    /// The lead with this external_id, or else the one with this email address.
+    pub(super) fn customer(&self, external_id: &str, email: &str) -> Option<usize> {
+        self.lead_by(|lead| &lead.external_id, external_id).or_else(|| self.lead_by(|lead| &lead.email, email))
     }
 
     fn lead_by(&self, name: impl Fn(&pb::Lead) -> &String, wanted: &str) -> Option<usize> {
         self.leads.iter().position(|lead| !wanted.is_empty() && name(lead) == wanted)
     }
 
-    fn new_lead(&mut self, uid: &str, email: &str, state: pb::LeadState) -> usize {
+    fn new_lead(&mut self, external_id: &str, email: &str, state: pb::LeadState) -> usize {
         let lead = pb::Lead {
             id: self.fresh("led"),
-            uid: uid.to_owned(),
+            external_id: external_id.to_owned(),
             email: email.to_owned(),
             state: state.into(),
             create_time: Some(stamp(self.now)),
@@ -68,12 +68,12 @@ impl World {
     }
 
     /// Updates a lead from a request. Names that it already has are kept, and names of another lead are not taken.
-    fn describe(&mut self, lead: usize, uid: &str, email: &str, first_name: &str, last_name: &str) {
-        let is_uid_free = self.lead_by(|lead| &lead.uid, uid).is_none();
+    fn describe(&mut self, lead: usize, external_id: &str, email: &str, first_name: &str, last_name: &str) {
+        let is_uid_free = self.lead_by(|lead| &lead.external_id, external_id).is_none();
         let is_email_free = self.lead_by(|lead| &lead.email, email).is_none();
         let lead = &mut self.leads[lead];
-        if lead.uid.is_empty() && is_uid_free {
-            uid.clone_into(&mut lead.uid);
+        if lead.external_id.is_empty() && is_uid_free {
+            external_id.clone_into(&mut lead.external_id);
         }
         if lead.email.is_empty() && is_email_free {
             email.clone_into(&mut lead.email);
@@ -106,8 +106,8 @@ impl World {
     fn has_bought(&mut self, lead: usize, occurred: i64) {
         let lead = &mut self.leads[lead];
         lead.set_state(pb::LeadState::Active);
-        let since = lead.customer_since.as_ref().map_or(occurred, |since| micros(since).min(occurred));
-        lead.customer_since = Some(stamp(since));
+        let since = lead.first_sale_at.as_ref().map_or(occurred, |since| micros(since).min(occurred));
+        lead.first_sale_at = Some(stamp(since));
     }
 
     pub(super) fn new_conversion(&mut self, kind: Kind, event_id: &str, occurred: i64) -> Conversion {
@@ -122,7 +122,7 @@ impl World {
             ..pb::Conversion::default()
         };
         self.effect.clone_from(&row.id);
-        Conversion { row, occurred, uid: String::new(), email: String::new() }
+        Conversion { row, occurred, external_id: String::new(), email: String::new() }
     }
 
     /// Credits a conversion to an enrollment, under one version of its program's terms.
@@ -143,10 +143,10 @@ impl World {
             pb::LeadState::Unspecified => pb::LeadState::Signup,
             state => state,
         };
-        let known = self.customer(&request.uid, &email);
+        let known = self.customer(&request.external_id, &email);
         let before = known.map(|lead| self.leads[lead].clone());
-        let lead = known.unwrap_or_else(|| self.new_lead(&request.uid, &email, state));
-        self.describe(lead, &request.uid, &email, &request.first_name, &request.last_name);
+        let lead = known.unwrap_or_else(|| self.new_lead(&request.external_id, &email, state));
+        self.describe(lead, &request.external_id, &email, &request.first_name, &request.last_name);
         if self.leads[lead].state() == pb::LeadState::Subscribed {
             self.leads[lead].set_state(state);
         }
@@ -175,7 +175,7 @@ impl World {
         }
         self.conversions.push(made);
         if let Some((_, enrollment)) = verdict.winner {
-            self.tell_of(EventType::LeadRecorded, self.conversions.len() - 1, occurred);
+            self.tell_of(EventKind::LeadRecorded, self.conversions.len() - 1, occurred);
             self.price_earlier_sales(lead, enrollment, occurred);
         }
         self.touch(lead, before.as_ref());
@@ -183,7 +183,7 @@ impl World {
     }
 
     /// The indexes of a customer's sales that nobody referred, in order of occurrence, without sales of other leads.
-    pub(super) fn unreferred(&self, lead: Option<usize>, uids: &[&str], emails: &[&str]) -> Vec<usize> {
+    pub(super) fn unreferred(&self, lead: Option<usize>, external_ids: &[&str], emails: &[&str]) -> Vec<usize> {
         let lead_id = lead.map(|lead| self.leads[lead].id.as_str()).unwrap_or_default();
         let is_named = |name: &String, wanted: &[&str]| !name.is_empty() && wanted.contains(&name.as_str());
         let mut places: Vec<usize> = (0..self.conversions.len())
@@ -191,7 +191,7 @@ impl World {
                 let sale = &self.conversions[*place];
                 sale.row.kind() == Kind::Sale
                     && sale.row.outcome() == Outcome::NotReferred
-                    && (is_named(&sale.uid, uids) || is_named(&sale.email, emails))
+                    && (is_named(&sale.external_id, external_ids) || is_named(&sale.email, emails))
                     && (sale.row.lead_id.is_empty() || sale.row.lead_id == lead_id)
             })
             .collect();
@@ -202,7 +202,7 @@ impl World {
     /// Prices a lead's purchases inside the window before it was bound.
     fn price_earlier_sales(&mut self, lead: usize, enrollment: usize, bound: i64) {
         let row = self.leads[lead].clone();
-        let sales = self.unreferred(Some(lead), &[&row.uid], &[&row.email]);
+        let sales = self.unreferred(Some(lead), &[&row.external_id], &[&row.email]);
         if row.plan.is_empty() {
             let plans = sales.iter().rev().map(|place| &self.conversions[*place].row.plan);
             let plan = plans.into_iter().find(|plan| !plan.is_empty()).cloned();
@@ -227,7 +227,7 @@ impl World {
             };
             sale.candidates.insert(0, won);
             self.credit_sale(place, Source::LeadBinding, enrollment, None);
-            self.tell_of(EventType::SaleAttributed, place, occurred);
+            self.tell_of(EventKind::SaleAttributed, place, occurred);
         }
     }
 
@@ -243,12 +243,12 @@ impl World {
     pub(super) fn record_sale(&mut self, request: &pb::RecordSaleRequest) -> Ruling {
         let occurred = self.occurred(request.occur_time.as_ref());
         let email = email(&request.email);
-        let known = self.customer(&request.uid, &email);
+        let known = self.customer(&request.external_id, &email);
         let before = known.map(|lead| self.leads[lead].clone());
         let traces = Traces { tid: &request.tid, ref_id: &request.ref_id, coupon_code: &request.coupon_code };
         let verdict = self.attribute(known, &traces, occurred);
         let mut sale = self.new_conversion(Kind::Sale, &request.event_id, occurred);
-        sale.uid.clone_from(&request.uid);
+        sale.external_id.clone_from(&request.external_id);
         sale.email.clone_from(&email);
         sale.row = sale_row(request, sale.row);
         sale.row.candidates = verdict.candidates;
@@ -260,9 +260,9 @@ impl World {
                 self.enrollment(&self.leads[lead].enrollment_id).map(|place| &self.enrollments[place].program_id);
             (there == Some(here)).then(|| self.leads[lead].bind_time.as_ref().map(micros)).flatten()
         });
-        let is_named = !(request.uid.is_empty() && email.is_empty());
+        let is_named = !(request.external_id.is_empty() && email.is_empty());
         let lead = match (known, verdict.winner) {
-            (None, Some(_)) if is_named => Some(self.new_lead(&request.uid, &email, pb::LeadState::Active)),
+            (None, Some(_)) if is_named => Some(self.new_lead(&request.external_id, &email, pb::LeadState::Active)),
             _ => known,
         };
         if let Some(lead) = lead {
@@ -272,7 +272,7 @@ impl World {
             {
                 self.bind(lead, enrollment, occurred);
             }
-            self.describe(lead, &request.uid, &email, &request.first_name, &request.last_name);
+            self.describe(lead, &request.external_id, &email, &request.first_name, &request.last_name);
             self.has_bought(lead, occurred);
             if !request.plan.is_empty() {
                 self.leads[lead].plan.clone_from(&request.plan);
@@ -286,7 +286,7 @@ impl World {
         let place = self.conversions.len() - 1;
         if let Some((source, enrollment)) = verdict.winner {
             self.credit_sale(place, source, enrollment, bound);
-            self.tell_of(EventType::SaleRecorded, place, occurred);
+            self.tell_of(EventKind::SaleRecorded, place, occurred);
         }
         let answer = self.sale_answer(place);
         self.book_waiting_refunds(place);
@@ -337,7 +337,7 @@ impl World {
         };
         self.conversions.push(made);
         if enrollment.is_some() {
-            self.tell_of(EventType::CancellationRecorded, self.conversions.len() - 1, occurred);
+            self.tell_of(EventKind::CancellationRecorded, self.conversions.len() - 1, occurred);
         }
         Ok(Reply::Cancellation(answer))
     }

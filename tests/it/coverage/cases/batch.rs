@@ -7,10 +7,10 @@ use super::{Case, case, dollars};
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case(
-            "TrackingService/BatchRecord",
+            "TrackingService/BatchRecordEvents",
             json!({"items": [
                 {"click": {"link_code": "${link_code}"}},
-                {"sale": {"event_id": "${unique}", "uid": "${lead_uid}", "amount": dollars(5_000)}},
+                {"sale": {"event_id": "${unique}", "external_id": "${lead_uid}", "amount": dollars(5_000)}},
             ]}),
         )
         .wrong(json!({"items": []}))

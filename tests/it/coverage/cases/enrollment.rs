@@ -16,7 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
     };
     vec![
         case(
-            "AffiliateService/Enroll",
+            "AffiliateService/EnrollAffiliate",
             json!({
                 "affiliate": {"id": "${fresh_affiliate_id}"},
                 "program_id": "${other_program_id}",

@@ -8,7 +8,7 @@ pub(super) fn cases() -> Vec<Case> {
     let wrong_filter = json!({"types": [0, 99], "program_ids": ["prg_1", ""], "affiliate_ids": ["aff_1"]});
     let long_filter = json!({"filter": {"types": vec![1; 1_001]}});
     vec![
-        case("TrackingService/ListConversionEvents", json!({"beginning": {}}))
+        case("TrackingService/ReadEvents", json!({"beginning": {}}))
             .reference(json!({"beginning": null, "after_cursor": "${cursor}"}))
             .reference(json!({"filter": {"program_ids": ["${program_id}"]}}))
             .reference(json!({"filter": {"affiliate_ids": ["${affiliate_id}"]}}))

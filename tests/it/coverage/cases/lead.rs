@@ -26,14 +26,14 @@ fn lead() -> Case {
         .other(json!({"first_name": "Bob"}))
         .reference(json!({"event_id": "${lead_event_id}"}))
         .reference(json!({"email": "${lead_email}"}))
-        .reference(json!({"uid": "${lead_uid}"}))
+        .reference(json!({"external_id": "${lead_uid}"}))
         .reference(json!({"tid": "${tid}"}))
         .reference(json!({"ref_id": "${affiliate_ref_id}"}))
         .reference(json!({"coupon_code": "${coupon_code}"}))
         .wrong(json!({
             "event_id": long(),
             "email": "bob",
-            "uid": long(),
+            "external_id": long(),
             "tid": long(),
             "ref_id": long(),
             "coupon_code": long(),
@@ -52,7 +52,7 @@ fn cancellation() -> Case {
             json!({"event_id": "${cancellation_event_id}", "lead": {"email": "eve@${tag}.example"}}),
             &[],
         )
-        .other(json!({"lead": {"uid": "${lead_uid}"}}))
+        .other(json!({"lead": {"external_id": "${lead_uid}"}}))
         .reference(json!({"event_id": "${cancellation_event_id}"}))
         .lead_reference()
         .wrong(json!({"event_id": long(), "lead": {"id": "led_1"}, "occur_time": far_ahead()}))

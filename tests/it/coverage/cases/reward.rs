@@ -8,7 +8,7 @@ const FRESH_REWARD: &[(&str, &str)] = &[("fresh_reward_id", "/rewards/0/reward_i
 
 fn fresh_sale() -> Json {
     let amount = json!({"amount_minor": 5_000, "currency_code": "USD"});
-    json!({"event_id": "${unique}", "uid": "${lead_uid}", "amount": amount})
+    json!({"event_id": "${unique}", "external_id": "${lead_uid}", "amount": amount})
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -17,18 +17,18 @@ fn too_much() -> Json {
 }
 
 fn sale() -> Case {
-    case("TrackingService/RecordSale", json!({"event_id": "${unique}", "uid": "${unique}", "amount": dollars(5_000)}))
+    case("TrackingService/RecordSale", json!({"event_id": "${unique}", "external_id": "${unique}", "amount": dollars(5_000)}))
         .other(json!({"amount": dollars(5_001)}))
         .reference(json!({"event_id": "${sale_event_id}"}))
         .reference(json!({"email": "${lead_email}"}))
-        .reference(json!({"uid": "${lead_uid}"}))
+        .reference(json!({"external_id": "${lead_uid}"}))
         .reference(json!({"tid": "${tid}"}))
         .reference(json!({"ref_id": "${affiliate_ref_id}"}))
         .reference(json!({"coupon_code": "${coupon_code}"}))
         .wrong(json!({
             "event_id": long(),
             "email": "bob",
-            "uid": long(),
+            "external_id": long(),
             "tid": long(),
             "ref_id": long(),
             "coupon_code": long(),
@@ -55,8 +55,8 @@ fn refund() -> Case {
         json!({"event_id": "${unique}", "sale_event_id": "${fresh_sale_event_id}", "amount": dollars(100)}),
     )
     .prepare(
-        "TrackingService/BatchRecord",
-        json!({"items": [{"sale": {"event_id": "${unique}", "uid": "${lead_uid}", "amount": dollars(5_000)}}]}),
+        "TrackingService/BatchRecordEvents",
+        json!({"items": [{"sale": {"event_id": "${unique}", "external_id": "${lead_uid}", "amount": dollars(5_000)}}]}),
         &[("fresh_conversion_id", "/results/0/sale/conversion_id")],
     )
     .prepare(
@@ -68,12 +68,12 @@ fn refund() -> Case {
     .reference(json!({"event_id": "${refund_event_id}"}))
     .reference(json!({"sale_event_id": "${sale_event_id}"}))
     .reference(json!({"sale_event_id": null, "email": "${lead_email}"}))
-    .reference(json!({"sale_event_id": null, "uid": "${lead_uid}"}))
+    .reference(json!({"sale_event_id": null, "external_id": "${lead_uid}"}))
     .wrong(json!({
         "event_id": long(),
         "sale_event_id": long(),
         "email": "bob",
-        "uid": long(),
+        "external_id": long(),
         "amount": no_money(),
         "refund_id": long(),
         "occur_time": far_ahead(),

@@ -1,0 +1,44 @@
+//! FeedService.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use crate::auth::permission::READING;
+use crate::pb;
+use crate::rpc::call::Rpc;
+use crate::rpc::call::service::service;
+use crate::rpc::feed::message::ReadEventsResponse;
+use crate::rpc::feed::{FeedStreams, WatchStream};
+
+/// The feed of every event.
+pub(in crate::rpc) struct FeedHandlers {
+    pub(in crate::rpc) rpc: Arc<Rpc>,
+    pub(in crate::rpc) streams: Arc<FeedStreams>,
+}
+
+service! {
+    "headwater.v1" FeedService(feed_service_server) for FeedHandlers {}
+    own {
+        WatchEvents, READING;
+        ReadEvents, READING;
+    }
+
+    type WatchEventsStream = WatchStream;
+
+    async fn watch_events(&self, mut request: Request<pb::WatchEventsRequest>) -> Result<Response<WatchStream>, Status> {
+        let call = self.rpc.call_of(&mut request)?;
+        let stream = self.streams.watch(&call.principal, &call.name, request.into_inner()).await;
+        stream.map(Response::new).map_err(|error| error.into_status(&call.name))
+    }
+
+    async fn read_events(
+        &self,
+        mut request: Request<pb::ReadEventsRequest>,
+    ) -> Result<Response<ReadEventsResponse>, Status> {
+        // The call waits for news, so the deadline of other reads does not apply.
+        let call = self.rpc.call_of(&mut request)?;
+        let answer = self.streams.list(&call.principal, request.into_inner()).await;
+        answer.map(Response::new).map_err(|error| error.into_status(&call.name))
+    }
+}
