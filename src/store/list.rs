@@ -1,4 +1,4 @@
-//! Pages of rows in the order of their ids: the walk that all lists share. Knows no kind.
+//! Pages of rows in the order of their ids, as all lists read them. Knows no kind.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
@@ -21,7 +21,7 @@ pub(super) fn page<S: Listed>(account_id: AccountId, after: Option<Uuid>, limit:
             .filter(account.eq(account_id.uuid()))
             .apply_if(after, |query, after| query.filter(id.gt(after)))
             .order_by_asc(id),
-        // The table does not fit the kind's key. No row is safer than the rows of all accounts.
+        // The table's key does not match the kind's. Returning no row is safer than returning the rows of all accounts.
         _ => query.filter(Expr::value(false)),
     }
 }

@@ -1,4 +1,5 @@
-//! How a kind of row is stored: its table, its columns, and the rows that it leads to. Each kind says so in its subject's file.
+//! How a kind of row is stored: its table, its columns, and the rows that it leads to. Each kind implements it in the file of its
+//! subject.
 
 use sea_orm::sea_query::ValueTuple;
 use sea_orm::{EntityName, EntityTrait, Iterable, PrimaryKeyToColumn};
@@ -16,7 +17,7 @@ pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
     /// The table.
     type Table: Table;
 
-    /// Whether the table grows with use and is asked by more than one key, so that PostgreSQL needs statistics of it.
+    /// Whether the table grows with use and is searched by more than one key, so that PostgreSQL needs statistics of it.
     const GROWS: bool;
 
     /// The row as columns.
@@ -34,7 +35,7 @@ pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
     }
 }
 
-/// A primary key as columns have it.
+/// A primary key as values of columns.
 pub(in crate::store) trait SqlKey {
     /// The columns' values, in the order of the table's primary key.
     fn values(&self) -> ValueTuple;
@@ -52,7 +53,7 @@ impl<I: TypedId> SqlKey for (AccountId, I) {
     }
 }
 
-/// A row that is found by a text.
+/// The key of a row that is found by a text.
 impl SqlKey for (AccountId, String) {
     fn values(&self) -> ValueTuple {
         ValueTuple::Two(self.0.uuid().into(), self.1.clone().into())
