@@ -61,8 +61,8 @@ impl<Connection: AsyncWrite + Unpin> AsyncWrite for Gathered<Connection> {
 }
 
 impl<Connection: AsyncWrite + Unpin> Drop for Gathered<Connection> {
-    /// Sends the rest if the connection takes it at once. Otherwise the reason of a failed TLS handshake, which is written and
-    /// never flushed, would be lost.
+    /// Sends the rest if the connection takes it at once, because the reason of a failed TLS handshake is written and never
+    /// flushed.
     fn drop(&mut self) {
         let _ = Pin::new(&mut self.connection).poll_flush(&mut Context::from_waker(Waker::noop()));
     }

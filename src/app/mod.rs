@@ -59,7 +59,7 @@ pub enum SubmitError {
     /// The database did not answer, or the server is stopping.
     #[error("the database did not answer, or the server is stopping")]
     Unavailable,
-    /// A fault of ours; the text is for the log alone.
+    /// A bug of ours. The text is for the log only.
     #[error("{0}")]
     Internal(String),
 }

@@ -169,7 +169,7 @@ pub enum Refusal {
     /// The customer has no sale that the refund fits.
     #[error("the customer has no sale that this refund fits; send sale_event_id")]
     NoSaleToRefund,
-    /// The affiliate has as many active coupons as the account allows.
+    /// The affiliate already has as many active coupons as the account allows.
     #[error("the affiliate has {limit} active coupons, as many as the account allows")]
     CouponLimit {
         /// The account's limit.

@@ -53,7 +53,7 @@ pub enum StoreError {
     /// The store may not be opened; the text says what to do.
     #[error("{0}")]
     Refused(String),
-    /// A fault of ours or of the database.
+    /// A bug of ours or of the database.
     #[error("unexpected: {0}")]
     Unexpected(String),
 }
@@ -243,7 +243,7 @@ impl Store {
         backend::schema_columns(&self.read).await
     }
 
-    /// The schema as text, one statement or column a line, in a stable order.
+    /// The schema as text, with one statement or column per line, in a stable order.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -123,7 +123,7 @@ fn a_field_that_every_text_has_is_demanded() {
     assert_eq!(Calculation::from_text(&text(base)).unwrap().percent_ppm, 0);
 }
 
-/// A type whose text got a second version: the first had no note, and another name for the weight.
+/// A type whose text got a second version. The first had no note, and weight in kilograms under another name.
 #[derive(Debug, PartialEq)]
 struct Parcel {
     grams: i64,

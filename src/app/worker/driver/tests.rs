@@ -120,7 +120,7 @@ impl Stage {
         self.workers.statuses().remove(0)
     }
 
-    /// Waits until so many runs have begun.
+    /// Waits until this many runs have begun.
     async fn runs(&self, count: usize) {
         while self.script.runs() < count {
             sleep(Duration::from_millis(100)).await;
