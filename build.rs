@@ -1,4 +1,4 @@
-//! Compiles the protos to servers and to the description for reflection, with protox, so that building needs no protoc.
+//! Compiles the protos to servers and to the description for reflection. It uses protox, so that building needs no protoc.
 //! `clients/rust/build.rs` makes the messages and clients.
 
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed={PROTO}");
     let mut compiler = protox::Compiler::new([PROTO])?;
     compiler.include_imports(true).include_source_info(true).open_files(proto_files()?)?;
-    // protox encodes the description itself, because the decoded form would lose parts that prost-types does not know.
+    // protox itself encodes the description, because decoding it first would lose parts that prost-types does not know.
     let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out_dir.join("headwater.bin"), compiler.encode_file_descriptor_set())?;
     // The feed's answers are types of ours that are encoded from bytes; all other messages are the client's. Both streams have
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Every file of the API, named as the files name each other.
+/// Every file of the API, by the path that the files import each other with.
 fn proto_files() -> std::io::Result<Vec<String>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(Path::new(PROTO).join("headwater/v1"))? {

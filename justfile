@@ -1,27 +1,27 @@
-# The project's recipes; `just` alone lists them. All are plain cargo commands, so just itself is optional.
+# The project's recipes; `just` alone lists them. All are plain cargo commands, so just itself is not needed.
 
 _default:
     @just --list
 
-# Every check that must pass before a change is merged, without requiring PostgreSQL.
+# Runs every check that must pass before a change is merged, without requiring PostgreSQL.
 check: lint test
 
-# Formatting, compiler and clippy warnings, the protos' style, the API documentation.
+# Checks formatting, compiler and clippy warnings, the protos' style, and the API documentation.
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cd proto && buf lint
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-# All tests. Without PostgreSQL, one line says which are skipped.
+# Runs all tests. Without PostgreSQL, one line says which are skipped.
 test *arguments:
     cargo test --workspace {{arguments}}
 
-# All tests; fails without PostgreSQL.
+# Runs all tests; fails without PostgreSQL.
 test-postgres *arguments:
     HEADWATER_REQUIRE_POSTGRES=1 cargo test --workspace {{arguments}}
 
-# The protos' style, and whether they break the API of this git reference.
+# Checks the protos' style, and that they do not break the API of this git reference.
 proto against="main":
     cd proto && buf lint
     cd proto && buf breaking --against '../.git#ref={{against}},subdir=proto'
@@ -31,12 +31,12 @@ golden:
     HEADWATER_UPDATE_GOLDEN=1 cargo test --workspace
     git diff --stat -- tests/it/golden
 
-# Plants each bug of tests/planted and fails unless the tests find it; builds once for each.
+# Plants each bug of tests/planted and fails unless the tests find it. Builds once for each bug.
 planted *arguments:
     tests/planted/run {{arguments}}
 
-# Changes the rules of the domain a little, one change at a time, and lists the changes that no test notices (needs cargo-mutants).
-# Takes hours for the whole domain: `just mutants --file src/domain/rule/refund.rs` for one file, `--in-diff` for a change.
+# The whole domain takes hours: `just mutants --file src/domain/rule/refund.rs` is for one file, `--in-diff` for a change.
+# Changes the rules of the domain one at a time, and lists the changes that no test notices (needs cargo-mutants).
 mutants *arguments:
     cargo mutants {{arguments}}
 

@@ -1,4 +1,4 @@
-//! The command line: runs the binary's commands. The only place that writes to standard output.
+//! The command line: runs the binary's commands. Only this file and the demo write to standard output.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on the terminal")]
 
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use crate::config::{Action, CommandLine, ConfigError, Settings};
 use crate::server::{self, Server, ServerError};
 use crate::{demo, logging};
 
-/// Runs the binary: 0 when it did what it was asked, 2 for a wrong command line or setting, 1 for anything else.
+/// Runs the binary. Returns 0 on success, 2 for a wrong command line or setting, 1 for any other failure.
 pub fn main() -> ExitCode {
     let line = match CommandLine::read(std::env::args().collect::<Vec<_>>()) {
         Ok(line) => line,
@@ -27,7 +27,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // People read a demo, and the log would come between its lines.
+    // The demo is quiet by default, because people read its output and the log would come between its lines.
     let is_demo = matches!(line.action, Some(Action::Demo { .. }));
     let log = &line.settings.log;
     let filter = if is_demo && log.log_filter == "info" { "warn" } else { &log.log_filter };
@@ -78,7 +78,7 @@ async fn create_operator_key(settings: &Settings) -> Result<secrecy::SecretStrin
     let (app, writer) = App::start(store, Arc::new(SystemClock), &options).map_err(ServerError::Writer)?;
     let key = operator::create(&app).await;
     app.close();
-    // The writer ends once it has nothing to do. If it ended badly, the key was not made either.
+    // The writer ends once its queue is empty. If it ended badly, the key was not made either.
     let _ = writer.await;
     app.store().close().await?;
     Ok(key?)

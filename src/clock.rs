@@ -22,13 +22,13 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Time {
-        // A clock before 1970 is broken beyond repair here; 1970 makes that plain to see.
+        // A clock before 1970 is broken. It reads as 1970, which is easy to notice.
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Time::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
     }
 }
 
-/// A clock that moves only when it is set, for tests and for the demo's day.
+/// A clock that moves only when it is set, for tests.
 #[derive(Debug, Clone)]
 pub struct ManualClock {
     micros: Arc<AtomicI64>,
@@ -40,7 +40,7 @@ impl ManualClock {
         Self { micros: Arc::new(AtomicI64::new(time.micros())) }
     }
 
-    /// Moves the clock.
+    /// Sets the clock, forward or back.
     pub fn set(&self, time: Time) {
         self.micros.store(time.micros(), Ordering::SeqCst);
     }
@@ -57,7 +57,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// Draws UUIDv7s. They grow within a process, so that new rows go to the end of every index.
+/// Makes UUIDv7s. They grow within a process, so that new rows go to the end of every index.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RandomIds;
 
@@ -67,12 +67,12 @@ impl IdSource for RandomIds {
     }
 }
 
-/// A point on the clock that never goes back, for deadlines.
+/// The monotonic clock, which never goes back, for deadlines and durations.
 pub fn monotonic_now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 
-/// Bytes that nobody can guess.
+/// Random bytes for secrets, from the operating system.
 ///
 /// # Panics
 /// When the operating system has no random source: nothing that is made without one is safe to use.
@@ -97,7 +97,8 @@ pub fn random_code(length: usize) -> String {
 
 fn random_text(length: usize, alphabet: &[u8]) -> String {
     let mut text = String::with_capacity(length);
-    // Bytes past the last whole round of the alphabet are drawn again: taking the remainder would favour its beginning.
+    // A byte past the last whole multiple of the alphabet's length is drawn again, because its remainder would favour the first
+    // letters.
     let bound = 256 - 256 % alphabet.len();
     while text.len() < length {
         for byte in random_bytes::<32>() {
@@ -109,11 +110,12 @@ fn random_text(length: usize, alphabet: &[u8]) -> String {
     text
 }
 
-/// The duration, up to this many percent shorter or longer, so that many do not act at the same moment.
+/// The duration, made up to this many percent shorter or longer at random, so that many callers do not act at the same moment.
+/// The percentage is at most 100.
 pub fn jitter(duration: Duration, percent: u32) -> Duration {
     let [low, high] = random_bytes::<2>();
     let drawn = u32::from(u16::from_be_bytes([low, high]));
-    // From 100 - percent to 100 + percent, in 65,536 steps.
+    // The share goes from 100 - percent to 100 + percent, in 65,536 steps.
     let share = (100 - percent) * 65_535 + 2 * percent * drawn;
     duration * share / (100 * 65_535)
 }

@@ -1,5 +1,5 @@
-//! Every setting, with its default, its unit and its cost. A flag overrides the environment, the environment the file, and the file
-//! the default.
+//! Every setting, with its default, its unit and its cost. A flag overrides the environment, which overrides the file, which
+//! overrides the default.
 
 mod database;
 mod feed;
@@ -35,7 +35,7 @@ pub struct CommandLine {
     pub settings: Settings,
 }
 
-/// The commands beside serving.
+/// The binary's commands.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Action {
     /// Serve (the default).
@@ -52,8 +52,8 @@ pub enum Action {
     Config,
 }
 
-/// Every setting, by section. In the TOML file, which has no sections, each has its name as here; in the environment `HEADWATER_` and
-/// its name in capitals.
+/// Every setting, by section. In the TOML file, which has no sections, a setting has its field's name. In the environment it has
+/// that name in capitals after `HEADWATER_`.
 #[derive(Debug, Clone, Args, Serialize)]
 pub struct Settings {
     /// A TOML file with settings.
@@ -102,7 +102,7 @@ pub enum ConfigError {
     File {
         /// The file.
         path: String,
-        /// The fault.
+        /// The cause.
         problem: String,
     },
     /// The settings file has a key that is no setting.
@@ -121,7 +121,7 @@ pub enum ConfigError {
         /// The key.
         key: String,
     },
-    /// Plaintext on an address that others can reach.
+    /// Plaintext on an address that other machines can reach.
     #[error(
         "{0} can be reached from other machines and keys would travel in the clear: set tls_certificate_file and tls_key_file, \
          listen on 127.0.0.1, or set allow_plaintext when a proxy in front adds TLS"
@@ -148,7 +148,7 @@ impl CommandLine {
     }
 }
 
-/// The settings file. It is looked for before anything else is read, because it gives the defaults.
+/// The path of the settings file. It is found before anything else is read, because the file gives the defaults.
 fn config_path(arguments: &[String]) -> Option<String> {
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
@@ -162,7 +162,7 @@ fn config_path(arguments: &[String]) -> Option<String> {
     std::env::var("HEADWATER_CONFIG").ok().filter(|path| !path.is_empty())
 }
 
-/// The command with the file's values as defaults, so that a flag and the environment override them.
+/// Makes the file's values the defaults of the command, so that a flag and the environment override them.
 fn with_file(mut command: clap::Command, path: &str) -> Result<clap::Command, ConfigError> {
     let unreadable = |problem: String| ConfigError::File { path: path.to_owned(), problem };
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
@@ -187,7 +187,7 @@ impl Settings {
     /// The settings in force as a TOML file. The database URL is masked when it holds a password.
     ///
     /// # Errors
-    /// When a path is no text, which TOML cannot hold.
+    /// A path is not valid UTF-8, which TOML requires.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         Ok(toml::Table::try_from(self)?.to_string())
     }

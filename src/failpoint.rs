@@ -1,10 +1,11 @@
-//! Places where a test makes the server fail: `failpoint!(BeforeCommit)` marks where a crash, an error or a long pause must cost
-//! nothing. Compiled only with the feature `failpoints`, which the tests switch on; any other build has none of it.
+//! Places where a test makes the server fail. `failpoint!(BeforeCommit)` marks a place where a crash, an error or a long pause
+//! must lose nothing. Compiled only with the feature `failpoints`, which the tests switch on; any other build contains none of
+//! it.
 //!
 //! The variable FAILPOINTS configures a process at its start, in the language of the crate `fail`:
-//! `BeforeCommit=20*off->2*return(error)->return(abort)` lets 20 commits pass, fails two, and then ends the process.
+//! `BeforeCommit=20*off->2*return(error)->return(abort)` lets 20 commits pass, fails two, and then aborts the process.
 
-/// Marks a [`Point`], in an async function that can return a `StoreError`.
+/// Marks a [`Point`], in an async function that returns a `StoreError`.
 #[cfg(feature = "failpoints")]
 macro_rules! failpoint {
     ($point:ident) => {
@@ -12,7 +13,7 @@ macro_rules! failpoint {
     };
 }
 
-/// Nothing, in a build that is not for tests.
+/// Expands to nothing, in a build that is not for tests.
 #[cfg(not(feature = "failpoints"))]
 macro_rules! failpoint {
     ($point:ident) => {};
@@ -29,7 +30,7 @@ mod armed {
 
     use crate::store::StoreError;
 
-    /// The length of a pause: longer than anything that does not wait for a clock.
+    /// The length of a pause. It is longer than any work that does not wait for a clock.
     const PAUSE: Duration = Duration::from_millis(300);
 
     macro_rules! points {
@@ -65,9 +66,9 @@ mod armed {
         BeforeDecide,
         /// All is decided; nothing is written yet.
         BeforeSave,
-        /// One statement of several that write is about to be sent: each table's, in turn.
+        /// One of the statements that write is about to be sent. Each table's is, in turn.
         BeforeStatement,
-        /// All is written; a transaction is about to be committed, also that of an upkeep.
+        /// All is written; a transaction is about to be committed, including that of an upkeep.
         BeforeCommit,
         /// A transaction is committed, and no caller or reader knows yet.
         AfterCommit,
@@ -83,7 +84,7 @@ mod armed {
         BeforeFeedSend,
         /// The upkeep knows the due rewards of an account and is about to approve them.
         BeforeApproval,
-        /// The upkeep is about to remove old rows, one lot of them.
+        /// The upkeep is about to remove one lot of old rows.
         BeforeRemoval,
         /// Old rows are removed; it is not committed.
         AfterRemoval,
@@ -105,12 +106,12 @@ mod armed {
         AfterClose,
     }
 
-    /// Applies the variable FAILPOINTS for as long as the result is kept.
+    /// Applies the variable FAILPOINTS until the result is dropped.
     pub fn arm() -> fail::FailScenario<'static> {
         fail::FailScenario::setup()
     }
 
-    /// Does here what is configured: nothing by default.
+    /// Does what is configured for this point; nothing by default.
     pub(crate) async fn reach(point: Point) -> Result<(), StoreError> {
         let Some(action) = action_at(point) else { return Ok(()) };
         tracing::warn!(point = point.name(), action, "a failpoint acts");
@@ -122,7 +123,7 @@ mod armed {
             }
             "conflict" => Err(StoreError::Conflict),
             "error" => Err(StoreError::Unavailable),
-            // Among them `fault`: an unexpected error.
+            // Any other text, such as `fault`, is an unexpected error.
             other => Err(StoreError::Unexpected(other.to_owned())),
         }
     }

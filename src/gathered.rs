@@ -1,5 +1,5 @@
-//! A connection that buffers writes, so that it sends few pieces. Many calls of one connection are answered at once, when their
-//! batch is committed; HTTP/2 would send each answer by itself. Knows nothing of the content.
+//! A connection that buffers its writes, so that it sends few pieces. All calls of a connection that are in one batch are
+//! answered at once, when the batch commits, and HTTP/2 would send each answer by itself. Knows nothing of the content.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,14 +8,14 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 use tonic::transport::server::Connected;
 
-/// The size of the buffer: a full one is sent in any case, and larger pieces are not buffered.
+/// The size of the buffer. A full buffer is always sent, and a larger piece is not buffered.
 const GATHERED_BYTES_MAX: usize = 16 * 1024;
 
 /// See the head of the file.
 #[derive(Debug)]
 pub struct Gathered<Connection: AsyncWrite + Unpin> {
     connection: BufWriter<Connection>,
-    /// Whether other tasks that were ready have had a turn since something was written.
+    /// Whether other ready tasks have had a turn since something was written.
     has_waited: bool,
 }
 
@@ -45,7 +45,7 @@ impl<Connection: AsyncWrite + Unpin> AsyncWrite for Gathered<Connection> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.connection.buffer().is_empty() && !self.has_waited {
-            // Waits for one turn of the tasks that are ready here, so that they can add their writes.
+            // Yields once, so that the other ready tasks on this thread can add their writes.
             self.has_waited = true;
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -61,7 +61,8 @@ impl<Connection: AsyncWrite + Unpin> AsyncWrite for Gathered<Connection> {
 }
 
 impl<Connection: AsyncWrite + Unpin> Drop for Gathered<Connection> {
-    /// Sends the rest, if that is possible at once: the reason why a TLS handshake failed is written and never flushed.
+    /// Sends the rest if the connection takes it at once, because the reason of a failed TLS handshake is written and never
+    /// flushed.
     fn drop(&mut self) {
         let _ = Pin::new(&mut self.connection).poll_flush(&mut Context::from_waker(Waker::noop()));
     }

@@ -24,7 +24,7 @@ pub mod store;
 pub mod pb {
     pub use headwater_client::pb::*;
 
-    /// The servers of the services. Two answers of the feed are types of [`crate::rpc::feed::message`] in them.
+    /// The servers of the services. Two answers of the feed have the types of [`crate::rpc::feed::message`] here.
     pub mod server {
         #![allow(
             missing_docs,

@@ -1,6 +1,6 @@
 //! The binary: see `cli.rs` for what it does.
 
-/// Allocation is a good part of a call's cost, and this allocator takes less time than the system's.
+/// Allocation is a good part of a call's cost, and mimalloc takes less time than the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Every file of the API, named as the files name each other.
+/// Every file of the API, by the path that the files import each other with.
 fn proto_files() -> std::io::Result<Vec<String>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(Path::new(PROTO).join("headwater/v1"))? {

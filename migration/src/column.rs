@@ -1,9 +1,10 @@
-//! The vocabulary of columns: the few kinds that mean the same in SQLite and PostgreSQL. No decimals (SQLite makes them floats), no
-//! timestamps (SQLite makes them text), no enums of the database's own.
+//! The kinds of columns that mean the same in SQLite and PostgreSQL. There are no decimals (SQLite makes them floats), no
+//! timestamps (SQLite makes them text) and no enums of the database's own.
 
 use sea_orm_migration::prelude::*;
 
-/// How far a balance may be from zero, in minor units: below the end of 64 bits, where SQLite would turn a sum into a float.
+/// The largest distance of a balance from zero, in minor units. It is below the end of 64 bits, where SQLite would turn a sum
+/// into a float.
 const BALANCE_MINOR_MAX: i64 = 9_000_000_000_000_000_000;
 
 /// The longest text of a state, a kind or a currency, in characters.
@@ -39,7 +40,7 @@ pub fn money_null(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).big_integer().null().take()
 }
 
-/// A sum of amounts in minor units. The database itself adds to it, so a check keeps it from overflowing.
+/// A sum of amounts in minor units. A check keeps it from overflowing, because the database itself adds to it.
 pub fn balance(name: &'static str) -> ColumnDef {
     ColumnDef::new(name)
         .big_integer()
@@ -51,7 +52,7 @@ pub fn balance(name: &'static str) -> ColumnDef {
         .take()
 }
 
-/// A place in a sequence without gaps.
+/// A number in a sequence without gaps.
 pub fn sequence(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).big_integer().not_null().take()
 }
@@ -111,7 +112,7 @@ pub fn flag(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).boolean().not_null().take()
 }
 
-/// A new table with the columns of its primary key named; the columns themselves follow.
+/// A new table, with the names of its primary key's columns. The caller adds the columns themselves.
 pub fn table(name: &'static str, primary_key: &[&'static str]) -> TableCreateStatement {
     Table::create().table(name).primary_key(&mut index_of(primary_key)).take()
 }
@@ -129,7 +130,7 @@ pub fn index(name: &'static str, table: &'static str, columns: &[&'static str]) 
     index_of(columns).name(name).table(table).take()
 }
 
-/// A unique index. Rows with a null in it do not count.
+/// A unique index. Rows with a null in an indexed column may repeat.
 pub fn unique_index(name: &'static str, table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
     index(name, table, columns).unique().take()
 }

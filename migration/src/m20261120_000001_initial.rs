@@ -1,7 +1,7 @@
 //! The schema of the first release.
 //!
-//! Every primary key starts with the account, so that one account's rows are stored together and a database can be split by
-//! account. Hot tables have only the further indexes that their reads need.
+//! Every primary key starts with the account, so that the rows of an account are stored together and a database can be split by
+//! account. Hot tables have no other indexes than their reads need.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, Statement};
@@ -23,13 +23,14 @@ impl MigrationTrait for Migration {
         let narrow = [accounts(), programs(), tracking(), balances(), heads()];
         for mut statement in narrow.into_iter().flatten() {
             if is_sqlite {
-                // Stores the rows in the order of the primary key, as the head of the file says, and in one tree instead of two.
+                // SQLite then stores the rows in the order of the primary key, as the head of the file says, and in one tree
+                // instead of two.
                 statement.extra("WITHOUT ROWID");
             }
             manager.create_table(statement).await?;
         }
-        // These rows are long, so that few fit into a page and a tree by key would be bad. SQLite stores them in the order of
-        // insertion.
+        // These rows are long. Few fit into a page, so a tree by primary key would be inefficient. SQLite stores them in the
+        // order of insertion.
         for statement in [conversions(), rewards_and_entries(), requests_and_segments()].into_iter().flatten() {
             manager.create_table(statement).await?;
         }
@@ -43,8 +44,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// Segments are compressed by every batch and decompressed by every reader behind. LZ4, where the server was built with it, takes a
-/// fraction of the default's time.
+/// Makes PostgreSQL compress segments with LZ4, if the server was built with it. Every batch compresses them and every reader
+/// that is behind decompresses them, and LZ4 takes a fraction of the default's time.
 #[expect(clippy::disallowed_methods, reason = "the library has no word for how a column is compressed")]
 async fn compress_segments_quickly(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     const HAS_LZ4: &str =
@@ -156,7 +157,8 @@ fn programs() -> Vec<TableCreateStatement> {
 
 fn tracking() -> Vec<TableCreateStatement> {
     vec![
-        // A visitor's clicks are stored together, and most visitors click once, so that look-ups by tid need no index of their own.
+        // Look-ups by tid need no index of their own, because a visitor's clicks are stored together and most visitors click
+        // once.
         table("click", &["account_id", "tid", "id"])
             .col(id("account_id"))
             .col(id("tid"))

@@ -15,7 +15,7 @@ use crate::store::Identity;
 /// Makes and reads the cursors of one database.
 pub struct Cursors {
     database_id: Uuid,
-    /// Already keyed with the secret, because every event of the feed gets a cursor.
+    /// The HMAC with the secret already set, because every event of the feed gets a cursor.
     keyed: Option<Hmac<Sha256>>,
 }
 
@@ -25,7 +25,7 @@ const MAC_LENGTH: usize = 8;
 const SIGNED_LENGTH: usize = 1 + 16 + 16 + 8;
 const BODY_LENGTH: usize = SIGNED_LENGTH + MAC_LENGTH;
 const LENGTH: usize = BODY_LENGTH + 4;
-/// As text.
+/// The length of a cursor's text.
 const TEXT_LENGTH: usize = LENGTH.div_ceil(3) * 4;
 
 /// Why a cursor cannot be read.
@@ -142,7 +142,7 @@ mod tests {
         for wrong in ["", "0", "not a cursor", "AAAA"] {
             assert_eq!(cursors(1).decode(account, wrong), Err(CursorError::Malformed));
         }
-        // A raised sequence with a fitting checksum has no valid signature.
+        // A cursor with a higher sequence and the right checksum still has no valid signature.
         let mut bytes = URL_SAFE_NO_PAD.decode(&cursor).unwrap();
         bytes[40] += 1;
         let body = LENGTH - 4;

@@ -1,5 +1,5 @@
-//! Using the domain: every write is submitted here as a command and answered after its commit; the feed is read here.
-//! Knows when to commit; knows nothing of the wire, of SQL, or of what a rule says.
+//! Runs the domain: a write is submitted here as a command and answered after its commit, and the feed is read here. Knows when
+//! to commit, but nothing of the wire, of SQL, or of the content of a rule.
 
 pub mod cursor;
 pub mod feed;
@@ -31,12 +31,12 @@ pub use worker::approve_due::UpkeepError;
 use worker::{WorkerStatus, Workers};
 use writer::{Job, Reply, STATISTICS_FIRST_COMMANDS, Upkeep, Work, Writer};
 
-/// The answer to a command that was carried out, now or before.
+/// The answer to a command that was carried out, either now or when its key was first used.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The result.
     pub outcome: Outcome,
-    /// Whether it repeats an earlier answer under the same key. Nothing was done now.
+    /// Whether it repeats an earlier answer under the same key. If so, nothing was done now.
     pub replayed: bool,
 }
 
@@ -59,7 +59,7 @@ pub enum SubmitError {
     /// The database did not answer, or the server is stopping.
     #[error("the database did not answer, or the server is stopping")]
     Unavailable,
-    /// A fault of ours; the text is for the log alone.
+    /// A bug of ours. The text is for the log only.
     #[error("{0}")]
     Internal(String),
 }
@@ -80,7 +80,7 @@ impl From<StoreError> for SubmitError {
 pub struct AppOptions {
     /// How many commands may wait; more are refused at once.
     pub queue_commands_max: usize,
-    /// How many commands are committed together at most, unless a single call has more.
+    /// The most commands in one transaction, unless a single call has more.
     pub batch_commands_max: usize,
     /// How often the heads of watched feeds are polled.
     pub feed_poll_interval: Duration,
@@ -100,7 +100,7 @@ pub struct App {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     feed: Arc<Feed>,
-    /// One for each lane; none once the app is closed.
+    /// One queue per lane. Empty once the app is closed.
     queues: Mutex<Vec<mpsc::UnboundedSender<Job>>>,
     room: Arc<Semaphore>,
     workers: Workers,
@@ -108,8 +108,8 @@ pub struct App {
 }
 
 impl App {
-    /// Starts the writers, one for each lane of the store, and the workers. The handle ends when the writers do. They end once the
-    /// app is closed; an earlier end is a fault, and the server must stop.
+    /// Starts the workers, and a writer for each lane of the store. The handle ends when the writers end, which they do once the
+    /// app is closed. An earlier end is a fault, and the server must stop.
     ///
     /// # Errors
     /// When the system has no thread for a writer.
@@ -139,7 +139,7 @@ impl App {
             queues.push(sender);
             writers.push(writer.start(receiver)?);
         }
-        // One writer that ends early is enough.
+        // One writer that ends early is enough to end the handle.
         let handle = tokio::spawn(async { _ = futures::future::try_join_all(writers).await });
         let stop = CancellationToken::new();
         let app = Arc::new(Self {
@@ -156,7 +156,7 @@ impl App {
         Ok((app, handle))
     }
 
-    /// Takes no more commands; the writer ends when those that wait are done, and the workers end too.
+    /// Refuses further commands. Each writer ends when the waiting commands are done, and the workers end too.
     pub fn close(&self) {
         self.stop.cancel();
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -174,7 +174,7 @@ impl App {
     /// Carries out several commands in order, each with its own answer, and answers after their commit.
     ///
     /// # Errors
-    /// [`SubmitError`] when none was looked at.
+    /// [`SubmitError`] when none of them was decided.
     pub async fn submit_batch(
         &self,
         envelopes: Vec<Envelope>,
@@ -200,7 +200,8 @@ impl App {
             let queue = usize::try_from(lane).ok().and_then(|lane| queues.get(lane)).ok_or(SubmitError::Unavailable)?;
             queue.send(Job { work, deadline, room }).map_err(|_| SubmitError::Unavailable)?;
         }
-        // The writer ends only with the server: the commands it had taken may or may not be committed.
+        // The writer dropped the reply, which it does only when the server ends. The commands that it had taken may or may not be
+        // committed.
         let answer = answer.await.map_err(|_| SubmitError::Unavailable)?;
         failpoint!(BeforeAnswer);
         Ok(answer)
@@ -211,7 +212,7 @@ impl App {
         self.enqueue(Work::Upkeep(upkeep, reply), None, answer).await?
     }
 
-    /// Does the upkeep of rewards now: approves every reward whose hold period is over, and returns how many.
+    /// Approves every reward whose hold period is over, and returns how many.
     ///
     /// # Errors
     /// See [`UpkeepError`].
@@ -229,8 +230,8 @@ impl App {
         self.workers.statuses()
     }
 
-    /// Stops the workers and waits for their current runs. Comes before [`Self::close`], so that their last commands are still
-    /// taken.
+    /// Stops the workers and waits for their current runs. Call it before [`Self::close`], which refuses the last commands of
+    /// those runs.
     pub async fn stop_workers(&self) {
         self.workers.stop().await;
     }
@@ -250,8 +251,8 @@ impl App {
         &self.feed
     }
 
-    /// Keyed hash of a request's content: HMAC-SHA256 over the method and the message as we encode it. Keyed, because it is kept
-    /// for ever and the content could be guessed.
+    /// Keyed hash of a request's content: HMAC-SHA256 over the method and the message as we encode it. The hash is keyed, because
+    /// it is kept for ever and the content could be guessed.
     pub fn content_hash(&self, method: &str, message: &[u8]) -> [u8; 32] {
         // HMAC takes a key of any length, so this cannot fail.
         let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(&self.store.identity.secret) else { return [0; 32] };

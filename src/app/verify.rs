@@ -50,9 +50,9 @@ struct Booked {
 /// Recomputes the books of one account as they are at one moment.
 ///
 /// # Errors
-/// As the store's.
+/// [`StoreError`] when the books cannot be read.
 pub async fn verify(store: &Store, account_id: AccountId) -> Result<Report, StoreError> {
-    // A snapshot, because entries, balances and rewards are read one after the other while sales go on.
+    // The snapshot is needed because entries, balances and rewards are read one after the other while sales go on.
     let books = store.snapshot().await?;
     let mut report = Report::default();
     let head = store::account_head::head(&books, account_id).await?;
@@ -130,7 +130,7 @@ async fn check_balances(
         store::ledger::all_balances(books, account_id).await?.into_iter().collect();
     for (key, sum) in summed {
         let of_kept = kept.remove(key).unwrap_or_default();
-        // Paid amounts are not in these entries' accounts.
+        // Paid amounts are not compared, because no entry's account holds them.
         if (of_kept.pending_minor, of_kept.owed_minor) != (sum.pending_minor, sum.owed_minor) {
             report.differs(format!(
                 "balance of {} in {}: {} pending and {} owed are kept, the entries say {} and {}",
@@ -168,7 +168,7 @@ async fn check_rewards(
             report.reward_count += 1;
             let entries = booked.remove(&reward.id).unwrap_or_default();
             if reward.state == RewardState::Reversed {
-                // A reversed reward and all that was taken back from it cancel out together.
+                // A reversed reward and everything that was taken back from it sum to zero.
                 let original = reward.reverses.unwrap_or(reward.id);
                 *settled.entry(original).or_default() += i128::from(entries.pending) + i128::from(entries.payable);
             } else if !fits(reward, entries) {

@@ -1,5 +1,5 @@
-//! The background workers: one file for each, and the driver that runs them. A worker changes rows only by a command or an upkeep
-//! of the one write path; it begins no transaction of its own.
+//! The background workers, one file each, and the driver that runs them. A worker changes rows only by a command or an upkeep of
+//! the one write path. It begins no transaction of its own.
 
 pub mod approve_due;
 mod driver;

@@ -1,10 +1,10 @@
 //! The one write path. A task takes all waiting commands, loads the rows they need, decides each, saves, commits once, and then
-//! answers. There is no timer: while one batch commits, the next gathers. Each lane of the store has one such task; an account's
-//! commands all take the same lane.
+//! answers. No timer delays a batch: while one batch commits, the next one collects. Each lane of the store has one such task,
+//! and all commands of an account take the same lane.
 //!
-//! A refused command changes nothing and does not affect the others. A batch that the database refuses is rolled back and re-run
-//! command by command: after a conflict with another server instance, and so that one account's broken row fails for that account
-//! only.
+//! A refused command changes nothing and does not affect the others. If the database refuses a batch, the batch is rolled back
+//! and its commands are run one by one. That resolves a conflict with another server instance, and lets one account's broken row
+//! fail for that account only.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -31,17 +31,17 @@ use crate::store::event::EncodeBody;
 use crate::store::set::catalogue::Catalogues;
 use crate::store::{self, Store, StoreError};
 
-/// How often a batch of one is tried when it conflicts with another server instance.
+/// How many times a single command is tried when it conflicts with another server instance.
 const TRIES_MAX: u32 = 5;
 
 /// The longest that a transaction may take before it is abandoned, so that a stuck database does not block all writes for ever.
 const TRANSACTION_SECONDS_MAX: u64 = 20;
 
-/// The longest that one upkeep may take, because all writes wait behind it and it can be done later.
+/// The longest that one upkeep may take. It is short, because all writes of the lane wait behind it and it can be done later.
 const UPKEEP_SECONDS_MAX: u64 = 5;
 
-/// After how many commands the database first analyzes its tables, and by which factor they grow until it does so again. Without
-/// statistics a new database would read all rows of an account to find one.
+/// The number of commands after which the database first analyzes its tables, and the factor by which that number grows each
+/// time. Without statistics a new database would read all rows of an account to find one.
 pub(super) const STATISTICS_FIRST_COMMANDS: usize = 200;
 const STATISTICS_GROWTH: usize = 4;
 
@@ -51,7 +51,7 @@ pub(super) type Reply = Result<Answer, SubmitError>;
 /// The work of one call.
 pub(super) struct Job {
     pub(super) work: Work,
-    /// Drop the job unworked after this.
+    /// After this time the job is dropped undone.
     pub(super) deadline: Option<Instant>,
     /// Its permit of the queue, released when the job is dropped.
     pub(super) room: OwnedSemaphorePermit,
@@ -65,7 +65,7 @@ pub(super) enum Work {
     Upkeep(Upkeep, oneshot::Sender<Result<u64, SubmitError>>),
 }
 
-/// Old rows to remove, at most so many. The reply is their number.
+/// Old rows to remove. The number is the most of them; the reply is how many were removed.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Upkeep {
     /// Request ids that have expired.
@@ -82,7 +82,8 @@ impl Work {
         }
     }
 
-    /// The account whose lane it takes. One account uses one lane, so that it never waits for itself.
+    /// The account that determines the lane. An account uses one lane only, so that its commands never wait for each other's
+    /// locks.
     pub(super) fn account_id(&self) -> AccountId {
         match self {
             Self::Commands(envelopes, _) => envelopes.first().map_or(AccountId::SERVER, |envelope| envelope.account_id),
@@ -105,19 +106,19 @@ pub(super) struct Writer {
     pub(super) encode_event: EncodeBody,
     /// Rows cached between batches.
     pub(super) catalogues: Catalogues,
-    /// How many commands were carried out, and at which count the database analyzes its tables next.
+    /// How many commands were carried out, and at which number the database analyzes its tables next.
     pub(super) commands_since_start: usize,
     pub(super) statistics_at_commands: usize,
-    /// The latest commit time that was given out in any lane.
+    /// The latest commit time in any lane.
     pub(super) last_commit_micros: Arc<AtomicI64>,
 }
 
 impl Writer {
-    /// Works until the queue is closed and empty, on a thread of its own: on the shared runtime each database reply would queue
+    /// Runs on a thread of its own until the queue is closed and empty. On the shared runtime each database reply would queue
     /// behind the calls being served. The receiver ends when the writer does, even by a panic.
     ///
     /// # Errors
-    /// When the system has no thread to give.
+    /// When the system cannot make another thread.
     pub(super) fn start(self, queue: mpsc::UnboundedReceiver<Job>) -> io::Result<oneshot::Receiver<()>> {
         let (ended, end) = oneshot::channel();
         thread::Builder::new().name(format!("writer-{}", self.lane)).spawn(move || {
@@ -125,7 +126,7 @@ impl Writer {
                 Ok(runtime) => runtime.block_on(self.run(queue)),
                 Err(error) => tracing::error!(%error, "a writer cannot start"),
             }
-            // Nobody may be waiting.
+            // The send fails when nobody waits for it, which is no fault.
             let _ = ended.send(());
         })?;
         Ok(end)
@@ -151,7 +152,7 @@ impl Writer {
         let mut waiting = Vec::new();
         let mut envelopes = Vec::new();
         for job in jobs {
-            // A caller that has gone cannot get its answer. This is no fault.
+            // Sending a reply fails when its caller has gone. This is no fault.
             match job.work {
                 Work::Commands(commands, reply) if job.deadline.is_some_and(|deadline| deadline <= now) => {
                     let _ = reply.send(vec![Err(SubmitError::DeadlineExceeded); commands.len()]);
@@ -174,8 +175,8 @@ impl Writer {
         }
     }
 
-    /// Carries out all commands in one transaction. There are several transactions when a command uses a name that an earlier one
-    /// made, and one for each command when the database refuses the batch.
+    /// Carries out all commands in one transaction. There are several transactions if a command uses a name that an earlier one
+    /// made, and one per command if the database refuses the batch.
     async fn carry_out(&mut self, envelopes: &[Envelope]) -> Vec<Reply> {
         let mut replies = Vec::with_capacity(envelopes.len());
         while replies.len() < envelopes.len() {
@@ -227,7 +228,7 @@ impl Writer {
         failpoint!(BeforeBegin);
         let transaction = self.store.begin_in(self.lane).await?;
         failpoint!(BeforeLock);
-        // The lock on the head is the account's write lock: rows that are loaded after it do not change until the commit.
+        // The lock on the head is the account's write lock, so rows that are loaded after it do not change until the commit.
         let (locked, others) = accounts_of(envelopes);
         let mut heads = store::account_head::lock_heads(&transaction, &locked).await?;
         self.catalogues.renew(&heads);
@@ -242,7 +243,7 @@ impl Writer {
         let mut replies: Vec<Reply> = Vec::with_capacity(envelopes.len());
         for envelope in envelopes {
             let decision = decide(&mut set, envelope, now, &mut ids);
-            // It uses a name that an earlier command made, so its rows were not loaded. The next transaction loads them.
+            // The command uses a name that an earlier one made, so its rows were not loaded. The next transaction loads them.
             if !replies.is_empty() && matches!(decision, Err(Refusal::NotLoaded(_))) {
                 break;
             }
@@ -264,7 +265,8 @@ impl Writer {
         Ok(replies)
     }
 
-    /// Makes the database analyze its tables again once they have grown several times larger, counted since this server started.
+    /// Makes the database analyze its tables again once the number of commands since this server started has grown several times
+    /// over.
     fn renew_statistics(&mut self, commands: usize) {
         self.commands_since_start += commands;
         if self.commands_since_start < self.statistics_at_commands {
@@ -272,7 +274,7 @@ impl Writer {
         }
         self.statistics_at_commands = self.commands_since_start * STATISTICS_GROWTH;
         let store = Arc::clone(&self.store);
-        // It uses a read connection, which must belong to the shared runtime and not to this thread.
+        // The task uses a read connection, which must belong to the shared runtime and not to this thread.
         self.main.spawn(async move {
             if let Err(error) = store.renew_statistics().await {
                 tracing::warn!(%error, "could not renew the database's statistics");
@@ -309,7 +311,7 @@ impl Writer {
     }
 }
 
-/// The accounts to lock, and the others.
+/// The accounts whose heads must be locked, and the others.
 fn accounts_of(envelopes: &[Envelope]) -> (BTreeSet<AccountId>, BTreeSet<AccountId>) {
     let (locked, others): (Vec<_>, Vec<_>) = envelopes.iter().partition(|envelope| envelope.command.locks_account());
     let locked: BTreeSet<_> = locked.into_iter().map(|envelope| envelope.account_id).collect();

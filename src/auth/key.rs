@@ -1,7 +1,7 @@
 //! The text of an API key: `hw_<kind>_<12 characters, public><43 characters, secret><6 characters, checksum>`.
 //!
-//! The beginning says what it is, so that scanners find leaked keys. The public part finds the key in the database. The checksum
-//! tells a typo from a wrong key without asking the database. Knows nothing of which keys exist.
+//! The brand at the beginning lets scanners find leaked keys. The public part finds the key in the database. The checksum detects
+//! a typo without asking the database. Knows nothing of which keys exist.
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -27,7 +27,7 @@ pub fn generate(kind: KeyKind) -> (SecretString, NewApiKey) {
     (text, NewApiKey { text_prefix, secret_hash })
 }
 
-/// The public beginning of a key's text, by which it is looked up. None for a text that is no key, or has a typo.
+/// The public beginning of a key's text, by which the key is looked up. None if the text is not a key or has a typo.
 pub fn prefix(text: &str) -> Option<&str> {
     let (kind, rest) = text.strip_prefix(BRAND)?.split_once('_')?;
     kind.parse::<KeyKind>().ok()?;
@@ -40,12 +40,12 @@ pub fn prefix(text: &str) -> Option<&str> {
     (checksum(unchecked) == given).then(|| &unchecked[..unchecked.len() - SECRET_LENGTH])
 }
 
-/// SHA-256 of a key's text, stored in place of the secret. Keys are long and random, so that no slower hash is needed.
+/// SHA-256 of a key's text, stored in place of the secret. Keys are long and random, so a slower hash would add nothing.
 pub fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
-/// CRC-32 of the text before it, as six characters.
+/// The CRC-32 of the text before the checksum, as six characters.
 fn checksum(unchecked: &str) -> String {
     let mut rest = crc32fast::hash(unchecked.as_bytes()) as usize;
     let mut characters = [0_u8; CHECKSUM_LENGTH];
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_format_is_fixed() {
-        // A key that was made once must work for ever: the checksum must not change.
+        // Keys that exist must work for ever, so the checksum must not change.
         let unchecked = format!("hw_admin_{}{}", "A".repeat(PUBLIC_LENGTH), "b".repeat(SECRET_LENGTH));
         let text = format!("{unchecked}{}", checksum(&unchecked));
         assert_eq!(text, "hw_admin_AAAAAAAAAAAAbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb3INU9A");

@@ -1,4 +1,5 @@
-//! Operator keys: the first one of an empty database, which is left in a file, and further ones. Knows nothing of their use.
+//! Makes operator keys: the first one of an empty database, which is written to a file, and further ones. Knows nothing of their
+//! use.
 
 use std::path::{Path, PathBuf};
 
@@ -21,9 +22,9 @@ pub enum OperatorKeyError {
     /// Its file cannot be written.
     #[error("cannot use {path}: {source}")]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// The database cannot be read.
@@ -34,7 +35,7 @@ pub enum OperatorKeyError {
     Submit(#[from] SubmitError),
 }
 
-/// Makes the first operator key of an empty database and leaves it in a file that only its owner can read.
+/// Makes the first operator key of an empty database and writes it to a file that only its owner can read.
 ///
 /// # Errors
 /// See [`OperatorKeyError`].
@@ -45,10 +46,10 @@ pub async fn ensure_first(app: &App, data_dir: &Path) -> Result<(), OperatorKeyE
     let path = data_dir.join(OPERATOR_KEY_FILE);
     let file_error = |source| OperatorKeyError::File { path: path.clone(), source };
     let (text, new_key) = key::generate(KeyKind::ServerOperator);
-    // The file first: a key that is in the database and nowhere else is lost.
+    // The file is written first, because a key that is only in the database is lost.
     write_secret(&path, text.expose_secret()).await.map_err(file_error)?;
     failpoint!(BeforeOperatorKey);
-    // Of several server instances that start at once on an empty database, one makes the key.
+    // If several server instances start at once on an empty database, the fingerprint lets only one make the key.
     let fingerprint = Fingerprint {
         scope: RequestScope::Method("first operator key").as_str().to_owned(),
         key: "first operator key".to_owned(),
@@ -81,7 +82,7 @@ fn envelope(key: NewApiKey, fingerprint: Option<Fingerprint>) -> Envelope {
 
 async fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     use tokio::io::AsyncWriteExt;
-    // A file left by a start that failed half-way is replaced, so that the mode is ours.
+    // A file that a failed start left is replaced, because it may have another mode.
     if let Err(error) = tokio::fs::remove_file(path).await
         && error.kind() != std::io::ErrorKind::NotFound
     {

@@ -1,5 +1,5 @@
-//! Which kind of key may call which method. The lists themselves are those of the services, `src/rpc/service/`. A method that is in
-//! none is refused.
+//! Which kinds of key may call which method. The lists are those of the services, in `src/rpc/service/`. A method that is in no
+//! list is refused.
 
 use std::collections::HashMap;
 
@@ -8,20 +8,20 @@ use KeyKind::{Admin, Operator, Payout, Publishable, Read, Tracking};
 
 /// Keys of every kind.
 pub const EVERY_KIND: &[KeyKind] = &[Operator, Admin, Tracking, Read, Payout, Publishable];
-/// For the work of operators.
+/// For methods of operators.
 pub const OPERATION: &[KeyKind] = &[Operator];
-/// For changes of the account.
+/// For methods that change the account.
 pub const ADMINISTRATION: &[KeyKind] = &[Admin];
-/// For recording events.
+/// For methods that record leads, sales and other events.
 pub const RECORDING: &[KeyKind] = &[Admin, Tracking];
-/// For recording clicks.
+/// For methods that record clicks.
 pub const CLICKS: &[KeyKind] = &[Admin, Tracking, Publishable];
-/// For reading.
+/// For methods that read.
 pub const READING: &[KeyKind] = &[Admin, Read];
-/// For reading rewards, balances and the ledger.
+/// For methods that read rewards, balances and the ledger.
 pub const READING_MONEY: &[KeyKind] = &[Admin, Read, Payout];
 
-/// Methods that need no key: they describe the server, and show nobody's data.
+/// Methods that need no key, because they describe the server and show nobody's data.
 pub const OPEN_METHODS: &[&str] = &[
     "grpc.health.v1.Health/Check",
     "grpc.health.v1.Health/List",
@@ -35,7 +35,7 @@ pub const OPEN_METHODS: &[&str] = &[
 pub struct Access {
     /// The method's name.
     pub method: &'static str,
-    /// Holders of keys of these kinds; none for everybody, without a key.
+    /// The kinds of key that may call it; none if it needs no key.
     pub kinds: Option<&'static [KeyKind]>,
 }
 
@@ -54,8 +54,8 @@ impl Permissions {
         Self(listed.chain(open).map(|access| (access.method, access)).collect())
     }
 
-    /// Who may call the method with this name, such as `headwater.v1.TrackingService/RecordSale`. None when there is no such
-    /// method.
+    /// The access to the method with this name, such as `headwater.v1.TrackingService/RecordSale`. None if no method has this
+    /// name.
     pub fn access(&self, name: &str) -> Option<Access> {
         self.0.get(name).copied()
     }

@@ -1,4 +1,4 @@
-//! The generated clients of all services with a key, as any Rust backend would set them up.
+//! The generated clients of all services with a key, set up as in any Rust backend.
 
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;

@@ -1,5 +1,5 @@
-//! The day that the demo plays: a roastery with an online shop and a café in Hamburg, a store in Kyoto, and a subscription service
-//! for cafés. Prices, currencies and mishaps are those of such merchants. Only data.
+//! The data of the day that the demo plays: a roastery with an online shop and a café in Hamburg, a store in Kyoto, and a
+//! subscription service for cafés. Prices, currencies and mishaps are typical of such merchants. Has no code.
 
 /// A program of the merchant.
 pub(super) struct ProgramLine {
@@ -35,7 +35,7 @@ pub(super) const PROGRAMS: [ProgramLine; 3] = [
     },
 ];
 
-/// The affiliates: name, email, ref_id, promo code, and the number of the program in [`PROGRAMS`].
+/// The affiliates: name, email, ref_id, promo code, and the index of the program in [`PROGRAMS`].
 pub(super) const AFFILIATES: [(&str, &str, &str, &str, usize); 4] = [
     ("Lena", "lena@filterblog.example", "lena", "LENA10", 0),
     ("Kenji", "kenji@kissaten.example", "kenji", "KENJI8", 1),
@@ -260,8 +260,8 @@ pub(super) const DAY: &[(&str, &str, Happening)] = &[
     ),
 ];
 
-/// The balances expected in the evening: the affiliate's number in [`AFFILIATES`], currency, pending, owed. Worked out by hand from
-/// the day above, so that the demo checks the server rather than repeats it.
+/// The balances expected in the evening: the affiliate's index in [`AFFILIATES`], currency, pending, owed. They were worked out
+/// by hand from the day above, so that the demo checks the server and does not repeat it.
 pub(super) const EVENING: [(usize, &str, i64, i64); 4] = [
     // Lena: 2.79 - 1.40 - 1.39 = 0 approved and reversed; 0.89 at the till; 3.15 for the late order.
     (0, "EUR", 404, 0),

@@ -1,5 +1,5 @@
-//! `headwater demo`: a server, a merchant, and a day of clicks, leads, sales and refunds, all through the public API. The feed is
-//! shown as it streams; in the evening the books are checked.
+//! `headwater demo`: a server, a merchant, and a day of clicks, leads, sales and refunds, all through the public API. It prints
+//! the feed as it streams, and checks the books in the evening.
 #![expect(clippy::print_stdout, reason = "a demo is there to be read on the terminal")]
 
 mod client;
@@ -29,7 +29,7 @@ const PACE: Duration = Duration::from_millis(60);
 /// How long the feed may take to deliver what was committed.
 const FEED_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Plays the day. With `once` ends with 0 when everything checked, with 1 when not; else stays up until it is stopped.
+/// Plays the day. With `once` it then returns 0 if every check passed and 1 if not. Without, it serves until it is stopped.
 ///
 /// # Errors
 /// The server could not be started.
@@ -82,7 +82,7 @@ async fn play(address: &str, operator_key: &secrecy::SecretString) -> Result<Eve
         .register_account(pb::RegisterAccountRequest {
             request_id: String::new(),
             display_name: "Harbour Coffee".to_owned(),
-            // Every demo has its own merchant, so that it can be played again on the same database.
+            // Every demo registers a new merchant, so that it can be played again on the same database.
             email: format!("owner-{}@harbour-coffee.example", clock::random_code(8)),
         })
         .await?
@@ -107,7 +107,7 @@ async fn play(address: &str, operator_key: &secrecy::SecretString) -> Result<Eve
 
 /// The task that follows the feed.
 struct Follower {
-    /// Sends it the final number of events.
+    /// Tells it the final number of events.
     event_count: watch::Sender<Option<i64>>,
     task: JoinHandle<Result<Vec<pb::Event>, Status>>,
 }
@@ -254,7 +254,7 @@ fn text(amount_minor: i64, currency_code: &str) -> String {
     }
 }
 
-/// Follows the feed from the beginning and shows its events, until it has the announced number of them.
+/// Follows the feed from the beginning and prints its events, up to the announced number.
 async fn follow_feed(
     mut client: Client,
     names: HashMap<String, String>,
@@ -309,7 +309,7 @@ fn show(event: &pb::Event, names: &HashMap<String, String>) {
     );
 }
 
-/// The checks of the evening. Returns the deviations.
+/// Checks the feed, the books and the balances. Returns the deviations in words.
 async fn check(client: &mut Client, merchant: &Merchant, mut follower: Follower) -> Result<Vec<String>, Status> {
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await?.into_inner();
     let mut problems = report.differences;

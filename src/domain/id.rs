@@ -1,6 +1,5 @@
-//! Typed ids: a prefix that names the kind, and a UUIDv7. New UUIDv7s sort last, so that new rows go to the end of every index. The
-//! text of an id is stored in JSON, so a released prefix never changes. An [`IdSource`] is passed in: this module draws nothing at
-//! random.
+//! Typed ids: a prefix that names the kind, and a UUIDv7. New UUIDv7s sort last, so new rows go to the end of every index. The
+//! text of an id is stored in JSON, so a released prefix never changes. Callers pass in an [`IdSource`]; nothing here is random.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,14 +24,14 @@ pub struct MalformedId {
 fn parse(text: &str, prefix: &'static str) -> Result<Uuid, MalformedId> {
     let malformed = MalformedId { prefix };
     let digits = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).ok_or_else(|| malformed.clone())?;
-    // One spelling per id, because an id in capitals or with hyphens would be a second key in a client's cache.
+    // An id has one spelling. With capitals or hyphens the same id would be a second key in a client's cache.
     if digits.len() != 32 || !digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(malformed);
     }
     Uuid::try_parse(digits).map_err(|_| malformed)
 }
 
-/// An id whose kind the compiler knows.
+/// An id with a type of its own, so that the compiler tells the kinds apart.
 pub trait TypedId: fmt::Display {
     /// The UUID inside, as stored.
     fn uuid(&self) -> Uuid;
@@ -127,7 +126,7 @@ typed_ids! {
 }
 
 impl AccountId {
-    /// The server itself: owner of operator keys and of the request ids that they send.
+    /// The server itself. It owns the operator keys, and the request ids that they send.
     pub const SERVER: Self = Self(Uuid::nil());
 }
 

@@ -1,8 +1,8 @@
-//! The business, pure: every rule, state and formula, and nothing else. No async, no I/O, no clock, no random source, no wire
-//! types, no tables. Time and ids are passed in.
+//! The business, pure: every rule, state and formula, and nothing else. It has no async, I/O, clock, random source, wire types or
+//! tables. Callers pass in time and ids.
 //!
-//! This folder has the rows and states, one file for each subject. [`set`] is the part of the rows that a batch needs, and [`rule`]
-//! has the rules. [`decide`] is the one entry for writes: it applies a command's rule to the [`set::WorkingSet`].
+//! This folder has the rows and states, one file per subject. [`set`] has the rows that a batch needs, and [`rule`] has the
+//! rules. [`decide`] is the only entry for writes: it applies a command's rule to the [`set::WorkingSet`].
 
 pub mod account;
 pub mod affiliate;
@@ -29,7 +29,7 @@ pub mod time;
 
 pub use rule::{Decision, decide};
 
-/// The text is no value of the closed set.
+/// The text is not a value of the closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is no {kind}")]
 pub struct UnknownText {

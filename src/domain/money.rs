@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::text_enum::text_enum;
 
-/// The largest amount accepted from outside, in minor units: far above any sale, far below overflow.
+/// The largest amount accepted from outside, in minor units. It is far above any sale and far below overflow.
 pub const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000_000;
 
 /// One whole, in parts per million.
@@ -106,7 +106,7 @@ impl fmt::Display for Money {
 }
 
 text_enum! {
-    /// How an amount that is no whole number of minor units is rounded. All are symmetric about zero.
+    /// How an amount that is not a whole number of minor units is rounded. Every way is symmetric about zero.
     Rounding {
         /// To the nearest; a half to the even neighbour.
         HalfEven = "half_even",
@@ -117,14 +117,14 @@ text_enum! {
     }
 }
 
-/// A result does not fit into 64 bits.
+/// The result of a computation does not fit into 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the amount is too large to compute with")]
 pub struct Overflow;
 
 /// `value x part / whole`, rounded. The one place where money is rounded.
 ///
-/// Works on the magnitude and puts the sign back, so that `portion(-v, ..) == -portion(v, ..)`. `whole` of zero gives zero.
+/// Rounds the magnitude and then restores the sign, so that `portion(-v, ..) == -portion(v, ..)`. A `whole` of zero gives zero.
 ///
 /// # Errors
 /// [`Overflow`] when the result does not fit into 64 bits.
@@ -138,7 +138,7 @@ pub fn portion(value: i64, part: i64, whole: i64, rounding: Rounding) -> Result<
     let magnitude = product.unsigned_abs();
     let divisor = u128::from(whole.unsigned_abs());
     let (quotient, remainder) = (magnitude / divisor, magnitude % divisor);
-    // `remainder >= divisor - remainder` asks "at least a half" without doubling.
+    // `remainder >= divisor - remainder` means "at least a half", without doubling the remainder.
     let up = match rounding {
         Rounding::Down => false,
         Rounding::HalfUp => remainder != 0 && remainder >= divisor - remainder,

@@ -1,5 +1,5 @@
-//! Why a command was refused: one variant for each rule that can be broken, with the data that explains it.
-//! Says nothing of gRPC codes; `error.rs` has the table.
+//! Why a command was refused: one variant for each rule that can be broken, with the data that explains it. Knows no gRPC codes;
+//! `error.rs` maps refusals to them.
 
 use super::id::{AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
 use super::money::{Currency, Overflow};
@@ -59,7 +59,7 @@ text_enum! {
 /// A rule that a command broke. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The named resource does not exist or belongs to another account: callers cannot tell which.
+    /// The named resource does not exist or belongs to another account. Callers cannot tell which.
     #[error("no {resource} {name}")]
     NotFound {
         /// Its kind.
@@ -82,7 +82,7 @@ pub enum Refusal {
         /// The id of its holder; empty when the caller may not know it.
         resource_id: String,
     },
-    /// The affiliate is in the program.
+    /// The affiliate is already enrolled in the program.
     #[error("affiliate {affiliate_id} is enrolled in program {program_id}")]
     AlreadyEnrolled {
         /// The affiliate.
@@ -92,7 +92,7 @@ pub enum Refusal {
         /// The enrollment.
         enrollment_id: EnrollmentId,
     },
-    /// The affiliate was never in the program.
+    /// The affiliate was never enrolled in the program.
     #[error("affiliate {affiliate_id} is not enrolled in program {program_id}")]
     NotEnrolled {
         /// The affiliate.
@@ -118,7 +118,7 @@ pub enum Refusal {
         /// The id of the row that the first call made.
         first_id: String,
     },
-    /// The resource changed since its etag was read.
+    /// The resource has changed since its etag was read.
     #[error("the {resource} changed since the etag was read")]
     EtagMismatch {
         /// Its kind.
@@ -169,7 +169,7 @@ pub enum Refusal {
     /// The customer has no sale that the refund fits.
     #[error("the customer has no sale that this refund fits; send sale_event_id")]
     NoSaleToRefund,
-    /// The affiliate has as many active coupons as the account allows.
+    /// The affiliate already has as many active coupons as the account allows.
     #[error("the affiliate has {limit} active coupons, as many as the account allows")]
     CouponLimit {
         /// The account's limit.
@@ -178,13 +178,13 @@ pub enum Refusal {
     /// An amount does not fit into 64 bits.
     #[error(transparent)]
     Overflow(#[from] Overflow),
-    /// A rule asked for a row that was not loaded. This is a bug of ours and never means "does not exist".
+    /// A rule asked for a row that was not loaded. This is a bug of ours, and does not mean that the row does not exist.
     #[error("{0} was not loaded")]
     NotLoaded(&'static str),
 }
 
 impl Refusal {
-    /// [`Refusal::NotFound`] for a resource by the name it was looked for.
+    /// [`Refusal::NotFound`] for a resource that was looked up by this name.
     pub fn not_found(resource: Resource, name: impl ToString) -> Self {
         Self::NotFound { resource, name: name.to_string() }
     }

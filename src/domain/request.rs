@@ -1,7 +1,7 @@
-//! Answered requests. A repeated call gets the first answer again.
+//! Answered requests, kept so that a repeated call gets the first answer again.
 //!
-//! One mechanism for both kinds of key. The `event_id` of a recorded event is kept for ever under its kind; the `request_id` of
-//! any other call is kept for 30 days under its method. The row is written in the transaction of the effect.
+//! Both kinds of key use one mechanism. The `event_id` of a recorded event is kept for ever, under its kind. The `request_id` of
+//! any other call is kept for 30 days, under its method. The row is written in the same transaction as the effect.
 
 use uuid::Uuid;
 
@@ -42,17 +42,17 @@ impl From<ConversionKind> for RecordedKind {
     }
 }
 
-/// The set that a request key is unique in: the kind of a recorded event, or the name of a method.
+/// The scope in which a request key is unique: the kind of a recorded event, or the name of a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RequestScope {
     /// Clicks, leads, sales ...: `event_id`, kept for ever.
     Event(RecordedKind),
-    /// The other calls: `request_id`, kept for [`REQUEST_ID_KEPT_DAYS`]. The method's full name.
+    /// Other calls, by the method's full name: `request_id`, kept for [`REQUEST_ID_KEPT_DAYS`].
     Method(&'static str),
 }
 
 impl Fingerprint {
-    /// The field of the request that has the key.
+    /// The field of the request that contains the key.
     pub const fn key_field(&self) -> Field {
         if self.is_kept_for_ever { Field::EventId } else { Field::RequestId }
     }
@@ -73,7 +73,7 @@ impl RequestScope {
     }
 }
 
-/// The name that a request is kept under.
+/// The key under which a request is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct RequestKey {
@@ -103,15 +103,15 @@ pub struct Request {
     pub key: RequestKey,
     /// Keyed hash of its content.
     pub content_hash: [u8; 32],
-    /// The UUID of the row that it made, in that kind's table.
+    /// The UUID of the row that the request made, in that kind's table.
     pub effect: Uuid,
     pub outcome: Outcome,
     pub created_at: Time,
-    /// When it may be forgotten; none for ever.
+    /// When it may be deleted; none means never.
     pub expires_at: Option<Time>,
 }
 
-/// Recognises a command that is sent again.
+/// Identifies a request, so that a repeat is recognised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
     /// [`RequestScope::as_str`].

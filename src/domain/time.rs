@@ -1,4 +1,4 @@
-//! A point in time as the domain sees it: microseconds since 1970 in UTC. The caller passes it in.
+//! A point in time: microseconds since 1970 in UTC. Callers pass it in; nothing here reads a clock.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! The database backends: connecting, refusing unsafe databases, beginning transactions, classifying errors, reading the schema.
-//! Only this file and its folder know which database it is and have SQL. They know no table but the two that a new database starts
-//! with.
+//! Only this file and its folder contain SQL and know which database is in use. They know no table but the two that a new
+//! database starts with.
 #![expect(clippy::disallowed_methods, reason = "the one file with SQL in it")]
 
 pub(super) mod bulk;
@@ -34,13 +34,14 @@ pub use schema::SchemaColumn;
 pub(super) use schema::{schema_columns, schema_text};
 use sqlite::{SqliteFile, SqliteWriter};
 
-/// Statements that a connection keeps prepared: every insert, and several lengths of every list.
+/// How many prepared statements a connection caches: enough for every insert, and for several lengths of every list.
 const PREPARED_STATEMENTS_MAX: usize = 500;
 
 /// How long to wait for a free connection, and in SQLite for a lock.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// The key of the advisory lock that is held while a PostgreSQL database is migrated. Any number that no other program uses there.
+/// The key of the advisory lock that is held while a PostgreSQL database is migrated. It can be any number that no other program
+/// uses there.
 const MIGRATION_LOCK: i64 = 0x6865_6164_7761_7465;
 
 /// An open database.
@@ -63,7 +64,7 @@ pub(super) async fn open(options: &StoreOptions) -> Result<Opened, StoreError> {
 
 async fn open_sqlite(options: &StoreOptions) -> Result<Opened, StoreError> {
     let file = SqliteFile::lock(options)?;
-    // It makes the file, its journal and its schema.
+    // This connection creates the file, its journal and its schema.
     let maker = sqlite::connect(&options.url, 1, true).await?;
     let identity = migrate(&maker, &options.new_identity).await?;
     let writer = SqliteWriter::open(&file)?;
@@ -84,7 +85,7 @@ fn refuse<T>(text: impl Into<String>) -> Result<T, StoreError> {
     Err(StoreError::Refused(text.into()))
 }
 
-/// Refuses a PostgreSQL database that can lose what it has confirmed.
+/// Refuses a PostgreSQL database whose settings let it lose confirmed writes.
 async fn check_durability(connection: &DatabaseConnection) -> Result<(), StoreError> {
     for setting in ["fsync", "synchronous_commit"] {
         let value: String = ask(connection, &format!("SHOW {setting}")).await?;
@@ -103,7 +104,7 @@ async fn ask<T: sea_orm::TryGetable>(connection: &impl ConnectionTrait, sql: &st
     Ok(row.ok_or_else(|| StoreError::Unexpected(format!("no answer to {sql}")))?.try_get_by_index(0)?)
 }
 
-/// Brings the schema up to date and reads or makes the identity, all or nothing, one process at a time.
+/// Migrates the schema, then reads or creates the identity. One transaction does both, in one process at a time.
 async fn migrate(write: &DatabaseConnection, new_identity: &Identity) -> Result<Identity, StoreError> {
     let transaction = begin_write(write).await?;
     if is_shared(write) {
@@ -150,7 +151,7 @@ async fn read_or_make_identity(
     Ok(new_identity.clone())
 }
 
-/// Begins a transaction that may write, before there are lanes: in SQLite with the write lock at once.
+/// Begins a transaction that may write, for the time before the lanes exist. In SQLite it takes the write lock at once.
 async fn begin_write(connection: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -159,7 +160,7 @@ async fn begin_write(connection: &DatabaseConnection) -> Result<DatabaseTransact
     Ok(connection.begin_with_options(options).await?)
 }
 
-/// Begins a transaction that sees everything as it was at its first read. SQLite's always do.
+/// Begins a transaction that sees the database as it was at its first read. Every SQLite transaction does.
 pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
     let options = if is_shared(connection) {
         TransactionOptions {
@@ -185,8 +186,8 @@ pub(super) async fn renew_statistics(connection: &DatabaseConnection, tables: &[
         let rows: f32 =
             ask(connection, &format!("SELECT reltuples FROM pg_class WHERE oid = '{table}'::regclass")).await?;
         if rows < ROWS_KNOWN_WELL {
-            // Sample 3,000 rows, not the default 30,000: accurate enough, and 0.06 s of CPU instead of 0.65 s. Both statements are
-            // sent as one, so that they are one transaction. Each table has its own.
+            // Sample 3,000 rows, not the default 30,000: accurate enough, and 0.06 s of CPU instead of 0.65 s. Both statements
+            // are sent as one message, which makes them one transaction. Each table has its own transaction.
             let statement = format!("SET LOCAL default_statistics_target = 10; ANALYZE {table}");
             connection.execute_unprepared(&statement).await?;
         }

@@ -42,7 +42,7 @@ pub enum StoreError {
     /// The database does not answer. A commit may or may not have happened.
     #[error("the database does not answer")]
     Unavailable,
-    /// A row that no version of this program has written.
+    /// A row has content that no version of this program has written.
     #[error("a row of {table} does not make sense: {row}")]
     Inconsistent {
         /// The table.
@@ -53,7 +53,7 @@ pub enum StoreError {
     /// The store may not be opened; the text says what to do.
     #[error("{0}")]
     Refused(String),
-    /// A fault of ours or of the database.
+    /// A bug of ours or of the database.
     #[error("unexpected: {0}")]
     Unexpected(String),
 }
@@ -76,7 +76,7 @@ impl std::fmt::Debug for Identity {
 /// How to open the store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// `sqlite://FILE` or `postgres://...`. A SQLite file that is not there is made.
+    /// `sqlite://FILE` or `postgres://...`. A missing SQLite file is created.
     pub url: String,
     /// The most connections that reads use at a time, at least 1.
     pub read_connections_max: u32,
@@ -105,7 +105,8 @@ impl WriteTransaction {
     /// Commits.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`], or [`StoreError::Unavailable`]: then it may or may not have been committed.
+    /// [`StoreError::Conflict`] when nothing was committed, [`StoreError::Unavailable`] when it may or may not have been
+    /// committed.
     pub async fn commit(self) -> Result<(), StoreError> {
         failpoint!(BeforeCommit);
         self.0.commit().await.map_err(|error| match error.into() {
@@ -153,8 +154,7 @@ impl Store {
         &self.read
     }
 
-    /// Connects, refuses a database that could lose what it has confirmed, brings the schema up to date, and reads or makes the
-    /// identity.
+    /// Connects, refuses a database that could lose confirmed writes, migrates the schema, and reads or creates the identity.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when the database may not be used; else [`StoreError`].
@@ -184,7 +184,7 @@ impl Store {
         self.lanes.rest(lane).await;
     }
 
-    /// Takes a snapshot to read from. It holds one of the connections that read until it is dropped.
+    /// Takes a snapshot to read from. It occupies one read connection until it is dropped.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -200,8 +200,8 @@ impl Store {
         Ok(self.read.ping().await?)
     }
 
-    /// Makes PostgreSQL analyze its tables, so that it finds rows by the shortest way. It does so by itself only once a minute.
-    /// SQLite needs no statistics: it goes by the indexes alone.
+    /// Makes PostgreSQL analyze its tables, so that its planner finds rows by the shortest way. PostgreSQL itself does so only
+    /// once a minute. SQLite needs no statistics, because it plans by the indexes alone.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -225,8 +225,8 @@ impl Store {
     /// [`StoreError`].
     pub async fn close(&self) -> Result<(), StoreError> {
         failpoint!(BeforeClose);
-        // The writer closes last, because SQLite copies its log into the file when the last connection closes, and only the writer
-        // may write.
+        // The writer closes last. SQLite copies its log into the file when the last connection closes, and only the writer may
+        // write.
         self.read.close_by_ref().await?;
         failpoint!(BetweenCloses);
         self.lanes.close().await?;
@@ -243,7 +243,7 @@ impl Store {
         backend::schema_columns(&self.read).await
     }
 
-    /// The schema as text, one statement or column a line, in a stable order.
+    /// The schema as text, with one statement or column per line, in a stable order.
     ///
     /// # Errors
     /// [`StoreError`].

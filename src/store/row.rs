@@ -1,4 +1,4 @@
-//! Helpers of all conversions between rows and the domain. A stored text that does not parse is an error that names its row.
+//! Helpers for conversions between rows and the domain. A stored text that does not parse is an error that names its row.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use super::StoreError;
 use super::form::Kept;
 use crate::domain::money::Money;
 
-/// A row, as errors name it.
+/// The name of a row in errors.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RowName {
     /// The table.
@@ -42,7 +42,7 @@ impl RowName {
         Ok(Money::new(amount_minor, self.parse(currency)?))
     }
 
-    /// Both or neither.
+    /// An amount that may be null. Its two columns are both null or neither is.
     pub(super) fn money_null(
         self,
         amount_minor: Option<i64>,
@@ -56,7 +56,7 @@ impl RowName {
     }
 }
 
-/// The text of a value that is kept as one.
+/// The text that a row stores for a value.
 pub(super) fn to_json<T: Kept>(value: &T) -> Result<String, StoreError> {
     value.to_text().map_err(|error| StoreError::Unexpected(error.to_string()))
 }

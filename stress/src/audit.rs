@@ -16,7 +16,7 @@ const TOLD_MAX: usize = 20;
 /// One in this many acknowledged sales is also read by its event_id.
 const READ_ONE_IN: usize = 20;
 
-/// At most this many of the unanswered sales are.
+/// At most this many of the unanswered sales are read by their event_id.
 const UNKNOWN_READ_MAX: usize = 100;
 
 /// An event of the feed, reduced to its position and id.
@@ -51,7 +51,7 @@ pub(crate) struct Findings {
     pub(crate) events: usize,
     /// Whether VerifyLedger finds nothing and every balance is the sum of its sales.
     pub(crate) is_ledger_verified: bool,
-    /// The above in words, and all other faults.
+    /// All faults in words, including those counted above.
     pub(crate) faults: Vec<String>,
     fault_count: usize,
 }
@@ -99,7 +99,7 @@ impl Findings {
         }
     }
 
-    /// Compares a reading of the feed with the final feed.
+    /// Compares a reader's events with the final feed.
     pub(crate) fn compare_feed(&mut self, reader: &str, read: &[Seen], feed: &[Seen]) {
         let places = read.iter().zip(feed).filter(|(read, kept)| read != kept).count();
         let length = read.len().abs_diff(feed.len());
@@ -151,7 +151,7 @@ impl Findings {
         }
     }
 
-    /// The feed has each conversion exactly once, and is numbered 1, 2, 3 ...
+    /// Checks that the feed has each conversion exactly once, and is numbered 1, 2, 3 ...
     fn check_feed(&mut self, events: &[pb::Event], kept: &BTreeMap<String, Vec<pb::Conversion>>) {
         self.events = events.len();
         for (place, event) in (1..).zip(events) {
@@ -178,7 +178,8 @@ impl Findings {
     }
 }
 
-/// Reads everything of one shop and reports differences from the journal. Returns the feed as well, to compare others' readings.
+/// Reads everything of one shop and reports differences from the journal. Returns the feed too, for comparison with what
+/// followers read.
 pub(crate) async fn audit(
     client: &mut Client,
     shop: &Shop,
@@ -200,7 +201,7 @@ pub(crate) async fn audit(
     Ok((findings, events.iter().map(Seen::from).collect()))
 }
 
-/// Reading by event_id gives the same conversion as the list.
+/// Checks that reading by event_id gives the same conversion as the list.
 async fn check_by_event_id(
     client: &mut Client,
     journal: &Journal,
@@ -224,7 +225,7 @@ async fn check_by_event_id(
     Ok(())
 }
 
-/// The ledger verifies, and each affiliate has earned the commission on its sales.
+/// Checks that the ledger verifies, and that each affiliate has earned the commission on its sales.
 async fn check_books(
     client: &mut Client,
     shop: &Shop,

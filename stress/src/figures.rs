@@ -1,5 +1,5 @@
-//! Figures: ranges over rounds, latencies, processor time, the disk, the machine, and tables of them. Measures nothing of Headwater
-//! itself.
+//! Figures: ranges over rounds, latencies, processor time, the disk, the machine, and tables of them. Measures nothing of
+//! Headwater itself.
 
 use std::fmt::{self, Display};
 use std::fs::File;
@@ -91,7 +91,7 @@ impl Latencies {
         self.0.len()
     }
 
-    /// The value that this share of them does not exceed, in milliseconds.
+    /// The value that this share of all values does not exceed, in milliseconds.
     pub(crate) fn quantile_milliseconds(&self, share: f64) -> f64 {
         self.0.value_at_quantile(share) as f64 / 1_000.0
     }
@@ -124,21 +124,21 @@ pub(crate) fn sync_latencies(folder: &Path, time: Duration) -> anyhow::Result<La
     Ok(latencies)
 }
 
-/// The processor time that a process and the children it waited for have used so far, in seconds. `None` if the process has ended.
+/// The processor time that a process and the children it waited for have used so far, in seconds. 0 if the process has ended.
 pub(crate) fn processor_seconds(pid: u32) -> f64 {
     let Some(fields) = stat_fields(pid) else { return 0.0 };
     let ticks: u64 = fields.get(11..15).unwrap_or_default().iter().filter_map(|field| field.parse::<u64>().ok()).sum();
     ticks as f64 / TICKS_PER_SECOND
 }
 
-/// The same for this process alone.
+/// The processor time that this process alone has used so far, in seconds.
 pub(crate) fn own_processor_seconds() -> f64 {
     let fields = stat_fields(std::process::id()).unwrap_or_default();
     let ticks: u64 = fields.get(11..13).unwrap_or_default().iter().filter_map(|field| field.parse::<u64>().ok()).sum();
     ticks as f64 / TICKS_PER_SECOND
 }
 
-/// The same for a process and all its descendants.
+/// The processor time that a process and all its descendants have used so far, in seconds.
 pub(crate) fn processor_seconds_of_tree(root: u32) -> f64 {
     tree(root).into_iter().map(processor_seconds).sum()
 }

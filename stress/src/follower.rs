@@ -1,5 +1,5 @@
-//! A reader of the feed that resumes by cursor after every failure, as the contract tells consumers to: its events and its cursor
-//! change together. It can be made to crash, or to be slow. Does not know what fails.
+//! A reader of the feed that resumes by cursor after every failure, as the contract tells consumers to: it stores its events and
+//! its cursor together. It can be made to crash or to be slow. Does not know what fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -81,7 +81,7 @@ impl Follower {
         self.follow_on(Followed::default()).await
     }
 
-    /// The same from an earlier state.
+    /// Follows from an earlier state until it has every event or no more arrive.
     pub(crate) async fn follow_on(mut self, mut held: Followed) -> Followed {
         let mut give_up_at = None;
         while !self.is_complete(&held) {
@@ -137,11 +137,11 @@ impl Follower {
                     continue;
                 }
             };
-            // The reader heard nothing for too long, or the stream ended with OK: connect again.
+            // The reader received nothing for too long, or the stream ended with OK. It connects again.
             let Some(message) = message.unwrap_or(Ok(None))? else { return Ok(End::Broken) };
             if let Some(left) = &mut messages_left {
                 if *left == 0 {
-                    // Received but not processed: neither the events nor the cursor are kept.
+                    // The message was received but not processed, so neither its events nor its cursor are kept.
                     self.crashes.fetch_add(1, Ordering::SeqCst);
                     return Ok(End::Broken);
                 }
@@ -191,7 +191,7 @@ impl Followed {
         let reason = reason(status);
         match (status.code(), reason.as_str()) {
             (_, "SLOW_CONSUMER") => self.slow_ends += 1,
-            // The server notices its crashed streams a moment later.
+            // These are expected, because the server notices a moment later that a crashed reader's streams are gone.
             (_, "TOO_MANY_STREAMS" | "") | (Code::Unavailable, _) => {}
             (code, reason) => {
                 self.surprises.push(format!("the feed ended with {code:?} {reason}: {}", status.message()));

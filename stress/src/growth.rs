@@ -1,5 +1,5 @@
-//! `stress growth`: sales a second on a database with few sales and on one with many. Later sales must cost about the same as the
-//! first. Knows no reasons for a difference.
+//! `stress growth`: sales per second on a database with few sales and on one with many. Later sales must cost about the same as
+//! the first. Does not know why they would differ.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -16,10 +16,10 @@ use crate::side_by_side::DatabaseKind;
 use crate::side_by_side::ours::{OUR_DATABASE, Ours};
 use crate::side_by_side::sales::{BATCH_SALES, Target};
 
-/// The least ratio of the rate with many sales to that with few.
+/// The least allowed ratio of the rate with many sales to the rate with few.
 const FLOOR: f64 = 0.85;
 
-/// The same number as in `side-by-side`.
+/// The number of callers, the same as in `side-by-side`.
 const CALLERS: usize = 256;
 
 /// Callers that send batches to fill the database.
@@ -65,7 +65,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     for mark in &marks {
         mark.settle().await?;
     }
-    // In turns, because the speed of a shared machine varies from minute to minute.
+    // The two take turns, because the speed of a shared machine varies from minute to minute.
     for round in 0..options.rounds.max(1) as usize {
         for place in [round % 2, (round + 1) % 2] {
             marks[place].measure(Until::Time(Duration::from_secs(options.seconds))).await?;
@@ -112,7 +112,7 @@ impl Mark {
         Ok(Self { sales, ours, measured: Vec::new(), postgres })
     }
 
-    /// Makes the database finish the work that filling it left behind, or the few measured sales would pay for it.
+    /// Makes the database finish the work that filling it has left behind. Otherwise the few measured sales would pay for it.
     async fn settle(&self) -> anyhow::Result<()> {
         let Some(postgres) = &self.postgres else { return Ok(()) };
         for work in ["VACUUM (ANALYZE)", "CHECKPOINT"] {
@@ -152,7 +152,7 @@ impl Mark {
     }
 }
 
-/// Records sales in batches up to this number.
+/// Records sales in batches until there are this many.
 async fn fill(target: &Target, sales: u64) -> anyhow::Result<()> {
     let missing = sales.saturating_sub(target.acknowledged.load(Ordering::Relaxed));
     if missing == 0 {

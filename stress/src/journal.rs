@@ -1,5 +1,5 @@
-//! The clients' record of the sales that they sent: the answers, the calls without one, and the errors. Sellers fill it, the audit
-//! compares it with the server. Knows no server.
+//! The clients' record of the sales that they sent: the answers, the calls without one, and the errors. Sellers fill it, and the
+//! audit compares it with the server. Knows no server.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ pub(crate) struct Failure {
     pub(crate) code: Code,
     /// Its message.
     pub(crate) message: String,
-    /// Whether the error is the server's. Otherwise the client library reports a broken connection.
+    /// Whether the server sent the error. Otherwise the client library reports a broken connection.
     pub(crate) is_the_servers: bool,
 }
 

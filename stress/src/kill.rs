@@ -1,5 +1,5 @@
-//! `stress kill`: clients record sales while the server is killed, or the database stopped immediately, again and again. Then every
-//! acknowledged sale must be there once, every other at most once, and the feed and the books must agree.
+//! `stress kill`: clients record sales while, again and again, the server is killed or the database is stopped immediately. At
+//! the end every acknowledged sale must be there once and every other at most once, and the feed and the books must agree.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -81,9 +81,9 @@ struct Faults {
     kills: usize,
     kills_in_start: usize,
     stops: usize,
-    /// From a kill, or from the time the database answers again, to the first answer to a call sent after the fault.
+    /// The time from a kill, or from when the database answers again, to the first answer to a call sent after the fault.
     recoveries: Vec<Duration>,
-    /// From the fault to that answer.
+    /// The time from the fault to that answer.
     outages: Vec<Duration>,
 }
 
@@ -191,7 +191,7 @@ async fn inflict(
                 faults.stops += 1;
             }
         }
-        // PostgreSQL's own recovery does not count; the time after it does. After a kill all of it counts.
+        // After a stop, the time for PostgreSQL's own recovery does not count. After a kill, all of it counts.
         let mended_at = if fault == Fault::Stop { clock::monotonic_now() } else { broken_at };
         served_again(market, broken_at).await?;
         faults.recoveries.push(mended_at.elapsed());
@@ -201,7 +201,7 @@ async fn inflict(
 }
 
 async fn served_again(market: &Market, broken_at: Instant) -> anyhow::Result<()> {
-    // Far longer than promised, because the actual time is a figure too.
+    // The limit is far longer than the promised time, because the actual time is a figure too.
     let patience = RECOVERY_MAX * 6;
     tokio::time::timeout(patience, market.served_after(broken_at)).await.context("it never served again")
 }

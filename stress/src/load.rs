@@ -1,4 +1,4 @@
-//! A closed loop: a number of callers, each of which calls again as soon as it has its answer. Does not know what is called.
+//! A closed loop: each caller calls again as soon as it has its answer. Does not know what is called.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ pub(crate) enum Until {
 }
 
 impl Until {
-    /// Whether a caller that began then and has made this many calls goes on.
+    /// Whether a caller goes on, from when it began and how many calls were made.
     pub(crate) fn goes_on(self, begun: Instant, done: u64) -> bool {
         match self {
             Self::Time(time) => begun.elapsed() < time,
@@ -109,7 +109,7 @@ impl Clocks {
         Self(std::iter::once(figures::own_processor_seconds()).chain(others).collect())
     }
 
-    /// The time used since then, in microseconds per unit.
+    /// The processor time used since, in microseconds per unit.
     pub(crate) fn micros_per(&self, units: u64, processes: &[u32]) -> Vec<f64> {
         let now = Self::read(processes);
         now.0.iter().zip(&self.0).map(|(now, before)| (now - before) * 1e6 / units.max(1) as f64).collect()

@@ -1,5 +1,5 @@
 //! Load and faults against Headwater, through its public gRPC API with the generated client, from a process of its own. Each
-//! command ends with a line of figures, and its exit status says whether the promises were kept.
+//! command prints a line of figures at its end, and its exit status says whether the promises were kept.
 #![expect(clippy::print_stdout, reason = "figures are there to be read on the terminal")]
 #![expect(clippy::float_arithmetic, reason = "figures are not money")]
 
@@ -24,7 +24,7 @@ mod soak;
 
 use clap::{Parser, Subcommand};
 
-/// The callers and followers of the load should use little CPU compared with the server that they measure.
+/// This allocator is fast, so that callers and followers use little CPU compared with the server that they measure.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

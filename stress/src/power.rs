@@ -113,7 +113,7 @@ async fn trace_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
     report(&outcome, &journal)
 }
 
-/// One call at a time, and then many.
+/// Sells with one call at a time, and then with many.
 async fn sell_in_turn(
     options: &Options,
     url: &str,
@@ -192,7 +192,7 @@ async fn replay(
         left.extend(order.apply(&step));
         let Some(disk) = disk.as_mut() else { continue };
         disk.apply(&step)?;
-        // Several may leave at once.
+        // One step may send several acknowledgements.
         if left.len() > before && points.range(before + 1..=left.len()).next().is_some() {
             let is_torn = outcome.points % 2 == 1;
             let folder = tempfile::Builder::new().prefix("headwater-power-").tempdir()?;
@@ -222,7 +222,7 @@ fn log(database: DatabaseKind, journal: &Journal) -> Box<dyn Log> {
     }
 }
 
-/// The clients' knowledge once these acknowledgements had left: any other sale may have happened or not.
+/// The journal as the clients knew it once these acknowledgements had left. Any other sale may have happened or not.
 fn as_of(journal: &Journal, left: &BTreeSet<String>) -> Journal {
     let known = |(event_id, entry): (&String, &Entry)| {
         let answer = entry.answer.clone().filter(|_| left.contains(event_id));

@@ -50,7 +50,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Until one side or the proxy ends.
+/// Passes bytes on until one side or the proxy ends.
 async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut frozen: watch::Receiver<bool>) {
     let mut bytes = vec![0; 16 * 1024];
     loop {
@@ -59,7 +59,7 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut frozen: watch
         }
         let read = tokio::select! {
             read = from.read(&mut bytes) => read,
-            // Frozen while it waited, so it stops reading.
+            // The proxy was frozen while it waited, so it stops reading.
             _ = frozen.wait_for(|is_frozen| *is_frozen) => continue,
         };
         match read {

@@ -1,6 +1,6 @@
-//! `stress race`: two servers on one PostgreSQL, every sale sent three times to both at once, while either is paused now and then,
-//! sometimes longer than PostgreSQL's limit for an idle transaction. Each sale must become one conversion, and every caller must
-//! get the same answer.
+//! `stress race`: two servers on one PostgreSQL get every sale three times each at the same moment. Either one is paused now and
+//! then, sometimes for longer than PostgreSQL's limit for an idle transaction. Each sale must become one conversion, and every
+//! caller must get the same answer.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,7 +27,8 @@ const COPIES: usize = 3;
 /// The number of concurrent sales.
 const SALES_AT_ONCE: usize = 16;
 
-/// One in this many sales belongs to the last account, the others to the first, so that there are contended rows and others.
+/// One in this many sales belongs to the last account and the others to the first, so that some rows are contended and some are
+/// not.
 const ELSEWHERE_ONE_IN: usize = 4;
 
 /// One in this many pauses is longer than PostgreSQL's limit for an idle transaction.
@@ -79,7 +80,7 @@ struct Race {
     accounts: Vec<Account>,
     next: AtomicUsize,
     sales: usize,
-    /// Set when the pauses are over and there are enough sales: no new one is begun.
+    /// Set when the pauses are over and there are enough sales. Then no new sale begins.
     is_over: AtomicBool,
     seed: u64,
 }
@@ -172,7 +173,7 @@ async fn sell(race: Arc<Race>) -> anyhow::Result<()> {
         if number >= race.sales && race.is_over.load(Ordering::SeqCst) {
             return Ok(());
         }
-        // Each sale's content depends on the seed and its number alone.
+        // The content of a sale depends only on the seed and its number.
         let mut random = fastrand::Rng::with_seed(race.seed.wrapping_add(number as u64));
         let elsewhere = random.usize(0..ELSEWHERE_ONE_IN) == 0;
         let place = if elsewhere { random.usize(0..race.accounts.len()) } else { 0 };

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use testkit::postgres::{Postgres, StopMode};
 use testkit::process::{self, ServerOptions, Serving};
 
-/// Ports that the system never assigns by itself. Otherwise a client that connects while the server is down could be given the
-/// server's own port.
+/// Ports that the system never assigns by itself. A client that connects while the server is down could otherwise get the
+/// server's own port for its side.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// The kind of database.
@@ -135,7 +135,7 @@ pub(crate) fn operator_key(data_dir: &Path) -> anyhow::Result<String> {
 }
 
 fn free_address() -> anyhow::Result<String> {
-    // In random order, because others look for ports too.
+    // Ports are tried in random order, because other programs look for ports too.
     let port = std::iter::repeat_with(|| fastrand::u16(PORTS))
         .take(1_000)
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());

@@ -1,5 +1,5 @@
-//! A client that records sales through every failure: it notes every sale before sending it, retries unanswered ones under the same
-//! event_id, and sometimes gives up, so that some sales stay unknown. Does not know what fails.
+//! A client that records sales through every failure. It notes every sale before sending it, and retries an unanswered one under
+//! the same event_id. Sometimes it gives up, so that some sales stay unknown. Does not know what fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -46,7 +46,7 @@ impl Market {
     /// Waits until a call sent after this moment was acknowledged.
     pub(crate) async fn served_after(&self, moment: Instant) {
         let mut last_served = self.last_served.subscribe();
-        // The sender is in `self`, so it outlives this wait.
+        // The wait cannot fail, because the sender is in `self` and outlives it.
         let _ = last_served.wait_for(|last| last.is_some_and(|last| last > moment)).await;
     }
 
@@ -143,7 +143,7 @@ pub(crate) async fn record(client: &mut Client, orders: &[Order]) -> Vec<Result<
     match client.tracking.batch_record_events(request).await {
         Ok(answer) => {
             let mut results: Vec<_> = answer.into_inner().results.into_iter().map(of_batch).collect();
-            // Fewer results than items would otherwise go unnoticed.
+            // Missing results are filled in as errors, because they would otherwise go unnoticed.
             results.resize_with(orders.len(), || Err(nonsense("the batch's answer is too short")));
             results
         }

@@ -1,5 +1,5 @@
-//! Merchants for the load: an account with a program, affiliates and bound leads, all made through the API; and the request for the
-//! sale or click of each number. Knows no timing and no figures.
+//! Merchants for the load: an account with a program, affiliates and bound leads, all made through the API; and the request for
+//! the sale or click of each number. Knows no timing and no figures.
 
 use anyhow::{Context, bail};
 use headwater_client::pb;
@@ -89,7 +89,7 @@ impl Shop {
         Ok(shop)
     }
 
-    /// Opens several, one after the other.
+    /// Opens several shops, one after the other.
     pub(crate) async fn open_many(
         channel: &Channel,
         operator_key: &str,
@@ -153,7 +153,7 @@ impl Shop {
     pub(crate) fn sale(&self, run: &str, number: u64) -> pb::RecordSaleRequest {
         pb::RecordSaleRequest {
             event_id: format!("{run}-{number:010}"),
-            // A prime step, so that neighbouring sales do not share a page.
+            // The step is a prime, so that neighbouring sales do not share a page.
             email: self.email(number.wrapping_mul(7_919)),
             amount: Some(pb::Money { amount_minor: SALE_AMOUNT_MINOR, currency_code: "USD".to_owned() }),
             order_id: format!("order-{number:010}"),

@@ -1,6 +1,6 @@
 //! `stress slow-reader`: followers that do not read, next to followers that do, while sales are written at a fixed rate. It
-//! measures their cost in server memory and in the others' latency. Then some followers crash and others are slow. None may miss an
-//! event or get one twice.
+//! measures their cost in server memory and in the others' latency. Then some followers crash and others are slow. None may miss
+//! an event or get one twice.
 
 mod stalled;
 
@@ -26,7 +26,7 @@ use stalled::{Awoken, Stalled};
 use testkit::client::{self, Client};
 use testkit::process::Serving;
 
-/// The server's time limit for a reader that does not read: shorter than the default, so that it is reached within a run.
+/// The server's time limit for a reader that does not read. It is shorter than the default, so that a run reaches it.
 const STALL_SECONDS: u64 = 5;
 
 /// The backlog before the first follower connects, so that a follower that does not read stalls at once.
@@ -38,7 +38,7 @@ const READERS: usize = 5;
 /// The number of concurrent clients.
 const CLIENTS: usize = 8;
 
-/// The most memory for a reader that does not read: two messages and a page, none above about 1 MiB.
+/// The most memory for a reader that does not read. It holds two messages and a page, none above about 1 MiB.
 const STALLED_MEBIBYTES_MAX: f64 = 3.0;
 
 /// The allocator's normal variation.
@@ -115,7 +115,7 @@ async fn stall_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
     let without = scene.stretch(options).await?;
     let stalled = Stalled::open(&scene.rig.options.listen_address, &scene.shop.key, options.stalled).await?;
     let with = scene.stretch(options).await?;
-    // The last of them may have been opened late.
+    // The wait covers followers that were opened late.
     tokio::time::sleep(Duration::from_secs(STALL_SECONDS)).await;
     let (crashes, readers, event_counts) = scene.crash_and_crawl(options).await?;
 
@@ -124,7 +124,7 @@ async fn stall_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
     let awoken = stalled.wake(&scene.rig.url(), &scene.shop.key, feed.len()).await?;
     awoken.faults.iter().for_each(|fault| findings.fault(fault.clone()));
     compare(&mut findings, "one that had taken nothing", &awoken.held, &feed);
-    // Kept until the readers are done, because a reader stops when its sender is dropped.
+    // The senders are kept until the readers are done, because a reader stops when its sender is dropped.
     for event_count in &event_counts {
         event_count.send_replace(Some(feed.len()));
     }
@@ -262,8 +262,8 @@ impl Scene {
         Ok(most)
     }
 
-    /// Records sales until a follower has crashed often enough, next to others that take a millisecond for each event. Returns the
-    /// number of crashes, and the followers, who go on until they get the final number of events.
+    /// Records sales until a follower has crashed often enough, next to others that take a millisecond for each event. Returns
+    /// the number of crashes, and the followers, who go on until they get the final number of events.
     async fn crash_and_crawl(
         &mut self,
         options: &Options,

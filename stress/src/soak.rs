@@ -1,5 +1,5 @@
-//! `stress soak`: all calls of merchants, mixed, at a fixed moderate rate for minutes. No call may fail, memory must not grow after
-//! warming up, and no descriptor may stay open.
+//! `stress soak`: all calls of merchants, mixed, at a fixed moderate rate for minutes. No call may fail, memory must not grow
+//! after warming up, and no descriptor may stay open.
 
 mod mix;
 
@@ -128,14 +128,14 @@ async fn burst(url: &str, key: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The server's resources once its clients have gone: after a moment, and as soon as they are no more than before.
+/// The server's resources once its clients have gone. Waits until it has no more open files than before, up to a time limit.
 async fn settled(pid: u32, before: Option<Idle>) -> anyhow::Result<Idle> {
     let begun_at = clock::monotonic_now();
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"))?.count();
         let is_done = before.is_some_and(|before| descriptors <= before.descriptors);
-        // The first time there is nothing to compare with, and a few seconds are enough to notice closed connections.
+        // There is nothing to compare with the first time. A few seconds are then enough to notice closed connections.
         let patience = if before.is_some() { SETTLING_MAX } else { SETTLING_MAX / 5 };
         if is_done || begun_at.elapsed() > patience {
             return Ok(Idle { mebibytes: figures::resident_mebibytes(pid), descriptors });

@@ -1,4 +1,4 @@
-//! Connections, keys and the generated clients, as any Rust backend would set them up. Knows no test scenario.
+//! Connections, keys and the generated clients, set up as in any Rust backend. Knows no test scenario.
 
 use anyhow::Context;
 use headwater_client::pb::account_service_client::AccountServiceClient;
@@ -16,16 +16,16 @@ use tonic_prost::ProstCodec;
 /// A channel that sends a key with every call.
 pub type Authorized = InterceptedService<Channel, Bearer>;
 
-/// Adds the key to every call; nothing when there is none.
+/// Adds the key to every call, if there is one.
 #[derive(Debug, Clone)]
 pub struct Bearer(Option<MetadataValue<Ascii>>);
 
 impl Bearer {
     /// Sends this key, or none when it is empty. The header is not marked as sensitive, as in clients of most languages, so later
-    /// calls on a connection refer to it by its index.
+    /// calls on a connection send only its index in the header table.
     ///
     /// # Errors
-    /// When the key cannot be sent in a header.
+    /// The key cannot be sent in a header.
     pub fn of(key: &str) -> anyhow::Result<Self> {
         if key.is_empty() {
             return Ok(Self(None));
@@ -66,10 +66,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// On an existing connection.
+    /// Makes the clients on an existing connection.
     ///
     /// # Errors
-    /// When the key cannot be sent in a header.
+    /// The key cannot be sent in a header.
     pub fn on(channel: &Channel, key: &str) -> anyhow::Result<Self> {
         let channel = Bearer::of(key)?.on(channel);
         Ok(Self {
@@ -82,10 +82,10 @@ impl Client {
         })
     }
 
-    /// On a new connection.
+    /// Opens a connection and makes the clients on it.
     ///
     /// # Errors
-    /// When nobody listens there, or the key cannot be sent in a header.
+    /// Nobody listens there, or the key cannot be sent in a header.
     pub async fn connect(url: &str, key: &str) -> anyhow::Result<Self> {
         Self::on(&connect(url).await?, key)
     }
@@ -109,10 +109,10 @@ impl Client {
     }
 }
 
-/// One connection.
+/// Opens one connection.
 ///
 /// # Errors
-/// When nobody listens there.
+/// Nobody listens there.
 pub async fn connect(url: &str) -> anyhow::Result<Channel> {
     let endpoint = Endpoint::from_shared(url.to_owned())?.tcp_nodelay(true);
     endpoint.connect().await.with_context(|| format!("cannot connect to {url}"))
@@ -121,7 +121,7 @@ pub async fn connect(url: &str) -> anyhow::Result<Channel> {
 /// Opens several connections, because all calls of one connection share a lock.
 ///
 /// # Errors
-/// When nobody listens there.
+/// Nobody listens there.
 pub async fn connect_many(url: &str, count: usize) -> anyhow::Result<Vec<Channel>> {
     let mut channels = Vec::with_capacity(count);
     for _ in 0..count {

@@ -1,5 +1,5 @@
-//! PostgreSQL databases for tests, one for each: on the server that `HEADWATER_TEST_POSTGRES` names, or else on one private,
-//! temporary cluster per process. Knows nothing of their contents.
+//! PostgreSQL databases, one for each test. They are made on the server that `HEADWATER_TEST_POSTGRES` names, or else on a
+//! private, temporary cluster of the process. Knows nothing of their contents.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
@@ -13,14 +13,14 @@ use crate::say;
 /// The server that databases are made on.
 pub struct DatabaseServer {
     admin_url: Url,
-    /// `None` on somebody else's server. Statics are not dropped, so the cluster is removed when the process ends.
+    /// `None` on somebody else's server. The process removes the cluster at its end, because statics are not dropped.
     cluster: Option<Postgres>,
 }
 
-/// The server of this process. If PostgreSQL is neither present nor required, prints one line on standard error and returns `None`.
+/// The server of this process. Returns `None`, after one line on standard error, if PostgreSQL is neither present nor required.
 ///
 /// # Errors
-/// Without PostgreSQL where `HEADWATER_REQUIRE_POSTGRES` is `1`.
+/// PostgreSQL is missing although `HEADWATER_REQUIRE_POSTGRES` is `1`.
 pub fn server() -> anyhow::Result<Option<&'static DatabaseServer>> {
     static SERVER: OnceLock<Result<DatabaseServer, String>> = OnceLock::new();
     let server = SERVER.get_or_init(|| {
@@ -42,7 +42,7 @@ fn find() -> anyhow::Result<DatabaseServer> {
         let admin_url = Url::parse(&url).context("HEADWATER_TEST_POSTGRES is not a URL")?;
         return Ok(DatabaseServer { admin_url, cluster: None });
     }
-    // Many servers are started on it, each with several connections.
+    // Many servers run on the cluster, each with several connections.
     let cluster = Postgres::start_new_with(&std::env::temp_dir(), &["shared_buffers=32MB"])
         .context("there is no HEADWATER_TEST_POSTGRES")?;
     let admin_url = Url::parse(&cluster.url("postgres"))?;
@@ -58,15 +58,15 @@ impl DatabaseServer {
     /// Makes an empty database.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// The server refuses.
     pub async fn create(&'static self) -> anyhow::Result<PostgresDatabase> {
         self.create_from(postgres::EMPTY).await
     }
 
-    /// Copies a database that nobody is connected to.
+    /// Copies a database, which must have no connections.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// The server refuses.
     pub async fn copy(&'static self, template: &PostgresDatabase) -> anyhow::Result<PostgresDatabase> {
         self.create_from(&template.name).await
     }
@@ -92,7 +92,7 @@ impl PostgresDatabase {
     /// Terminates every connection to it.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// The server refuses.
     pub async fn cut_connections(&self) -> anyhow::Result<()> {
         let statement =
             format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", self.name);

@@ -1,4 +1,4 @@
-//! A private PostgreSQL cluster: how to start, stop and query it. Knows nothing of its contents.
+//! A private PostgreSQL cluster: starts, stops and queries it. Knows nothing of its contents.
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbErr};
 use tokio::process::Command;
 
-/// Attempts, because another process may take the port between our check and the server's binding.
+/// How many ports are tried, because another process may take a port between our check and the server's binding.
 const START_ATTEMPTS: u32 = 3;
 
 /// The shell script that makes, runs and removes the cluster. It ends a moment after this process, however this process ends.
@@ -24,11 +24,11 @@ pub const POSTGRES_USER: &str = "headwater";
 pub enum StopMode {
     /// Ends connections, writes everything out.
     Fast,
-    /// As in a crash: the next start recovers from the log.
+    /// Ends at once, as in a crash: the next start recovers from the log.
     Immediate,
 }
 
-/// A private, temporary PostgreSQL cluster with PostgreSQL's default durability settings. It is removed when dropped, or when this
+/// A private, temporary PostgreSQL cluster with the default durability settings. It is removed when it is dropped or when this
 /// process ends.
 pub struct Postgres {
     /// The folder with PostgreSQL's programs.
@@ -50,7 +50,7 @@ impl Postgres {
         Self::start_new_in(&std::env::temp_dir())
     }
 
-    /// The same with its data in a subfolder of this folder.
+    /// Makes and starts one with its data in a subfolder of this folder.
     ///
     /// # Errors
     /// When PostgreSQL is not installed or does not start.
@@ -58,7 +58,7 @@ impl Postgres {
         Self::start_new_with(parent, &[])
     }
 
-    /// The same with additional settings, such as `shared_buffers=32MB`.
+    /// Makes and starts one with additional settings, such as `shared_buffers=32MB`.
     ///
     /// # Errors
     /// When PostgreSQL is not installed or does not start.
@@ -91,7 +91,7 @@ impl Postgres {
             .arg(settings.join(" "))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // In its own process group, because the terminal's Ctrl-C would otherwise leave the cluster behind.
+            // The supervisor has its own process group, because the terminal's Ctrl-C would otherwise leave the cluster behind.
             .process_group(0)
             .spawn()?;
         let folder = folder.keep();
@@ -130,7 +130,7 @@ impl Postgres {
     /// Stops it, and waits until it has stopped.
     ///
     /// # Errors
-    /// With what PostgreSQL said when it does not stop.
+    /// It does not stop. The error has PostgreSQL's output.
     pub fn stop(&mut self, mode: StopMode) -> anyhow::Result<()> {
         match mode {
             StopMode::Fast => self.command("stop fast", "stopped"),
@@ -141,7 +141,7 @@ impl Postgres {
     /// Starts it after a stop, and waits until it answers.
     ///
     /// # Errors
-    /// With what PostgreSQL said when it does not start.
+    /// It does not start. The error has PostgreSQL's output.
     pub fn start(&mut self) -> anyhow::Result<()> {
         self.command("start", "ready")
     }
@@ -184,7 +184,7 @@ impl Postgres {
     /// Runs SQL and returns its rows, one per line, with columns separated by `|`.
     ///
     /// # Errors
-    /// With what psql said when it failed.
+    /// psql failed. The error has its output.
     pub async fn query(&self, database: &str, sql: &str) -> anyhow::Result<String> {
         let mut command = self.client_program("psql");
         let output =
@@ -199,7 +199,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // The end of its input tells the supervisor to stop and remove everything. An error here could not be reported to anybody.
+        // The end of its input tells the supervisor to stop and remove everything. Nobody could be told of an error here.
         self.commands = None;
         let _ = self.supervisor.wait();
     }

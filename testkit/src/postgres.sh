@@ -1,16 +1,17 @@
-# Runs one temporary PostgreSQL cluster and follows commands on standard input until it closes; then stops and removes the cluster.
+# Runs one temporary PostgreSQL cluster and follows commands on standard input until it closes. Then stops and removes the
+# cluster.
 #
 # usage: sh -c "$(cat postgres.sh)" postgres.sh BIN_DIRECTORY WORK_DIRECTORY PORT SETTINGS
 #
-# Lines on standard input: "start", "stop fast", "stop immediate". Each is answered by "ready" or "stopped"; any other output is an
-# error message. When the process that holds the other end of standard input ends, the cluster is removed.
+# Lines on standard input: "start", "stop fast", "stop immediate". Each is answered by "ready" or "stopped"; any other output is
+# an error message. When the process that holds the other end of standard input ends, the cluster is removed.
 exec 2>&1
 set -eu
 bin=$1 directory=$2 port=$3 settings=$4
 as=
 running=
 
-# Started from inside the work directory, because the account below may not be able to read our current one.
+# PostgreSQL starts from the work directory, because the account below may not be able to read our current one.
 cd "$directory"
 
 clean_up() {
@@ -36,7 +37,7 @@ if [ "$(id -u)" = 0 ]; then
     fi
 fi
 
-# All settings that affect durability and speed keep PostgreSQL's defaults, unless the caller sets others.
+# Settings that affect durability and speed keep PostgreSQL's defaults, unless the caller sets others.
 start() {
     $as "$bin/pg_ctl" start --wait --timeout=120 --pgdata="$directory/data" --log="$directory/data/server.log" \
         --options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=300 $settings" \
@@ -45,7 +46,7 @@ start() {
     echo ready
 }
 
-# --no-sync applies to the creation only.
+# --no-sync applies only to the creation of the cluster.
 $as "$bin/initdb" --auth=trust --username=headwater --encoding=UTF8 --locale=C --no-sync \
     --pgdata="$directory/data" >"$directory/initdb.log" 2>&1 || { cat "$directory/initdb.log"; exit 1; }
 start

@@ -1,4 +1,4 @@
-//! Starts, stops and kills other programs, mainly the server's binary. Knows nothing of the requests sent to them.
+//! Starts, stops and kills other programs, mainly the server's binary. Knows nothing of their requests.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
-/// Far more than starting or stopping takes on the busiest machine.
+/// The time limit for starting and stopping: far more than either takes on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A program next to this one, such as `headwater`, unless a path is given.
@@ -98,7 +98,7 @@ impl Serving {
     /// Starts a server and waits until it serves.
     ///
     /// # Errors
-    /// With all that it logged, and how it ended, when it does not serve.
+    /// It does not serve. The error has its log and how it ended.
     pub async fn start(options: &ServerOptions) -> anyhow::Result<Self> {
         Self::watch(options.command(), &options.binary).await
     }
@@ -106,7 +106,7 @@ impl Serving {
     /// Starts any program that logs as the server does: JSON lines on standard error, including `serving` with its address.
     ///
     /// # Errors
-    /// With all that it logged, and how it ended, when it does not serve.
+    /// It does not serve. The error has its log and how it ended.
     pub async fn start_program(binary: &Path, arguments: &[String]) -> anyhow::Result<Self> {
         Self::watch(command(binary, arguments), binary).await
     }
@@ -130,7 +130,7 @@ impl Serving {
             bail!("{name} did not serve:\n{said}{status}")
         });
         let address = serving.await.context("the server did not serve in time")??;
-        // Keeps reading, or the process would block once the pipe is full.
+        // The task keeps reading, because the process would block once the pipe is full.
         let log = tokio::spawn(async move {
             let _ = lines.into_inner().read_to_string(&mut said).await;
             said
@@ -189,7 +189,7 @@ impl Serving {
 pub fn command<S: AsRef<std::ffi::OsStr>>(binary: &Path, arguments: &[S]) -> Command {
     let mut command = Command::new(binary);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    // The caller's own settings must not reach it.
+    // The caller's own settings must not reach the process.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("HEADWATER_") {
             command.env_remove(name);

@@ -1,5 +1,5 @@
-//! Approves the rewards whose hold period is over. Several servers may do so at once: rewards that another one has approved are
-//! passed over.
+//! Approves the rewards whose hold period is over. Several servers may do so at once, because a reward that another one has
+//! approved is skipped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,15 +28,15 @@ impl Worker for ApproveDue {
     }
 }
 
-/// Approves them now, outside of the worker's own runs, and returns how many.
+/// Approves the due rewards now, outside of the worker's own runs, and returns how many.
 pub(in crate::app) async fn approve_now(app: &App) -> Result<usize, UpkeepError> {
     let mut run = Run::detached();
     approve(app, &mut run).await?;
     Ok(usize::try_from(run.total()).unwrap_or(usize::MAX))
 }
 
-/// Approves every reward whose hold period is over. An account that fails does not hold up the others; its error is returned at the
-/// end.
+/// Approves every reward whose hold period is over. An account that fails does not delay the others; the first error is returned
+/// at the end.
 async fn approve(app: &App, run: &mut Run) -> Result<(), UpkeepError> {
     let mut broken = BTreeMap::new();
     loop {

@@ -1,4 +1,4 @@
-//! Runs workers: each at its interval or when it is woken, until it is stopped. Knows no worker, and nothing of what one does.
+//! Runs each worker at its interval and when it is woken, until it is stopped. Knows no particular worker, nor what one does.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::report::{Counts, Failure, RunResult, WorkerStatus};
 use crate::clock::{self, Clock};
 
-/// By how many percent the time between two runs varies, so that servers do not all look at the same moment.
+/// By how many percent the time between two runs varies, so that several servers do not all look at the same moment.
 const INTERVAL_JITTER_PERCENT: u32 = 10;
 
 /// How long a worker waits after its first failure. The wait doubles with each further one, up to the worker's interval.
@@ -22,13 +22,14 @@ const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 /// By how many percent that wait varies.
 const BACKOFF_JITTER_PERCENT: u32 = 25;
 
-/// A worker looks at the state and does the work that is due. It takes no input: the clock or a signal only makes it look. So a
-/// restart loses nothing, and several servers may look at once.
+/// A worker looks at the state and does the work that is due. It takes no input: the clock or a signal only makes it look. A
+/// restart therefore loses nothing, and several servers may look at once.
 pub(super) trait Worker: Send + Sync + 'static {
     /// Its name, in the log and in its status.
     const NAME: &'static str;
 
-    /// Does the work that is due. A run is never cut: a long one asks [`Run::is_stopping`] between two transactions.
+    /// Does the work that is due. A stop waits for the current run, so a long one checks [`Run::is_stopping`] between
+    /// transactions.
     fn run(&self, run: &mut Run) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
@@ -44,7 +45,7 @@ impl Run {
         Self { stop: CancellationToken::new(), counts: Counts::default() }
     }
 
-    /// How much was done.
+    /// The sum of all counts.
     pub(super) fn total(&self) -> u64 {
         self.counts.iter().map(|(_, count)| count).sum()
     }
@@ -69,7 +70,7 @@ pub(in crate::app) struct Workers {
 
 struct Started {
     shared: Arc<Shared>,
-    /// Taken by the caller that waits for its end, and cut when that caller waits no longer.
+    /// The caller that waits for the worker's end takes it. If that caller stops waiting, the task is aborted.
     task: Option<AbortOnDropHandle<()>>,
 }
 
@@ -111,7 +112,7 @@ impl Workers {
         lock(&self.started).iter().map(|started| lock(&started.shared.status).clone()).collect()
     }
 
-    /// Stops all workers and waits for their current runs. Those that have not ended when the wait is dropped are cut.
+    /// Stops all workers and waits for their current runs. If the wait is dropped, runs that have not ended are aborted.
     pub(in crate::app) async fn stop(&self) {
         self.stop.cancel();
         let tasks: Vec<_> = lock(&self.started).iter_mut().filter_map(|started| started.task.take()).collect();
@@ -164,14 +165,15 @@ impl<W: Worker> Driver<W> {
             _ => clock::jitter(self.interval, INTERVAL_JITTER_PERCENT),
         };
         log_work(W::NAME, &result);
-        // On a stop the queue may be closed already, and there is no next run.
+        // During a stop a failure that a retry would mend is not logged, because the queue may be closed already and there is no
+        // next run.
         if !(is_stopping && matches!(result.failure, Some(Failure::TryAgain(_)))) {
             log_failure(W::NAME, &result, failed_before, pause);
         }
         pause
     }
 
-    /// Writes the outcome into the status. Returns how many runs in a row had failed before it, and how many have now.
+    /// Records the outcome in the status. Returns how many runs in a row had failed before it, and how many have now.
     fn note(&self, result: &RunResult) -> (u32, u32) {
         let mut status = lock(&self.shared.status);
         let failed_before = status.failures_in_a_row;
@@ -184,7 +186,7 @@ impl<W: Worker> Driver<W> {
     }
 }
 
-/// How long to wait after so many failures in a row. Never longer than between two runs that succeed.
+/// How long to wait after this many failures in a row. Never longer than the worker's interval.
 fn backoff(interval: Duration, failures_in_a_row: u32) -> Duration {
     let factor = 2_u32.saturating_pow(failures_in_a_row.saturating_sub(1));
     BACKOFF_FIRST.saturating_mul(factor).min(interval)

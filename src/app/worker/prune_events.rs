@@ -12,7 +12,7 @@ use crate::store;
 /// The worker's name.
 pub const NAME: &str = "prune_events";
 
-/// How many segments are removed in one transaction. They are long rows.
+/// How many segments are removed in one transaction. The number is small, because segments are long rows.
 const SEGMENTS_MAX: u64 = 100;
 
 /// See the head of the file.

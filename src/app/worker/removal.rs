@@ -1,11 +1,11 @@
-//! Removing many old rows without holding up the writes of others.
+//! Removes many old rows without delaying the writes of others.
 
 use super::driver::Run;
 use super::report::Failure;
 use crate::app::App;
 use crate::app::writer::Upkeep;
 
-/// Removes all rows that an upkeep names, at most `rows_max` in one transaction; other writes go in between.
+/// Removes all rows that an upkeep names, at most `rows_max` in one transaction. Other writes run in between.
 pub(super) async fn remove_all(
     app: &App,
     run: &mut Run,

@@ -7,16 +7,16 @@ use crate::app::SubmitError;
 use crate::domain::time::Time;
 use crate::store::StoreError;
 
-/// Why a run failed. This decides when the next one is. The texts are for the log alone.
+/// Why a run failed, which decides when the next one is. The texts are for the log only.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// A retry may succeed. It comes soon, and later ones less and less often.
+    /// A retry may succeed. The first comes soon, later ones less and less often.
     #[error("{0}")]
     TryAgain(String),
-    /// A retry would fail in the same way, and nobody has to act: the next run is at its regular time.
+    /// A retry would fail in the same way, and nobody has to act. The next run is at its regular time.
     #[error("{0}")]
     GiveUp(String),
-    /// Somebody has to act: it is logged as an error, and the next run is at its regular time.
+    /// Somebody has to act, so the failure is logged as an error. The next run is at its regular time.
     #[error("{0}")]
     AskPerson(String),
 }
@@ -40,7 +40,7 @@ impl From<SubmitError> for Failure {
             SubmitError::Overloaded { .. } | SubmitError::DeadlineExceeded | SubmitError::Unavailable => {
                 Self::TryAgain(text)
             }
-            // A worker submits only commands that the rules allow.
+            // A worker submits only commands that the rules allow, so a refusal is a fault of ours.
             SubmitError::Refused(_) | SubmitError::Internal(_) => Self::AskPerson(text),
         }
     }
@@ -86,7 +86,7 @@ impl fmt::Display for Counts {
 /// The outcome of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunResult {
-    /// Its work, also before it failed.
+    /// The work that it did, including work before a failure.
     pub counts: Counts,
     /// How long it took.
     pub duration: Duration,
@@ -103,13 +103,13 @@ pub struct WorkerStatus {
     pub is_running: bool,
     /// When the latest run began.
     pub last_begun_at: Option<Time>,
-    /// When the latest run that has ended did so.
+    /// When the latest finished run ended.
     pub last_ended_at: Option<Time>,
     /// The outcome of that run.
     pub last_result: Option<RunResult>,
     /// How many runs have ended since the server started.
     pub runs: u64,
-    /// How many of the latest runs failed one after the other.
+    /// How many runs in a row have failed, up to the latest one.
     pub failures_in_a_row: u32,
 }
 

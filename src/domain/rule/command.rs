@@ -1,4 +1,4 @@
-//! The list of all writes, and the envelope of a write.
+//! The list of all writes, and the envelope that carries one.
 
 use super::context::{Context, Rule};
 use crate::domain::id::AccountId;
@@ -7,12 +7,12 @@ use crate::domain::refusal::Refusal;
 use crate::domain::request::Fingerprint;
 use crate::domain::set::Needs;
 
-/// Makes [`Command`] of one list.
+/// Generates [`Command`] from one list.
 macro_rules! commands {
     ($($module:ident::$command:ident($held:ty),)*) => {
         $(pub use super::$module::$command;)*
 
-        /// Every write there is. Large, rare variants are boxed, so that the enum is no larger than the common ones.
+        /// All writes. Large, rare variants are boxed, so that the enum is no larger than the common ones.
         #[derive(Debug, Clone)]
         #[expect(missing_docs, reason = "each variant is named after the struct that it holds, which is documented")]
         pub enum Command {
@@ -79,14 +79,14 @@ commands! {
 pub struct Envelope {
     /// The account that the calling key acts for; [`AccountId::SERVER`] for RegisterAccount.
     pub account_id: AccountId,
-    /// Recognises it when it is sent again; none when the caller gave no key.
+    /// Identifies a repeat of the write; none when the caller gave no key.
     pub fingerprint: Option<Fingerprint>,
     /// The write.
     pub command: Command,
 }
 
 impl Envelope {
-    /// The request_id or event_id that the caller gave; empty for none.
+    /// The request_id or event_id that the caller gave; empty if there was none.
     pub fn cause_id(&self) -> String {
         self.fingerprint.as_ref().map(|fingerprint| fingerprint.key.clone()).unwrap_or_default()
     }

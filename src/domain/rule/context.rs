@@ -13,23 +13,23 @@ use crate::domain::time::Time;
 
 /// A write. Its fields are well-formed; the rule decides whether they are allowed.
 pub trait Rule {
-    /// The answer, kept for repeated requests.
+    /// The answer. It is stored, so that a repeated request gets it again.
     type Answer: Into<Outcome> + TryFrom<Outcome, Error = OtherOutcome>;
 
-    /// Whether it makes events or postings, so that the account must be locked meanwhile.
+    /// Whether it makes events or postings. If so, the account must be locked meanwhile.
     const LOCKS_ACCOUNT: bool = true;
 
-    /// Adds the rows that [`Rule::apply`] asks for. A rule that asks for more gets [`Refusal::NotLoaded`].
+    /// Adds the rows that [`Rule::apply`] reads. A rule that reads others gets [`Refusal::NotLoaded`].
     fn needs(&self, account: AccountId, needs: &mut Needs);
 
-    /// Carries it out. After an error the caller rolls the set back.
+    /// Carries out the write. After an error the caller rolls the set back.
     ///
     /// # Errors
     /// The rule that the command broke.
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal>;
 }
 
-/// The working set, the calling account and the time. A rule changes the set at once and sees its own changes.
+/// The working set, the calling account and the time. A rule changes the set directly, and sees its own changes.
 pub struct Context<'run> {
     pub(super) set: &'run mut WorkingSet,
     pub(super) account_id: AccountId,
@@ -48,12 +48,12 @@ impl Context<'_> {
         self.set.get(self.account_id, id)
     }
 
-    /// Writes a row: a new one or a changed one.
+    /// Writes a new or a changed row.
     pub(super) fn put<K: InSet>(&mut self, row: impl Into<Arc<K>>) -> Arc<K> {
         self.set.put(row)
     }
 
-    /// Books an amount.
+    /// Adds an entry to the ledger.
     pub(super) fn post(&mut self, posting: Posting) {
         self.set.postings.push(posting);
     }

@@ -1,4 +1,4 @@
-//! The one entry for writes: recognise a repeated request, or apply the command's rule. Knows no rule.
+//! The only entry for writes: it recognises a repeated request, or applies the command's rule. Knows no rule in particular.
 
 use super::command::{Command, Envelope};
 use super::context::Context;
@@ -15,7 +15,7 @@ use crate::domain::time::Time;
 pub struct Decision {
     /// The answer.
     pub outcome: Outcome,
-    /// Whether it repeats an earlier answer. Nothing was done now.
+    /// Whether it repeats an earlier answer. If so, nothing was done now.
     pub replayed: bool,
 }
 
@@ -63,7 +63,7 @@ fn apply(
     let outcome = command.apply(&mut context)?;
     if let Some(fingerprint) = &envelope.fingerprint {
         context.put(Request {
-            // The caller's account: RegisterAccount has switched the context to the new one.
+            // The key belongs to the caller's account. RegisterAccount has switched the context to the new account.
             key: request_key(envelope.account_id, fingerprint),
             content_hash: fingerprint.content_hash,
             effect: outcome.effect(),

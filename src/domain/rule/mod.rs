@@ -1,4 +1,5 @@
-//! The rules: one file for each subject, each with its commands, the rows they need, and their effects. [`Command`] lists them all.
+//! The rules, one file per subject, each with its commands, the rows they need, and their effects. [`Command`] lists all
+//! commands.
 
 mod account;
 mod affiliate;

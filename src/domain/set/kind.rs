@@ -1,4 +1,4 @@
-//! A kind of row, as the working set sees it. Each kind says in its own file here how it is found.
+//! A kind of row, as the working set knows it. Each kind has a file here that says how its rows are found.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -15,32 +15,32 @@ pub trait Kind: Debug + PartialEq + Sized {
     /// The kind's name, for errors.
     const NAME: &'static str;
 
-    /// Whether rows change seldom and are read by every sale. Such rows are cached between batches, and each change of one raises
+    /// Whether rows change seldom and every sale reads them. Such rows are cached between batches, and each change of one raises
     /// the version of the account's catalogue.
     const IN_CATALOGUE: bool = false;
 
     /// The row's key.
     fn key(&self) -> Self::Key;
 
-    /// Updates the indexes when a row enters the set or changes. `before` is none for a row that was not in the set, `after` for
-    /// one that leaves it.
+    /// Updates the indexes when a row enters the set, changes or leaves it. `before` is none for a row that was not in the set,
+    /// `after` for one that leaves it.
     fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
         let _ = (before, after, names);
     }
 
-    /// Updates the counts, and the lists that a new row begins. Only changes by commands call it; loads do not.
+    /// Updates the counts, and the lists that begin with a new row. Called for changes by commands, not for loads.
     fn changed(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
         let _ = (before, after, names);
     }
 }
 
-/// A kind that requests can name. A missing row is the caller's fault.
+/// A kind that requests can name. If such a row is missing, the caller is at fault.
 pub trait Named: Kind {
-    /// The kind's name in the refusal of a missing row.
+    /// The kind in the refusal of a missing row.
     const RESOURCE: Resource;
 }
 
-/// A primary key. All begin with the account.
+/// A primary key, which always begins with the account.
 pub trait Key: Debug + Clone + Eq + Hash + Ord {
     /// The account that the row belongs to.
     fn account_id(&self) -> AccountId;

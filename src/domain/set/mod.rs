@@ -1,7 +1,7 @@
-//! The working set: the part of the accounts' rows that a batch of commands needs, in memory, with the commands' changes.
+//! The working set: the rows of accounts that a batch of commands needs, in memory, with the commands' changes.
 //!
-//! A command changes the set at once, so that it sees its own writes; a refused command is rolled back. A row that was never looked
-//! up is an error (`Refusal::NotLoaded`), never "does not exist". One file for each subject says how its rows are found. Knows no
+//! A command changes the set directly, so it sees its own writes. A refused command is rolled back. A row that was never looked
+//! up is an error (`Refusal::NotLoaded`), never "does not exist". One file per subject says how its rows are found. Knows no
 //! rule.
 
 mod account;

@@ -1,5 +1,5 @@
-//! Indexes of the working set other than by key. Each can tell "looked up, not there" from "never looked up", and each can undo the
-//! changes of a refused command. Knows no rule.
+//! Indexes of the working set by names other than the key. Each can tell "looked up, not there" from "never looked up", and each
+//! can undo the changes of a refused command. Knows no rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug};
@@ -28,7 +28,7 @@ impl<K, V> Default for Index<K, V> {
     }
 }
 
-/// The entries in order, so that equal indexes look alike; no journal.
+/// Prints the entries in order, so that equal indexes print alike, and no journal.
 impl<K: Debug + Ord, V: Debug> Debug for Index<K, V> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_map().entries(self.found.iter().collect::<BTreeMap<_, _>>()).finish()
@@ -47,7 +47,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Index<K, V> {
         self.before.push((key, before));
     }
 
-    /// Marks the name as looked up: absent, unless something was found already.
+    /// Marks the name as looked up. It is absent, unless something was found already.
     pub fn insert_absent(&mut self, key: K) {
         self.found.entry(key).or_insert(None);
     }
@@ -72,7 +72,8 @@ impl<K: Eq + Hash, V> Undo for Index<K, V> {
     }
 }
 
-/// An index of lists. A list is complete only once its key was looked up: rows that were loaded for other reasons do not suffice.
+/// An index of lists. A list is complete only once its key was looked up, because rows that were loaded for other reasons may not
+/// be all.
 pub struct Lists<K, V> {
     met: HashMap<K, Vec<V>>,
     whole: HashSet<K>,
@@ -94,7 +95,7 @@ impl<K, V> Default for Lists<K, V> {
     }
 }
 
-/// As for [`Index`]. Incomplete lists are marked.
+/// Prints as [`Index`] does, and marks incomplete lists.
 impl<K: Debug + Ord + Hash, V: Debug + Ord> Debug for Lists<K, V> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys: BTreeSet<_> = self.met.keys().chain(&self.whole).collect();
@@ -114,7 +115,7 @@ impl<K: Eq + Hash + Clone, V: Clone + PartialEq> Lists<K, V> {
         self.met.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// Marks the key as looked up: its list has the values met so far, and those that are added from now on.
+    /// Marks the key as looked up. Its list then has the values met so far and those that are added later.
     pub fn insert_absent(&mut self, key: K) {
         if self.whole.insert(key.clone()) {
             self.before.push(Step::MadeWhole(key));
@@ -158,7 +159,7 @@ impl<K: Eq + Hash, V: PartialEq> Undo for Lists<K, V> {
                         }
                     }
                 }
-                // Its place in the list does not matter: lists are sorted where they are read.
+                // The value may go to the end, because lists are sorted where they are read.
                 Step::Removed(key, value) => self.met.entry(key).or_default().push(value),
                 Step::MadeWhole(key) => _ = self.whole.remove(&key),
             }
@@ -170,7 +171,7 @@ impl<K: Eq + Hash, V: PartialEq> Undo for Lists<K, V> {
     }
 }
 
-/// Makes [`Names`] of one list.
+/// Generates [`Names`] from one list.
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident: $index:ty,)*) => {
         /// All indexes.
@@ -222,7 +223,7 @@ names! {
     waiting_refunds: Lists<(AccountId, String), ConversionId>,
     /// The rewards of a conversion.
     rewards_of: Lists<(AccountId, ConversionId), RewardId>,
-    /// Rewards that take back from another, by that other.
+    /// The rewards that reverse another, by that other.
     reversals_of: Lists<(AccountId, RewardId), RewardId>,
 }
 

@@ -1,4 +1,4 @@
-//! The rows that a batch needs by other names than their keys.
+//! The rows that a batch needs, by names other than their keys.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::id::{AccountId, AffiliateId, ClickId, ConversionId, RewardId};
 use crate::domain::lead::LeadSelector;
 
-/// Rows by other names than their keys.
+/// Rows by names other than their keys.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct NeededNames {
     /// Accounts by the owner's email address, over all accounts.
@@ -17,9 +17,9 @@ pub struct NeededNames {
     pub affiliates: BTreeSet<(AccountId, AffiliateSelector)>,
     /// Affiliates whose active coupons are to be counted.
     pub coupon_counts: BTreeSet<(AccountId, AffiliateSelector)>,
-    /// Affiliates whose enrollments are needed, once they are found.
+    /// Affiliates whose enrollments are needed. Filled once the affiliates are found.
     pub enrollments_of: BTreeSet<(AccountId, AffiliateId)>,
-    /// Affiliates whose active coupons are to be counted, once they are found.
+    /// Affiliates whose active coupons are to be counted. Filled once the affiliates are found.
     pub active_coupons_of: BTreeSet<(AccountId, AffiliateId)>,
     /// Links by code.
     pub link_codes: BTreeSet<(AccountId, String)>,
@@ -29,11 +29,11 @@ pub struct NeededNames {
     pub clicks_of: BTreeSet<(AccountId, ClickId)>,
     /// Leads.
     pub leads: BTreeSet<(AccountId, LeadSelector)>,
-    /// Customers by this name and all others of their lead, whose sales without a referrer are needed.
+    /// Customers whose sales without a referrer are needed, by this name and by all others of their lead.
     pub unmatched_sales: BTreeSet<(AccountId, LeadSelector)>,
-    /// Customers whose sales are needed, the latest of them, with their rewards.
+    /// Customers whose latest sales are needed, with their rewards.
     pub latest_sales: BTreeSet<(AccountId, LeadSelector)>,
-    /// Sales' event_ids whose waiting refunds are needed.
+    /// The event_ids of sales whose waiting refunds are needed.
     pub waiting_refunds: BTreeSet<(AccountId, String)>,
     /// Conversions whose rewards are needed.
     pub rewards_of: BTreeSet<(AccountId, ConversionId)>,

@@ -1,4 +1,4 @@
-//! Collects the rows that a batch needs loaded, by key and by other names. Rows that these lead to are loaded with them: see
+//! Collects the rows that a batch needs, by key and by other names. The rows that these lead to are loaded with them: see
 //! `leads_to` of each kind in the store. Knows no rule.
 
 use super::working_set::{InSet, Needs};

@@ -12,7 +12,7 @@ use super::undo::Undo;
 /// The write that a row needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
-    /// None: the database has the row as it is here.
+    /// No write: the database has the same row.
     Loaded,
     /// Insert it.
     New,
@@ -22,13 +22,14 @@ enum Mark {
     Removed,
 }
 
-/// A key that was looked up: the row, or none where there is none.
+/// The result of looking up a key: the row, or none if there is no such row.
 type Slot<K> = Option<(Arc<K>, Mark)>;
 
 /// The rows of one kind, by key. A key without an entry was never looked up.
 pub struct Rows<K: Kind> {
     slots: HashMap<K::Key, Slot<K>>,
-    /// The slots before the command in progress changed them, the latest change last; none for a key without an entry.
+    /// The journal: the slots as they were before the command in progress changed them, in order of the changes. None for a key
+    /// that had no slot.
     before: Vec<(K::Key, Option<Slot<K>>)>,
     is_complete: bool,
 }
@@ -39,7 +40,7 @@ impl<K: Kind> Default for Rows<K> {
     }
 }
 
-/// The entries in order, so that equal sets look alike; no journal.
+/// Prints the entries in order, so that equal sets print alike, and no journal.
 impl<K: Kind> fmt::Debug for Rows<K> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_map().entries(self.slots.iter().collect::<BTreeMap<_, _>>()).finish()
@@ -66,21 +67,21 @@ impl<K: Kind> Rows<K> {
         self.slots.values().flatten().filter(|(_, mark)| *mark != Mark::Removed).map(|(row, _)| row)
     }
 
-    /// Marks the key as looked up: absent, unless a row is there already.
+    /// Marks the key as looked up. It is absent, unless a row is there already.
     pub fn insert_absent(&mut self, key: K::Key) {
         self.slots.entry(key).or_insert(None);
     }
 
-    /// Puts a row in as the database has it.
+    /// Puts in a row that was read from the database.
     pub fn load(&mut self, row: Arc<K>) {
         self.slots.insert(row.key(), Some((row, Mark::Loaded)));
     }
 
-    /// Puts a row in as a command leaves it.
+    /// Puts in a row that a command has written.
     pub(super) fn put(&mut self, row: Arc<K>) {
         let key = row.key();
         let mark = match self.slots.get(&key) {
-            // Nothing to write: for example a customer who buys again.
+            // There is nothing to write, for example when a customer buys again.
             Some(Some((known, Mark::Loaded))) if *known == row => return,
             Some(Some((_, Mark::Loaded | Mark::Changed | Mark::Removed))) => Mark::Changed,
             Some(Some((_, Mark::New)) | None) | None => Mark::New,
@@ -106,7 +107,7 @@ impl<K: Kind> Rows<K> {
         let slots = self.slots.iter().filter_map(|(key, slot)| Some((key, slot.as_ref()?)));
         let mut rows: Vec<_> =
             slots.filter(|(_, (_, mark))| *mark == wanted).map(|(key, (row, _))| (key, row)).collect();
-        // Key order, so that two server instances lock rows in the same order.
+        // The rows are sorted by key, so that two server instances lock them in the same order.
         rows.sort_unstable_by_key(|(key, _)| *key);
         rows.into_iter().map(|(_, row)| row).collect()
     }
@@ -221,7 +222,7 @@ mod tests {
         let mut rows = Rows::default();
         (1..=4).for_each(|number| rows.load(row(number, "loaded")));
         rows.insert_absent(key(5));
-        // Changes of earlier commands of the batch.
+        // These are changes of earlier commands of the batch.
         rows.put(row(2, "changed"));
         rows.remove(&key(3));
         rows.put(row(6, "new"));

@@ -1,4 +1,4 @@
-//! The working set itself: a place for each kind of row, and the changes of a command. Knows no subject but by the list of kinds.
+//! The working set itself: the rows of each kind, and the changes of a command. Knows no subject except by the list of kinds.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::domain::id::AccountId;
 use crate::domain::ledger::Posting;
 use crate::domain::refusal::Refusal;
 
-/// The list of kinds: calls a macro with each kind's place in the set and its type, those that lead to others first. Rows are loaded
-/// in this order.
+/// The list of kinds. Calls a macro with the field and the type of each kind. Kinds that lead to others come first, because rows
+/// are loaded in this order.
 #[macro_export]
 macro_rules! for_all_kinds {
     ($callback:ident) => {
@@ -38,19 +38,19 @@ macro_rules! for_all_kinds {
     };
 }
 
-/// Where the set keeps the rows of a kind. Made by the list of kinds.
+/// Gives access to the set's rows of a kind. Implemented by the list of kinds.
 pub trait InSet: Kind {
     /// The rows.
     fn rows(set: &WorkingSet) -> &Rows<Self>;
 
-    /// The same, to change.
+    /// The rows, to change them.
     fn rows_mut(set: &mut WorkingSet) -> &mut Rows<Self>;
 
     /// The keys that a batch needs.
     fn needed(needs: &mut Needs) -> &mut BTreeSet<Self::Key>;
 }
 
-/// How many postings and events there were.
+/// How many postings and events there were before the command in progress.
 #[derive(Clone, Copy, Default)]
 struct Before(usize, usize);
 
@@ -61,7 +61,7 @@ impl std::fmt::Debug for Before {
     }
 }
 
-/// Makes the structs that have a field for each kind.
+/// Generates the structs that have a field for each kind.
 macro_rules! working_set {
     ($($place:ident: $kind:ty,)*) => {
         /// See the head of the file.
@@ -108,7 +108,7 @@ macro_rules! working_set {
                 each(&mut self.names);
             }
 
-            /// The accounts of which a row of the catalogue is new, changed or removed.
+            /// The accounts in whose catalogue a row is new, changed or removed.
             pub fn accounts_with_changed_catalogue(&self) -> BTreeSet<AccountId> {
                 let mut accounts = BTreeSet::new();
                 $(if <$kind as Kind>::IN_CATALOGUE {
@@ -123,14 +123,14 @@ macro_rules! working_set {
 for_all_kinds!(working_set);
 
 impl WorkingSet {
-    /// A set in which a missing row does not exist, instead of being unknown. Only for tests of the rules.
+    /// A set in which a missing row counts as absent, not as never looked up. Only for tests of the rules.
     pub fn complete() -> Self {
         let mut set = Self::default();
         set.parts(|part| part.complete());
         set
     }
 
-    /// Enters a row as the database has it. A row that is already in the set stays, because it may have been changed.
+    /// Enters a row that was read from the database. A row that is already in the set stays, because it may have been changed.
     pub fn load<K: InSet>(&mut self, row: Arc<K>) {
         if K::rows(self).get(&row.key()).is_none() {
             K::index(None, Some(&row), &mut self.names);
@@ -138,7 +138,7 @@ impl WorkingSet {
         }
     }
 
-    /// Writes a row as a command leaves it: a new one or a changed one.
+    /// Writes a new or changed row of a command.
     pub fn put<K: InSet>(&mut self, row: impl Into<Arc<K>>) -> Arc<K> {
         let row = row.into();
         let before = K::rows(self).get(&row.key()).cloned();
@@ -164,7 +164,7 @@ impl WorkingSet {
         K::rows(self).find(key).ok_or(Refusal::NotLoaded(K::NAME))
     }
 
-    /// The row with this key, which a request names.
+    /// The row with this key. A request names it, so a missing row is refused.
     ///
     /// # Errors
     /// [`Refusal::NotFound`], [`Refusal::NotLoaded`].
@@ -176,7 +176,7 @@ impl WorkingSet {
         self.find::<K>(&(account_id, id.clone()))?.ok_or_else(|| Refusal::not_found(K::RESOURCE, id))
     }
 
-    /// The row with this key, which another row leads to, so that it must exist.
+    /// The row with this key. Another row leads to it, so it must exist.
     ///
     /// # Errors
     /// [`Refusal::NotLoaded`].
@@ -184,7 +184,7 @@ impl WorkingSet {
         K::rows(self).get(key).ok_or(Refusal::NotLoaded(K::NAME))
     }
 
-    /// The changes from here on can be rolled back, those before cannot.
+    /// Begins a command. Its changes can be rolled back, those before it cannot.
     pub(in crate::domain) fn begin(&mut self) {
         self.parts(|part| part.keep());
         self.before = Before(self.postings.len(), self.events.len());
@@ -199,7 +199,7 @@ impl WorkingSet {
     }
 }
 
-/// A name's answer, or the error of one that was never looked up.
+/// The result of looking up a name, or [`Refusal::NotLoaded`] if it was never looked up.
 pub(super) fn known<T>(answer: Option<T>, name: &'static str) -> Result<T, Refusal> {
     answer.ok_or(Refusal::NotLoaded(name))
 }

@@ -1,7 +1,8 @@
-//! Many rows in few statements, each database in the way that suits it. Knows no table and not why rows are written.
+//! Writes many rows in few statements, in the way that suits each database. Knows no table, nor why rows are written.
 //!
-//! PostgreSQL takes a column as one array, so that a statement has one text however many rows it writes, and it takes the writes of
-//! several tables as one statement: one round trip. SQLite has no round trips to save, and takes row by row.
+//! PostgreSQL gets each column as one array parameter, so the text of a statement does not depend on the number of rows. The
+//! writes of several tables are one statement, which takes one round trip. SQLite has no round trips to save, so it gets row by
+//! row.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -15,9 +16,9 @@ use super::kind::Column;
 use super::lane::WriteConnection;
 use super::table::{self, Reads, Shape, Table};
 
-/// The action where a row with the primary key exists already.
+/// The action when a row with the same primary key exists already.
 enum Conflict<'columns, C> {
-    /// Nothing is written at all.
+    /// The INSERT fails with a conflict.
     Refuse,
     /// It stays as it is.
     Keep,
@@ -27,7 +28,7 @@ enum Conflict<'columns, C> {
     Add(&'columns [C]),
 }
 
-/// The rows of one table to be written in one way.
+/// The rows of one table that have the same action on a conflict.
 struct Part {
     shape: Arc<Shape>,
     /// All values, row by row.
@@ -41,7 +42,7 @@ impl Part {
         let mut values = Vec::with_capacity(rows.len() * shape.kinds.len());
         for row in rows {
             let mut row = row.into_active_model();
-            // A whole row has every column.
+            // Every column is set, because the model is a whole row.
             values.extend(E::Column::iter().filter_map(|column| row.take(column).into_value()));
         }
         let conflict = match conflict {
@@ -53,7 +54,7 @@ impl Part {
         Ok(Self { shape, values, conflict })
     }
 
-    /// One INSERT of PostgreSQL with a parameter for each column.
+    /// A PostgreSQL INSERT of all rows, with one array parameter per column.
     fn postgres(self, arguments: &mut PgArguments) -> Result<String, StoreError> {
         let (mut arrays, mut aliases) = (String::new(), String::new());
         let mut columns = self.shape.kinds.iter().map(|kind| kind.column()).collect::<Vec<Column>>();
@@ -74,7 +75,7 @@ impl Part {
         ))
     }
 
-    /// An INSERT of one row of SQLite.
+    /// A SQLite INSERT of one row.
     fn sqlite(&self) -> String {
         let Shape { table, names, kinds, .. } = &*self.shape;
         let places = ["?, "].repeat(kinds.len().saturating_sub(1)).concat();
@@ -93,13 +94,13 @@ fn conflict_add<E: Table>(columns: &[E::Column]) -> String {
 /// Rows to be written together.
 #[derive(Default)]
 pub(in crate::store) struct Writes {
-    /// Written first.
+    /// Written before `rest`.
     first: Vec<Part>,
     rest: Vec<Part>,
 }
 
 impl Writes {
-    /// New rows.
+    /// Queues new rows.
     pub(in crate::store) fn insert<E: Table>(&mut self, rows: Vec<E::Model>) -> Result<(), StoreError> {
         if !rows.is_empty() {
             self.rest.push(Part::new::<E>(rows, &Conflict::Refuse)?);
@@ -123,7 +124,7 @@ impl Writes {
         Ok(())
     }
 
-    /// Rows of which these columns are added to those of the row with the same primary key.
+    /// Queues rows whose values in `sums` are added to those of the row with the same primary key. A row without one is inserted.
     pub(in crate::store) fn add<E: Table>(
         &mut self,
         rows: Vec<E::Model>,
@@ -135,7 +136,8 @@ impl Writes {
         Ok(())
     }
 
-    /// Changed and new rows of one table. Changes come first, so that a name that one row gives up is free for another.
+    /// Queues the changed and new rows of one table. Changes come first, because a new row may take a name that a changed row
+    /// gives up.
     pub(in crate::store) fn write<E: Table>(
         &mut self,
         changed: Vec<E::Model>,
@@ -149,7 +151,7 @@ impl Writes {
         self.insert::<E>(new)
     }
 
-    /// Writes all of them.
+    /// Writes everything that was queued.
     pub(in crate::store) async fn run(self, connection: &WriteConnection) -> Result<(), StoreError> {
         for parts in [self.first, self.rest] {
             if connection.backend() == DbBackend::Postgres {
@@ -165,7 +167,7 @@ impl Writes {
     }
 }
 
-/// All parts as one statement: all but the last are in its WITH clause.
+/// Runs all parts as one statement. All but the last are in its WITH clause.
 async fn together(connection: &WriteConnection, parts: Vec<Part>) -> Result<(), StoreError> {
     let mut arguments = PgArguments::default();
     let mut inserts = parts.into_iter().map(|part| part.postgres(&mut arguments)).collect::<Result<Vec<_>, _>>()?;

@@ -1,6 +1,6 @@
-//! Lists of keys in a statement, each database in the way that suits it. Knows no table and not what is done with the rows.
+//! Passes lists of keys to a statement, in the way that suits each database. Knows no table, nor what is done with the rows.
 //!
-//! PostgreSQL takes the keys as one array a column, SQLite as rows of values.
+//! PostgreSQL gets the keys as one array per column, SQLite as rows of values.
 
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Query, SelectStatement, ValueTuple};
 use sea_orm::{DbBackend, EntityTrait, QueryTrait, Value};
@@ -11,7 +11,7 @@ use super::kind::Kind;
 /// The alias of a list of keys in a statement.
 const WANTED: &str = "wanted";
 
-/// A query of all columns of the rows whose columns have one of the keys.
+/// A query for all columns of the rows whose `columns` match one of the keys.
 pub(super) fn query_by_keys<E: EntityTrait>(
     backend: DbBackend,
     columns: &[E::Column],
@@ -22,7 +22,7 @@ pub(super) fn query_by_keys<E: EntityTrait>(
     Ok(query)
 }
 
-/// Narrows a query of a table to the rows whose columns have one of the keys.
+/// Narrows a query of a table to the rows whose `columns` match one of the keys.
 pub(in crate::store) fn join<E: EntityTrait>(
     backend: DbBackend,
     query: &mut SelectStatement,
@@ -35,9 +35,9 @@ pub(in crate::store) fn join<E: EntityTrait>(
     Ok(())
 }
 
-/// The condition that the columns have the key of a row of the list.
+/// The condition that the columns match a row of the list.
 pub(in crate::store) fn has_key<E: EntityTrait>(table: &Alias, columns: &[E::Column]) -> Expr {
-    // The names that both databases give to the columns of a list of values.
+    // Both databases name the columns of a list of values `column1`, `column2` and so on.
     let place = |place: usize| Expr::col((WANTED, Alias::new(format!("column{place}"))));
     let pairs = columns.iter().zip(1..);
     pairs
@@ -46,14 +46,14 @@ pub(in crate::store) fn has_key<E: EntityTrait>(table: &Alias, columns: &[E::Col
         .unwrap_or(Expr::Constant(true.into()))
 }
 
-/// The keys as a table to join or to look into, with the columns `column1`, `column2` and so on. None of them is null.
+/// The keys as a table to join or to search, with the columns `column1`, `column2` and so on. No key has a null.
 pub(in crate::store) fn list_of_keys(backend: DbBackend, keys: Vec<ValueTuple>) -> Result<SelectStatement, StoreError> {
     if backend == DbBackend::Postgres {
         return arrays_of_keys(keys);
     }
     let mut keys = keys;
     if let Some(first) = keys.first() {
-        // Padded with nulls to a power of two, so that SQLite sees few different statements. Nulls equal nothing.
+        // The list is padded with nulls to a power of two, so that SQLite sees few different statements. Nulls match nothing.
         let nothing: Vec<Value> = first.clone().into_iter().map(|value| value.as_null()).collect();
         keys.resize(keys.len().next_power_of_two(), ValueTuple::Many(nothing));
     }

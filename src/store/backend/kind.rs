@@ -1,4 +1,4 @@
-//! The kinds of values that our columns hold, and columns of them as PostgreSQL takes them.
+//! The types of our columns, and columns of many values to send to PostgreSQL as arrays.
 
 use sea_orm::sea_query::{ArrayType, ColumnType};
 use sea_orm::sqlx::Arguments as _;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::super::StoreError;
 
-/// The types that our columns have, as PostgreSQL calls them in a cast.
+/// The types of our columns. `name` is PostgreSQL's name for a cast.
 #[derive(Clone, Copy)]
 pub(in crate::store) enum Kind {
     Uuid,
@@ -79,7 +79,7 @@ impl Kind {
         Value::Array(kind, Some(Box::new(values)))
     }
 
-    /// The value at a place of a row.
+    /// The value at this index of a row.
     pub(super) fn value_of(self, row: &QueryResult, place: usize) -> Result<Value, DbErr> {
         Ok(match self {
             Self::Uuid => Value::Uuid(row.try_get_by_index(place)?),
@@ -92,7 +92,7 @@ impl Kind {
     }
 }
 
-/// A column of many rows, as PostgreSQL takes it.
+/// One column of many rows, which PostgreSQL gets as an array.
 pub(super) enum Column {
     Uuid(Vec<Option<Uuid>>),
     BigInteger(Vec<Option<i64>>),

@@ -70,7 +70,7 @@ impl Lanes {
         WriteConnection::begin(writer).await
     }
 
-    /// Begins a transaction in a lane that is free, or else waits for the first.
+    /// Begins a transaction in a free lane. If there is none, waits for lane 0.
     pub(in crate::store) async fn begin_in_any(&self) -> Result<WriteConnection, StoreError> {
         match self.0.iter().find_map(|lane| Arc::clone(lane).try_lock_owned().ok()) {
             Some(writer) => WriteConnection::begin(writer).await,
@@ -78,7 +78,7 @@ impl Lanes {
         }
     }
 
-    /// Closes the connection of a lane if it belongs to the runtime of the lane's writer. It is opened again when it is needed.
+    /// Closes the connection of a lane if it belongs to the runtime of the lane's writer. The next use opens it again.
     pub(in crate::store) async fn rest(&self, number: usize) {
         let Some(lane) = self.0.get(number) else { return };
         if let Writer::Postgres(writer) = &mut *lane.lock().await
@@ -121,7 +121,7 @@ impl WriteConnection {
         }
     }
 
-    /// Runs a statement of SQLite once for each row of so many values.
+    /// Runs a SQLite statement once per row. A row has `width` values.
     pub(super) async fn execute_rows(&self, sql: &str, width: usize, values: &[Value]) -> Result<(), StoreError> {
         match self.writer.lock().await.as_deref_mut() {
             Some(Writer::Sqlite(writer)) => Ok(writer.execute_rows(sql, width, values)?),
@@ -129,7 +129,7 @@ impl WriteConnection {
         }
     }
 
-    /// Runs a statement of PostgreSQL.
+    /// Runs a PostgreSQL statement with columns as array parameters.
     pub(super) async fn execute_arrays(&self, sql: String, arguments: PgArguments) -> Result<(), StoreError> {
         match self.writer.lock().await.as_deref_mut() {
             Some(Writer::Postgres(writer)) => Ok(writer.execute_arrays(sql, arguments).await?),
@@ -192,8 +192,7 @@ impl Reads for WriteConnection {
         rows.into_iter().map(model::<E>).collect()
     }
 
-    /// On SQLite each key is a query of its own, and the statement is always the same. It reads the same pages and needs no list of
-    /// keys.
+    /// SQLite runs one query per key, always with the same statement. It reads the same pages as with a list of keys.
     async fn models_by<E: Table>(
         &self,
         columns: &[E::Column],
@@ -234,7 +233,8 @@ impl Drop for WriteConnection {
             Writer::Sqlite(sqlite) => return sqlite.undo(),
             Writer::Postgres(postgres) => postgres,
         };
-        // The connection leaves the lane until it is rolled back. If the task below never runs, it is closed, which rolls back too.
+        // The connection is taken out of the lane until it is rolled back. If the task below never runs, the connection is
+        // closed, which rolls back too.
         let Some(connection) = postgres.take() else { return };
         let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(async move {

@@ -1,4 +1,4 @@
-//! PostgreSQL: how to connect, and its connection that writes.
+//! PostgreSQL: connecting, and the connection that writes.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -19,21 +19,21 @@ pub(super) const LANES: usize = 2;
 /// Write connections: one for each lane, and two for other work.
 const WRITE_CONNECTIONS_MAX: usize = LANES + 2;
 
-/// The longest that PostgreSQL lets a writer idle inside a transaction. Otherwise a server that froze or whose machine is gone
-/// would hold its accounts' locks for hours; a working one pauses for milliseconds.
+/// How long PostgreSQL lets a writer idle inside a transaction. A server that froze or lost its machine would otherwise hold its
+/// accounts' locks for hours. A working server idles for milliseconds.
 const STILL_IN_TRANSACTION_MAX: &str = "5s";
 
 /// A connection that was unused this long is tested before it is used.
 const STALE_AFTER: Duration = Duration::from_secs(10);
 
-/// How long a connection that was kept may take to begin a transaction before it counts as lost.
+/// How long an open connection may take to begin a transaction. After that it counts as lost.
 const STILL_THERE: Duration = Duration::from_secs(2);
 
 /// Each statement of a batch sees everything committed before it; the lock on the heads keeps other writers away. The level is
 /// stated, because a database can have another default.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-/// The connections that read, and those that write.
+/// Connects for reading, and makes the connections that write. They connect at their first use.
 pub(super) async fn open(options: &StoreOptions) -> Result<(DatabaseConnection, Vec<PostgresWriter>), StoreError> {
     let mut connect = ConnectOptions::new(&options.url);
     connect
@@ -83,7 +83,7 @@ impl PostgresWriter {
             self.connection = Some(connection);
             return Ok(());
         }
-        // The kept connection was lost while it was unused. Nothing else is lost.
+        // There is no connection, or it was lost while it was unused. No work is lost with it.
         let beginning = async {
             let mut connection = PgConnection::connect_with(&self.options).await?;
             sqlx::raw_sql(BEGIN).execute(&mut connection).await?;
@@ -141,7 +141,8 @@ impl PostgresWriter {
     }
 }
 
-/// Rolls back. None when that fails or takes too long: then the connection is closed, and the database rolls back.
+/// Rolls back and returns the connection. None when that fails or takes too long: the connection is then closed, and the database
+/// rolls back.
 pub(super) async fn undo(mut connection: PgConnection, limit: Duration) -> Option<PgConnection> {
     match timeout(limit, sqlx::raw_sql("ROLLBACK").execute(&mut connection)).await {
         Ok(Ok(_)) => Some(connection),

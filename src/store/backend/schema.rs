@@ -19,7 +19,7 @@ pub struct SchemaColumn {
     pub is_nullable: bool,
 }
 
-/// Leaves out the tables of the database itself and of the migrations.
+/// All columns, without the tables of the database itself and of the migrations.
 pub(in crate::store) async fn schema_columns(connection: &DatabaseConnection) -> Result<Vec<SchemaColumn>, StoreError> {
     let sql = if is_shared(connection) {
         "SELECT table_name, column_name, lower(data_type), is_nullable = 'YES' FROM information_schema.columns \
@@ -65,7 +65,7 @@ pub(in crate::store) async fn schema_text(connection: &DatabaseConnection) -> Re
     for row in rows {
         let mut line: String = row.try_get_by_index(0)?;
         if line.starts_with("CREATE TABLE") {
-            // A column a line, so that a change of one is seen as such.
+            // One column per line, so that a diff shows which one changed.
             line = line.replace("( \"", "(\n  \"").replace(", \"", ",\n  \"");
         }
         text.push_str(&line);

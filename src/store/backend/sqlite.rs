@@ -1,5 +1,5 @@
-//! SQLite: opening a file, and the connection that writes to it. It works on its caller's thread, because a statement takes a few
-//! microseconds and a message to another thread ten times as long.
+//! SQLite: opening a file, and the connection that writes to it. That connection runs on its caller's thread, because a statement
+//! takes a few microseconds and a message to another thread ten times as long.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -15,12 +15,13 @@ use super::super::{StoreError, StoreOptions};
 use super::kind::Kind;
 use super::{PREPARED_STATEMENTS_MAX, WAIT, refuse};
 
-/// The page caches of the write connection and of each read connection. SQLite takes KiB as negative numbers. The default of 2 MiB
-/// holds less than one batch touches. More would not help, because a commit sometimes looks through the whole cache.
+/// The page caches of the write connection and of each read connection. SQLite takes KiB as negative numbers. The default of 2
+/// MiB holds less than one batch touches. A larger cache would not help, because a commit sometimes scans all of it.
 const CACHE_WRITER_KIB: i64 = -32_768;
 const CACHE_READER_KIB: &str = "-8192";
 
-/// After how many 4 KiB pages SQLite copies its write-ahead log into the file. A row that is written often is copied once.
+/// SQLite copies its write-ahead log into the file after this many pages of 4 KiB. A row that is written often in between is
+/// copied once.
 const CHECKPOINT_PAGES: i64 = 8_192;
 
 /// The file, locked for this process.
@@ -43,7 +44,7 @@ impl SqliteFile {
     }
 }
 
-/// Pooled connections: those that read, and one that makes the file and its schema.
+/// Opens pooled connections: those that read, or the one that creates the file and its schema.
 pub(super) async fn connect(url: &str, connections: u32, may_write: bool) -> Result<DatabaseConnection, StoreError> {
     let mut connect = ConnectOptions::new(url);
     connect
@@ -56,7 +57,7 @@ pub(super) async fn connect(url: &str, connections: u32, may_write: bool) -> Res
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
-        // For each connection, also one that is opened later.
+        // Applies to every connection, including one that the pool opens later.
         .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
                 .create_if_missing(may_write)
@@ -106,7 +107,7 @@ impl SqliteWriter {
             connection.pragma_update(None, "foreign_keys", true)?;
             connection.pragma_update(None, "cache_size", CACHE_WRITER_KIB)?;
             connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-            // Otherwise the data to roll back a single statement would be in a file.
+            // Otherwise SQLite would write the data for rolling back a single statement to a file.
             connection.pragma_update(None, "temp_store", "MEMORY")?;
             connection.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))
         };
@@ -117,7 +118,8 @@ impl SqliteWriter {
         Ok(Self(Some(connection)))
     }
 
-    /// Takes the write lock at once. A read that turns into a write fails when another one wrote in between, however long it waits.
+    /// Takes the write lock at once. A transaction that reads first and writes later fails if another one wrote in between,
+    /// however long it waits.
     pub(super) fn begin(&self) -> Result<(), DbErr> {
         self.run("BEGIN IMMEDIATE")
     }
@@ -150,7 +152,8 @@ impl SqliteWriter {
         Ok(count.try_into().unwrap_or(u64::MAX))
     }
 
-    /// Row by row, because a statement that writes many rows saves every page before it changes it, to be able to roll back alone.
+    /// Runs the statement once per row. A statement that writes many rows would save each page before changing it, to be able to
+    /// roll back by itself.
     pub(super) fn execute_rows(&self, sql: &str, width: usize, values: &[Value]) -> Result<(), DbErr> {
         let mut statement = self.prepare(sql)?;
         for row in values.chunks(width.max(1)) {
@@ -201,7 +204,7 @@ fn bind(statement: &mut CachedStatement<'_>, values: &[Value]) -> Result<(), DbE
     Ok(())
 }
 
-/// A value of a column of this kind.
+/// Converts a value that was read from a column of this kind.
 fn value(kind: Kind, value: ValueRef<'_>) -> Result<Value, DbErr> {
     Ok(match (kind, value) {
         (Kind::Uuid, ValueRef::Null) => Value::Uuid(None),
@@ -227,7 +230,7 @@ fn value(kind: Kind, value: ValueRef<'_>) -> Result<Value, DbErr> {
     })
 }
 
-/// Each failure as the kind of error that `StoreError` is made from.
+/// Maps a failure to the `DbErr` that `StoreError` is made from.
 fn failed(error: rusqlite::Error) -> DbErr {
     let rusqlite::Error::SqliteFailure(cause, _) = &error else { return unexpected(error.to_string()) };
     match (cause.code, cause.extended_code) {

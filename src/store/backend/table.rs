@@ -14,7 +14,7 @@ use super::super::StoreError;
 use super::keys::query_by_keys;
 use super::kind::Kind;
 
-/// A table of ours.
+/// A table that generic statements can read and write.
 pub(in crate::store) trait Table:
     EntityTrait<
         Model: IntoActiveModel<<Self as EntityTrait>::ActiveModel>,
@@ -34,7 +34,7 @@ where
 /// The parts that statements about a table share.
 pub(super) struct Shape {
     pub(super) table: &'static str,
-    /// In the order in which rows are read and written.
+    /// The types of the columns, in the order in which rows are read and written.
     pub(super) kinds: Vec<Kind>,
     /// The names of all columns, as a list.
     pub(super) names: String,
@@ -42,7 +42,7 @@ pub(super) struct Shape {
     pub(super) replace: String,
 }
 
-/// A table's shape, cached, because its columns are described by values that are made anew at every call.
+/// A table's shape. It is cached, because SeaORM builds the descriptions of columns anew at every call.
 pub(super) fn shape<E: Table>() -> Result<Arc<Shape>, StoreError> {
     static SHAPES: LazyLock<RwLock<HashMap<TypeId, Arc<Shape>>>> = LazyLock::new(RwLock::default);
     let known = SHAPES.read().unwrap_or_else(PoisonError::into_inner).get(&TypeId::of::<E>()).cloned();
@@ -73,13 +73,13 @@ pub(in crate::store) trait Reads: Sync {
     /// Which database it is.
     fn backend(&self) -> DbBackend;
 
-    /// The rows that a query of all columns of a table finds.
+    /// The rows that a query finds. The query selects all columns of the table.
     fn models<E: Table>(
         &self,
         query: &SelectStatement,
     ) -> impl Future<Output = Result<Vec<E::Model>, StoreError>> + Send;
 
-    /// The rows whose columns have one of the keys, at most as many keys as one statement takes.
+    /// The rows whose columns match one of the keys. The keys are no more than one statement takes.
     fn models_by<E: Table>(
         &self,
         columns: &[E::Column],

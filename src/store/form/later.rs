@@ -1,4 +1,5 @@
-//! All forms as a later release may have them: the same declarations once more, and each form has one field more. For tests alone.
+//! All forms as a later release may have them: the same declarations compiled once more, with one more field in each form. For
+//! tests only.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -49,19 +50,19 @@ copies! {
     "reward.rs" reward,
 }
 
-/// The added field in texts that these forms write.
+/// The value of the added field in texts that these forms write.
 pub(super) const ADDED: i64 = 7;
 
 thread_local! {
     static READ: RefCell<BTreeMap<&'static str, Vec<i64>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Notes that a form was read with this in the added field.
+/// Records that a form was read with this value of the added field.
 pub(super) fn has_read(form: &'static str, added: i64) {
     READ.with_borrow_mut(|read| read.entry(form).or_default().push(added));
 }
 
-/// The added fields that this thread has read since the last call, by form.
+/// The values of the added field that this thread has read since the last call, by form.
 pub(super) fn take_read() -> BTreeMap<&'static str, Vec<i64>> {
     READ.take()
 }

@@ -1,18 +1,18 @@
 //! Macros that declare forms, and the texts that are stored as forms.
 
-/// Makes a form of a struct of the domain: a serde type with the same names of fields, and the conversions both ways. Fields in
-/// `unless_empty` are left out of the text where they are empty, zero or none. Fields in `left_out` are never stored; a value that
-/// is read has the value that is given there. A field that the domain renames keeps its stored name by `#[serde(rename = "...")]`.
+/// Makes the form of a domain struct: a serde type with the same field names, and the conversions both ways. Fields in
+/// `unless_empty` are omitted from the text when they are empty, zero or none. Fields in `left_out` are never stored; a value
+/// that is read gets the value given there. A field that the domain renames keeps its stored name by `#[serde(rename = "...")]`.
 macro_rules! form {
     ($($form:tt)*) => { form_with! { [] $($form)* } };
 }
 
-/// The same for an enum. Each variant holds one value, which is given a name here, or named fields.
+/// Makes the form of a domain enum. Each variant holds one value, which is given a name here, or named fields.
 macro_rules! enum_form {
     ($($form:tt)*) => { enum_form_with! { $($form)* } };
 }
 
-/// Makes a form that may have a field more, which only the copies of `later.rs` have.
+/// Implements `form!`. The form may have one more field, which only the copies of `later.rs` have.
 macro_rules! form_with {
     (
         [$($added:ident)?]
@@ -59,7 +59,7 @@ macro_rules! form_with {
     };
 }
 
-/// The same for an enum. A variant with fields may have a field more.
+/// Implements `enum_form!`. A variant with fields may have one more field.
 macro_rules! enum_form_with {
     (
         $(#[$doc:meta])*

@@ -1,33 +1,33 @@
-//! The forms: types of their own for the values that rows keep as text. The domain may change its structs from release to release;
-//! a text that was stored stays readable for ever. Knows no tables and no SQL.
+//! The forms: the types in which values are stored as text, separate from the domain's own. The domain may change its structs
+//! from release to release, but a stored text stays readable for ever. Knows no tables and no SQL.
 //!
-//! A stored text is JSON, a list of two: the number of its version, and the form in that version, such as `[1,{"plan":"pro"}]`. The
-//! list in `kept!` below has every text with its versions. A form mirrors a type of the domain field by field (`form!`, `enum_form!`).
-//! It borrows from the value that is written, and becomes the value when it is read. Ids, times, currencies, money and closed sets
-//! (`text_enum!`) are in forms as they are, so their texts are frozen too.
+//! A stored text is a JSON list of two: a version number, and the form in that version, such as `[1,{"plan":"pro"}]`. The list in
+//! `kept!` below has every text with its versions. A form mirrors a domain type field by field (`form!`, `enum_form!`). It
+//! borrows from the value that is written, and is converted into the value when it is read. Forms contain ids, times, currencies,
+//! money and closed sets (`text_enum!`) unchanged, so the texts of these are frozen too.
 //!
 //! # A new field, or a new version
 //!
-//! **A new field** in `unless_empty` suffices where every text without it means its empty value. Readers ignore fields that they do not
-//! know, so servers of two releases can share a database. But a changed row is written whole, and an older server that changes it drops
-//! the field. `request.outcome` and `terms.rules` are in rows that never change. In other rows, a field that must not be dropped is filled
-//! only once every server has the release that knows it.
+//! **A new field** in `unless_empty` suffices if every text without it means its empty value. Readers ignore fields that they do
+//! not know, so servers of two releases can share a database. But an older server that changes a row writes it whole and drops
+//! the field. `request.outcome` and `terms.rules` are in rows that never change. In other rows, a field that must not be dropped
+//! is filled only once every server has the release that knows it.
 //!
-//! **A new variant** of an enum or a new value of a closed set needs no new version either. An older server cannot read a text that has
-//! it, so it too is written only once every server knows it. A value of a closed set is never renamed.
+//! **A new variant** of an enum or a new value of a closed set needs no new version either. An older server cannot read a text
+//! that has it, so it is written only once every server knows it. A value of a closed set is never renamed.
 //!
-//! **A new version** is needed for everything else: a field that is removed, renamed, or means something else, and a field that has no
-//! fitting empty value. A form inside of others is part of their texts, so each of these texts gets a new version.
+//! **A new version** is needed for everything else: a field that is removed, renamed, or means something else, and a field that
+//! has no fitting empty value. A form inside other forms is part of their texts, so each of these texts gets a new version.
 //!
-//! 1. The present form stays, under a name with its version (`TermsDraftFormV1`). Its conversion into the domain says in `left_out` what
-//!    texts of that version mean for fields that came later; where that does not suffice, it is written by hand.
-//! 2. The new form is a struct of its own. One release **reads** it, the next one **writes** it. A server that meets an unknown version
-//!    fails with the name of the row and changes nothing.
+//! 1. Keep the present form under a name with its version (`TermsDraftFormV1`). Its `left_out` gives the values that fields which
+//!    came later have in texts of that version. Where that does not suffice, write the conversion by hand.
+//! 2. Make the new form a struct of its own. One release **reads** it, the next one **writes** it. A server that reads an unknown
+//!    version fails with an error that names the row, and changes nothing.
 //! 3. Texts of the old version stay until their row changes, and are read for ever. No migration rewrites them.
 //!
-//! `tests/it/golden/stored` has a text of each form and version with all fields, and one with as few as there can be. They are never
-//! changed. A new field gets a golden text of its own (`<form>.v1.with_<field>.json`); the value without it is still written as the old
-//! one.
+//! `tests/it/golden/stored` has, for each form and version, one text with all fields and one with as few as possible. They are
+//! never changed. A new field gets a golden text of its own (`<form>.v1.with_<field>.json`); a value without it is still written
+//! as the old text.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -69,7 +69,7 @@ use outcome::OutcomeForm;
 use program::{CommissionForm, TermsDraftForm};
 use reward::CalculationForm;
 
-/// A type of the domain that rows keep as text.
+/// A domain type that rows store as text.
 pub trait Kept: Sized {
     /// The text that is stored.
     ///
@@ -80,7 +80,7 @@ pub trait Kept: Sized {
     /// The value of a stored text.
     ///
     /// # Errors
-    /// The text has no version that is known here, or is malformed for its version.
+    /// The text has an unknown version, or is malformed for its version.
     fn from_text(text: &str) -> serde_json::Result<Self>;
 }
 
@@ -103,9 +103,9 @@ kept! {
     Calculation: writes 1 CalculationForm;
 }
 
-/// A kept type that is read by the version of its text.
+/// A kept type whose texts are read by version.
 trait Versioned: Sized {
-    /// The value in the next item of the list. None where the list ends.
+    /// Reads the next item of the list as a form of this version. None at the end of the list.
     fn read_version<'de, L: SeqAccess<'de>>(version: u16, list: &mut L) -> Result<Option<Self>, L::Error>;
 }
 

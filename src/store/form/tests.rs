@@ -1,4 +1,4 @@
-//! Forms through an upgrade: forms with one field more read every golden text, and the present forms read their output.
+//! Forms across an upgrade: forms with one more field read every golden text, and the present forms read their output.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,8 +26,8 @@ fn golden() -> Vec<(String, String)> {
     texts
 }
 
-/// Reads a text of version 1 with the later form, and a text that the later form writes with the present one. Gives the names of
-/// the forms that had a field more.
+/// Reads a text of version 1 with the later form, and reads what the later form writes with the present one. Returns the names of
+/// the forms that had the added field.
 macro_rules! pass_through {
     ($type:ty, $later:ty, $text:expr) => {{
         let present = <$type>::from_text($text).unwrap();
@@ -74,7 +74,7 @@ fn old_texts_and_those_of_a_later_release_are_read() {
     assert_eq!(read, declared(), "forms that are in a golden text, and those that are declared");
 }
 
-/// The names of all forms that can have a field more, from the sources of this folder.
+/// The names of all forms that can have the added field, from the sources of this folder.
 fn declared() -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/form");
     let mut names = BTreeSet::new();
@@ -89,7 +89,7 @@ fn declared() -> BTreeSet<String> {
         let forms = heads.filter_map(|line| line.trim().split(['<', ' ']).next());
         names.extend(forms.filter(|name| name.ends_with("Form")).map(ToOwned::to_owned));
     }
-    // No variant of them has fields of its own, so that they cannot have a field more.
+    // No variant of them has fields of its own, so they cannot have the added field.
     for name in ["CommissionForm", "OutcomeForm"] {
         names.remove(name);
     }
@@ -123,7 +123,7 @@ fn a_field_that_every_text_has_is_demanded() {
     assert_eq!(Calculation::from_text(&text(base)).unwrap().percent_ppm, 0);
 }
 
-/// A type whose text got a second version: the first had no note, and another name for the weight.
+/// A type whose text got a second version. The first had no note, and weight in kilograms under another name.
 #[derive(Debug, PartialEq)]
 struct Parcel {
     grams: i64,

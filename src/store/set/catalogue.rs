@@ -1,7 +1,7 @@
-//! A cache, kept between batches, of rows that change seldom and that every sale reads: the rows of kinds that are `IN_CATALOGUE`.
+//! Caches, between batches, the rows that change seldom and that every sale reads: those of kinds that are `IN_CATALOGUE`.
 //!
-//! It is never stale, because every change of an account's catalogue raises the version in the account's head. A batch reads the
-//! head before anything else, and drops rows that were cached under another version. A row that is not cached is read from the
+//! The cache is never stale, because every change of an account's catalogue raises the version in the account's head. A batch
+//! reads the head first and drops rows that were cached under another version. A row that is not cached is read from the
 //! database.
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,10 +15,10 @@ use crate::domain::link::Link;
 use crate::domain::set::Key;
 use crate::domain::set::WorkingSet;
 
-/// How many rows are cached before all are dropped: some 50 MiB.
+/// How many rows are cached before all are dropped. They take some 50 MiB.
 const ROWS_MAX: usize = 100_000;
 
-/// An account's place for rows takes as much memory as so many rows.
+/// The empty set of rows of an account counts as this many rows, because it takes as much memory.
 const ROWS_PER_ACCOUNT: usize = 6;
 
 /// The cached catalogues of all accounts.
@@ -33,10 +33,10 @@ pub struct Catalogues {
 struct Catalogue {
     version: i64,
     has_waited_refunds: bool,
-    /// By key alone. Made with the first row.
+    /// Found by key alone. Allocated with the first row.
     rows: Option<Box<WorkingSet>>,
     link_codes: HashMap<String, LinkId>,
-    /// The coupon that each code means, of all that ever had it.
+    /// For each code, the coupon that it means among all that ever had it.
     coupon_codes: HashMap<String, CouponId>,
 }
 
@@ -47,8 +47,8 @@ impl Catalogue {
 }
 
 impl Catalogues {
-    /// Drops catalogues of other versions than these heads have, and all of them when they grew too large. Accounts without a head
-    /// get no catalogue.
+    /// Drops the catalogues whose version differs from the head's, and all catalogues when they have grown too large. Accounts
+    /// without a head get no catalogue.
     pub fn renew(&mut self, heads: &BTreeMap<AccountId, AccountHead>) {
         if self.row_count > ROWS_MAX {
             *self = Self::default();
@@ -67,7 +67,7 @@ impl Catalogues {
         self.accounts.remove(&account_id);
     }
 
-    /// Whether a refund of the account can be waiting for its sale, as far as is known.
+    /// Whether a refund of the account may be waiting for its sale. True when nothing is cached of the account.
     pub(in crate::store) fn may_have_waiting_refunds(&self, account_id: AccountId) -> bool {
         self.accounts.get(&account_id).is_none_or(|catalogue| catalogue.has_waited_refunds)
     }
@@ -104,14 +104,14 @@ impl Catalogues {
         }
     }
 
-    /// The coupon that a code means. None also when it is not cached. Unknown codes are not cached, because guessing would fill the
-    /// memory.
+    /// The coupon that a code means. None also when it is not cached. Unknown codes are not cached, because a client that guesses
+    /// codes would fill the memory.
     pub(in crate::store) fn coupon_with_code(&self, (account_id, code): &(AccountId, String)) -> Option<Arc<Coupon>> {
         let catalogue = self.accounts.get(account_id)?;
         catalogue.row::<Coupon>(&(*account_id, *catalogue.coupon_codes.get(code)?)).cloned()
     }
 
-    /// Caches that a coupon was read by its code, together with all others that ever had it.
+    /// Caches a coupon that was read by its code, together with all others that ever had it. The highest rank wins.
     pub(in crate::store) fn keep_coupon_code(&mut self, coupon: &Coupon) {
         let Some(catalogue) = self.accounts.get_mut(&coupon.account_id) else { return };
         let other = catalogue.coupon_codes.get(&coupon.code).copied();

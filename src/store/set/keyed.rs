@@ -1,6 +1,6 @@
-//! Rows by a list of keys, in one statement however long the list.
+//! Reads and deletes rows by a list of keys, up to `KEYS_MAX` keys in one statement.
 //!
-//! The list is joined to the table, which both databases serve by walking the list and looking each key up in an index.
+//! The list is joined to the table. Both databases serve such a join by scanning the list and looking each key up in an index.
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, IntoValueTuple, Query, SelectStatement, ValueTuple};
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryTrait, Value};
@@ -10,10 +10,10 @@ use crate::store::backend::keys::{has_key, join, list_of_keys};
 use crate::store::backend::lane::WriteConnection;
 use crate::store::backend::table::{Reads, Table};
 
-/// The most keys of one statement. With up to three columns a key, below the 32,766 values that SQLite takes.
+/// The most keys of one statement. With up to three columns per key, this is below SQLite's limit of 32,766 values.
 const KEYS_MAX: usize = 8_192;
 
-/// The keys in lists of the length that one statement takes.
+/// Splits the keys into lists that one statement takes.
 pub(in crate::store) fn chunks<K: IntoValueTuple>(keys: impl IntoIterator<Item = K>) -> Vec<Vec<ValueTuple>> {
     let mut chunks: Vec<Vec<ValueTuple>> = Vec::new();
     for key in keys {
@@ -25,7 +25,7 @@ pub(in crate::store) fn chunks<K: IntoValueTuple>(keys: impl IntoIterator<Item =
     chunks
 }
 
-/// The rows whose columns have one of the keys. No keys, no statement.
+/// The rows whose columns match one of the keys. Without keys, no statement is sent.
 pub(in crate::store) async fn rows_by<E, K>(
     connection: &impl Reads,
     columns: &[E::Column],
@@ -66,26 +66,26 @@ where
     Ok(count)
 }
 
-/// How many of a visitor's newest clicks and of a lead's newest sales are read: far more than any honest one has.
+/// How many of a visitor's newest clicks and of a lead's newest sales are read: far more than an honest visitor or lead has.
 pub(in crate::store) const NEWEST_MAX: u64 = 100;
 
 /// A query for the newest rows of each key.
 pub(in crate::store) struct Newest<E: EntityTrait> {
     /// The columns of the key.
     pub(in crate::store) key: [E::Column; 2],
-    /// The column that tells newer from older; an index has it after the key.
+    /// The column that orders rows by age. An index has it after the key.
     pub(in crate::store) age: E::Column,
     /// The lower bound of all ages.
     pub(in crate::store) age_least: Value,
     /// Only rows with this value in this column.
     pub(in crate::store) only: Option<(E::Column, &'static str)>,
-    /// How many rows of each key. Rows just as old as the last of them come too.
+    /// How many rows to read for each key. Rows as old as the last of them are read too.
     pub(in crate::store) limit: u64,
 }
 
 impl<E: Table> Newest<E> {
-    /// One statement: for each key the age of the last row that is wanted, then the rows from there on. Both are short walks in the
-    /// index, however many older rows there are.
+    /// One statement finds, for each key, the age of the last wanted row, and then the rows from that age on. Both are short
+    /// index scans, however many older rows there are.
     pub(in crate::store) async fn of(
         self,
         connection: &impl Reads,

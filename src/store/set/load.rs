@@ -15,8 +15,8 @@ use crate::domain::set::WorkingSet;
 use crate::store::backend::lane::WriteConnection;
 use crate::store::{StoreError, WriteTransaction};
 
-/// The most rounds. A further round is needed when rows lead back to kinds that were read before: hardly any batch has one, refunds
-/// have one, and more is a cycle.
+/// The most rounds. A further round is needed when rows lead back to kinds that were read before. Hardly any batch needs one,
+/// refunds need one, and more than the limit is a cycle.
 const ROUNDS_MAX: usize = 8;
 
 /// Loads the needed rows, and the rows that those lead to.
@@ -36,11 +36,11 @@ pub async fn load(
         }
         loading.round().await?;
     }
-    // Which rows is not said: their names are of people, and the text goes into the log.
+    // The error does not name the rows, because their keys contain names of people, and the text goes into the log.
     Err(StoreError::Unexpected(format!("rows lead to rows for more than {ROUNDS_MAX} rounds")))
 }
 
-/// A load under way: the rows that were read lead to more that are needed.
+/// A load in progress. The rows that are read add those that they lead to.
 pub(in crate::store) struct Loading<'load> {
     pub(in crate::store) connection: &'load WriteConnection,
     pub(in crate::store) catalogues: &'load mut Catalogues,
@@ -49,7 +49,7 @@ pub(in crate::store) struct Loading<'load> {
     pub(in crate::store) needs: Needs,
 }
 
-/// Makes one round of all kinds.
+/// Generates one round over all kinds.
 macro_rules! round {
     ($($place:ident: $kind:ty,)*) => {
         impl Loading<'_> {
@@ -94,7 +94,7 @@ impl Loading<'_> {
         rows.into_iter().map(|row| Ok(self.enter(S::from_row(row)?))).collect()
     }
 
-    /// Enters a row that was read.
+    /// Enters a row that was read from the database, and caches it if it belongs to the catalogue.
     pub(in crate::store) fn enter<S: Stored>(&mut self, row: S) -> Arc<S> {
         let row = Arc::new(row);
         if S::IN_CATALOGUE {
@@ -104,7 +104,7 @@ impl Loading<'_> {
         row
     }
 
-    /// Enters a row that was cached.
+    /// Enters a row that was found in the cache.
     pub(in crate::store) fn enter_remembered<S: Stored>(&mut self, row: Arc<S>) {
         enter(self.set, &mut self.needs, row);
     }

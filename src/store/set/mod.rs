@@ -1,5 +1,4 @@
-//! Loads the rows that a batch needs into the working set, and saves its changes. Knows how kinds of rows are stored, not what they
-//! mean.
+//! Loads the rows that a batch needs into the working set, and saves its changes. Knows how rows are stored, not what they mean.
 
 pub mod catalogue;
 pub(super) mod keyed;
@@ -13,10 +12,10 @@ pub use save::save;
 
 use stored::Stored;
 
-/// Makes the list of tables whose statistics matter.
+/// Generates the list of tables whose statistics matter.
 macro_rules! growing {
     ($($place:ident: $kind:ty,)*) => {
-        /// The tables that grow with use and are asked by more than one key.
+        /// The tables that grow with use and are searched by more than one key.
         pub(super) fn growing_tables() -> Vec<&'static str> {
             let tables = [$((<$kind as Stored>::GROWS, stored::table_name::<$kind>()),)*];
             tables.into_iter().filter(|(grows, _)| *grows).map(|(_, table)| table).collect()

@@ -13,9 +13,9 @@ use crate::store::backend::bulk::Writes;
 use crate::store::backend::lane::WriteConnection;
 use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger};
 
-/// Writes the new and changed rows of the set, numbers its events and ledger entries, and writes the heads that changed. The heads
-/// of all accounts concerned must be locked; heads of new accounts are added. Returns the segments that the feed has once this is
-/// committed.
+/// Saves the set: writes its new and changed rows, numbers its events and ledger entries, writes the heads that changed, and
+/// deletes rows. The caller must have locked the heads of all accounts concerned; heads of new accounts are added to `heads`.
+/// Returns the segments that the feed has once this is committed.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] when a name that must be unique was taken meanwhile; else [`StoreError`].
@@ -53,7 +53,7 @@ pub async fn save(
     Ok(segments)
 }
 
-/// Makes the writing of all kinds.
+/// Generates the functions that write all kinds.
 macro_rules! every_kind {
     ($($place:ident: $kind:ty,)*) => {
         /// Rows to insert and to update.

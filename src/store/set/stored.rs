@@ -1,4 +1,5 @@
-//! How a kind of row is stored: its table, its columns, and the rows that it leads to. Each kind says so in its subject's file.
+//! How a kind of row is stored: its table, its columns, and the rows that it leads to. Each kind implements it in the file of its
+//! subject.
 
 use sea_orm::sea_query::ValueTuple;
 use sea_orm::{EntityName, EntityTrait, Iterable, PrimaryKeyToColumn};
@@ -17,7 +18,7 @@ pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
     /// The table.
     type Table: Table;
 
-    /// Whether the table grows with use and is asked by more than one key, so that PostgreSQL needs statistics of it.
+    /// Whether the table grows with use and is searched by more than one key, so that PostgreSQL needs statistics of it.
     const GROWS: bool;
 
     /// The row as columns.
@@ -63,7 +64,7 @@ impl<I: TypedId> SqlKey for (AccountId, I) {
     }
 }
 
-/// A row that is found by a text.
+/// The key of a row that is found by a text.
 impl SqlKey for (AccountId, String) {
     fn values(&self) -> ValueTuple {
         ValueTuple::Two(self.0.uuid().into(), self.1.clone().into())

@@ -1,5 +1,5 @@
-//! The commands for the server and the model: requests of the API, with symbols for ids and times relative to the start of their
-//! sequence. A sequence can therefore be replayed, whole or in part, in another account and at another time.
+//! The commands for the server and the model: requests of the API, with symbols in place of ids, and with times relative to the
+//! start of their sequence. So a sequence can be replayed, whole or in part, in another account and at another time.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub(super) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "there are some hundred commands at a time; they need not be small")]
 pub(super) enum Command {
-    /// Advances the clock; then rewards past their hold period may be approved, as the server does by itself.
+    /// Advances the clock. Rewards past their hold period may then be approved, as the server does by itself.
     Wait {
         micros: i64,
         approves_due: bool,
@@ -48,7 +48,7 @@ pub(super) enum Command {
     GetReward(pb::GetRewardRequest),
 }
 
-/// A command in a sequence. The label stays when a sequence is shortened, and names the objects that the step makes.
+/// A command in a sequence. The label names the objects that the step makes, and stays when the sequence is shortened.
 #[derive(Clone, PartialEq)]
 pub(super) struct Step {
     pub(super) label: u32,

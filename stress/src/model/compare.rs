@@ -10,7 +10,7 @@ use tonic::Status;
 use super::drive::{Difference, Player};
 use super::world::{Unordered, sorted_totals};
 
-/// Small enough for several pages in a sequence.
+/// The page size is small enough for several pages in a sequence.
 const PAGE_SIZE: i32 = 200;
 
 /// Reads a list to its end.

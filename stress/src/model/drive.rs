@@ -15,7 +15,7 @@ use super::world::World;
 /// A difference between server and model.
 #[derive(Debug, Clone)]
 pub(super) struct Difference {
-    /// The question, such as the step.
+    /// The request or read with different answers, such as the step.
     pub(super) asked: String,
     pub(super) parting: Parting,
 }
@@ -81,7 +81,7 @@ impl Player {
     pub(super) async fn play(&mut self, step: &Step) -> anyhow::Result<Option<Difference>> {
         let mut command = step.command.starting_at(self.origin);
         let is_batched = step.is_batched && command.item().is_some();
-        // The objects of a collected step are unknown until it is sent.
+        // The ids that a collected step makes are unknown until it is sent.
         let must_learn = !command.is_known_to(&self.names);
         if (must_learn || !is_batched)
             && let Some(difference) = self.flush().await?

@@ -1,5 +1,5 @@
-//! Draws steps. It looks at the model to name existing objects, so that most commands succeed, and draws names from short lists, so
-//! that they collide. The result depends on the seed alone.
+//! Draws steps. They name objects that exist in the model, so that most commands succeed, and take other names from short lists,
+//! so that names collide. The result depends on the seed alone.
 
 mod owner;
 mod tracking;

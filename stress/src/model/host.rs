@@ -1,4 +1,4 @@
-//! A server in this process, on its own empty database and with a clock that the test moves; called over the wire.
+//! A server in this process, on its own empty database and with a clock that the test moves. All calls go over the wire.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,8 +43,8 @@ pub(super) struct Host {
     _cluster: Option<Postgres>,
 }
 
-/// The folder for databases: in memory if the machine has such a folder, because the results do not depend on the disk and a busy
-/// disk would only slow the run.
+/// The folder for databases. It is in memory if the machine has such a folder, because the results do not depend on the disk and
+/// a busy disk would only slow the run.
 fn parent_folder() -> PathBuf {
     let in_memory = PathBuf::from("/dev/shm");
     let can_be_used = tempfile::tempfile_in(&in_memory).is_ok();
@@ -74,10 +74,10 @@ impl Host {
             &url,
             "--data-dir",
             &data_dir.to_string_lossy(),
-            // Only the steps approve due rewards.
+            // The server does no upkeep, because only the steps approve due rewards.
             "--upkeep-interval-seconds",
             "86400",
-            // A slow answer on a busy machine is not a difference.
+            // The limit is long, because a slow answer on a busy machine is not a difference.
             "--request-timeout-seconds",
             "600",
             "--feed-poll-milliseconds",

@@ -1,6 +1,6 @@
-//! Symbols for values that the server draws: ids, cursors, hashes, codes. The model has symbols in their place, and an answer
-//! matches the model if each symbol always has the same text of the server, and no two symbols share one. Knows nothing of
-//! messages.
+//! Symbols for values that the server draws: ids, cursors, hashes, codes. The model uses symbols in their place. An answer
+//! matches the model if each symbol always stands for the same text of the server, and no two symbols share a text. Knows nothing
+//! of messages.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! Waves of sequences: many accounts at once on one server, each with its model, all with one clock. A sequence depends only on the
-//! run's seed, its wave and its index, so that any can be replayed alone.
+//! Waves of sequences: many accounts at once on one server, each with its model, all with one clock. A sequence depends only on
+//! the run's seed, its wave and its index, so any one can be replayed alone.
 
 use anyhow::Context;
 use tokio::task::JoinSet;
@@ -28,7 +28,7 @@ pub(super) struct Place {
     pub(super) account: u32,
 }
 
-/// A failure: the sequence, the difference, and all its steps up to there.
+/// A failure: the sequence, the difference, and all steps up to it.
 pub(super) struct Failure {
     pub(super) place: Place,
     pub(super) difference: Difference,
@@ -165,7 +165,7 @@ where
             None => all.push(sequence),
         }
     }
-    // The same one each time the run is repeated.
+    // The failures are sorted, so that a repeated run reports the same one.
     failures.sort_by_key(|failure| failure.place.account);
     match failures.into_iter().next() {
         Some(failure) => Ok(Err(failure)),

@@ -1,7 +1,7 @@
-//! Shrinks a failing list of steps: removes parts, smaller and smaller ones, while the rest still fails. Does not know what a step
-//! is or why it fails.
+//! Shrinks a failing list of steps: removes ever smaller parts while the rest still fails. Does not know what a step is or why it
+//! fails.
 
-/// A failing list of which no single item can be removed, unless `tries` ran out. `fails` plays a list.
+/// Returns a failing list from which no single item can be removed, unless `tries` ran out. `fails` plays a list.
 pub(super) async fn shrink<T: Clone>(
     items: Vec<T>,
     mut tries: u32,
@@ -12,7 +12,7 @@ pub(super) async fn shrink<T: Clone>(
     while length > 0 {
         let mut start = 0;
         let mut has_shrunk = false;
-        // From the end, because the failing step is there and earlier ones often only prepare it.
+        // Parts are removed from the end, because the failing step is there and earlier ones often only prepare it.
         while start < items.len() && tries > 0 {
             let end = items.len() - start;
             let mut rest = items.clone();

@@ -1,4 +1,4 @@
-//! A short run on both databases; and proof that the model finds a wrong answer and that the failing sequence is shrunk.
+//! A short run on both databases. It also proves that the model finds a wrong answer, and that the failing sequence is shrunk.
 
 use testkit::postgres::Postgres;
 use testkit::say;

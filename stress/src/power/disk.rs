@@ -1,4 +1,4 @@
-//! The contents of the disk after a power failure: the files as of their last syncs, and the names as of the last sync of their
+//! The contents of the disk after a power failure: the files as of their last syncs, and their names as of the last sync of the
 //! folder. Any part of later writes may be there. Knows nothing of the files' contents.
 
 use std::collections::{BTreeMap, HashMap};
@@ -34,7 +34,7 @@ pub(super) struct Disk {
     contents: Vec<Content>,
     /// Indexes in `contents` by name, as programs see them.
     names: BTreeMap<PathBuf, usize>,
-    /// The same as of the last sync of the folder.
+    /// The names as of the last sync of the folder.
     synced_names: BTreeMap<PathBuf, usize>,
     /// For each file, the number of pending changes when the current sync began.
     under_way: HashMap<PathBuf, usize>,
@@ -120,8 +120,8 @@ impl Disk {
         self.contents.get_mut(*place).context("a file without content")
     }
 
-    /// Writes to a folder what a power failure now would leave: everything synced and, with `more`, a random part of the rest, with
-    /// torn sectors. Returns how many changes were lost, whole or in part.
+    /// Writes to a folder what a power failure now would leave: everything synced and, with `more`, a random part of the rest,
+    /// with torn sectors. Returns how many changes were lost, whole or in part.
     pub(super) fn leave(&self, folder: &Path, mut more: Option<&mut fastrand::Rng>) -> anyhow::Result<usize> {
         let mut lost = 0;
         for (path, place) in &self.synced_names {
@@ -154,7 +154,7 @@ fn make(bytes: &mut Vec<u8>, change: &Change) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All of a change, nothing of it, or its sectors up to a random one.
+/// A random part of a change: all of it, nothing, or its sectors up to a random one.
 fn part(change: &Change, random: &mut fastrand::Rng) -> Option<Change> {
     match (random.usize(0..3), change) {
         (0, _) => None,

@@ -1,4 +1,4 @@
-//! Checks whether the sync of a sale's commit came before its acknowledgement. Watches the answers as they leave, and the
+//! Checks whether the commit of a sale was synced before its acknowledgement left. Watches the answers as they leave, and the
 //! database's own log for what is synced by then. Knows nothing of the API except that an answer names its conversion.
 
 use std::collections::{BTreeSet, HashMap};

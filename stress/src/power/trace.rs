@@ -1,8 +1,8 @@
 //! Parses strace's output: which system calls began and ended, in which order, on which files, with which bytes. Knows nothing of
 //! databases.
 //!
-//! strace writes one line per call, or two when another event interrupts it, in the order in which it sees events. All texts are in
-//! hexadecimal, and descriptors are printed with their files (`-xx -y`).
+//! strace writes one line per call, or two when another event interrupts it, in the order in which it sees events. All texts are
+//! in hexadecimal, and descriptors are printed with their files (`-xx -y`).
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -80,7 +80,7 @@ impl Trace {
                 return Ok(None);
             }
             let line = std::str::from_utf8(&self.line)?.trim_end();
-            // Above 99,999 processes the number is not padded.
+            // Process ids above 99,999 are not padded.
             let Some((thread, rest)) = line.trim_start().split_once(' ') else { continue };
             let Ok(thread) = thread.parse() else { continue };
             let rest = rest.trim_start();
@@ -120,7 +120,8 @@ fn parse(line: &str) -> anyhow::Result<Option<Call>> {
             } else if name.starts_with("pwrite") {
                 Call::Write { path, offset: last_number(arguments)?, bytes }
             } else {
-                // To a pipe, an event or a terminal. Databases write to files at explicit offsets.
+                // A write without an offset goes to a pipe, an event or a terminal, because databases write to files at explicit
+                // offsets.
                 return Ok(None);
             }
         }
@@ -145,7 +146,7 @@ fn ended(call: Call, line: &str) -> Option<Call> {
         result.split(|character: char| !character.is_ascii_digit() && character != '-').next()?.parse().ok()?;
     let length = usize::try_from(result).ok()?;
     Some(match call {
-        // The rest will be written by another call.
+        // The write was partial. Another call will write the rest.
         Call::Write { path, offset, mut bytes } => {
             bytes.truncate(length);
             Call::Write { path, offset, bytes }

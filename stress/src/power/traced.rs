@@ -67,7 +67,7 @@ impl Attached {
     pub(super) async fn to(roots: &[u32], trace: &Path) -> anyhow::Result<Self> {
         let pids: Vec<u32> = roots.iter().flat_map(|root| figures::tree(*root)).collect();
         let mut arguments = flags(trace);
-        // Sockets by their addresses, because some lead to callers and some to the database.
+        // Sockets are printed with their addresses, because some lead to callers and some to the database.
         arguments.push("-y".to_owned());
         for pid in &pids {
             arguments.extend(["-p".to_owned(), pid.to_string()]);

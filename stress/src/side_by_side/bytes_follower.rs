@@ -1,5 +1,5 @@
-//! A reader of the feed that does not parse events: it returns each as bytes, as brokers' clients do, to be forwarded or parsed
-//! later. Its calls and bytes on the wire are those of any other reader. Measures nothing.
+//! A reader of the feed that does not parse events. It returns each as bytes to be forwarded or parsed later, as brokers' clients
+//! do. Its calls and bytes on the wire are those of any other reader. Measures nothing.
 
 use anyhow::{Context, ensure};
 use headwater_client::pb;

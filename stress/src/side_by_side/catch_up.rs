@@ -1,5 +1,5 @@
-//! How fast one follower catches up with a long feed, compared with one consumer that reads the same events from JetStream or Redis
-//! Streams. Brokers return bytes, so each side is measured both as bytes and with every event parsed.
+//! How fast one follower catches up with a long feed, compared with one consumer that reads the same events from JetStream or
+//! Redis Streams. Brokers return bytes, so each side is measured both as bytes and with every event parsed.
 
 use std::path::Path;
 
@@ -125,7 +125,7 @@ async fn read_bytes(target: &Target, mut take: impl FnMut(Bytes) -> anyhow::Resu
     Ok(count)
 }
 
-/// The same with the generated types.
+/// Follows the feed with the generated types, from the beginning until it has caught up.
 async fn read_parsed(target: &Target) -> anyhow::Result<u64> {
     let shop = target.shops.first().context("there is no account")?;
     let channel = target.channels.first().context("there is no connection")?;

@@ -45,8 +45,8 @@ pub(crate) struct Options {
     /// The figures to measure, separated by commas or by repeating the flag; everything when not given.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
-    /// The server's binary; the one beside this program when not given. Given twice, the old build first, the two are compared with each
-    /// other instead, by sales, batch and clicks.
+    /// The server's binary; the one beside this program when not given. Given twice, the old build first, the two are compared
+    /// with each other instead, by sales, batch and clicks.
     #[arg(long)]
     server: Vec<PathBuf>,
     /// The least ratio of the new server's rate to the old one's, in the median of the rounds.
@@ -146,8 +146,8 @@ mod tests {
     use super::table::{Beside, Ratio};
     use super::*;
 
-    /// Everything once, a few calls of each, with a server in this process. The run itself checks that all acknowledged sales were
-    /// written.
+    /// Runs everything once with a few calls of each, on a server in this process. The run itself checks that all acknowledged
+    /// sales were written.
     async fn run_briefly(database: DatabaseKind) -> Bench {
         let options = Options {
             database: Some(database),
@@ -161,7 +161,7 @@ mod tests {
             seed: Some(1),
         };
         let plan = Plan {
-            // A number of calls instead of a time, so that a busy machine does as much as a quiet one.
+            // The test makes a number of calls and has no time limit, so that a busy machine does as much as a quiet one.
             until: Until::Calls(50),
             accounts: 2,
             size: ShopSize { affiliates: 2, leads: 20 },

@@ -39,7 +39,7 @@ impl Ours {
         Self::open_as(OUR_DATABASE, postgres, binary, folder, shops, seed).await
     }
 
-    /// The same with another name for its database and folder.
+    /// Starts the server with another name for its database and folder.
     pub(crate) async fn open_as(
         name: &str,
         postgres: Option<&Postgres>,
@@ -82,7 +82,7 @@ impl Ours {
         self.host.stop().await
     }
 
-    /// The same target with a new merchant as its only one.
+    /// The same target, with a new merchant as its only one.
     pub(crate) async fn another_shop(&self, name: &str, size: ShopSize) -> anyhow::Result<Target> {
         let channel = self.target.channels.first().context("there is no connection")?;
         Ok(self.target.with_shops(vec![Shop::open(channel, &self.operator_key, name, size).await?]))

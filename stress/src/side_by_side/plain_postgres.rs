@@ -50,7 +50,7 @@ impl PlainPostgres {
             plain::prepare(&place, accounts, size, async || read(postgres).await, record).await?;
         write_script(&plain.script, &samples, &shops)?;
         (plain.accounts, plain.customers) = (shops.len(), size.leads);
-        // In the state of a service that has run for a while.
+        // Analyzes the tables, as in a service that has run for a while.
         postgres.query(DATABASE, "ANALYZE").await?;
         Ok(plain)
     }
@@ -72,7 +72,7 @@ impl PlainPostgres {
         let log = self.folder.join("pgbench-log");
         let (how_long, how_much) = match until {
             Until::Time(time) => ("-T", time.as_secs().max(1)),
-            // Per client.
+            // pgbench takes the number of calls per client.
             Until::Calls(calls) => ("-t", calls.div_ceil(clients.max(1) as u64)),
         };
         let arguments = [

@@ -97,7 +97,7 @@ impl PlainSqlite {
     }
 }
 
-/// With the store's settings: see `open_sqlite` in `src/store/backend.rs`.
+/// Opens the file with the store's settings: see `SqliteWriter::open` in `src/store/backend/sqlite.rs`.
 fn open(file: &Path) -> anyhow::Result<Connection> {
     let connection = Connection::open(file)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -107,7 +107,7 @@ fn open(file: &Path) -> anyhow::Result<Connection> {
     Ok(connection)
 }
 
-/// Ids are stored as 16 bytes there.
+/// The account's id as SQLite stores it, in 16 bytes.
 fn account_value(shop: &Shop) -> anyhow::Result<Value> {
     let (_, digits) = shop.account_id.split_once('_').context("the account's id has no prefix")?;
     let number = u128::from_str_radix(&digits.replace('-', ""), 16)?;

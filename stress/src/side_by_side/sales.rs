@@ -50,12 +50,12 @@ struct Caller {
 }
 
 impl Target {
-    /// The same with these accounts instead.
+    /// The same target with these accounts instead.
     pub(crate) fn with_shops(&self, shops: Vec<Shop>) -> Self {
         Self { shops: Arc::new(shops), ..self.clone() }
     }
 
-    /// The same with the first account only.
+    /// The same target with the first account only.
     pub(crate) fn with_one_account(&self) -> Self {
         self.with_shops(self.shops.first().cloned().into_iter().collect())
     }
@@ -180,7 +180,7 @@ async fn sale(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
     Ok(1)
 }
 
-/// Checks that every sale is credited, or the figures would describe something else.
+/// Checks that a sale is credited. Otherwise the figures would describe something else.
 fn check_sale(answer: &pb::RecordSaleResponse) -> anyhow::Result<()> {
     if answer.outcome() != pb::ConversionOutcome::Attributed || answer.rewards.len() != 1 {
         bail!("a sale was not recorded as it should be: {answer:?}");
@@ -217,8 +217,8 @@ async fn batch(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
     Ok(BATCH_SALES)
 }
 
-/// The error of an item that the server could not take, if any. Then the whole batch is sent again, which has no effect on recorded
-/// items.
+/// The error of an item that the server could not take, if any. The whole batch is then sent again, which does not change items
+/// that were recorded.
 fn could_not_be_taken(answer: &pb::BatchRecordEventsResponse) -> Option<&str> {
     answer.results.iter().find_map(|result| match &result.result {
         Some(pb::batch_result::Answer::Error(error)) if error.code == Code::Unavailable as i32 => {

@@ -26,8 +26,8 @@ const FIGURES: [(Section, &str, Load); 5] = [
     (Section::Clicks, CLICK_256, Load::Clicks(256)),
 ];
 
-/// The order of turns within a measurement: first or second server. A speed that changes steadily, or at a steadily growing rate,
-/// favours neither.
+/// The order of turns within a measurement: first or second server. It favours neither if the machine's speed changes steadily,
+/// or at a steadily growing rate.
 const TURNS: [usize; 8] = [0, 1, 1, 0, 1, 0, 0, 1];
 
 /// The kind of load and its number of callers.
@@ -145,8 +145,8 @@ impl Versus {
         self.check_books().await
     }
 
-    /// Measures each side in parts that take turns, so that changes in the machine's speed affect both alike. The side that begins
-    /// alternates from round to round.
+    /// Measures each side in parts that take turns, so that changes in the machine's speed affect both alike. The side that
+    /// begins alternates from round to round.
     async fn measure(&mut self, name: &'static str, load: Load, round: u32) -> anyhow::Result<()> {
         let until = part(self.plan.until);
         let first = usize::from(round.is_multiple_of(2));

@@ -1,4 +1,4 @@
-//! The invariants of a set that holds everything, and of the feed's events. Checked after each step.
+//! The invariants of a set that holds everything, and of the feed's events. They are checked after each step.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use headwater::domain::set::{Kind, WorkingSet};
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq};
 
-/// The ledger account on which the entries put a reward's value.
+/// A reward's value by ledger account, according to the entries.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Booked {
     pending: i64,
@@ -96,7 +96,7 @@ impl Audit {
         Ok(())
     }
 
-    /// A conversion's images must come in the order of their versions.
+    /// Checks that a conversion's images come in the order of their versions.
     fn read_events(&mut self, set: &WorkingSet) -> Checked {
         for event in &set.events[self.events_seen..] {
             let EventImage::Conversion(image) = &event.image else { continue };
@@ -130,8 +130,8 @@ impl Audit {
         Ok(())
     }
 
-    /// Every change increases the version, and the feed's last image of a conversion is its current state. Only a conversion that
-    /// nobody referred and that was never in the feed may change without an event.
+    /// Checks that every change increases the version, and that the feed's last image of a conversion is its current state. A
+    /// conversion may change without an event only if nobody referred it and it was never in the feed.
     fn check_version(&mut self, set: &WorkingSet, conversion: &Conversion) -> Checked {
         let now = image(set, conversion);
         if let Some(before) = self.known.get(&conversion.id) {
@@ -146,7 +146,7 @@ impl Audit {
         Ok(())
     }
 
-    /// A lead keeps its names and its binding.
+    /// Checks that a lead keeps its names and its binding.
     fn check_leads(&mut self, set: &WorkingSet) -> Checked {
         fn stays<T: PartialEq>(before: Option<&T>, now: Option<&T>) -> bool {
             before.is_none() || before == now
@@ -161,7 +161,8 @@ impl Audit {
         Ok(())
     }
 
-    /// A sale that nobody referred is listed under each name of its customer until it is credited, and no longer.
+    /// Checks that a sale that nobody referred is listed under each name of its customer until it is credited, and not after
+    /// that.
     fn check_unmatched(&mut self, set: &WorkingSet) -> Checked {
         self.unmatched.extend(set.unmatched_sales.iter().map(|row| (row.key(), Arc::clone(row))));
         for (key, row) in &self.unmatched {
@@ -176,7 +177,7 @@ impl Audit {
     }
 }
 
-/// The list of a sale's waiting refunds is exact.
+/// Checks that the list of a sale's waiting refunds is exact.
 fn check_waiting(set: &WorkingSet) -> Checked {
     let waiting = set.conversions.iter().filter(|row| row.outcome == ConversionOutcome::Waiting);
     let waiting: BTreeSet<_> = waiting.map(|row| (row.account_id, row.sale_event_id.clone(), row.id)).collect();
@@ -249,7 +250,7 @@ fn check_reversal(set: &WorkingSet, reversal: &Reward, original: RewardId) -> Ch
     Ok(())
 }
 
-/// Exactly one candidate won, and it has the credit.
+/// Checks that exactly one candidate won, and that it has the credit.
 fn check_credit(conversion: &Conversion) -> Checked {
     let winners: Vec<_> =
         conversion.candidates.iter().filter(|candidate| candidate.result == CandidateResult::Won).collect();
@@ -298,7 +299,7 @@ fn each_once<T: Ord + std::fmt::Debug>(what: &str, names: impl IntoIterator<Item
     Ok(())
 }
 
-/// Every name leads to one row, and the indexes agree with the rows.
+/// Checks that every name leads to one row, and that the indexes agree with the rows.
 fn check_names(set: &WorkingSet, account_id: AccountId) -> Checked {
     each_once("external_id", set.leads.iter().filter_map(|lead| lead.external_id.clone()))?;
     each_once("email", set.leads.iter().filter_map(|lead| lead.email.clone()))?;

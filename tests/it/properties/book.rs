@@ -15,7 +15,7 @@ use super::step::{Call, Step};
 /// The rewards of recorded events, by kind and event_id.
 pub(super) type Earned = BTreeMap<(ConversionKind, String), Vec<RewardId>>;
 
-/// One player's ids in one account, in the order in which they were returned. They match in every world that plays the same steps.
+/// One player's ids in one account, in the order in which they were returned. They match in all worlds that play the same steps.
 pub(super) struct Book {
     account_id: AccountId,
     programs: Vec<(ProgramId, Currency)>,
@@ -52,7 +52,7 @@ impl Book {
         }
     }
 
-    /// The call at this moment as the app receives it; `None` when it names an id that the player does not have.
+    /// The call at this moment, as the app receives it. `None` when it names an id that the player does not have.
     pub(super) fn envelope(&self, call: &Call, now: Time, earned: &Earned) -> Option<Envelope> {
         Asking { book: self, account_id: self.account_id, now, earned }.envelope(call)
     }
@@ -87,7 +87,7 @@ impl Book {
         self.visitors.get(&visitor).copied()
     }
 
-    /// Keeps the ids from the answer to a call.
+    /// Stores the ids from the answer to a call.
     pub(super) fn learn(&mut self, call: &Call, outcome: &Outcome) {
         match outcome {
             Outcome::Program(made) => add(&mut self.programs, (made.program.id, made.program.currency)),

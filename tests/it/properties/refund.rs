@@ -1,5 +1,5 @@
-//! Refunds are exact to the minor unit. However a sale is refunded, in any parts and order, before or after the sale is known,
-//! priced, approved, denied or paid, the amount taken back is the refunded share of the reward.
+//! Refunds are exact to the minor unit: the amount taken back is always the refunded share of the reward. That holds for refunds
+//! in any parts and order, before or after the sale is known, priced, approved, denied or paid.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ struct Plan {
     priced_after: Option<usize>,
     /// Whether refunds name the customer instead of the sale.
     by_customer: bool,
-    /// The decision about the reward, and before which refund it is made.
+    /// The decision about the reward, and the index of the refund before which it is made.
     verdict: Option<(usize, Verdict)>,
 }
 
@@ -88,7 +88,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         )
 }
 
-/// A share of a value, computed differently from the code under test: by trying the neighbouring values.
+/// A share of a value. It is computed by trying the neighbouring values, unlike in the code under test.
 fn share(value: i64, part: i64, whole: i64, rounding: Rounding) -> i64 {
     let (exact, whole) = (i128::from(value) * i128::from(part), i128::from(whole));
     let down = exact / whole;
@@ -205,7 +205,7 @@ impl Till {
         }
     }
 
-    /// The sums over the ledger, minus the payout.
+    /// The balance: the sums over the ledger, minus the payout.
     fn balance(&self) -> Balance {
         let mut balance = Balance::default();
         for posting in &self.rules.set.postings {
@@ -227,7 +227,7 @@ macro_rules! copy_rows {
 
 headwater::for_all_kinds!(copy_rows);
 
-/// The set as loaded after all approved rewards were paid. It keeps the earlier postings for the sums.
+/// The set as it would be loaded after all approved rewards were paid. It keeps the earlier postings for the sums.
 fn paid(before: &WorkingSet) -> WorkingSet {
     let mut set = WorkingSet::complete();
     set.postings.clone_from(&before.postings);
@@ -272,7 +272,8 @@ fn play(plan: &Plan) -> std::result::Result<Till, TestCaseError> {
             prop_assert!((0..=reward.value.amount_minor).contains(&reward.reversed_minor), "{:?}", reward);
         }
         prop_assert!(till.balance().pending_minor >= 0);
-        // These books have no entries for payouts, and a loaded set has no past events.
+        // The audit is skipped after a payout, because these books have no entries for payouts and a loaded set has no past
+        // events.
         if !till.is_paid {
             audit.check(&till.rules.set, till.rules.account_id)?;
         }
@@ -300,7 +301,8 @@ fn expected(plan: &Plan) -> Option<Result> {
     if value == 0 {
         return None;
     }
-    // The refunds booked by the time of the decision, counted after pricing. Early ones are booked when the sale arrives.
+    // The number of refunds that are booked by the time of the decision, counted after pricing. Early ones are booked when the
+    // sale arrives.
     let decided = plan.verdict.and_then(|(place, verdict)| {
         let place = place.min(plan.parts.len());
         let reward_is_there = place >= priced_at.unwrap_or(plan.early_count);
@@ -354,7 +356,7 @@ proptest! {
     fn parts_in_any_order_equal_one_refund(plan in plan()) {
         let whole = Plan { parts: vec![plan.parts.iter().sum()], early_count: 0, verdict: None, ..plan.clone() };
         let parts = Plan { verdict: None, ..plan };
-        // Both sales are priced before the first refund, or their bases would differ.
+        // Both sales are priced before the first refund, because otherwise their bases would differ.
         let [whole, parts] = [whole, parts].map(|plan| Plan { priced_after: None, ..plan });
         let (whole, parts) = (play(&whole)?, play(&parts)?);
         prop_assert_eq!(parts.balance(), whole.balance());

@@ -1,4 +1,4 @@
-//! The requests that steps become. They pass the server's own parsing.
+//! Turns steps into requests, which pass the server's own parsing.
 
 use headwater::domain::conversion::ConversionKind;
 use headwater::domain::id::{AccountId, RewardId};
@@ -72,7 +72,7 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
 }
 
 /// Replaces the ids that parsing draws at random, and the values that the handler of EnrollAffiliate looks up, by values that are the same
-/// in every world. Generated names are made to collide.
+/// in every world. Generated names collide on purpose.
 fn without_chance(command: &mut Command) {
     let enrollment = match command {
         Command::CreateAffiliate(rule) => {
@@ -118,7 +118,7 @@ impl Asking<'_> {
             }),
             Step::UpdateProgram { program, make_default, terms: rules } => {
                 let (id, currency) = self.book.program(*program)?;
-                // The name is unchanged.
+                // The mask has `display_name`, but its value is unchanged.
                 let paths = [("display_name", true), ("is_default", *make_default), ("terms", rules.is_some())];
                 let paths: Vec<_> = paths.into_iter().filter(|(_, is_in)| *is_in).map(|(path, _)| path).collect();
                 self.read(pb::UpdateProgramRequest {
@@ -160,7 +160,7 @@ impl Asking<'_> {
         Some(pb::AffiliateSelector { selector: Some(selector) })
     }
 
-    /// The enrollment fields of EnrollAffiliate, which CreateAffiliate has too.
+    /// The enrollment fields, which EnrollAffiliate and CreateAffiliate share.
     fn enrolling(&self, enrolling: &Enrolling) -> Option<pb::EnrollAffiliateRequest> {
         let (program_id, currency) = self.program(enrolling.program)?;
         Some(pb::EnrollAffiliateRequest {
@@ -194,7 +194,7 @@ impl Asking<'_> {
             }
             Step::UpdateEnrollment { enrollment, ref_id: code, pay } => {
                 let currency = self.book.currency_of(*enrollment)?;
-                // The page is unchanged.
+                // The mask has `landing_url`, but its value is unchanged.
                 let paths = [("landing_url", true), ("ref_id", code.is_some()), ("commission_override", pay.is_some())];
                 let paths: Vec<_> = paths.into_iter().filter(|(_, is_in)| *is_in).map(|(path, _)| path).collect();
                 self.read(pb::UpdateEnrollmentRequest {
@@ -249,13 +249,13 @@ impl Asking<'_> {
         Some(Timestamp { seconds: micros / 1_000_000, nanos })
     }
 
-    /// The visitor's tracking id; for a visitor who never clicked, an unknown one.
+    /// The visitor's tracking id. A visitor who never clicked gets an unknown one.
     fn tid(&self, traces: &Traces) -> String {
         let tid = |visitor| self.book.tid(visitor).map_or_else(|| "no tid".to_owned(), |tid| tid.to_string());
         traces.visitor.map(tid).unwrap_or_default()
     }
 
-    /// For a click, `request_id` is its event_id.
+    /// The request of a step that records an event. For a click, `request_id` is its event_id.
     fn events(&self, step: &Step, request_id: String) -> Option<Envelope> {
         use ConversionKind::{Cancellation, Lead, Refund, Sale};
         match step {
@@ -315,7 +315,7 @@ impl Asking<'_> {
     fn verdicts(&self, step: &Step, request_id: String) -> Option<Envelope> {
         let texts = |ids: Vec<RewardId>| ids.iter().map(RewardId::to_string).collect();
         match step {
-            // The upkeep worker does this; there is no call for it.
+            // The upkeep worker does this. The API has no call for it.
             Step::Approve { of, skip_others: true } => {
                 let command = ApproveRewards { ids: self.rewards(of)?, skip_others: true }.into();
                 Some(Envelope { account_id: self.account_id, fingerprint: None, command })

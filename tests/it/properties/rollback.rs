@@ -1,4 +1,4 @@
-//! Commands that a rule refuses after it has changed the set. The set must return to its earlier state.
+//! Commands that a rule refuses after it has changed the set. The set must return to its state before the command.
 
 use headwater::domain::conversion::ConversionKind;
 use headwater::domain::refusal::{Field, Refusal};
@@ -65,15 +65,14 @@ fn refused<M: Change>(rules: &mut Rules, request: &M) -> (Refusal, u128) {
 #[test]
 fn a_command_that_is_refused_half_way_leaves_the_set_as_it_was() {
     let mut rules = shop();
-    // The rule has made the affiliate, its enrollment and its link by then, each with an event, and refuses because the code is
-    // taken.
+    // Before it refuses the taken code, the rule has made the affiliate, its enrollment and its link, each with an event.
     let (refusal, ids) = refused(&mut rules, &affiliate("joe", "ANN"));
     assert!(matches!(refusal, Refusal::AlreadyExists { field: Field::PromoCode, .. }), "{refusal:?}");
     assert!(ids > 3, "{ids}");
-    // Its temporary names are free again.
+    // The names that it took meanwhile are free again.
     rules.carry_out(&affiliate("joe", "JOE")).unwrap();
 
-    // The rule has made the link of the new ref_id by then.
+    // Before it refuses, the rule has made the link of the new ref_id.
     let enrollment = pb::Enrollment {
         id: rules.set.enrollments.iter().find(|row| row.ref_id == "ann").unwrap().id.to_string(),
         ref_id: "ann-2".to_owned(),
@@ -90,7 +89,7 @@ fn a_command_that_is_refused_half_way_leaves_the_set_as_it_was() {
     assert!(ids > 0, "{ids}");
     rules.carry_out(&update(["ref_id", "landing_url"])).unwrap();
 
-    // The rule has denied the first reward and posted it by then.
+    // Before it refuses, the rule has denied the first reward and posted it.
     let reward_ids = vec![reward_id(&rules, "sale-1"), reward_id(&rules, "sale-2")];
     let (refusal, _) = refused(&mut rules, &pb::DenyRewardsRequest { reward_ids: reward_ids.clone(), ..denial() });
     assert!(matches!(refusal, Refusal::RewardState { .. }), "{refusal:?}");

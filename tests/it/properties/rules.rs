@@ -1,4 +1,4 @@
-//! The rules alone: a set that holds everything, a clock and counted ids.
+//! The rules without a store: a set that holds everything, a clock and counted ids.
 
 use headwater::domain::conversion::ConversionKind;
 use headwater::domain::id::{AccountId, IdSource, RewardId};
@@ -43,7 +43,7 @@ pub(super) struct Rules {
     ids: CountedIds,
 }
 
-/// Draws an API key. Worlds that are compared share one registration.
+/// A registration with a random API key. Worlds that are compared share one registration.
 pub(super) fn register(name: &str) -> Envelope {
     let registration = pb::RegisterAccountRequest {
         display_name: "Shop".to_owned(),

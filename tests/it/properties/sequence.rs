@@ -1,4 +1,4 @@
-//! Random steps against the rules alone.
+//! Random steps against the rules without a store.
 
 use std::hash::{DefaultHasher, Hasher};
 
@@ -88,7 +88,7 @@ proptest! {
                         prop_assert!(!matches!(refusal, Refusal::NotLoaded(_)), "{refusal:?}");
                     }
                 }
-                // Sometimes an old one, sometimes a recent one.
+                // The command to repeat is sometimes an old one, sometimes a recent one.
                 if let Some(earlier) = done.get(number * 31 % done.len().max(1)) {
                     repeat(&mut rules, earlier)?;
                     prop_assert_eq!(digest(&rules.set), after, "a repeated command changed something");

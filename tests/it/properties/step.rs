@@ -1,4 +1,4 @@
-//! The steps and how they are drawn. Names are small numbers, so that steps often share one. Ids are filled in when a step is
+//! The steps, and how they are drawn. Names are small numbers, so that steps often share one. Ids are filled in when a step is
 //! played, because each world draws its own.
 
 use std::fmt;
@@ -188,7 +188,7 @@ fn affiliate() -> impl Strategy<Value = AffiliateName> {
 
 fn of_conversions() -> impl Strategy<Value = Vec<(ConversionKind, u8)>> {
     let kind = prop_oneof![9 => Just(ConversionKind::Sale), 1 => Just(ConversionKind::Refund)];
-    // Each at most once, as the wire requires.
+    // Each reward is named at most once, as the wire requires.
     prop::collection::btree_set((kind, 0..6_u8), 1..4).prop_map(|of| of.into_iter().collect())
 }
 
@@ -213,14 +213,14 @@ fn owner_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The customer may have a name or not, but a sale without name and trace is never drawn, because it could not belong to anybody.
+/// A buyer, with or without a name. A sale without name and trace is never drawn, because it could not belong to anybody.
 fn buyer() -> impl Strategy<Value = (Who, Traces)> {
     (who(), traces()).prop_filter("a sale has a customer or a trace", |(who, traces)| {
         [who.external_id, who.email, traces.visitor, traces.ref_id, traces.coupon].iter().any(Option::is_some)
     })
 }
 
-/// A refund names its sale and sometimes also a customer, or only its customer.
+/// The names in a refund: its sale and sometimes also a customer, or only its customer.
 fn refunded() -> impl Strategy<Value = (Option<u8>, Who)> {
     prop_oneof![7 => ((0..6_u8).prop_map(Some), who()), 3 => (Just(None), named())]
 }

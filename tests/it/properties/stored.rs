@@ -1,6 +1,6 @@
-//! The same steps against the rules alone and against the rules on a store, batch by batch. Answers must be equal, and so must
-//! rows, entries and events at the end. This shows that a batch loads all it needs, saves all it changed, and has no visible
-//! boundaries.
+//! Plays the same steps against the rules alone, and against the rules on a store, batch by batch. The answers must be equal, and
+//! so must rows, entries and events at the end. This shows that a batch loads all it needs, saves all it changed, and that its
+//! boundaries are not visible.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -75,7 +75,7 @@ fn sorted<T, K: Ord>(rows: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> Ve
 
 fn answer_text(result: &Result<(Outcome, bool), Refusal>) -> String {
     match result {
-        // The form kept for repeated requests, which omits secrets.
+        // Answers are compared in the form that is stored for repeated requests, which omits secrets.
         Ok((outcome, replayed)) => format!("{replayed} {}", outcome.to_text().unwrap()),
         Err(refusal) => format!("{refusal:?}"),
     }
@@ -102,14 +102,14 @@ impl Stored {
             feed_poll_interval: never,
             upkeep_interval: never,
             event_retention_days: None,
-            // Readable, so that events can be compared.
+            // Event bodies are readable, so that they can be compared.
             event_form: EventForm {
                 encode_body: |event, out| out.extend(format!("{event:?}").as_bytes()),
                 write_entry: |body, _, _, _, out| out.extend(body),
             },
         };
         let (app, _) = App::start(store, Arc::new(clock.clone()), &options).unwrap();
-        // The upkeep runs once at the start and not while cases are played.
+        // The upkeep runs now and not while cases are played.
         app.approve_due_rewards().await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
         Self { app, clock, cases: AtomicU32::new(0) }

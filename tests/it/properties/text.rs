@@ -1,4 +1,4 @@
-//! Any text from outside is either read or refused; nothing else happens.
+//! Any text from outside is either read or refused, and causes nothing else.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::config;
 
-/// A text that can be read is written back unchanged, so each value has one spelling.
+/// Checks that a text that can be read is written back unchanged, so that each value has one spelling.
 fn one_spelling<T: FromStr + Display>(text: &str) -> Result<(), TestCaseError> {
     if let Ok(value) = text.parse::<T>() {
         prop_assert_eq!(value.to_string(), text);

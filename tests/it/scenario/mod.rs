@@ -1,7 +1,7 @@
-//! The business rules as scenarios in plain text, `tests/it/golden/scenarios/*.txt`. Each runs three ways: against the rules alone,
-//! over gRPC on SQLite, and over gRPC on PostgreSQL. All three must give the same answers.
+//! The business rules as scenarios in plain text, `tests/it/golden/scenarios/*.txt`. Each runs against the rules alone, over gRPC
+//! on SQLite, and over gRPC on PostgreSQL. All three must give the same answers.
 //!
-//! `play.rs` turns each step into a request once; the worlds differ in how they execute it.
+//! `play.rs` turns each step into a request; the worlds differ in how they execute it.
 
 mod play;
 mod pure;
@@ -18,7 +18,7 @@ use tonic::Status;
 use crate::support::database::TestDatabase;
 use play::Player;
 
-/// A way to execute requests and read their results. Ids are as in messages.
+/// A way to execute requests and to read their results. Ids have the form that messages have.
 pub(crate) trait World {
     /// Sets the clock.
     fn set_now(&mut self, now: Time);

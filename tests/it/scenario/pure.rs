@@ -1,4 +1,5 @@
-//! The rules alone: a working set that holds everything, no database, no wire. Requests pass the server's own parsing.
+//! Scenarios against the rules alone: a working set that holds everything, without a database or a wire. Requests pass the
+//! server's own parsing.
 
 use headwater::domain::account::KeyKind;
 use headwater::domain::attribution::AttributionSource;

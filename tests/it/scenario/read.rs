@@ -1,4 +1,4 @@
-//! Steps that read the results of others.
+//! Steps that read the results of other steps.
 
 use headwater::domain::money::Currency;
 

@@ -1,4 +1,4 @@
-//! Converts the words of steps to parts of requests. Knows the notation of scenarios and the messages, not how they are executed.
+//! Converts words of steps to parts of requests. Knows the notation of scenarios and the messages, not how they are executed.
 
 use headwater::pb;
 use prost_types::Timestamp;

@@ -1,4 +1,4 @@
-//! Reads scenarios: one step a line, `verb words key=value ... => expected answer`. Does not know how steps are executed.
+//! Parses scenarios: one step per line, `verb words key=value ... => expected answer`. Does not know how steps are executed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -24,12 +24,12 @@ impl WireWorld {
         Self { server, client }
     }
 
-    /// Another scenario on the same server, in an account of its own.
+    /// Begins another scenario on the same server, in a new account.
     pub(crate) async fn begin(&mut self, name: &str) {
         self.client = self.server.new_account(name).await;
     }
 
-    /// How many approved rewards the account has, without the negative ones of refunds.
+    /// The number of the account's approved rewards, without the negative ones of refunds.
     async fn approved_count(&mut self) -> usize {
         let state = pb::RewardState::Approved.into();
         let request = pb::ListRewardsRequest { state, page_size: 1_000, ..Default::default() };

@@ -1,5 +1,5 @@
-//! Stored forms: every golden text stays readable for ever, and is written the same today. A text of an unknown version is an error
-//! that names its row.
+//! Stored forms: every golden text stays readable for ever, and is written the same way today. A text of an unknown version is an
+//! error that names its row.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -47,7 +47,7 @@ impl Golden {
         }
     }
 
-    /// The file parses to the value, and the value is written as the file.
+    /// Checks that the file parses to the value, and that the value is written as the file has it.
     #[track_caller]
     fn holds<T: Kept + PartialEq + Debug>(&mut self, name: &str, value: &T) {
         let golden = frozen(&self.folder.join(format!("{name}.json")), &value.to_text().unwrap(), self.update);
@@ -75,7 +75,7 @@ fn frozen(path: &Path, text: &str, update: bool) -> String {
     golden
 }
 
-/// The name of an answer's variant, as its text has it.
+/// The name of an answer's variant, as the stored text has it.
 fn name_of(outcome: &Outcome) -> String {
     let text: serde_json::Value = serde_json::from_str(&outcome.to_text().unwrap()).unwrap();
     text[1].as_object().unwrap().keys().next().unwrap().clone()
@@ -105,7 +105,7 @@ fn stored_forms_are_the_golden_ones() {
     );
 }
 
-/// The same with every optional field left out.
+/// Checks the golden texts whose values lack every optional field.
 fn holds_forms_that_say_little(golden: &mut Golden) {
     let (affiliate, key) = rows::without_secrets();
     let (sale, coupon) = (rows::sale(1), rows::coupon(1, "ADA10", CouponState::Active));

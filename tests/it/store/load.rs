@@ -1,4 +1,4 @@
-//! Loading: each kind of row by each of its keys, the rows it refers to, and absences.
+//! Loading: each kind of row by each of its keys, the rows that it leads to, and absent rows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn key(scope: &str, key: &str) -> RequestKey {
     RequestKey { account_id: ACCOUNT, scope: scope.to_owned(), key: key.to_owned() }
 }
 
-/// The account with everything.
+/// The set of an account that has a row of every kind.
 fn everything() -> WorkingSet {
     let mut set = WorkingSet::default();
     set.put(rows::account(ACCOUNT));
@@ -31,7 +31,7 @@ fn everything() -> WorkingSet {
     set
 }
 
-/// The needs for all of [`everything`], by the keys and by the other names that rows are looked up by.
+/// The needs for all rows of [`everything`], by their keys and by the other names that they are looked up by.
 pub(super) fn by_every_name() -> Needs {
     let mut needs = by_key(&everything());
     needs.affiliate(ACCOUNT, &AffiliateSelector::Id(rows::affiliate().id));
@@ -42,7 +42,7 @@ pub(super) fn by_every_name() -> Needs {
     needs
 }
 
-/// Generates checks of all kinds.
+/// Generates the checks of all kinds.
 macro_rules! every_kind {
     ($($place:ident: $kind:ty,)*) => {
         /// All rows by their keys.

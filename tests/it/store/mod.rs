@@ -1,4 +1,4 @@
-//! The store on both databases: saved rows are read back, missing ones are reported absent, and numbers have no gap.
+//! The store on both databases: saved rows are read back, missing ones are absent, and numbers have no gap.
 
 mod form;
 mod load;
@@ -20,7 +20,7 @@ use headwater::store::{self, Store, StoreError, WriteTransaction};
 use crate::support::rows::{ACCOUNT, NOW, account};
 use crate::support::store::open;
 
-/// Saves changes as a batch does: heads locked, existing rows loaded first.
+/// Saves changes as a batch does: locks the heads and loads the existing rows first.
 async fn write(store: &Store, needs: Needs, change: impl FnOnce(&mut WorkingSet), now: Time) -> Result<(), StoreError> {
     let transaction = store.begin().await?;
     let mut heads = lock(&transaction).await?;

@@ -33,7 +33,7 @@ async fn open_with(database: &TestDatabase, change: impl FnOnce(&mut WorkingSet)
     store
 }
 
-/// Checks that a list returns exactly these rows, in one page and page by page, and none of another account.
+/// Checks that a list returns exactly these rows, both in one page and page by page, and none of another account.
 macro_rules! assert_lists {
     ($list:path, $store:expr, ($($filter:expr)?), |$row:ident| $id:expr, $expected:expr) => {{
         let expected: Vec<Uuid> = $expected.into_iter().map(uuid).collect();

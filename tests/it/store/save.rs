@@ -73,7 +73,7 @@ db_test!(events_and_entries_are_numbered_without_a_gap, |database: TestDatabase|
         let change = |set: &mut WorkingSet| {
             set.events = vec![
                 rows::event(ACCOUNT, 2 * batch),
-                // An event in the server's own feed, in the same batch.
+                // The same batch adds an event to the server's own feed.
                 rows::event(AccountId::SERVER, 100 + batch),
                 rows::event(ACCOUNT, 2 * batch + 1),
             ];
@@ -175,7 +175,7 @@ db_test!(a_time_is_found_in_the_feed_and_old_events_are_pruned, |database: TestD
     assert_eq!((head.pruned_sequence, head.event_sequence), (4, 10));
     assert_eq!(store::event::count(&store, ACCOUNT).await.unwrap(), 6);
     assert_eq!((at(NOW).await, at(NOW.plus_days(4)).await), (4, 6));
-    // A reader whose events are gone gets the earliest one kept, so that it notices the gap.
+    // A reader whose next event is gone gets the earliest kept one, so that it notices the gap.
     let first_kept = store::event::read(&store, ACCOUNT, 0, 1).await.unwrap();
     assert_eq!(first_kept.iter().map(|segment| segment.first_sequence).collect::<Vec<_>>(), [5]);
     assert!(store::event::accounts_with_events_before(&store, before).await.unwrap().is_empty());
@@ -199,7 +199,7 @@ db_test!(a_waiting_refund_is_found_until_it_is_settled, |database: TestDatabase|
     };
     write(&store, needs(), change, NOW).await.unwrap();
     assert_eq!(read(&store, needs()).await.refunds_waiting_for(ACCOUNT, "order-1"), Ok(vec![]));
-    // The head records that refunds have waited once, so readers of the head look for them.
+    // The head counts a refund that has waited, so loads look for waiting refunds.
     assert_eq!(store::account_head::head(&store, ACCOUNT).await.unwrap().waited_refund_count, 1);
 });
 
@@ -243,7 +243,7 @@ db_test!(a_matched_sale_is_no_longer_unmatched, |database: TestDatabase| async m
     let change = |set: &mut WorkingSet| {
         sales.iter().for_each(|sale| _ = set.put::<Conversion>(Arc::clone(sale)));
         sales.iter().for_each(|sale| _ = set.put(rows::unmatched_sale(sale)));
-        // In the batch that inserted it.
+        // The batch that inserted it removes it.
         set.remove::<UnmatchedSale>(&sales[1].key());
     };
     write(&store, Needs::default(), change, NOW).await.unwrap();
@@ -252,7 +252,7 @@ db_test!(a_matched_sale_is_no_longer_unmatched, |database: TestDatabase| async m
     let left = read(&store, needs()).await;
     assert_eq!(left.unmatched_sales_of(ACCOUNT, None, &customer), Ok(vec![&sales[0], &sales[2]]));
 
-    // In a later batch.
+    // A later batch removes it.
     write(&store, needs(), |set| set.remove::<UnmatchedSale>(&sales[2].key()), NOW).await.unwrap();
     let left = read(&store, needs()).await;
     assert_eq!(left.unmatched_sales_of(ACCOUNT, None, &customer), Ok(vec![&sales[0]]));
@@ -284,7 +284,7 @@ async fn a_request_id_reused_while_expired_keys_are_deleted_stays_on_postgres() 
     let first = rows::request("m", "1", uuid(1));
     write(&store, Needs::default(), |set| _ = set.put(first.clone()), NOW).await.unwrap();
 
-    // One server uses the request again and is about to commit, while another deletes expired ones.
+    // One server uses the request again and is about to commit, while another deletes the expired ones.
     let later = NOW.plus_days(31);
     let again = Request { effect: uuid(2), expires_at: Some(later.plus_days(30)), ..first.clone() };
     let transaction = store.begin().await.unwrap();
@@ -342,7 +342,7 @@ db_test!(the_heads_lock_is_the_accounts_write_lock, |database: TestDatabase| asy
         })
     };
     if database.kind == DatabaseKind::Postgres {
-        // A writer to another account waits for nobody.
+        // A writer to another account does not wait.
         let transaction = store.begin().await.unwrap();
         let mut set = WorkingSet::default();
         set.put(rows::account(AccountId::from_uuid(uuid(5))));

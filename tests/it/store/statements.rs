@@ -1,5 +1,5 @@
-//! The number of statements that a load takes on PostgreSQL, where each is a round trip. Each look-up of a kind takes one, however
-//! many commands need it, and kinds that nobody needs take none.
+//! The number of statements that a load takes on PostgreSQL, where each is a round trip. Each way to look up a kind takes one
+//! statement, however many commands need it. Kinds that no command needs take none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -68,8 +68,8 @@ async fn pass(client: TcpStream, server: TcpStream, count: Arc<AtomicUsize>) {
     }
 }
 
-/// A message of PostgreSQL's protocol: its type, the length of the rest, and the rest. Messages have no type up to and including
-/// the one that states the protocol version.
+/// Reads a message of PostgreSQL's protocol: its type, the length of the rest, and the rest. The message that states the protocol
+/// version, and those before it, have no type.
 async fn next_message(from: &mut (impl AsyncReadExt + Unpin), is_greeted: &mut bool) -> Option<Vec<u8>> {
     const WANTS_ENCRYPTION: [&[u8]; 2] = [&80_877_103_u32.to_be_bytes(), &80_877_104_u32.to_be_bytes()];
     let mut message = vec![0; if *is_greeted { 5 } else { 4 }];
@@ -110,7 +110,7 @@ impl Counted {
         self.counter.count() - before
     }
 
-    /// The same on a server that has just started, with an empty cache.
+    /// The number of statements on a server that has just started, with an empty cache.
     async fn first_statements<M: Change>(&mut self, requests: impl IntoIterator<Item = M>) -> usize {
         self.catalogues = Catalogues::default();
         self.statements(requests).await
@@ -140,7 +140,7 @@ fn usd(amount_minor: i64) -> Option<pb::Money> {
     Some(pb::Money { amount_minor, currency_code: "USD".to_owned() })
 }
 
-/// A sale with every trace. Customers differ by number, traces do not.
+/// A sale with every trace. The customer depends on the number, the traces do not.
 fn sale(number: usize) -> pb::RecordSaleRequest {
     pb::RecordSaleRequest {
         event_id: format!("new-{number}"),
@@ -160,11 +160,11 @@ async fn a_batch_is_loaded_in_as_many_statements_as_one_command_on_postgres() {
     let mut counted = Counted::open(&database).await;
     assert_eq!(counted.first_statements(None::<pb::RecordSaleRequest>).await, 0, "nothing asks");
 
-    // The request's key, leads by two names, clicks, the link, the coupon, the enrollment, the program and its terms. No waiting
-    // refund is looked up, because the account never had one.
+    // The statements are: the request's key, leads by two names, clicks, the link, the coupon, the enrollment, the program and
+    // its terms. Waiting refunds are not looked up, because the account never had one.
     assert_eq!(counted.first_statements([sale(1)]).await, 9);
     assert_eq!(counted.first_statements((1..=200).map(sale)).await, 9);
-    // The catalogue is cached.
+    // Rows of the catalogue are cached now.
     assert_eq!(counted.statements((1..=200).map(sale)).await, 4);
 }
 
@@ -177,13 +177,14 @@ async fn rows_that_lead_back_cost_one_more_statement_on_postgres() {
         amount: usd(100),
         ..pb::RecordRefundRequest::default()
     };
-    // Both requests' keys in one statement, the sale, its rewards, its refunds' rewards, and in a second round the earlier refund.
+    // The statements are: both requests' keys together, the sale, its rewards, its refunds' rewards, and in a second round the
+    // earlier refund.
     let by_sale = |number| pb::RecordRefundRequest { sale_event_id: "order-1".to_owned(), ..refund(number) };
     assert_eq!(counted.first_statements([by_sale(1)]).await, 5);
     assert_eq!(counted.first_statements((1..=200).map(by_sale)).await, 5);
 
-    // The request's key, the lead, unmatched sales by both names of the lead, its latest sales with their rewards, their refunds'
-    // rewards, the enrollment, the program, its terms, and in a second round the earlier refund.
+    // The statements are: the request's key, the lead, unmatched sales by both names of the lead, its latest sales with their
+    // rewards, their refunds' rewards, the enrollment, the program, its terms, and in a second round the earlier refund.
     let by_customer = |number| pb::RecordRefundRequest { external_id: "u-1".to_owned(), ..refund(number) };
     assert_eq!(counted.first_statements([by_customer(1)]).await, 11);
     assert_eq!(counted.first_statements((1..=200).map(by_customer)).await, 11);

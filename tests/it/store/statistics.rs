@@ -12,7 +12,7 @@ db_test!(statistics_are_renewed_where_the_database_goes_by_them, |database: Test
     if database.kind == DatabaseKind::Sqlite {
         return;
     }
-    // Negative until the table was analysed for the first time.
+    // The count is negative until the table is analysed for the first time.
     let never_looked_at = Query::select()
         .column(Alias::new("relname"))
         .from(Alias::new("pg_class"))

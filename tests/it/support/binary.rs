@@ -1,4 +1,4 @@
-//! The binary of this package, run as an operator runs it, in a directory of its own. Knows where it is, not its API.
+//! Runs the binary of this package as an operator does, in a directory of its own. Knows where it is, not its API.
 
 use std::path::Path;
 use std::process::Output;
@@ -7,7 +7,7 @@ use testkit::process::{self, ServerOptions, Serving};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_headwater");
 
-/// Options to run the binary in the directory, with its data in `headwater-data` there unless the flags say otherwise.
+/// Options to run the binary in the directory. Its data is in `headwater-data` there, unless the flags say otherwise.
 pub(crate) fn options(directory: &Path, flags: &[&str]) -> ServerOptions {
     ServerOptions {
         directory: Some(directory.to_owned()),
@@ -16,12 +16,12 @@ pub(crate) fn options(directory: &Path, flags: &[&str]) -> ServerOptions {
     }
 }
 
-/// Starts it, and waits until it serves.
+/// Starts the binary and waits until it serves.
 pub(crate) async fn serve(directory: &Path, flags: &[&str]) -> Serving {
     Serving::start(&options(directory, flags)).await.unwrap()
 }
 
-/// Runs it until it exits, with only these arguments.
+/// Runs the binary with only these arguments until it exits.
 pub(crate) async fn run_to_end(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = process::command(Path::new(BINARY), arguments);
     command.current_dir(directory);

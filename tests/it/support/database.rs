@@ -1,4 +1,5 @@
-//! A database for one test, of each kind that Headwater supports, with its schema or empty. Knows nothing of Headwater's tables.
+//! Databases for single tests, of each kind that Headwater supports, with its schema or empty. Knows nothing of Headwater's
+//! tables.
 
 use tempfile::TempDir;
 use testkit::database::{self, PostgresDatabase};
@@ -11,7 +12,7 @@ pub(crate) enum DatabaseKind {
     Postgres,
 }
 
-/// Dropping this removes the database.
+/// A test's database. Dropping it removes the database.
 pub(crate) struct TestDatabase {
     pub(crate) url: String,
     pub(crate) kind: DatabaseKind,
@@ -20,7 +21,8 @@ pub(crate) struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// A SQLite file, because connections and the journal are part of the test. It has the schema, and no server has opened it yet.
+    /// A SQLite file with the schema, which no server has opened yet. It is a file, because connections and the journal are part
+    /// of the test.
     pub(crate) async fn sqlite() -> TestDatabase {
         let database = Self::empty_sqlite().await;
         std::fs::write(database.url.trim_start_matches("sqlite://"), template::sqlite_file().await).unwrap();
@@ -35,14 +37,14 @@ impl TestDatabase {
         TestDatabase { url, kind: DatabaseKind::Sqlite, _folder: Some(folder), postgres: None }
     }
 
-    /// A PostgreSQL database with the schema that no server has opened yet. `None` where PostgreSQL is neither present nor
+    /// A PostgreSQL database with the schema, which no server has opened yet. `None` if PostgreSQL is neither present nor
     /// required.
     pub(crate) async fn postgres() -> Option<TestDatabase> {
         let server = database::server().unwrap()?;
         Some(Self::on_postgres(template::postgres_copy(server).await))
     }
 
-    /// An empty PostgreSQL database. `None` where PostgreSQL is neither present nor required.
+    /// An empty PostgreSQL database. `None` if PostgreSQL is neither present nor required.
     pub(crate) async fn empty_postgres() -> Option<TestDatabase> {
         let server = database::server().unwrap()?;
         Some(Self::on_postgres(server.create().await.unwrap()))
@@ -60,13 +62,13 @@ impl TestDatabase {
 }
 
 impl Drop for TestDatabase {
-    /// Does nothing, but keeps the value whole. Otherwise an `async move` block would capture only the fields that it uses, and the
-    /// folder would be removed before the test begins.
+    /// Does nothing, but makes an `async move` block capture the whole value. Otherwise the block would capture only the fields
+    /// that it uses, and the folder would be removed before the test begins.
     fn drop(&mut self) {}
 }
 
 /// Runs one test on both databases: `db_test!(name, |database: TestDatabase| async move { .. });` makes the tests `name::sqlite`
-/// and `name::postgres`. They get the schema; `db_test!(name, empty, ..)` is for tests of the migration.
+/// and `name::postgres`. The databases have the schema; `db_test!(name, empty, ..)` is for tests of the migration.
 macro_rules! db_test {
     ($name:ident, empty, $test:expr) => {
         db_test!($name, empty_sqlite, empty_postgres, $test);
@@ -129,7 +131,7 @@ mod tests {
             let mut options = store::options(database);
             options.new_identity.database_id = Uuid::from_u128(number as u128);
             let store = Store::open(&options).await.unwrap();
-            // A copied identity would make two databases accept each other's cursors.
+            // The identity must be new, because with a copied one two databases would accept each other's cursors.
             assert!(store.identity == options.new_identity);
             schemas.push(store.schema_text().await.unwrap());
         }

@@ -9,8 +9,7 @@ pub(crate) fn assert_golden(name: &str, text: &str) {
     compare(&golden_path(name), text, is_update());
 }
 
-/// The same for a folder with one file per subject, `tests/it/golden/<folder>/<subject>.txt`. A file without a subject fails as
-/// well.
+/// Fails if `tests/it/golden/<folder>/<subject>.txt` differs from the subject's text, or if a file there has no subject.
 #[track_caller]
 pub(crate) fn assert_golden_folder(folder: &str, texts: &BTreeMap<&str, String>) {
     compare_folder(&golden_path(folder), texts, is_update());
@@ -37,7 +36,7 @@ fn compare_folder(folder: &Path, texts: &BTreeMap<&str, String>, update: bool) {
         let is_known =
             texts.keys().any(|subject| path.file_name().is_some_and(|name| *name == *format!("{subject}.txt")));
         if !is_known && update {
-            // The same test on the other database may have written it first.
+            // The same test on the other database may have written the file first.
             let _ = std::fs::remove_file(&path);
         }
         assert!(

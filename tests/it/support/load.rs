@@ -1,5 +1,5 @@
-//! Several clients record sales and a follower reads the feed while the server fails; then the invariants are checked. Knows the
-//! promises to the clients, not how the server was made to fail.
+//! Several clients record sales and a follower reads the feed while the server fails. Then the invariants are checked. Knows the
+//! promises to the clients, not how the server is made to fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::{Code, Response, Status};
 
-/// How many sales the clients that send batches send at once.
+/// How many sales are in a batch, for the clients that send batches.
 const BATCH_LENGTH: usize = 20;
 
-/// Far more than anything takes on the busiest machine.
+/// A time limit: far more than anything takes on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The server's current address, the key to call it with, and the progress of the load.
@@ -59,7 +59,7 @@ pub(crate) struct Journal {
     pub(crate) acknowledged: BTreeMap<String, String>,
     /// How many answers were replays, because an earlier answer was lost.
     pub(crate) replayed: usize,
-    /// Sent and not answered: they may have happened or not.
+    /// Sales that were sent and not answered, so they may have happened or not.
     unknown: BTreeSet<String>,
     /// The errors of failed calls.
     pub(crate) failures: Vec<Status>,
@@ -69,7 +69,7 @@ pub(crate) struct Journal {
 pub(crate) struct Load {
     target: Target,
     up: watch::Sender<String>,
-    /// The last sequence that the follower must reach, once it is known.
+    /// The last sequence that the follower must reach, set once it is known.
     last_sequence: watch::Sender<Option<i64>>,
     sellers: Vec<JoinHandle<Journal>>,
     follower: JoinHandle<Vec<pb::Event>>,
@@ -183,7 +183,7 @@ async fn record(client: &mut Client, event_ids: &[String]) -> Result<Vec<pb::Rec
         .into_iter()
         .map(|result| match result.result.unwrap() {
             Recorded::Sale(sale) => Ok(sale),
-            // Each item of a batch that could not be committed has the error.
+            // If a batch could not be committed, each of its items has the error.
             Recorded::Error(status) => Err(as_status(&status)),
             other => panic!("{other:?}"),
         })
@@ -249,11 +249,11 @@ async fn check(
     }
     assert!(by_event.is_empty(), "nobody sent {by_event:?}");
 
-    // The feed is the same whether followed through the failures or read at the end, without gap or repeat.
+    // The feed must be the same whether it was followed through the failures or read at the end, without a gap or a repeat.
     for (place, event) in (1..).zip(&events) {
         assert_eq!(event.sequence, place);
     }
-    // The upkeep may have added events since they were read.
+    // The upkeep may have added events since these were read.
     assert!(followed.len() >= events.len(), "{} of {} events were followed", followed.len(), events.len());
     assert!(followed[..events.len()] == events, "the feed that was followed is another one");
     let recorded: Vec<&str> = events
@@ -272,8 +272,8 @@ async fn check(
     Ended { journals, sale_count, entry_count: report.entry_count }
 }
 
-/// A read, retried as every client should while the server is UNAVAILABLE. A cut connection is noticed only at its next use, and
-/// the pool has several.
+/// Reads, and retries while the server is UNAVAILABLE, as every client should. A cut connection is noticed only at its next use,
+/// and the pool has several.
 async fn patiently<T>(read: impl AsyncFn() -> Result<Response<T>, Status>) -> T {
     const TRIES_MAX: u32 = 20;
     for _ in 1..TRIES_MAX {

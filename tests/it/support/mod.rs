@@ -1,4 +1,4 @@
-//! Helpers that the integration tests share. They know the environment of the test process, not what Headwater does.
+//! Helpers of the integration tests. They know the environment of the test process, not what Headwater does.
 
 pub(crate) mod binary;
 #[macro_use]

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 ///
 /// # Panics
 ///
-/// For a request that is not well-formed.
+/// If the request is not well-formed.
 pub(crate) fn envelope<M: Change>(request: &M, account_id: AccountId, now: Time) -> Envelope {
     match request.read(&Asking { now, key_kind: KeyKind::Admin }) {
         Ok((rule, _)) => change::envelope(request, rule, account_id, content_hash),
@@ -19,7 +19,7 @@ pub(crate) fn envelope<M: Change>(request: &M, account_id: AccountId, now: Time)
     }
 }
 
-/// Without the server's HMAC secret, because no test depends on it.
+/// A hash without the server's HMAC secret, because no test depends on it.
 fn content_hash(scope: &str, content: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(scope).chain_update([0]).chain_update(content).finalize().into()
 }

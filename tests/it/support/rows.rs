@@ -41,7 +41,7 @@ pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
 /// The default account of the rows.
 pub(crate) const ACCOUNT: AccountId = AccountId::from_uuid(Uuid::from_u128(0xa));
 
-/// Ids are made from numbers; the same number gives different ids for two kinds.
+/// Makes the UUIDs of ids from numbers. The same number gives different ids for two kinds.
 pub(crate) const fn uuid(number: u128) -> Uuid {
     Uuid::from_u128(0x0193_a5f0_0000_7000_8000_0000_0000_0000 + number)
 }
@@ -278,7 +278,7 @@ pub(crate) fn sale(number: u128) -> Conversion {
     }
 }
 
-/// A refund of the first sale; without the sale's id when it waits.
+/// A refund of the first sale. It lacks the sale's id if it waits.
 pub(crate) fn refund(number: u128, outcome: ConversionOutcome) -> Conversion {
     let sale = sale(1);
     Conversion {
@@ -377,7 +377,7 @@ pub(crate) fn event(account_id: AccountId, number: u128) -> NewEvent {
     }
 }
 
-/// Puts in one of each kind besides the account, a refund of the sale, and one that waits.
+/// Puts in one row of each kind except the account, a refund of the sale, and a refund that waits.
 pub(crate) fn put_everything(set: &mut WorkingSet) {
     let (sold, refunded) = (sale(1), refund(2, ConversionOutcome::Attributed));
     let earned = reward(1, &sold, None);
@@ -401,7 +401,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(waiting);
 }
 
-/// The affiliate and the key as an answer keeps them: without their secrets.
+/// The affiliate and the key without their secrets, as a stored answer has them.
 pub(crate) fn without_secrets() -> (Affiliate, ApiKey) {
     let affiliate = Affiliate { token_hash: [0; 32], ..affiliate() };
     (affiliate, ApiKey { secret_hash: [0; 32], ..api_key() })

@@ -19,7 +19,7 @@ use super::database::TestDatabase;
 /// Day 0 of tests: 2026-01-01T00:00:00Z.
 pub(crate) const START_MICROS: i64 = 1_767_225_600_000_000;
 
-/// A server and the resources it needs. The server runs until the test ends, even if this is dropped.
+/// A server and its resources. The server runs until the test ends, even if this is dropped.
 pub(crate) struct TestServer {
     pub(crate) server: Server,
     pub(crate) clock: ManualClock,
@@ -41,7 +41,7 @@ impl TestServer {
         let clock = ManualClock::new(Time::from_micros(START_MICROS));
         let server = Server::start(&settings, Arc::new(clock.clone())).await.unwrap();
         let address = format!("http://{}", server.address());
-        // A second server on one database finds the operator key already made.
+        // A second server on a database makes no operator key, because the first has made one.
         let operator_key = std::fs::read_to_string(data_dir.path().join(OPERATOR_KEY_FILE)).unwrap_or_default();
         Self { server, clock, address, operator_key: operator_key.trim().to_owned(), _data_dir: data_dir }
     }
@@ -62,7 +62,7 @@ pub(crate) fn settings(database_url: &str, data_dir: &Path, flags: &[&str]) -> S
         "--data-dir",
         data_dir.to_str().unwrap(),
     ];
-    // Tests approve due rewards explicitly.
+    // The server does no upkeep during a test, because tests approve due rewards explicitly.
     let upkeep = ["--upkeep-interval-seconds", "86400"];
     let upkeep = if flags.contains(&upkeep[0]) { &[][..] } else { &upkeep[..] };
     let arguments: Vec<String> = fixed.iter().chain(upkeep).chain(flags).map(|text| (*text).to_owned()).collect();
@@ -81,7 +81,7 @@ pub(crate) async fn register(address: &str, operator_key: &str, name: &str) -> C
     Client::connect(address, &registered.api_key_text).await.unwrap()
 }
 
-/// The reason in a status' ErrorInfo; fails for a status without one.
+/// The reason in the ErrorInfo of a status. Fails for a status without one.
 pub(crate) fn reason(status: &Status) -> String {
     let details = status.get_error_details();
     let info = details.error_info().unwrap_or_else(|| panic!("an error without ErrorInfo: {status:?}"));

@@ -6,7 +6,7 @@ use testkit::client::Client;
 use super::server::TestServer;
 
 pub(crate) struct Shop {
-    /// Uses the account's admin key.
+    /// A client with the account's admin key.
     pub(crate) client: Client,
     pub(crate) program_id: String,
     pub(crate) affiliate_id: String,
@@ -17,12 +17,12 @@ impl Shop {
         Self::furnish(server.new_account(name).await).await
     }
 
-    /// In a new account.
+    /// Sets up a shop in a new account.
     pub(crate) async fn furnish(client: Client) -> Self {
         Self::furnish_with(client, pb::Terms::default()).await
     }
 
-    /// With these terms; the commission is set here.
+    /// Sets up a shop whose program has these terms, with the commission of 20 %.
     pub(crate) async fn furnish_with(mut client: Client, terms: pb::Terms) -> Self {
         let commission = pb::Commission { commission: Some(pb::commission::Rate::PercentPpm(200_000)) };
         let request = pb::CreateProgramRequest {

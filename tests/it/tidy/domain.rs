@@ -8,7 +8,7 @@ use super::lexer::tokens;
 use super::walls::{module_path, paths_named};
 use super::{rust_files, without_tests};
 
-/// Allowed cycles of rules, with the reason. There are none: code that two rules share has a file of its own, such as
+/// Allowed cycles of rules, with the reason. There are none, because code that two rules share has a file of its own, such as
 /// `rule/customer.rs`, or is a method of the set.
 const CIRCLES_ALLOWED: [(&str, &str); 0] = [];
 
@@ -44,7 +44,7 @@ fn graph(files: &[(String, String)]) -> Graph {
         let named = graph.entry(name.clone()).or_default();
         for (_, path) in paths_named(&module, &without_tests(tokens(text))) {
             let Some(rest) = path.strip_prefix(&["domain".to_owned()]) else { continue };
-            // The longest prefix that is a module; for re-exports of a layer, the layer itself.
+            // The path names its longest prefix that is a module. For re-exports of a layer, it names the layer itself.
             let beginnings = (1..=rest.len()).rev().map(|length| rest[..length].join("::"));
             let target = beginnings.clone().find(|beginning| modules.contains(beginning));
             let of_room = || rest.first().filter(|first| ["set", "rule"].contains(&first.as_str())).cloned();

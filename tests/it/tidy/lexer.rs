@@ -1,4 +1,4 @@
-//! Splits Rust source into words, marks and strings, without comments, so that mentions in comments do not count. Knows no rules.
+//! Splits Rust source into words, marks and strings. Comments are dropped, so that mentions in them do not count. Knows no rules.
 
 /// A token and the line it begins on, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +99,7 @@ fn raw_string(rest: &str) -> Option<(usize, &str)> {
     Some((rest.len() - inner.len() + length + end.len(), &inner[..length]))
 }
 
-/// The length with both quotes.
+/// The length of the string, including both quotes.
 fn quoted(rest: &str, quote: char) -> usize {
     let mut is_escaped = false;
     for (at, character) in rest.char_indices().skip(1) {

@@ -29,8 +29,8 @@ const GUARDED_LIBRARIES: [&str; 12] = [
 
 const WIRE: [&str; 7] = ["headwater_client", "tonic", "tonic_types", "tonic_prost", "prost", "prost_types", "pb"];
 
-/// The walls, innermost first. `lib`, `main`, `cli`, `server` and `demo` connect the parts, so they may import everything. A part
-/// that has no file yet already has its walls.
+/// The walls, innermost first. `lib`, `main`, `cli`, `server` and `demo` connect the parts, so they may import everything. Some
+/// parts have walls already but no file yet.
 const PARTS: [Part; 20] = [
     // Pure: its inputs are passed in.
     Part { name: "domain", parts: &[], libraries: &[] },
@@ -50,7 +50,7 @@ const PARTS: [Part; 20] = [
         parts: &["domain", "store", "clock", "config", "error", "worker"],
         libraries: &["tokio", "tracing"],
     },
-    // Inside the folder of `app`, and the only part that calls the outside.
+    // Workers are inside the folder of `app`. They are the only part that calls the outside.
     Part {
         name: "worker",
         parts: &["domain", "store", "app", "clock", "config", "error", "outbound"],
@@ -75,7 +75,7 @@ const PARTS: [Part; 20] = [
     Part { name: "limit", parts: &["auth", "error"], libraries: &["tokio", "tracing"] },
     // Calls other companies' servers. Its input is passed in and its result is returned.
     Part { name: "outbound", parts: &["domain"], libraries: &["tokio", "tracing"] },
-    // Both are pure: bytes in, API messages out, which then pass the same parsing as a call's.
+    // Both are pure. They turn bytes into API messages, which then pass the same parsing as those of a call.
     Part { name: "inbound", parts: &["pb"], libraries: &["prost", "prost_types"] },
     Part { name: "import", parts: &["pb"], libraries: &["prost", "prost_types"] },
     Part {
@@ -136,7 +136,7 @@ pub(super) fn module_path(path: &str) -> Option<Vec<String>> {
     Some(stem.split('/').map(str::to_owned).collect())
 }
 
-/// The part that a module belongs to. Entities and forms are parts of their own inside the store's folder, and workers inside the
+/// The part that a module belongs to. Entities and forms are parts of their own in the store's folder, and workers are one in the
 /// app's.
 fn part_of(module: &[String]) -> String {
     match module {
@@ -178,7 +178,7 @@ pub(super) fn paths_named(file: &[String], tokens: &[Token]) -> Vec<(usize, Vec<
             }
             let mut leaves = Vec::new();
             at = follow(tokens, at + 2, from, &mut leaves);
-            // A macro of the crate belongs to no part.
+            // A macro of the crate belongs to no part, so it is skipped.
             if !(leaves.len() == 1 && leaves[0].len() == 1 && tokens.get(at).is_some_and(|next| next.is("!"))) {
                 named.extend(leaves.into_iter().map(|leaf| (token.line, leaf)));
             }
@@ -189,7 +189,7 @@ pub(super) fn paths_named(file: &[String], tokens: &[Token]) -> Vec<(usize, Vec<
     named
 }
 
-/// Reads a path, or a tree of them as in `use`, from after its first `::`. Returns where it ends.
+/// Reads a path or a tree of paths, as in `use`, from after its first `::`. Returns the position of its end.
 fn follow(tokens: &[Token], mut at: usize, mut path: Vec<String>, leaves: &mut Vec<Vec<String>>) -> usize {
     while let Some(token) = tokens.get(at) {
         if token.is("{") {

@@ -97,7 +97,8 @@ struct Stage {
     script: Arc<Script>,
     clock: ManualClock,
     lines: Lines,
-    /// Every test has its own log. A log line that is first reached by a test without one would be switched off for all tests.
+    /// Every test has its own log. Otherwise a log line that a test without one reaches first would be switched off for all
+    /// tests.
     _logging: DefaultGuard,
 }
 
@@ -119,7 +120,7 @@ impl Stage {
         self.workers.statuses().remove(0)
     }
 
-    /// Waits until so many runs have begun.
+    /// Waits until this many runs have begun.
     async fn runs(&self, count: usize) {
         while self.script.runs() < count {
             sleep(Duration::from_millis(100)).await;

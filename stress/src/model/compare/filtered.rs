@@ -1,5 +1,5 @@
-//! Lists with filters, compared with the model's rows that pass them. The filter depends on what has happened so far, so over a run
-//! every filter is used, in many combinations.
+//! Lists with filters, compared with the model's rows that match them. The filters depend on what has happened so far, so a run
+//! uses every filter, in many combinations.
 
 use headwater_client::pb;
 use pb::affiliate_selector::Selector;
@@ -16,7 +16,7 @@ fn by_id(id: &str) -> Option<pb::AffiliateSelector> {
 struct Turn(usize);
 
 impl Turn {
-    /// Yes or no.
+    /// Draws yes or no.
     fn is_on(&mut self) -> bool {
         self.below(3) == 0
     }
@@ -26,7 +26,7 @@ impl Turn {
         self.0 % limit
     }
 
-    /// One of them, or none.
+    /// Draws one of the rows, or none.
     fn one<'row, T>(&mut self, rows: &'row [T]) -> Option<&'row T> {
         if rows.is_empty() || !self.is_on() {
             return None;

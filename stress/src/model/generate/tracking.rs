@@ -84,7 +84,7 @@ impl Generator {
         }
     }
 
-    /// Usually a new id; sometimes one that a refund may name before its sale.
+    /// An event_id: usually a new one, sometimes one that a refund may name before its sale.
     fn event_id(&mut self, kind: &str, label: u32) -> String {
         match self.rng.u32(0..80) {
             0 => String::new(),

@@ -173,8 +173,8 @@ impl World {
         self.tell(EventKind::EnrollmentCreated, &row.id, &row.program_id, &row.affiliate_id);
     }
 
-    /// Whether an enrollment may have this ref_id, and whether that needs a new link. An active link of its own without a
-    /// destination is enough.
+    /// Whether an enrollment may have this ref_id, and whether that needs a new link. It needs none if the enrollment has an
+    /// active link with this code and without a destination.
     fn check_ref_id(&self, place: usize, ref_id: &str, field: &str) -> Result<bool, Refused> {
         let (row, code) = (&self.enrollments[place], ref_id.to_lowercase());
         if row.ref_id == code {

@@ -1,6 +1,6 @@
 //! The model: the expected state of one account, in plain lists, and the expected answer to each command. Written from the API's
-//! comments and the business rules, without the server's code, so that it can disagree. Rows are API messages with symbols for ids.
-//! Nothing is fast and nothing is stored; a refusal changes nothing, so rules check first.
+//! comments and the business rules, without the server's code, so that it can disagree. Rows are API messages with symbols for
+//! ids. It is not fast and stores nothing. Rules check before they change anything, because a refusal changes nothing.
 
 mod attribution;
 mod code;
@@ -78,9 +78,9 @@ pub(super) struct World {
     pub(super) affiliates: Vec<pb::Affiliate>,
     /// The affiliates' own tokens, in the order of the affiliates.
     pub(super) tokens: Vec<String>,
-    /// Without the referral link, which depends on the program.
+    /// The enrollments without their referral links, which depend on the program.
     pub(super) enrollments: Vec<pb::Enrollment>,
-    /// With their own destinations only.
+    /// The links with only the destinations of their own.
     pub(super) links: Vec<pb::Link>,
     pub(super) coupons: Vec<pb::Coupon>,
     pub(super) clicks: Vec<Click>,

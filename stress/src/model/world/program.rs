@@ -64,7 +64,7 @@ impl World {
         self.programs.iter().position(|program| program.row.is_default)
     }
 
-    /// Takes the default from the program that has it.
+    /// Makes the current default program no longer the default.
     fn depose(&mut self) {
         if let Some(place) = self.default_program() {
             self.programs[place].row.is_default = false;

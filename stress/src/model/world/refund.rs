@@ -1,4 +1,4 @@
-//! Refunds: at any time, the part of a reward taken back is the refunded share of its sale.
+//! Refunds. At any time, the part of a reward that was taken back is the refunded share of its sale.
 
 use headwater_client::pb;
 use pb::{ConversionKind as Kind, ConversionOutcome as Outcome, EventKind, LedgerAccount, LedgerReason, RewardState};

@@ -9,7 +9,7 @@ use crate::model::command::{MICROS_PER_DAY, micros, stamp};
 use crate::model::names::ANY;
 use crate::model::reply::{Refused, Replayed, Reply};
 
-/// `value x part / whole` for amounts of zero and more, rounded down or up as the rest requires.
+/// `value x part / whole` for amounts of at least zero, rounded as the rule and the remainder require.
 pub(super) fn share(value: i64, part: i64, whole: i64, rounding: pb::Rounding) -> i64 {
     if whole == 0 {
         return 0;

@@ -253,7 +253,7 @@ impl World {
         sale.row = sale_row(request, sale.row);
         sale.row.candidates = verdict.candidates;
 
-        // A lead bound in another program is new to this one.
+        // A lead that is bound in another program counts as new in this one.
         let bound = known.zip(verdict.winner).and_then(|(lead, (_, enrollment))| {
             let here = &self.enrollments[enrollment].program_id;
             let there =
