@@ -7,9 +7,8 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, Statement};
 
 use crate::column::{
-    balance, bytes, count, flag, hash, id, id_null, index, json, json_null, money, money_null,
-    partial_index, sequence, state, state_null, table, text, text_null, time, time_null, unique_index,
-    unique_index_of_named,
+    balance, bytes, count, flag, hash, id, id_null, index, json, json_null, money, money_null, partial_index, sequence,
+    state, state_null, table, text, text_null, time, time_null, unique_index, unique_index_of_named,
 };
 
 /// See the head of the file.

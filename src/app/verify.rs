@@ -9,6 +9,7 @@ use crate::domain::ledger::{
 };
 use crate::domain::money::Currency;
 use crate::domain::reward::{Reward, RewardState, RewardUnit};
+use crate::store::list::Walk;
 use crate::store::{self, Snapshot, Store, StoreError};
 
 /// How many rows are read at once.

@@ -11,6 +11,7 @@ use crate::domain::account::KeyKind;
 use crate::domain::id::AccountId;
 use crate::domain::request::{Fingerprint, RequestScope};
 use crate::domain::rule::{CreateApiKey, Envelope, NewApiKey};
+use crate::store::list::Walk;
 use crate::store::{self, StoreError};
 
 /// The name of the file that the first operator key is written to, in the data directory.
@@ -40,7 +41,7 @@ pub enum OperatorKeyError {
 /// # Errors
 /// See [`OperatorKeyError`].
 pub async fn ensure_first(app: &App, data_dir: &Path) -> Result<(), OperatorKeyError> {
-    if !store::account::list_keys(app.store(), AccountId::SERVER, None, 1).await?.is_empty() {
+    if !store::account::list_keys(app.store(), AccountId::SERVER, Walk::first(1)).await?.is_empty() {
         return Ok(());
     }
     let path = data_dir.join(OPERATOR_KEY_FILE);
@@ -76,7 +77,8 @@ pub async fn create(app: &App) -> Result<SecretString, OperatorKeyError> {
 }
 
 fn envelope(key: NewApiKey, fingerprint: Option<Fingerprint>) -> Envelope {
-    let command = CreateApiKey { kind: KeyKind::ServerOperator, display_name: "operator".to_owned(), expires_at: None, key };
+    let command =
+        CreateApiKey { kind: KeyKind::ServerOperator, display_name: "operator".to_owned(), expires_at: None, key };
     Envelope { account_id: AccountId::SERVER, fingerprint, command: command.into() }
 }
 

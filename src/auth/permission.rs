@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 
 use crate::domain::account::KeyKind;
-use KeyKind::{Admin, Operator, Payout, Publishable, Read, Tracking};
+use KeyKind::{Admin, Payout, Publishable, Read, ServerOperator, Tracking};
 
 /// Keys of every kind.
-pub const EVERY_KIND: &[KeyKind] = &[Operator, Admin, Tracking, Read, Payout, Publishable];
+pub const EVERY_KIND: &[KeyKind] = &[ServerOperator, Admin, Tracking, Read, Payout, Publishable];
 /// For methods of operators.
-pub const OPERATION: &[KeyKind] = &[Operator];
+pub const OPERATION: &[KeyKind] = &[ServerOperator];
 /// For methods that change the account.
 pub const ADMINISTRATION: &[KeyKind] = &[Admin];
 /// For methods that record leads, sales and other events.

@@ -9,6 +9,7 @@ use tonic::{Request, Status};
 use crate::error;
 use crate::pb::account_service_client::AccountServiceClient;
 use crate::pb::affiliate_service_client::AffiliateServiceClient;
+use crate::pb::feed_service_client::FeedServiceClient;
 use crate::pb::reward_service_client::RewardServiceClient;
 use crate::pb::tracking_service_client::TrackingServiceClient;
 
@@ -31,6 +32,7 @@ pub(super) struct Client {
     pub(super) accounts: AccountServiceClient<Authorized>,
     pub(super) affiliates: AffiliateServiceClient<Authorized>,
     pub(super) tracking: TrackingServiceClient<Authorized>,
+    pub(super) feed: FeedServiceClient<Authorized>,
     pub(super) rewards: RewardServiceClient<Authorized>,
 }
 
@@ -48,6 +50,7 @@ impl Client {
             accounts: AccountServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             affiliates: AffiliateServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             tracking: TrackingServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            feed: FeedServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             rewards: RewardServiceClient::with_interceptor(channel, bearer),
         })
     }

@@ -7,7 +7,7 @@ pub(super) struct ProgramLine {
     pub(super) currency: &'static str,
     pub(super) landing_url: &'static str,
     /// Parts per million.
-    pub(super) percent_ppm: i64,
+    pub(super) percent_ppm: i32,
     pub(super) hold_period_days: i32,
 }
 

@@ -128,9 +128,7 @@ impl Merchant {
         let mut program_ids = Vec::new();
         for line in &PROGRAMS {
             let terms = pb::Terms {
-                commission: Some(pb::Commission {
-                    commission: Some(pb::commission::Rate::PercentPpm(line.percent_ppm)),
-                }),
+                commission: Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(line.percent_ppm)) }),
                 hold_period_days: Some(line.hold_period_days),
                 ..pb::Terms::default()
             };
@@ -168,8 +166,8 @@ impl Merchant {
     async fn happens(&mut self, client: &mut Client, happening: &Happening) -> Result<(), Status> {
         match happening {
             Happening::Click { visitor, ref_id } => {
-                let referral = pb::record_click_request::Referral::RefId((*ref_id).to_owned());
-                let request = pb::RecordClickRequest { referral: Some(referral), ..pb::RecordClickRequest::default() };
+                let request =
+                    pb::RecordClickRequest { ref_id: (*ref_id).to_owned(), ..pb::RecordClickRequest::default() };
                 let click = client.tracking.record_click(request).await?.into_inner();
                 self.tids.insert(visitor, click.tid);
             }
@@ -196,11 +194,10 @@ impl Merchant {
                 }
             }
             Happening::Cancellation { event, email } => {
-                let selector = pb::lead_selector::Selector::Email((*email).to_owned());
                 let request = pb::RecordCancellationRequest {
                     event_id: (*event).to_owned(),
-                    lead: Some(pb::LeadSelector { selector: Some(selector) }),
-                    occur_time: None,
+                    email: (*email).to_owned(),
+                    ..pb::RecordCancellationRequest::default()
                 };
                 client.tracking.record_cancellation(request).await?;
             }
@@ -247,6 +244,14 @@ fn money(amount_minor: i64, currency: &str) -> pb::Money {
     pb::Money { amount_minor, currency_code: currency.to_owned() }
 }
 
+/// The money of a value in cash, as all values are here.
+fn cash(value: Option<&pb::RewardValue>) -> pb::Money {
+    match value.and_then(|value| value.amount.as_ref()) {
+        Some(pb::reward_value::Amount::Cash(money)) => money.clone(),
+        _ => pb::Money::default(),
+    }
+}
+
 fn text(amount_minor: i64, currency_code: &str) -> String {
     match currency_code.parse::<Currency>() {
         Ok(currency) => Money::new(amount_minor, currency).to_string(),
@@ -260,11 +265,11 @@ async fn follow_feed(
     names: HashMap<String, String>,
     mut event_count: watch::Receiver<Option<i64>>,
 ) -> Result<Vec<pb::Event>, Status> {
-    use pb::watch_conversions_request::Start;
-    use pb::watch_conversions_response::Message;
-    let request =
-        pb::WatchConversionsRequest { start: Some(Start::Beginning(())), ..pb::WatchConversionsRequest::default() };
-    let mut stream = client.tracking.watch_conversions(request).await?.into_inner();
+    use pb::watch_events_response::Content;
+    let start = pb::feed_start::Start::Position(pb::FeedPosition::Beginning.into());
+    let start = Some(pb::FeedStart { start: Some(start) });
+    let request = pb::WatchEventsRequest { start, ..pb::WatchEventsRequest::default() };
+    let mut stream = client.feed.watch_events(request).await?.into_inner();
     let mut seen = Vec::new();
     loop {
         if event_count.borrow_and_update().is_some_and(|count| count <= count_of(&seen)) {
@@ -274,7 +279,7 @@ async fn follow_feed(
             _ = event_count.changed() => {}
             message = stream.message() => {
                 let Some(message) = message? else { return Ok(seen) };
-                if let Some(Message::Batch(batch)) = message.message {
+                if let Some(Content::Batch(batch)) = message.content {
                     batch.events.iter().for_each(|event| show(event, &names));
                     seen.extend(batch.events);
                 }
@@ -288,19 +293,20 @@ fn count_of(events: &[pb::Event]) -> i64 {
 }
 
 fn show(event: &pb::Event, names: &HashMap<String, String>) {
-    let Some(conversion) = &event.conversion else { return };
-    let kind = event.r#type().as_str_name().trim_start_matches("EVENT_TYPE_").to_lowercase();
+    let Some(pb::event::Subject::Conversion(conversion)) = &event.subject else { return };
+    let kind = event.kind().as_str_name().trim_start_matches("EVENT_KIND_").to_lowercase();
     let amount = conversion.amount.as_ref().map(|amount| text(amount.amount_minor, &amount.currency_code));
     let rewards: Vec<String> = conversion
         .rewards
         .iter()
         .map(|reward| {
-            let value = reward.value.clone().unwrap_or_default();
+            let value = cash(reward.value.as_ref());
             let state = reward.state().as_str_name().trim_start_matches("REWARD_STATE_").to_lowercase();
             format!("{} {state}", text(value.amount_minor, &value.currency_code))
         })
         .collect();
-    let affiliate = names.get(&event.affiliate_id).map_or("-", String::as_str);
+    let credit = conversion.credits.first();
+    let affiliate = credit.and_then(|credit| names.get(&credit.affiliate_id)).map_or("-", String::as_str);
     println!(
         "         feed {:>3}  {kind:<22} {:<12} {affiliate:<6} {}",
         event.sequence,
@@ -336,14 +342,12 @@ async fn check(client: &mut Client, merchant: &Merchant, mut follower: Follower)
         let selector = pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(id.clone())) };
         let request = pb::GetBalanceRequest { affiliate: Some(selector) };
         let answer = client.rewards.get_balance(request).await?.into_inner();
-        let balance = answer.balances.into_iter().find(|balance| balance.currency_code == currency).unwrap_or_default();
+        let is_in = |balance: &&pb::Balance| cash(balance.earned.as_ref()).currency_code == currency;
+        let balance = answer.balances.iter().find(is_in).cloned().unwrap_or_default();
+        let in_hand = [&balance.pending, &balance.owed].map(|value| cash(value.as_ref()).amount_minor);
         let name = merchant.names.get(&id).map_or("", String::as_str);
-        println!(
-            "{name:<6} {:>12} pending  {:>12} owed",
-            text(balance.pending_minor, currency),
-            text(balance.owed_minor, currency)
-        );
-        if (balance.pending_minor, balance.owed_minor) != (pending, owed) {
+        println!("{name:<6} {:>12} pending  {:>12} owed", text(in_hand[0], currency), text(in_hand[1], currency));
+        if in_hand != [pending, owed] {
             problems.push(format!(
                 "{name} should have {} pending and {} owed",
                 text(pending, currency),
@@ -365,7 +369,10 @@ async fn check(client: &mut Client, merchant: &Merchant, mut follower: Follower)
 async fn explain(client: &mut Client) -> Result<(), Status> {
     use pb::get_conversion_request::Selector;
     let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: "ch_8006".to_owned() };
-    let request = pb::GetConversionRequest { selector: Some(Selector::Event(event)) };
+    let request = pb::GetConversionRequest {
+        selector: Some(Selector::RecordedEvent(event)),
+        ..pb::GetConversionRequest::default()
+    };
     let conversion = client.tracking.get_conversion(request).await?.into_inner().conversion.unwrap_or_default();
     for candidate in &conversion.candidates {
         println!(
@@ -391,7 +398,7 @@ fn print_lines_to_paste(address: &str, key: &str) {
             "TrackingService/RecordSale",
             r#"-d '{"eventId": "mine-1", "email": "me@example.com", "couponCode": "LENA10", "amount": {"amountMinor": 4800, "currencyCode": "EUR"}}' "#,
         ),
-        ("TrackingService/WatchConversions", r#"-d '{"beginning": {}}' "#),
+        ("FeedService/WatchEvents", r#"-d '{"start": {"position": "FEED_POSITION_BEGINNING"}}' "#),
     ] {
         println!("  grpcurl -plaintext -H \"authorization: Bearer $KEY\" {body}{address} headwater.v1.{method}");
     }

@@ -124,7 +124,9 @@ macro_rules! images {
 
 /// A list of ids: none, one, or those of `..` an iterator, each once.
 macro_rules! ids {
-    () => { SmallVec::new() };
+    () => {
+        SmallVec::new()
+    };
     (..$ids:expr) => {{
         let mut ids = SmallVec::new();
         for id in $ids {
@@ -134,7 +136,9 @@ macro_rules! ids {
         }
         ids
     }};
-    ($id:expr) => { smallvec![$id] };
+    ($id:expr) => {
+        smallvec![$id]
+    };
 }
 
 images! {

@@ -113,7 +113,8 @@ impl Change for pb::CreateApiKeyRequest {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         // Operator keys are made by the server itself alone.
-        let kinds: Vec<KeyKind> = KeyKind::ALL.iter().copied().filter(|kind| *kind != KeyKind::ServerOperator).collect();
+        let kinds: Vec<KeyKind> =
+            KeyKind::ALL.iter().copied().filter(|kind| *kind != KeyKind::ServerOperator).collect();
         let kind = fields.value_of("kind", self.kind, &kinds);
         let display_name = fields.line("display_name", &self.display_name, NAME_LENGTH_MAX);
         let expires_at = fields.time("expire_time", self.expire_time.as_ref());
@@ -200,12 +201,7 @@ impl Change for pb::CreateAdminApiKeyRequest {
         Ok((CreateApiKey { kind: KeyKind::Admin, display_name, expires_at: None, key }, text))
     }
 
-    fn render(
-        key: Arc<ApiKey>,
-        replayed: bool,
-        text: SecretString,
-        _asking: &Asking,
-    ) -> pb::CreateAdminApiKeyResponse {
+    fn render(key: Arc<ApiKey>, replayed: bool, text: SecretString, _asking: &Asking) -> pb::CreateAdminApiKeyResponse {
         pb::CreateAdminApiKeyResponse {
             account_id: key.account_id.to_string(),
             api_key: Some(api_key(&key)),

@@ -85,7 +85,9 @@ fn profile(fields: &mut Fields, sent: &pb::AffiliateProfile) -> Profile {
     let address = sent.address.as_ref();
     Profile {
         company: fields.line("company", &sent.company, NAME_LENGTH_MAX),
-        address: address.map(|sent| fields.within("address", |fields| postal_address(fields, sent))).unwrap_or_default(),
+        address: address
+            .map(|sent| fields.within("address", |fields| postal_address(fields, sent)))
+            .unwrap_or_default(),
         phone: fields.line("phone", &sent.phone, NAME_LENGTH_MAX),
         website_url: fields.optional_url("website_url", &sent.website_url),
         avatar_url: fields.optional_url("avatar_url", &sent.avatar_url),
@@ -115,8 +117,11 @@ fn social_profiles(fields: &mut Fields, sent: &HashMap<String, String>) -> BTree
     for (network, text) in sorted {
         let is_fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
         if !(1..=NETWORK_LENGTH_MAX).contains(&network.len()) || !network.bytes().all(is_fit) {
-            let name: String = network.chars().filter(|character| !character.is_control()).take(NETWORK_LENGTH_MAX).collect();
-            let fault = format!("has the network `{name}`; name it by 1 to {NETWORK_LENGTH_MAX} small letters, digits, `-` or `_`");
+            let name: String =
+                network.chars().filter(|character| !character.is_control()).take(NETWORK_LENGTH_MAX).collect();
+            let fault = format!(
+                "has the network `{name}`; name it by 1 to {NETWORK_LENGTH_MAX} small letters, digits, `-` or `_`"
+            );
             fields.wrong("social_profiles", fault);
             continue;
         }
@@ -143,7 +148,8 @@ pub(super) async fn get(call: Call, message: pb::GetAffiliateRequest) -> Result<
     let wanted = fields.complete(wanted)?;
     let affiliate = call.affiliate(&wanted).await?;
     let query = EnrollmentQuery { affiliate_id: Some(affiliate.id), ..EnrollmentQuery::default() };
-    let enrollments = store::enrollment::list(call.store(), call.account_id(), &query, Walk::first(ENROLLMENTS_MAX)).await?;
+    let enrollments =
+        store::enrollment::list(call.store(), call.account_id(), &query, Walk::first(ENROLLMENTS_MAX)).await?;
     let enrollments = page::up_to_bytes_max(enrollment::render_all(&call, &enrollments).await?);
     Ok(pb::GetAffiliateResponse { affiliate: Some(render(&affiliate)), enrollments })
 }

@@ -17,7 +17,10 @@ struct ReadItem {
     render: fn(Answer, &Asking) -> Result<ItemResult, Error>,
 }
 
-pub(super) async fn record(call: Call, message: pb::BatchRecordEventsRequest) -> Result<pb::BatchRecordEventsResponse, Error> {
+pub(super) async fn record(
+    call: Call,
+    message: pb::BatchRecordEventsRequest,
+) -> Result<pb::BatchRecordEventsResponse, Error> {
     let count = message.items.len();
     if !(1..=LIST_LENGTH_MAX).contains(&count) {
         let mut fields = Fields::default();

@@ -31,7 +31,10 @@ const SUFFIX_LENGTH: usize = 6;
 pub(super) const NEW_PATHS: FieldPaths = &[(Field::CommissionCurrency, "commission_override.flat.currency_code")];
 
 /// Only a ref_id that is made needs the affiliate's name. An affiliate that is not there is for the rule to refuse.
-pub(super) async fn enroll(call: Call, message: pb::EnrollAffiliateRequest) -> Result<pb::EnrollAffiliateResponse, Error> {
+pub(super) async fn enroll(
+    call: Call,
+    message: pb::EnrollAffiliateRequest,
+) -> Result<pb::EnrollAffiliateResponse, Error> {
     let asking = call.asking();
     let (mut rule, ()) = message.read(&asking)?;
     if rule.enrollment.ref_id.is_none() {

@@ -78,12 +78,7 @@ impl FeedStreams {
         self.open(principal, name, event::parse_watch_conversions(&request)?).await
     }
 
-    async fn open(
-        &self,
-        principal: &Principal,
-        name: &CallName,
-        wanted: WantedStream,
-    ) -> Result<WatchStream, Error> {
+    async fn open(&self, principal: &Principal, name: &CallName, wanted: WantedStream) -> Result<WatchStream, Error> {
         let slot = self.open_slot(principal.key_id)?;
         let account_id = principal.account_id;
         // Followed before the head is read, so that nothing committed in between goes unnoticed.

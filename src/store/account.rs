@@ -1,7 +1,6 @@
 //! Accounts and API keys: rows and reads.
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
-use uuid::Uuid;
 
 use super::entity::{account as table, api_key as key_table};
 use super::list::{self, Walk};
@@ -110,11 +109,7 @@ pub async fn find_by_email(store: &Store, email: &str) -> Result<Option<Account>
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn list_keys(
-    store: &Store,
-    account_id: AccountId,
-    walk: Walk,
-) -> Result<Vec<ApiKey>, StoreError> {
+pub async fn list_keys(store: &Store, account_id: AccountId, walk: Walk) -> Result<Vec<ApiKey>, StoreError> {
     let query = list::page::<ApiKey>(account_id, walk);
     list::read(query, store.read()).await
 }

@@ -2,7 +2,6 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait};
-use uuid::Uuid;
 
 use super::entity::enrollment as enrollment_table;
 use super::entity::{affiliate as table, enrollment};

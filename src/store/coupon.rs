@@ -1,7 +1,6 @@
 //! Coupons: rows and reads.
 
-use sea_orm::{ColumnTrait, QueryFilter};
-use uuid::Uuid;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::backend::keys::join;
 use super::backend::kind::Kind as ColumnKind;

@@ -1,7 +1,6 @@
 //! Enrollments: rows and reads.
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
-use uuid::Uuid;
 
 use super::entity::enrollment as table;
 use super::list::{self, Walk};

@@ -152,7 +152,9 @@ impl LeadNames {
         for (account_id, selector) in names {
             match selector {
                 LeadSelector::Id(id) => sorted.ids.push((*account_id, *id)),
-                LeadSelector::ExternalId(external_id) => sorted.external_ids.push((account_id.uuid(), external_id.clone())),
+                LeadSelector::ExternalId(external_id) => {
+                    sorted.external_ids.push((account_id.uuid(), external_id.clone()))
+                }
                 LeadSelector::Email(email) => sorted.emails.push((account_id.uuid(), email.clone())),
             }
         }

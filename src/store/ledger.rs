@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::entity::{balance as balance_table, ledger_entry as table, reward as reward_table};
+use super::list::Walk;
 use super::row::RowName;
 use super::set::keyed::rows_by;
 use super::{Source, Store, StoreError};

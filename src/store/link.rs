@@ -1,7 +1,6 @@
 //! Referral links: rows and reads.
 
-use sea_orm::{ColumnTrait, QueryFilter};
-use uuid::Uuid;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::entity::link as table;
 use super::list::{self, Walk};

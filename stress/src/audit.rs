@@ -279,11 +279,8 @@ pub(crate) async fn feed(client: &mut Client) -> anyhow::Result<Vec<pb::Event>> 
     let mut events = Vec::new();
     let mut start = Start::Beginning(());
     loop {
-        let request = pb::ReadEventsRequest {
-            start: Some(start),
-            page_size: 1_000,
-            ..pb::ReadEventsRequest::default()
-        };
+        let request =
+            pb::ReadEventsRequest { start: Some(start), page_size: 1_000, ..pb::ReadEventsRequest::default() };
         let page = client.tracking.read_events(request).await?.into_inner();
         if page.events.is_empty() {
             return Ok(events);

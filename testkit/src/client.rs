@@ -3,6 +3,7 @@
 use anyhow::Context;
 use headwater_client::pb::account_service_client::AccountServiceClient;
 use headwater_client::pb::affiliate_service_client::AffiliateServiceClient;
+use headwater_client::pb::feed_service_client::FeedServiceClient;
 use headwater_client::pb::reward_service_client::RewardServiceClient;
 use headwater_client::pb::tracking_service_client::TrackingServiceClient;
 use tonic::client::Grpc;
@@ -59,8 +60,10 @@ pub struct Client {
     pub accounts: AccountServiceClient<Authorized>,
     /// Programs, affiliates and what belongs to them.
     pub affiliates: AffiliateServiceClient<Authorized>,
-    /// Clicks, leads, sales, refunds, and their feed.
+    /// Clicks, leads, sales, refunds, and the stream of conversions.
     pub tracking: TrackingServiceClient<Authorized>,
+    /// The feed of every event.
+    pub feed: FeedServiceClient<Authorized>,
     /// Rewards and the ledger.
     pub rewards: RewardServiceClient<Authorized>,
 }
@@ -78,6 +81,7 @@ impl Client {
             accounts: AccountServiceClient::new(channel.clone()),
             affiliates: AffiliateServiceClient::new(channel.clone()),
             tracking: TrackingServiceClient::new(channel.clone()),
+            feed: FeedServiceClient::new(channel.clone()),
             rewards: RewardServiceClient::new(channel),
         })
     }

@@ -87,10 +87,7 @@ db_test!(a_flat_commission_in_another_currency_is_told_with_the_other_faults, |d
     let flat = pb::Money { amount_minor: 500, currency_code: "EUR".to_owned() };
     let request = pb::CreateProgramRequest {
         display_name: String::new(),
-        terms: Some(pb::Terms {
-            commission: commission(pb::commission::Rate::Flat(flat)),
-            ..pb::Terms::default()
-        }),
+        terms: Some(pb::Terms { commission: commission(pb::commission::Rate::Flat(flat)), ..pb::Terms::default() }),
         ..new_program(false)
     };
     let status = client.affiliates.create_program(request).await.unwrap_err();

@@ -62,9 +62,7 @@ async fn record_many(client: &mut Client, items: impl IntoIterator<Item = pb::ba
     for chunk in items.chunks(1_000) {
         let request = pb::BatchRecordEventsRequest { items: chunk.to_vec() };
         let answer = client.tracking.batch_record_events(request).await.unwrap().into_inner();
-        assert!(
-            answer.results.iter().all(|result| !matches!(result.result, Some(pb::batch_result::Answer::Error(_))))
-        );
+        assert!(answer.results.iter().all(|result| !matches!(result.result, Some(pb::batch_result::Answer::Error(_)))));
     }
 }
 

@@ -44,11 +44,7 @@ async fn listed(client: &mut Client, request: pb::ReadEventsRequest) -> pb::Read
 }
 
 fn list_from(start: pb::list_conversion_events_request::Start) -> pb::ReadEventsRequest {
-    pb::ReadEventsRequest {
-        start: Some(start),
-        page_size: 1_000,
-        ..pb::ReadEventsRequest::default()
-    }
+    pb::ReadEventsRequest { start: Some(start), page_size: 1_000, ..pb::ReadEventsRequest::default() }
 }
 
 db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |database: TestDatabase| async move {

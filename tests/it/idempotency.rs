@@ -89,7 +89,8 @@ db_test!(a_batch_answers_item_by_item_in_order, |database: TestDatabase| async m
     let wrong = pb::RecordSaleRequest { email: "no address".to_owned(), ..sale("charge-2", -1) };
     let items = [sale("charge-1", 6_000), wrong, sale("charge-1", 6_000), sale("charge-1", 1), sale("charge-3", 100)];
     let items = items.map(|sale| pb::BatchItem { item: Some(Item::Sale(sale)) }).to_vec();
-    let answer = client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap().into_inner();
+    let answer =
+        client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap().into_inner();
     let told: Vec<String> = answer
         .results
         .into_iter()

@@ -343,7 +343,7 @@ db_test!(a_lead_shows_the_affiliate_it_is_bound_to, |database: TestDatabase| asy
 
 db_test!(a_batch_answers_each_item_as_the_single_call, |database: TestDatabase| async move {
     use pb::batch_item::Item;
-    use pb::batch_result::Answer as Answer;
+    use pb::batch_result::Answer;
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let sale = |event_id: &str| pb::RecordSaleRequest {
@@ -363,7 +363,8 @@ db_test!(a_batch_answers_each_item_as_the_single_call, |database: TestDatabase| 
         Some(Item::Sale(sale("sale-2"))),
     ];
     let items = items.into_iter().map(|item| pb::BatchItem { item }).collect();
-    let answer = client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap().into_inner();
+    let answer =
+        client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap().into_inner();
     let results: Vec<Answer> = answer.results.into_iter().map(|result| result.result.unwrap()).collect();
     let replay = pb::RecordSaleResponse { replayed: true, ..first };
     assert_eq!(results[0], Answer::Sale(replay), "recorded alone before, and recognised in the batch");

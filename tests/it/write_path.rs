@@ -144,7 +144,8 @@ db_test!(a_batch_item_may_refer_to_an_earlier_item, |database: TestDatabase| asy
     };
     let mut record = async |items: Vec<Item>| {
         let items = items.into_iter().map(|item| pb::BatchItem { item: Some(item) }).collect();
-        let answer = client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap().into_inner();
+        let answer =
+            client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap().into_inner();
         let told = answer.results.into_iter().map(|result| match result.result.unwrap() {
             Recorded::Sale(sale) => format!("{:?}", sale.outcome()),
             Recorded::Refund(refund) => format!("{:?} {}", refund.outcome(), refund.rewards.len()),

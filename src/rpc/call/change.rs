@@ -9,7 +9,7 @@ use prost::Message;
 use crate::domain::account::KeyKind;
 use crate::domain::id::AccountId;
 use crate::domain::outcome::{OtherOutcome, Outcome};
-use crate::domain::request::{RecordedKind, Fingerprint, RequestScope};
+use crate::domain::request::{Fingerprint, RecordedKind, RequestScope};
 use crate::domain::rule::{Command, Envelope, Rule};
 use crate::domain::time::Time;
 use crate::error::{Error, FieldPaths};

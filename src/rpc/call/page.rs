@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn a_page_is_cut_by_bytes_and_the_next_one_goes_on_there() {
-        let large = |length: usize| move |_: Uuid| pb::Program { landing_url: "x".repeat(length), ..Default::default() };
+        let large =
+            |length: usize| move |_: Uuid| pb::Program { landing_url: "x".repeat(length), ..Default::default() };
         let rows: Vec<Uuid> = (1..=2).map(Uuid::from_u128).collect();
         let first = page(account(1), METHOD, 0, "").unwrap();
         let (messages, token) = first.fill(rows.clone(), |id| *id, large(2 << 20));

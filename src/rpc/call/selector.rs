@@ -87,7 +87,9 @@ pub(in crate::rpc) fn optional_lead(
     };
     fields.within(field, |fields| match selector {
         Selector::Id(id) => fields.id("id", id).map(LeadSelector::Id),
-        Selector::ExternalId(external_id) => Some(LeadSelector::ExternalId(fields.required_key("external_id", external_id))),
+        Selector::ExternalId(external_id) => {
+            Some(LeadSelector::ExternalId(fields.required_key("external_id", external_id)))
+        }
         Selector::Email(email) => fields.email("email", email).map(LeadSelector::Email),
     })
 }

@@ -187,7 +187,16 @@ fn subject_id(fields: &mut Fields, field: &str, text: &str) -> Option<Uuid> {
         ($($id:ident),*) => { None$(.or_else(|| text.parse::<$id>().ok().map($id::uuid)))* };
     }
     let id = any_of!(
-        ConversionId, RewardId, ProgramId, AffiliateId, EnrollmentId, LinkId, CouponId, LeadId, ApiKeyId, AccountId
+        ConversionId,
+        RewardId,
+        ProgramId,
+        AffiliateId,
+        EnrollmentId,
+        LinkId,
+        CouponId,
+        LeadId,
+        ApiKeyId,
+        AccountId
     );
     if id.is_none() {
         fields.wrong(field, "must be the id of a subject of events, such as cnv_ and 32 hexadecimal digits");
@@ -212,9 +221,7 @@ fn filter(fields: &mut Fields, filter: Option<&pb::EventFilter>, kinds: &[EventK
             values.iter().take(FILTER_LENGTH_MAX).enumerate().filter_map(|(index, value)| read(index, value)).collect()
         }
         EventFilter {
-            kinds: each(&filter.kinds, |index, number| {
-                fields.value_of(&format!("kinds[{index}]"), *number, kinds)
-            }),
+            kinds: each(&filter.kinds, |index, number| fields.value_of(&format!("kinds[{index}]"), *number, kinds)),
             program_ids: each(&filter.program_ids, |index, id| fields.id(&format!("program_ids[{index}]"), id)),
             affiliate_ids: each(&filter.affiliate_ids, |index, id| fields.id(&format!("affiliate_ids[{index}]"), id)),
             subject_ids: each(&filter.subject_ids, |index, id| {

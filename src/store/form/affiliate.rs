@@ -31,10 +31,11 @@ form! {
 
 form! {
     /// Contact details and online profiles of an affiliate.
-    ProfileForm<'a> of Profile {}
+    ProfileForm<'a> of Profile {
+        address: PostalAddressForm<'a>,
+    }
     unless_empty {
         company: Text<'a>,
-        address: PostalAddressForm<'a>,
         phone: Text<'a>,
         website_url: Text<'a>,
         avatar_url: Text<'a>,

@@ -1,6 +1,7 @@
 //! The types of form fields, and their conversions from and to the domain.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::account::KeyKind;
@@ -44,6 +45,17 @@ impl<'value, T, F: FormOf<'value, T>> FormOf<'value, Option<T>> for Option<F> {
 
     fn value(self) -> Option<T> {
         self.map(F::value)
+    }
+}
+
+/// Texts by name.
+impl<'value> FormOf<'value, BTreeMap<String, String>> for BTreeMap<Text<'value>, Text<'value>> {
+    fn of(value: &'value BTreeMap<String, String>) -> Self {
+        value.iter().map(|(name, text)| (FormOf::of(name), FormOf::of(text))).collect()
+    }
+
+    fn value(self) -> BTreeMap<String, String> {
+        self.into_iter().map(|(name, text)| (name.value(), text.value())).collect()
     }
 }
 
@@ -132,6 +144,12 @@ impl<T> UnlessEmpty for Option<T> {
 }
 
 impl<T> UnlessEmpty for Vec<T> {
+    fn is_empty(&self) -> bool {
+        Self::is_empty(self)
+    }
+}
+
+impl UnlessEmpty for BTreeMap<Text<'_>, Text<'_>> {
     fn is_empty(&self) -> bool {
         Self::is_empty(self)
     }

@@ -248,7 +248,7 @@ fn affiliate_text(selector: &mut Option<pb::AffiliateSelector>) -> Option<&mut S
 }
 
 fn lead_text(selector: &mut Option<pb::LeadSelector>) -> Option<&mut String> {
-    use pb::lead_selector::Selector::{Email, Id, ExternalId};
+    use pb::lead_selector::Selector::{Email, ExternalId, Id};
     let (Id(text) | ExternalId(text) | Email(text)) = selector.as_mut()?.selector.as_mut()?;
     Some(text)
 }

@@ -141,8 +141,7 @@ impl Player {
                 "" => Start::Beginning(()),
                 cursor => Start::AfterCursor(cursor.to_owned()),
             };
-            let request =
-                pb::ReadEventsRequest { start: Some(start), page_size: PAGE_SIZE, ..Default::default() };
+            let request = pb::ReadEventsRequest { start: Some(start), page_size: PAGE_SIZE, ..Default::default() };
             let page = self.client.tracking.read_events(request).await.map_err(told)?.into_inner();
             self.cursor = page.next_cursor;
             if page.events.is_empty() {

@@ -111,7 +111,13 @@ impl Player {
         }
         let waiting = std::mem::take(&mut self.waiting);
         let items = waiting.iter().map(|(_, command, _)| pb::BatchItem { item: command.item() }).collect();
-        let results = self.client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await?.into_inner().results;
+        let results = self
+            .client
+            .tracking
+            .batch_record_events(pb::BatchRecordEventsRequest { items })
+            .await?
+            .into_inner()
+            .results;
         anyhow::ensure!(results.len() == waiting.len(), "{} results for {} items", results.len(), waiting.len());
         for ((step, _, expected), result) in waiting.into_iter().zip(results) {
             if let Some(difference) = self.compare_reply(&step, &expected, Reply::of_item(result))? {

@@ -221,9 +221,7 @@ async fn batch(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
 /// that were recorded.
 fn could_not_be_taken(answer: &pb::BatchRecordEventsResponse) -> Option<&str> {
     answer.results.iter().find_map(|result| match &result.result {
-        Some(pb::batch_result::Answer::Error(error)) if error.code == Code::Unavailable as i32 => {
-            Some(&*error.message)
-        }
+        Some(pb::batch_result::Answer::Error(error)) if error.code == Code::Unavailable as i32 => Some(&*error.message),
         _ => None,
     })
 }

@@ -56,7 +56,8 @@ db_test!(each_item_of_a_batch_is_answered_as_its_own_call, |database: TestDataba
 
 db_test!(a_batch_of_invalid_items_is_answered_with_their_errors, |database: TestDatabase| async move {
     let world = World::open(&database).await;
-    let answer = world.expect(&world.alpha, "TrackingService/BatchRecordEvents", &json!({"items": [{}, {"sale": {}}]})).await;
+    let answer =
+        world.expect(&world.alpha, "TrackingService/BatchRecordEvents", &json!({"items": [{}, {"sale": {}}]})).await;
     let results = answer["results"].as_array().unwrap();
     assert_eq!(results.len(), 2);
     for result in results {

@@ -200,8 +200,7 @@ impl Account {
         self.name("refund_event_id", "refund-${tag}-1");
         let request = json!({"event_id": "${click_event_id}", "link_code": "${link_code}"});
         self.make(wire, "TrackingService/RecordClick", request, &[("tid", "/tid")]).await;
-        let request =
-            json!({"event_id": "${lead_event_id}", "external_id": "${lead_uid}", "email": "${lead_email}", "tid": "${tid}"});
+        let request = json!({"event_id": "${lead_event_id}", "external_id": "${lead_uid}", "email": "${lead_email}", "tid": "${tid}"});
         self.make(wire, "TrackingService/RecordLead", request, &[("lead_id", "/lead_id")]).await;
         let amount = json!({"amount_minor": 6_000, "currency_code": "USD"});
         let request = json!({"event_id": "${sale_event_id}", "external_id": "${lead_uid}", "amount": amount});

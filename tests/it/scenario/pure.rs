@@ -128,8 +128,9 @@ impl World for PureWorld {
     async fn lead(&mut self, email: &str, external_id: &str) -> Option<(String, Option<String>)> {
         let is_named = |name: &Option<String>, text: &str| !text.is_empty() && name.as_deref() == Some(text);
         let mut leads = self.set.leads.iter();
-        let lead =
-            leads.find(|lead| if external_id.is_empty() { is_named(&lead.email, email) } else { is_named(&lead.external_id, external_id) })?;
+        let lead = leads.find(|lead| {
+            if external_id.is_empty() { is_named(&lead.email, email) } else { is_named(&lead.external_id, external_id) }
+        })?;
         Some((lead.state.to_string(), lead.binding.map(|binding| binding.affiliate_id.to_string())))
     }
 

@@ -29,8 +29,11 @@ pub(super) fn customer(text: &str) -> (String, String) {
 
 pub(super) fn lead_selector(text: &str) -> Option<pb::LeadSelector> {
     let (email, external_id) = customer(text);
-    let selector =
-        if external_id.is_empty() { pb::lead_selector::Selector::Email(email) } else { pb::lead_selector::Selector::ExternalId(external_id) };
+    let selector = if external_id.is_empty() {
+        pb::lead_selector::Selector::Email(email)
+    } else {
+        pb::lead_selector::Selector::ExternalId(external_id)
+    };
     Some(pb::LeadSelector { selector: Some(selector) })
 }
 

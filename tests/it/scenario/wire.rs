@@ -104,7 +104,11 @@ impl World for WireWorld {
 
     async fn lead(&mut self, email: &str, external_id: &str) -> Option<(String, Option<String>)> {
         use pb::lead_selector::Selector;
-        let named = if external_id.is_empty() { Selector::Email(email.to_owned()) } else { Selector::ExternalId(external_id.to_owned()) };
+        let named = if external_id.is_empty() {
+            Selector::Email(email.to_owned())
+        } else {
+            Selector::ExternalId(external_id.to_owned())
+        };
         let request = pb::GetLeadRequest { lead: Some(pb::LeadSelector { selector: Some(named) }) };
         match self.client.tracking.get_lead(request).await {
             Ok(answer) => {

@@ -226,12 +226,7 @@ async fn follow(target: Target, mut until: watch::Receiver<Option<i64>>) -> Vec<
     }
 }
 
-async fn check(
-    client: Client,
-    journals: Vec<Journal>,
-    events: Vec<pb::Event>,
-    followed: &[pb::Event],
-) -> Ended {
+async fn check(client: Client, journals: Vec<Journal>, events: Vec<pb::Event>, followed: &[pb::Event]) -> Ended {
     let kept = conversions(&client).await;
     let mut by_event: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for conversion in &kept {
@@ -304,11 +299,8 @@ async fn all_events(client: &Client) -> Vec<pb::Event> {
     let mut events = Vec::new();
     let mut start = ListStart::Beginning(());
     loop {
-        let request = pb::ReadEventsRequest {
-            start: Some(start),
-            page_size: 1_000,
-            ..pb::ReadEventsRequest::default()
-        };
+        let request =
+            pb::ReadEventsRequest { start: Some(start), page_size: 1_000, ..pb::ReadEventsRequest::default() };
         let page = patiently(async || client.tracking.clone().read_events(request.clone()).await).await;
         if page.events.is_empty() {
             return events;

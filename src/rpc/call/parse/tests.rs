@@ -56,7 +56,10 @@ fn own_ids_are_taken_exactly() {
     assert_eq!(faults(|fields| fields.key("external_id", "  ")), ["external_id: must not be blank"]);
     assert_eq!(faults(|fields| fields.required_key("event_id", "")), ["event_id: is required"]);
     let long = "x".repeat(129);
-    assert_eq!(faults(|fields| fields.key("external_id", &long)), ["external_id: has 129 characters; at most 128 are taken"]);
+    assert_eq!(
+        faults(|fields| fields.key("external_id", &long)),
+        ["external_id: has 129 characters; at most 128 are taken"]
+    );
 }
 
 #[test]

@@ -238,13 +238,7 @@ impl World {
         symbol(kind, self.label, *count - 1)
     }
 
-    fn event(
-        &mut self,
-        kind: pb::EventKind,
-        subject: &str,
-        program: &str,
-        affiliate: &str,
-    ) -> pb::Event {
+    fn event(&mut self, kind: pb::EventKind, subject: &str, program: &str, affiliate: &str) -> pb::Event {
         pb::Event {
             id: self.fresh("evt"),
             cursor: ANY.to_owned(),

@@ -17,36 +17,39 @@ fn too_much() -> Json {
 }
 
 fn sale() -> Case {
-    case("TrackingService/RecordSale", json!({"event_id": "${unique}", "external_id": "${unique}", "amount": dollars(5_000)}))
-        .other(json!({"amount": dollars(5_001)}))
-        .reference(json!({"event_id": "${sale_event_id}"}))
-        .reference(json!({"email": "${lead_email}"}))
-        .reference(json!({"external_id": "${lead_uid}"}))
-        .reference(json!({"tid": "${tid}"}))
-        .reference(json!({"ref_id": "${affiliate_ref_id}"}))
-        .reference(json!({"coupon_code": "${coupon_code}"}))
-        .wrong(json!({
-            "event_id": long(),
-            "email": "bob",
-            "external_id": long(),
-            "tid": long(),
-            "ref_id": long(),
-            "coupon_code": long(),
-            "amount": no_money(),
-            "occur_time": far_ahead(),
-            "channel": 99,
-            "first_name": long(),
-            "last_name": long(),
-            "plan": long(),
-            "mrr": no_money(),
-            "quantity": -1,
-            "order_id": long(),
-            "order_number": long(),
-        }))
-        .wrong(json!({"event_id": "", "email": "", "amount": null}))
-        .wrong(json!({"event_id": " ", "email": "", "amount": too_much(), "mrr": too_much(), "quantity": 1_000_001}))
-        // The merchant's own numbers; nothing is looked up by them.
-        .not_references(&["order_id"])
+    case(
+        "TrackingService/RecordSale",
+        json!({"event_id": "${unique}", "external_id": "${unique}", "amount": dollars(5_000)}),
+    )
+    .other(json!({"amount": dollars(5_001)}))
+    .reference(json!({"event_id": "${sale_event_id}"}))
+    .reference(json!({"email": "${lead_email}"}))
+    .reference(json!({"external_id": "${lead_uid}"}))
+    .reference(json!({"tid": "${tid}"}))
+    .reference(json!({"ref_id": "${affiliate_ref_id}"}))
+    .reference(json!({"coupon_code": "${coupon_code}"}))
+    .wrong(json!({
+        "event_id": long(),
+        "email": "bob",
+        "external_id": long(),
+        "tid": long(),
+        "ref_id": long(),
+        "coupon_code": long(),
+        "amount": no_money(),
+        "occur_time": far_ahead(),
+        "channel": 99,
+        "first_name": long(),
+        "last_name": long(),
+        "plan": long(),
+        "mrr": no_money(),
+        "quantity": -1,
+        "order_id": long(),
+        "order_number": long(),
+    }))
+    .wrong(json!({"event_id": "", "email": "", "amount": null}))
+    .wrong(json!({"event_id": " ", "email": "", "amount": too_much(), "mrr": too_much(), "quantity": 1_000_001}))
+    // The merchant's own numbers; nothing is looked up by them.
+    .not_references(&["order_id"])
 }
 
 fn refund() -> Case {
