@@ -152,7 +152,7 @@ impl World for PureWorld {
     }
 
     async fn feed(&mut self) -> Vec<String> {
-        let about_conversions = self.set.events.iter().filter(|event| matches!(event.image, EventImage::Conversion(_)));
-        about_conversions.map(|event| event.kind.to_string()).collect()
+        let is_told = |image: &EventImage| matches!(image, EventImage::Conversion(_) | EventImage::Reward(_));
+        self.set.events.iter().filter(|event| is_told(&event.image)).map(|event| event.kind.to_string()).collect()
     }
 }

@@ -3,6 +3,7 @@
 use headwater::domain::money::Currency;
 use headwater::domain::time::Time;
 use headwater::pb;
+use headwater::pb::event::Subject;
 use headwater::rpc::call::change::Change;
 use testkit::client::Client;
 use tonic::{Code, Status};
@@ -10,7 +11,7 @@ use tonic::{Code, Status};
 use super::play::short;
 use super::{SaleFacts, World};
 use crate::support::database::TestDatabase;
-use crate::support::feed::{cash, conversion_of, from_beginning};
+use crate::support::feed::{cash, from_beginning};
 use crate::support::server::TestServer;
 
 pub(crate) struct WireWorld {
@@ -148,7 +149,7 @@ impl World for WireWorld {
         for (place, event) in (1..).zip(&events) {
             assert_eq!(event.sequence, place);
         }
-        let about_conversions = events.iter().filter(|event| conversion_of(event).is_some());
-        about_conversions.map(|event| short(event.kind().as_str_name(), "EVENT_KIND_")).collect()
+        let is_told = |event: &&pb::Event| matches!(event.subject, Some(Subject::Conversion(_) | Subject::Reward(_)));
+        events.iter().filter(is_told).map(|event| short(event.kind().as_str_name(), "EVENT_KIND_")).collect()
     }
 }
