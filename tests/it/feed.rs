@@ -1,6 +1,5 @@
 //! The feed's contract: no event missed, none repeated, one order, whatever fails; and typed errors where it cannot continue.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use testkit::client::Client;
 use tonic::{Code, Streaming};
 use tonic_types::StatusExt;
 
-use crate::support::database::{DatabaseKind, TestDatabase};
+use crate::support::database::TestDatabase;
 use crate::support::feed::{affiliates_of, conversion_of, from_beginning, from_cursor, from_latest};
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
@@ -46,79 +45,6 @@ async fn listed(client: &mut Client, request: pb::ReadEventsRequest) -> pb::Read
 fn list_from(start: pb::FeedStart) -> pb::ReadEventsRequest {
     pb::ReadEventsRequest { start: Some(start), page_size: 1_000, ..pb::ReadEventsRequest::default() }
 }
-
-db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |database: TestDatabase| async move {
-    const SALES_PER_WRITER: usize = 600;
-    let first = TestServer::start(&database).await;
-    let shop = Shop::open(&first, "shop").await;
-    // On PostgreSQL two servers write and serve the feed; on SQLite one.
-    let second = match database.kind {
-        DatabaseKind::Sqlite => None,
-        DatabaseKind::Postgres => Some(TestServer::start(&database).await),
-    };
-    let addresses: Vec<String> = std::iter::once(&first).chain(&second).map(|server| server.address.clone()).collect();
-    let mut writers = Vec::new();
-    for writer in 0..4 {
-        let address = addresses[writer % addresses.len()].clone();
-        let key = shop.client.key.clone();
-        writers.push(tokio::spawn(async move {
-            let mut client = Client::connect(&address, &key).await.unwrap();
-            for number in 0..SALES_PER_WRITER {
-                client.tracking.record_sale(sale(format!("sale-{writer}-{number}"))).await.unwrap();
-                // Slow enough for the consumer to be killed a hundred times meanwhile.
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        }));
-    }
-
-    let mut cursor = String::new();
-    let mut seen: Vec<pb::Event> = Vec::new();
-    let mut kills = 0;
-    let sales = 4 * SALES_PER_WRITER;
-    let is_sale = |event: &&pb::Event| event.kind() == pb::EventKind::SaleRecorded;
-    while kills < 100 || seen.iter().filter(is_sale).count() < sales {
-        let mut client = Client::connect(&addresses[kills % addresses.len()], &shop.client.key).await.unwrap();
-        let start = if cursor.is_empty() { from_beginning() } else { from_cursor(cursor.clone()) };
-        let mut stream = watch(&mut client, start).await;
-        assert!(matches!(next(&mut stream).await.content, Some(Content::Opened(_))), "`opened` comes first");
-        // Killed after a varying number of messages, sometimes at once.
-        for _ in 0..kills % 4 {
-            let Ok(message) = tokio::time::timeout(Duration::from_millis(300), stream.message()).await else { break };
-            let message = message.unwrap().unwrap();
-            if let Some(Content::Batch(batch)) = message.content {
-                assert_eq!(batch.events.last().unwrap().cursor, message.cursor);
-                seen.extend(batch.events);
-            }
-            cursor = message.cursor;
-        }
-        kills += 1;
-    }
-    for writer in writers {
-        writer.await.unwrap();
-    }
-    assert!(kills >= 100);
-    for (place, event) in (1..).zip(&seen) {
-        assert_eq!(event.sequence, place, "in order, without gap or repeat");
-    }
-    let ids: HashSet<&str> = seen.iter().map(|event| event.id.as_str()).collect();
-    assert_eq!(ids.len(), seen.len());
-    assert_eq!(seen.iter().filter(is_sale).count(), sales);
-    // Every reader sees the same order, on either server and by either call.
-    for address in &addresses {
-        let mut client = Client::connect(address, &shop.client.key).await.unwrap();
-        let mut start = from_beginning();
-        let mut all = Vec::new();
-        loop {
-            let page = listed(&mut client, list_from(start)).await;
-            start = from_cursor(page.next_cursor.clone());
-            if page.events.is_empty() {
-                break;
-            }
-            all.extend(page.events);
-        }
-        assert_eq!(all, seen);
-    }
-});
 
 db_test!(the_stream_opens_catches_up_and_goes_live, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;

@@ -7,6 +7,7 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use crate::support::database::TestDatabase;
+use crate::support::feed::from_beginning;
 use crate::support::server::{TestServer, reason};
 
 async fn new_key(admin: &mut Client, kind: pb::ApiKeyKind) -> pb::CreateApiKeyResponse {
@@ -199,4 +200,48 @@ db_test!(errors_of_the_grpc_library_have_our_reasons, |database: TestDatabase| a
     assert_eq!(said(unknown), (Code::Unimplemented, "METHOD_UNKNOWN".to_owned()));
     let unknown = call("/headwater.v2.RewardService/GetReward", message).await;
     assert_eq!(said(unknown), (Code::Unimplemented, "METHOD_UNKNOWN".to_owned()));
+});
+
+db_test!(an_operator_makes_a_key_for_an_account_whose_first_answer_was_lost, |database: TestDatabase| async move {
+    use pb::account_selector::Selector;
+    let server = TestServer::start(&database).await;
+    let mut operator = Client::connect(&server.address, &server.operator_key).await.unwrap();
+    let register = pb::RegisterAccountRequest {
+        request_id: "register".to_owned(),
+        display_name: "Shop".to_owned(),
+        email: "owner@shop.example".to_owned(),
+    };
+    let account = operator.accounts.register_account(register.clone()).await.unwrap().into_inner().account.unwrap();
+    // The answer was lost, and a repeated one has no text.
+    assert_eq!(operator.accounts.register_account(register).await.unwrap().into_inner().api_key_text, "");
+
+    let named = |selector: Selector, request_id: &str| pb::CreateAdminApiKeyRequest {
+        request_id: request_id.to_owned(),
+        account: Some(pb::AccountSelector { selector: Some(selector) }),
+        display_name: "recovered".to_owned(),
+    };
+    let by_email = named(Selector::Email("Owner@Shop.example".to_owned()), "recover");
+    let made = operator.accounts.create_admin_api_key(by_email.clone()).await.unwrap().into_inner();
+    assert_eq!((made.account_id.as_str(), made.replayed), (account.id.as_str(), false));
+    let again = operator.accounts.create_admin_api_key(by_email).await.unwrap().into_inner();
+    assert_eq!((again.api_key, again.api_key_text, again.replayed), (made.api_key.clone(), String::new(), true));
+
+    let mut owner = Client::connect(&server.address, &made.api_key_text).await.unwrap();
+    let key = check(&mut owner).await.unwrap().api_key.unwrap();
+    assert_eq!((key.kind(), key.display_name.as_str()), (pb::ApiKeyKind::Admin, "recovered"));
+    let request = pb::GetApiKeyRequest { api_key_id: key.id.clone() };
+    assert_eq!(owner.accounts.get_api_key(request).await.unwrap().into_inner().api_key, made.api_key);
+    // The account's feed tells of it.
+    let request = pb::ReadEventsRequest { start: Some(from_beginning()), ..pb::ReadEventsRequest::default() };
+    let last = owner.feed.read_events(request).await.unwrap().into_inner().events.pop().unwrap();
+    assert_eq!((last.kind(), last.cause_id.as_str()), (pb::EventKind::ApiKeyCreated, "recover"));
+    assert_eq!(last.subject, made.api_key.map(pb::event::Subject::ApiKey));
+
+    let by_id = named(Selector::Id(account.id), "");
+    operator.accounts.create_admin_api_key(by_id.clone()).await.unwrap();
+    let nobody = named(Selector::Email("nobody@shop.example".to_owned()), "");
+    let refused = operator.accounts.create_admin_api_key(nobody).await;
+    assert_eq!(said(refused), (Code::NotFound, "ACCOUNT_NOT_FOUND".to_owned()));
+    let refused = owner.accounts.create_admin_api_key(by_id).await;
+    assert_eq!(said(refused), (Code::PermissionDenied, "KEY_KIND_NOT_ALLOWED".to_owned()));
 });

@@ -42,11 +42,14 @@ db_test!(pages_of_one_show_every_row_once, |database: TestDatabase| async move {
         let whole = page(&world, &world.alpha, &list, json!({"page_size": 1_000})).await;
         let all = rows(&list, &whole);
         assert!(all.len() >= 2 && token(&whole).is_none(), "{name}: {} rows", all.len());
-        for page_size in [1, 2, i32::try_from(all.len()).unwrap()] {
+        let newest_first: Vec<Json> = all.iter().rev().cloned().collect();
+        let sizes = [1, 2, i32::try_from(all.len()).unwrap()];
+        let orders = [("LIST_ORDER_OLDEST_FIRST", &all), ("LIST_ORDER_NEWEST_FIRST", &newest_first)];
+        for (page_size, (order, all)) in sizes.into_iter().flat_map(|size| orders.map(|order| (size, order))) {
             let mut seen = Vec::new();
             let mut next = Some(String::new());
             while let Some(page_token) = next {
-                let request = json!({"page_size": page_size, "page_token": page_token});
+                let request = json!({"page_size": page_size, "page_token": page_token, "order": order});
                 let answer = page(&world, &world.alpha, &list, request).await;
                 let here = rows(&list, &answer);
                 assert!((1..=usize::try_from(page_size).unwrap()).contains(&here.len()), "{name}: {} rows", here.len());
@@ -54,7 +57,7 @@ db_test!(pages_of_one_show_every_row_once, |database: TestDatabase| async move {
                 assert!(seen.len() <= all.len(), "{name}: a row is repeated");
                 next = token(&answer);
             }
-            assert_eq!(seen, all, "{name} by {page_size}");
+            assert_eq!(&seen, all, "{name} by {page_size}, {order}");
         }
         let answer = page(&world, &world.alpha, &list, json!({"page_size": 5_000})).await;
         assert_eq!(answer, whole, "{name}: a page size that is too large is taken as the largest");

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use headwater::domain::affiliate::{Affiliate, AffiliateSelector};
-use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome};
+use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit};
 use headwater::domain::coupon::{Coupon, CouponState};
 use headwater::domain::enrollment::{Enrollment, EnrollmentState};
 use headwater::domain::id::{AccountId, AffiliateId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
-use headwater::domain::lead::{Lead, LeadSelector, LeadState};
+use headwater::domain::lead::{Binding, Lead, LeadSelector, LeadState};
 use headwater::domain::link::{Link, LinkState};
 use headwater::domain::program::{Program, ProgramState, ProgramWithTerms, Terms};
 use headwater::domain::reward::{Reward, RewardState};
@@ -271,6 +271,27 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
     ] {
         assert_lists!(store::conversion::list, &store, (&query), |row| row.conversion.id, expected);
     }
+
+    // A conversion that two affiliates share is on the lists of both.
+    let other = AffiliateId::from_uuid(uuid(7));
+    let half = Credit { share_ppm: 500_000, ..rows::credit() };
+    let credits = vec![half, Credit { affiliate_id: other, ..half }];
+    let shared = Conversion { credits: credits.clone(), ..rows::sale(4) };
+    let binding = Some(Binding { credits, bound_at: NOW });
+    let lead = Lead { binding, ..rows::lead() };
+    let change = |set: &mut WorkingSet| {
+        set.put(shared.clone());
+        set.put(lead.clone());
+    };
+    write(&store, Needs::default(), change, NOW).await.unwrap();
+    for (affiliate_id, expected) in [(rows::affiliate().id, vec![1, 4]), (other, vec![4])] {
+        let query = ConversionQuery { affiliate_id: Some(affiliate_id), ..ConversionQuery::default() };
+        assert_lists!(store::conversion::list, &store, (&query), |row| row.conversion.id, expected);
+        let query = LeadQuery { affiliate_id: Some(affiliate_id), ..LeadQuery::default() };
+        let leads = store::lead::list(&store, ACCOUNT, &query, Walk::first(9)).await.unwrap();
+        assert_eq!(leads, [lead.clone()]);
+    }
+    assert_eq!(*store::conversion::find(&store, ACCOUNT, shared.id).await.unwrap().unwrap().conversion, shared);
 
     assert_eq!(store::reward::find(&store, ACCOUNT, second.id).await, Ok(Some(second.clone())));
     assert_eq!(store::reward::find(&store, OTHER, second.id).await, Ok(None));

@@ -1,0 +1,300 @@
+//! The images in the feed: each event has its subject as the event left it, without personal data, and the subject's Get call has
+//! the rest.
+
+use std::collections::BTreeMap;
+
+use headwater::pb;
+use pb::event::Subject;
+use prost::Message;
+use testkit::client::Client;
+
+use crate::support::database::TestDatabase;
+use crate::support::feed::{conversion_of, from_beginning};
+use crate::support::server::TestServer;
+
+/// Texts that belong to people. None may be in the feed, which never changes.
+const PERSONAL: &[&str] = &[
+    "owner@",
+    "ann@",
+    "Ann",
+    "Smith",
+    "crm-17",
+    "ann-ref",
+    "spring-link",
+    "ann.example",
+    "note of ann",
+    "bob@",
+    "Bob",
+    "Jones",
+    "user-4711",
+];
+
+async fn all_events(client: &mut Client) -> Vec<pb::Event> {
+    let request = pb::ReadEventsRequest { start: Some(from_beginning()), page_size: 1_000, ..Default::default() };
+    client.feed.read_events(request).await.unwrap().into_inner().events
+}
+
+fn cents(amount_minor: i64) -> Option<pb::Money> {
+    Some(pb::Money { amount_minor, currency_code: "USD".to_owned() })
+}
+
+/// A story with every kind of event.
+async fn play(client: &mut Client) {
+    let rename = pb::UpdateAccountRequest {
+        account: Some(pb::Account { display_name: "Corner Shop".to_owned(), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["display_name".to_owned()] }),
+        ..Default::default()
+    };
+    client.accounts.update_account(rename).await.unwrap();
+    let request = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Read.into(), ..Default::default() };
+    let key = client.accounts.create_api_key(request).await.unwrap().into_inner().api_key.unwrap();
+    client.accounts.revoke_api_key(pb::RevokeApiKeyRequest { api_key_id: key.id, ..Default::default() }).await.unwrap();
+    let enrollment = furnish(client).await;
+    record(client).await;
+    let request = pb::UpdateEnrollmentRequest {
+        enrollment: Some(pb::Enrollment { landing_url: "https://ann.example/new".to_owned(), ..enrollment.clone() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["landing_url".to_owned()] }),
+        ..Default::default()
+    };
+    client.affiliates.update_enrollment(request).await.unwrap();
+    let request = pb::EndEnrollmentRequest { enrollment_id: enrollment.id, ..Default::default() };
+    client.affiliates.end_enrollment(request).await.unwrap();
+    let request = pb::ArchiveProgramRequest { program_id: enrollment.program_id, ..Default::default() };
+    client.affiliates.archive_program(request).await.unwrap();
+}
+
+/// Makes a program, an affiliate, a link and a coupon. Returns the enrollment.
+async fn furnish(client: &mut Client) -> pb::Enrollment {
+    let commission = Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(200_000)) });
+    let request = pb::CreateProgramRequest {
+        display_name: "main".to_owned(),
+        currency_code: "USD".to_owned(),
+        landing_url: "https://shop.example/".to_owned(),
+        terms: Some(pb::Terms { commission, ..Default::default() }),
+        ..Default::default()
+    };
+    let program = client.affiliates.create_program(request).await.unwrap().into_inner().program.unwrap();
+    let request = pb::UpdateProgramRequest {
+        program: Some(pb::Program { display_name: "Main".to_owned(), ..program }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["display_name".to_owned()] }),
+        ..Default::default()
+    };
+    client.affiliates.update_program(request).await.unwrap();
+    let request = pb::CreateAffiliateRequest {
+        email: "ann@affiliates.example".to_owned(),
+        first_name: "Ann".to_owned(),
+        last_name: "Smith".to_owned(),
+        external_id: "crm-17".to_owned(),
+        ref_id: "ann-ref".to_owned(),
+        landing_url: "https://ann.example/".to_owned(),
+        profile: Some(pb::AffiliateProfile { about: "note of ann".to_owned(), ..Default::default() }),
+        ..Default::default()
+    };
+    let made = client.affiliates.create_affiliate(request).await.unwrap().into_inner();
+    let (affiliate, enrollment) = (made.affiliate.unwrap(), made.enrollment.unwrap());
+    let request = pb::CreateLinkRequest {
+        enrollment_id: enrollment.id.clone(),
+        code: "spring-link".to_owned(),
+        destination_url: "https://ann.example/spring".to_owned(),
+        ..Default::default()
+    };
+    let link = client.affiliates.create_link(request).await.unwrap().into_inner().link.unwrap();
+    client.affiliates.revoke_link(pb::RevokeLinkRequest { link_id: link.id, ..Default::default() }).await.unwrap();
+    let selector = pb::affiliate_selector::Selector::Id(affiliate.id);
+    for code in ["FIRST", "SECOND"] {
+        let request = pb::AssignCouponRequest {
+            affiliate: Some(pb::AffiliateSelector { selector: Some(selector.clone()) }),
+            code: code.to_owned(),
+            note: "note of ann".to_owned(),
+            ..Default::default()
+        };
+        let coupon = client.affiliates.assign_coupon(request).await.unwrap().into_inner().coupon.unwrap();
+        if code == "FIRST" {
+            let request = pb::RemoveCouponRequest { coupon_id: coupon.id, ..Default::default() };
+            client.affiliates.remove_coupon(request).await.unwrap();
+        }
+    }
+    enrollment
+}
+
+/// Records a lead, sales and refunds of each outcome, and moves rewards to each state.
+async fn record(client: &mut Client) {
+    let sale = |event_id: &str, external_id: &str, coupon_code: &str| pb::RecordSaleRequest {
+        event_id: event_id.to_owned(),
+        external_id: external_id.to_owned(),
+        coupon_code: coupon_code.to_owned(),
+        first_name: "Bob".to_owned(),
+        amount: cents(10_000),
+        ..Default::default()
+    };
+    let refund = |event_id: &str, sale_event_id: &str| pb::RecordRefundRequest {
+        event_id: event_id.to_owned(),
+        sale_event_id: sale_event_id.to_owned(),
+        amount: cents(5_000),
+        ..Default::default()
+    };
+    // Nobody referred it until its lead arrives.
+    client.tracking.record_sale(sale("late", "user-4711", "")).await.unwrap();
+    let lead = pb::RecordLeadRequest {
+        event_id: "lead".to_owned(),
+        email: "bob@customers.example".to_owned(),
+        external_id: "user-4711".to_owned(),
+        last_name: "Jones".to_owned(),
+        ref_id: "ann-ref".to_owned(),
+        ..Default::default()
+    };
+    client.tracking.record_lead(lead).await.unwrap();
+    let approved = client.tracking.record_sale(sale("approved", "user-4711", "")).await.unwrap().into_inner();
+    let denied = client.tracking.record_sale(sale("denied", "user-2", "SECOND")).await.unwrap().into_inner();
+    let reward_ids = vec![approved.rewards[0].reward_id.clone()];
+    client.rewards.approve_rewards(pb::ApproveRewardsRequest { reward_ids, ..Default::default() }).await.unwrap();
+    let reward_ids = vec![denied.rewards[0].reward_id.clone()];
+    let deny = pb::DenyRewardsRequest { reward_ids, reason: "test".to_owned(), ..Default::default() };
+    client.rewards.deny_rewards(deny).await.unwrap();
+    for (event_id, sale_event_id) in [("refund-1", "late"), ("refund-2", "late"), ("refund-3", "not yet")] {
+        client.tracking.record_refund(refund(event_id, sale_event_id)).await.unwrap();
+    }
+    let cancellation = pb::RecordCancellationRequest {
+        event_id: "end".to_owned(),
+        external_id: "user-4711".to_owned(),
+        ..Default::default()
+    };
+    client.tracking.record_cancellation(cancellation).await.unwrap();
+}
+
+/// The subject as its Get call returns it, without the fields that the feed leaves out.
+async fn current(client: &mut Client, subject: &Subject) -> Subject {
+    match subject {
+        Subject::Conversion(row) => {
+            let selector = Some(pb::get_conversion_request::Selector::ConversionId(row.id.clone()));
+            let request = pb::GetConversionRequest { selector, view: pb::ConversionView::Basic.into() };
+            Subject::Conversion(client.tracking.get_conversion(request).await.unwrap().into_inner().conversion.unwrap())
+        }
+        Subject::Reward(row) => {
+            let request = pb::GetRewardRequest { reward_id: row.id.clone() };
+            Subject::Reward(client.rewards.get_reward(request).await.unwrap().into_inner().reward.unwrap())
+        }
+        Subject::Program(row) => {
+            let request = pb::GetProgramRequest { program_id: row.id.clone(), terms_version: 0 };
+            Subject::Program(client.affiliates.get_program(request).await.unwrap().into_inner().program.unwrap())
+        }
+        Subject::Affiliate(row) => {
+            let selector = Some(pb::affiliate_selector::Selector::Id(row.id.clone()));
+            let request = pb::GetAffiliateRequest { affiliate: Some(pb::AffiliateSelector { selector }) };
+            let found = client.affiliates.get_affiliate(request).await.unwrap().into_inner().affiliate.unwrap();
+            assert_eq!(found.email, "ann@affiliates.example", "Get has what the feed leaves out");
+            let pb::Affiliate { id, create_time, update_time, .. } = found;
+            Subject::Affiliate(pb::Affiliate { id, create_time, update_time, ..Default::default() })
+        }
+        Subject::Enrollment(row) => {
+            let request = pb::GetEnrollmentRequest { enrollment_id: row.id.clone() };
+            let found = client.affiliates.get_enrollment(request).await.unwrap().into_inner().enrollment.unwrap();
+            let empty = String::new;
+            Subject::Enrollment(pb::Enrollment {
+                ref_id: empty(),
+                landing_url: empty(),
+                referral_link: empty(),
+                ..found
+            })
+        }
+        Subject::Link(row) => {
+            let request = pb::GetLinkRequest { link_id: row.id.clone() };
+            let found = client.affiliates.get_link(request).await.unwrap().into_inner().link.unwrap();
+            Subject::Link(pb::Link { code: String::new(), destination_url: String::new(), ..found })
+        }
+        Subject::Coupon(row) => {
+            let request = pb::GetCouponRequest { coupon_id: row.id.clone() };
+            let found = client.affiliates.get_coupon(request).await.unwrap().into_inner().coupon.unwrap();
+            Subject::Coupon(pb::Coupon { note: String::new(), ..found })
+        }
+        Subject::Lead(row) => {
+            let selector = Some(pb::lead_selector::Selector::Id(row.id.clone()));
+            let request = pb::GetLeadRequest { lead: Some(pb::LeadSelector { selector }) };
+            let found = client.tracking.get_lead(request).await.unwrap().into_inner().lead.unwrap();
+            let empty = String::new;
+            Subject::Lead(pb::Lead {
+                email: empty(),
+                external_id: empty(),
+                first_name: empty(),
+                last_name: empty(),
+                ..found
+            })
+        }
+        Subject::ApiKey(row) => {
+            let request = pb::GetApiKeyRequest { api_key_id: row.id.clone() };
+            Subject::ApiKey(client.accounts.get_api_key(request).await.unwrap().into_inner().api_key.unwrap())
+        }
+        Subject::Account(_) => {
+            let found = client.accounts.get_account(pb::GetAccountRequest {}).await.unwrap().into_inner();
+            Subject::Account(pb::Account { email: String::new(), ..found.account.unwrap() })
+        }
+    }
+}
+
+fn id_of(subject: &Subject) -> String {
+    match subject {
+        Subject::Conversion(row) => row.id.clone(),
+        Subject::Reward(row) => row.id.clone(),
+        Subject::Program(row) => row.id.clone(),
+        Subject::Affiliate(row) => row.id.clone(),
+        Subject::Enrollment(row) => row.id.clone(),
+        Subject::Link(row) => row.id.clone(),
+        Subject::Coupon(row) => row.id.clone(),
+        Subject::Lead(row) => row.id.clone(),
+        Subject::ApiKey(row) => row.id.clone(),
+        Subject::Account(row) => row.id.clone(),
+    }
+}
+
+db_test!(every_event_has_its_subjects_image_and_no_personal_data, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = server.new_account("shop").await;
+    play(&mut client).await;
+    let events = all_events(&mut client).await;
+
+    let mut kinds: Vec<i32> = events.iter().map(|event| event.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let all: Vec<i32> = (1..).take_while(|kind| pb::EventKind::try_from(*kind).is_ok()).collect();
+    assert_eq!(kinds, all, "the story has every kind of event");
+
+    let mut last: BTreeMap<String, Subject> = BTreeMap::new();
+    for event in &events {
+        let bytes = event.encode_to_vec();
+        let told = String::from_utf8_lossy(&bytes);
+        for text in PERSONAL {
+            assert!(!told.contains(text), "{text} is in {event:?}");
+        }
+        let subject = event.subject.clone().unwrap_or_else(|| panic!("{event:?}"));
+        let comment = event.kind().as_str_name().trim_start_matches("EVENT_KIND_").to_lowercase();
+        assert_eq!(is_about_conversion(event.kind()), conversion_of(event).is_some(), "{comment}");
+        last.insert(id_of(&subject), subject);
+    }
+    // The last image of each subject is how it is now.
+    for subject in last.values() {
+        assert_eq!(current(&mut client, subject).await, *subject);
+    }
+});
+
+fn is_about_conversion(kind: pb::EventKind) -> bool {
+    let name = kind.as_str_name().trim_start_matches("EVENT_KIND_");
+    ["SALE_", "REFUND_", "CANCELLATION_", "CONVERSION_", "LEAD_RECORDED"].iter().any(|start| name.starts_with(start))
+}
+
+db_test!(a_filter_by_subject_shows_the_story_of_one, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = server.new_account("shop").await;
+    play(&mut client).await;
+    let all = all_events(&mut client).await;
+    let mut by_subject: BTreeMap<String, Vec<pb::Event>> = BTreeMap::new();
+    for event in all {
+        by_subject.entry(id_of(event.subject.as_ref().unwrap())).or_default().push(event);
+    }
+    for (id, expected) in by_subject {
+        let filter = Some(pb::EventFilter { subject_ids: vec![id.clone()], ..Default::default() });
+        let request =
+            pb::ReadEventsRequest { start: Some(from_beginning()), filter, page_size: 1_000, ..Default::default() };
+        let page = client.feed.read_events(request).await.unwrap().into_inner();
+        assert_eq!(page.events, expected, "{id}");
+    }
+});
