@@ -91,8 +91,11 @@ pub enum Error {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The deadline passed before the work began.
-    DeadlineExceeded,
+    /// The deadline passed before there was an answer.
+    DeadlineExceeded {
+        /// Whether it is certain that nothing was changed and nothing will be.
+        is_unchanged: bool,
+    },
     /// The database did not answer, or the server is stopping.
     Unavailable,
     /// A fault of ours. The text is for the log alone.
@@ -110,7 +113,8 @@ impl From<SubmitError> for Error {
         match error {
             SubmitError::Refused(refusal) => refusal.into(),
             SubmitError::Overloaded { retry_after } => Self::Overloaded { retry_after },
-            SubmitError::DeadlineExceeded => Self::DeadlineExceeded,
+            // Dropped from the queue.
+            SubmitError::DeadlineExceeded => Self::DeadlineExceeded { is_unchanged: true },
             SubmitError::Unavailable => Self::Unavailable,
             SubmitError::Internal(cause) => Self::Internal(cause),
         }

@@ -86,7 +86,10 @@ where
                 answer = &mut answer => return answer,
                 () = received.cancelled() => {}
                 // The timer is made only when it is waited for, because most requests are there at once.
-                () = async { tokio::time::sleep(receive_timeout).await } => return refuse(Error::DeadlineExceeded),
+                () = async { tokio::time::sleep(receive_timeout).await } => {
+                    // The handler begins when the request has been received.
+                    return refuse(Error::DeadlineExceeded { is_unchanged: true });
+                }
             }
             answer.await
         })

@@ -1,5 +1,6 @@
 //! The layer in front of every service: gives the call its request id, identifies the caller, and refuses calls that are not
-//! allowed. Refuses in this order: no such method, no key, a key that does not work, a key of the wrong kind.
+//! allowed. Refuses in this order: no such method, no key, a key that does not work, a key of the wrong kind. Ends a call
+//! at the caller's deadline.
 
 use std::any::Any;
 use std::future::Future;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 use super::permission::{Access, MethodLists, Permissions};
 use super::{Authenticator, Principal};
 use crate::clock::RandomIds;
+use crate::deadline::Deadline;
 use crate::domain::id::IdSource;
 use crate::error::{self, CallName, Error};
 
@@ -37,6 +39,8 @@ pub struct Caller {
     pub principal: Principal,
     /// The names of the call.
     pub call: CallName,
+    /// The deadline that was sent with the call.
+    pub deadline: Option<Deadline>,
     /// The handler cancels it once the whole request is there. Until then a caller that sends nothing could hold a place.
     pub received: CancellationToken,
 }
@@ -92,19 +96,21 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let deadline = Deadline::sent_in(request.headers());
+        let request_id = request_id(request.headers());
         // The clone may not be ready; the service that was polled is.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let authenticator = Arc::clone(&self.authenticator);
         let permissions = Arc::clone(&self.permissions);
-        let mut name = CallName { request_id: request_id(request.headers()), method: "", key: None };
+        let mut name = CallName { request_id: Arc::clone(&request_id), ..CallName::default() };
         let call = async move {
             let refusal = match identify(&authenticator, &permissions, &mut name, &mut request).await {
                 Ok(principal) => {
                     let span = span_of(&name);
                     if let Some(principal) = principal {
                         let received = CancellationToken::new();
-                        request.extensions_mut().insert(Caller { principal, call: name.clone(), received });
+                        request.extensions_mut().insert(Caller { principal, call: name.clone(), deadline, received });
                     }
                     // A panic in one call must not end the other calls of its connection.
                     match AssertUnwindSafe(inner.call(request)).catch_unwind().instrument(span).await {
@@ -122,7 +128,19 @@ where
             };
             Ok(named(refusal.into_status(&name).into_http(), &name.request_id))
         };
-        Box::pin(call)
+        let Some(deadline) = deadline else { return Box::pin(call) };
+        // Around the look-up of the key too. A stream is past the deadline's reach once its answer has begun.
+        Box::pin(async move {
+            match deadline.hold(call).await {
+                Some(answer) => answer,
+                // The writer carries out what it has begun, whether or not somebody waits for it.
+                None => {
+                    let name = CallName { request_id, ..CallName::default() };
+                    let error = Error::DeadlineExceeded { is_unchanged: false };
+                    Ok(named(error.into_status(&name).into_http(), &name.request_id))
+                }
+            }
+        })
     }
 }
 

@@ -173,10 +173,16 @@ impl Error {
                 *retry_after,
                 "the server has as much waiting as it takes; try again with a growing delay",
             ),
-            Self::DeadlineExceeded => Answer::new(
+            Self::DeadlineExceeded { is_unchanged } => Answer::new(
                 ErrorReason::DeadlineExceeded,
                 Code::DeadlineExceeded,
-                "the deadline passed before the work began; nothing was changed",
+                match is_unchanged {
+                    true => "the deadline passed before there was an answer; nothing was changed",
+                    false => {
+                        "the deadline passed before there was an answer; a write may have been carried out all the same: \
+                         repeat it with the same event_id or request_id, which has one effect"
+                    }
+                },
             ),
             Self::Unavailable => Answer::retry(
                 ErrorReason::Unavailable,

@@ -97,7 +97,8 @@ fn samples() -> Vec<Error> {
         Error::PageTokenInvalid,
         Error::MessageTooLarge,
         Error::Overloaded { retry_after: Duration::from_millis(250) },
-        Error::DeadlineExceeded,
+        Error::DeadlineExceeded { is_unchanged: true },
+        Error::DeadlineExceeded { is_unchanged: false },
         Error::Unavailable,
         Error::Internal("password=hunter2 in driver text".to_owned()),
     ];

@@ -26,6 +26,7 @@ mod permissions;
 mod planted;
 mod promises;
 mod properties;
+mod protocol;
 mod readme;
 mod resources;
 mod scenario;

@@ -5,6 +5,7 @@ pub(crate) mod binary;
 pub(crate) mod database;
 pub(crate) mod golden;
 pub(crate) mod load;
+pub(crate) mod raw;
 pub(crate) mod request;
 pub(crate) mod rows;
 pub(crate) mod server;
