@@ -1,17 +1,17 @@
 //! The layer in front of every service: gives the call its request id, identifies the caller, and refuses calls that are not
-//! allowed. Refuses in this order: no such method, no key, a key that does not work, a key of the wrong kind. Ends a call
+//! allowed. Refuses in this order: no gRPC, no such method, no key, a key that does not work, a key of the wrong kind. Ends a call
 //! at the caller's deadline.
 
 use std::any::Any;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::FutureExt;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Response};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tower::{Layer, Service};
@@ -28,6 +28,7 @@ use crate::error::{self, CallName, Error};
 /// The header that a request id comes in and goes out with.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const GRPC: &str = "application/grpc";
 const REQUEST_ID_LENGTH_MAX: usize = 128;
 /// Longer than any method's name. Cuts the name that was sent, because it goes into an answer's headers.
 const METHOD_LENGTH_MAX: usize = 128;
@@ -85,7 +86,7 @@ where
     S::Future: Send,
     S::Error: Send,
     RequestBody: Send + 'static,
-    ResponseBody: Default + Send,
+    ResponseBody: Default + Send + 'static,
 {
     type Response = Response<ResponseBody>;
     type Error = S::Error;
@@ -98,6 +99,11 @@ where
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         let deadline = Deadline::sent_in(request.headers());
         let request_id = request_id(request.headers());
+        if !is_grpc(request.headers()) {
+            let mut response = Response::new(ResponseBody::default());
+            *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Box::pin(ready(Ok(named(response, &request_id))));
+        }
         // The clone may not be ready; the service that was polled is.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
@@ -197,6 +203,13 @@ fn sent_key<'headers>(
         return Ok(key.trim());
     }
     api_key.map_or(Err(Error::KeyMissing), |key| Ok(text(key)?.trim()))
+}
+
+/// Whether the request is one of gRPC, in any encoding of its messages. gRPC-Web is another protocol.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (name, rest) = content_type.split_at_checked(GRPC.len()).unwrap_or_default();
+    name.eq_ignore_ascii_case(GRPC) && (rest.is_empty() || rest.starts_with(['+', ';']))
 }
 
 /// The caller's request id, if it is safe to log; else a new one.

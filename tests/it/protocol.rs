@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use headwater::pb;
+use http::StatusCode;
 use pb::watch_conversions_response::Message;
+use prost::Message as _;
+use testkit::client::Client;
 use tonic::{Code, Request};
 
 use crate::support::database::TestDatabase;
@@ -22,6 +25,48 @@ fn sale(number: usize) -> pb::RecordSaleRequest {
         amount: Some(pb::Money { amount_minor: 1_000, currency_code: "USD".to_owned() }),
         ..pb::RecordSaleRequest::default()
     }
+}
+
+async fn conversions(client: &mut Client) -> usize {
+    let request = pb::ListConversionsRequest::default();
+    client.tracking.list_conversions(request).await.unwrap().into_inner().conversions.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_content_type_than_grpc_is_answered_with_http_status_415() {
+    let database = TestDatabase::sqlite().await;
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let raw = RawClient::connect(&server.address).await;
+    let key = client.key.clone();
+    let call = |number, content_type| {
+        let (raw, key) = (raw.clone(), key.clone());
+        async move {
+            let headers = [("x-api-key", &*key), ("content-type", content_type)];
+            // Without a content type for an empty one.
+            let headers = if content_type.is_empty() { &headers[..1] } else { &headers[..] };
+            raw.call(RECORD_SALE, headers, &sale(number)).await
+        }
+    };
+    let refused = ["", "application/json", "application/grpc-web", "application/grpc-web+proto", "application/grpcx"];
+    for content_type in refused {
+        let answer = call(0, content_type).await;
+        assert_eq!(answer.http_status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{content_type}");
+        assert!(answer.status().is_none() && answer.body.is_empty(), "{content_type}");
+        assert!(answer.headers.contains_key("x-request-id"));
+        // Neither the method nor the key was looked at.
+        let headers = [("content-type", content_type)];
+        let answer = raw.call("headwater.v1.TrackingService/Fly", &headers, &sale(0)).await;
+        assert_eq!(answer.http_status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{content_type}");
+    }
+    assert_eq!(conversions(&mut client).await, 0);
+    let taken = ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8", "Application/gRPC"];
+    for (number, content_type) in taken.into_iter().enumerate() {
+        let answer = call(number, content_type).await;
+        assert_eq!(answer.http_status, StatusCode::OK, "{content_type}");
+        assert_eq!(answer.status().unwrap().code(), Code::Ok, "{content_type}");
+    }
+    assert_eq!(conversions(&mut client).await, taken.len());
 }
 
 db_test!(a_deadline_that_passes_is_told_with_our_details, |database: TestDatabase| async move {
@@ -54,6 +99,23 @@ db_test!(a_deadline_that_passes_is_told_with_our_details, |database: TestDatabas
     // A sale that was too late can be repeated: it has one effect, whether the server carried it out or not.
     for number in numbers.iter().step_by(100) {
         client.tracking.record_sale(sale(*number)).await.unwrap();
+    }
+});
+
+db_test!(a_long_poll_answers_before_its_deadline, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let client = Shop::open(&server, "shop").await.client;
+    let raw = RawClient::connect(&server.address).await;
+    let start = Some(pb::list_conversion_events_request::Start::Latest(()));
+    let max_wait = Some(prost_types::Duration { seconds: 30, nanos: 0 });
+    let request = pb::ListConversionEventsRequest { start, max_wait, ..pb::ListConversionEventsRequest::default() };
+    for timeout in ["3S", "1500m"] {
+        let headers = [("content-type", "application/grpc"), ("x-api-key", &*client.key), ("grpc-timeout", timeout)];
+        let answer = raw.call("headwater.v1.TrackingService/ListConversionEvents", &headers, &request).await;
+        assert_eq!(answer.status().unwrap().code(), Code::Ok, "{timeout}");
+        // After the five bytes of the frame.
+        let page = pb::ListConversionEventsResponse::decode(&answer.body[5..]).unwrap();
+        assert!(page.events.is_empty() && !page.next_cursor.is_empty(), "{timeout}");
     }
 });
 
