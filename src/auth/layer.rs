@@ -33,7 +33,7 @@ const REQUEST_ID_LENGTH_MAX: usize = 128;
 /// Longer than any method's name. Cuts the name that was sent, because it goes into an answer's headers.
 const METHOD_LENGTH_MAX: usize = 128;
 
-/// The caller and the call: in the extensions of every request that needs a key.
+/// The caller and the call: in the extensions of every request that needs a key. Others have a [`CallName`] alone.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The caller.
@@ -117,6 +117,8 @@ where
                     if let Some(principal) = principal {
                         let received = CancellationToken::new();
                         request.extensions_mut().insert(Caller { principal, call: name.clone(), deadline, received });
+                    } else {
+                        request.extensions_mut().insert(name.clone());
                     }
                     // A panic in one call must not end the other calls of its connection.
                     match AssertUnwindSafe(inner.call(request)).catch_unwind().instrument(span).await {

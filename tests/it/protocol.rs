@@ -8,7 +8,8 @@ use http::StatusCode;
 use pb::watch_conversions_response::Message;
 use prost::Message as _;
 use testkit::client::Client;
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
 
 use crate::support::database::TestDatabase;
 use crate::support::raw::RawClient;
@@ -138,3 +139,59 @@ db_test!(a_stream_outlives_the_deadline_of_its_call, |database: TestDatabase| as
         }
     }
 });
+
+db_test!(a_trailer_tells_when_to_repeat_a_call, |database: TestDatabase| async move {
+    let server = TestServer::start_with(&database, &["--feed-streams-per-key-max", "1"]).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let pushback = |status: &Status| {
+        let delay = status.metadata().get("grpc-retry-pushback-ms").map(|value| value.to_str().unwrap().to_owned());
+        (reason(status), delay)
+    };
+    let said = |reason: &str, delay: &str| (reason.to_owned(), Some(delay.to_owned()));
+    let status = client.tracking.record_sale(pb::RecordSaleRequest::default()).await.unwrap_err();
+    assert_eq!(pushback(&status), said("INVALID_FIELDS", "-1"));
+
+    let start = Some(pb::watch_conversions_request::Start::Latest(()));
+    let watch = pb::WatchConversionsRequest { start, ..pb::WatchConversionsRequest::default() };
+    let _open = client.tracking.watch_conversions(watch.clone()).await.unwrap();
+    let status = client.tracking.watch_conversions(watch).await.unwrap_err();
+    assert_eq!(pushback(&status), said("TOO_MANY_STREAMS", "1000"));
+});
+
+db_test!(every_error_names_its_call, |database: TestDatabase| async move {
+    let server = TestServer::start_with(&database, &["--calls-max", "1"]).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let named = |status: &Status| {
+        assert_eq!(
+            status.metadata().get("x-request-id").unwrap().to_str().unwrap(),
+            details_name(status),
+            "{status:?}"
+        );
+        reason(status)
+    };
+    let status = client.tracking.record_sale(pb::RecordSaleRequest::default()).await.unwrap_err();
+    assert_eq!(named(&status), "INVALID_FIELDS");
+    // A call that waits takes the only place.
+    let start = Some(pb::list_conversion_events_request::Start::Latest(()));
+    let max_wait = Some(prost_types::Duration { seconds: 30, nanos: 0 });
+    let request = pb::ListConversionEventsRequest { start, max_wait, ..pb::ListConversionEventsRequest::default() };
+    let mut waiting = client.clone();
+    let waiting = tokio::spawn(async move { waiting.tracking.list_conversion_events(request).await });
+    let status = loop {
+        match client.accounts.check_api_key(pb::CheckApiKeyRequest {}).await {
+            Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(named(&status), "OVERLOADED");
+    // A method that needs no key.
+    let health = "grpc.health.v1.Health/Check";
+    let status = client.call::<_, pb::CheckApiKeyResponse>(health, pb::CheckApiKeyRequest {}).await.unwrap_err();
+    assert_eq!(named(&status), "OVERLOADED");
+    waiting.abort();
+});
+
+/// The name of the call in the details of its error.
+fn details_name(status: &Status) -> String {
+    status.get_details_request_info().unwrap().request_id
+}

@@ -55,7 +55,10 @@ impl RawClient {
         let (head, mut body) = answer.await.unwrap().into_parts();
         let mut received = Vec::new();
         while let Some(data) = body.data().await {
-            received.extend(data.unwrap());
+            let data = data.unwrap();
+            // Else the answers of this connection would use up its window.
+            body.flow_control().release_capacity(data.len()).unwrap();
+            received.extend(data);
         }
         let trailers = body.trailers().await.unwrap();
         RawAnswer { http_status: head.status, headers: head.headers, body: received, trailers }
