@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message;
+use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};
 
@@ -19,10 +20,20 @@ use crate::domain::account::KeyKind;
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::refusal::{Field, Refusal};
 use crate::store::StoreError;
-use table::{Answer, Detail};
+use table::{Answer, Detail, Retry};
 
 /// The domain of every `google.rpc.ErrorInfo` that the server sends.
 pub const DOMAIN: &str = "headwater.dev";
+
+/// The trailer that tells a client's library after how many milliseconds to repeat the call; a negative number for never.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// How many bytes of field violations an answer lists. Status details travel in HTTP/2 headers, which many clients cap at 8 KiB,
+/// and grow by a third there; a list of 1,000 wrong ids would reach them as a broken connection.
+const VIOLATION_BYTES_MAX: usize = 4_096;
+
+/// The same for each result of a batch. 1,000 refused results must fit into the 4 MiB that clients take.
+const BATCH_VIOLATION_BYTES_MAX: usize = 1_536;
 
 /// One field of a request that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,8 +102,11 @@ pub enum Error {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The deadline passed before the work began.
-    DeadlineExceeded,
+    /// The deadline passed before there was an answer.
+    DeadlineExceeded {
+        /// Whether it is certain that nothing was changed and nothing will be.
+        is_unchanged: bool,
+    },
     /// The database did not answer, or the server is stopping.
     Unavailable,
     /// A fault of ours. The text is for the log alone.
@@ -110,7 +124,8 @@ impl From<SubmitError> for Error {
         match error {
             SubmitError::Refused(refusal) => refusal.into(),
             SubmitError::Overloaded { retry_after } => Self::Overloaded { retry_after },
-            SubmitError::DeadlineExceeded => Self::DeadlineExceeded,
+            // Dropped from the queue.
+            SubmitError::DeadlineExceeded => Self::DeadlineExceeded { is_unchanged: true },
             SubmitError::Unavailable => Self::Unavailable,
             SubmitError::Internal(cause) => Self::Internal(cause),
         }
@@ -146,18 +161,22 @@ impl Error {
 
     /// The error as the single call ends with it. A fault of ours is logged here, once; its text goes no further.
     pub fn into_status(self, call: &CallName) -> Status {
+        self.into_status_within(call, VIOLATION_BYTES_MAX)
+    }
+
+    fn into_status_within(self, call: &CallName, violation_bytes_max: usize) -> Status {
         if let Some(cause) = self.fault() {
             let CallName { request_id, method, key } = call;
             let key_id = key.map(|(key_id, _)| tracing::field::display(key_id));
             let account_id = key.map(|(_, account_id)| tracing::field::display(account_id));
             tracing::error!(method, request_id = &**request_id, key_id, account_id, cause, "internal error");
         }
-        status(self.answer(&call.request_id))
+        status(self.answer(&call.request_id, violation_bytes_max), &call.request_id)
     }
 
-    /// The error as a result inside a batch: the same code, message and details.
+    /// The error as a result inside a batch: the same code, message and details, with a shorter list of violations.
     pub fn into_rpc_status(self, call: &CallName) -> tonic_types::Status {
-        let status = self.into_status(call);
+        let status = self.into_status_within(call, BATCH_VIOLATION_BYTES_MAX);
         // The details of a status are a whole `google.rpc.Status`, encoded.
         tonic_types::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {
             code: status.code().into(),
@@ -176,8 +195,8 @@ impl Error {
     }
 }
 
-/// The status that an answer is sent as.
-fn status(answer: Answer) -> Status {
+/// The status that an answer is sent as, with the name of its call.
+fn status(answer: Answer, request_id: &str) -> Status {
     let reason = answer.reason.as_str_name().trim_start_matches("ERROR_REASON_");
     let metadata: HashMap<String, String> =
         answer.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
@@ -195,11 +214,22 @@ fn status(answer: Answer) -> Status {
         Detail::Resource(resource_type, name) => {
             details.set_resource_info(resource_type, name, "", &answer.message);
         }
-        Detail::Retry(delay) => {
-            details.set_retry_info(Some(delay));
-        }
     }
-    Status::with_error_details(answer.code, answer.message, details)
+    if !request_id.is_empty() {
+        details.set_request_info(request_id, "");
+    }
+    let mut trailers = MetadataMap::new();
+    match answer.retry {
+        Retry::After(delay) => {
+            details.set_retry_info(Some(delay));
+            trailers.insert(PUSHBACK, i32::try_from(delay.as_millis()).unwrap_or(i32::MAX).into());
+        }
+        Retry::Never => {
+            trailers.insert(PUSHBACK, (-1).into());
+        }
+        Retry::Unsaid => {}
+    }
+    Status::with_error_details_and_metadata(answer.code, answer.message, details, trailers)
 }
 
 /// The errors that tonic makes by itself, before or after a handler, as ours. None for a status that must stay as it is: our own

@@ -69,8 +69,9 @@ where
         // Methods that are open to everybody have no caller, and answer at once.
         let caller = request.extensions().get::<Caller>();
         let received = caller.map_or_else(CancellationToken::new, |caller| caller.received.clone());
-        // Neither refusal is a fault, so that nothing is logged and no name of the call is needed.
-        let refuse = |error: Error| Ok(error.into_status(&CallName::default()).into_http());
+        let name = caller.map(|caller| &caller.call).or_else(|| request.extensions().get::<CallName>());
+        let name = name.cloned().unwrap_or_default();
+        let refuse = move |error: Error| Ok(error.into_status(&name).into_http());
         let Ok(place) = Arc::clone(&self.limits.calls).try_acquire_owned() else {
             return Box::pin(std::future::ready(refuse(Error::Overloaded { retry_after: RETRY_AFTER })));
         };
@@ -86,7 +87,10 @@ where
                 answer = &mut answer => return answer,
                 () = received.cancelled() => {}
                 // The timer is made only when it is waited for, because most requests are there at once.
-                () = async { tokio::time::sleep(receive_timeout).await } => return refuse(Error::DeadlineExceeded),
+                () = async { tokio::time::sleep(receive_timeout).await } => {
+                    // The handler begins when the request has been received.
+                    return refuse(Error::DeadlineExceeded { is_unchanged: true });
+                }
             }
             answer.await
         })

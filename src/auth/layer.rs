@@ -1,16 +1,17 @@
 //! The layer in front of every service: gives the call its request id, identifies the caller, and refuses calls that are not
-//! allowed. Refuses in this order: no such method, no key, a key that does not work, a key of the wrong kind.
+//! allowed. Refuses in this order: no gRPC, no such method, no key, a key that does not work, a key of the wrong kind. Ends a call
+//! at the caller's deadline.
 
 use std::any::Any;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::FutureExt;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Response};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tower::{Layer, Service};
@@ -20,23 +21,27 @@ use uuid::Uuid;
 use super::permission::{Access, MethodLists, Permissions};
 use super::{Authenticator, Principal};
 use crate::clock::RandomIds;
+use crate::deadline::Deadline;
 use crate::domain::id::IdSource;
 use crate::error::{self, CallName, Error};
 
 /// The header that a request id comes in and goes out with.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const GRPC: &str = "application/grpc";
 const REQUEST_ID_LENGTH_MAX: usize = 128;
 /// Longer than any method's name. Cuts the name that was sent, because it goes into an answer's headers.
 const METHOD_LENGTH_MAX: usize = 128;
 
-/// The caller and the call: in the extensions of every request that needs a key.
+/// The caller and the call: in the extensions of every request that needs a key. Others have a [`CallName`] alone.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The caller.
     pub principal: Principal,
     /// The names of the call.
     pub call: CallName,
+    /// The deadline that was sent with the call.
+    pub deadline: Option<Deadline>,
     /// The handler cancels it once the whole request is there. Until then a caller that sends nothing could hold a place.
     pub received: CancellationToken,
 }
@@ -81,7 +86,7 @@ where
     S::Future: Send,
     S::Error: Send,
     RequestBody: Send + 'static,
-    ResponseBody: Default + Send,
+    ResponseBody: Default + Send + 'static,
 {
     type Response = Response<ResponseBody>;
     type Error = S::Error;
@@ -92,19 +97,28 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let deadline = Deadline::sent_in(request.headers());
+        let request_id = request_id(request.headers());
+        if !is_grpc(request.headers()) {
+            let mut response = Response::new(ResponseBody::default());
+            *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Box::pin(ready(Ok(named(response, &request_id))));
+        }
         // The clone may not be ready; the service that was polled is.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let authenticator = Arc::clone(&self.authenticator);
         let permissions = Arc::clone(&self.permissions);
-        let mut name = CallName { request_id: request_id(request.headers()), method: "", key: None };
+        let mut name = CallName { request_id: Arc::clone(&request_id), ..CallName::default() };
         let call = async move {
             let refusal = match identify(&authenticator, &permissions, &mut name, &mut request).await {
                 Ok(principal) => {
                     let span = span_of(&name);
                     if let Some(principal) = principal {
                         let received = CancellationToken::new();
-                        request.extensions_mut().insert(Caller { principal, call: name.clone(), received });
+                        request.extensions_mut().insert(Caller { principal, call: name.clone(), deadline, received });
+                    } else {
+                        request.extensions_mut().insert(name.clone());
                     }
                     // A panic in one call must not end the other calls of its connection.
                     match AssertUnwindSafe(inner.call(request)).catch_unwind().instrument(span).await {
@@ -122,7 +136,19 @@ where
             };
             Ok(named(refusal.into_status(&name).into_http(), &name.request_id))
         };
-        Box::pin(call)
+        let Some(deadline) = deadline else { return Box::pin(call) };
+        // Around the look-up of the key too. A stream is past the deadline's reach once its answer has begun.
+        Box::pin(async move {
+            match deadline.hold(call).await {
+                Some(answer) => answer,
+                // The writer carries out what it has begun, whether or not somebody waits for it.
+                None => {
+                    let name = CallName { request_id, ..CallName::default() };
+                    let error = Error::DeadlineExceeded { is_unchanged: false };
+                    Ok(named(error.into_status(&name).into_http(), &name.request_id))
+                }
+            }
+        })
     }
 }
 
@@ -179,6 +205,13 @@ fn sent_key<'headers>(
         return Ok(key.trim());
     }
     api_key.map_or(Err(Error::KeyMissing), |key| Ok(text(key)?.trim()))
+}
+
+/// Whether the request is one of gRPC, in any encoding of its messages. gRPC-Web is another protocol.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (name, rest) = content_type.split_at_checked(GRPC.len()).unwrap_or_default();
+    name.eq_ignore_ascii_case(GRPC) && (rest.is_empty() || rest.starts_with(['+', ';']))
 }
 
 /// The caller's request id, if it is safe to log; else a new one.

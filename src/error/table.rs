@@ -10,12 +10,8 @@ use crate::domain::money::Overflow;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::pb::ErrorReason;
 
-/// How many bytes of field violations an answer lists. Status details travel in HTTP/2 headers, which many clients cap at 8 KiB,
-/// and grow by a third there; a list of 1,000 wrong ids would reach them as a broken connection.
-const VIOLATION_BYTES_MAX: usize = 4_096;
-
-/// The retry delay of failures that pass by themselves.
-const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// The retry of failures that pass by themselves.
+const RETRY_LATER: Retry = Retry::After(Duration::from_secs(1));
 
 /// An error as the caller sees it.
 pub(super) struct Answer {
@@ -24,6 +20,7 @@ pub(super) struct Answer {
     pub(super) message: String,
     pub(super) metadata: Vec<(&'static str, String)>,
     pub(super) detail: Detail,
+    pub(super) retry: Retry,
 }
 
 /// The details beside the ErrorInfo.
@@ -33,19 +30,29 @@ pub(super) enum Detail {
     /// The subject that does not fit, such as `reward/rwd_...`.
     Precondition(String),
     Resource(&'static str, String),
-    Retry(Duration),
+}
+
+/// Whether the same call may be answered differently later.
+pub(super) enum Retry {
+    /// After this time.
+    After(Duration),
+    /// Never, unless something else changes first.
+    Never,
+    /// The server cannot know.
+    Unsaid,
 }
 
 impl Answer {
     fn new(reason: ErrorReason, code: Code, message: impl Into<String>) -> Self {
-        Self { reason, code, message: message.into(), metadata: Vec::new(), detail: Detail::None }
+        let message = message.into();
+        Self { reason, code, message, metadata: Vec::new(), detail: Detail::None, retry: Retry::Never }
     }
 
-    fn fields(reason: ErrorReason, violations: &[FieldViolation]) -> Self {
+    fn fields(reason: ErrorReason, violations: &[FieldViolation], violation_bytes_max: usize) -> Self {
         let mut bytes = 0;
         let fits = |violation: &&FieldViolation| {
             bytes += violation.field.len() + violation.description.len();
-            bytes <= VIOLATION_BYTES_MAX
+            bytes <= violation_bytes_max
         };
         let mut listed: Vec<FieldViolation> = violations.iter().take_while(fits).cloned().collect();
         let rest = violations.len() - listed.len();
@@ -61,15 +68,16 @@ impl Answer {
     }
 
     fn field(reason: ErrorReason, field: &str, description: impl Into<String>) -> Self {
-        Self::fields(reason, &[FieldViolation { field: field.to_owned(), description: description.into() }])
+        let violation = FieldViolation { field: field.to_owned(), description: description.into() };
+        Self::fields(reason, &[violation], usize::MAX)
     }
 
     fn precondition(reason: ErrorReason, subject: impl Into<String>, message: impl Into<String>) -> Self {
         Self { detail: Detail::Precondition(subject.into()), ..Self::new(reason, Code::FailedPrecondition, message) }
     }
 
-    fn retry(reason: ErrorReason, code: Code, delay: Duration, message: impl Into<String>) -> Self {
-        Self { detail: Detail::Retry(delay), ..Self::new(reason, code, message) }
+    fn retry(self, retry: Retry) -> Self {
+        Self { retry, ..self }
     }
 
     fn resource(self, resource_type: &'static str, name: impl Into<String>) -> Self {
@@ -92,9 +100,11 @@ fn sentence(violation: &FieldViolation) -> String {
 
 impl Error {
     /// The table. It has no wildcard, so that a new error must say what callers see.
-    pub(super) fn answer(&self, request_id: &str) -> Answer {
+    pub(super) fn answer(&self, request_id: &str, violation_bytes_max: usize) -> Answer {
         match self {
-            Self::InvalidFields(violations) => Answer::fields(ErrorReason::InvalidFields, violations),
+            Self::InvalidFields(violations) => {
+                Answer::fields(ErrorReason::InvalidFields, violations, violation_bytes_max)
+            }
             Self::Refused(refusal, paths) => refused(refusal, paths, request_id),
             Self::KeyMissing => Answer::new(
                 ErrorReason::KeyMissing,
@@ -121,69 +131,75 @@ impl Error {
             .with("method", method),
             Self::CursorMalformed => Answer::field(
                 ErrorReason::CursorMalformed,
-                "after_cursor",
+                "start.after_cursor",
                 "is no cursor of this server; send one exactly as you received it",
             ),
             Self::CursorForeign => Answer::field(
                 ErrorReason::CursorForeign,
-                "after_cursor",
+                "start.after_cursor",
                 "belongs to another database or another account; start again from a cursor of this one",
             ),
             Self::CursorExpired { earliest_cursor } => Answer::new(
                 ErrorReason::CursorExpired,
                 Code::OutOfRange,
-                "the events after after_cursor are no longer kept, so events were missed; \
-                 decide what that means, then start from earliest_cursor or from beginning",
+                "the events after start.after_cursor are no longer kept, so events were missed; \
+                 decide what that means, then start from earliest_cursor or from FEED_POSITION_BEGINNING",
             )
             .with("earliest_cursor", earliest_cursor),
             Self::CursorAheadOfHead => Answer::precondition(
                 ErrorReason::CursorAheadOfHead,
-                "after_cursor",
-                "after_cursor is ahead of the newest event, so the database was restored from a backup; \
+                "start.after_cursor",
+                "start.after_cursor is ahead of the newest event, so the database was restored from a backup; \
                  compare what you hold with the server, then start from a time before the backup",
             ),
-            Self::SlowConsumer { last_cursor } => Answer::retry(
+            Self::SlowConsumer { last_cursor } => Answer::new(
                 ErrorReason::SlowConsumer,
                 Code::ResourceExhausted,
-                RETRY_DELAY,
                 "the reader took no events for too long; resume from last_cursor",
             )
+            .retry(RETRY_LATER)
             .with("last_cursor", last_cursor),
-            Self::TooManyStreams { limit } => Answer::retry(
+            Self::TooManyStreams { limit } => Answer::new(
                 ErrorReason::TooManyStreams,
                 Code::ResourceExhausted,
-                RETRY_DELAY,
                 format!("this key has {limit} open streams, as many as it may; close one first"),
             )
+            .retry(RETRY_LATER)
             .with("limit", limit),
             Self::PageTokenInvalid => Answer::field(
                 ErrorReason::PageTokenInvalid,
                 "page_token",
                 "is no token of this list with this filter; send next_page_token as you received it, with the same filter",
             ),
-            // No RetryInfo: the same message will be too large the next time too.
             Self::MessageTooLarge => Answer::new(
                 ErrorReason::MessageTooLarge,
                 Code::ResourceExhausted,
                 "the message is larger than the server takes or sends; send fewer items, or ask for a smaller page_size",
             ),
-            Self::Overloaded { retry_after } => Answer::retry(
+            Self::Overloaded { retry_after } => Answer::new(
                 ErrorReason::Overloaded,
                 Code::ResourceExhausted,
-                *retry_after,
                 "the server has as much waiting as it takes; try again with a growing delay",
-            ),
-            Self::DeadlineExceeded => Answer::new(
+            )
+            .retry(Retry::After(*retry_after)),
+            Self::DeadlineExceeded { is_unchanged } => Answer::new(
                 ErrorReason::DeadlineExceeded,
                 Code::DeadlineExceeded,
-                "the deadline passed before the work began; nothing was changed",
-            ),
-            Self::Unavailable => Answer::retry(
+                match is_unchanged {
+                    true => "the deadline passed before there was an answer; nothing was changed",
+                    false => {
+                        "the deadline passed before there was an answer; a write may have been carried out all the same: \
+                         repeat it with the same event_id or request_id, which has one effect"
+                    }
+                },
+            )
+            .retry(Retry::Unsaid),
+            Self::Unavailable => Answer::new(
                 ErrorReason::Unavailable,
                 Code::Unavailable,
-                RETRY_DELAY,
                 "the database did not answer, or the server is stopping; repeat with the same event_id or request_id",
-            ),
+            )
+            .retry(RETRY_LATER),
             Self::Internal(_) => internal(request_id),
         }
     }
@@ -195,7 +211,7 @@ fn internal(request_id: &str) -> Answer {
         Code::Internal,
         format!("a fault of the server; its log has the cause under request id {request_id}"),
     )
-    .with("request_id", request_id)
+    .retry(Retry::Unsaid)
 }
 
 fn alternatives(kinds: &[KeyKind]) -> String {
@@ -245,13 +261,11 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             format!("{text}; send the same content again, or a new {field}"),
         )
         .with("first_id", first_id),
-        Refusal::EtagMismatch { resource: _, current_etag } => Answer::retry(
-            ErrorReason::EtagMismatch,
-            Code::Aborted,
-            Duration::ZERO,
-            format!("{text}; read it again and repeat"),
-        )
-        .with("current_etag", current_etag),
+        // The same etag fails for ever.
+        Refusal::EtagMismatch { resource: _, current_etag } => {
+            Answer::new(ErrorReason::EtagMismatch, Code::Aborted, format!("{text}; read it again and repeat"))
+                .with("current_etag", current_etag)
+        }
         Refusal::RewardState { reward_id, from, to: _ } => Answer::precondition(
             ErrorReason::RewardState,
             reward_id.to_string(),

@@ -19,6 +19,7 @@ use tonic::Status;
 use crate::app::App;
 use crate::auth::{Authenticator, Principal};
 use crate::clock;
+use crate::deadline::Deadline;
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::error::{CallName, Error};
 use crate::pb;
@@ -112,6 +113,7 @@ impl FeedStreams {
     pub async fn list(
         &self,
         principal: &Principal,
+        sent_deadline: Option<Deadline>,
         request: pb::ReadEventsRequest,
     ) -> Result<ReadEventsResponse, Error> {
         let wanted = event::parse_read(&request)?;
@@ -121,7 +123,9 @@ impl FeedStreams {
         let mut follower = self.app.feed().follow(account_id);
         let head = self.app.feed().head(account_id).await?;
         let mut position = place::find(&self.app, account_id, &head, &wanted.start).await?;
-        let give_up_at = clock::monotonic_now() + wanted.max_wait;
+        // At its deadline the caller gets an empty page with a cursor, not an error.
+        let longest = clock::monotonic_now() + wanted.max_wait;
+        let give_up_at = sent_deadline.map_or(longest, |sent| sent.wait_end().min(longest));
         let mut batch = Batch::new(wanted.page_events_max, i64::MAX);
         loop {
             follower.known();

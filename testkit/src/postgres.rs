@@ -215,9 +215,19 @@ fn find_postgres() -> Option<PathBuf> {
         .collect();
     versions.sort();
     let packaged = versions.into_iter().rev().map(|(_, folder)| folder.join("bin"));
-    std::env::split_paths(&path)
-        .chain(packaged)
-        .find(|folder| ["initdb", "pg_ctl", "postgres", "psql"].iter().all(|program| folder.join(program).is_file()))
+    std::env::split_paths(&path).chain(packaged).find_map(|folder| programs_of(&folder))
+}
+
+/// The folder that has all of PostgreSQL's programs: this one, or the one that its `initdb` is a symbolic link to. Some machines link
+/// a few of the programs into a folder of `PATH`.
+fn programs_of(folder: &Path) -> Option<PathBuf> {
+    let is_whole =
+        |folder: &Path| ["initdb", "pg_ctl", "postgres", "psql"].iter().all(|program| folder.join(program).is_file());
+    if is_whole(folder) {
+        return Some(folder.to_owned());
+    }
+    let target = std::fs::canonicalize(folder.join("initdb")).ok()?;
+    target.parent().filter(|linked| is_whole(linked)).map(Path::to_owned)
 }
 
 /// The template of an empty database.
@@ -242,6 +252,27 @@ pub(crate) async fn administer(url: &str, statement: &str) -> Result<(), DbErr> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_programs_are_found_beside_the_target_of_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = std::fs::canonicalize(folder.path()).unwrap();
+        let [installed, linked, lonely] = ["installed", "linked", "lonely"].map(|name| root.join(name));
+        for folder in [&installed, &linked, &lonely] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        for program in ["initdb", "pg_ctl", "postgres", "psql"] {
+            std::fs::write(installed.join(program), "").unwrap();
+        }
+        std::fs::write(lonely.join("initdb"), "").unwrap();
+        // A link to a link, as Debian's alternatives are.
+        std::os::unix::fs::symlink(installed.join("initdb"), root.join("initdb")).unwrap();
+        std::os::unix::fs::symlink("../initdb", linked.join("initdb")).unwrap();
+        assert_eq!(programs_of(&installed), Some(installed.clone()));
+        assert_eq!(programs_of(&linked), Some(installed));
+        assert_eq!(programs_of(&lonely), None);
+        assert_eq!(programs_of(&root.join("missing")), None);
+    }
 
     #[tokio::test]
     async fn a_cluster_keeps_what_was_committed_when_it_is_stopped_at_once() {

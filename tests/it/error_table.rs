@@ -9,7 +9,8 @@ use headwater::domain::money::Overflow;
 use headwater::domain::refusal::{Field, Refusal, Resource};
 use headwater::domain::reward::RewardState;
 use headwater::error::{CallName, DOMAIN, Error, FieldPaths, FieldViolation};
-use headwater::pb::ErrorReason;
+use headwater::pb::{self, ErrorReason};
+use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt};
 use uuid::Uuid;
@@ -97,7 +98,8 @@ fn samples() -> Vec<Error> {
         Error::PageTokenInvalid,
         Error::MessageTooLarge,
         Error::Overloaded { retry_after: Duration::from_millis(250) },
-        Error::DeadlineExceeded,
+        Error::DeadlineExceeded { is_unchanged: true },
+        Error::DeadlineExceeded { is_unchanged: false },
         Error::Unavailable,
         Error::Internal("password=hunter2 in driver text".to_owned()),
     ];
@@ -105,9 +107,10 @@ fn samples() -> Vec<Error> {
     samples
 }
 
-/// The reason, the metadata keys, and the kinds of details in a status.
+/// The reason, the metadata keys, and the kinds of details in a status. ErrorInfo and RequestInfo are in each.
 fn parts(status: &Status) -> (String, Vec<String>, Vec<&'static str>) {
     let mut found = (String::new(), Vec::new(), Vec::new());
+    let mut is_named = false;
     for detail in status.get_error_details_vec() {
         found.2.push(match detail {
             ErrorDetail::ErrorInfo(info) => {
@@ -121,10 +124,21 @@ fn parts(status: &Status) -> (String, Vec<String>, Vec<&'static str>) {
             ErrorDetail::PreconditionFailure(_) => "PreconditionFailure",
             ErrorDetail::ResourceInfo(_) => "ResourceInfo",
             ErrorDetail::RetryInfo(_) => "RetryInfo",
+            ErrorDetail::RequestInfo(info) => {
+                assert_eq!((info.request_id.as_str(), info.serving_data.as_str()), (REQUEST_ID, ""));
+                is_named = true;
+                continue;
+            }
             other => panic!("{other:?} is a sort of detail that we do not send"),
         });
     }
+    assert!(is_named, "an error without RequestInfo: {status:?}");
     found
+}
+
+/// The trailer that tells a client's library when to repeat the call, or never.
+fn pushback(status: &Status) -> Option<&str> {
+    status.metadata().get("grpc-retry-pushback-ms").map(|value| value.to_str().unwrap())
 }
 
 fn status(sample: &Error) -> Status {
@@ -134,7 +148,8 @@ fn status(sample: &Error) -> Status {
 #[test]
 fn the_error_table_is_the_golden_one() {
     let mut text =
-        "What callers see of each error: reason, gRPC code, details beside ErrorInfo, ErrorInfo's metadata, message.\n"
+        "What callers see of each error: reason, gRPC code, details beside ErrorInfo and RequestInfo, ErrorInfo's metadata,\n\
+         the trailer grpc-retry-pushback-ms, message.\n"
             .to_owned();
     for sample in samples() {
         let status = status(&sample);
@@ -142,10 +157,11 @@ fn the_error_table_is_the_golden_one() {
         let or_dash = |list: &[&str]| if list.is_empty() { "-".to_owned() } else { list.join(", ") };
         let metadata: Vec<&str> = metadata.iter().map(String::as_str).collect();
         text += &format!(
-            "\n{reason}\n  code      {:?}\n  details   {}\n  metadata  {}\n  message   {}\n",
+            "\n{reason}\n  code      {:?}\n  details   {}\n  metadata  {}\n  pushback  {}\n  message   {}\n",
             status.code(),
             or_dash(&details),
             or_dash(&metadata),
+            pushback(&status).unwrap_or("-"),
             status.message(),
         );
     }
@@ -200,10 +216,24 @@ fn details_fit_the_code() {
             Code::FailedPrecondition => &["PreconditionFailure"],
             Code::NotFound | Code::AlreadyExists => &["ResourceInfo"],
             Code::ResourceExhausted if reason == "MESSAGE_TOO_LARGE" => &[],
-            Code::ResourceExhausted | Code::Aborted | Code::Unavailable => &["RetryInfo"],
+            Code::ResourceExhausted | Code::Unavailable => &["RetryInfo"],
             _ => &[],
         };
         assert_eq!(details, wanted, "{reason}");
+    }
+}
+
+#[test]
+fn every_error_says_when_to_repeat_the_call() {
+    for sample in samples() {
+        let status = status(&sample);
+        let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
+        let wanted = match (delay, status.code()) {
+            (Some(delay), _) => Some(delay.as_millis().to_string()),
+            (None, Code::DeadlineExceeded | Code::Internal) => None,
+            (None, _) => Some("-1".to_owned()),
+        };
+        assert_eq!(pushback(&status), wanted.as_deref(), "{sample:?}");
     }
 }
 
@@ -213,7 +243,9 @@ fn a_batch_result_says_the_same_as_the_single_call() {
         let single = status(&sample);
         let item = sample.into_rpc_status(&call());
         assert_eq!((item.code, item.message.as_str()), (i32::from(single.code()), single.message()));
-        assert!(!item.details.is_empty());
+        let types: Vec<_> = item.details.iter().map(|detail| detail.type_url.as_str()).collect();
+        assert!(types.contains(&"type.googleapis.com/google.rpc.ErrorInfo"), "{types:?}");
+        assert!(types.contains(&"type.googleapis.com/google.rpc.RequestInfo"), "{types:?}");
     }
 }
 
@@ -222,7 +254,8 @@ fn an_internal_error_tells_the_request_id_and_nothing_else() {
     let status = status(&Error::Internal("password=hunter2 in driver text".to_owned()));
     assert!(!format!("{status:?}").contains("hunter2"));
     assert!(!String::from_utf8_lossy(status.details()).contains("hunter2"));
-    assert_eq!(status.get_details_error_info().unwrap().metadata["request_id"], REQUEST_ID);
+    assert!(status.get_details_error_info().unwrap().metadata.is_empty());
+    assert_eq!(status.get_details_request_info().unwrap().request_id, REQUEST_ID);
 }
 
 #[test]
@@ -245,18 +278,34 @@ fn a_refused_field_has_its_path_in_the_message_of_the_call() {
     assert_eq!(violations[0].field, PATHS[0].1);
 }
 
+fn violations(count: usize) -> Error {
+    let violation =
+        |index| FieldViolation { field: format!("reward_ids[{index}]"), description: "is wrong".to_owned() };
+    Error::InvalidFields((0..count).map(violation).collect())
+}
+
+#[test]
+fn the_largest_batch_of_refusals_is_no_larger_than_what_clients_take() {
+    // The longest that callers may send, in letters of four bytes.
+    let (key, request_id) = ("\u{1f600}".repeat(128), "x".repeat(128));
+    let call = CallName { request_id: request_id.into(), ..CallName::default() };
+    let long = FieldViolation { field: "event_id".to_owned(), description: "x".repeat(1_500) };
+    let errors = [
+        violations(1_000),
+        Error::InvalidFields(vec![long.clone(), long]),
+        Error::from(Refusal::not_found(Resource::Link, &key)),
+        Error::from(Refusal::IdempotencyMismatch { field: Field::EventId, first_id: id().to_string(), key }),
+    ];
+    for error in errors {
+        let result = pb::batch_result::Answer::Error(error.into_rpc_status(&call));
+        let results = vec![pb::BatchResult { answer: Some(result) }; 1_000];
+        let bytes = pb::BatchRecordEventsResponse { results }.encoded_len();
+        assert!(bytes < 4 << 20, "{bytes} bytes");
+    }
+}
+
 #[test]
 fn all_violations_are_listed_up_to_what_headers_carry() {
-    let violations = |count: usize| {
-        Error::InvalidFields(
-            (0..count)
-                .map(|index| FieldViolation {
-                    field: format!("reward_ids[{index}]"),
-                    description: "is wrong".to_owned(),
-                })
-                .collect(),
-        )
-    };
     let listed = |count| status(&violations(count)).get_details_bad_request().unwrap().field_violations;
     assert_eq!(listed(100).len(), 100);
     let many = listed(1_000);

@@ -28,6 +28,7 @@ mod permissions;
 mod planted;
 mod promises;
 mod properties;
+mod protocol;
 mod readme;
 mod resources;
 mod scenario;

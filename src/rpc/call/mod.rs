@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use prost::Message;
 use tokio::time::Instant;
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
 use crate::auth::layer::Caller;
 use crate::auth::{Authenticator, Principal};
 use crate::clock;
+use crate::deadline::Deadline;
 use crate::domain::id::AccountId;
 use crate::domain::rule::{Envelope, Rule};
 use crate::domain::time::Time;
@@ -39,15 +39,16 @@ pub(in crate::rpc) struct Rpc {
 }
 
 impl Rpc {
-    /// A call of a known caller, from any transport. It ends after `timeout`, or sooner after the server's own limit.
+    /// A call of a known caller, from any transport. It ends at the caller's deadline, or sooner after the server's own limit.
     pub(in crate::rpc) fn call(
         self: &Arc<Self>,
         principal: Principal,
         name: CallName,
-        timeout: Option<Duration>,
+        sent_deadline: Option<Deadline>,
     ) -> Call {
-        let timeout = timeout.unwrap_or(self.request_timeout).min(self.request_timeout);
-        Call { rpc: Arc::clone(self), principal, name, deadline: clock::monotonic_now() + timeout }
+        let limit = clock::monotonic_now() + self.request_timeout;
+        let deadline = sent_deadline.map_or(limit, |sent| sent.at().min(limit));
+        Call { rpc: Arc::clone(self), principal, name, deadline, sent_deadline }
     }
 
     /// The call of a gRPC request.
@@ -57,7 +58,7 @@ impl Rpc {
                 .into_status(&CallName::default())
         })?;
         caller.received.cancel();
-        Ok(self.call(caller.principal, caller.call, sent_timeout(request.metadata())))
+        Ok(self.call(caller.principal, caller.call, caller.deadline))
     }
 
     /// Answers a call that runs to its end once it has begun: a write, which must not be cut in the middle, or the audit, which
@@ -94,7 +95,7 @@ impl Rpc {
                 Err(Error::Internal(format!("an answer has {} bytes", answer.encoded_len())))
             }
             Ok(answer) => answer,
-            Err(_) => Err(Error::DeadlineExceeded),
+            Err(_) => Err(Error::DeadlineExceeded { is_unchanged: true }),
         };
         answer.map(Response::new).map_err(|error| error.into_status(&name))
     }
@@ -106,6 +107,8 @@ pub(in crate::rpc) struct Call {
     pub(in crate::rpc) principal: Principal,
     pub(in crate::rpc) name: CallName,
     pub(in crate::rpc) deadline: Instant,
+    /// The caller's own, which may be later.
+    pub(in crate::rpc) sent_deadline: Option<Deadline>,
 }
 
 impl Call {
@@ -163,46 +166,4 @@ pub(in crate::rpc) async fn change<M: Change>(call: Call, message: M) -> Result<
     let (rule, kept) = message.read(&asking)?;
     let (answer, replayed) = call.carry_out(&message, rule).await?;
     Ok(M::render(answer, replayed, kept, &asking))
-}
-
-/// How long the caller waits for the answer, from `grpc-timeout`: up to eight digits and a unit.
-fn sent_timeout(metadata: &MetadataMap) -> Option<Duration> {
-    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let number: u64 = digits.parse().ok()?;
-    Some(match unit {
-        "H" => Duration::from_secs(number * 60 * 60),
-        "M" => Duration::from_secs(number * 60),
-        "S" => Duration::from_secs(number),
-        "m" => Duration::from_millis(number),
-        "u" => Duration::from_micros(number),
-        "n" => Duration::from_nanos(number),
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn timeouts_are_read_as_grpc_writes_them() {
-        let read = |text: &'static str| {
-            let mut metadata = MetadataMap::new();
-            metadata.insert("grpc-timeout", text.parse().unwrap());
-            sent_timeout(&metadata)
-        };
-        assert_eq!(read("1H"), Some(Duration::from_secs(3_600)));
-        assert_eq!(read("2M"), Some(Duration::from_secs(120)));
-        assert_eq!(read("3S"), Some(Duration::from_secs(3)));
-        assert_eq!(read("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(read("99999999n"), Some(Duration::from_nanos(99_999_999)));
-        for wrong in ["", "S", "5", "-1S", "123456789S", "1s", "1 S"] {
-            assert_eq!(read(wrong), None, "{wrong}");
-        }
-        assert_eq!(sent_timeout(&MetadataMap::new()), None);
-    }
 }

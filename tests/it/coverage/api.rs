@@ -164,14 +164,14 @@ fn header_names(metadata: &MetadataMap) -> Vec<String> {
     names
 }
 
-/// The details in a fixed order, because the metadata of ErrorInfo has none.
+/// The details in a fixed order, because the metadata of ErrorInfo has none. Without RequestInfo, which each call has of its own.
 fn details_picture(details: &ErrorDetails) -> String {
     let info = details.error_info().map(|info| {
         (info.reason.clone(), info.domain.clone(), info.metadata.clone().into_iter().collect::<BTreeMap<_, _>>())
     });
     let wrong = (details.bad_request(), details.precondition_failure(), details.resource_info());
     let others = (details.retry_info(), details.quota_failure(), details.debug_info(), details.help());
-    format!("{info:?} {wrong:?} {others:?} {:?} {:?}", details.request_info(), details.localized_message())
+    format!("{info:?} {wrong:?} {others:?} {:?}", details.localized_message())
 }
 
 /// The message for a JSON value. Fields have their proto names, times, masks and durations are written as their messages, and enum

@@ -2,6 +2,7 @@
 
 use headwater::auth::key;
 use headwater::domain::account::KeyKind;
+use prost::Message;
 use secrecy::ExposeSecret;
 use serde_json::Value as Json;
 use tonic::{Code, Status};
@@ -10,6 +11,7 @@ use super::api::{method, picture, reason};
 use super::cases::{Case, cases};
 use super::world::{Account, World, assert_unchanged};
 use crate::support::database::TestDatabase;
+use crate::support::server::nameless_details;
 
 /// A valid request of every method.
 pub(super) async fn requests(world: &World, account: &Account) -> Vec<(&'static Case, Json)> {
@@ -40,7 +42,7 @@ fn forged(real: &str) -> String {
 
 /// All parts of an answer that could tell one key from another.
 fn bytes(status: &Status) -> (String, Vec<u8>) {
-    (picture(status), status.details().to_vec())
+    (picture(status), nameless_details(status).encode_to_vec())
 }
 
 db_test!(no_call_is_answered_without_a_key_that_works, |database: TestDatabase| async move {

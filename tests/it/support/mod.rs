@@ -6,6 +6,7 @@ pub(crate) mod database;
 pub(crate) mod feed;
 pub(crate) mod golden;
 pub(crate) mod load;
+pub(crate) mod raw;
 pub(crate) mod request;
 pub(crate) mod rows;
 pub(crate) mod server;

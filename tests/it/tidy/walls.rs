@@ -31,7 +31,7 @@ const WIRE: [&str; 7] = ["headwater_client", "tonic", "tonic_types", "tonic_pros
 
 /// The walls, innermost first. `lib`, `main`, `cli`, `server` and `demo` connect the parts, so they may import everything. Some
 /// parts have walls already but no file yet.
-const PARTS: [Part; 20] = [
+const PARTS: [Part; 21] = [
     // Pure: its inputs are passed in.
     Part { name: "domain", parts: &[], libraries: &[] },
     Part { name: "entity", parts: &[], libraries: &["sea_orm"] },
@@ -42,6 +42,7 @@ const PARTS: [Part; 20] = [
         libraries: &["sea_orm", "migration", "tokio", "tracing"],
     },
     Part { name: "clock", parts: &["domain"], libraries: &["getrandom", "tokio", "tracing"] },
+    Part { name: "deadline", parts: &["clock"], libraries: &["tokio"] },
     Part { name: "failpoint", parts: &["store"], libraries: &["tokio", "tracing"] },
     Part { name: "config", parts: &[], libraries: &["clap"] },
     Part { name: "logging", parts: &["config"], libraries: &["tracing"] },
@@ -63,12 +64,12 @@ const PARTS: [Part; 20] = [
     },
     Part {
         name: "auth",
-        parts: &["domain", "store", "app", "clock", "config", "error", "pb"],
+        parts: &["domain", "store", "app", "clock", "config", "deadline", "error", "pb"],
         libraries: &["tonic", "prost", "tokio", "tracing"],
     },
     Part {
         name: "rpc",
-        parts: &["domain", "store", "app", "clock", "config", "error", "auth", "pb"],
+        parts: &["domain", "store", "app", "clock", "config", "deadline", "error", "auth", "pb"],
         libraries: &["tonic", "tonic_types", "prost", "prost_types", "tokio", "tracing"],
     },
     Part { name: "gathered", parts: &[], libraries: &["tonic", "tokio"] },

@@ -1,0 +1,66 @@
+//! Calls over plain HTTP/2, for requests that no gRPC client makes and for clients that leave the deadline to the server.
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::{HeaderMap, Request, StatusCode};
+use prost::Message;
+use tokio::net::TcpStream;
+use tonic::Status;
+
+/// One connection.
+#[derive(Clone)]
+pub(crate) struct RawClient {
+    requests: SendRequest<Bytes>,
+    address: String,
+}
+
+/// An answer as it came.
+pub(crate) struct RawAnswer {
+    pub(crate) http_status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Option<HeaderMap>,
+}
+
+impl RawAnswer {
+    /// The gRPC status, from the trailers or, where there are none, from the headers.
+    pub(crate) fn status(&self) -> Option<Status> {
+        Status::from_header_map(self.trailers.as_ref().unwrap_or(&self.headers))
+    }
+}
+
+impl RawClient {
+    /// Connects to the address of a [`TestServer`](super::server::TestServer).
+    pub(crate) async fn connect(address: &str) -> Self {
+        let socket = TcpStream::connect(address.trim_start_matches("http://")).await.unwrap();
+        let (requests, connection) = h2::client::handshake(socket).await.unwrap();
+        tokio::spawn(connection);
+        Self { requests, address: address.to_owned() }
+    }
+
+    /// Sends a message to a method, such as `headwater.v1.TrackingService/RecordSale`, with these headers.
+    pub(crate) async fn call(&self, method: &str, headers: &[(&str, &str)], message: &impl Message) -> RawAnswer {
+        let mut request = Request::post(format!("{}/{method}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let content = message.encode_to_vec();
+        let mut frame = vec![0];
+        frame.extend(u32::try_from(content.len()).unwrap().to_be_bytes());
+        frame.extend(content);
+        let mut requests = self.requests.clone().ready().await.unwrap();
+        let (answer, mut body) = requests.send_request(request.body(()).unwrap(), false).unwrap();
+        // A server that answers before the body has arrived may refuse the rest.
+        let _ = body.send_data(frame.into(), true);
+        let (head, mut body) = answer.await.unwrap().into_parts();
+        let mut received = Vec::new();
+        while let Some(data) = body.data().await {
+            let data = data.unwrap();
+            // Else the answers of this connection would use up its window.
+            body.flow_control().release_capacity(data.len()).unwrap();
+            received.extend(data);
+        }
+        let trailers = body.trailers().await.unwrap();
+        RawAnswer { http_status: head.status, headers: head.headers, body: received, trailers }
+    }
+}
