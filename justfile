@@ -21,10 +21,10 @@ test *arguments:
 test-postgres *arguments:
     HEADWATER_REQUIRE_POSTGRES=1 cargo test --workspace {{arguments}}
 
-# Checks the protos' style, and that they do not break the API of this git reference.
-proto against="main":
+# Checks the protos' style, and that they do not break the API of the last release.
+proto:
     cd proto && buf lint
-    cd proto && buf breaking --against '../.git#ref={{against}},subdir=proto'
+    .ci/breaking
 
 # Rewrites the golden files; read the diff before you commit it.
 golden:
