@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use headwater::clock::{self, Clock, SystemClock};
-use headwater_client::pb::watch_conversions_request::Start;
 use testkit::client;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -19,6 +18,7 @@ use super::follower::{Follower, Got};
 use super::ours::Ours;
 use super::sales::{BATCH_SALES, Target};
 use super::table::{Figures, RATE};
+use crate::feed;
 use crate::figures::Latencies;
 use crate::load::Until;
 use crate::shop::ShopSize;
@@ -111,7 +111,7 @@ impl Followers {
         let mut tasks = JoinSet::new();
         for _ in 0..count {
             let channel = client::connect(&target.url).await?;
-            let follower = Follower::open(&channel, &shop.key, Start::Latest(())).await?;
+            let follower = Follower::open(&channel, &shop.key, feed::latest()).await?;
             tasks.spawn(follow(follower, Arc::clone(&delivered), expected.subscribe()));
         }
         Ok(Self { delivered, expected, tasks })
