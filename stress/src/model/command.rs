@@ -215,16 +215,10 @@ impl Command {
                 texts
             }
             Self::RemoveCoupon(request) => vec![&mut request.coupon_id],
-            Self::Click(request) => {
-                use pb::record_click_request::Referral::{LinkCode, RefId};
-                let mut texts = vec![&mut request.tid];
-                texts.extend(request.referral.as_mut().map(|(LinkCode(code) | RefId(code))| code));
-                texts
-            }
+            Self::Click(request) => vec![&mut request.tid, &mut request.ref_id],
             Self::Lead(request) => vec![&mut request.tid, &mut request.ref_id],
             Self::Sale(request) => vec![&mut request.tid, &mut request.ref_id],
-            Self::Refund(_) => Vec::new(),
-            Self::Cancellation(request) => lead_text(&mut request.lead).into_iter().collect(),
+            Self::Refund(_) | Self::Cancellation(_) => Vec::new(),
             Self::Approve(request) => request.reward_ids.iter_mut().collect(),
             Self::Deny(request) => request.reward_ids.iter_mut().collect(),
             Self::GetConversion(request) => match &mut request.selector {

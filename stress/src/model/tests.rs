@@ -1,5 +1,6 @@
 //! A short run on both databases. It also proves that the model finds a wrong answer, and that the failing sequence is shrunk.
 
+use headwater_client::pb;
 use testkit::postgres::Postgres;
 use testkit::say;
 
@@ -52,9 +53,10 @@ async fn the_server_on_postgresql_answers_as_its_model_does() {
 fn takes_back_too_much(reply: &mut Reply) {
     if let Reply::Refund(refund) = reply
         && let Some(value) = refund.rewards.first_mut().and_then(|reward| reward.value.as_mut())
-        && value.amount_minor < -1
+        && let Some(pb::reward_value::Amount::Cash(cash)) = value.amount.as_mut()
+        && cash.amount_minor < -1
     {
-        value.amount_minor -= 1;
+        cash.amount_minor -= 1;
     }
 }
 
