@@ -29,7 +29,7 @@ pub fn generate(kind: KeyKind) -> (SecretString, NewApiKey) {
 
 /// The public beginning of a key's text, by which the key is looked up. None if the text is not a key or has a typo.
 pub fn prefix(text: &str) -> Option<&str> {
-    let (kind, rest) = text.strip_prefix(BRAND)?.split_once('_')?;
+    let (kind, rest) = text.strip_prefix(BRAND)?.rsplit_once('_')?;
     kind.parse::<KeyKind>().ok()?;
     let is_whole = rest.len() == PUBLIC_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH
         && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());

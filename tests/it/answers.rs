@@ -1,11 +1,11 @@
 //! The contents of answers and events over the wire, beyond the business rules.
 
 use headwater::pb;
-use headwater::pb::record_click_request::Referral;
 use testkit::client::Client;
 use tonic_types::StatusExt;
 
 use crate::support::database::TestDatabase;
+use crate::support::feed::from_beginning;
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 
@@ -14,7 +14,7 @@ fn dollars(amount_minor: i64) -> Option<pb::Money> {
 }
 
 fn commission(kind: pb::commission::Rate) -> Option<pb::Commission> {
-    Some(pb::Commission { commission: Some(kind) })
+    Some(pb::Commission { rate: Some(kind) })
 }
 
 fn new_program(is_default: bool) -> pb::CreateProgramRequest {
@@ -34,19 +34,23 @@ async fn get_program(client: &mut Client, program_id: &str) -> pb::Program {
     client.affiliates.get_program(request).await.unwrap().into_inner().program.unwrap()
 }
 
-/// The types and subjects of all events about programs.
+/// The kinds and subjects of all events about programs.
 async fn program_events(client: &mut Client) -> Vec<(pb::EventKind, String)> {
     let request = pb::ReadEventsRequest {
-        start: Some(pb::list_conversion_events_request::Start::Beginning(())),
+        start: Some(from_beginning()),
         filter: Some(pb::EventFilter {
-            types: vec![pb::EventKind::ProgramCreated.into(), pb::EventKind::ProgramUpdated.into()],
+            kinds: vec![pb::EventKind::ProgramCreated.into(), pb::EventKind::ProgramUpdated.into()],
             ..pb::EventFilter::default()
         }),
         page_size: 1_000,
         ..pb::ReadEventsRequest::default()
     };
-    let events = client.tracking.read_events(request).await.unwrap().into_inner().events;
-    events.into_iter().map(|event| (event.r#type(), event.subject_id)).collect()
+    let events = client.feed.read_events(request).await.unwrap().into_inner().events;
+    let subject = |event: pb::Event| match (event.kind(), event.subject) {
+        (kind, Some(pb::event::Subject::Program(program))) => (kind, program.id),
+        other => panic!("{other:?}"),
+    };
+    events.into_iter().map(subject).collect()
 }
 
 db_test!(the_feed_tells_of_the_program_that_is_no_longer_the_default, |database: TestDatabase| async move {
@@ -115,9 +119,10 @@ db_test!(a_conversion_says_how_it_was_traced_and_its_reward_how_it_was_rounded, 
     let refunded = client.tracking.record_refund(refund).await.unwrap().into_inner();
     for conversion_id in [recorded.conversion_id, refunded.conversion_id] {
         let selector = Some(pb::get_conversion_request::Selector::ConversionId(conversion_id));
-        let request = pb::GetConversionRequest { selector };
+        let request = pb::GetConversionRequest { selector, ..Default::default() };
         let conversion = client.tracking.get_conversion(request).await.unwrap().into_inner().conversion.unwrap();
-        assert_eq!(conversion.attribution_source(), pb::AttributionSource::Coupon);
+        let [credit] = &*conversion.credits else { panic!("{conversion:?}") };
+        assert_eq!((credit.source(), credit.share_ppm), (pb::AttributionSource::Coupon, 1_000_000));
         assert_eq!(conversion.coupon_code, "ANN");
         let calculation = conversion.rewards[0].calculation.as_ref().unwrap();
         assert_eq!(calculation.rounding(), pb::Rounding::HalfEven);
@@ -144,7 +149,7 @@ db_test!(a_publishable_key_never_sees_a_tracking_id, |database: TestDatabase| as
     let mut client = Shop::open(&server, "shop").await.client;
     let click = |referrer: &str| pb::RecordClickRequest {
         event_id: "click-1".to_owned(),
-        referral: Some(Referral::RefId("ann".to_owned())),
+        ref_id: "ann".to_owned(),
         referrer_url: referrer.to_owned(),
         ..pb::RecordClickRequest::default()
     };

@@ -6,8 +6,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use headwater::{clock, pb};
-use pb::watch_conversions_request::Start;
-use pb::watch_conversions_response::Message;
+use pb::watch_events_response::Content;
 use tempfile::TempDir;
 use testkit::client::Client;
 use testkit::say;
@@ -18,6 +17,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::support::binary::{run_to_end, serve};
 use crate::support::database::TestDatabase;
+use crate::support::feed::from_latest;
 use crate::support::server::register;
 
 fn folder() -> TempDir {
@@ -147,11 +147,10 @@ async fn sigterm_drains_the_streams_and_stops_within_the_deadline() {
     let folder = folder();
     let server = serve(folder.path(), &["--shutdown-seconds", "2"]).await;
     let mut client = register(&server.url(), &operator_key(folder.path()), "shop").await;
-    let request =
-        pb::WatchConversionsRequest { start: Some(Start::Latest(())), ..pb::WatchConversionsRequest::default() };
-    let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
+    let request = pb::WatchEventsRequest { start: Some(from_latest()), ..pb::WatchEventsRequest::default() };
+    let mut stream = client.feed.watch_events(request).await.unwrap().into_inner();
     let opened = stream.message().await.unwrap().unwrap();
-    assert!(matches!(opened.message, Some(Message::Opened(_))), "{opened:?}");
+    assert!(matches!(opened.content, Some(Content::Opened(_))), "{opened:?}");
     // A connection that never sends a byte must not hold up the stop.
     let silent = tokio::net::TcpStream::connect(server.address()).await.unwrap();
 
@@ -161,7 +160,7 @@ async fn sigterm_drains_the_streams_and_stops_within_the_deadline() {
     while let Some(message) = stream.message().await.expect("the stream ends with OK") {
         last = message;
     }
-    let Some(Message::Draining(draining)) = last.message else { panic!("the last word was {last:?}") };
+    let Some(Content::Draining(draining)) = last.content else { panic!("the last word was {last:?}") };
     assert_eq!(draining.reason(), pb::DrainReason::Shutdown);
     let (status, log) = stopping.await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0), "{log}");

@@ -165,13 +165,17 @@ fn every_reason_of_the_proto_is_produced() {
 /// The proto's comment on each reason names its code in brackets.
 #[test]
 fn every_reason_comes_with_the_code_that_the_proto_says() {
-    let proto = include_str!("../../proto/headwater/v1/common.proto");
+    let proto = include_str!("../../proto/headwater/v1/error.proto");
     for sample in samples() {
         let status = status(&sample);
         let (reason, metadata, _) = parts(&status);
         let declaration = format!("  ERROR_REASON_{reason} = ");
         let (before, _) = proto.split_once(&declaration).unwrap_or_else(|| panic!("no {reason} in the proto"));
-        let comment = before.rsplit(";\n").next().unwrap();
+        // Of the lines since the value before: a line of its comment may end with a semicolon too.
+        let is_value = |line: &&str| line.trim_start().starts_with("ERROR_REASON_");
+        let comment = before.rsplit('\n').take_while(|line| !is_value(line)).collect::<Vec<_>>();
+        let comment = comment.into_iter().rev().collect::<Vec<_>>().join("\n");
+        let comment = comment.as_str();
         let code = format!("{:?}", status.code()).to_uppercase();
         assert!(
             comment.replace('_', "").contains(&format!("[{code}]")),

@@ -9,8 +9,7 @@ use headwater::store::StoreError;
 use headwater::store::account_head::lock_heads;
 use headwater::store::entity::{account_head, conversion, coupon};
 use http::uri::PathAndQuery;
-use pb::watch_conversions_request::Start;
-use pb::watch_conversions_response::Message;
+use pb::watch_events_response::Content;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Database, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
@@ -22,6 +21,8 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use crate::support::database::TestDatabase;
+use crate::support::feed::cash;
+use crate::support::feed::{from_beginning, from_latest};
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 use crate::support::store;
@@ -62,7 +63,7 @@ async fn record_many(client: &mut Client, items: impl IntoIterator<Item = pb::ba
     for chunk in items.chunks(1_000) {
         let request = pb::BatchRecordEventsRequest { items: chunk.to_vec() };
         let answer = client.tracking.batch_record_events(request).await.unwrap().into_inner();
-        assert!(answer.results.iter().all(|result| !matches!(result.result, Some(pb::batch_result::Answer::Error(_)))));
+        assert!(answer.results.iter().all(|result| !matches!(result.answer, Some(pb::batch_result::Answer::Error(_)))));
     }
 }
 
@@ -82,9 +83,9 @@ fn leads(count: usize) -> impl Iterator<Item = pb::batch_item::Item> {
 }
 
 async fn latest(client: &mut Client) -> pb::ReadEventsResponse {
-    let start = Some(pb::list_conversion_events_request::Start::Latest(()));
+    let start = Some(from_latest());
     let request = pb::ReadEventsRequest { start, ..pb::ReadEventsRequest::default() };
-    client.tracking.read_events(request).await.unwrap().into_inner()
+    client.feed.read_events(request).await.unwrap().into_inner()
 }
 
 db_test!(a_corrupt_row_of_one_account_fails_no_other_account, |database: TestDatabase| async move {
@@ -112,7 +113,7 @@ db_test!(a_corrupt_row_of_one_account_fails_no_other_account, |database: TestDat
             answer.unwrap();
         } else {
             let status = answer.unwrap_err();
-            assert_eq!((status.code(), reason(&status).as_str()), (Code::Internal, "INTERNAL"));
+            assert_eq!((status.code(), reason(&status).as_str()), (Code::Internal, "SERVER_FAULT"));
             assert!(!status.message().contains("coupon"), "the log's text: {}", status.message());
         }
     }
@@ -137,7 +138,7 @@ db_test!(due_rewards_that_cannot_be_approved_hold_up_no_other_account, |database
     server.server.app().approve_due_rewards().await.unwrap_err();
     let request = pb::GetBalanceRequest { affiliate: Some(sound.affiliate()) };
     let balance = sound.client.rewards.get_balance(request).await.unwrap().into_inner().balances.remove(0);
-    assert_eq!((balance.pending_minor, balance.owed_minor), (0, 200));
+    assert_eq!((cash(balance.pending.as_ref()).amount_minor, cash(balance.owed.as_ref()).amount_minor), (0, 200));
 });
 
 db_test!(shutdown_keeps_its_deadline_though_the_database_hangs, |database: TestDatabase| async move {
@@ -243,8 +244,8 @@ async fn narrow(server: &TestServer, key: &str) -> Client {
     Client::on(&endpoint.connect().await.unwrap(), key).unwrap()
 }
 
-fn from_the_beginning() -> pb::WatchConversionsRequest {
-    pb::WatchConversionsRequest { start: Some(Start::Beginning(())), ..pb::WatchConversionsRequest::default() }
+fn from_the_beginning() -> pb::WatchEventsRequest {
+    pb::WatchEventsRequest { start: Some(from_beginning()), ..pb::WatchEventsRequest::default() }
 }
 
 db_test!(a_slow_consumer_still_counts_as_an_open_stream, |database: TestDatabase| async move {
@@ -253,10 +254,10 @@ db_test!(a_slow_consumer_still_counts_as_an_open_stream, |database: TestDatabase
     let mut client = Shop::open(&server, "shop").await.client;
     record_many(&mut client, leads(2_000)).await;
     let mut reader = narrow(&server, &client.key).await;
-    let mut stalled = reader.tracking.watch_conversions(from_the_beginning()).await.unwrap().into_inner();
+    let mut stalled = reader.feed.watch_events(from_the_beginning()).await.unwrap().into_inner();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     // The server has ended the stream. The reader's buffers are still in memory, so its slot is not free.
-    let status = reader.tracking.watch_conversions(from_the_beginning()).await.unwrap_err();
+    let status = reader.feed.watch_events(from_the_beginning()).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "TOO_MANY_STREAMS"));
     // A reader that wakes up gets the cursor to resume from.
     let mut cursor = String::new();
@@ -268,7 +269,7 @@ db_test!(a_slow_consumer_still_counts_as_an_open_stream, |database: TestDatabase
     };
     assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "SLOW_CONSUMER"));
     assert_eq!(status.get_error_details().error_info().unwrap().metadata["last_cursor"], cursor);
-    reader.tracking.watch_conversions(from_the_beginning()).await.unwrap();
+    reader.feed.watch_events(from_the_beginning()).await.unwrap();
 });
 
 db_test!(a_reader_overtaken_by_retention_gets_cursor_expired, |database: TestDatabase| async move {
@@ -277,7 +278,7 @@ db_test!(a_reader_overtaken_by_retention_gets_cursor_expired, |database: TestDat
     let mut client = Shop::open(&server, "shop").await.client;
     record_many(&mut client, leads(6_000)).await;
     let mut reader = narrow(&server, &client.key).await;
-    let mut stream = reader.tracking.watch_conversions(from_the_beginning()).await.unwrap().into_inner();
+    let mut stream = reader.feed.watch_events(from_the_beginning()).await.unwrap().into_inner();
     tokio::time::sleep(Duration::from_millis(500)).await;
     server.clock.advance_days(31);
     loop {
@@ -290,9 +291,9 @@ db_test!(a_reader_overtaken_by_retention_gets_cursor_expired, |database: TestDat
     let mut seen = 0;
     let status = loop {
         let message = tokio::time::timeout(Duration::from_secs(10), stream.message()).await.unwrap();
-        match message.map(|message| message.unwrap().message.unwrap()) {
-            Ok(Message::Batch(batch)) => seen += batch.events.len(),
-            Ok(Message::CaughtUp(_)) => panic!("caught up after {seen} events of 6,000"),
+        match message.map(|message| message.unwrap().content.unwrap()) {
+            Ok(Content::Batch(batch)) => seen += batch.events.len(),
+            Ok(Content::CaughtUp(_)) => panic!("caught up after {seen} events of 6,000"),
             Ok(_) => {}
             Err(status) => break status,
         }
@@ -304,7 +305,7 @@ db_test!(a_reader_overtaken_by_retention_gets_cursor_expired, |database: TestDat
 db_test!(long_polls_count_as_streams, |database: TestDatabase| async move {
     let server = TestServer::start_with(&database, &["--feed-streams-per-key-max", "1"]).await;
     let mut client = Shop::open(&server, "shop").await.client;
-    let start = Some(pb::list_conversion_events_request::Start::Latest(()));
+    let start = Some(from_latest());
     let request = pb::ReadEventsRequest {
         start,
         max_wait: Some(prost_types::Duration { seconds: 30, nanos: 0 }),
@@ -312,9 +313,9 @@ db_test!(long_polls_count_as_streams, |database: TestDatabase| async move {
     };
     let mut waiting_client = client.clone();
     let waits = request.clone();
-    let waiting = tokio::spawn(async move { waiting_client.tracking.read_events(waits).await });
+    let waiting = tokio::spawn(async move { waiting_client.feed.read_events(waits).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let status = client.tracking.read_events(request).await.unwrap_err();
+    let status = client.feed.read_events(request).await.unwrap_err();
     assert_eq!(reason(&status), "TOO_MANY_STREAMS");
     // Without a wait it is an ordinary read.
     latest(&mut client).await;

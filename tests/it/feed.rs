@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use headwater::pb;
-use headwater::pb::watch_conversions_request::Start;
-use headwater::pb::watch_conversions_response::Message;
+use headwater::pb::watch_events_response::Content;
 use prost_types::Duration as ProtoDuration;
 use testkit::client::Client;
 use tonic::{Code, Streaming};
 use tonic_types::StatusExt;
 
 use crate::support::database::{DatabaseKind, TestDatabase};
+use crate::support::feed::{affiliates_of, conversion_of, from_beginning, from_cursor, from_latest};
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 
@@ -26,24 +26,24 @@ fn sale(event_id: String) -> pb::RecordSaleRequest {
     }
 }
 
-fn from(start: Start) -> pb::WatchConversionsRequest {
-    pb::WatchConversionsRequest { start: Some(start), ..pb::WatchConversionsRequest::default() }
+fn from(start: pb::FeedStart) -> pb::WatchEventsRequest {
+    pb::WatchEventsRequest { start: Some(start), ..pb::WatchEventsRequest::default() }
 }
 
-async fn watch(client: &mut Client, start: Start) -> Streaming<pb::WatchConversionsResponse> {
-    client.tracking.watch_conversions(from(start)).await.unwrap().into_inner()
+async fn watch(client: &mut Client, start: pb::FeedStart) -> Streaming<pb::WatchEventsResponse> {
+    client.feed.watch_events(from(start)).await.unwrap().into_inner()
 }
 
 /// The next message; fails the test after a timeout.
-async fn next(stream: &mut Streaming<pb::WatchConversionsResponse>) -> pb::WatchConversionsResponse {
+async fn next(stream: &mut Streaming<pb::WatchEventsResponse>) -> pb::WatchEventsResponse {
     tokio::time::timeout(Duration::from_secs(30), stream.message()).await.unwrap().unwrap().unwrap()
 }
 
 async fn listed(client: &mut Client, request: pb::ReadEventsRequest) -> pb::ReadEventsResponse {
-    client.tracking.read_events(request).await.unwrap().into_inner()
+    client.feed.read_events(request).await.unwrap().into_inner()
 }
 
-fn list_from(start: pb::list_conversion_events_request::Start) -> pb::ReadEventsRequest {
+fn list_from(start: pb::FeedStart) -> pb::ReadEventsRequest {
     pb::ReadEventsRequest { start: Some(start), page_size: 1_000, ..pb::ReadEventsRequest::default() }
 }
 
@@ -75,17 +75,17 @@ db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |databa
     let mut seen: Vec<pb::Event> = Vec::new();
     let mut kills = 0;
     let sales = 4 * SALES_PER_WRITER;
-    let is_sale = |event: &&pb::Event| event.r#type() == pb::EventKind::SaleRecorded;
+    let is_sale = |event: &&pb::Event| event.kind() == pb::EventKind::SaleRecorded;
     while kills < 100 || seen.iter().filter(is_sale).count() < sales {
         let mut client = Client::connect(&addresses[kills % addresses.len()], &shop.client.key).await.unwrap();
-        let start = if cursor.is_empty() { Start::Beginning(()) } else { Start::AfterCursor(cursor.clone()) };
+        let start = if cursor.is_empty() { from_beginning() } else { from_cursor(cursor.clone()) };
         let mut stream = watch(&mut client, start).await;
-        assert!(matches!(next(&mut stream).await.message, Some(Message::Opened(_))), "`opened` comes first");
+        assert!(matches!(next(&mut stream).await.content, Some(Content::Opened(_))), "`opened` comes first");
         // Killed after a varying number of messages, sometimes at once.
         for _ in 0..kills % 4 {
             let Ok(message) = tokio::time::timeout(Duration::from_millis(300), stream.message()).await else { break };
             let message = message.unwrap().unwrap();
-            if let Some(Message::Batch(batch)) = message.message {
+            if let Some(Content::Batch(batch)) = message.content {
                 assert_eq!(batch.events.last().unwrap().cursor, message.cursor);
                 seen.extend(batch.events);
             }
@@ -106,11 +106,11 @@ db_test!(a_consumer_killed_100_times_misses_nothing_and_repeats_nothing, |databa
     // Every reader sees the same order, on either server and by either call.
     for address in &addresses {
         let mut client = Client::connect(address, &shop.client.key).await.unwrap();
-        let mut start = pb::list_conversion_events_request::Start::Beginning(());
+        let mut start = from_beginning();
         let mut all = Vec::new();
         loop {
             let page = listed(&mut client, list_from(start)).await;
-            start = pb::list_conversion_events_request::Start::AfterCursor(page.next_cursor.clone());
+            start = from_cursor(page.next_cursor.clone());
             if page.events.is_empty() {
                 break;
             }
@@ -125,26 +125,26 @@ db_test!(the_stream_opens_catches_up_and_goes_live, |database: TestDatabase| asy
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();
     client.tracking.record_sale(sale("one".to_owned())).await.unwrap();
-    let mut stream = watch(&mut client, Start::Beginning(())).await;
+    let mut stream = watch(&mut client, from_beginning()).await;
     let opened = next(&mut stream).await;
-    let Some(Message::Opened(opened_message)) = opened.message else { panic!("{opened:?}") };
+    let Some(Content::Opened(opened_message)) = opened.content else { panic!("{opened:?}") };
     assert_eq!(opened.cursor, opened_message.earliest_cursor);
     assert_eq!(opened_message.heartbeat_interval.unwrap().seconds, 15);
-    let Some(Message::Batch(batch)) = next(&mut stream).await.message else { panic!("a batch follows") };
-    let image = batch.events.last().unwrap().conversion.clone().unwrap();
+    let Some(Content::Batch(batch)) = next(&mut stream).await.content else { panic!("a batch follows") };
+    let image = conversion_of(batch.events.last().unwrap()).cloned().unwrap();
     assert_eq!((image.event_id.as_str(), image.version, image.rewards.len()), ("one", 1, 1));
     let caught_up = next(&mut stream).await;
-    assert_eq!(caught_up.message, Some(Message::CaughtUp(pb::CaughtUp {})));
+    assert_eq!(caught_up.content, Some(Content::CaughtUp(pb::CaughtUp {})));
     assert_eq!(caught_up.cursor, opened_message.head_cursor);
     client.tracking.record_sale(sale("two".to_owned())).await.unwrap();
-    let Some(Message::Batch(batch)) = next(&mut stream).await.message else { panic!("the new sale arrives") };
-    assert_eq!(batch.events[0].conversion.as_ref().unwrap().event_id, "two");
+    let Some(Content::Batch(batch)) = next(&mut stream).await.content else { panic!("the new sale arrives") };
+    assert_eq!(conversion_of(&batch.events[0]).unwrap().event_id, "two");
     // `latest` begins after all of them.
-    let mut late = watch(&mut client, Start::Latest(())).await;
+    let mut late = watch(&mut client, from_latest()).await;
     next(&mut late).await;
-    assert!(matches!(next(&mut late).await.message, Some(Message::CaughtUp(_))));
+    assert!(matches!(next(&mut late).await.content, Some(Content::CaughtUp(_))));
     client.tracking.record_sale(sale("three".to_owned())).await.unwrap();
-    let Some(Message::Batch(batch)) = next(&mut late).await.message else { panic!("the third sale arrives") };
+    let Some(Content::Batch(batch)) = next(&mut late).await.content else { panic!("the third sale arrives") };
     assert_eq!(batch.events.len(), 1);
 });
 
@@ -163,36 +163,37 @@ db_test!(filters_narrow_and_the_cursor_moves_on_all_the_same, |database: TestDat
         let request = pb::RecordSaleRequest { coupon_code: code.to_owned(), ..sale(format!("sale-{number}")) };
         client.tracking.record_sale(request).await.unwrap();
     }
-    let beginning = pb::list_conversion_events_request::Start::Beginning(());
+    let beginning = from_beginning();
     let filter = pb::EventFilter {
-        types: vec![pb::EventKind::SaleRecorded.into()],
+        kinds: vec![pb::EventKind::SaleRecorded.into()],
         affiliate_ids: vec![bea],
         program_ids: vec![shop.program_id.clone()],
+        ..pb::EventFilter::default()
     };
     let request = pb::ReadEventsRequest { filter: Some(filter), ..list_from(beginning) };
     let page = listed(&mut client, request.clone()).await;
     assert_eq!(page.events.len(), 5);
-    let nothing = pb::EventFilter { types: vec![pb::EventKind::AccountUpdated.into()], ..pb::EventFilter::default() };
+    let nothing = pb::EventFilter { kinds: vec![pb::EventKind::AccountUpdated.into()], ..pb::EventFilter::default() };
     let page = listed(&mut client, pb::ReadEventsRequest { filter: Some(nothing.clone()), ..request }).await;
     assert_eq!(page.events.len(), 0);
     assert_eq!(page.next_cursor, page.head_cursor, "the cursor does not wait for the filter");
     // A cursor from one filter works under another.
     client.tracking.record_sale(sale("last".to_owned())).await.unwrap();
-    let after = pb::list_conversion_events_request::Start::AfterCursor(page.next_cursor);
+    let after = from_cursor(page.next_cursor);
     assert_eq!(listed(&mut client, list_from(after)).await.events.len(), 1);
 });
 
 /// All events of a stream until it has caught up, and the sizes of its messages.
-async fn followed(client: &mut Client, request: pb::WatchConversionsRequest) -> (Vec<pb::Event>, Vec<usize>) {
-    let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
+async fn followed(client: &mut Client, request: pb::WatchEventsRequest) -> (Vec<pb::Event>, Vec<usize>) {
+    let mut stream = client.feed.watch_events(request).await.unwrap().into_inner();
     let (mut events, mut sizes) = (Vec::new(), Vec::new());
     loop {
-        match next(&mut stream).await.message {
-            Some(Message::Batch(batch)) => {
+        match next(&mut stream).await.content {
+            Some(Content::Batch(batch)) => {
                 sizes.push(batch.events.len());
                 events.extend(batch.events);
             }
-            Some(Message::CaughtUp(_)) => return (events, sizes),
+            Some(Content::CaughtUp(_)) => return (events, sizes),
             _ => {}
         }
     }
@@ -218,26 +219,26 @@ db_test!(any_filter_from_any_cursor_narrows_the_same_feed, |database: TestDataba
         client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items: items.collect() }).await.unwrap();
         client.tracking.record_sale(sale(format!("single-{round}"))).await.unwrap();
     }
-    let (all, _) = followed(&mut client, from(Start::Beginning(()))).await;
+    let (all, _) = followed(&mut client, from(from_beginning())).await;
     for (place, event) in (1..).zip(&all) {
         assert_eq!(event.sequence, place);
     }
     // Several pages, so that some are read ahead.
     assert!(all.len() > 2_400, "{}", all.len());
     let of_bea = pb::EventFilter { affiliate_ids: vec![bea], ..pb::EventFilter::default() };
-    let sales = pb::EventFilter { types: vec![pb::EventKind::SaleRecorded.into()], ..pb::EventFilter::default() };
+    let sales = pb::EventFilter { kinds: vec![pb::EventKind::SaleRecorded.into()], ..pb::EventFilter::default() };
     for filter in [pb::EventFilter::default(), of_bea, sales] {
         let fits = |event: &&pb::Event| {
-            (filter.affiliate_ids.is_empty() || filter.affiliate_ids.contains(&event.affiliate_id))
-                && (filter.types.is_empty() || filter.types.contains(&event.r#type))
+            (filter.affiliate_ids.is_empty()
+                || affiliates_of(event).iter().any(|id| filter.affiliate_ids.contains(&(*id).to_owned())))
+                && (filter.kinds.is_empty() || filter.kinds.contains(&event.kind))
         };
         // Also from the middle of segments.
         for (skipped, max_batch_size) in [(0, 0), (7, 1_000), (250, 7), (all.len() - 2, 1)] {
-            let start =
-                if skipped == 0 { Start::Beginning(()) } else { Start::AfterCursor(all[skipped - 1].cursor.clone()) };
+            let start = if skipped == 0 { from_beginning() } else { from_cursor(all[skipped - 1].cursor.clone()) };
             let expected: Vec<_> = all[skipped..].iter().filter(fits).cloned().collect();
             let filter = Some(filter.clone());
-            let request = pb::WatchConversionsRequest { filter, max_batch_size, ..from(start) };
+            let request = pb::WatchEventsRequest { filter, max_batch_size, ..from(start) };
             let (events, sizes) = followed(&mut client, request).await;
             assert!(events == expected, "after {skipped}: {} of {}", events.len(), expected.len());
             let size_max = if max_batch_size == 0 { 100 } else { usize::try_from(max_batch_size).unwrap() };
@@ -251,7 +252,7 @@ db_test!(live_and_catching_up_followers_get_the_same_events, |database: TestData
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();
-    let (before, _) = followed(&mut client, from(Start::Beginning(()))).await;
+    let (before, _) = followed(&mut client, from(from_beginning())).await;
     let mut writers = Vec::new();
     for writer in 0..4 {
         let mut client = shop.client.clone();
@@ -268,12 +269,12 @@ db_test!(live_and_catching_up_followers_get_the_same_events, |database: TestData
         followers.push(tokio::spawn(async move {
             // Some begin at the beginning, some after the events that were already there.
             let (start, mut events) = match follower % 2 {
-                0 => (Start::Beginning(()), Vec::new()),
-                _ => (Start::AfterCursor(beginning.last().unwrap().cursor.clone()), beginning),
+                0 => (from_beginning(), Vec::new()),
+                _ => (from_cursor(beginning.last().unwrap().cursor.clone()), beginning),
             };
             let mut stream = watch(&mut client, start).await;
             while events.len() < total {
-                if let Some(Message::Batch(batch)) = next(&mut stream).await.message {
+                if let Some(Content::Batch(batch)) = next(&mut stream).await.content {
                     events.extend(batch.events);
                 }
             }
@@ -283,7 +284,7 @@ db_test!(live_and_catching_up_followers_get_the_same_events, |database: TestData
     for writer in writers {
         writer.await.unwrap();
     }
-    let (all, _) = followed(&mut client, from(Start::Beginning(()))).await;
+    let (all, _) = followed(&mut client, from(from_beginning())).await;
     for follower in followers {
         assert!(follower.await.unwrap() == all, "every reader sees the same");
     }
@@ -293,19 +294,19 @@ db_test!(an_idle_stream_sends_heartbeats, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();
-    let request = pb::WatchConversionsRequest {
-        start: Some(Start::Latest(())),
+    let request = pb::WatchEventsRequest {
+        start: Some(from_latest()),
         // Shortened to 5 seconds, the minimum.
         heartbeat_interval: Some(ProtoDuration { seconds: 1, nanos: 0 }),
-        ..pb::WatchConversionsRequest::default()
+        ..pb::WatchEventsRequest::default()
     };
-    let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
+    let mut stream = client.feed.watch_events(request).await.unwrap().into_inner();
     let opened = next(&mut stream).await;
-    let Some(Message::Opened(opened_message)) = &opened.message else { panic!("{opened:?}") };
+    let Some(Content::Opened(opened_message)) = &opened.content else { panic!("{opened:?}") };
     assert_eq!(opened_message.heartbeat_interval.unwrap().seconds, 5);
     next(&mut stream).await;
     let heartbeat = next(&mut stream).await;
-    let Some(Message::Heartbeat(message)) = heartbeat.message else { panic!("{heartbeat:?}") };
+    let Some(Content::Heartbeat(message)) = heartbeat.content else { panic!("{heartbeat:?}") };
     assert_eq!(message.lag_event_count, 0);
     assert_eq!(heartbeat.cursor, opened.cursor);
 });
@@ -314,11 +315,11 @@ db_test!(long_poll_waits_for_news, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();
-    let latest = pb::list_conversion_events_request::Start::Latest(());
+    let latest = from_latest();
     let cursor = listed(&mut client, list_from(latest)).await.next_cursor;
     let mut waiting_client = shop.client.clone();
     let waiting = tokio::spawn(async move {
-        let after = pb::list_conversion_events_request::Start::AfterCursor(cursor);
+        let after = from_cursor(cursor);
         let max_wait = Some(ProtoDuration { seconds: 30, nanos: 0 });
         listed(&mut waiting_client, pb::ReadEventsRequest { max_wait, ..list_from(after) }).await
     });
@@ -335,30 +336,28 @@ db_test!(cursors_that_cannot_be_served_say_why, |database: TestDatabase| async m
     let shop = Shop::open(&server, "shop").await;
     let stranger = Shop::open(&server, "stranger").await;
     let mut client = shop.client.clone();
-    let latest = pb::list_conversion_events_request::Start::Latest(());
+    let latest = from_latest();
     let foreign = listed(&mut stranger.client.clone(), list_from(latest)).await.next_cursor;
-    let old = listed(&mut client, list_from(pb::list_conversion_events_request::Start::Beginning(()))).await.events[0]
-        .cursor
-        .clone();
+    let old = listed(&mut client, list_from(from_beginning())).await.events[0].cursor.clone();
 
     for (cursor, code, expected) in [
         ("nonsense".to_owned(), Code::InvalidArgument, "CURSOR_MALFORMED"),
         (foreign, Code::InvalidArgument, "CURSOR_FOREIGN"),
     ] {
-        let start = Some(Start::AfterCursor(cursor));
-        let request = pb::WatchConversionsRequest { start, ..pb::WatchConversionsRequest::default() };
-        let status = client.tracking.watch_conversions(request).await.unwrap_err();
+        let start = Some(from_cursor(cursor));
+        let request = pb::WatchEventsRequest { start, ..pb::WatchEventsRequest::default() };
+        let status = client.feed.watch_events(request).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (code, expected));
     }
-    let status = client.tracking.watch_conversions(pb::WatchConversionsRequest::default()).await.unwrap_err();
+    let status = client.feed.watch_events(pb::WatchEventsRequest::default()).await.unwrap_err();
     assert_eq!(reason(&status), "INVALID_FIELDS", "no start is no start at zero");
 
     // A month later the early events are gone. The reader gets an error instead of a jump.
     server.clock.advance_days(31);
     let expired = loop {
-        let start = Some(Start::AfterCursor(old.clone()));
-        let request = pb::WatchConversionsRequest { start, ..pb::WatchConversionsRequest::default() };
-        match client.tracking.watch_conversions(request).await {
+        let start = Some(from_cursor(old.clone()));
+        let request = pb::WatchEventsRequest { start, ..pb::WatchEventsRequest::default() };
+        match client.feed.watch_events(request).await {
             Err(status) => break status,
             Ok(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
@@ -366,7 +365,7 @@ db_test!(cursors_that_cannot_be_served_say_why, |database: TestDatabase| async m
     assert_eq!((expired.code(), reason(&expired).as_str()), (Code::OutOfRange, "CURSOR_EXPIRED"));
     let earliest = expired.get_error_details().error_info().unwrap().metadata["earliest_cursor"].clone();
     client.tracking.record_sale(sale("new".to_owned())).await.unwrap();
-    let after = pb::list_conversion_events_request::Start::AfterCursor(earliest);
+    let after = from_cursor(earliest);
     let page = listed(&mut client, list_from(after)).await;
     assert_eq!(page.events.len(), 1);
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
@@ -379,12 +378,12 @@ db_test!(a_revoked_key_ends_its_streams, |database: TestDatabase| async move {
     let request = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Read.into(), ..pb::CreateApiKeyRequest::default() };
     let made = admin.accounts.create_api_key(request).await.unwrap().into_inner();
     let mut reader = Client::connect(&server.address, &made.api_key_text).await.unwrap();
-    let request = pb::WatchConversionsRequest {
-        start: Some(Start::Latest(())),
+    let request = pb::WatchEventsRequest {
+        start: Some(from_latest()),
         heartbeat_interval: Some(ProtoDuration { seconds: 5, nanos: 0 }),
-        ..pb::WatchConversionsRequest::default()
+        ..pb::WatchEventsRequest::default()
     };
-    let mut stream = reader.tracking.watch_conversions(request).await.unwrap().into_inner();
+    let mut stream = reader.feed.watch_events(request).await.unwrap().into_inner();
     next(&mut stream).await;
     next(&mut stream).await;
     let api_key_id = made.api_key.unwrap().id;
@@ -408,17 +407,16 @@ db_test!(streams_have_a_maximum_age_and_a_limit_per_key, |database: TestDatabase
     let server = TestServer::start_with(&database, &flags).await;
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();
-    let mut one = watch(&mut client, Start::Latest(())).await;
-    let _two = watch(&mut client, Start::Latest(())).await;
-    let request =
-        pb::WatchConversionsRequest { start: Some(Start::Latest(())), ..pb::WatchConversionsRequest::default() };
-    let status = client.tracking.watch_conversions(request).await.unwrap_err();
+    let mut one = watch(&mut client, from_latest()).await;
+    let _two = watch(&mut client, from_latest()).await;
+    let request = pb::WatchEventsRequest { start: Some(from_latest()), ..pb::WatchEventsRequest::default() };
+    let status = client.feed.watch_events(request).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "TOO_MANY_STREAMS"));
     let mut last = next(&mut one).await;
     while let Some(message) = tokio::time::timeout(Duration::from_secs(30), one.message()).await.unwrap().unwrap() {
         last = message;
     }
-    let Some(Message::Draining(draining)) = last.message else { panic!("`draining` comes before OK: {last:?}") };
+    let Some(Content::Draining(draining)) = last.content else { panic!("`draining` comes before OK: {last:?}") };
     assert_eq!(draining.reason(), pb::DrainReason::MaxAge);
 });
 
@@ -426,14 +424,14 @@ db_test!(a_stopping_server_ends_streams_with_draining, |database: TestDatabase| 
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();
-    let mut stream = watch(&mut client, Start::Latest(())).await;
+    let mut stream = watch(&mut client, from_latest()).await;
     next(&mut stream).await;
     let stopping = tokio::spawn(server.server.stop());
     let mut last = next(&mut stream).await;
     while let Some(message) = tokio::time::timeout(Duration::from_secs(30), stream.message()).await.unwrap().unwrap() {
         last = message;
     }
-    let Some(Message::Draining(draining)) = last.message else { panic!("`draining` comes before OK: {last:?}") };
+    let Some(Content::Draining(draining)) = last.content else { panic!("`draining` comes before OK: {last:?}") };
     assert_eq!(draining.reason(), pb::DrainReason::Shutdown);
     drop((client, stream, shop));
     tokio::time::timeout(Duration::from_secs(30), stopping).await.unwrap().unwrap();
@@ -445,7 +443,7 @@ db_test!(a_slow_consumer_is_ended_and_others_go_on, |database: TestDatabase| asy
     // Long texts soon fill the reader's window.
     let stop = Arc::new(AtomicBool::new(false));
     let mut stalled_client = Client::connect(&server.address, &shop.client.key).await.unwrap();
-    let mut stalled = watch(&mut stalled_client, Start::Beginning(())).await;
+    let mut stalled = watch(&mut stalled_client, from_beginning()).await;
     let writer = {
         let (mut client, stop) = (shop.client.clone(), Arc::clone(&stop));
         tokio::spawn(async move {
@@ -470,10 +468,10 @@ db_test!(a_slow_consumer_is_ended_and_others_go_on, |database: TestDatabase| asy
     };
     // A second reader that does read is not disturbed.
     let mut lively_client = Client::connect(&server.address, &shop.client.key).await.unwrap();
-    let mut lively = watch(&mut lively_client, Start::Beginning(())).await;
+    let mut lively = watch(&mut lively_client, from_beginning()).await;
     let mut place = 0;
     while place < 6_000 {
-        if let Some(Message::Batch(batch)) = next(&mut lively).await.message {
+        if let Some(Content::Batch(batch)) = next(&mut lively).await.content {
             for event in batch.events {
                 place += 1;
                 assert_eq!(event.sequence, place);
@@ -488,7 +486,7 @@ db_test!(a_slow_consumer_is_ended_and_others_go_on, |database: TestDatabase| asy
     let status = loop {
         match stalled.message().await {
             Ok(Some(message)) => {
-                if let Some(Message::Batch(batch)) = message.message {
+                if let Some(Content::Batch(batch)) = message.content {
                     seen = batch.events.last().unwrap().sequence;
                 }
             }
@@ -498,9 +496,9 @@ db_test!(a_slow_consumer_is_ended_and_others_go_on, |database: TestDatabase| asy
     };
     assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "SLOW_CONSUMER"));
     let last_cursor = status.get_error_details().error_info().unwrap().metadata["last_cursor"].clone();
-    let mut stream = watch(&mut stalled_client, Start::AfterCursor(last_cursor)).await;
+    let mut stream = watch(&mut stalled_client, from_cursor(last_cursor)).await;
     loop {
-        if let Some(Message::Batch(batch)) = next(&mut stream).await.message {
+        if let Some(Content::Batch(batch)) = next(&mut stream).await.content {
             assert_eq!(batch.events[0].sequence, seen + 1, "it goes on where it stopped");
             break;
         }
@@ -515,7 +513,7 @@ db_test!(commit_times_never_go_back_wherever_the_clock_goes, |database: TestData
         server.clock.advance_days(days);
         client.tracking.record_sale(sale(format!("sale-{number}"))).await.unwrap();
     }
-    let beginning = pb::list_conversion_events_request::Start::Beginning(());
+    let beginning = from_beginning();
     let events = listed(&mut client, list_from(beginning)).await.events;
     let times: Vec<i64> = events.iter().map(|event| event.commit_time.unwrap().seconds).collect();
     assert!(times.is_sorted(), "{times:?}");

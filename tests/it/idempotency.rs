@@ -8,6 +8,7 @@ use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::support::database::{DatabaseKind, TestDatabase};
+use crate::support::feed::cash;
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 
@@ -55,7 +56,7 @@ db_test!(the_same_sale_64_times_at_once_is_one_conversion, |database: TestDataba
             answers.push(first_answer(answer));
         }
         assert_eq!(first_count, 1, "exactly one of the calls did it");
-        assert_eq!(answers[0].rewards[0].value.as_ref().unwrap().amount_minor, 1_200);
+        assert_eq!(cash(answers[0].rewards[0].value.as_ref()).amount_minor, 1_200);
         assert!(answers.iter().all(|answer| *answer == answers[0]), "64 equal answers");
     }
     let mut client = shop.client.clone();
@@ -94,7 +95,7 @@ db_test!(a_batch_answers_item_by_item_in_order, |database: TestDatabase| async m
     let told: Vec<String> = answer
         .results
         .into_iter()
-        .map(|result| match result.result.unwrap() {
+        .map(|result| match result.answer.unwrap() {
             Recorded::Sale(sale) if sale.replayed => "replayed".to_owned(),
             Recorded::Sale(_) => "recorded".to_owned(),
             Recorded::Error(status) => format!("{:?}", Code::from_i32(status.code)),
@@ -159,7 +160,7 @@ db_test!(many_sales_at_once_are_all_there_once, |database: TestDatabase| async m
     let mut client = shop.client.clone();
     let request = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()) };
     let balance = client.rewards.get_balance(request).await.unwrap().into_inner().balances.remove(0);
-    assert_eq!((balance.pending_minor, balance.owed_minor), (300 * 20, 0));
+    assert_eq!((cash(balance.pending.as_ref()).amount_minor, cash(balance.owed.as_ref()).amount_minor), (300 * 20, 0));
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
     assert!(report.ok, "{:?}", report.differences);
 });

@@ -66,12 +66,13 @@ db_test!(a_key_says_what_it_is_and_what_it_may_do, |database: TestDatabase| asyn
         assert_eq!(checked.account_id, account_id);
         let key = checked.api_key.unwrap();
         assert_eq!(key.kind, i32::from(kind));
-        assert!(made.api_key_text.starts_with(&key.prefix) && key.prefix.len() < made.api_key_text.len() / 2);
-        assert!(checked.methods.contains(&"headwater.v1.AccountService/CheckApiKey".to_owned()));
+        assert!(made.api_key_text.starts_with(&key.text_prefix));
+        assert!(key.text_prefix.len() < made.api_key_text.len() / 2);
+        assert!(checked.allowed_methods.contains(&"headwater.v1.AccountService/CheckApiKey".to_owned()));
     }
     let operator = check(&mut Client::connect(&server.address, &server.operator_key).await.unwrap()).await.unwrap();
     assert_eq!(operator.account_id, "");
-    assert_eq!(operator.methods.len(), 2);
+    assert_eq!(operator.allowed_methods.len(), 3);
     let refused = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::ServerOperator.into(), ..Default::default() };
     assert_eq!(said(admin.accounts.create_api_key(refused).await).1, "INVALID_FIELDS");
 });

@@ -8,8 +8,7 @@ use headwater::app::SubmitError;
 use headwater::clock;
 use headwater::domain::rule::{Envelope, UpdateAccount};
 use headwater::pb;
-use pb::watch_conversions_request::Start;
-use pb::watch_conversions_response::Message;
+use pb::watch_events_response::Content;
 use sea_orm::{ConnectOptions, Database, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use testkit::client::Client;
 use testkit::process::{ServerOptions, Serving};
@@ -17,6 +16,7 @@ use testkit::say;
 
 use crate::support::binary::options;
 use crate::support::database::TestDatabase;
+use crate::support::feed::{cash, conversion_of, from_beginning, from_latest};
 use crate::support::server::{TestServer, register};
 use crate::support::shop::Shop;
 use crate::support::store;
@@ -99,7 +99,7 @@ async fn a_catalogue_change_on_one_server_is_seen_by_another_on_postgres() {
     let mut seller = Client::connect(&second.address, &owner.key).await.unwrap();
     let mut earned = Vec::new();
     for number in 1..=5 {
-        let commission = pb::Commission { commission: Some(pb::commission::Rate::PercentPpm(number * 100_000)) };
+        let commission = pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(number * 100_000)) };
         let program = pb::Program {
             id: shop.program_id.clone(),
             terms: Some(pb::Terms { commission: Some(commission), ..pb::Terms::default() }),
@@ -115,7 +115,7 @@ async fn a_catalogue_change_on_one_server_is_seen_by_another_on_postgres() {
         first.clock.advance_days(1);
         second.clock.advance_days(1);
         let answer = seller.tracking.record_sale(sale(&format!("sale-{number}"), "ANN")).await.unwrap().into_inner();
-        earned.push(answer.rewards[0].value.as_ref().unwrap().amount_minor);
+        earned.push(cash(answer.rewards[0].value.as_ref()).amount_minor);
     }
     assert_eq!(earned, [100, 200, 300, 400, 500]);
     let coupons = owner.affiliates.list_coupons(pb::ListCouponsRequest::default()).await.unwrap().into_inner().coupons;
@@ -145,7 +145,7 @@ db_test!(a_program_filter_shows_no_event_of_another_program, |database: TestData
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();
-    let commission = pb::Commission { commission: Some(pb::commission::Rate::PercentPpm(100_000)) };
+    let commission = pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(100_000)) };
     let request = pb::CreateProgramRequest {
         display_name: "other".to_owned(),
         currency_code: "USD".to_owned(),
@@ -166,18 +166,17 @@ db_test!(a_program_filter_shows_no_event_of_another_program, |database: TestData
     }
     for (program_id, expected) in [(&shop.program_id, vec!["sale-1", "sale-3"]), (&other.id, vec!["sale-2"])] {
         let filter = pb::EventFilter {
-            types: vec![pb::EventKind::SaleRecorded.into()],
+            kinds: vec![pb::EventKind::SaleRecorded.into()],
             program_ids: vec![program_id.clone()],
             ..pb::EventFilter::default()
         };
         let request = pb::ReadEventsRequest {
-            start: Some(pb::list_conversion_events_request::Start::Beginning(())),
+            start: Some(from_beginning()),
             filter: Some(filter),
             ..pb::ReadEventsRequest::default()
         };
-        let page = client.tracking.read_events(request).await.unwrap().into_inner();
-        let seen: Vec<_> =
-            page.events.iter().map(|event| event.conversion.as_ref().unwrap().event_id.clone()).collect();
+        let page = client.feed.read_events(request).await.unwrap().into_inner();
+        let seen: Vec<_> = page.events.iter().map(|event| conversion_of(event).unwrap().event_id.clone()).collect();
         assert_eq!(seen, expected);
     }
 });
@@ -188,15 +187,15 @@ async fn a_commit_wakes_the_servers_own_readers_on_postgres() {
     let Some(database) = TestDatabase::postgres().await else { return };
     let server = TestServer::start_with(&database, &["--feed-poll-milliseconds", "60000"]).await;
     let mut client = Shop::open(&server, "shop").await.client;
-    let request = pb::WatchConversionsRequest {
-        start: Some(Start::Latest(())),
+    let request = pb::WatchEventsRequest {
+        start: Some(from_latest()),
         heartbeat_interval: Some(prost_types::Duration { seconds: 30, nanos: 0 }),
-        ..pb::WatchConversionsRequest::default()
+        ..pb::WatchEventsRequest::default()
     };
-    let mut stream = client.tracking.watch_conversions(request).await.unwrap().into_inner();
-    while !matches!(stream.message().await.unwrap().unwrap().message, Some(Message::CaughtUp(_))) {}
+    let mut stream = client.feed.watch_events(request).await.unwrap().into_inner();
+    while !matches!(stream.message().await.unwrap().unwrap().content, Some(Content::CaughtUp(_))) {}
     client.tracking.record_sale(sale("sale", "ANN")).await.unwrap();
     // Only the writer wakes this reader, or its own heartbeat half a minute later.
-    let message = stream.message().await.unwrap().unwrap().message;
-    assert!(matches!(message, Some(Message::Batch(_))), "{message:?}");
+    let message = stream.message().await.unwrap().unwrap().content;
+    assert!(matches!(message, Some(Content::Batch(_))), "{message:?}");
 }

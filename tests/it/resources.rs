@@ -12,13 +12,13 @@ use crate::support::shop::Shop;
 
 type Affiliates = AffiliateServiceClient<Authorized>;
 
-fn percent(ppm: i64) -> pb::Commission {
-    pb::Commission { commission: Some(pb::commission::Rate::PercentPpm(ppm)) }
+fn percent(ppm: i32) -> pb::Commission {
+    pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(ppm)) }
 }
 
 fn flat(amount_minor: i64) -> pb::Commission {
     let money = pb::Money { amount_minor, currency_code: "USD".to_owned() };
-    pb::Commission { commission: Some(pb::commission::Rate::Flat(money)) }
+    pb::Commission { rate: Some(pb::commission::Rate::Flat(money)) }
 }
 
 fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
@@ -87,9 +87,10 @@ db_test!(an_affiliate_is_found_by_all_its_names, |database: TestDatabase| async 
     let server = TestServer::start(&database).await;
     let mut affiliates = Shop::open(&server, "shop").await.client.affiliates;
     let profile = pb::AffiliateProfile {
-        country_code: "de".to_owned(),
-        website: "https://jo.example".to_owned(),
-        description: "Two\nlines".to_owned(),
+        address: Some(pb::PostalAddress { country_code: "de".to_owned(), ..pb::PostalAddress::default() }),
+        website_url: "https://jo.example".to_owned(),
+        about: "Two\nlines".to_owned(),
+        social_profiles: [("mastodon".to_owned(), "@jo@social.example".to_owned())].into(),
         ..pb::AffiliateProfile::default()
     };
     let request = pb::CreateAffiliateRequest {
@@ -105,7 +106,8 @@ db_test!(an_affiliate_is_found_by_all_its_names, |database: TestDatabase| async 
     let (affiliate, enrollment) = (made.affiliate.unwrap(), made.enrollment.unwrap());
     assert_eq!((affiliate.email.as_str(), affiliate.first_name.as_str()), ("jo.doe@example.com", "Jo"));
     let profile = affiliate.profile.clone().unwrap();
-    assert_eq!((profile.country_code.as_str(), profile.description.as_str()), ("DE", "Two\nlines"));
+    assert_eq!((profile.address.unwrap().country_code.as_str(), profile.about.as_str()), ("DE", "Two\nlines"));
+    assert_eq!(profile.social_profiles["mastodon"], "@jo@social.example");
     assert_eq!(enrollment.ref_id, "jo", "made from the first name");
     assert_eq!(enrollment.referral_link, "https://jo.example/shop?lang=de&ref=jo");
     assert_eq!(enrollment.commission_override, Some(percent(300_000)));
@@ -234,7 +236,7 @@ db_test!(a_code_is_free_again_once_its_coupon_is_removed, |database: TestDatabas
     let assign = pb::AssignCouponRequest {
         affiliate: Some(shop.affiliate()),
         code: "Spring-25".to_owned(),
-        description: "Till the end of May".to_owned(),
+        note: "Till the end of May".to_owned(),
         ..pb::AssignCouponRequest::default()
     };
     let mut affiliates = shop.client.affiliates;
@@ -319,19 +321,22 @@ db_test!(a_lead_shows_the_affiliate_it_is_bound_to, |database: TestDatabase| asy
         ..pb::RecordLeadRequest::default()
     };
     let recorded = client.tracking.record_lead(request).await.unwrap().into_inner();
-    assert_eq!(recorded.affiliate_id, shop.affiliate_id);
+    let [credit] = &*recorded.credits else { panic!("{recorded:?}") };
+    assert_eq!((&credit.affiliate_id, credit.share_ppm), (&shop.affiliate_id, 1_000_000));
+    assert_eq!((credit.source(), credit.terms_version), (pb::AttributionSource::Click, 1));
     let selector = Some(pb::lead_selector::Selector::Email("BOB@shop.example".to_owned()));
     let request = pb::GetLeadRequest { lead: Some(pb::LeadSelector { selector }) };
     let found = client.tracking.get_lead(request).await.unwrap().into_inner();
     let lead = found.lead.unwrap();
+    assert_eq!(lead.credits, recorded.credits);
     assert_eq!((lead.id, lead.email.as_str()), (recorded.lead_id, "bob@shop.example"));
     assert_eq!(lead.state, i32::from(pb::LeadState::Signup));
-    assert_eq!(found.affiliate.unwrap().id, shop.affiliate_id);
-    assert_eq!(found.enrollment.unwrap().referral_link, "https://shop.example/?ref=ann");
+    assert_eq!(found.affiliates[0].id, shop.affiliate_id);
+    assert_eq!(found.enrollments[0].referral_link, "https://shop.example/?ref=ann");
 
-    let conversion = |selector| pb::GetConversionRequest { selector: Some(selector) };
+    let conversion = |selector| pb::GetConversionRequest { selector: Some(selector), ..Default::default() };
     let by_id = conversion(pb::get_conversion_request::Selector::ConversionId(recorded.conversion_id));
-    let by_event = conversion(pb::get_conversion_request::Selector::Event(pb::RecordedEvent {
+    let by_event = conversion(pb::get_conversion_request::Selector::RecordedEvent(pb::RecordedEvent {
         kind: pb::ConversionKind::Lead.into(),
         event_id: "lead-1".to_owned(),
     }));
@@ -353,8 +358,7 @@ db_test!(a_batch_answers_each_item_as_the_single_call, |database: TestDatabase| 
         ..pb::RecordSaleRequest::default()
     };
     let first = client.tracking.record_sale(sale("sale-1")).await.unwrap().into_inner();
-    let referral = Some(pb::record_click_request::Referral::LinkCode("nobody".to_owned()));
-    let click = pb::RecordClickRequest { referral, ..Default::default() };
+    let click = pb::RecordClickRequest { ref_id: "nobody".to_owned(), ..Default::default() };
     let items = vec![
         Some(Item::Sale(sale("sale-1"))),
         Some(Item::Sale(sale(""))),
@@ -365,7 +369,7 @@ db_test!(a_batch_answers_each_item_as_the_single_call, |database: TestDatabase| 
     let items = items.into_iter().map(|item| pb::BatchItem { item }).collect();
     let answer =
         client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap().into_inner();
-    let results: Vec<Answer> = answer.results.into_iter().map(|result| result.result.unwrap()).collect();
+    let results: Vec<Answer> = answer.results.into_iter().map(|result| result.answer.unwrap()).collect();
     let replay = pb::RecordSaleResponse { replayed: true, ..first };
     assert_eq!(results[0], Answer::Sale(replay), "recorded alone before, and recognised in the batch");
     for (index, single) in [

@@ -6,6 +6,7 @@ use headwater::domain::id::AccountId;
 use headwater::domain::ledger::entry_hash;
 use headwater::pb;
 use headwater::store::entity::{account_head, balance, event_segment, ledger_entry, reward};
+use headwater::store::list::Walk;
 use headwater::store::{self, Store};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Database, DatabaseConnection, EntityTrait, QueryFilter, UpdateMany};
@@ -153,7 +154,7 @@ async fn rewrite_second_entry(store: &Store, database: &DatabaseConnection, acco
     let raised = Expr::col(ledger_entry::Column::AmountMinor).add(1);
     let update = ledger_entry::Entity::update_many().col_expr(ledger_entry::Column::AmountMinor, raised);
     apply(update.filter(second.clone()), database).await;
-    let entries = store::ledger::list(store, AccountId::from_uuid(account_id), None, 0, 2).await.unwrap();
+    let entries = store::ledger::list(store, AccountId::from_uuid(account_id), None, Walk::first(2)).await.unwrap();
     let hash = entry_hash(&entries[0].hash, 2, &entries[1].posting);
     let update = ledger_entry::Entity::update_many().col_expr(ledger_entry::Column::Hash, Expr::value(hash.to_vec()));
     apply(update.filter(second), database).await;

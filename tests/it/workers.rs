@@ -10,6 +10,7 @@ use headwater::pb;
 
 use crate::support::binary;
 use crate::support::database::TestDatabase;
+use crate::support::feed::cash;
 use crate::support::server::TestServer;
 use crate::support::shop::Shop;
 
@@ -56,7 +57,7 @@ db_test!(a_worker_that_is_woken_does_what_is_due_and_says_so, |database: TestDat
     assert!(!pruned.last_result.unwrap().counts.is_empty(), "events of a month ago are still there");
     let balance = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()) };
     let balance = shop.client.rewards.get_balance(balance).await.unwrap().into_inner().balances.remove(0);
-    assert_eq!((balance.pending_minor, balance.owed_minor), (0, 200));
+    assert_eq!((cash(balance.pending.as_ref()).amount_minor, cash(balance.owed.as_ref()).amount_minor), (0, 200));
     assert!(!server.server.app().wake_worker("no worker"));
 });
 

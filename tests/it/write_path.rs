@@ -53,7 +53,7 @@ db_test!(a_full_queue_refuses_at_once_and_says_when_to_try_again, |database: Tes
     let mut client = shop.client.clone();
     let answer = client.tracking.batch_record_events(batch(refused[0], 1_000)).await.unwrap().into_inner();
     assert!(answer.results.iter().all(|result| matches!(
-        &result.result,
+        &result.answer,
         Some(pb::batch_result::Answer::Sale(sale)) if !sale.replayed
     )));
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
@@ -77,8 +77,9 @@ db_test!(a_call_past_its_deadline_is_not_begun, |database: TestDatabase| async m
     // CANCELLED is tonic's own answer if it notices first.
     assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled), "{status:?}");
     let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: "late".to_owned() };
-    let selector = Some(pb::get_conversion_request::Selector::Event(event));
-    let status = client.tracking.get_conversion(pb::GetConversionRequest { selector }).await.unwrap_err();
+    let selector = Some(pb::get_conversion_request::Selector::RecordedEvent(event));
+    let status =
+        client.tracking.get_conversion(pb::GetConversionRequest { selector, ..Default::default() }).await.unwrap_err();
     assert_eq!(reason(&status), "CONVERSION_NOT_FOUND");
 });
 
@@ -102,7 +103,7 @@ db_test!(clicks_with_one_id_that_race_are_one_click, |database: TestDatabase| as
                 let mut client = Client::connect(&address, &key).await.unwrap();
                 let request = pb::RecordClickRequest {
                     event_id: format!("click-{round}"),
-                    referral: Some(pb::record_click_request::Referral::RefId("ann".to_owned())),
+                    ref_id: "ann".to_owned(),
                     ..pb::RecordClickRequest::default()
                 };
                 client.tracking.record_click(request).await.unwrap().into_inner()
@@ -146,7 +147,7 @@ db_test!(a_batch_item_may_refer_to_an_earlier_item, |database: TestDatabase| asy
         let items = items.into_iter().map(|item| pb::BatchItem { item: Some(item) }).collect();
         let answer =
             client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap().into_inner();
-        let told = answer.results.into_iter().map(|result| match result.result.unwrap() {
+        let told = answer.results.into_iter().map(|result| match result.answer.unwrap() {
             Recorded::Sale(sale) => format!("{:?}", sale.outcome()),
             Recorded::Refund(refund) => format!("{:?} {}", refund.outcome(), refund.rewards.len()),
             other => format!("{other:?}"),

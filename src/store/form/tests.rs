@@ -61,6 +61,7 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             "conversion_order_details" => {
                 read.extend(pass_through!(OrderDetails, later::conversion::OrderDetailsForm<'_>, &text));
             }
+            "credits" => read.extend(pass_through!(Vec<Credit>, Vec<later::conversion::CreditForm>, &text)),
             "conversion_candidates" => {
                 read.extend(pass_through!(Vec<Candidate>, Vec<later::attribution::CandidateForm<'_>>, &text));
             }
@@ -98,13 +99,23 @@ fn declared() -> BTreeSet<String> {
 
 #[test]
 fn malformed_texts_and_unknown_versions_are_refused() {
-    let reads = |text: &str| Profile::from_text(text).map(|profile| profile.city);
-    assert_eq!(reads(r#"[1,{"city":"London"}]"#).unwrap(), "London");
-    assert_eq!(reads(r#"[1,{"city":"London","later":{"a":[1]}}]"#).unwrap(), "London");
+    let reads = |text: &str| Profile::from_text(text).map(|profile| profile.company);
+    assert_eq!(reads(r#"[1,{"address":{},"company":"Engines"}]"#).unwrap(), "Engines");
+    assert_eq!(reads(r#"[1,{"address":{},"company":"Engines","later":{"a":[1]}}]"#).unwrap(), "Engines");
     let message = |text| reads(text).unwrap_err().to_string();
-    assert!(message(r#"[2,{"city":"London"}]"#).contains("version 2 is not known here"));
+    assert!(message(r#"[2,{"address":{},"company":"Engines"}]"#).contains("version 2 is not known here"));
     assert!(message(r#"[0,{}]"#).contains("version 0 is not known here"));
-    for text in ["", "{}", r#"{"city":"London"}"#, "[]", "[1]", "[1,{},3]", "[1,{}]x", "[-1,{}]", "[1,{\"city\":5}]"] {
+    for text in [
+        "",
+        "{}",
+        r#"{"address":{},"company":"Engines"}"#,
+        "[]",
+        "[1]",
+        "[1,{},3]",
+        "[1,{}]x",
+        "[-1,{}]",
+        "[1,{\"address\":{},\"company\":5}]",
+    ] {
         assert!(reads(text).is_err(), "{text}");
     }
 }
@@ -117,10 +128,14 @@ fn an_answer_of_an_unknown_kind_is_refused() {
 
 #[test]
 fn a_field_that_every_text_has_is_demanded() {
-    let text = |rest| format!(r#"[1,{{"rule":"program","terms_version":1,"rounding":"down"{rest}}}]"#);
+    let text = |rest| {
+        format!(
+            r#"[1,{{"rule":"program","terms_version":1,"rounding":"down","commission":{{"percent_ppm":5}}{rest}}}]"#
+        )
+    };
     let base = r#","base":{"amount_minor":5,"currency":"USD"}"#;
     assert!(Calculation::from_text(&text("")).unwrap_err().to_string().contains("missing field `base`"));
-    assert_eq!(Calculation::from_text(&text(base)).unwrap().percent_ppm, 0);
+    assert_eq!(Calculation::from_text(&text(base)).unwrap().commission, Commission::PercentPpm(5));
 }
 
 /// A type whose text got a second version. The first had no note, and weight in kilograms under another name.

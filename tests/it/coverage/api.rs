@@ -9,7 +9,7 @@ use headwater::pb;
 use prost::Message;
 use prost::bytes::Buf;
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, MethodDescriptor, Value,
 };
 use serde_json::Value as Json;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -187,6 +187,12 @@ fn to_message(descriptor: &MessageDescriptor, json: &Json) -> DynamicMessage {
                 let values = values.iter().map(|value| to_value(&field, value)).collect();
                 message.set_field(&field, Value::List(values));
             }
+            Json::Object(entries) if field.is_map() => {
+                let entry = |(name, text): (&String, &Json)| {
+                    (MapKey::String(name.clone()), Value::String(text.as_str().unwrap().to_owned()))
+                };
+                message.set_field(&field, Value::Map(entries.iter().map(entry).collect()));
+            }
             json => message.set_field(&field, to_value(&field, json)),
         }
     }
@@ -232,6 +238,12 @@ fn value_to_json(field: &FieldDescriptor, value: &Value) -> Json {
         },
         Value::Message(message) => to_json(message),
         Value::List(values) => values.iter().map(|value| value_to_json(field, value)).collect(),
+        Value::Map(entries) => {
+            let text = |(name, text): (&MapKey, &Value)| {
+                (name.as_str().unwrap().to_owned(), Json::from(text.as_str().unwrap()))
+            };
+            entries.iter().map(text).collect()
+        }
         other => panic!("{}: {other:?} is not written as JSON here", field.full_name()),
     }
 }

@@ -281,7 +281,7 @@ pub(super) fn leaves(request: &Json, descriptor: &MessageDescriptor) -> Vec<Stri
     for (name, value) in request.as_object().unwrap() {
         let field = descriptor.get_field_by_name(name).unwrap();
         let inside = match field.kind() {
-            Kind::Message(inside) if !is_one_value(&inside) => Some(inside),
+            Kind::Message(inside) if !field.is_map() && !is_one_value(&inside) => Some(inside),
             _ => None,
         };
         match (value, inside) {
@@ -318,7 +318,7 @@ fn all_fields(descriptor: &MessageDescriptor) -> Vec<String> {
     let mut found = Vec::new();
     for field in descriptor.fields() {
         match field.kind() {
-            Kind::Message(inside) if !is_one_value(&inside) => {
+            Kind::Message(inside) if !field.is_map() && !is_one_value(&inside) => {
                 found.extend(all_fields(&inside).into_iter().map(|path| format!("{}.{path}", field.name())));
             }
             _ => found.push(field.name().to_owned()),
@@ -332,7 +332,7 @@ fn looks_like_a_name(path: &str) -> bool {
     let last = path.rsplit('.').next().unwrap();
     let ends = ["_id", "_ids", "_code", "_token", "_cursor"];
     (ends.iter().any(|end| last.ends_with(end)) || matches!(last, "id" | "code" | "email" | "external_id" | "tid"))
-        && !matches!(last, "request_id" | "currency_code" | "country_code")
+        && !matches!(last, "request_id" | "currency_code" | "country_code" | "postal_code")
 }
 
 fn is_listed(path: &str, list: &[&str]) -> bool {

@@ -15,9 +15,9 @@ use crate::support::golden::assert_golden_folder;
 const RANDOM_FIELDS: &[&str] = &[
     "auth_token",
     "api_key_text",
-    "prefix",
+    "text_prefix",
     "etag",
-    "hash",
+    "entry_hash",
     "cursor",
     "next_cursor",
     "head_cursor",
@@ -136,7 +136,7 @@ db_test!(lists_and_reads_show_only_the_callers_account, |database: TestDatabase|
         }
     }
     // An operator key belongs to no account and sees nothing inside any.
-    let operator = &world.alpha.keys["operator"];
+    let operator = &world.alpha.keys["server_operator"];
     let answer = world.wire.call(operator, &method("AccountService/CheckApiKey"), &json!({})).await.unwrap();
     assert!(answer["account_id"].is_null(), "{answer}");
 });

@@ -100,7 +100,7 @@ db_test!(a_method_that_does_not_exist_is_unknown_to_everybody, |database: TestDa
     ];
     for path in names {
         let mut answers = Vec::new();
-        let keys = ["admin", "operator", "tracking", "revoked"].map(|kind| world.alpha.keys[kind].as_str());
+        let keys = ["admin", "server_operator", "tracking", "revoked"].map(|kind| world.alpha.keys[kind].as_str());
         for key in keys.into_iter().chain(["hello", ""]) {
             let headers: &[(&'static str, &str)] = if key.is_empty() { &[] } else { &[("x-api-key", key)] };
             let status = world.wire.call_path(headers, path).await.unwrap_err();

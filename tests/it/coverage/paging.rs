@@ -58,7 +58,7 @@ db_test!(pages_of_one_show_every_row_once, |database: TestDatabase| async move {
         }
         let answer = page(&world, &world.alpha, &list, json!({"page_size": 5_000})).await;
         assert_eq!(answer, whole, "{name}: a page size that is too large is taken as the largest");
-        let refused = refusal(&world, &list, &json!({"page_size": -1})).await;
+        let refused = refusal(&world, &list, &json!({"page_size": -1, "order": 99})).await;
         assert_eq!(refused, (Code::InvalidArgument, "INVALID_FIELDS".to_owned(), "page_size".to_owned()), "{name}");
     }
 });
@@ -90,8 +90,8 @@ fn filters(list: &MethodDescriptor) -> Vec<Json> {
         let name = field.name();
         match field.kind() {
             Kind::Enum(_) => filters.push(json!({name: 1})),
-            Kind::Message(inside) if inside.full_name() == "google.protobuf.Timestamp" => {
-                filters.push(json!({name: {"seconds": 1}}));
+            Kind::Message(inside) if inside.full_name() == "headwater.v1.TimeInterval" => {
+                filters.push(json!({name: {"start_time": {"seconds": 1}}}));
             }
             _ => {
                 let before = filters.len();
@@ -132,20 +132,32 @@ db_test!(a_page_has_a_thousand_rows_at_most, |database: TestDatabase| async move
         let answer = page(&world, &world.alpha, &list, json!({})).await;
         assert_eq!(rows(&list, &answer).len(), 50, "{name}: the default");
     }
-    let feed = method("TrackingService/ReadEvents");
-    let answer = page(&world, &world.alpha, &feed, json!({"beginning": {}, "page_size": 5_000})).await;
+    let feed = method("FeedService/ReadEvents");
+    let answer = page(
+        &world,
+        &world.alpha,
+        &feed,
+        json!({"start": {"position": "FEED_POSITION_BEGINNING"}, "page_size": 5_000}),
+    )
+    .await;
     assert_eq!(rows(&feed, &answer).len(), 1_000);
-    let answer = page(&world, &world.alpha, &feed, json!({"beginning": {}})).await;
+    let answer = page(&world, &world.alpha, &feed, json!({"start": {"position": "FEED_POSITION_BEGINNING"}})).await;
     assert_eq!(rows(&feed, &answer).len(), 50);
 });
 
 db_test!(the_feed_by_pages_of_one_shows_every_event_once, |database: TestDatabase| async move {
     let world = World::open(&database).await;
-    let feed = method("TrackingService/ReadEvents");
-    let whole = page(&world, &world.alpha, &feed, json!({"beginning": {}, "page_size": 1_000})).await;
+    let feed = method("FeedService/ReadEvents");
+    let whole = page(
+        &world,
+        &world.alpha,
+        &feed,
+        json!({"start": {"position": "FEED_POSITION_BEGINNING"}, "page_size": 1_000}),
+    )
+    .await;
     let all = rows(&feed, &whole);
     let mut seen = Vec::new();
-    let mut request = json!({"beginning": {}, "page_size": 1});
+    let mut request = json!({"start": {"position": "FEED_POSITION_BEGINNING"}, "page_size": 1});
     loop {
         let answer = page(&world, &world.alpha, &feed, request).await;
         let here = rows(&feed, &answer);
@@ -155,7 +167,7 @@ db_test!(the_feed_by_pages_of_one_shows_every_event_once, |database: TestDatabas
         assert_eq!(here.len(), 1);
         assert_eq!(here[0]["cursor"], answer["next_cursor"]);
         seen.extend(here);
-        request = json!({"after_cursor": answer["next_cursor"], "page_size": 1});
+        request = json!({"start": {"after_cursor": answer["next_cursor"]}, "page_size": 1});
     }
     assert!(seen.len() > 10);
     assert_eq!(seen, all);

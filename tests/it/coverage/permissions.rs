@@ -68,7 +68,7 @@ db_test!(a_key_is_told_what_it_may_call, |database: TestDatabase| async move {
     for (kind, allowed) in published() {
         let key = &world.alpha.keys[kind.as_str()];
         let answer = world.wire.call(key, &method("AccountService/CheckApiKey"), &json!({})).await.unwrap();
-        let told: BTreeSet<String> = answer["methods"]
+        let told: BTreeSet<String> = answer["allowed_methods"]
             .as_array()
             .unwrap()
             .iter()
@@ -96,7 +96,7 @@ fn tracking_and_publishable_keys_can_only_record() {
 db_test!(a_publishable_key_does_not_see_the_affiliate_of_a_link, |database: TestDatabase| async move {
     let world = World::open(&database).await;
     let record_click = method("TrackingService/RecordClick");
-    let request = json!({"link_code": world.alpha.names["link_code"]});
+    let request = json!({"ref_id": world.alpha.names["link_code"]});
     let answer = world.wire.call(&world.alpha.keys["publishable"], &record_click, &request).await.unwrap();
     assert!(answer["affiliate_id"].is_null(), "{answer}");
     let answer = world.wire.call(&world.alpha.keys["tracking"], &record_click, &request).await.unwrap();

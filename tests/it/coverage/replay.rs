@@ -83,7 +83,7 @@ db_test!(a_repeated_batch_is_answered_item_by_item, |database: TestDatabase| asy
     let item = |amount_minor: i64| {
         json!({"sale": {
             "event_id": "in-a-batch",
-            "external_id": names["lead_uid"],
+            "external_id": names["lead_external_id"],
             "amount": {"amount_minor": amount_minor, "currency_code": "USD"},
         }})
     };

@@ -56,14 +56,14 @@ db_test!(a_thousand_violations_fit_into_the_answer_headers, |database: TestDatab
     let world = World::open(&database).await;
     let wrong = |text: &str| vec![json!(text); 1_000];
     let watch = json!({
-        "beginning": {},
-        "filter": {"types": vec![99; 1_000], "program_ids": wrong("prg_1"), "affiliate_ids": wrong("aff_1")},
+        "start": {"position": "FEED_POSITION_BEGINNING"},
+        "filter": {"kinds": vec![99; 1_000], "program_ids": wrong("prg_1"), "affiliate_ids": wrong("aff_1")},
     });
     let list = watch.clone();
     let mask = json!({"account": {}, "update_mask": {"paths": wrong(&"y".repeat(200))}});
     for (name, request) in [
         ("TrackingService/WatchConversions", watch),
-        ("TrackingService/ReadEvents", list),
+        ("FeedService/ReadEvents", list),
         ("RewardService/ApproveRewards", json!({"reward_ids": wrong("rwd_1")})),
         ("AccountService/UpdateAccount", mask),
     ] {

@@ -25,7 +25,7 @@ pub(super) struct World {
 }
 
 pub(super) struct Account {
-    /// Key texts by kind, and also `operator`, `revoked` and `expired`.
+    /// Key texts by kind, and also `server_operator`, `revoked` and `expired`.
     pub(super) keys: BTreeMap<&'static str, String>,
     pub(super) names: Names,
 }
@@ -58,11 +58,11 @@ impl World {
             seen.insert(name, answer);
         }
         let not_referred = json!({"page_size": 1_000, "outcome": "CONVERSION_OUTCOME_NOT_REFERRED"});
-        let feed = json!({"page_size": 1_000, "beginning": {}});
+        let feed = json!({"page_size": 1_000, "start": {"position": "FEED_POSITION_BEGINNING"}});
         for (name, request) in [
             ("AccountService/GetAccount", json!({})),
             ("TrackingService/ListConversions", not_referred),
-            ("TrackingService/ReadEvents", feed),
+            ("FeedService/ReadEvents", feed),
             ("RewardService/VerifyLedger", json!({})),
         ] {
             seen.insert(format!("{name} {request}"), self.expect(account, name, &request).await);
@@ -81,13 +81,16 @@ pub(super) fn assert_unchanged(before: &BTreeMap<String, Json>, after: &BTreeMap
 }
 
 impl Account {
-    /// The key that may make most calls; for RegisterAccount, the operator key.
+    /// The key that may make most calls; for the work of operators, the operator key.
     pub(super) fn key_for(&self, name: &str) -> &str {
-        if name == "AccountService/RegisterAccount" { &self.keys["operator"] } else { &self.keys["admin"] }
+        match name {
+            "AccountService/RegisterAccount" | "AccountService/CreateAdminApiKey" => &self.keys["server_operator"],
+            _ => &self.keys["admin"],
+        }
     }
 
     async fn furnish(wire: &Wire, operator_key: &str, tag: &str) -> Self {
-        let keys = BTreeMap::from([("operator", operator_key.to_owned())]);
+        let keys = BTreeMap::from([("server_operator", operator_key.to_owned())]);
         let names = Names::from([("tag".to_owned(), tag.to_owned()), ("TAG".to_owned(), tag.to_uppercase())]);
         let mut account = Self { keys, names };
         account.furnish_keys(wire).await;
@@ -187,7 +190,7 @@ impl Account {
     }
 
     async fn furnish_conversions(&mut self, wire: &Wire) {
-        self.name("lead_uid", "customer-${tag}-1");
+        self.name("lead_external_id", "customer-${tag}-1");
         self.name("lead_email", "bob@${tag}.example");
         for (name, value) in [
             ("click_event_id", "click-${tag}"),
@@ -198,12 +201,12 @@ impl Account {
         }
         self.name("sale_event_id", "sale-${tag}-1");
         self.name("refund_event_id", "refund-${tag}-1");
-        let request = json!({"event_id": "${click_event_id}", "link_code": "${link_code}"});
+        let request = json!({"event_id": "${click_event_id}", "ref_id": "${link_code}"});
         self.make(wire, "TrackingService/RecordClick", request, &[("tid", "/tid")]).await;
-        let request = json!({"event_id": "${lead_event_id}", "external_id": "${lead_uid}", "email": "${lead_email}", "tid": "${tid}"});
+        let request = json!({"event_id": "${lead_event_id}", "external_id": "${lead_external_id}", "email": "${lead_email}", "tid": "${tid}"});
         self.make(wire, "TrackingService/RecordLead", request, &[("lead_id", "/lead_id")]).await;
         let amount = json!({"amount_minor": 6_000, "currency_code": "USD"});
-        let request = json!({"event_id": "${sale_event_id}", "external_id": "${lead_uid}", "amount": amount});
+        let request = json!({"event_id": "${sale_event_id}", "external_id": "${lead_external_id}", "amount": amount});
         let kept = [("conversion_id", "/conversion_id"), ("reward_id", "/rewards/0/reward_id")];
         self.make(wire, "TrackingService/RecordSale", request, &kept).await;
         let request = json!({
@@ -227,8 +230,8 @@ impl Account {
 
     /// A cursor, and a page token of every list.
     async fn furnish_places(&mut self, wire: &Wire) {
-        let request = json!({"beginning": {}, "page_size": 1});
-        self.make(wire, "TrackingService/ReadEvents", request, &[("cursor", "/next_cursor")]).await;
+        let request = json!({"start": {"position": "FEED_POSITION_BEGINNING"}, "page_size": 1});
+        self.make(wire, "FeedService/ReadEvents", request, &[("cursor", "/next_cursor")]).await;
         for one in methods().iter().filter(|method| method.input().get_field_by_name("page_token").is_some()) {
             let kept = [(format!("{}_page_token", one.name()), "/next_page_token")];
             let kept = [(kept[0].0.as_str(), kept[0].1)];

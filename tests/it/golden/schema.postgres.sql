@@ -28,16 +28,24 @@ CREATE UNIQUE INDEX affiliate_by_email ON public.affiliate USING btree (account_
 CREATE UNIQUE INDEX affiliate_by_external_id ON public.affiliate USING btree (account_id, external_id) WHERE (external_id IS NOT NULL)
 CREATE UNIQUE INDEX affiliate_by_token ON public.affiliate USING btree (account_id, token_hash)
 CREATE UNIQUE INDEX affiliate_pkey ON public.affiliate USING btree (account_id, id)
+affiliate_conversion.account_id uuid NOT NULL
+affiliate_conversion.affiliate_id uuid NOT NULL
+affiliate_conversion.conversion_id uuid NOT NULL
+CREATE UNIQUE INDEX affiliate_conversion_pkey ON public.affiliate_conversion USING btree (account_id, affiliate_id, conversion_id)
+affiliate_lead.account_id uuid NOT NULL
+affiliate_lead.affiliate_id uuid NOT NULL
+affiliate_lead.lead_id uuid NOT NULL
+CREATE UNIQUE INDEX affiliate_lead_pkey ON public.affiliate_lead USING btree (account_id, affiliate_id, lead_id)
 api_key.account_id uuid NOT NULL
 api_key.id uuid NOT NULL
-api_key.prefix text NOT NULL
+api_key.text_prefix text NOT NULL
 api_key.kind character varying(32) NOT NULL
 api_key.display_name text NOT NULL
 api_key.secret_hash bytea NOT NULL
 api_key.created_at bigint NOT NULL
 api_key.expires_at bigint
 api_key.revoked_at bigint
-CREATE UNIQUE INDEX api_key_by_prefix ON public.api_key USING btree (prefix)
+CREATE UNIQUE INDEX api_key_by_text_prefix ON public.api_key USING btree (text_prefix)
 CREATE UNIQUE INDEX api_key_pkey ON public.api_key USING btree (account_id, id)
 balance.account_id uuid NOT NULL
 balance.affiliate_id uuid NOT NULL
@@ -72,18 +80,13 @@ conversion.refunded_minor bigint NOT NULL
 conversion.sale_id uuid
 conversion.sale_event_id text NOT NULL
 conversion.lead_id uuid
-conversion.affiliate_id uuid
-conversion.enrollment_id uuid
-conversion.program_id uuid
-conversion.terms_version integer
-conversion.credit_source character varying(32)
+conversion.credits text NOT NULL
 conversion.channel character varying(32) NOT NULL
 conversion.order_details text NOT NULL
 conversion.candidates text NOT NULL
 conversion.occurred_at bigint NOT NULL
 conversion.created_at bigint NOT NULL
 conversion.version integer NOT NULL
-CREATE INDEX conversion_by_affiliate ON public.conversion USING btree (account_id, affiliate_id, id)
 CREATE INDEX conversion_by_lead ON public.conversion USING btree (account_id, lead_id, occurred_at)
 CREATE UNIQUE INDEX conversion_pkey ON public.conversion USING btree (account_id, id)
 coupon.account_id uuid NOT NULL
@@ -92,7 +95,7 @@ coupon.enrollment_id uuid NOT NULL
 coupon.affiliate_id uuid NOT NULL
 coupon.code text NOT NULL
 coupon.active_code text
-coupon.description text NOT NULL
+coupon.note text NOT NULL
 coupon.state character varying(32) NOT NULL
 coupon.created_at bigint NOT NULL
 coupon.removed_at bigint
@@ -124,23 +127,20 @@ CREATE UNIQUE INDEX event_segment_pkey ON public.event_segment USING btree (acco
 lead.account_id uuid NOT NULL
 lead.id uuid NOT NULL
 lead.email text
-lead.uid text
+lead.external_id text
 lead.first_name text NOT NULL
 lead.last_name text NOT NULL
 lead.state character varying(32) NOT NULL
-lead.enrollment_id uuid
-lead.affiliate_id uuid
-lead.program_id uuid
+lead.credits text NOT NULL
 lead.bound_at bigint
 lead.plan text NOT NULL
 lead.mrr_minor bigint
 lead.mrr_currency character varying(32)
-lead.customer_since bigint
+lead.first_sale_at bigint
 lead.created_at bigint NOT NULL
 lead.updated_at bigint NOT NULL
-CREATE INDEX lead_by_affiliate ON public.lead USING btree (account_id, affiliate_id, id)
 CREATE UNIQUE INDEX lead_by_email ON public.lead USING btree (account_id, email) WHERE (email IS NOT NULL)
-CREATE UNIQUE INDEX lead_by_uid ON public.lead USING btree (account_id, uid) WHERE (uid IS NOT NULL)
+CREATE UNIQUE INDEX lead_by_external_id ON public.lead USING btree (account_id, external_id) WHERE (external_id IS NOT NULL)
 CREATE UNIQUE INDEX lead_pkey ON public.lead USING btree (account_id, id)
 ledger_entry.account_id uuid NOT NULL
 ledger_entry.sequence bigint NOT NULL
@@ -206,12 +206,12 @@ reward.reversed_minor bigint NOT NULL
 reward.reverses uuid
 reward.state character varying(32) NOT NULL
 reward.calculation text NOT NULL
-reward.approve_after bigint NOT NULL
+reward.auto_approve_at bigint NOT NULL
 reward.created_at bigint NOT NULL
 reward.updated_at bigint NOT NULL
 reward.deny_reason text NOT NULL
 CREATE INDEX reward_by_affiliate ON public.reward USING btree (account_id, affiliate_id, id)
-CREATE INDEX reward_by_approval ON public.reward USING btree (approve_after) WHERE ((state)::text = 'pending'::text)
+CREATE INDEX reward_by_approval ON public.reward USING btree (auto_approve_at) WHERE ((state)::text = 'pending'::text)
 CREATE INDEX reward_by_conversion ON public.reward USING btree (account_id, conversion_id)
 CREATE INDEX reward_by_reversed ON public.reward USING btree (account_id, reverses) WHERE (reverses IS NOT NULL)
 CREATE UNIQUE INDEX reward_pkey ON public.reward USING btree (account_id, id)
@@ -228,10 +228,10 @@ CREATE UNIQUE INDEX terms_pkey ON public.terms USING btree (account_id, program_
 unmatched_sale.account_id uuid NOT NULL
 unmatched_sale.conversion_id uuid NOT NULL
 unmatched_sale.email text
-unmatched_sale.uid text
+unmatched_sale.external_id text
 unmatched_sale.occurred_at bigint NOT NULL
 CREATE INDEX unmatched_sale_by_email ON public.unmatched_sale USING btree (account_id, email) WHERE (email IS NOT NULL)
-CREATE INDEX unmatched_sale_by_uid ON public.unmatched_sale USING btree (account_id, uid) WHERE (uid IS NOT NULL)
+CREATE INDEX unmatched_sale_by_external_id ON public.unmatched_sale USING btree (account_id, external_id) WHERE (external_id IS NOT NULL)
 CREATE UNIQUE INDEX unmatched_sale_pkey ON public.unmatched_sale USING btree (account_id, conversion_id)
 waiting_refund.account_id uuid NOT NULL
 waiting_refund.sale_event_id text NOT NULL

@@ -29,10 +29,22 @@ CREATE TABLE "affiliate" (
 CREATE UNIQUE INDEX "affiliate_by_email" ON "affiliate" ("account_id", "email")
 CREATE UNIQUE INDEX "affiliate_by_external_id" ON "affiliate" ("account_id", "external_id") WHERE "external_id" IS NOT NULL
 CREATE UNIQUE INDEX "affiliate_by_token" ON "affiliate" ("account_id", "token_hash")
+CREATE TABLE "affiliate_conversion" (
+  "account_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "conversion_id" uuid_text NOT NULL, PRIMARY KEY ("account_id",
+  "affiliate_id",
+  "conversion_id") ) WITHOUT ROWID
+CREATE TABLE "affiliate_lead" (
+  "account_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "lead_id" uuid_text NOT NULL, PRIMARY KEY ("account_id",
+  "affiliate_id",
+  "lead_id") ) WITHOUT ROWID
 CREATE TABLE "api_key" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
-  "prefix" text NOT NULL,
+  "text_prefix" text NOT NULL,
   "kind" varchar(32) NOT NULL,
   "display_name" text NOT NULL,
   "secret_hash" blob NOT NULL,
@@ -40,7 +52,7 @@ CREATE TABLE "api_key" (
   "expires_at" integer NULL,
   "revoked_at" integer NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
-CREATE UNIQUE INDEX "api_key_by_prefix" ON "api_key" ("prefix")
+CREATE UNIQUE INDEX "api_key_by_text_prefix" ON "api_key" ("text_prefix")
 CREATE TABLE "balance" (
   "account_id" uuid_text NOT NULL,
   "affiliate_id" uuid_text NOT NULL,
@@ -77,11 +89,7 @@ CREATE TABLE "conversion" (
   "sale_id" uuid_text NULL,
   "sale_event_id" text NOT NULL,
   "lead_id" uuid_text NULL,
-  "affiliate_id" uuid_text NULL,
-  "enrollment_id" uuid_text NULL,
-  "program_id" uuid_text NULL,
-  "terms_version" integer NULL,
-  "credit_source" varchar(32) NULL,
+  "credits" text NOT NULL,
   "channel" varchar(32) NOT NULL,
   "order_details" text NOT NULL,
   "candidates" text NOT NULL,
@@ -89,7 +97,6 @@ CREATE TABLE "conversion" (
   "created_at" integer NOT NULL,
   "version" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") )
-CREATE INDEX "conversion_by_affiliate" ON "conversion" ("account_id", "affiliate_id", "id")
 CREATE INDEX "conversion_by_lead" ON "conversion" ("account_id", "lead_id", "occurred_at")
 CREATE TABLE "coupon" (
   "account_id" uuid_text NOT NULL,
@@ -98,7 +105,7 @@ CREATE TABLE "coupon" (
   "affiliate_id" uuid_text NOT NULL,
   "code" text NOT NULL,
   "active_code" text NULL,
-  "description" text NOT NULL,
+  "note" text NOT NULL,
   "state" varchar(32) NOT NULL,
   "created_at" integer NOT NULL,
   "removed_at" integer NULL, PRIMARY KEY ("account_id",
@@ -133,24 +140,21 @@ CREATE TABLE "lead" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
   "email" text NULL,
-  "uid" text NULL,
+  "external_id" text NULL,
   "first_name" text NOT NULL,
   "last_name" text NOT NULL,
   "state" varchar(32) NOT NULL,
-  "enrollment_id" uuid_text NULL,
-  "affiliate_id" uuid_text NULL,
-  "program_id" uuid_text NULL,
+  "credits" text NOT NULL,
   "bound_at" integer NULL,
   "plan" text NOT NULL,
   "mrr_minor" integer NULL,
   "mrr_currency" varchar(32) NULL,
-  "customer_since" integer NULL,
+  "first_sale_at" integer NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
-CREATE INDEX "lead_by_affiliate" ON "lead" ("account_id", "affiliate_id", "id")
 CREATE UNIQUE INDEX "lead_by_email" ON "lead" ("account_id", "email") WHERE "email" IS NOT NULL
-CREATE UNIQUE INDEX "lead_by_uid" ON "lead" ("account_id", "uid") WHERE "uid" IS NOT NULL
+CREATE UNIQUE INDEX "lead_by_external_id" ON "lead" ("account_id", "external_id") WHERE "external_id" IS NOT NULL
 CREATE TABLE "ledger_entry" (
   "account_id" uuid_text NOT NULL,
   "sequence" integer NOT NULL,
@@ -221,13 +225,13 @@ CREATE TABLE "reward" (
   "reverses" uuid_text NULL,
   "state" varchar(32) NOT NULL,
   "calculation" text NOT NULL,
-  "approve_after" integer NOT NULL,
+  "auto_approve_at" integer NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,
   "deny_reason" text NOT NULL, PRIMARY KEY ("account_id",
   "id") )
 CREATE INDEX "reward_by_affiliate" ON "reward" ("account_id", "affiliate_id", "id")
-CREATE INDEX "reward_by_approval" ON "reward" ("approve_after") WHERE "state" = 'pending'
+CREATE INDEX "reward_by_approval" ON "reward" ("auto_approve_at") WHERE "state" = 'pending'
 CREATE INDEX "reward_by_conversion" ON "reward" ("account_id", "conversion_id")
 CREATE INDEX "reward_by_reversed" ON "reward" ("account_id", "reverses") WHERE "reverses" IS NOT NULL
 CREATE TABLE "store_identity" (
@@ -246,11 +250,11 @@ CREATE TABLE "unmatched_sale" (
   "account_id" uuid_text NOT NULL,
   "conversion_id" uuid_text NOT NULL,
   "email" text NULL,
-  "uid" text NULL,
+  "external_id" text NULL,
   "occurred_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "conversion_id") ) WITHOUT ROWID
 CREATE INDEX "unmatched_sale_by_email" ON "unmatched_sale" ("account_id", "email") WHERE "email" IS NOT NULL
-CREATE INDEX "unmatched_sale_by_uid" ON "unmatched_sale" ("account_id", "uid") WHERE "uid" IS NOT NULL
+CREATE INDEX "unmatched_sale_by_external_id" ON "unmatched_sale" ("account_id", "external_id") WHERE "external_id" IS NOT NULL
 CREATE TABLE "waiting_refund" (
   "account_id" uuid_text NOT NULL,
   "sale_event_id" text NOT NULL,

@@ -232,7 +232,7 @@ fn check_reward(
         RewardState::Denied | RewardState::Reversed => Booked::default(),
     };
     prop_assert_eq!(entries, expected, "{:?}", reward);
-    let credit = set.conversion(reward.account_id, reward.conversion_id).unwrap().credit.unwrap();
+    let credit = set.conversion(reward.account_id, reward.conversion_id).unwrap().credits[0];
     prop_assert_eq!(
         (credit.affiliate_id, credit.enrollment_id, credit.program_id, credit.terms_version),
         (reward.affiliate_id, reward.enrollment_id, reward.program_id, reward.calculation.terms_version)
@@ -255,12 +255,12 @@ fn check_credit(conversion: &Conversion) -> Checked {
     let winners: Vec<_> =
         conversion.candidates.iter().filter(|candidate| candidate.result == CandidateResult::Won).collect();
     let is_attributed = conversion.outcome == ConversionOutcome::Attributed;
-    prop_assert_eq!(conversion.credit.is_some(), is_attributed, "{:?}", conversion);
+    prop_assert_eq!(!conversion.credits.is_empty(), is_attributed, "{:?}", conversion);
     match conversion.kind {
         ConversionKind::Sale | ConversionKind::Lead => {
             let won: Vec<_> = winners.iter().map(|winner| (winner.enrollment_id, winner.source)).collect();
             let credited: Vec<_> =
-                conversion.credit.iter().map(|credit| (Some(credit.enrollment_id), credit.source)).collect();
+                conversion.credits.iter().map(|credit| (Some(credit.enrollment_id), credit.source)).collect();
             prop_assert_eq!(won, credited, "{:?}", conversion);
         }
         ConversionKind::Refund | ConversionKind::Cancellation => prop_assert!(winners.is_empty()),

@@ -54,7 +54,7 @@ fn amount() -> impl Strategy<Value = i64> {
 
 fn pay() -> impl Strategy<Value = Pay> {
     prop_oneof![
-        3 => (0..=PPM).prop_map(Pay::Percent),
+        3 => (0..=1_000_000).prop_map(Pay::Percent),
         1 => select(vec![1, 3, 1_000, AMOUNT_MINOR_MAX]).prop_map(Pay::Flat),
     ]
 }
@@ -293,7 +293,7 @@ fn expected(plan: &Plan) -> Option<Result> {
     let base = plan.amount - priced_at.map_or(0, |count| refunded(&plan.parts[..count]));
     let value = match plan.pay {
         _ if base == 0 => 0,
-        Pay::Percent(ppm) => share(base, ppm, PPM, plan.rounding),
+        Pay::Percent(ppm) => share(base, ppm.into(), PPM, plan.rounding),
         Pay::Flat(minor) => share(minor, base, plan.amount, plan.rounding),
     };
     let after = &plan.parts[priced_at.unwrap_or(0)..];

@@ -5,7 +5,7 @@ use headwater::domain::id::{AccountId, RewardId};
 use headwater::domain::money::Currency;
 use headwater::domain::rule::{ApproveRewards, Command, Envelope};
 use headwater::domain::time::Time;
-use headwater::pb::{self, affiliate_selector, commission, lead_selector, record_click_request};
+use headwater::pb::{self, affiliate_selector, commission};
 use headwater::rpc::call::change::Change;
 use prost_types::{FieldMask, Timestamp};
 use sha2::{Digest, Sha256};
@@ -60,7 +60,7 @@ pub(super) fn commission(pay: Pay, currency_code: &str) -> Option<pb::Commission
         Pay::Percent(ppm) => commission::Rate::PercentPpm(ppm),
         Pay::Flat(minor) => commission::Rate::Flat(money(minor, currency_code)?),
     };
-    Some(pb::Commission { commission: Some(kind) })
+    Some(pb::Commission { rate: Some(kind) })
 }
 
 fn terms(terms: &pb::Terms, pay: Pay, currency: Currency) -> Option<pb::Terms> {
@@ -263,7 +263,7 @@ impl Asking<'_> {
                 event_id: request_id,
                 tid: or_empty(self.book.tid(*visitor)),
                 occur_time: self.time(*days_ago),
-                referral: Some(record_click_request::Referral::LinkCode(ref_id(*code))),
+                ref_id: ref_id(*code),
                 ..pb::RecordClickRequest::default()
             }),
             Step::Lead { event, who, traces, days_ago } => self.read(pb::RecordLeadRequest {
@@ -299,15 +299,12 @@ impl Asking<'_> {
                 refund_id: "refund".to_owned(),
                 occur_time: self.time(*days_ago),
             }),
-            Step::Cancel { event, who } => {
-                use lead_selector::Selector;
-                let selector = external_id(who).map(Selector::ExternalId).or_else(|| email(who).map(Selector::Email));
-                self.read(pb::RecordCancellationRequest {
-                    event_id: event_id(Cancellation, *event),
-                    lead: Some(pb::LeadSelector { selector }),
-                    occur_time: None,
-                })
-            }
+            Step::Cancel { event, who } => self.read(pb::RecordCancellationRequest {
+                event_id: event_id(Cancellation, *event),
+                email: or_empty(email(who)),
+                external_id: or_empty(external_id(who)),
+                occur_time: None,
+            }),
             _ => self.verdicts(step, request_id),
         }
     }

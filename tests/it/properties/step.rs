@@ -13,7 +13,7 @@ use proptest::sample::select;
 /// The amounts to pay; the currency of an amount is the program's.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pay {
-    Percent(i64),
+    Percent(i32),
     Flat(i64),
 }
 

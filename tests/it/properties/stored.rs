@@ -18,6 +18,7 @@ use headwater::domain::program::ProgramWithTerms;
 use headwater::domain::refusal::Refusal;
 use headwater::domain::rule::Envelope;
 use headwater::store::form::Kept;
+use headwater::store::list::Walk;
 use headwater::store::{self, Identity, Store, StoreOptions};
 use proptest::prop_assert_eq;
 use proptest::test_runner::{TestCaseError, TestRunner};
@@ -185,19 +186,18 @@ impl Stored {
 
 /// All rows of an account, in an order that does not depend on ids. Each kind ends with a count.
 async fn stored_state(store: &Store, account_id: AccountId) -> Vec<String> {
-    let none = None::<Uuid>;
     let segments = store::event::read(store, account_id, 0, ALL).await.unwrap();
     let events = segments.iter().flat_map(store::event::Segment::events);
     let events = events.map(|(_, _, body)| String::from_utf8(body.to_vec()).unwrap());
-    let entries = store::ledger::list(store, account_id, None, 0, ALL).await.unwrap();
+    let entries = store::ledger::list(store, account_id, None, Walk::first(ALL)).await.unwrap();
     let kinds = [
-        lines(store::program::list(store, account_id, None, none, ALL).await.unwrap()),
-        lines(store::affiliate::list(store, account_id, None, none, ALL).await.unwrap()),
-        lines(store::enrollment::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
-        lines(store::link::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
-        lines(store::coupon::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
-        lines(store::lead::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
-        lines(store::conversion::list(store, account_id, &Default::default(), none, ALL).await.unwrap()),
+        lines(store::program::list(store, account_id, None, Walk::first(ALL)).await.unwrap()),
+        lines(store::affiliate::list(store, account_id, None, Walk::first(ALL)).await.unwrap()),
+        lines(store::enrollment::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
+        lines(store::link::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
+        lines(store::coupon::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
+        lines(store::lead::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
+        lines(store::conversion::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
         events.collect(),
         lines(entries.iter().map(|entry| &entry.posting)),
         lines(store::ledger::all_balances(store, account_id).await.unwrap()),

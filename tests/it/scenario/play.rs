@@ -7,8 +7,9 @@ use headwater::pb;
 use tonic::Status;
 
 use super::World;
-use super::request::{commission, customer, lead_selector, money, occur_time, terms};
+use super::request::{commission, customer, money, occur_time, terms};
 use super::script::{Step, amount};
+use crate::support::feed::cash;
 use crate::support::server::{START_MICROS, reason};
 
 /// One scenario in a world, with the objects that it refers to by name.
@@ -57,6 +58,13 @@ impl<'world, W: World> Player<'world, W> {
 
     pub(super) fn name_of(&self, id: &str) -> String {
         self.affiliates.iter().find(|(_, other)| *other == id).map(|(name, _)| name.clone()).unwrap()
+    }
+
+    /// The name of the affiliate that has the whole credit.
+    fn credited(&self, credits: &[pb::Credit]) -> String {
+        let [credit] = credits else { panic!("{credits:?}") };
+        assert_eq!(credit.share_ppm, 1_000_000);
+        self.name_of(&credit.affiliate_id)
     }
 
     pub(super) fn affiliate_id(&self, name: &str) -> String {
@@ -193,7 +201,7 @@ impl<'world, W: World> Player<'world, W> {
     async fn click_step(&mut self, step: &Step) -> Result<String, Status> {
         let visitor = step.word(0).to_owned();
         let request = pb::RecordClickRequest {
-            referral: Some(pb::record_click_request::Referral::LinkCode(step.word(1).to_owned())),
+            ref_id: step.word(1).to_owned(),
             tid: self.visitors.get(&visitor).cloned().unwrap_or_default(),
             occur_time: occur_time(step),
             ..Default::default()
@@ -229,7 +237,7 @@ impl<'world, W: World> Player<'world, W> {
         };
         let answer = self.world.change(request).await?;
         let text = match answer.outcome() {
-            pb::ConversionOutcome::Attributed => format!("attributed {}", self.name_of(&answer.affiliate_id)),
+            pb::ConversionOutcome::Attributed => format!("attributed {}", self.credited(&answer.credits)),
             outcome => outcome_text(outcome),
         };
         Ok(replayed(answer.replayed, text))
@@ -256,13 +264,13 @@ impl<'world, W: World> Player<'world, W> {
             ..Default::default()
         };
         let answer = self.world.change(request).await?;
+        assert!(!answer.conversion_id.is_empty(), "a sale has a conversion, referred or not");
         let text = match answer.outcome() {
             pb::ConversionOutcome::Attributed => {
-                assert!(!answer.conversion_id.is_empty());
-                format!("attributed {}{}", self.name_of(&answer.affiliate_id), rewards_text(&answer.rewards))
+                format!("attributed {}{}", self.credited(&answer.credits), rewards_text(&answer.rewards))
             }
             outcome => {
-                assert!(answer.conversion_id.is_empty(), "a sale that is not referred shows no conversion");
+                assert!(answer.credits.is_empty(), "{answer:?}");
                 outcome_text(outcome)
             }
         };
@@ -289,9 +297,11 @@ impl<'world, W: World> Player<'world, W> {
     }
 
     async fn cancel_step(&mut self, step: &Step) -> Result<String, Status> {
+        let (email, external_id) = customer(step.word(1));
         let request = pb::RecordCancellationRequest {
             event_id: step.word(0).to_owned(),
-            lead: lead_selector(step.word(1)),
+            email,
+            external_id,
             occur_time: occur_time(step),
         };
         let answer = self.world.change(request).await?;
@@ -330,6 +340,6 @@ fn rewards_text(rewards: &[pb::RewardSummary]) -> String {
     if rewards.is_empty() {
         return " nothing".to_owned();
     }
-    let values = rewards.iter().filter_map(|reward| reward.value.clone());
+    let values = rewards.iter().map(|reward| cash(reward.value.as_ref()));
     values.map(|value| format!(" {}", amount(value.amount_minor, value.currency_code.parse().unwrap()))).collect()
 }

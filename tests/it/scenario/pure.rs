@@ -120,7 +120,7 @@ impl World for PureWorld {
         let rewards = self.set.rewards.iter().filter(|row| row.conversion_id == sale.id);
         SaleFacts {
             candidates: candidates.collect(),
-            terms_version: sale.credit.map_or(0, |credit| credit.terms_version),
+            terms_version: sale.credits.first().map_or(0, |credit| credit.terms_version),
             reward_ids: rewards.map(|row| row.id.to_string()).collect(),
         }
     }
@@ -131,7 +131,7 @@ impl World for PureWorld {
         let lead = leads.find(|lead| {
             if external_id.is_empty() { is_named(&lead.email, email) } else { is_named(&lead.external_id, external_id) }
         })?;
-        Some((lead.state.to_string(), lead.binding.map(|binding| binding.affiliate_id.to_string())))
+        Some((lead.state.to_string(), lead.credits().first().map(|credit| credit.affiliate_id.to_string())))
     }
 
     async fn balance(&mut self, affiliate_id: &str, currency: Currency) -> [i64; 3] {
@@ -152,7 +152,7 @@ impl World for PureWorld {
     }
 
     async fn feed(&mut self) -> Vec<String> {
-        let about_conversions = self.set.events.iter().filter(|event| matches!(event.image, EventImage::Conversion(_)));
-        about_conversions.map(|event| event.kind.to_string()).collect()
+        let is_told = |image: &EventImage| matches!(image, EventImage::Conversion(_) | EventImage::Reward(_));
+        self.set.events.iter().filter(|event| is_told(&event.image)).map(|event| event.kind.to_string()).collect()
     }
 }

@@ -27,18 +27,8 @@ pub(super) fn customer(text: &str) -> (String, String) {
     (email, external_id)
 }
 
-pub(super) fn lead_selector(text: &str) -> Option<pb::LeadSelector> {
-    let (email, external_id) = customer(text);
-    let selector = if external_id.is_empty() {
-        pb::lead_selector::Selector::Email(email)
-    } else {
-        pb::lead_selector::Selector::ExternalId(external_id)
-    };
-    Some(pb::LeadSelector { selector: Some(selector) })
-}
-
 /// `20%` is 200,000 parts per million, `12.5%` is 125,000.
-fn percent_ppm(text: &str) -> i64 {
+fn percent_ppm(text: &str) -> i32 {
     let digits = text.strip_suffix('%').unwrap_or_else(|| panic!("{text} is no commission"));
     let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
     let decimals = format!("{decimals:0<4}");
@@ -51,7 +41,7 @@ pub(super) fn commission(text: &str, currency: &str) -> pb::Commission {
         Some(flat) => pb::commission::Rate::Flat(money(flat, currency)),
         None => pb::commission::Rate::PercentPpm(percent_ppm(text)),
     };
-    pb::Commission { commission: Some(commission) }
+    pb::Commission { rate: Some(commission) }
 }
 
 pub(super) fn terms(step: &Step, commission_place: usize, currency: &str) -> pb::Terms {

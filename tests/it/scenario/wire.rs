@@ -3,6 +3,7 @@
 use headwater::domain::money::Currency;
 use headwater::domain::time::Time;
 use headwater::pb;
+use headwater::pb::event::Subject;
 use headwater::rpc::call::change::Change;
 use testkit::client::Client;
 use tonic::{Code, Status};
@@ -10,6 +11,7 @@ use tonic::{Code, Status};
 use super::play::short;
 use super::{SaleFacts, World};
 use crate::support::database::TestDatabase;
+use crate::support::feed::{cash, from_beginning};
 use crate::support::server::TestServer;
 
 pub(crate) struct WireWorld {
@@ -83,8 +85,8 @@ impl World for WireWorld {
 
     async fn sale(&mut self, event_id: &str) -> SaleFacts {
         let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: event_id.to_owned() };
-        let selector = Some(pb::get_conversion_request::Selector::Event(event));
-        let request = pb::GetConversionRequest { selector };
+        let selector = Some(pb::get_conversion_request::Selector::RecordedEvent(event));
+        let request = pb::GetConversionRequest { selector, ..Default::default() };
         let sale = self.client.tracking.get_conversion(request).await.unwrap().into_inner().conversion.unwrap();
         let candidates = sale.candidates.iter().map(|candidate| {
             let source = match candidate.source() {
@@ -97,7 +99,7 @@ impl World for WireWorld {
         });
         SaleFacts {
             candidates: candidates.collect(),
-            terms_version: sale.terms_version,
+            terms_version: sale.credits.first().map_or(0, |credit| credit.terms_version),
             reward_ids: sale.rewards.iter().map(|reward| reward.id.clone()).collect(),
         }
     }
@@ -114,7 +116,7 @@ impl World for WireWorld {
             Ok(answer) => {
                 let lead = answer.into_inner().lead.unwrap();
                 let state = short(lead.state().as_str_name(), "LEAD_STATE_");
-                Some((state, (!lead.affiliate_id.is_empty()).then_some(lead.affiliate_id)))
+                Some((state, lead.credits.into_iter().next().map(|credit| credit.affiliate_id)))
             }
             Err(status) if status.code() == Code::NotFound => None,
             Err(status) => panic!("{status:?}"),
@@ -124,8 +126,9 @@ impl World for WireWorld {
     async fn balance(&mut self, affiliate_id: &str, currency: Currency) -> [i64; 3] {
         let request = pb::GetBalanceRequest { affiliate: selector(affiliate_id) };
         let balances = self.client.rewards.get_balance(request).await.unwrap().into_inner().balances;
-        let balance = balances.into_iter().find(|balance| balance.currency_code == currency.code()).unwrap_or_default();
-        [balance.pending_minor, balance.owed_minor, balance.earned_minor]
+        let is_in = |balance: &&pb::Balance| cash(balance.earned.as_ref()).currency_code == currency.code();
+        let Some(balance) = balances.iter().find(is_in) else { return [0; 3] };
+        [&balance.pending, &balance.owed, &balance.earned].map(|value| cash(value.as_ref()).amount_minor)
     }
 
     async fn rewards(&mut self, affiliate_id: &str) -> Vec<(i64, Currency, String)> {
@@ -133,7 +136,7 @@ impl World for WireWorld {
         let rewards = self.client.rewards.list_rewards(request).await.unwrap().into_inner().rewards;
         let facts = rewards.into_iter().map(|reward| {
             let state = short(reward.state().as_str_name(), "REWARD_STATE_");
-            let value = reward.value.unwrap();
+            let value = cash(reward.value.as_ref());
             (value.amount_minor, value.currency_code.parse().unwrap(), state)
         });
         facts.collect()
@@ -141,16 +144,12 @@ impl World for WireWorld {
 
     /// Reads the feed itself, which must have no gap.
     async fn feed(&mut self) -> Vec<String> {
-        let request = pb::ReadEventsRequest {
-            start: Some(pb::list_conversion_events_request::Start::Beginning(())),
-            page_size: 1_000,
-            ..Default::default()
-        };
-        let events = self.client.tracking.read_events(request).await.unwrap().into_inner().events;
+        let request = pb::ReadEventsRequest { start: Some(from_beginning()), page_size: 1_000, ..Default::default() };
+        let events = self.client.feed.read_events(request).await.unwrap().into_inner().events;
         for (place, event) in (1..).zip(&events) {
             assert_eq!(event.sequence, place);
         }
-        let about_conversions = events.iter().filter(|event| event.conversion.is_some());
-        about_conversions.map(|event| short(event.r#type().as_str_name(), "EVENT_TYPE_")).collect()
+        let is_told = |event: &&pb::Event| matches!(event.subject, Some(Subject::Conversion(_) | Subject::Reward(_)));
+        events.iter().filter(is_told).map(|event| short(event.kind().as_str_name(), "EVENT_KIND_")).collect()
     }
 }

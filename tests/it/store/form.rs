@@ -91,6 +91,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("enrollment_commission_override.v1", &rows::enrollment().commission_override.unwrap());
     golden.holds("affiliate_profile.v1", &rows::profile());
     golden.holds("conversion_order_details.v1", &rows::order_details());
+    golden.holds("credits.v1", &vec![rows::credit()]);
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
     golden.holds("reward_calculation.v1", &rows::calculation());
     holds_forms_that_say_little(&mut golden);
@@ -117,7 +118,6 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     (link.destination_url, link.revoked_at) = (String::new(), None);
     let mut reward = rows::reward(1, &sale, None);
     (reward.reversed_minor, reward.deny_reason) = (0, String::new());
-    reward.calculation.percent_ppm = 0;
     let outcomes = [
         Outcome::ApiKey(Arc::new(ApiKey { expires_at: None, revoked_at: None, ..key })),
         Outcome::from(Arc::new(AffiliateOutcome {
@@ -136,9 +136,9 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             link: Arc::new(link),
             destination_url: "https://shop.test/".to_owned(),
         })),
-        Outcome::Coupon(Arc::new(headwater::domain::coupon::Coupon { description: String::new(), ..coupon })),
-        Outcome::Lead(LeadOutcome { lead_id: rows::lead().id, affiliate_id: None, conversion_id: None }),
-        Outcome::Sale(SaleOutcome { conversion_id: sale.id, lead_id: None, credit: None, rewards: Vec::new() }),
+        Outcome::Coupon(Arc::new(headwater::domain::coupon::Coupon { note: String::new(), ..coupon })),
+        Outcome::Lead(LeadOutcome { lead_id: rows::lead().id, credits: Vec::new(), conversion_id: None }),
+        Outcome::Sale(SaleOutcome { conversion_id: sale.id, lead_id: None, credits: Vec::new(), rewards: Vec::new() }),
         Outcome::Refund(RefundOutcome {
             outcome: ConversionOutcome::Waiting,
             conversion_id: sale.id,

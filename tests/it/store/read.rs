@@ -12,11 +12,13 @@ use headwater::domain::link::{Link, LinkState};
 use headwater::domain::program::{Program, ProgramState, ProgramWithTerms, Terms};
 use headwater::domain::reward::{Reward, RewardState};
 use headwater::domain::set::{Needs, WorkingSet};
+use headwater::domain::time::{Interval, Time};
 use headwater::store::conversion::ConversionQuery;
 use headwater::store::coupon::CouponQuery;
 use headwater::store::enrollment::EnrollmentQuery;
 use headwater::store::lead::LeadQuery;
 use headwater::store::link::LinkQuery;
+use headwater::store::list::{ListOrder, Walk};
 use headwater::store::reward::RewardQuery;
 use headwater::store::{self, Store};
 use uuid::Uuid;
@@ -33,25 +35,37 @@ async fn open_with(database: &TestDatabase, change: impl FnOnce(&mut WorkingSet)
     store
 }
 
-/// Checks that a list returns exactly these rows, both in one page and page by page, and none of another account.
+fn from(start: Time) -> Interval {
+    Interval { start: Some(start), end: None }
+}
+
+fn before(end: Time) -> Interval {
+    Interval { start: None, end: Some(end) }
+}
+
+/// Checks that a list returns exactly these rows, in one page and page by page in both orders, and none of another account.
 macro_rules! assert_lists {
     ($list:path, $store:expr, ($($filter:expr)?), |$row:ident| $id:expr, $expected:expr) => {{
         let expected: Vec<Uuid> = $expected.into_iter().map(uuid).collect();
-        let rows = $list($store, ACCOUNT, $($filter,)? None, 100).await.unwrap();
+        let rows = $list($store, ACCOUNT, $($filter,)? Walk::first(100)).await.unwrap();
         assert_eq!(rows.iter().map(|$row| $id.uuid()).collect::<Vec<_>>(), expected);
-        let mut paged = Vec::new();
-        while let Some($row) = $list($store, ACCOUNT, $($filter,)? paged.last().copied(), 1).await.unwrap().first() {
-            paged.push($id.uuid());
+        let newest_first: Vec<Uuid> = expected.iter().rev().copied().collect();
+        for (order, expected) in [(ListOrder::OldestFirst, expected), (ListOrder::NewestFirst, newest_first)] {
+            let mut paged = Vec::new();
+            let page = |after| Walk { order, after, limit: 1 };
+            while let Some($row) = $list($store, ACCOUNT, $($filter,)? page(paged.last().copied())).await.unwrap().first() {
+                paged.push($id.uuid());
+            }
+            assert_eq!(paged, expected);
         }
-        assert_eq!(paged, expected);
-        assert!($list($store, OTHER, $($filter,)? None, 100).await.unwrap().is_empty());
+        assert!($list($store, OTHER, $($filter,)? Walk::first(100)).await.unwrap().is_empty());
     }};
 }
 
 db_test!(accounts_and_keys, |database: TestDatabase| async move {
     let second = headwater::domain::account::ApiKey {
         id: headwater::domain::id::ApiKeyId::from_uuid(uuid(2)),
-        prefix: "hw_admin_2".to_owned(),
+        text_prefix: "hw_admin_2".to_owned(),
         expires_at: None,
         ..rows::api_key()
     };
@@ -93,7 +107,7 @@ db_test!(programs, |database: TestDatabase| async move {
     assert_eq!(store::program::find_terms(&store, ACCOUNT, archived.id, 3).await, Ok(None));
     assert_lists!(store::program::list, &store, (None), |row| row.program.id, [1, 2]);
     assert_lists!(store::program::list, &store, (Some(ProgramState::Active)), |row| row.program.id, [1]);
-    let listed = store::program::list(&store, ACCOUNT, Some(ProgramState::Archived), None, 10).await.unwrap();
+    let listed = store::program::list(&store, ACCOUNT, Some(ProgramState::Archived), Walk::first(10)).await.unwrap();
     assert_eq!(listed, [ProgramWithTerms { program: Arc::new(archived.clone()), terms: Arc::new(terms(2)) }]);
     let urls =
         store::program::landing_urls(&store, ACCOUNT, &[archived.id, ProgramId::from_uuid(uuid(9))]).await.unwrap();
@@ -222,7 +236,7 @@ db_test!(leads, |database: TestDatabase| async move {
 db_test!(conversions_and_rewards, |database: TestDatabase| async move {
     let (sale, refund) = (rows::sale(1), rows::refund(2, ConversionOutcome::Attributed));
     let unreferred =
-        Conversion { outcome: ConversionOutcome::NotReferred, lead_id: None, credit: None, ..rows::sale(3) };
+        Conversion { outcome: ConversionOutcome::NotReferred, lead_id: None, credits: Vec::new(), ..rows::sale(3) };
     let first = rows::reward(1, &sale, None);
     let second = Reward { created_at: NOW.plus_days(1), state: RewardState::Denied, ..rows::reward(2, &sale, None) };
     let change = |set: &mut WorkingSet| {
@@ -252,8 +266,8 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
         (ConversionQuery { affiliate_id: Some(rows::affiliate().id), ..all() }, vec![1]),
         (ConversionQuery { program_id: Some(rows::program().id), ..all() }, vec![1]),
         (ConversionQuery { lead_id: Some(rows::lead().id), ..all() }, vec![1]),
-        (ConversionQuery { occurred_from: Some(refund.occurred_at), ..all() }, vec![2, 3]),
-        (ConversionQuery { occurred_before: Some(refund.occurred_at), ..all() }, vec![1]),
+        (ConversionQuery { occurred: from(refund.occurred_at), ..all() }, vec![2, 3]),
+        (ConversionQuery { occurred: before(refund.occurred_at), ..all() }, vec![1]),
     ] {
         assert_lists!(store::conversion::list, &store, (&query), |row| row.conversion.id, expected);
     }
@@ -266,8 +280,8 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
         (RewardQuery { state: Some(RewardState::Denied), ..all() }, vec![2]),
         (RewardQuery { affiliate_id: Some(rows::affiliate().id), ..all() }, vec![1, 2, 3]),
         (RewardQuery { program_id: Some(ProgramId::from_uuid(uuid(9))), ..all() }, vec![]),
-        (RewardQuery { created_from: Some(second.created_at), ..all() }, vec![2]),
-        (RewardQuery { created_before: Some(second.created_at), ..all() }, vec![1, 3]),
+        (RewardQuery { created: from(second.created_at), ..all() }, vec![2]),
+        (RewardQuery { created: before(second.created_at), ..all() }, vec![1, 3]),
     ] {
         assert_lists!(store::reward::list, &store, (&query), |row| row.id, expected);
     }

@@ -18,6 +18,7 @@ use headwater::domain::set::{Kind, Needs, WorkingSet};
 use headwater::domain::time::Time;
 use headwater::pb;
 use headwater::store::event::{SEGMENT_EVENTS_MAX, Segment};
+use headwater::store::list::Walk;
 use headwater::store::{self, StoreError};
 
 use sea_orm::sea_query::Expr;
@@ -99,7 +100,7 @@ db_test!(events_and_entries_are_numbered_without_a_gap, |database: TestDatabase|
     assert_eq!(store::account_head::heads(&store, &[ACCOUNT, AccountId::SERVER]).await.unwrap().len(), 2);
     assert_eq!(store::account_head::head(&store, AccountId::SERVER).await.unwrap().event_sequence, 3);
 
-    let entries = store::ledger::list(&store, ACCOUNT, None, 0, 100).await.unwrap();
+    let entries = store::ledger::list(&store, ACCOUNT, None, Walk::first(100)).await.unwrap();
     let mut previous = GENESIS_HASH;
     for (sequence, entry) in (1..).zip(&entries) {
         assert_eq!(entry.sequence, sequence);

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use headwater::pb;
-use pb::list_conversion_events_request::Start as ListStart;
-use pb::watch_conversions_request::Start;
-use pb::watch_conversions_response::Message;
+use pb::watch_events_response::Content;
 use testkit::client::Client;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::{Code, Response, Status};
+
+use crate::support::feed::{conversion_of, from_beginning, from_cursor};
 
 /// How many sales are in a batch, for the clients that send batches.
 const BATCH_LENGTH: usize = 20;
@@ -181,7 +181,7 @@ async fn record(client: &mut Client, event_ids: &[String]) -> Result<Vec<pb::Rec
     assert_eq!(results.len(), event_ids.len());
     results
         .into_iter()
-        .map(|result| match result.result.unwrap() {
+        .map(|result| match result.answer.unwrap() {
             Recorded::Sale(sale) => Ok(sale),
             // If a batch could not be committed, each of its items has the error.
             Recorded::Error(status) => Err(as_status(&status)),
@@ -205,9 +205,9 @@ async fn follow(target: Target, mut until: watch::Receiver<Option<i64>>) -> Vec<
     };
     loop {
         let mut client = target.connect().await;
-        let start = cursor.clone().map_or(Start::Beginning(()), Start::AfterCursor);
-        let request = pb::WatchConversionsRequest { start: Some(start), ..pb::WatchConversionsRequest::default() };
-        let Ok(stream) = client.tracking.watch_conversions(request).await else { continue };
+        let start = cursor.clone().map_or_else(from_beginning, from_cursor);
+        let request = pb::WatchEventsRequest { start: Some(start), ..pb::WatchEventsRequest::default() };
+        let Ok(stream) = client.feed.watch_events(request).await else { continue };
         let mut stream = stream.into_inner();
         loop {
             if is_done(&seen, *until.borrow_and_update()) {
@@ -218,7 +218,7 @@ async fn follow(target: Target, mut until: watch::Receiver<Option<i64>>) -> Vec<
                 _ = until.changed() => continue,
             };
             let Ok(Some(message)) = next else { break };
-            if let Some(Message::Batch(batch)) = message.message {
+            if let Some(Content::Batch(batch)) = message.content {
                 seen.extend(batch.events);
             }
             cursor = Some(message.cursor);
@@ -253,8 +253,8 @@ async fn check(client: Client, journals: Vec<Journal>, events: Vec<pb::Event>, f
     assert!(followed[..events.len()] == events, "the feed that was followed is another one");
     let recorded: Vec<&str> = events
         .iter()
-        .filter(|event| event.r#type() == pb::EventKind::SaleRecorded)
-        .map(|event| event.conversion.as_ref().unwrap().id.as_str())
+        .filter(|event| event.kind() == pb::EventKind::SaleRecorded)
+        .map(|event| conversion_of(event).unwrap().id.as_str())
         .collect();
     let told: BTreeSet<&str> = recorded.iter().copied().collect();
     let ids: BTreeSet<&str> = kept.iter().map(|conversion| conversion.id.as_str()).collect();
@@ -297,15 +297,15 @@ async fn conversions(client: &Client) -> Vec<pb::Conversion> {
 
 async fn all_events(client: &Client) -> Vec<pb::Event> {
     let mut events = Vec::new();
-    let mut start = ListStart::Beginning(());
+    let mut start = from_beginning();
     loop {
         let request =
             pb::ReadEventsRequest { start: Some(start), page_size: 1_000, ..pb::ReadEventsRequest::default() };
-        let page = patiently(async || client.tracking.clone().read_events(request.clone()).await).await;
+        let page = patiently(async || client.feed.clone().read_events(request.clone()).await).await;
         if page.events.is_empty() {
             return events;
         }
         events.extend(page.events);
-        start = ListStart::AfterCursor(page.next_cursor);
+        start = from_cursor(page.next_cursor);
     }
 }

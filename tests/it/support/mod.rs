@@ -3,6 +3,7 @@
 pub(crate) mod binary;
 #[macro_use]
 pub(crate) mod database;
+pub(crate) mod feed;
 pub(crate) mod golden;
 pub(crate) mod load;
 pub(crate) mod request;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use headwater::domain::account::RegistrationOutcome;
 use headwater::domain::account::{Account, ApiKey, KeyKind};
 use headwater::domain::affiliate::AffiliateOutcome;
-use headwater::domain::affiliate::{Affiliate, Profile};
+use headwater::domain::affiliate::{Affiliate, PostalAddress, Profile};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult};
 use headwater::domain::click::Click;
 use headwater::domain::click::ClickOutcome;
@@ -67,7 +67,7 @@ pub(crate) fn api_key() -> ApiKey {
         account_id: ACCOUNT,
         kind: KeyKind::Admin,
         display_name: "backend".to_owned(),
-        prefix: "hw_admin_1".to_owned(),
+        text_prefix: "hw_admin_1".to_owned(),
         secret_hash: [3; 32],
         created_at: NOW,
         expires_at: Some(NOW.plus_days(30)),
@@ -112,19 +112,20 @@ pub(crate) fn terms() -> Terms {
 pub(crate) fn profile() -> Profile {
     Profile {
         company: "Engines".to_owned(),
-        address: "12 St James's Square".to_owned(),
-        city: "London".to_owned(),
-        state: "Westminster".to_owned(),
-        zipcode: "SW1Y 4JH".to_owned(),
-        country_code: "GB".to_owned(),
+        address: PostalAddress {
+            street: "12 St James's Square".to_owned(),
+            city: "London".to_owned(),
+            region: "Westminster".to_owned(),
+            postal_code: "SW1Y 4JH".to_owned(),
+            country_code: "GB".to_owned(),
+        },
         phone: "+44 20 0000 0000".to_owned(),
-        website: "https://partner.test/".to_owned(),
+        website_url: "https://partner.test/".to_owned(),
         avatar_url: "https://partner.test/ada.png".to_owned(),
-        description: "Notes on \"engines\"".to_owned(),
-        facebook: "ada.f".to_owned(),
-        youtube: "@ada.y".to_owned(),
-        instagram: "ada.i".to_owned(),
-        twitter: "ada.t".to_owned(),
+        about: "Notes on \"engines\"".to_owned(),
+        social_profiles: [("mastodon", "@ada"), ("youtube", "@ada.y")]
+            .map(|(network, name)| (network.to_owned(), name.to_owned()))
+            .into(),
     }
 }
 
@@ -180,7 +181,7 @@ pub(crate) fn coupon(number: u128, code: &str, state: CouponState) -> Coupon {
         enrollment_id: enrollment().id,
         affiliate_id: affiliate().id,
         code: code.to_owned(),
-        description: "ten off".to_owned(),
+        note: "ten off".to_owned(),
         state,
         created_at: NOW,
         removed_at: (state == CouponState::Removed).then(|| NOW.plus_days(i32::try_from(number).unwrap())),
@@ -211,12 +212,7 @@ pub(crate) fn lead() -> Lead {
         first_name: "Grace".to_owned(),
         last_name: "Hopper".to_owned(),
         state: LeadState::Active,
-        binding: Some(Binding {
-            enrollment_id: enrollment().id,
-            affiliate_id: affiliate().id,
-            program_id: program().id,
-            bound_at: NOW,
-        }),
+        binding: Some(Binding { credits: vec![credit()], bound_at: NOW }),
         plan: "pro".to_owned(),
         mrr: Some(usd(4900)),
         first_sale_at: Some(NOW),
@@ -232,6 +228,7 @@ pub(crate) fn credit() -> Credit {
         program_id: program().id,
         terms_version: 1,
         source: AttributionSource::Coupon,
+        share_ppm: 1_000_000,
     }
 }
 
@@ -268,7 +265,7 @@ pub(crate) fn sale(number: u128) -> Conversion {
         sale_id: None,
         sale_event_id: String::new(),
         lead_id: Some(lead().id),
-        credit: Some(credit()),
+        credits: vec![credit()],
         channel: SaleChannel::PointOfSale,
         order: order_details(),
         candidates: vec![candidate()],
@@ -290,7 +287,7 @@ pub(crate) fn refund(number: u128, outcome: ConversionOutcome) -> Conversion {
         sale_id: (outcome != ConversionOutcome::Waiting).then_some(sale.id),
         sale_event_id: sale.event_id.clone(),
         lead_id: None,
-        credit: None,
+        credits: Vec::new(),
         candidates: Vec::new(),
         ..self::sale(number)
     }
@@ -300,8 +297,7 @@ pub(crate) fn calculation() -> Calculation {
     Calculation {
         rule: RewardRule::Program,
         base: usd(10_000),
-        percent_ppm: 100_000,
-        flat_minor: 500,
+        commission: Commission::PercentPpm(100_000),
         terms_version: 1,
         rounding: Rounding::HalfEven,
     }
@@ -438,15 +434,11 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             destination_url: "https://shop.test/".to_owned(),
             affiliate_id: affiliate().id,
         }),
-        Outcome::Lead(LeadOutcome {
-            lead_id: lead().id,
-            affiliate_id: Some(affiliate().id),
-            conversion_id: Some(sale.id),
-        }),
+        Outcome::Lead(LeadOutcome { lead_id: lead().id, credits: vec![credit()], conversion_id: Some(sale.id) }),
         Outcome::Sale(SaleOutcome {
             conversion_id: sale.id,
             lead_id: Some(lead().id),
-            credit: Some(credit()),
+            credits: vec![credit()],
             rewards: vec![reward.summary()],
         }),
         Outcome::Refund(RefundOutcome {

@@ -24,7 +24,7 @@ impl Shop {
 
     /// Sets up a shop whose program has these terms, with the commission of 20 %.
     pub(crate) async fn furnish_with(mut client: Client, terms: pb::Terms) -> Self {
-        let commission = pb::Commission { commission: Some(pb::commission::Rate::PercentPpm(200_000)) };
+        let commission = pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(200_000)) };
         let request = pb::CreateProgramRequest {
             display_name: "main".to_owned(),
             currency_code: "USD".to_owned(),

@@ -36,8 +36,25 @@ pub(super) fn cases() -> Vec<Case> {
             .other(json!({"kind": "API_KEY_KIND_TRACKING"}))
             .wrong(json!({"request_id": long(), "kind": 0, "display_name": long(), "expire_time": {"seconds": 1}}))
             .wrong(json!({"request_id": " ", "kind": 99, "display_name": "a\u{0}b", "expire_time": no_time()}))
-            .wrong(json!({"kind": "API_KEY_KIND_OPERATOR"})),
-        case("AccountService/ListApiKeys", json!({})).list().wrong(json!({"page_size": -1})),
+            .wrong(json!({"kind": "API_KEY_KIND_SERVER_OPERATOR"})),
+        case(
+            "AccountService/CreateAdminApiKey",
+            json!({"account": {"id": "${account_id}"}, "display_name": "recovered"}),
+        )
+        .other(json!({"display_name": "recovered again"}))
+        .reference(json!({"account": {"id": "${account_id}"}}))
+        .reference(json!({"account": {"email": "${account_email}"}}))
+        .wrong(json!({"request_id": long(), "account": {"id": "acc_1"}, "display_name": long()}))
+        .wrong(json!({"account": null}))
+        .wrong(json!({"account": {}}))
+        .wrong(json!({"account": {"id": ""}}))
+        .wrong(json!({"account": {"email": "owner"}}))
+        .wrong(json!({"account": {"email": ""}})),
+        case("AccountService/GetApiKey", json!({"api_key_id": "${api_key_id}"}))
+            .reference(json!({"api_key_id": "${api_key_id}"}))
+            .wrong(json!({"api_key_id": "key_1"}))
+            .wrong(json!({"api_key_id": ""})),
+        case("AccountService/ListApiKeys", json!({})).list().wrong(json!({"page_size": -1, "order": 99})),
         case("AccountService/RevokeApiKey", json!({"api_key_id": "${fresh_key_id}"}))
             .prepare(
                 "AccountService/CreateApiKey",

@@ -5,23 +5,12 @@ use serde_json::{Value as Json, json};
 use super::{Case, case, long, wrong_enrollment, wrong_flat};
 
 pub(super) fn cases() -> Vec<Case> {
-    let profile_texts = [
-        "company",
-        "address",
-        "city",
-        "state",
-        "zipcode",
-        "country_code",
-        "phone",
-        "website",
-        "avatar_url",
-        "description",
-        "facebook",
-        "youtube",
-        "instagram",
-        "twitter",
-    ];
-    let profile: Json = profile_texts.iter().map(|field| ((*field).to_owned(), long())).collect();
+    let address_texts = ["street", "city", "region", "postal_code", "country_code"];
+    let address: Json = address_texts.iter().map(|field| ((*field).to_owned(), long())).collect();
+    let profile_texts = ["company", "phone", "website_url", "avatar_url", "about"];
+    let mut profile: Json = profile_texts.iter().map(|field| ((*field).to_owned(), long())).collect();
+    profile["address"] = address;
+    profile["social_profiles"] = json!({"My Space": "ann"});
     let mut all_wrong = wrong_enrollment();
     for (field, value) in
         [("email", json!("ann")), ("external_id", json!(" ")), ("first_name", long()), ("last_name", long())]
@@ -51,6 +40,6 @@ pub(super) fn cases() -> Vec<Case> {
         case("AffiliateService/ListAffiliates", json!({}))
             .list()
             .reference(json!({"program_id": "${program_id}"}))
-            .wrong(json!({"page_size": -1, "program_id": "prg_1"})),
+            .wrong(json!({"page_size": -1, "order": 99, "program_id": "prg_1"})),
     ]
 }

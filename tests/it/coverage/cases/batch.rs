@@ -9,8 +9,8 @@ pub(super) fn cases() -> Vec<Case> {
         case(
             "TrackingService/BatchRecordEvents",
             json!({"items": [
-                {"click": {"link_code": "${link_code}"}},
-                {"sale": {"event_id": "${unique}", "external_id": "${lead_uid}", "amount": dollars(5_000)}},
+                {"click": {"ref_id": "${link_code}"}},
+                {"sale": {"event_id": "${unique}", "external_id": "${lead_external_id}", "amount": dollars(5_000)}},
             ]}),
         )
         .wrong(json!({"items": []}))

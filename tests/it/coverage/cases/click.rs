@@ -9,17 +9,14 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 fn click() -> Case {
-    case("TrackingService/RecordClick", json!({"event_id": "${unique}", "link_code": "${link_code}"}))
+    case("TrackingService/RecordClick", json!({"event_id": "${unique}", "ref_id": "${link_code}"}))
         .other(json!({"referrer_url": "https://search.example/"}))
         .reference(json!({"event_id": "${click_event_id}"}))
-        .reference(json!({"link_code": "${link_code}"}))
-        .reference(json!({"link_code": null, "ref_id": "${affiliate_ref_id}"}))
+        .reference(json!({"ref_id": "${link_code}"}))
+        .reference(json!({"ref_id": "${affiliate_ref_id}"}))
         .reference(json!({"tid": "${tid}"}))
-        .wrong(json!({"event_id": long(), "link_code": "", "occur_time": far_ahead(), "referrer_url": long()}))
+        .wrong(json!({"event_id": long(), "ref_id": "", "occur_time": far_ahead(), "referrer_url": long()}))
         .wrong(json!({"event_id": " ", "ref_id": long(), "occur_time": no_time(), "referrer_url": "a\u{7}b"}))
-        .wrong(json!({"link_code": long()}))
-        .wrong(json!({"ref_id": ""}))
-        .wrong(json!({"link_code": null}))
         // An unknown cookie makes a new visitor.
         .free(&["tid"])
 }

@@ -10,13 +10,13 @@ pub(super) fn cases() -> Vec<Case> {
             .reference(json!({"conversion_id": "${conversion_id}"}))
             .reference(json!({
                 "conversion_id": null,
-                "event": {"kind": "CONVERSION_KIND_SALE", "event_id": "${sale_event_id}"},
+                "recorded_event": {"kind": "CONVERSION_KIND_SALE", "event_id": "${sale_event_id}"},
             }))
-            .wrong(json!({"conversion_id": "cnv_1"}))
+            .wrong(json!({"conversion_id": "cnv_1", "view": 99}))
             .wrong(json!({"conversion_id": ""}))
             .wrong(json!({"conversion_id": null}))
-            .wrong(json!({"event": {"kind": 0, "event_id": ""}}))
-            .wrong(json!({"event": {"kind": 99, "event_id": long()}})),
+            .wrong(json!({"recorded_event": {"kind": 0, "event_id": ""}}))
+            .wrong(json!({"recorded_event": {"kind": 99, "event_id": long()}})),
         case("TrackingService/ListConversions", json!({}))
             .list()
             .affiliate_reference()
@@ -24,14 +24,16 @@ pub(super) fn cases() -> Vec<Case> {
             .reference(json!({"program_id": "${program_id}"}))
             .wrong(json!({
                 "page_size": -1,
+                "order": 99,
                 "kind": 99,
                 "outcome": 99,
                 "affiliate": {"id": "aff_1"},
                 "program_id": "prg_1",
                 "lead": {"id": "led_1"},
-                "occur_time_from": no_time(),
-                "occur_time_before": no_time(),
+                "occur_interval": {"start_time": no_time(), "end_time": no_time()},
+                "view": 99,
             }))
+            .wrong(json!({"occur_interval": {"end_time": no_time()}}))
             .wrong_affiliates(&json!({}))
             .wrong_leads(&json!({})),
     ]

@@ -17,15 +17,19 @@ pub(super) fn cases() -> Vec<Case> {
                 "affiliate": {"id": "aff_1"},
                 "program_id": "prg_1",
                 "code": "two words",
-                "description": long(),
+                "note": long(),
             }))
             .wrong(json!({"affiliate": null, "code": ""}))
             .wrong_affiliates(&json!({"code": "a"})),
+        case("AffiliateService/GetCoupon", json!({"coupon_id": "${coupon_id}"}))
+            .reference(json!({"coupon_id": "${coupon_id}"}))
+            .wrong(json!({"coupon_id": "cpn_1"}))
+            .wrong(json!({"coupon_id": ""})),
         case("AffiliateService/ListCoupons", json!({}))
             .list()
             .affiliate_reference()
             .reference(json!({"code": "${coupon_code}"}))
-            .wrong(json!({"page_size": -1, "affiliate": {"id": "aff_1"}, "code": long(), "state": 99}))
+            .wrong(json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}, "code": long(), "state": 99}))
             .wrong_affiliates(&json!({})),
         case("AffiliateService/RemoveCoupon", json!({"coupon_id": "${fresh_coupon_id}"}))
             .prepare("AffiliateService/AssignCoupon", fresh, &[("fresh_coupon_id", "/coupon/id")])

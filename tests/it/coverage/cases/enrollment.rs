@@ -32,11 +32,17 @@ pub(super) fn cases() -> Vec<Case> {
         .wrong(super::patched(&wrong_enrollment(), &json!({"affiliate": {"id": "aff_1"}})))
         .wrong(json!({"affiliate": null, "commission_override": wrong_flat()}))
         .wrong_affiliates(&json!({"commission_override": {}})),
+        case("AffiliateService/GetEnrollment", json!({"enrollment_id": "${enrollment_id}"}))
+            .reference(json!({"enrollment_id": "${enrollment_id}"}))
+            .wrong(json!({"enrollment_id": "enr_1"}))
+            .wrong(json!({"enrollment_id": ""})),
         case("AffiliateService/ListEnrollments", json!({}))
             .list()
             .affiliate_reference()
             .reference(json!({"program_id": "${program_id}"}))
-            .wrong(json!({"page_size": -1, "affiliate": {"id": "aff_1"}, "program_id": "prg_1", "state": 99}))
+            .wrong(
+                json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}, "program_id": "prg_1", "state": 99}),
+            )
             .wrong_affiliates(&json!({})),
         case(
             "AffiliateService/UpdateEnrollment",

@@ -1,35 +1,40 @@
-//! The feed of conversions.
+//! The feed of events, and the stream of conversions.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::{Case, case, no_time, patched};
 
 pub(super) fn cases() -> Vec<Case> {
-    let wrong_filter = json!({"types": [0, 99], "program_ids": ["prg_1", ""], "affiliate_ids": ["aff_1"]});
-    let long_filter = json!({"filter": {"types": vec![1; 1_001]}});
     vec![
-        case("TrackingService/ReadEvents", json!({"beginning": {}}))
-            .reference(json!({"beginning": null, "after_cursor": "${cursor}"}))
-            .reference(json!({"filter": {"program_ids": ["${program_id}"]}}))
-            .reference(json!({"filter": {"affiliate_ids": ["${affiliate_id}"]}}))
-            .wrong(json!({"after_cursor": "", "filter": wrong_filter, "page_size": -1, "max_wait": {"seconds": 31}}))
-            .wrong(json!({"start_time": no_time(), "max_wait": {"seconds": -1}}))
-            .wrong(patched(&json!({"after_cursor": null}), &long_filter))
-            .wrong(json!({"after_cursor": null}))
-            .free(&["beginning", "latest"]),
-        case("TrackingService/WatchConversions", json!({"beginning": {}}))
-            .reference(json!({"beginning": null, "after_cursor": "${cursor}"}))
-            .reference(json!({"filter": {"program_ids": ["${program_id}"]}}))
-            .reference(json!({"filter": {"affiliate_ids": ["${affiliate_id}"]}}))
-            .wrong(json!({
-                "after_cursor": "",
-                "filter": wrong_filter,
-                "heartbeat_interval": {"seconds": -1},
-                "max_batch_size": -1,
-            }))
-            .wrong(json!({"start_time": no_time()}))
-            .wrong(patched(&json!({"after_cursor": null}), &long_filter))
-            .wrong(json!({"after_cursor": null}))
-            .free(&["beginning", "latest"]),
+        reader("FeedService/ReadEvents", &json!({"page_size": -1, "max_wait": {"seconds": 31}}))
+            .wrong(json!({"start": null, "max_wait": {"seconds": -1}})),
+        reader("FeedService/WatchEvents", &wrong_stream()),
+        reader("TrackingService/WatchConversions", &wrong_stream())
+            .wrong(json!({"start": null, "filter": {"kinds": ["EVENT_KIND_REWARD_APPROVED"]}})),
     ]
+}
+
+fn wrong_stream() -> Json {
+    json!({"heartbeat_interval": {"seconds": -1}, "max_batch_size": -1})
+}
+
+/// A method that reads the feed. `wrong` has the fields that differ.
+fn reader(method: &'static str, wrong: &Json) -> Case {
+    let filter = json!({
+        "kinds": [0, 99],
+        "program_ids": ["prg_1", ""],
+        "affiliate_ids": ["aff_1"],
+        "subject_ids": ["cnv_1", "evt_0193a5f0000070008000000000000001"],
+    });
+    let long_filter = json!({"filter": {"kinds": vec![1; 1_001]}});
+    case(method, json!({"start": {"position": "FEED_POSITION_BEGINNING"}}))
+        .reference(json!({"start": {"after_cursor": "${cursor}"}}))
+        .reference(json!({"filter": {"program_ids": ["${program_id}"]}}))
+        .reference(json!({"filter": {"affiliate_ids": ["${affiliate_id}"]}}))
+        .reference(json!({"filter": {"subject_ids": ["${conversion_id}"]}}))
+        .wrong(patched(&json!({"start": {"after_cursor": ""}, "filter": filter}), wrong))
+        .wrong(json!({"start": {"position": 99}}))
+        .wrong(json!({"start": {"commit_time": no_time()}}))
+        .wrong(patched(&json!({"start": null}), &long_filter))
+        .wrong(json!({"start": null}))
 }

@@ -16,7 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
         case("TrackingService/ListLeads", json!({}))
             .list()
             .affiliate_reference()
-            .wrong(json!({"page_size": -1, "state": 99, "affiliate": {"id": "aff_1"}}))
+            .wrong(json!({"page_size": -1, "order": 99, "state": 99, "affiliate": {"id": "aff_1"}}))
             .wrong_affiliates(&json!({})),
     ]
 }
@@ -26,7 +26,7 @@ fn lead() -> Case {
         .other(json!({"first_name": "Bob"}))
         .reference(json!({"event_id": "${lead_event_id}"}))
         .reference(json!({"email": "${lead_email}"}))
-        .reference(json!({"external_id": "${lead_uid}"}))
+        .reference(json!({"external_id": "${lead_external_id}"}))
         .reference(json!({"tid": "${tid}"}))
         .reference(json!({"ref_id": "${affiliate_ref_id}"}))
         .reference(json!({"coupon_code": "${coupon_code}"}))
@@ -46,16 +46,16 @@ fn lead() -> Case {
 }
 
 fn cancellation() -> Case {
-    case("TrackingService/RecordCancellation", json!({"event_id": "${unique}", "lead": {"id": "${lead_id}"}}))
+    case("TrackingService/RecordCancellation", json!({"event_id": "${unique}", "email": "${lead_email}"}))
         .furnish(
             "TrackingService/RecordCancellation",
-            json!({"event_id": "${cancellation_event_id}", "lead": {"email": "eve@${tag}.example"}}),
+            json!({"event_id": "${cancellation_event_id}", "email": "eve@${tag}.example"}),
             &[],
         )
-        .other(json!({"lead": {"external_id": "${lead_uid}"}}))
+        .other(json!({"email": null, "external_id": "${lead_external_id}"}))
         .reference(json!({"event_id": "${cancellation_event_id}"}))
-        .lead_reference()
-        .wrong(json!({"event_id": long(), "lead": {"id": "led_1"}, "occur_time": far_ahead()}))
-        .wrong(json!({"event_id": "", "lead": null, "occur_time": no_time()}))
-        .wrong_leads(&json!({"event_id": " "}))
+        .reference(json!({"email": "${lead_email}"}))
+        .reference(json!({"email": null, "external_id": "${lead_external_id}"}))
+        .wrong(json!({"event_id": long(), "email": "bob", "external_id": long(), "occur_time": far_ahead()}))
+        .wrong(json!({"event_id": "", "email": "", "occur_time": no_time()}))
 }

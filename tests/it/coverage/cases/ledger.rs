@@ -14,7 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
         case("RewardService/ListLedgerEntries", json!({}))
             .list()
             .affiliate_reference()
-            .wrong(json!({"page_size": -1, "affiliate": {"id": "aff_1"}}))
+            .wrong(json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}}))
             .wrong_affiliates(&json!({})),
         case("RewardService/VerifyLedger", json!({})),
     ]

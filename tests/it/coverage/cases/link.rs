@@ -17,11 +17,15 @@ pub(super) fn cases() -> Vec<Case> {
                 "destination_url": "javascript:alert(1)",
             }))
             .wrong(json!({"enrollment_id": "", "code": long(), "destination_url": "https://jo:secret@shop.example/"})),
+        case("AffiliateService/GetLink", json!({"link_id": "${link_id}"}))
+            .reference(json!({"link_id": "${link_id}"}))
+            .wrong(json!({"link_id": "lnk_1"}))
+            .wrong(json!({"link_id": ""})),
         case("AffiliateService/ListLinks", json!({}))
             .list()
             .affiliate_reference()
             .reference(json!({"enrollment_id": "${enrollment_id}"}))
-            .wrong(json!({"page_size": -1, "affiliate": {"id": "aff_1"}, "enrollment_id": "enr_1", "state": 99}))
+            .wrong(json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}, "enrollment_id": "enr_1", "state": 99}))
             .wrong_affiliates(&json!({})),
         case("AffiliateService/RevokeLink", json!({"link_id": "${fresh_link_id}"}))
             .prepare(

@@ -8,7 +8,7 @@ const FRESH_REWARD: &[(&str, &str)] = &[("fresh_reward_id", "/rewards/0/reward_i
 
 fn fresh_sale() -> Json {
     let amount = json!({"amount_minor": 5_000, "currency_code": "USD"});
-    json!({"event_id": "${unique}", "external_id": "${lead_uid}", "amount": amount})
+    json!({"event_id": "${unique}", "external_id": "${lead_external_id}", "amount": amount})
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -23,11 +23,11 @@ pub(super) fn cases() -> Vec<Case> {
             .reference(json!({"program_id": "${program_id}"}))
             .wrong(json!({
                 "page_size": -1,
+                "order": 99,
                 "state": 99,
                 "affiliate": {"id": "aff_1"},
                 "program_id": "prg_1",
-                "create_time_from": no_time(),
-                "create_time_before": no_time(),
+                "create_interval": {"start_time": no_time(), "end_time": no_time()},
             }))
             .wrong_affiliates(&json!({})),
         case("RewardService/ApproveRewards", json!({"reward_ids": ["${fresh_reward_id}"]}))

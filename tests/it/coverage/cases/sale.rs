@@ -24,7 +24,7 @@ fn sale() -> Case {
     .other(json!({"amount": dollars(5_001)}))
     .reference(json!({"event_id": "${sale_event_id}"}))
     .reference(json!({"email": "${lead_email}"}))
-    .reference(json!({"external_id": "${lead_uid}"}))
+    .reference(json!({"external_id": "${lead_external_id}"}))
     .reference(json!({"tid": "${tid}"}))
     .reference(json!({"ref_id": "${affiliate_ref_id}"}))
     .reference(json!({"coupon_code": "${coupon_code}"}))
@@ -59,7 +59,7 @@ fn refund() -> Case {
     )
     .prepare(
         "TrackingService/BatchRecordEvents",
-        json!({"items": [{"sale": {"event_id": "${unique}", "external_id": "${lead_uid}", "amount": dollars(5_000)}}]}),
+        json!({"items": [{"sale": {"event_id": "${unique}", "external_id": "${lead_external_id}", "amount": dollars(5_000)}}]}),
         &[("fresh_conversion_id", "/results/0/sale/conversion_id")],
     )
     .prepare(
@@ -71,7 +71,7 @@ fn refund() -> Case {
     .reference(json!({"event_id": "${refund_event_id}"}))
     .reference(json!({"sale_event_id": "${sale_event_id}"}))
     .reference(json!({"sale_event_id": null, "email": "${lead_email}"}))
-    .reference(json!({"sale_event_id": null, "external_id": "${lead_uid}"}))
+    .reference(json!({"sale_event_id": null, "external_id": "${lead_external_id}"}))
     .wrong(json!({
         "event_id": long(),
         "sale_event_id": long(),
