@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use headwater::clock::{self, Clock, SystemClock};
+use headwater_client::pb::EventKind;
 use testkit::client;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -98,7 +99,7 @@ impl FeedBench {
 /// Followers of one account from its newest event on, each with its own connection.
 struct Followers {
     delivered: Arc<AtomicU64>,
-    /// The number of events that each must get, once it is known.
+    /// The number of sales that each must get, once it is known.
     expected: watch::Sender<Option<u64>>,
     tasks: JoinSet<anyhow::Result<Latencies>>,
 }
@@ -117,12 +118,12 @@ impl Followers {
         Ok(Self { delivered, expected, tasks })
     }
 
-    /// The number of events received by all of them so far.
+    /// The number of sales received by all of them so far.
     fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
     }
 
-    /// Waits until each has got this many events. Returns how long after its commit each event came.
+    /// Waits until each has got this many sales. Returns how long after its commit each came.
     async fn finish(mut self, expected: u64) -> anyhow::Result<Latencies> {
         /// Far more than pending events can take.
         const PATIENCE: Duration = Duration::from_secs(120);
@@ -156,12 +157,14 @@ async fn follow(
                 Got::CaughtUp => continue,
             },
         };
+        // The first sale of a customer changes the lead, which is an event too. Only sales are counted.
+        let sales: Vec<_> = events.iter().filter(|event| event.kind() == EventKind::SaleRecorded).collect();
         let now = SystemClock.now().micros();
-        for event in &events {
+        for event in &sales {
             let time = event.commit_time.as_ref().context("an event has no commit time")?;
             let committed = time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000;
             latencies.record_micros(u64::try_from(now - committed).unwrap_or(0));
         }
-        delivered.fetch_add(events.len() as u64, Ordering::Relaxed);
+        delivered.fetch_add(sales.len() as u64, Ordering::Relaxed);
     }
 }
