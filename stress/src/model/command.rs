@@ -14,7 +14,6 @@ pub(super) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
 /// One request, or a step of the clock.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "there are some hundred commands at a time; they need not be small")]
 pub(super) enum Command {
     /// Advances the clock. Rewards past their hold period may then be approved, as the server does by itself.
     Wait {
