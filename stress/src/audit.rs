@@ -245,7 +245,7 @@ async fn check_by_event_id(
 
 /// Checks that WatchConversions, and ReadEvents with a filter and a wait, return exactly the events of the feed about conversions,
 /// in the same order.
-async fn check_other_readings(
+pub(crate) async fn check_other_readings(
     client: &mut Client,
     events: &[pb::Event],
     findings: &mut Findings,
