@@ -179,6 +179,10 @@ impl Player {
         // The numbering was checked before entries without a promised order were sorted.
         expected.iter_mut().chain(&mut events).for_each(|event| event.sequence = 0);
         check!(self, "ReadEvents", expected, events);
+        for event in &events {
+            let kind = event.kind().as_str_name().trim_start_matches("EVENT_KIND_").to_lowercase();
+            *self.tally.entry(("ReadEvents", kind)).or_default() += 1;
+        }
         self.events_checked = self.world.events.len();
         Ok(None)
     }

@@ -23,7 +23,7 @@ pub(super) struct Difference {
 /// Changes the server's answer before the comparison, to prove that a wrong answer is found.
 pub(super) type Distortion = fn(&mut Reply);
 
-/// Counts of answers by method and kind.
+/// Counts of answers by method and kind, and of events by kind.
 pub(super) type Tally = BTreeMap<(&'static str, String), u64>;
 
 /// One account on the server, with its model.

@@ -35,7 +35,7 @@ impl Generator {
     fn who(&mut self) -> Who {
         let number = self.rng.u32(0..12);
         let other = if self.rng.u32(0..12) == 0 { self.rng.u32(0..12) } else { number };
-        let (by_uid, by_email) = match self.rng.u32(0..10) {
+        let (by_external_id, by_email) = match self.rng.u32(0..10) {
             0..4 => (true, false),
             4..7 => (false, true),
             7..9 => (true, true),
@@ -47,7 +47,7 @@ impl Generator {
             format!("c{other}@shop.example")
         };
         Who {
-            external_id: if by_uid { format!("u-{number}") } else { String::new() },
+            external_id: if by_external_id { format!("u-{number}") } else { String::new() },
             email: if by_email { email } else { String::new() },
         }
     }

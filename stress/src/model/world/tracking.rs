@@ -69,10 +69,10 @@ impl World {
 
     /// Updates a lead from a request. Names that it already has are kept, and names of another lead are not taken.
     fn describe(&mut self, lead: usize, external_id: &str, email: &str, first_name: &str, last_name: &str) {
-        let is_uid_free = self.lead_by(|lead| &lead.external_id, external_id).is_none();
+        let is_external_id_free = self.lead_by(|lead| &lead.external_id, external_id).is_none();
         let is_email_free = self.lead_by(|lead| &lead.email, email).is_none();
         let lead = &mut self.leads[lead];
-        if lead.external_id.is_empty() && is_uid_free {
+        if lead.external_id.is_empty() && is_external_id_free {
             external_id.clone_into(&mut lead.external_id);
         }
         if lead.email.is_empty() && is_email_free {
