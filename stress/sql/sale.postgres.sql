@@ -13,8 +13,12 @@
 \set number :number + 1
 BEGIN;
 
--- The customer. The clock and the ids, which grow with it, would come from the service itself.
-SELECT lead.account_id, lead.id AS lead_id, lead.affiliate_id, lead.enrollment_id, lead.program_id, clock.now,
+-- The customer, whose credits become the sale's: the two differ in the source alone, and are about as long. The service itself would
+-- read the credits, and would have the clock and the ids, which grow with it.
+SELECT lead.account_id, lead.id AS lead_id, lead.credits, clock.now,
+       substr(lead.credits::json #>> '{1,0,affiliate_id}', 5)::uuid AS affiliate_id,
+       substr(lead.credits::json #>> '{1,0,enrollment_id}', 5)::uuid AS enrollment_id,
+       substr(lead.credits::json #>> '{1,0,program_id}', 5)::uuid AS program_id,
        (lpad(to_hex(clock.now), 16, '0') || lpad(to_hex(:unique::bigint), 16, '0'))::uuid AS conversion_id,
        (lpad(to_hex(clock.now), 16, '0') || lpad(to_hex(:unique::bigint + 1), 16, '0'))::uuid AS reward_id
 FROM lead, (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) AS clock
@@ -40,12 +44,12 @@ INSERT INTO conversion LIKE SAMPLE
     id = :conversion_id,
     event_id = :run::text || '-' || :client_id::text || '-' || :number::text,
     lead_id = :lead_id,
-    affiliate_id = :affiliate_id,
-    enrollment_id = :enrollment_id,
-    program_id = :program_id,
-    terms_version = :terms_version,
+    credits = :credits,
     occurred_at = :now,
     created_at = :now;
+
+INSERT INTO affiliate_conversion (account_id, affiliate_id, conversion_id)
+VALUES (:account_id, :affiliate_id, :conversion_id);
 
 INSERT INTO reward LIKE SAMPLE
     account_id = :account_id,
@@ -54,7 +58,7 @@ INSERT INTO reward LIKE SAMPLE
     affiliate_id = :affiliate_id,
     enrollment_id = :enrollment_id,
     program_id = :program_id,
-    approve_after = :now::bigint + 2592000000000,
+    auto_approve_at = :now::bigint + 2592000000000,
     created_at = :now,
     updated_at = :now;
 

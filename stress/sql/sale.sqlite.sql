@@ -10,8 +10,13 @@
 -- commission and the ledger's hash, refunds that wait for their sale, and all checks of the request.
 BEGIN IMMEDIATE;
 
--- The customer.
-SELECT id AS lead_id, affiliate_id, enrollment_id, program_id FROM lead WHERE account_id = :account_id AND email = :email;
+-- The customer, whose credits become the sale's: the two differ in the source alone, and are about as long. The service itself would
+-- read the credits.
+SELECT id AS lead_id, credits,
+       unhex(substr(credits ->> '$[1][0].affiliate_id', 5)) AS affiliate_id,
+       unhex(substr(credits ->> '$[1][0].enrollment_id', 5)) AS enrollment_id,
+       unhex(substr(credits ->> '$[1][0].program_id', 5)) AS program_id
+FROM lead WHERE account_id = :account_id AND email = :email;
 
 -- The terms.
 SELECT terms.version AS terms_version, terms.rules, program.currency, enrollment.state, enrollment.commission_override
@@ -32,12 +37,12 @@ INSERT INTO conversion LIKE SAMPLE
     id = :conversion_id,
     event_id = :event_key,
     lead_id = :lead_id,
-    affiliate_id = :affiliate_id,
-    enrollment_id = :enrollment_id,
-    program_id = :program_id,
-    terms_version = :terms_version,
+    credits = :credits,
     occurred_at = :now,
     created_at = :now;
+
+INSERT INTO affiliate_conversion (account_id, affiliate_id, conversion_id)
+VALUES (:account_id, :affiliate_id, :conversion_id);
 
 INSERT INTO reward LIKE SAMPLE
     account_id = :account_id,
@@ -46,7 +51,7 @@ INSERT INTO reward LIKE SAMPLE
     affiliate_id = :affiliate_id,
     enrollment_id = :enrollment_id,
     program_id = :program_id,
-    approve_after = :now + 2592000000000,
+    auto_approve_at = :now + 2592000000000,
     created_at = :now,
     updated_at = :now;
 

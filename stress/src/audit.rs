@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use headwater_client::pb;
-use headwater_client::pb::list_conversion_events_request::Start;
 use testkit::client::Client;
 
+use crate::feed;
 use crate::journal::Journal;
 use crate::shop::Shop;
+use crate::value;
 
 /// How many faults are described in words.
 const TOLD_MAX: usize = 20;
@@ -114,6 +115,20 @@ impl Findings {
         }
     }
 
+    /// Compares the events that another reading returned, with all their content, with those of the feed.
+    fn compare_events(&mut self, reading: &str, read: &[pb::Event], feed: &[pb::Event]) {
+        let places = read.iter().zip(feed).filter(|(read, kept)| read != kept).count();
+        let length = read.len().abs_diff(feed.len());
+        if places + length > 0 {
+            self.gaps += places + length;
+            let first = read.iter().zip(feed).find(|(read, kept)| read != kept);
+            let (count, expected) = (read.len(), feed.len());
+            self.fault(format!(
+                "{reading} returned {count} events of {expected}, {places} of them others, first {first:?}"
+            ));
+        }
+    }
+
     fn check_kept(&mut self, journal: &Journal, kept: &BTreeMap<String, Vec<pb::Conversion>>) {
         for (order, answer) in journal.acknowledged() {
             self.acknowledged += 1;
@@ -161,8 +176,8 @@ impl Findings {
             }
         }
         let mut told: BTreeMap<&str, usize> = BTreeMap::new();
-        for event in events.iter().filter(|event| event.r#type() == pb::EventKind::SaleRecorded) {
-            *told.entry(&event.subject_id).or_default() += 1;
+        for conversion in events.iter().filter_map(recorded_sale) {
+            *told.entry(&conversion.id).or_default() += 1;
         }
         for conversion in kept.values().flatten() {
             let count = told.remove(conversion.id.as_str()).unwrap_or_default();
@@ -197,6 +212,7 @@ pub(crate) async fn audit(
     check_by_event_id(client, journal, &kept, &mut findings).await?;
     let events = feed(client).await?;
     findings.check_feed(&events, &kept);
+    check_other_readings(client, &events, &mut findings).await?;
     check_books(client, shop, journal, &kept, &mut findings).await?;
     Ok((findings, events.iter().map(Seen::from).collect()))
 }
@@ -211,8 +227,10 @@ async fn check_by_event_id(
     let acknowledged = journal.acknowledged().step_by(READ_ONE_IN).map(|(order, _)| order);
     for order in acknowledged.chain(journal.unknown().take(UNKNOWN_READ_MAX)) {
         let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: order.event_id.clone() };
-        let selector = Some(pb::get_conversion_request::Selector::Event(event));
-        let read = match client.tracking.get_conversion(pb::GetConversionRequest { selector }).await {
+        let selector = Some(pb::get_conversion_request::Selector::RecordedEvent(event));
+        // As in the list, without candidates.
+        let request = pb::GetConversionRequest { selector, view: pb::ConversionView::Basic.into() };
+        let read = match client.tracking.get_conversion(request).await {
             Ok(answer) => answer.into_inner().conversion,
             Err(status) if status.code() == tonic::Code::NotFound => None,
             Err(status) => return Err(status.into()),
@@ -223,6 +241,32 @@ async fn check_by_event_id(
         }
     }
     Ok(())
+}
+
+/// Checks that WatchConversions, and ReadEvents with a filter and a wait, return exactly the events of the feed about conversions,
+/// in the same order.
+pub(crate) async fn check_other_readings(
+    client: &mut Client,
+    events: &[pb::Event],
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    let expected: Vec<pb::Event> = events.iter().filter(|event| feed::is_about_conversion(event)).cloned().collect();
+    let watched = feed::watch_conversions(client, feed::beginning()).await?;
+    findings.compare_events("WatchConversions", &watched, &expected);
+    let kinds = feed::ABOUT_CONVERSIONS.map(i32::from).to_vec();
+    let filter = pb::EventFilter { kinds, ..pb::EventFilter::default() };
+    let (polled, _) = feed::read(client, feed::beginning(), Some(filter), Some(1)).await?;
+    findings.compare_events("the filtered long poll", &polled, &expected);
+    Ok(())
+}
+
+fn recorded_sale(event: &pb::Event) -> Option<&pb::Conversion> {
+    match &event.subject {
+        Some(pb::event::Subject::Conversion(conversion)) if event.kind() == pb::EventKind::SaleRecorded => {
+            Some(conversion)
+        }
+        _ => None,
+    }
 }
 
 /// Checks that the ledger verifies, and that each affiliate has earned the commission on its sales.
@@ -248,7 +292,7 @@ async fn check_books(
         let selector = Some(pb::affiliate_selector::Selector::Id(affiliate_id.clone()));
         let request = pb::GetBalanceRequest { affiliate: Some(pb::AffiliateSelector { selector }) };
         let balances = client.rewards.get_balance(request).await?.into_inner().balances;
-        let earned: i64 = balances.iter().map(|balance| balance.earned_minor).sum();
+        let earned: i64 = balances.iter().map(|balance| value::minor(balance.earned.as_ref())).sum();
         if earned != expected {
             findings.is_ledger_verified = false;
             findings.fault(format!("{affiliate_id} has earned {earned}, and its sales come to {expected}"));
@@ -276,16 +320,6 @@ pub(crate) async fn sales(client: &mut Client) -> anyhow::Result<Vec<pb::Convers
 
 /// The feed from its beginning.
 pub(crate) async fn feed(client: &mut Client) -> anyhow::Result<Vec<pb::Event>> {
-    let mut events = Vec::new();
-    let mut start = Start::Beginning(());
-    loop {
-        let request =
-            pb::ReadEventsRequest { start: Some(start), page_size: 1_000, ..pb::ReadEventsRequest::default() };
-        let page = client.tracking.read_events(request).await?.into_inner();
-        if page.events.is_empty() {
-            return Ok(events);
-        }
-        events.extend(page.events);
-        start = Start::AfterCursor(page.next_cursor);
-    }
+    let (events, _) = feed::read(client, feed::beginning(), None, None).await?;
+    Ok(events)
 }

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use headwater::clock::{self, Clock, SystemClock};
 use headwater_client::pb;
-use headwater_client::pb::watch_conversions_request::Start;
-use headwater_client::pb::watch_conversions_response::Message;
+use headwater_client::pb::watch_events_response::Content;
 use testkit::client::{self, Client};
 use tokio::sync::watch;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::audit::Seen;
+use crate::feed;
 
 /// A reader that receives nothing for three heartbeat intervals connects again.
 const HEARTBEAT_SECONDS: i64 = 5;
@@ -119,13 +119,13 @@ impl Follower {
             tokio::time::sleep(PAUSE).await;
             return Ok(End::Broken);
         };
-        let request = pb::WatchConversionsRequest {
-            start: Some(held.cursor.clone().map_or(Start::Beginning(()), Start::AfterCursor)),
+        let request = pb::WatchEventsRequest {
+            start: Some(held.cursor.clone().map_or_else(feed::beginning, feed::after)),
             heartbeat_interval: Some(prost_types::Duration { seconds: HEARTBEAT_SECONDS, nanos: 0 }),
             max_batch_size: self.habits.batch_events_max,
-            ..pb::WatchConversionsRequest::default()
+            ..pb::WatchEventsRequest::default()
         };
-        let mut stream = client.tracking.watch_conversions(request).await?.into_inner();
+        let mut stream = client.feed.watch_events(request).await?.into_inner();
         let mut messages_left = self.habits.messages_to_crash_max.map(|max| self.random.usize(0..=max));
         loop {
             let message = tokio::select! {
@@ -154,9 +154,9 @@ impl Follower {
         }
     }
 
-    async fn process(&self, held: &mut Followed, message: pb::WatchConversionsResponse) {
-        match message.message {
-            Some(Message::Batch(batch)) => {
+    async fn process(&self, held: &mut Followed, message: pb::WatchEventsResponse) {
+        match message.content {
+            Some(Content::Batch(batch)) => {
                 let now = SystemClock.now().micros();
                 if held.is_caught_up {
                     held.delays_micros.extend(batch.events.iter().filter_map(|event| delay(event, now)));
@@ -167,8 +167,8 @@ impl Follower {
                     tokio::time::sleep(self.habits.event_pause * count).await;
                 }
             }
-            Some(Message::CaughtUp(_)) => held.is_caught_up = true,
-            Some(Message::FellBehind(_)) => held.is_caught_up = false,
+            Some(Content::CaughtUp(_)) => held.is_caught_up = true,
+            Some(Content::FellBehind(_)) => held.is_caught_up = false,
             _ => {}
         }
         held.cursor = Some(message.cursor);

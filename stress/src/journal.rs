@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use headwater_client::pb;
 use tonic::{Code, Status};
 
+use crate::value;
+
 /// A sale to send. The same event_id always comes with the same content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Order {
@@ -73,7 +75,7 @@ impl Failure {
 impl From<pb::RecordSaleResponse> for Answer {
     fn from(sale: pb::RecordSaleResponse) -> Self {
         let reward = |reward: pb::RewardSummary| {
-            let amount_minor = reward.value.map(|value| value.amount_minor).unwrap_or_default();
+            let amount_minor = value::minor(reward.value.as_ref());
             (reward.reward_id, amount_minor)
         };
         Self {

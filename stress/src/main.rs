@@ -4,6 +4,7 @@
 #![expect(clippy::float_arithmetic, reason = "figures are not money")]
 
 mod audit;
+mod feed;
 mod figures;
 mod follower;
 mod growth;
@@ -21,6 +22,7 @@ mod shop;
 mod side_by_side;
 mod slow_reader;
 mod soak;
+mod value;
 
 use clap::{Parser, Subcommand};
 

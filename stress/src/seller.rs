@@ -156,7 +156,7 @@ pub(crate) async fn record(client: &mut Client, orders: &[Order]) -> Vec<Result<
 
 fn of_batch(result: pb::BatchResult) -> Result<Answer, Failure> {
     use pb::batch_result::Answer as Recorded;
-    match result.result {
+    match result.answer {
         Some(Recorded::Sale(sale)) => Ok(Answer::from(sale)),
         Some(Recorded::Error(status)) => {
             Err(Failure { code: Code::from_i32(status.code), message: status.message, is_the_servers: true })

@@ -58,7 +58,7 @@ impl Shop {
         };
         let registered = operator.accounts.register_account(request).await?.into_inner();
         let mut client = Client::on(channel, &registered.api_key_text)?;
-        let commission = pb::Commission { commission: Some(pb::commission::Rate::PercentPpm(200_000)) };
+        let commission = pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(200_000)) };
         let request = pb::CreateProgramRequest {
             display_name: "main".to_owned(),
             currency_code: "USD".to_owned(),
@@ -126,8 +126,8 @@ impl Shop {
                 }
             };
             for result in answer.results {
-                match result.result {
-                    Some(pb::batch_result::Answer::Lead(lead)) if !lead.affiliate_id.is_empty() => {}
+                match result.answer {
+                    Some(pb::batch_result::Answer::Lead(lead)) if !lead.credits.is_empty() => {}
                     other => bail!("a lead was not bound: {other:?}"),
                 }
             }
@@ -164,7 +164,6 @@ impl Shop {
     /// A click through an affiliate's link by a new visitor.
     pub(crate) fn click(&self, number: u64) -> pb::RecordClickRequest {
         let affiliate = (number % self.size.affiliates.max(1) as u64) as usize;
-        let referral = pb::record_click_request::Referral::RefId(self.ref_id(affiliate));
-        pb::RecordClickRequest { referral: Some(referral), ..pb::RecordClickRequest::default() }
+        pb::RecordClickRequest { ref_id: self.ref_id(affiliate), ..pb::RecordClickRequest::default() }
     }
 }

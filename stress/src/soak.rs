@@ -12,7 +12,7 @@ use headwater::clock;
 use headwater_client::pb;
 use tokio::task::JoinSet;
 
-use crate::audit;
+use crate::audit::{self, Findings};
 use crate::figures::{self, Latencies, Spread, number};
 use crate::rig::{DatabaseKind, Rig};
 use crate::shop::{Shop, ShopSize};
@@ -158,6 +158,9 @@ async fn check(rig: &Rig, shop: &Shop, tally: &mut Tally) -> anyhow::Result<()> 
             break;
         }
     }
+    let mut findings = Findings::none();
+    audit::check_other_readings(&mut client, &events, &mut findings).await?;
+    tally.errors.extend(findings.faults);
     let sales = audit::sales(&mut client).await?.len();
     if sales != tally.sales {
         tally.errors.push(format!("{} sales were answered, {sales} are there", tally.sales));

@@ -14,7 +14,6 @@ pub(super) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
 /// One request, or a step of the clock.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "there are some hundred commands at a time; they need not be small")]
 pub(super) enum Command {
     /// Advances the clock. Rewards past their hold period may then be approved, as the server does by itself.
     Wait {
@@ -215,16 +214,10 @@ impl Command {
                 texts
             }
             Self::RemoveCoupon(request) => vec![&mut request.coupon_id],
-            Self::Click(request) => {
-                use pb::record_click_request::Referral::{LinkCode, RefId};
-                let mut texts = vec![&mut request.tid];
-                texts.extend(request.referral.as_mut().map(|(LinkCode(code) | RefId(code))| code));
-                texts
-            }
+            Self::Click(request) => vec![&mut request.tid, &mut request.ref_id],
             Self::Lead(request) => vec![&mut request.tid, &mut request.ref_id],
             Self::Sale(request) => vec![&mut request.tid, &mut request.ref_id],
-            Self::Refund(_) => Vec::new(),
-            Self::Cancellation(request) => lead_text(&mut request.lead).into_iter().collect(),
+            Self::Refund(_) | Self::Cancellation(_) => Vec::new(),
             Self::Approve(request) => request.reward_ids.iter_mut().collect(),
             Self::Deny(request) => request.reward_ids.iter_mut().collect(),
             Self::GetConversion(request) => match &mut request.selector {

@@ -23,7 +23,7 @@ pub(super) struct Difference {
 /// Changes the server's answer before the comparison, to prove that a wrong answer is found.
 pub(super) type Distortion = fn(&mut Reply);
 
-/// Counts of answers by method and kind.
+/// Counts of answers by method and kind, and of events by kind.
 pub(super) type Tally = BTreeMap<(&'static str, String), u64>;
 
 /// One account on the server, with its model.
@@ -66,8 +66,9 @@ impl Player {
     ) -> anyhow::Result<Self> {
         let email = format!("{name}@owners.example");
         let request = pb::RegisterAccountRequest { request_id: String::new(), display_name: name.to_owned(), email };
-        let world = World::new(now, name, &request.email);
+        let owner_email = request.email.clone();
         let registered = operator.accounts.clone().register_account(request).await?.into_inner();
+        let world = World::new(now, name, &owner_email, registered.api_key.unwrap_or_default());
         let mut names = Names::default();
         let told =
             names.compare(&format!("{:?}", world.account), &format!("{:?}", registered.account.unwrap_or_default()));

@@ -184,9 +184,10 @@ impl Generator {
                 } else {
                     let row = &world.conversions[rng.usize(..world.conversions.len())].row;
                     let kind = if rng.u32(0..8) == 0 { pb::ConversionKind::Lead.into() } else { row.kind };
-                    Selector::Event(pb::RecordedEvent { kind, event_id: row.event_id.clone() })
+                    Selector::RecordedEvent(pb::RecordedEvent { kind, event_id: row.event_id.clone() })
                 };
-                Command::GetConversion(pb::GetConversionRequest { selector: Some(selector) })
+                let view = rng.i32(0..=2);
+                Command::GetConversion(pb::GetConversionRequest { selector: Some(selector), view })
             }
             2 => Command::GetLead(pb::GetLeadRequest { lead: Some(self.lead(world)) }),
             3 => Command::GetBalance(pb::GetBalanceRequest { affiliate: Some(self.affiliate(world)) }),
@@ -218,7 +219,7 @@ fn alter(command: &mut Command) {
         Command::Cancellation(request) => request.occur_time = Some(stamp(0)),
         Command::CreateProgram(request) => request.display_name.push('x'),
         Command::CreateAffiliate(request) => request.last_name.push('x'),
-        Command::AssignCoupon(request) => request.description.push('x'),
+        Command::AssignCoupon(request) => request.note.push('x'),
         Command::Deny(request) => request.reason.push('x'),
         Command::CreateLink(request) => request.code.push_str("xx"),
         _ => {}

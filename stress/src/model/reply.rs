@@ -10,6 +10,7 @@ use tonic_types::pb as rpc;
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there are some hundred answers at a time; they need not be small")]
 pub(super) enum Reply {
     /// For commands without an answer: steps of the clock.
     Nothing,
@@ -93,7 +94,7 @@ fn decode<M: Message + Default>(detail: &prost_types::Any, name: &str) -> Option
 impl Reply {
     /// From the result of one item of a batch.
     pub(super) fn of_item(result: pb::BatchResult) -> Self {
-        match result.result {
+        match result.answer {
             Some(Recorded::Click(answer)) => Self::Click(answer),
             Some(Recorded::Lead(answer)) => Self::Lead(answer),
             Some(Recorded::Sale(answer)) => Self::Sale(answer),
@@ -116,7 +117,7 @@ impl Reply {
             | Self::Rewards(_, replayed) => ("done", replayed.0),
             Self::Affiliate(answer) => ("done", answer.replayed),
             Self::Click(answer) => ("done", answer.replayed),
-            Self::Lead(answer) if answer.conversion_id.is_empty() && !answer.affiliate_id.is_empty() => {
+            Self::Lead(answer) if answer.conversion_id.is_empty() && !answer.credits.is_empty() => {
                 ("bound before", answer.replayed)
             }
             Self::Lead(answer) => (answer.outcome().as_str_name(), answer.replayed),

@@ -1,5 +1,6 @@
 //! A short run on both databases. It also proves that the model finds a wrong answer, and that the failing sequence is shrunk.
 
+use headwater_client::pb;
 use testkit::postgres::Postgres;
 use testkit::say;
 
@@ -30,6 +31,9 @@ async fn play_shortly(database: Database) {
     for kind in ["attributed", "not_referred", "waiting", "replayed", "IDEMPOTENCY_MISMATCH", "REFUND_EXCEEDS_SALE"] {
         assert!(tally.contains_key(&("RecordRefund", kind.to_owned())), "no refund was {kind}: {tally:?}");
     }
+    for kind in ["lead_updated", "sale_attributed", "refund_waiting", "reward_reversed", "conversion_updated"] {
+        assert!(tally.contains_key(&("ReadEvents", kind.to_owned())), "no event was {kind}: {tally:?}");
+    }
     host.stop().await;
 }
 
@@ -52,9 +56,10 @@ async fn the_server_on_postgresql_answers_as_its_model_does() {
 fn takes_back_too_much(reply: &mut Reply) {
     if let Reply::Refund(refund) = reply
         && let Some(value) = refund.rewards.first_mut().and_then(|reward| reward.value.as_mut())
-        && value.amount_minor < -1
+        && let Some(pb::reward_value::Amount::Cash(cash)) = value.amount.as_mut()
+        && cash.amount_minor < -1
     {
-        value.amount_minor -= 1;
+        cash.amount_minor -= 1;
     }
 }
 

@@ -3,7 +3,6 @@
 
 use anyhow::{Context, ensure};
 use headwater_client::pb;
-use headwater_client::pb::watch_conversions_request::Start;
 use prost::bytes::{Buf, Bytes};
 use prost::encoding::{WireType, decode_key, decode_varint};
 use testkit::client::Bearer;
@@ -16,7 +15,7 @@ use tonic_prost::ProstCodec;
 /// The most events in one message.
 const BATCH_EVENTS_MAX: i32 = 1_000;
 
-/// `WatchConversionsResponse` with its events unparsed.
+/// `WatchEventsResponse` with its events unparsed.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Raw {
     /// An `EventBatch`.
@@ -32,16 +31,16 @@ pub(super) struct BytesFollower(Streaming<Raw>);
 
 impl BytesFollower {
     /// Opens a stream.
-    pub(super) async fn open(channel: &Channel, key: &str, start: Start) -> anyhow::Result<Self> {
-        let request = pb::WatchConversionsRequest {
+    pub(super) async fn open(channel: &Channel, key: &str, start: pb::FeedStart) -> anyhow::Result<Self> {
+        let request = pb::WatchEventsRequest {
             start: Some(start),
             max_batch_size: BATCH_EVENTS_MAX,
-            ..pb::WatchConversionsRequest::default()
+            ..pb::WatchEventsRequest::default()
         };
         let mut grpc = Grpc::new(Bearer::of(key)?.on(channel));
         grpc.ready().await?;
-        let path = PathAndQuery::from_static("/headwater.v1.TrackingService/WatchConversions");
-        let codec: ProstCodec<pb::WatchConversionsRequest, Raw> = ProstCodec::default();
+        let path = PathAndQuery::from_static("/headwater.v1.FeedService/WatchEvents");
+        let codec: ProstCodec<pb::WatchEventsRequest, Raw> = ProstCodec::default();
         Ok(Self(grpc.server_streaming(tonic::Request::new(request), path, codec).await?.into_inner()))
     }
 
@@ -59,7 +58,7 @@ impl BytesFollower {
     }
 }
 
-/// The events of one message in order, each an encoded `ConversionEvent`.
+/// The events of one message in order, each an encoded `Event`.
 pub(super) struct Events(Bytes);
 
 impl Iterator for Events {

@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use headwater::clock;
 use headwater_client::pb;
-use headwater_client::pb::watch_conversions_request::Start;
 use prost::Message;
 use prost::bytes::Bytes;
 
@@ -17,6 +16,7 @@ use super::jetstream::JetStream;
 use super::redis::RedisStreams;
 use super::sales::Target;
 use super::table::{Figures, RATE};
+use crate::feed;
 use crate::load::{Clocks, Until};
 
 /// A long feed, and brokers filled with the same events.
@@ -114,7 +114,7 @@ fn parse(event: Bytes) -> anyhow::Result<()> {
 async fn read_bytes(target: &Target, mut take: impl FnMut(Bytes) -> anyhow::Result<()>) -> anyhow::Result<u64> {
     let shop = target.shops.first().context("there is no account")?;
     let channel = target.channels.first().context("there is no connection")?;
-    let mut follower = BytesFollower::open(channel, &shop.key, Start::Beginning(())).await?;
+    let mut follower = BytesFollower::open(channel, &shop.key, feed::beginning()).await?;
     let mut count = 0;
     while let Some(events) = follower.next().await? {
         for event in events {
@@ -129,7 +129,7 @@ async fn read_bytes(target: &Target, mut take: impl FnMut(Bytes) -> anyhow::Resu
 async fn read_parsed(target: &Target) -> anyhow::Result<u64> {
     let shop = target.shops.first().context("there is no account")?;
     let channel = target.channels.first().context("there is no connection")?;
-    let mut follower = Follower::open(channel, &shop.key, Start::Beginning(())).await?;
+    let mut follower = Follower::open(channel, &shop.key, feed::beginning()).await?;
     let mut count = 0;
     while let Got::Events(events) = follower.next().await? {
         count += events.len() as u64;

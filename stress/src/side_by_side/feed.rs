@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use headwater::clock::{self, Clock, SystemClock};
-use headwater_client::pb::watch_conversions_request::Start;
+use headwater_client::pb::EventKind;
 use testkit::client;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -19,6 +19,7 @@ use super::follower::{Follower, Got};
 use super::ours::Ours;
 use super::sales::{BATCH_SALES, Target};
 use super::table::{Figures, RATE};
+use crate::feed;
 use crate::figures::Latencies;
 use crate::load::Until;
 use crate::shop::ShopSize;
@@ -98,7 +99,7 @@ impl FeedBench {
 /// Followers of one account from its newest event on, each with its own connection.
 struct Followers {
     delivered: Arc<AtomicU64>,
-    /// The number of events that each must get, once it is known.
+    /// The number of sales that each must get, once it is known.
     expected: watch::Sender<Option<u64>>,
     tasks: JoinSet<anyhow::Result<Latencies>>,
 }
@@ -111,18 +112,18 @@ impl Followers {
         let mut tasks = JoinSet::new();
         for _ in 0..count {
             let channel = client::connect(&target.url).await?;
-            let follower = Follower::open(&channel, &shop.key, Start::Latest(())).await?;
+            let follower = Follower::open(&channel, &shop.key, feed::latest()).await?;
             tasks.spawn(follow(follower, Arc::clone(&delivered), expected.subscribe()));
         }
         Ok(Self { delivered, expected, tasks })
     }
 
-    /// The number of events received by all of them so far.
+    /// The number of sales received by all of them so far.
     fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
     }
 
-    /// Waits until each has got this many events. Returns how long after its commit each event came.
+    /// Waits until each has got this many sales. Returns how long after its commit each came.
     async fn finish(mut self, expected: u64) -> anyhow::Result<Latencies> {
         /// Far more than pending events can take.
         const PATIENCE: Duration = Duration::from_secs(120);
@@ -156,12 +157,14 @@ async fn follow(
                 Got::CaughtUp => continue,
             },
         };
+        // The first sale of a customer changes the lead, which is an event too. Only sales are counted.
+        let sales: Vec<_> = events.iter().filter(|event| event.kind() == EventKind::SaleRecorded).collect();
         let now = SystemClock.now().micros();
-        for event in &events {
+        for event in &sales {
             let time = event.commit_time.as_ref().context("an event has no commit time")?;
             let committed = time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000;
             latencies.record_micros(u64::try_from(now - committed).unwrap_or(0));
         }
-        delivered.fetch_add(events.len() as u64, Ordering::Relaxed);
+        delivered.fetch_add(sales.len() as u64, Ordering::Relaxed);
     }
 }

@@ -2,15 +2,14 @@
 
 use anyhow::{Context, bail, ensure};
 use headwater_client::pb;
-use headwater_client::pb::watch_conversions_request::Start;
-use headwater_client::pb::watch_conversions_response::Message;
+use headwater_client::pb::watch_events_response::Content;
 use testkit::client::Client;
 use tonic::Streaming;
 use tonic::transport::Channel;
 
 /// A stream that is open.
 pub(super) struct Follower {
-    stream: Streaming<pb::WatchConversionsResponse>,
+    stream: Streaming<pb::WatchEventsResponse>,
     /// The last event's sequence; `None` before the first.
     last: Option<i64>,
 }
@@ -25,12 +24,12 @@ pub(super) enum Got {
 
 impl Follower {
     /// Opens a stream. The stream has begun when this returns.
-    pub(super) async fn open(channel: &Channel, key: &str, start: Start) -> anyhow::Result<Self> {
+    pub(super) async fn open(channel: &Channel, key: &str, start: pb::FeedStart) -> anyhow::Result<Self> {
         // Messages of the server's default size, so that little is parsed at once.
-        let request = pb::WatchConversionsRequest { start: Some(start), ..pb::WatchConversionsRequest::default() };
-        let mut stream = Client::on(channel, key)?.tracking.watch_conversions(request).await?.into_inner();
+        let request = pb::WatchEventsRequest { start: Some(start), ..pb::WatchEventsRequest::default() };
+        let mut stream = Client::on(channel, key)?.feed.watch_events(request).await?.into_inner();
         let first = stream.message().await?.context("the feed ended before it began")?;
-        ensure!(matches!(first.message, Some(Message::Opened(_))), "the feed did not begin with `opened`: {first:?}");
+        ensure!(matches!(first.content, Some(Content::Opened(_))), "the feed did not begin with `opened`: {first:?}");
         Ok(Self { stream, last: None })
     }
 
@@ -38,8 +37,8 @@ impl Follower {
     pub(super) async fn next(&mut self) -> anyhow::Result<Got> {
         loop {
             let message = self.stream.message().await?.context("the feed ended")?;
-            match message.message {
-                Some(Message::Batch(batch)) => {
+            match message.content {
+                Some(Content::Batch(batch)) => {
                     for event in &batch.events {
                         if let Some(last) = self.last
                             && event.sequence != last + 1
@@ -50,8 +49,8 @@ impl Follower {
                     }
                     return Ok(Got::Events(batch.events));
                 }
-                Some(Message::CaughtUp(_)) => return Ok(Got::CaughtUp),
-                Some(Message::Opened(_) | Message::Heartbeat(_) | Message::FellBehind(_) | Message::Draining(_))
+                Some(Content::CaughtUp(_)) => return Ok(Got::CaughtUp),
+                Some(Content::Opened(_) | Content::Heartbeat(_) | Content::FellBehind(_) | Content::Draining(_))
                 | None => {}
             }
         }

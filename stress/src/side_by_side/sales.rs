@@ -207,7 +207,7 @@ async fn batch(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
         }
     };
     for result in &answer.results {
-        match &result.result {
+        match &result.answer {
             Some(pb::batch_result::Answer::Sale(sale)) => check_sale(sale)?,
             other => bail!("a sale of a batch was not recorded: {other:?}"),
         }
@@ -220,7 +220,7 @@ async fn batch(caller: Arc<Caller>, number: u64) -> anyhow::Result<u64> {
 /// The error of an item that the server could not take, if any. The whole batch is then sent again, which does not change items
 /// that were recorded.
 fn could_not_be_taken(answer: &pb::BatchRecordEventsResponse) -> Option<&str> {
-    answer.results.iter().find_map(|result| match &result.result {
+    answer.results.iter().find_map(|result| match &result.answer {
         Some(pb::batch_result::Answer::Error(error)) if error.code == Code::Unavailable as i32 => Some(&*error.message),
         _ => None,
     })

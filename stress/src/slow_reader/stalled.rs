@@ -2,8 +2,7 @@
 //! Later they wake up, check how they were ended, and resume. Knows nothing of sales.
 
 use headwater_client::pb;
-use headwater_client::pb::watch_conversions_request::Start;
-use headwater_client::pb::watch_conversions_response::Message;
+use headwater_client::pb::watch_events_response::Content;
 use testkit::client::Client;
 use tokio::sync::watch;
 use tonic::Streaming;
@@ -11,6 +10,7 @@ use tonic::transport::Endpoint;
 use tonic_types::StatusExt;
 
 use crate::audit::Seen;
+use crate::feed;
 use crate::follower::{self, Followed, Follower, Habits};
 use crate::proxy::Proxy;
 
@@ -28,7 +28,7 @@ pub(super) struct Stalled {
 }
 
 struct Unread {
-    stream: Streaming<pb::WatchConversionsResponse>,
+    stream: Streaming<pb::WatchEventsResponse>,
     is_frozen: bool,
 }
 
@@ -59,9 +59,9 @@ impl Stalled {
             let endpoint = Endpoint::from_shared(url)?.initial_stream_window_size(WINDOW_BYTES);
             let mut client = Client::on(&endpoint.connect().await?, key)?;
             for _ in 0..PER_CONNECTION.min(count - stalled.followers.len()) {
-                let start = Some(Start::Beginning(()));
-                let request = pb::WatchConversionsRequest { start, ..pb::WatchConversionsRequest::default() };
-                let stream = client.tracking.watch_conversions(request).await?.into_inner();
+                let start = Some(feed::beginning());
+                let request = pb::WatchEventsRequest { start, ..pb::WatchEventsRequest::default() };
+                let stream = client.feed.watch_events(request).await?.into_inner();
                 stalled.followers.push(Unread { stream, is_frozen });
             }
         }
@@ -97,7 +97,7 @@ impl Awoken {
         let status = loop {
             match unread.stream.message().await {
                 Ok(Some(message)) => {
-                    if let Some(Message::Batch(batch)) = message.message {
+                    if let Some(Content::Batch(batch)) = message.content {
                         held.events.extend(batch.events.iter().map(Seen::from));
                     }
                     held.cursor = Some(message.cursor);

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use headwater::clock;
 use headwater_client::pb;
-use headwater_client::pb::watch_conversions_request::Start;
 use testkit::client::Client;
-use tonic::Status;
+use tonic::{Status, Streaming};
 
+use crate::feed;
 use crate::figures::Latencies;
 use crate::journal::{Answer, Order};
 use crate::seller;
@@ -215,7 +215,8 @@ impl Worker {
         if self.random.bool() {
             let Some(sold) = self.random.choice(&self.sold) else { return Ok(()) };
             let selector = pb::get_conversion_request::Selector::ConversionId(sold.answer.conversion_id.clone());
-            self.client.tracking.get_conversion(pb::GetConversionRequest { selector: Some(selector) }).await?;
+            let request = pb::GetConversionRequest { selector: Some(selector), ..pb::GetConversionRequest::default() };
+            self.client.tracking.get_conversion(request).await?;
         } else {
             let affiliate = Some(self.affiliate());
             self.client.rewards.get_balance(pb::GetBalanceRequest { affiliate }).await?;
@@ -258,12 +259,38 @@ impl Worker {
             self.tally.errors.push("a follower could not connect".to_owned());
             return Ok(());
         };
-        let start = Some(self.cursor.clone().map_or(Start::Latest(()), Start::AfterCursor));
-        let request = pb::WatchConversionsRequest { start, ..pb::WatchConversionsRequest::default() };
-        let mut stream = client.tracking.watch_conversions(request).await?.into_inner();
-        for _ in 0..self.random.usize(1..=MESSAGES_MAX) {
+        let start = Some(self.cursor.clone().map_or_else(feed::latest, feed::after));
+        let messages = self.random.usize(1..=MESSAGES_MAX);
+        // All three calls have the same cursors, so that each goes on where another stopped.
+        match self.random.usize(0..3) {
+            0 => {
+                let request = pb::WatchEventsRequest { start, ..pb::WatchEventsRequest::default() };
+                let stream = client.feed.watch_events(request).await?.into_inner();
+                self.take(stream, messages, |message| message.cursor).await
+            }
+            1 => {
+                let request = pb::WatchConversionsRequest { start, ..pb::WatchConversionsRequest::default() };
+                let stream = client.tracking.watch_conversions(request).await?.into_inner();
+                self.take(stream, messages, |message| message.cursor).await
+            }
+            _ => {
+                let request = pb::ReadEventsRequest { start, ..pb::ReadEventsRequest::default() };
+                self.cursor = Some(client.feed.read_events(request).await?.into_inner().next_cursor);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes some messages of a stream, as far as they come soon, and keeps the last cursor.
+    async fn take<M>(
+        &mut self,
+        mut stream: Streaming<M>,
+        messages: usize,
+        cursor: impl Fn(M) -> String,
+    ) -> Result<(), Status> {
+        for _ in 0..messages {
             let Ok(message) = tokio::time::timeout(Duration::from_millis(200), stream.message()).await else { break };
-            self.cursor = message?.map(|message| message.cursor);
+            self.cursor = message?.map(&cursor);
         }
         Ok(())
     }

@@ -1,21 +1,36 @@
 //! Lists with filters, compared with the model's rows that match them. The filters depend on what has happened so far, so a run
 //! uses every filter, in many combinations.
 
+use std::fmt::Debug;
+
 use headwater_client::pb;
 use pb::affiliate_selector::Selector;
+use tonic::Status;
 
 use super::{PAGE_SIZE, read_all, told};
 use crate::model::command::{MICROS_PER_DAY, micros, stamp};
 use crate::model::drive::{Difference, Player};
+use crate::model::reply::Refused;
+use crate::model::world::World;
 
 fn by_id(id: &str) -> Option<pb::AffiliateSelector> {
     Some(pb::AffiliateSelector { selector: Some(Selector::Id(id.to_owned())) })
 }
 
 /// Draws filter values in turn.
-struct Turn(usize);
+pub(super) struct Turn(usize);
 
 impl Turn {
+    /// The draws for an account in this state.
+    pub(super) fn new(world: &World) -> Self {
+        Self(world.events.len() * 31 + world.conversions.len())
+    }
+
+    /// Draws an order.
+    pub(super) fn order(&mut self) -> i32 {
+        self.below(3) as i32
+    }
+
     /// Draws yes or no.
     fn is_on(&mut self) -> bool {
         self.below(3) == 0
@@ -41,16 +56,38 @@ fn fits<T: PartialEq + ?Sized>(wanted: Option<&T>, value: &T) -> bool {
     wanted.is_none_or(|wanted| wanted == value)
 }
 
+/// Whether the filter is unset or equal to this field of one of the credits.
+fn credits_fit(wanted: Option<&String>, credits: &[pb::Credit], field: impl Fn(&pb::Credit) -> &String) -> bool {
+    wanted.is_none() || credits.iter().any(|credit| fits(wanted, field(credit)))
+}
+
+/// The interval from one time to another; not set if both are open.
+fn interval(from: Option<i64>, before: Option<i64>) -> Option<pb::TimeInterval> {
+    let interval = pb::TimeInterval { start_time: from.map(stamp), end_time: before.map(stamp) };
+    (interval != pb::TimeInterval::default()).then_some(interval)
+}
+
+/// Whether no time is in the interval. The server refuses one like that.
+fn is_empty(from: Option<i64>, before: Option<i64>) -> bool {
+    from.zip(before).is_some_and(|(from, before)| before <= from)
+}
+
 impl Player {
-    pub(super) async fn check_filtered(&mut self) -> anyhow::Result<Option<Difference>> {
-        let mut turn = Turn(self.world.events.len() * 31 + self.world.conversions.len());
-        if let Some(difference) = self.filtered_conversions(&mut turn).await? {
+    /// Compares the refusal of a request with a wrong field.
+    fn compare_refusal(&mut self, asked: &impl Debug, field: &str, refused: Option<Status>) -> Option<Difference> {
+        let expected = Some(Refused::fields([field.to_owned()]));
+        let actual = refused.as_ref().map(Refused::of_call);
+        self.compare(&format!("{asked:?}"), &format!("{expected:?}"), &format!("{actual:?}"))
+    }
+
+    pub(super) async fn check_filtered(&mut self, turn: &mut Turn) -> anyhow::Result<Option<Difference>> {
+        if let Some(difference) = self.filtered_conversions(turn).await? {
             return Ok(Some(difference));
         }
-        if let Some(difference) = self.filtered_rewards(&mut turn).await? {
+        if let Some(difference) = self.filtered_rewards(turn).await? {
             return Ok(Some(difference));
         }
-        self.filtered_setup(&mut turn).await
+        self.filtered_setup(turn).await
     }
 
     async fn filtered_conversions(&mut self, turn: &mut Turn) -> anyhow::Result<Option<Difference>> {
@@ -61,8 +98,10 @@ impl Player {
         let outcome = turn.is_on().then(|| turn.below(3) as i32 + 1);
         let from = turn.is_on().then(|| self.world.now - turn.below(90) as i64 * MICROS_PER_DAY);
         let before = turn.is_on().then(|| self.world.now - turn.below(30) as i64 * MICROS_PER_DAY);
+        let view = turn.below(3) as i32;
         let request = pb::ListConversionsRequest {
             page_size: PAGE_SIZE,
+            order: turn.order(),
             kind: kind.unwrap_or_default(),
             outcome: outcome.unwrap_or_default(),
             affiliate: affiliate.as_ref().and_then(|id| by_id(&self.names.resolve(id))),
@@ -71,23 +110,27 @@ impl Player {
                 let id = pb::lead_selector::Selector::Id(self.names.resolve(id));
                 pb::LeadSelector { selector: Some(id) }
             }),
-            occur_time_from: from.map(stamp),
-            occur_time_before: before.map(stamp),
+            occur_interval: interval(from, before),
+            view,
             ..Default::default()
         };
+        if is_empty(from, before) {
+            let refused = self.client.tracking.list_conversions(request.clone()).await.err();
+            return Ok(self.compare_refusal(&request, "occur_interval.end_time", refused));
+        }
         let passes = |row: &pb::Conversion| {
             let occurred = row.occur_time.as_ref().map(micros).unwrap_or_default();
             let is_kept = row.outcome() != pb::ConversionOutcome::NotReferred;
             outcome.map_or(is_kept, |wanted| wanted == row.outcome)
                 && fits(kind.as_ref(), &row.kind)
-                && fits(affiliate.as_ref(), &row.affiliate_id)
-                && fits(program.as_ref(), &row.program_id)
+                && credits_fit(affiliate.as_ref(), &row.credits, |credit| &credit.affiliate_id)
+                && credits_fit(program.as_ref(), &row.credits, |credit| &credit.program_id)
                 && fits(lead.as_ref(), &row.lead_id)
                 && from.is_none_or(|from| occurred >= from)
                 && before.is_none_or(|before| occurred < before)
         };
         let places = (0..self.world.conversions.len()).filter(|place| passes(&self.world.conversions[*place].row));
-        let expected: Vec<_> = places.map(|place| self.world.image(place)).collect();
+        let expected: Vec<_> = places.map(|place| self.world.viewed(place, request.view())).collect();
         let asked = format!("{request:?}");
         let conversions = read_all!(self.client.tracking, list_conversions, request, conversions);
         Ok(self.compare(&asked, &format!("{expected:?}"), &format!("{conversions:?}")))
@@ -101,13 +144,17 @@ impl Player {
         let before = turn.is_on().then(|| self.world.now - turn.below(30) as i64 * MICROS_PER_DAY);
         let request = pb::ListRewardsRequest {
             page_size: PAGE_SIZE,
+            order: turn.order(),
             state: state.unwrap_or_default(),
             affiliate: affiliate.as_ref().and_then(|id| by_id(&self.names.resolve(id))),
             program_id: program.as_ref().map(|id| self.names.resolve(id)).unwrap_or_default(),
-            create_time_from: from.map(stamp),
-            create_time_before: before.map(stamp),
+            create_interval: interval(from, before),
             ..Default::default()
         };
+        if is_empty(from, before) {
+            let refused = self.client.rewards.list_rewards(request.clone()).await.err();
+            return Ok(self.compare_refusal(&request, "create_interval.end_time", refused));
+        }
         let passes = |row: &&pb::Reward| {
             let made = row.create_time.as_ref().map(micros).unwrap_or_default();
             fits(state.as_ref(), &row.state)
@@ -132,6 +179,7 @@ impl Player {
         let enrollment_id = enrollment.as_ref().map(|id| self.names.resolve(id)).unwrap_or_default();
         let request = pb::ListLinksRequest {
             page_size,
+            order: turn.order(),
             affiliate: affiliate.clone(),
             enrollment_id,
             state: state.unwrap_or_default(),
@@ -153,6 +201,7 @@ impl Player {
         let code = turn.one(&self.world.coupons).map(|row| row.code.clone());
         let request = pb::ListCouponsRequest {
             page_size,
+            order: turn.order(),
             affiliate: affiliate.clone(),
             code: code.as_ref().map(|code| code.to_lowercase()).unwrap_or_default(),
             state: state.unwrap_or_default(),
@@ -170,9 +219,16 @@ impl Player {
         }
 
         let state = turn.is_on().then(|| turn.below(4) as i32 + 1);
-        let request =
-            pb::ListLeadsRequest { page_size, affiliate, state: state.unwrap_or_default(), ..Default::default() };
-        let passes = |row: &&pb::Lead| fits(of.as_ref(), &row.affiliate_id) && fits(state.as_ref(), &row.state);
+        let request = pb::ListLeadsRequest {
+            page_size,
+            order: turn.order(),
+            affiliate,
+            state: state.unwrap_or_default(),
+            ..Default::default()
+        };
+        let passes = |row: &&pb::Lead| {
+            credits_fit(of.as_ref(), &row.credits, |credit| &credit.affiliate_id) && fits(state.as_ref(), &row.state)
+        };
         let expected: Vec<_> = self.world.leads.iter().filter(passes).cloned().collect();
         let asked = format!("{request:?}");
         let leads = read_all!(self.client.tracking, list_leads, request, leads);

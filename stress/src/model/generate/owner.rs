@@ -41,9 +41,9 @@ impl Generator {
     fn commission(&mut self, currency: &str) -> pb::Commission {
         use pb::commission::Rate::{Flat, PercentPpm};
         let rng = &mut self.rng;
-        let commission = match rng.u32(0..10) {
+        let rate = match rng.u32(0..10) {
             0..7 => PercentPpm(pick(rng, &[100_000, 125_000, 333_333, 200_000, 5, 999_999, 1_000_000, 0])),
-            7 => PercentPpm(rng.i64(0..=1_000_000)),
+            7 => PercentPpm(rng.i32(0..=1_000_000)),
             _ => {
                 let amount_minor = pick(rng, &[1, 7, 500, 12_345, 0]);
                 let is_other = rng.u32(0..20) == 0;
@@ -51,15 +51,15 @@ impl Generator {
                 Flat(pb::Money { amount_minor, currency_code })
             }
         };
-        let commission = if rng.u32(0..100) == 0 { PercentPpm(1_000_001) } else { commission };
-        pb::Commission { commission: Some(commission) }
+        let rate = if rng.u32(0..100) == 0 { PercentPpm(1_000_001) } else { rate };
+        pb::Commission { rate: Some(rate) }
     }
 
     /// A valid commission override.
     fn own_commission(&mut self, currency: &str) -> Option<pb::Commission> {
         use pb::commission::Rate::PercentPpm;
         let own = self.maybe(25, |generator| generator.commission(currency))?;
-        (own.commission != Some(PercentPpm(1_000_001))).then_some(own)
+        (own.rate != Some(PercentPpm(1_000_001))).then_some(own)
     }
 
     fn terms(&mut self, currency: &str) -> pb::Terms {
@@ -179,12 +179,26 @@ impl Generator {
             external_id: self.seldom(30, |generator| format!("external-{}", generator.rng.u32(0..12))),
             first_name: self.seldom(30, |_| "Ann Bea".to_owned()),
             last_name: String::new(),
-            profile: None,
+            profile: self.maybe(15, Self::profile),
             ref_id: self.seldom(70, Self::code),
             promo_code: self.seldom(40, Self::coupon_code),
             landing_url: self.seldom(15, |_| PAGES[1].to_owned()),
             commission_override: self.own_commission(&currency),
             program_id,
+        }
+    }
+
+    fn profile(&mut self) -> pb::AffiliateProfile {
+        let city = self.seldom(50, |generator| format!("City {}", generator.rng.u32(0..5)));
+        let address = pb::PostalAddress { city, country_code: "DE".to_owned(), ..Default::default() };
+        let social = [("instagram".to_owned(), "@ann".to_owned())];
+        pb::AffiliateProfile {
+            address: self.maybe(50, |_| address),
+            website_url: self.seldom(50, |_| PAGES[2].to_owned()),
+            about: self.seldom(50, |_| "Writes about shops.".to_owned()),
+            // One at most, because a map has no order to compare.
+            social_profiles: self.maybe(50, |_| social.into()).unwrap_or_default(),
+            ..Default::default()
         }
     }
 
@@ -265,7 +279,7 @@ impl Generator {
             affiliate: Some(self.affiliate(world)),
             program_id: self.any_program_id(world),
             code: self.coupon_code(),
-            description: self.seldom(10, |_| "for the newsletter".to_owned()),
+            note: self.seldom(10, |_| "for the newsletter".to_owned()),
         }
     }
 
@@ -304,7 +318,11 @@ impl Generator {
 
     fn deny(&mut self, world: &World, label: u32) -> Command {
         let reward_ids = self.reward_ids(world);
-        let reason = self.seldom(95, |_| "doubtful".to_owned());
+        let reason = self.seldom(95, |generator| match generator.rng.u32(0..40) {
+            0 => "d".repeat(501),
+            1 => "d".repeat(500),
+            _ => "doubtful".to_owned(),
+        });
         Command::Deny(pb::DenyRewardsRequest { request_id: self.request_id(label), reward_ids, reason })
     }
 }

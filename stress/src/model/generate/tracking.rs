@@ -2,7 +2,6 @@
 
 use headwater_client::pb;
 use pb::ConversionKind as Kind;
-use pb::record_click_request::Referral;
 
 use super::{Generator, NOBODYS, pick};
 use crate::model::command::Command;
@@ -28,7 +27,7 @@ impl Generator {
             17..33 => Command::Lead(self.sign_up(world, elapsed, label)),
             33..68 => Command::Sale(self.sale(world, elapsed, label)),
             68..96 => Command::Refund(self.refund(world, elapsed, label)),
-            _ => Command::Cancellation(self.cancellation(world, elapsed, label)),
+            _ => Command::Cancellation(self.cancellation(elapsed, label)),
         }
     }
 
@@ -36,7 +35,7 @@ impl Generator {
     fn who(&mut self) -> Who {
         let number = self.rng.u32(0..12);
         let other = if self.rng.u32(0..12) == 0 { self.rng.u32(0..12) } else { number };
-        let (by_uid, by_email) = match self.rng.u32(0..10) {
+        let (by_external_id, by_email) = match self.rng.u32(0..10) {
             0..4 => (true, false),
             4..7 => (false, true),
             7..9 => (true, true),
@@ -48,7 +47,7 @@ impl Generator {
             format!("c{other}@shop.example")
         };
         Who {
-            external_id: if by_uid { format!("u-{number}") } else { String::new() },
+            external_id: if by_external_id { format!("u-{number}") } else { String::new() },
             email: if by_email { email } else { String::new() },
         }
     }
@@ -94,15 +93,10 @@ impl Generator {
     }
 
     fn click(&mut self, world: &World, elapsed: i64, label: u32) -> pb::RecordClickRequest {
-        let code = self.brought_code(world);
-        let referral = match self.rng.u32(0..40) {
-            0 => None,
-            1..20 => Some(Referral::LinkCode(code)),
-            _ => Some(Referral::RefId(code)),
-        };
+        let ref_id = self.brought_code(world);
         pb::RecordClickRequest {
             event_id: self.seldom(40, |generator| generator.event_id("click", label)),
-            referral,
+            ref_id: if self.rng.u32(0..40) == 0 { String::new() } else { ref_id },
             tid: self.seldom(70, |generator| generator.tid(world)),
             occur_time: self.occur_time(elapsed),
             referrer_url: String::new(),
@@ -223,10 +217,12 @@ impl Generator {
         pb::LeadSelector { selector: Some(selector) }
     }
 
-    fn cancellation(&mut self, world: &World, elapsed: i64, label: u32) -> pb::RecordCancellationRequest {
+    fn cancellation(&mut self, elapsed: i64, label: u32) -> pb::RecordCancellationRequest {
+        let who = self.who();
         pb::RecordCancellationRequest {
             event_id: self.event_id("cancellation", label),
-            lead: (self.rng.u32(0..20) > 0).then(|| self.lead(world)),
+            email: who.email,
+            external_id: who.external_id,
             occur_time: self.occur_time(elapsed),
         }
     }

@@ -84,7 +84,8 @@ impl World {
     fn bound(&self, lead: usize, occurred: i64) -> Option<Candidate> {
         let lead = &self.leads[lead];
         let bound = lead.bind_time.as_ref().map(micros)?;
-        let mut candidate = self.candidate(Source::LeadBinding, &lead.id, &lead.enrollment_id);
+        let bound_to = &lead.credits.first()?.enrollment_id;
+        let mut candidate = self.candidate(Source::LeadBinding, &lead.id, bound_to);
         if let Some(place) = candidate.enrollment
             && occurred + self.window(place, bound) < bound
         {

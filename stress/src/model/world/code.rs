@@ -1,12 +1,17 @@
 //! Links and coupons: the codes of an enrollment.
 
 use headwater_client::pb;
+use pb::event::Subject;
 use pb::{CouponState, EventKind, LinkState};
 use tonic::Code;
 
 use super::{Ruling, World, missing, refused, taken};
 use crate::model::command::stamp;
 use crate::model::reply::{Refused, Replayed, Reply};
+
+fn coupon_image(coupon: &pb::Coupon) -> Subject {
+    Subject::Coupon(pb::Coupon { note: String::new(), ..coupon.clone() })
+}
 
 impl World {
     pub(super) fn add_link(&mut self, enrollment: &pb::Enrollment, code: &str, destination_url: &str) -> pb::Link {
@@ -42,19 +47,19 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn add_coupon(&mut self, enrollment: usize, code: &str, description: &str) -> pb::Coupon {
+    pub(super) fn add_coupon(&mut self, enrollment: usize, code: &str, note: &str) -> pb::Coupon {
         let enrollment = self.enrollments[enrollment].clone();
         let coupon = pb::Coupon {
             id: self.fresh("cpn"),
             enrollment_id: enrollment.id,
             affiliate_id: enrollment.affiliate_id,
             code: code.to_owned(),
-            description: description.to_owned(),
+            note: note.to_owned(),
             state: CouponState::Active.into(),
             create_time: Some(stamp(self.now)),
             remove_time: None,
         };
-        self.tell(EventKind::CouponAssigned, &coupon.id, &enrollment.program_id, &coupon.affiliate_id);
+        self.tell(EventKind::CouponAssigned, coupon_image(&coupon));
         self.coupons.push(coupon.clone());
         coupon
     }
@@ -67,7 +72,7 @@ impl World {
         }
         let row = self.enrollments[place].clone();
         let link = self.add_link(&row, &code, &request.destination_url);
-        Ok(self.link_changed(&link, &row.program_id, EventKind::LinkCreated))
+        Ok(self.link_changed(&link, EventKind::LinkCreated))
     }
 
     pub(super) fn revoke_link(&mut self, request: &pb::RevokeLinkRequest) -> Ruling {
@@ -81,12 +86,12 @@ impl World {
         self.links[place].set_state(LinkState::Revoked);
         self.links[place].revoke_time = Some(stamp(self.now));
         let link = self.links[place].clone();
-        let program = self.enrollment(&link.enrollment_id).map(|place| self.enrollments[place].program_id.clone());
-        Ok(self.link_changed(&link, &program.unwrap_or_default(), EventKind::LinkRevoked))
+        Ok(self.link_changed(&link, EventKind::LinkRevoked))
     }
 
-    fn link_changed(&mut self, link: &pb::Link, program_id: &str, kind: EventKind) -> Reply {
-        self.tell(kind, &link.id, program_id, &link.affiliate_id);
+    fn link_changed(&mut self, link: &pb::Link, kind: EventKind) -> Reply {
+        let image = pb::Link { code: String::new(), destination_url: String::new(), ..link.clone() };
+        self.tell(kind, Subject::Link(image));
         self.effect.clone_from(&link.id);
         Reply::Link(self.shown_link(link), Replayed(false))
     }
@@ -102,7 +107,7 @@ impl World {
         self.open_enrollment(&enrollment_id)?;
         let code = request.code.to_uppercase();
         self.check_coupon("code", &code, &affiliate_id)?;
-        let coupon = self.add_coupon(enrollment, &code, &request.description);
+        let coupon = self.add_coupon(enrollment, &code, &request.note);
         self.effect.clone_from(&coupon.id);
         Ok(Reply::Coupon(coupon, Replayed(false)))
     }
@@ -116,9 +121,7 @@ impl World {
             self.coupons[place].set_state(CouponState::Removed);
             self.coupons[place].remove_time = Some(stamp(self.now));
             let coupon = self.coupons[place].clone();
-            let program =
-                self.enrollment(&coupon.enrollment_id).map(|place| self.enrollments[place].program_id.clone());
-            self.tell(EventKind::CouponRemoved, &coupon.id, &program.unwrap_or_default(), &coupon.affiliate_id);
+            self.tell(EventKind::CouponRemoved, coupon_image(&coupon));
         }
         Ok(Reply::Coupon(self.coupons[place].clone(), Replayed(false)))
     }

@@ -1,6 +1,7 @@
 //! Affiliates and their enrollments in programs.
 
 use headwater_client::pb;
+use pb::event::Subject;
 use pb::{EnrollmentState, EventKind, LinkState};
 use tonic::Code;
 
@@ -15,6 +16,12 @@ struct Wanted<'request> {
     promo_code: &'request str,
     landing_url: &'request str,
     commission: Option<&'request pb::Commission>,
+}
+
+/// An enrollment as the feed shows it.
+fn enrollment_image(row: &pb::Enrollment) -> Subject {
+    let (ref_id, landing_url, referral_link) = (String::new(), String::new(), String::new());
+    Subject::Enrollment(pb::Enrollment { ref_id, landing_url, referral_link, ..row.clone() })
 }
 
 impl World {
@@ -39,20 +46,27 @@ impl World {
         self.check_commission(program, wanted.commission, "commission_override.flat.currency_code")?;
         self.check_coupon("promo_code", &wanted.promo_code.to_uppercase(), "")?;
 
+        let profile = request.profile.clone().unwrap_or_default();
         let affiliate = pb::Affiliate {
             id: self.fresh("aff"),
             external_id: external_id.clone(),
             email: address,
             first_name: request.first_name.clone(),
             last_name: request.last_name.clone(),
-            profile: Some(pb::AffiliateProfile::default()),
+            profile: Some(pb::AffiliateProfile { address: Some(profile.address.unwrap_or_default()), ..profile }),
             create_time: Some(stamp(self.now)),
             update_time: Some(stamp(self.now)),
         };
         let token = self.fresh("token");
         self.affiliates.push(affiliate.clone());
         self.tokens.push(token.clone());
-        self.tell(EventKind::AffiliateCreated, &affiliate.id, "", &affiliate.id);
+        let image = pb::Affiliate {
+            id: affiliate.id.clone(),
+            create_time: affiliate.create_time,
+            update_time: affiliate.update_time,
+            ..pb::Affiliate::default()
+        };
+        self.tell(EventKind::AffiliateCreated, Subject::Affiliate(image));
         let enrollment = self.new_enrollment(&affiliate.id, program, &ref_id, &wanted);
         let coupon = self.promised_coupon(enrollment, &wanted);
         self.effect.clone_from(&affiliate.id);
@@ -107,7 +121,7 @@ impl World {
             ..pb::Enrollment::default()
         };
         self.add_link(&row, ref_id, "");
-        self.tell(EventKind::EnrollmentCreated, &row.id, &row.program_id, &row.affiliate_id);
+        self.tell(EventKind::EnrollmentCreated, enrollment_image(&row));
         self.enrollments.push(row);
         self.enrollments.len() - 1
     }
@@ -170,7 +184,7 @@ impl World {
         if !wanted.ref_id.is_empty() {
             self.set_ref_id(place, wanted.ref_id, is_new_code);
         }
-        self.tell(EventKind::EnrollmentCreated, &row.id, &row.program_id, &row.affiliate_id);
+        self.tell(EventKind::EnrollmentCreated, enrollment_image(&row));
     }
 
     /// Whether an enrollment may have this ref_id, and whether that needs a new link. It needs none if the enrollment has an
@@ -250,7 +264,7 @@ impl World {
     fn enrollment_changed(&mut self, place: usize, kind: EventKind) -> Reply {
         self.enrollments[place].update_time = Some(stamp(self.now));
         let row = self.enrollments[place].clone();
-        self.tell(kind, &row.id, &row.program_id, &row.affiliate_id);
+        self.tell(kind, enrollment_image(&row));
         self.effect.clone_from(&row.id);
         Reply::Enrollment(self.shown(&row), None, Replayed(false))
     }

@@ -6,6 +6,7 @@ use prost_types::Timestamp;
 use crate::model::command::{Command, MICROS_PER_SECOND, micros};
 
 const AHEAD_MAX: i64 = 600 * MICROS_PER_SECOND;
+const REASON_MAX: usize = 500;
 const AMOUNT_MAX: i64 = 1_000_000_000_000_000;
 const CURRENCIES: [&str; 4] = ["USD", "EUR", "JPY", "KWD"];
 
@@ -34,7 +35,7 @@ pub(super) fn of(command: &Command, now: i64) -> Vec<String> {
         }
         Command::CreateAffiliate(request) => faults.unless(request.email.contains('@'), "email"),
         Command::Click(request) => {
-            faults.unless(request.referral.is_some(), "link_code");
+            faults.unless(!request.ref_id.is_empty(), "ref_id");
             faults.time(request.occur_time.as_ref());
         }
         Command::Lead(request) => {
@@ -62,13 +63,13 @@ pub(super) fn of(command: &Command, now: i64) -> Vec<String> {
         }
         Command::Cancellation(request) => {
             faults.unless(!request.event_id.is_empty(), "event_id");
-            faults.unless(request.lead.is_some(), "lead");
+            faults.unless(!(request.email.is_empty() && request.external_id.is_empty()), "email");
             faults.time(request.occur_time.as_ref());
         }
         Command::Approve(request) => faults.ids(&request.reward_ids),
         Command::Deny(request) => {
             faults.ids(&request.reward_ids);
-            faults.unless(!request.reason.is_empty(), "reason");
+            faults.unless((1..=REASON_MAX).contains(&request.reason.len()), "reason");
         }
         _ => {}
     }
@@ -76,7 +77,7 @@ pub(super) fn of(command: &Command, now: i64) -> Vec<String> {
 }
 
 pub(super) fn flat_currency(commission: Option<&pb::Commission>) -> Option<&str> {
-    match commission?.commission.as_ref()? {
+    match commission?.rate.as_ref()? {
         pb::commission::Rate::Flat(flat) => Some(&flat.currency_code),
         pb::commission::Rate::PercentPpm(_) => None,
     }
@@ -105,9 +106,8 @@ impl Faults {
     }
 
     fn terms(&mut self, field: &str, terms: Option<&pb::Terms>) {
-        let commission =
-            terms.and_then(|terms| terms.commission.as_ref()).and_then(|commission| commission.commission.as_ref());
-        match commission {
+        let rate = terms.and_then(|terms| terms.commission.as_ref()).and_then(|commission| commission.rate.as_ref());
+        match rate {
             None => self.unless(false, &format!("{field}.commission")),
             Some(pb::commission::Rate::PercentPpm(ppm)) => {
                 self.unless((0..=1_000_000).contains(ppm), &format!("{field}.commission.percent_ppm"));

@@ -15,6 +15,7 @@ mod tracking;
 use std::collections::HashMap;
 
 use headwater_client::pb;
+use pb::event::Subject;
 use tonic::Code;
 
 use super::command::{Command, Key, MICROS_PER_DAY, stamp};
@@ -112,14 +113,19 @@ fn taken<T>(field: &str, value: &str, id: &str) -> Result<T, Refused> {
     refused(Code::AlreadyExists, "ALREADY_EXISTS", &[("field", field), ("value", value), ("resource_id", id)])
 }
 
+/// An account as the feed shows it.
+fn account_image(account: &pb::Account) -> Subject {
+    Subject::Account(pb::Account { email: String::new(), ..account.clone() })
+}
+
 /// The stored and compared form of an email address.
 fn email(text: &str) -> String {
     text.trim().to_lowercase()
 }
 
 impl World {
-    /// A newly registered account with its first key.
-    pub(super) fn new(now: i64, display_name: &str, owner_email: &str) -> Self {
+    /// A newly registered account with its first key, as the registration answered it.
+    pub(super) fn new(now: i64, display_name: &str, owner_email: &str, first_key: pb::ApiKey) -> Self {
         let account = pb::Account {
             id: symbol("acc", 0, 0),
             display_name: display_name.to_owned(),
@@ -151,9 +157,8 @@ impl World {
             cause: String::new(),
             effect: String::new(),
         };
-        let (account_id, key_id) = (world.account.id.clone(), world.fresh("key"));
-        world.tell(pb::EventKind::AccountRegistered, &account_id, "", "");
-        world.tell(pb::EventKind::ApiKeyCreated, &key_id, "", "");
+        world.tell(pb::EventKind::AccountRegistered, account_image(&world.account));
+        world.tell(pb::EventKind::ApiKeyCreated, Subject::ApiKey(first_key));
         world
     }
 
@@ -238,33 +243,29 @@ impl World {
         symbol(kind, self.label, *count - 1)
     }
 
-    fn event(&mut self, kind: pb::EventKind, subject: &str, program: &str, affiliate: &str) -> pb::Event {
-        pb::Event {
+    fn add_event(&mut self, kind: pb::EventKind, occurred: i64, subject: Subject) {
+        let event = pb::Event {
             id: self.fresh("evt"),
             cursor: ANY.to_owned(),
             sequence: self.events.len() as i64 + 1,
-            r#type: kind.into(),
-            subject_id: subject.to_owned(),
-            program_id: program.to_owned(),
-            affiliate_id: affiliate.to_owned(),
-            occur_time: Some(stamp(self.now)),
+            kind: kind.into(),
+            occur_time: Some(stamp(occurred)),
             commit_time: Some(stamp(self.now)),
-            conversion: None,
             cause_id: self.cause.clone(),
-        }
-    }
-
-    /// Adds an event to the feed.
-    fn tell(&mut self, kind: pb::EventKind, subject: &str, program: &str, affiliate: &str) {
-        let event = self.event(kind, subject, program, affiliate);
+            subject: Some(subject),
+        };
         self.events.push(event);
     }
 
-    /// Adds an event about a conversion to the feed, with its image.
+    /// Adds an event that happened now to the feed.
+    fn tell(&mut self, kind: pb::EventKind, subject: Subject) {
+        self.add_event(kind, self.now, subject);
+    }
+
+    /// Adds an event about a conversion to the feed, with its image. The feed has no candidates.
     fn tell_of(&mut self, kind: pb::EventKind, conversion: usize, occurred: i64) {
-        let image = self.image(conversion);
-        let event = self.event(kind, &image.id, &image.program_id, &image.affiliate_id);
-        self.events.push(pb::Event { occur_time: Some(stamp(occurred)), conversion: Some(image), ..event });
+        let image = pb::Conversion { candidates: Vec::new(), ..self.image(conversion) };
+        self.add_event(kind, occurred, Subject::Conversion(image));
     }
 
     /// A conversion with its current rewards.

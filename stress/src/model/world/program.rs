@@ -1,6 +1,7 @@
 //! The account, and programs with their terms.
 
 use headwater_client::pb;
+use pb::event::Subject;
 use pb::{AttributionSource as Source, EventKind, ProgramState};
 use tonic::Code;
 
@@ -39,16 +40,16 @@ impl World {
         let limit = request.account.as_ref().map(|account| account.max_active_coupons_per_affiliate);
         self.account.max_active_coupons_per_affiliate = limit.unwrap_or_default();
         self.account.update_time = Some(stamp(self.now));
-        let id = self.account.id.clone();
-        self.tell(EventKind::AccountUpdated, &id, "", "");
-        self.effect = id;
+        let image = super::account_image(&self.account);
+        self.tell(EventKind::AccountUpdated, image);
+        self.effect = self.account.id.clone();
         Ok(Reply::Account(self.account.clone(), Replayed(false)))
     }
 
     fn tell_of_program(&mut self, kind: EventKind, place: usize) {
-        let id = self.programs[place].row.id.clone();
-        self.tell(kind, &id, &id, "");
-        self.effect = id;
+        let row = self.programs[place].row.clone();
+        self.effect.clone_from(&row.id);
+        self.tell(kind, Subject::Program(row));
     }
 
     fn changed(&mut self, place: usize, kind: EventKind) {

@@ -1,10 +1,11 @@
 //! Answers to reads.
 
 use headwater_client::pb;
-use pb::{ConversionKind as Kind, LedgerAccount};
+use pb::{ConversionKind as Kind, ConversionView as View, LedgerAccount};
 
 use super::{Ruling, World, email, missing};
 use crate::model::reply::{Refused, Reply};
+use crate::value;
 
 impl World {
     /// The landing page of an enrollment's links: its own, or else the program's.
@@ -66,12 +67,16 @@ impl World {
         use pb::get_conversion_request::Selector;
         let is_meant = |row: &pb::Conversion| match &request.selector {
             Some(Selector::ConversionId(id)) => row.id == *id,
-            Some(Selector::Event(event)) => row.kind == event.kind && row.event_id == event.event_id,
+            Some(Selector::RecordedEvent(event)) => row.kind == event.kind && row.event_id == event.event_id,
             None => false,
         };
         match self.conversions.iter().position(|conversion| is_meant(&conversion.row)) {
             Some(place) => {
-                Ok(Reply::FoundConversion(pb::GetConversionResponse { conversion: Some(self.image(place)) }))
+                let view = match request.view() {
+                    View::Unspecified => View::Full,
+                    view => view,
+                };
+                Ok(Reply::FoundConversion(pb::GetConversionResponse { conversion: Some(self.viewed(place, view)) }))
             }
             None => missing("CONVERSION_NOT_FOUND"),
         }
@@ -82,9 +87,11 @@ impl World {
             return missing("LEAD_NOT_FOUND");
         };
         let lead = self.leads[place].clone();
-        let enrollment = self.enrollment(&lead.enrollment_id).map(|place| self.shown(&self.enrollments[place]));
-        let affiliate = self.affiliates.iter().find(|row| row.id == lead.affiliate_id).cloned();
-        Ok(Reply::FoundLead(pb::GetLeadResponse { lead: Some(lead), enrollment, affiliate }))
+        let places = lead.credits.iter().filter_map(|credit| self.enrollment(&credit.enrollment_id));
+        let enrollments = places.map(|place| self.shown(&self.enrollments[place])).collect();
+        let of_credit = |credit: &pb::Credit| self.affiliates.iter().find(|row| row.id == credit.affiliate_id);
+        let affiliates = lead.credits.iter().filter_map(of_credit).cloned().collect();
+        Ok(Reply::FoundLead(pb::GetLeadResponse { lead: Some(lead), enrollments, affiliates }))
     }
 
     pub(super) fn get_balance(&self, request: &pb::GetBalanceRequest) -> Ruling {
@@ -129,6 +136,15 @@ impl World {
         self.enrollments.iter().filter(|row| row.affiliate_id == affiliate_id).map(|row| self.shown(row)).collect()
     }
 
+    /// The image of a conversion in a view.
+    pub(crate) fn viewed(&self, place: usize, view: View) -> pb::Conversion {
+        let mut image = self.image(place);
+        if view != View::Full {
+            image.candidates.clear();
+        }
+        image
+    }
+
     /// The images of all conversions that nobody referred, or of all others.
     pub(crate) fn images(&self, is_not_referred: bool) -> Vec<pb::Conversion> {
         let wanted = |place: &usize| {
@@ -147,9 +163,10 @@ impl World {
     pub(crate) fn audit(&self) -> pb::VerifyLedgerResponse {
         let mut totals: Vec<pb::LedgerTotal> = Vec::new();
         for entry in &self.entries {
-            let value = entry.value.clone().unwrap_or_default();
-            for (account, amount) in [(entry.debit(), -value.amount_minor), (entry.credit(), value.amount_minor)] {
-                add(&mut totals, account, &value, amount);
+            let value = entry.value.as_ref().map(value::cash).unwrap_or_default();
+            for (account, amount_minor) in [(entry.debit(), -value.amount_minor), (entry.credit(), value.amount_minor)]
+            {
+                add(&mut totals, account, pb::Money { amount_minor, ..value.clone() });
             }
         }
         pb::VerifyLedgerResponse {
@@ -163,21 +180,22 @@ impl World {
     }
 }
 
-fn add(totals: &mut Vec<pb::LedgerTotal>, account: LedgerAccount, value: &pb::RewardValue, amount: i64) {
-    let is_it = |total: &&mut pb::LedgerTotal| {
-        total.account() == account
-            && total.value.as_ref().is_some_and(|other| other.currency_code == value.currency_code)
-    };
-    if let Some(value) = totals.iter_mut().find(is_it).and_then(|total| total.value.as_mut()) {
-        value.amount_minor += amount;
-        return;
+fn add(totals: &mut Vec<pb::LedgerTotal>, account: LedgerAccount, more: pb::Money) {
+    let sum = totals.iter_mut().filter(|total| total.account() == account).find_map(|total| {
+        let mut cash = value::cash(total.value.as_ref()?);
+        (cash.currency_code == more.currency_code).then(|| {
+            cash.amount_minor += more.amount_minor;
+            total.value = Some(value::of_cash(cash));
+        })
+    });
+    if sum.is_none() {
+        totals.push(pb::LedgerTotal { account: account.into(), value: Some(value::of_cash(more)) });
     }
-    let value = pb::RewardValue { amount_minor: amount, ..value.clone() };
-    totals.push(pb::LedgerTotal { account: account.into(), value: Some(value) });
 }
 
 /// Sums in a fixed order, because the answer promises none.
 pub(crate) fn sorted(mut totals: Vec<pb::LedgerTotal>) -> Vec<pb::LedgerTotal> {
-    totals.sort_by_key(|total| (total.account, total.value.clone().map(|value| value.currency_code)));
+    let currency = |total: &pb::LedgerTotal| total.value.as_ref().map(|value| value::cash(value).currency_code);
+    totals.sort_by_key(|total| (total.account, currency(total)));
     totals
 }

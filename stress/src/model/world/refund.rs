@@ -1,6 +1,7 @@
 //! Refunds. At any time, the part of a reward that was taken back is the refunded share of its sale.
 
 use headwater_client::pb;
+use pb::event::Subject;
 use pb::{ConversionKind as Kind, ConversionOutcome as Outcome, EventKind, LedgerAccount, LedgerReason, RewardState};
 use tonic::Code;
 
@@ -8,6 +9,7 @@ use super::reward::{share, summary};
 use super::{Conversion, Ruling, World, email, refused};
 use crate::model::command::{micros, stamp};
 use crate::model::reply::{Refused, Reply};
+use crate::value;
 
 /// How many of a customer's sales are considered for a refund that names none.
 const SALES_MAX: usize = 100;
@@ -39,10 +41,9 @@ impl World {
         }
         let image = self.image(place);
         let is_attributed = image.outcome() == Outcome::Attributed;
-        let is_told = image.outcome() != Outcome::NotReferred;
         Ok(Reply::Refund(pb::RecordRefundResponse {
             outcome: image.outcome,
-            conversion_id: if is_told { image.id } else { String::new() },
+            conversion_id: image.id,
             sale_conversion_id: if is_attributed { image.sale_conversion_id } else { String::new() },
             rewards: image.rewards.iter().map(summary).collect(),
             replayed: false,
@@ -148,14 +149,27 @@ impl World {
         if is_attributed {
             self.tell_of(EventKind::SaleRefunded, sale, occurred);
         }
-        for earlier in settled {
-            self.conversions[earlier].row.version += 1;
-            self.tell_of(EventKind::RewardReversed, earlier, self.now);
+        self.tell_settled(sale, &settled);
+    }
+
+    /// Adds an event for each reward that was settled, and then one for each earlier refund that one of them belongs to. The feed
+    /// has the sale's new image already.
+    fn tell_settled(&mut self, sale: usize, settled: &[usize]) {
+        let mut conversions = Vec::new();
+        for place in settled {
+            let reward = self.rewards[*place].clone();
+            conversions.extend(self.conversions.iter().position(|row| row.row.id == reward.conversion_id));
+            self.tell(EventKind::RewardReversed, Subject::Reward(reward));
+        }
+        conversions.sort_unstable();
+        conversions.dedup();
+        for place in conversions.into_iter().filter(|place| *place != sale) {
+            self.tell_updated(place);
         }
     }
 
-    /// Takes back the reward's share for the newly refunded part of the sale. Returns the earlier refunds whose rewards this
-    /// settles.
+    /// Takes back the reward's share for the newly refunded part of the sale. Returns the rewards that this settles: those of
+    /// earlier refunds, and the sale's.
     fn take_back(&mut self, sale: usize, refund: usize) -> Vec<usize> {
         let sale = self.conversions[sale].row.clone();
         let refund = self.conversions[refund].row.clone();
@@ -169,13 +183,15 @@ impl World {
             RewardState::Approved | RewardState::Paid => LedgerAccount::AffiliatePayable,
             RewardState::Denied | RewardState::Reversed | RewardState::Unspecified => return Vec::new(),
         };
-        let (value, calculation) =
-            (reward.value.clone().unwrap_or_default(), reward.calculation.clone().unwrap_or_default());
+        let (value, calculation) = (
+            reward.value.as_ref().map(value::cash).unwrap_or_default(),
+            reward.calculation.clone().unwrap_or_default(),
+        );
         let base = minor(calculation.base.as_ref());
         let before_priced = minor(sale.amount.as_ref()) - base;
         let refunded = minor(sale.refunded_amount.as_ref()) - before_priced;
         let so_far = share(value.amount_minor, refunded, base, calculation.rounding());
-        let more = so_far - reward.reversed_amount_minor;
+        let more = so_far - value::minor(reward.reversed.as_ref());
         if more == 0 {
             return Vec::new();
         }
@@ -188,21 +204,23 @@ impl World {
         let mut settled = Vec::new();
         if is_settled {
             self.rewards[place].set_state(RewardState::Reversed);
-            for earlier in self.rewards.iter_mut().filter(|other| other.reverses_reward_id == reward.id) {
-                earlier.set_state(RewardState::Reversed);
-                earlier.update_time = now;
-                let of = self.conversions.iter().position(|conversion| conversion.row.id == earlier.conversion_id);
-                settled.extend(of);
+            for (earlier, row) in self.rewards.iter_mut().enumerate() {
+                if row.reverses_reward_id == reward.id {
+                    row.set_state(RewardState::Reversed);
+                    row.update_time = now;
+                    settled.push(earlier);
+                }
             }
-            settled.sort_unstable();
+            settled.push(place);
         }
-        self.rewards[place].reversed_amount_minor = so_far;
+        let worth = |amount_minor| Some(value::of_cash(pb::Money { amount_minor, ..value.clone() }));
+        self.rewards[place].reversed = worth(so_far);
         self.rewards[place].update_time = now;
         let mut reversal = pb::Reward {
             id: self.fresh("rwd"),
             conversion_id: refund.id.clone(),
-            value: Some(pb::RewardValue { amount_minor: -more, ..value }),
-            reversed_amount_minor: 0,
+            value: worth(-more),
+            reversed: worth(0),
             reverses_reward_id: reward.id.clone(),
             calculation: Some(pb::RewardCalculation {
                 rule: pb::RewardRule::Reversal.into(),

@@ -1,6 +1,10 @@
 //! Rewards, their states, and the books.
 
+use std::collections::BTreeMap;
+
 use headwater_client::pb;
+use pb::event::Subject;
+use pb::reward_calculation::Rate;
 use pb::{EventKind, LedgerAccount, LedgerReason, RewardState};
 use tonic::Code;
 
@@ -8,6 +12,7 @@ use super::{Ruling, Unordered, World, missing, refused};
 use crate::model::command::{MICROS_PER_DAY, micros, stamp};
 use crate::model::names::ANY;
 use crate::model::reply::{Refused, Replayed, Reply};
+use crate::value;
 
 /// `value x part / whole` for amounts of at least zero, rounded as the rule and the remainder require.
 pub(super) fn share(value: i64, part: i64, whole: i64, rounding: pb::Rounding) -> i64 {
@@ -58,40 +63,41 @@ impl World {
         let left = amount.amount_minor - row.refunded_amount.map_or(0, |refunded| refunded.amount_minor);
         let own = self.enrollments[enrollment].commission_override.clone();
         let rule = if own.is_some() { pb::RewardRule::Enrollment } else { pb::RewardRule::Program };
-        let commission = own.or_else(|| terms.commission.clone()).and_then(|commission| commission.commission);
-        let (value, currency, percent_ppm, flat_minor) = match commission {
+        let (value, rate) = match own.or_else(|| terms.commission.clone()).and_then(|commission| commission.rate) {
             Some(pb::commission::Rate::PercentPpm(ppm)) => {
-                (share(left, ppm, 1_000_000, terms.rounding()), amount.currency_code.clone(), ppm, 0)
+                let amount_minor = share(left, i64::from(ppm), 1_000_000, terms.rounding());
+                (pb::Money { amount_minor, ..amount.clone() }, Rate::PercentPpm(ppm))
             }
             Some(pb::commission::Rate::Flat(flat)) => {
-                let value = share(flat.amount_minor, left, amount.amount_minor, terms.rounding());
-                (value, flat.currency_code, 0, flat.amount_minor)
+                let amount_minor = share(flat.amount_minor, left, amount.amount_minor, terms.rounding());
+                (pb::Money { amount_minor, ..flat.clone() }, Rate::Flat(flat))
             }
             None => return,
         };
-        if value == 0 {
+        if value.amount_minor == 0 {
             return;
         }
         let hold = i64::from(terms.hold_period_days.unwrap_or_default()) * MICROS_PER_DAY;
         let calculation = pb::RewardCalculation {
             rule: rule.into(),
             base: Some(pb::Money { amount_minor: left, currency_code: amount.currency_code }),
-            percent_ppm,
-            flat_minor,
+            rate: Some(rate),
             terms_version: terms.version,
             rounding: terms.rounding,
         };
-        let unit = pb::RewardUnit::Cash.into();
+        let credit = row.credits.into_iter().next().unwrap_or_default();
+        let nothing = pb::Money { amount_minor: 0, ..value.clone() };
         let reward = pb::Reward {
             id: self.fresh("rwd"),
             conversion_id: row.id,
-            affiliate_id: row.affiliate_id,
-            enrollment_id: row.enrollment_id,
-            program_id: row.program_id,
-            value: Some(pb::RewardValue { unit, amount_minor: value, currency_code: currency }),
+            affiliate_id: credit.affiliate_id,
+            enrollment_id: credit.enrollment_id,
+            program_id: credit.program_id,
+            value: Some(value::of_cash(value)),
+            reversed: Some(value::of_cash(nothing)),
             state: RewardState::Pending.into(),
             calculation: Some(calculation),
-            approve_after_time: Some(stamp(occurred + hold)),
+            auto_approve_time: Some(stamp(occurred + hold)),
             create_time: Some(stamp(self.now)),
             update_time: Some(stamp(self.now)),
             ..pb::Reward::default()
@@ -108,20 +114,20 @@ impl World {
         credit: LedgerAccount,
         reason: LedgerReason,
     ) {
-        let mut value = reward.value.clone().unwrap_or_default();
+        let mut value = reward.value.as_ref().map(value::cash).unwrap_or_default();
         let (debit, credit) = if value.amount_minor < 0 { (credit, debit) } else { (debit, credit) };
         value.amount_minor = value.amount_minor.abs();
         self.entries.push(pb::LedgerEntry {
             sequence: self.entries.len() as i64 + 1,
             debit: debit.into(),
             credit: credit.into(),
-            value: Some(value),
+            value: Some(value::of_cash(value)),
             affiliate_id: reward.affiliate_id.clone(),
             reward_id: reward.id.clone(),
             conversion_id: reward.conversion_id.clone(),
             reason: reason.into(),
             post_time: Some(stamp(self.now)),
-            hash: ANY.to_owned(),
+            entry_hash: ANY.to_owned(),
         });
     }
 
@@ -163,9 +169,10 @@ impl World {
         Ok(Reply::Rewards(rewards, Replayed(false)))
     }
 
-    /// Changes the state of pending rewards and of their refunds' rewards; adds one event per conversion.
+    /// Changes the state of pending rewards and of their refunds' rewards. Adds an event for each, and one for each conversion after
+    /// those of its rewards.
     fn carry_on(&mut self, places: &[usize], step: &Move<'_>) {
-        let mut conversions = Vec::new();
+        let mut moved = Vec::new();
         for place in places {
             let id = self.rewards[*place].id.clone();
             let with_it = (0..self.rewards.len()).filter(|other| self.rewards[*other].reverses_reward_id == id);
@@ -181,15 +188,24 @@ impl World {
                 step.deny_reason.clone_into(&mut reward.deny_reason);
                 let reward = reward.clone();
                 self.post(&reward, LedgerAccount::AffiliatePending, step.credit, step.reason);
-                conversions.extend(self.conversions.iter().position(|row| row.row.id == reward.conversion_id));
+                let conversion = self.conversions.iter().position(|row| row.row.id == reward.conversion_id);
+                moved.extend(conversion.map(|conversion| (conversion, place)));
             }
         }
-        conversions.sort_unstable();
-        conversions.dedup();
-        for place in conversions {
-            self.conversions[place].row.version += 1;
-            self.tell_of(step.kind, place, self.now);
+        moved.sort_unstable();
+        for of_one in moved.chunk_by(|(one, _), (other, _)| one == other) {
+            for (_, reward) in of_one {
+                let reward = self.rewards[*reward].clone();
+                self.tell(step.kind, Subject::Reward(reward));
+            }
+            of_one.first().into_iter().for_each(|(conversion, _)| self.tell_updated(*conversion));
         }
+    }
+
+    /// Adds the event that rewards of a conversion changed their state.
+    pub(super) fn tell_updated(&mut self, conversion: usize) {
+        self.conversions[conversion].row.version += 1;
+        self.tell_of(EventKind::ConversionUpdated, conversion, self.now);
     }
 
     /// The server's own work when hold periods are over.
@@ -197,7 +213,7 @@ impl World {
         let is_due = |reward: &pb::Reward| {
             reward.state() == RewardState::Pending
                 && reward.reverses_reward_id.is_empty()
-                && reward.approve_after_time.as_ref().is_some_and(|time| micros(time) <= self.now)
+                && reward.auto_approve_time.as_ref().is_some_and(|time| micros(time) <= self.now)
         };
         let due: Vec<usize> = (0..self.rewards.len()).filter(|place| is_due(&self.rewards[*place])).collect();
         let (entries, events) = (self.entries.len(), self.events.len());
@@ -207,28 +223,26 @@ impl World {
         self.unordered_events.push(Unordered { from: events, until: self.events.len() });
     }
 
-    /// An affiliate's balances by currency, as sums over the entries.
+    /// An affiliate's balances by currency, as sums over the entries. Nothing is paid yet.
     pub(crate) fn balances(&self, affiliate_id: &str) -> Vec<pb::Balance> {
-        let mut balances: Vec<pb::Balance> = Vec::new();
+        // Pending and owed.
+        let mut sums: BTreeMap<String, (i64, i64)> = BTreeMap::new();
         for entry in self.entries.iter().filter(|entry| entry.affiliate_id == affiliate_id) {
-            let value = entry.value.clone().unwrap_or_default();
-            let place = balances.iter().position(|balance| balance.currency_code == value.currency_code);
-            let place = place.unwrap_or_else(|| {
-                let currency_code = value.currency_code.clone();
-                balances.push(pb::Balance { unit: value.unit, currency_code, ..pb::Balance::default() });
-                balances.len() - 1
-            });
-            let balance = &mut balances[place];
+            let value = entry.value.as_ref().map(value::cash).unwrap_or_default();
+            let (pending, owed) = sums.entry(value.currency_code).or_default();
             for (account, amount) in [(entry.debit(), -value.amount_minor), (entry.credit(), value.amount_minor)] {
                 match account {
-                    LedgerAccount::AffiliatePending => balance.pending_minor += amount,
-                    LedgerAccount::AffiliatePayable => balance.owed_minor += amount,
-                    LedgerAccount::CommissionExpense | LedgerAccount::Unspecified => continue,
+                    LedgerAccount::AffiliatePending => *pending += amount,
+                    LedgerAccount::AffiliatePayable => *owed += amount,
+                    LedgerAccount::CommissionExpense | LedgerAccount::Unspecified => {}
                 }
-                balance.earned_minor += amount;
             }
         }
-        balances.sort_by(|one, other| one.currency_code.cmp(&other.currency_code));
-        balances
+        let balance = |(currency_code, (pending, owed)): (String, (i64, i64))| {
+            let value =
+                |amount_minor| Some(value::of_cash(pb::Money { amount_minor, currency_code: currency_code.clone() }));
+            pb::Balance { earned: value(pending + owed), pending: value(pending), owed: value(owed), paid: value(0) }
+        };
+        sums.into_iter().map(balance).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Clicks, sign-ups, sales and cancellations.
 
 use headwater_client::pb;
+use pb::event::Subject;
 use pb::{AttributionSource as Source, ConversionKind as Kind, ConversionOutcome as Outcome, EventKind};
 use prost_types::Timestamp;
 
@@ -9,17 +10,16 @@ use super::{Click, Conversion, Ruling, World, email, missing};
 use crate::model::command::{micros, stamp};
 use crate::model::reply::Reply;
 
+/// The share of a credit that is the only one.
+const WHOLE_PPM: i32 = 1_000_000;
+
 impl World {
     fn occurred(&self, sent: Option<&Timestamp>) -> i64 {
         sent.map_or(self.now, micros)
     }
 
     pub(super) fn record_click(&mut self, request: &pb::RecordClickRequest) -> Ruling {
-        use pb::record_click_request::Referral::{LinkCode, RefId};
-        let code = match &request.referral {
-            Some(LinkCode(code) | RefId(code)) => code.trim().to_lowercase(),
-            None => String::new(),
-        };
+        let code = request.ref_id.trim().to_lowercase();
         let Some(link) = self.links.iter().find(|link| link.code == code).cloned() else {
             return missing("LINK_NOT_FOUND");
         };
@@ -69,10 +69,10 @@ impl World {
 
     /// Updates a lead from a request. Names that it already has are kept, and names of another lead are not taken.
     fn describe(&mut self, lead: usize, external_id: &str, email: &str, first_name: &str, last_name: &str) {
-        let is_uid_free = self.lead_by(|lead| &lead.external_id, external_id).is_none();
+        let is_external_id_free = self.lead_by(|lead| &lead.external_id, external_id).is_none();
         let is_email_free = self.lead_by(|lead| &lead.email, email).is_none();
         let lead = &mut self.leads[lead];
-        if lead.external_id.is_empty() && is_uid_free {
+        if lead.external_id.is_empty() && is_external_id_free {
             external_id.clone_into(&mut lead.external_id);
         }
         if lead.email.is_empty() && is_email_free {
@@ -86,28 +86,28 @@ impl World {
         }
     }
 
-    /// Adds an event if the lead has changed.
+    /// Adds an event if the lead is new or has changed.
     fn touch(&mut self, lead: usize, before: Option<&pb::Lead>) {
-        let now = stamp(self.now);
-        let lead = &mut self.leads[lead];
-        if before != Some(&*lead) {
-            lead.update_time = Some(now);
+        if before == Some(&self.leads[lead]) {
+            return;
         }
+        self.leads[lead].update_time = Some(stamp(self.now));
+        let (email, external_id, first_name, last_name) = Default::default();
+        let image = pb::Lead { email, external_id, first_name, last_name, ..self.leads[lead].clone() };
+        let kind = if before.is_some() { EventKind::LeadUpdated } else { EventKind::LeadCreated };
+        self.tell(kind, Subject::Lead(image));
     }
 
-    fn bind(&mut self, lead: usize, enrollment: usize, at: i64) {
-        let enrollment = &self.enrollments[enrollment];
-        let lead = &mut self.leads[lead];
-        lead.affiliate_id.clone_from(&enrollment.affiliate_id);
-        lead.enrollment_id.clone_from(&enrollment.id);
-        lead.bind_time = Some(stamp(at));
+    fn bind(&mut self, lead: usize, credit: pb::Credit, at: i64) {
+        self.leads[lead].credits = vec![credit];
+        self.leads[lead].bind_time = Some(stamp(at));
     }
 
     fn has_bought(&mut self, lead: usize, occurred: i64) {
         let lead = &mut self.leads[lead];
         lead.set_state(pb::LeadState::Active);
-        let since = lead.first_sale_at.as_ref().map_or(occurred, |since| micros(since).min(occurred));
-        lead.first_sale_at = Some(stamp(since));
+        let since = lead.first_sale_time.as_ref().map_or(occurred, |since| micros(since).min(occurred));
+        lead.first_sale_time = Some(stamp(since));
     }
 
     pub(super) fn new_conversion(&mut self, kind: Kind, event_id: &str, occurred: i64) -> Conversion {
@@ -125,15 +125,17 @@ impl World {
         Conversion { row, occurred, external_id: String::new(), email: String::new() }
     }
 
-    /// Credits a conversion to an enrollment, under one version of its program's terms.
-    fn credit(&self, row: &mut pb::Conversion, source: Source, enrollment: usize, terms_version: i32) {
+    /// The whole credit for an enrollment, under one version of its program's terms.
+    fn credit(&self, source: Source, enrollment: usize, terms_version: i32) -> pb::Credit {
         let enrollment = &self.enrollments[enrollment];
-        row.set_outcome(Outcome::Attributed);
-        row.affiliate_id.clone_from(&enrollment.affiliate_id);
-        row.enrollment_id.clone_from(&enrollment.id);
-        row.program_id.clone_from(&enrollment.program_id);
-        row.terms_version = terms_version;
-        row.set_attribution_source(source);
+        pb::Credit {
+            affiliate_id: enrollment.affiliate_id.clone(),
+            enrollment_id: enrollment.id.clone(),
+            program_id: enrollment.program_id.clone(),
+            terms_version,
+            source: source.into(),
+            share_ppm: WHOLE_PPM,
+        }
     }
 
     pub(super) fn record_lead(&mut self, request: &pb::RecordLeadRequest) -> Ruling {
@@ -154,7 +156,7 @@ impl World {
         if self.leads[lead].bind_time.is_some() {
             self.effect.clone_from(&answer.lead_id);
             answer.set_outcome(Outcome::Attributed);
-            answer.affiliate_id.clone_from(&self.leads[lead].affiliate_id);
+            answer.credits.clone_from(&self.leads[lead].credits);
             self.touch(lead, before.as_ref());
             return Ok(Reply::Lead(answer));
         }
@@ -164,21 +166,24 @@ impl World {
         made.row.lead_id.clone_from(&answer.lead_id);
         made.row.coupon_code = request.coupon_code.to_uppercase();
         made.row.candidates = verdict.candidates;
-        answer.set_outcome(Outcome::NotReferred);
         if let Some((source, enrollment)) = verdict.winner {
             let terms_version = self.program_of(enrollment).terms(occurred, None).version;
-            self.credit(&mut made.row, source, enrollment, terms_version);
-            answer.set_outcome(Outcome::Attributed);
-            answer.affiliate_id.clone_from(&made.row.affiliate_id);
-            answer.conversion_id.clone_from(&made.row.id);
-            self.bind(lead, enrollment, occurred);
+            let credit = self.credit(source, enrollment, terms_version);
+            made.row.set_outcome(Outcome::Attributed);
+            made.row.credits = vec![credit.clone()];
+            self.bind(lead, credit, occurred);
         }
+        answer.outcome = made.row.outcome;
+        answer.conversion_id.clone_from(&made.row.id);
+        answer.credits.clone_from(&made.row.credits);
         self.conversions.push(made);
+        self.touch(lead, before.as_ref());
         if let Some((_, enrollment)) = verdict.winner {
             self.tell_of(EventKind::LeadRecorded, self.conversions.len() - 1, occurred);
+            let bound = self.leads[lead].clone();
             self.price_earlier_sales(lead, enrollment, occurred);
+            self.touch(lead, Some(&bound));
         }
-        self.touch(lead, before.as_ref());
         Ok(Reply::Lead(answer))
     }
 
@@ -221,8 +226,8 @@ impl World {
             let won = pb::AttributionCandidate {
                 source: Source::LeadBinding.into(),
                 reference: row.id.clone(),
-                affiliate_id: row.affiliate_id.clone(),
-                enrollment_id: row.enrollment_id.clone(),
+                affiliate_id: self.enrollments[enrollment].affiliate_id.clone(),
+                enrollment_id: self.enrollments[enrollment].id.clone(),
                 result: pb::CandidateResult::Won.into(),
             };
             sale.candidates.insert(0, won);
@@ -234,9 +239,9 @@ impl World {
     /// Credits a sale and adds its reward.
     fn credit_sale(&mut self, place: usize, source: Source, enrollment: usize, bound: Option<i64>) {
         let terms = self.program_of(enrollment).terms(self.conversions[place].occurred, bound).clone();
-        let mut row = self.conversions[place].row.clone();
-        self.credit(&mut row, source, enrollment, terms.version);
-        self.conversions[place].row = row;
+        let credit = self.credit(source, enrollment, terms.version);
+        self.conversions[place].row.set_outcome(Outcome::Attributed);
+        self.conversions[place].row.credits = vec![credit];
         self.earn(place, enrollment, &terms);
     }
 
@@ -256,9 +261,8 @@ impl World {
         // A lead that is bound in another program counts as new in this one.
         let bound = known.zip(verdict.winner).and_then(|(lead, (_, enrollment))| {
             let here = &self.enrollments[enrollment].program_id;
-            let there =
-                self.enrollment(&self.leads[lead].enrollment_id).map(|place| &self.enrollments[place].program_id);
-            (there == Some(here)).then(|| self.leads[lead].bind_time.as_ref().map(micros)).flatten()
+            let is_here = self.leads[lead].credits.iter().any(|credit| credit.program_id == *here);
+            is_here.then(|| self.leads[lead].bind_time.as_ref().map(micros)).flatten()
         });
         let is_named = !(request.external_id.is_empty() && email.is_empty());
         let lead = match (known, verdict.winner) {
@@ -267,10 +271,11 @@ impl World {
         };
         if let Some(lead) = lead {
             sale.row.lead_id.clone_from(&self.leads[lead].id);
-            if let Some((_, enrollment)) = verdict.winner
+            if let Some((source, enrollment)) = verdict.winner
                 && self.leads[lead].bind_time.is_none()
             {
-                self.bind(lead, enrollment, occurred);
+                let terms_version = self.program_of(enrollment).terms(occurred, None).version;
+                self.bind(lead, self.credit(source, enrollment, terms_version), occurred);
             }
             self.describe(lead, &request.external_id, &email, &request.first_name, &request.last_name);
             self.has_bought(lead, occurred);
@@ -295,15 +300,11 @@ impl World {
 
     fn sale_answer(&self, place: usize) -> pb::RecordSaleResponse {
         let image = self.image(place);
-        let is_referred = image.outcome() == Outcome::Attributed;
         pb::RecordSaleResponse {
             outcome: image.outcome,
-            conversion_id: if is_referred { image.id } else { String::new() },
+            conversion_id: image.id,
             lead_id: image.lead_id,
-            affiliate_id: image.affiliate_id,
-            program_id: image.program_id,
-            terms_version: image.terms_version,
-            attribution_source: image.attribution_source,
+            credits: image.credits,
             rewards: image.rewards.iter().map(super::reward::summary).collect(),
             replayed: false,
         }
@@ -311,27 +312,29 @@ impl World {
 
     pub(super) fn record_cancellation(&mut self, request: &pb::RecordCancellationRequest) -> Ruling {
         let occurred = self.occurred(request.occur_time.as_ref());
-        let Some(lead) = request.lead.as_ref().and_then(|selector| self.selected_lead(selector)) else {
+        let Some(lead) = self.customer(&request.external_id, &email(&request.email)) else {
             return missing("LEAD_NOT_FOUND");
         };
+        let before = self.leads[lead].clone();
         let row = &mut self.leads[lead];
         row.set_state(pb::LeadState::Cancelled);
         if let Some(mrr) = &mut row.mrr {
             mrr.amount_minor = 0;
         }
-        row.update_time = Some(stamp(self.now));
+        self.touch(lead, Some(&before));
         let mut made = self.new_conversion(Kind::Cancellation, &request.event_id, occurred);
         let row = self.leads[lead].clone();
         made.row.lead_id.clone_from(&row.id);
-        let enrollment = self.enrollment(&row.enrollment_id);
+        let enrollment = row.credits.first().and_then(|credit| self.enrollment(&credit.enrollment_id));
         if let Some(enrollment) = enrollment {
             let bound = row.bind_time.as_ref().map(micros);
             let terms_version = self.program_of(enrollment).terms(occurred, bound).version;
-            self.credit(&mut made.row, Source::LeadBinding, enrollment, terms_version);
+            made.row.set_outcome(Outcome::Attributed);
+            made.row.credits = vec![self.credit(Source::LeadBinding, enrollment, terms_version)];
         }
         let answer = pb::RecordCancellationResponse {
             outcome: made.row.outcome,
-            conversion_id: if enrollment.is_some() { made.row.id.clone() } else { String::new() },
+            conversion_id: made.row.id.clone(),
             lead_id: row.id,
             replayed: false,
         };
