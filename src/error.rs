@@ -30,7 +30,7 @@ const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// How many bytes of field violations an answer lists. Status details travel in HTTP/2 headers, which many clients cap at 8 KiB,
 /// and grow by a third there; a list of 1,000 wrong ids would reach them as a broken connection.
-const VIOLATION_BYTES_MAX: usize = 4_096;
+const VIOLATION_BYTES_MAX: usize = 3_584;
 
 /// The same for each result of a batch. 1,000 refused results must fit into the 4 MiB that clients take.
 const BATCH_VIOLATION_BYTES_MAX: usize = 1_536;

@@ -65,7 +65,7 @@ text_enum! {
 pub struct Calculation {
     pub rule: RewardRule,
     /// The amount it was computed from: the part of the sale that was not refunded when it was priced.
-    pub base: Money,
+    pub base_amount: Money,
     /// The rate. A flat amount is for the whole sale.
     pub commission: Commission,
     pub terms_version: i32,

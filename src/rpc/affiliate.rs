@@ -166,6 +166,16 @@ pub(super) async fn list(call: Call, message: pb::ListAffiliatesRequest) -> Resu
     Ok(pb::ListAffiliatesResponse { affiliates, next_page_token })
 }
 
+fn render_address(address: &PostalAddress) -> pb::PostalAddress {
+    pb::PostalAddress {
+        street: address.street.clone(),
+        city: address.city.clone(),
+        region: address.region.clone(),
+        postal_code: address.postal_code.clone(),
+        country_code: address.country_code.clone(),
+    }
+}
+
 /// An affiliate as the feed has it, without personal data.
 pub(super) fn image(affiliate: &Affiliate) -> pb::Affiliate {
     pb::Affiliate {
@@ -187,13 +197,7 @@ pub(super) fn render(affiliate: &Affiliate) -> pb::Affiliate {
         last_name: affiliate.last_name.clone(),
         profile: Some(pb::AffiliateProfile {
             company: profile.company.clone(),
-            address: Some(pb::PostalAddress {
-                street: profile.address.street.clone(),
-                city: profile.address.city.clone(),
-                region: profile.address.region.clone(),
-                postal_code: profile.address.postal_code.clone(),
-                country_code: profile.address.country_code.clone(),
-            }),
+            address: (profile.address != PostalAddress::default()).then(|| render_address(&profile.address)),
             phone: profile.phone.clone(),
             website_url: profile.website_url.clone(),
             avatar_url: profile.avatar_url.clone(),

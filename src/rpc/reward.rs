@@ -107,7 +107,7 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
         state: reward.state.number(),
         calculation: Some(pb::RewardCalculation {
             rule: calculation.rule.number(),
-            base: Some(money(calculation.base)),
+            base_amount: Some(money(calculation.base_amount)),
             rate: Some(match calculation.commission {
                 Commission::PercentPpm(ppm) => Rate::PercentPpm(ppm),
                 Commission::Flat(flat) => Rate::Flat(money(flat)),

@@ -153,7 +153,7 @@ impl LeadNames {
             match selector {
                 LeadSelector::Id(id) => sorted.ids.push((*account_id, *id)),
                 LeadSelector::ExternalId(external_id) => {
-                    sorted.external_ids.push((account_id.uuid(), external_id.clone()))
+                    sorted.external_ids.push((account_id.uuid(), external_id.clone()));
                 }
                 LeadSelector::Email(email) => sorted.emails.push((account_id.uuid(), email.clone())),
             }

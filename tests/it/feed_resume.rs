@@ -39,7 +39,7 @@ enum Reader {
     Events(Streaming<pb::WatchEventsResponse>),
     Conversions(Streaming<pb::WatchConversionsResponse>),
     /// Each read is a call of its own.
-    Pages(Client, pb::FeedStart),
+    Pages(Box<Client>, pb::FeedStart),
 }
 
 impl Reader {
@@ -54,7 +54,7 @@ impl Reader {
                 let request = pb::WatchConversionsRequest { start: started, ..Default::default() };
                 Self::Conversions(client.tracking.watch_conversions(request).await?.into_inner())
             }
-            Call::ReadEvents => Self::Pages(client, start),
+            Call::ReadEvents => Self::Pages(Box::new(client), start),
         })
     }
 

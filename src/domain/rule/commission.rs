@@ -34,7 +34,7 @@ fn price(
             Money::new(portion(flat.amount_minor, base.amount_minor, whole_minor, rounding)?, flat.currency)
         }
     };
-    let calculation = Calculation { rule, base, commission, terms_version: terms.version, rounding };
+    let calculation = Calculation { rule, base_amount: base, commission, terms_version: terms.version, rounding };
     Ok((value, calculation))
 }
 

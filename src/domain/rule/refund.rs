@@ -225,7 +225,7 @@ fn reverse(
         // A denied reward earned nothing, and a reversed one has nothing left.
         RewardState::Denied | RewardState::Reversed => return Ok(None),
     };
-    let base = reward.calculation.base;
+    let base = reward.calculation.base_amount;
     let sale_minor = sale.amount.map_or(0, |amount| amount.amount_minor);
     // A part that was refunded before the sale was priced is not in the base, and is not taken back again.
     let refunded_of_base = sale.refunded_minor - (sale_minor - base.amount_minor);
@@ -256,7 +256,7 @@ fn reverse(
         reverses: Some(reward.id),
         calculation: Calculation {
             rule: RewardRule::Reversal,
-            base: refund.amount.unwrap_or(base),
+            base_amount: refund.amount.unwrap_or(base),
             ..reward.calculation.clone()
         },
         state: match reward.state {

@@ -11,7 +11,7 @@ form! {
     /// How a reward was computed.
     CalculationForm of Calculation {
         rule: RewardRule,
-        base: Money,
+        base_amount: Money,
         commission: CommissionForm,
         terms_version: i32,
         rounding: Rounding,

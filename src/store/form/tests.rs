@@ -133,8 +133,8 @@ fn a_field_that_every_text_has_is_demanded() {
             r#"[1,{{"rule":"program","terms_version":1,"rounding":"down","commission":{{"percent_ppm":5}}{rest}}}]"#
         )
     };
-    let base = r#","base":{"amount_minor":5,"currency":"USD"}"#;
-    assert!(Calculation::from_text(&text("")).unwrap_err().to_string().contains("missing field `base`"));
+    let base = r#","base_amount":{"amount_minor":5,"currency":"USD"}"#;
+    assert!(Calculation::from_text(&text("")).unwrap_err().to_string().contains("missing field `base_amount`"));
     assert_eq!(Calculation::from_text(&text(base)).unwrap().commission, Commission::PercentPpm(5));
 }
 

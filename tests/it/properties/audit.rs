@@ -214,7 +214,7 @@ fn check_reward(
     if reward.state != RewardState::Denied {
         prop_assert_eq!(reward.state == RewardState::Reversed, nothing_is_left);
         let sale = set.conversion(reward.account_id, reward.conversion_id).unwrap();
-        let base = reward.calculation.base.amount_minor;
+        let base = reward.calculation.base_amount.amount_minor;
         let refunded = sale.refunded_minor - (sale.amount.unwrap().amount_minor - base);
         let expected = portion(value, refunded, base, reward.calculation.rounding).unwrap();
         prop_assert_eq!(reward.reversed_minor, expected, "{:?}", reward);

@@ -289,7 +289,7 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
         assert_lists!(store::conversion::list, &store, (&query), |row| row.conversion.id, expected);
         let query = LeadQuery { affiliate_id: Some(affiliate_id), ..LeadQuery::default() };
         let leads = store::lead::list(&store, ACCOUNT, &query, Walk::first(9)).await.unwrap();
-        assert_eq!(leads, [lead.clone()]);
+        assert_eq!(leads, std::slice::from_ref(&lead));
     }
     assert_eq!(*store::conversion::find(&store, ACCOUNT, shared.id).await.unwrap().unwrap().conversion, shared);
 

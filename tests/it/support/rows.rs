@@ -296,7 +296,7 @@ pub(crate) fn refund(number: u128, outcome: ConversionOutcome) -> Conversion {
 pub(crate) fn calculation() -> Calculation {
     Calculation {
         rule: RewardRule::Program,
-        base: usd(10_000),
+        base_amount: usd(10_000),
         commission: Commission::PercentPpm(100_000),
         terms_version: 1,
         rounding: Rounding::HalfEven,

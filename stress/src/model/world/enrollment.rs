@@ -53,7 +53,10 @@ impl World {
             email: address,
             first_name: request.first_name.clone(),
             last_name: request.last_name.clone(),
-            profile: Some(pb::AffiliateProfile { address: Some(profile.address.unwrap_or_default()), ..profile }),
+            profile: Some(pb::AffiliateProfile {
+                address: profile.address.clone().filter(|sent| *sent != pb::PostalAddress::default()),
+                ..profile
+            }),
             create_time: Some(stamp(self.now)),
             update_time: Some(stamp(self.now)),
         };

@@ -187,7 +187,7 @@ impl World {
             reward.value.as_ref().map(value::cash).unwrap_or_default(),
             reward.calculation.clone().unwrap_or_default(),
         );
-        let base = minor(calculation.base.as_ref());
+        let base = minor(calculation.base_amount.as_ref());
         let before_priced = minor(sale.amount.as_ref()) - base;
         let refunded = minor(sale.refunded_amount.as_ref()) - before_priced;
         let so_far = share(value.amount_minor, refunded, base, calculation.rounding());
@@ -224,7 +224,7 @@ impl World {
             reverses_reward_id: reward.id.clone(),
             calculation: Some(pb::RewardCalculation {
                 rule: pb::RewardRule::Reversal.into(),
-                base: refund.amount,
+                base_amount: refund.amount,
                 ..calculation
             }),
             create_time: now,

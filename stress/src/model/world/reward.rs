@@ -80,7 +80,7 @@ impl World {
         let hold = i64::from(terms.hold_period_days.unwrap_or_default()) * MICROS_PER_DAY;
         let calculation = pb::RewardCalculation {
             rule: rule.into(),
-            base: Some(pb::Money { amount_minor: left, currency_code: amount.currency_code }),
+            base_amount: Some(pb::Money { amount_minor: left, currency_code: amount.currency_code }),
             rate: Some(rate),
             terms_version: terms.version,
             rounding: terms.rounding,
