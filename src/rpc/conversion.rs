@@ -108,6 +108,14 @@ pub(super) fn credits(credits: &[Credit]) -> Vec<pb::Credit> {
     credits.iter().map(credit).collect()
 }
 
+/// A conversion with its rewards as the feed has it.
+pub(super) fn image(image: &ConversionImage) -> pb::Conversion {
+    pb::Conversion {
+        rewards: image.rewards.iter().map(|reward| reward::image(reward)).collect(),
+        ..render(image, View::Basic)
+    }
+}
+
 /// A conversion with its rewards as a message.
 pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
     let conversion = &image.conversion;

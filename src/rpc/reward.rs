@@ -92,6 +92,11 @@ impl Change for pb::DenyRewardsRequest {
     }
 }
 
+/// A reward as the feed has it, without the text that a person wrote.
+pub(super) fn image(reward: &Reward) -> pb::Reward {
+    pb::Reward { deny_reason: String::new(), ..render(reward) }
+}
+
 /// A reward as a message.
 pub(super) fn render(reward: &Reward) -> pb::Reward {
     let calculation = &reward.calculation;

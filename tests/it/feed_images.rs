@@ -149,7 +149,8 @@ async fn record(client: &mut Client) {
     let reward_ids = vec![approved.rewards[0].reward_id.clone()];
     client.rewards.approve_rewards(pb::ApproveRewardsRequest { reward_ids, ..Default::default() }).await.unwrap();
     let reward_ids = vec![denied.rewards[0].reward_id.clone()];
-    let deny = pb::DenyRewardsRequest { reward_ids, reason: "test".to_owned(), ..Default::default() };
+    let deny =
+        pb::DenyRewardsRequest { reward_ids, reason: "Bob ordered it for himself".to_owned(), ..Default::default() };
     client.rewards.deny_rewards(deny).await.unwrap();
     for (event_id, sale_event_id) in [("refund-1", "late"), ("refund-2", "late"), ("refund-3", "not yet")] {
         client.tracking.record_refund(refund(event_id, sale_event_id)).await.unwrap();
@@ -168,11 +169,14 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
         Subject::Conversion(row) => {
             let selector = Some(pb::get_conversion_request::Selector::ConversionId(row.id.clone()));
             let request = pb::GetConversionRequest { selector, view: pb::ConversionView::Basic.into() };
-            Subject::Conversion(client.tracking.get_conversion(request).await.unwrap().into_inner().conversion.unwrap())
+            let mut found = client.tracking.get_conversion(request).await.unwrap().into_inner().conversion.unwrap();
+            found.rewards.iter_mut().for_each(|reward| reward.deny_reason.clear());
+            Subject::Conversion(found)
         }
         Subject::Reward(row) => {
             let request = pb::GetRewardRequest { reward_id: row.id.clone() };
-            Subject::Reward(client.rewards.get_reward(request).await.unwrap().into_inner().reward.unwrap())
+            let found = client.rewards.get_reward(request).await.unwrap().into_inner().reward.unwrap();
+            Subject::Reward(pb::Reward { deny_reason: String::new(), ..found })
         }
         Subject::Program(row) => {
             let request = pb::GetProgramRequest { program_id: row.id.clone(), terms_version: 0 };

@@ -18,7 +18,6 @@ use crate::rpc::call::page;
 use crate::rpc::call::parse::Fields;
 pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
-use crate::rpc::conversion::View;
 use crate::rpc::{account, affiliate, conversion, coupon, enrollment, lead, link, program, reward};
 
 /// How many events a message of a stream holds when the reader does not say.
@@ -270,8 +269,8 @@ fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
 /// place.
 fn subject(image: &EventImage) -> Subject {
     match image {
-        EventImage::Conversion(image) => Subject::Conversion(conversion::render(image, View::Basic)),
-        EventImage::Reward(row) => Subject::Reward(reward::render(row)),
+        EventImage::Conversion(image) => Subject::Conversion(conversion::image(image)),
+        EventImage::Reward(row) => Subject::Reward(reward::image(row)),
         EventImage::Program(answer) => Subject::Program(program::render(&answer.program, &answer.terms)),
         EventImage::Affiliate(row) => Subject::Affiliate(affiliate::image(row)),
         EventImage::Enrollment(row) => Subject::Enrollment(enrollment::image(row)),

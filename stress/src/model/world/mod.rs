@@ -262,9 +262,10 @@ impl World {
         self.add_event(kind, self.now, subject);
     }
 
-    /// Adds an event about a conversion to the feed, with its image. The feed has no candidates.
+    /// Adds an event about a conversion to the feed, with its image. The feed has no candidates and no reasons of denials.
     fn tell_of(&mut self, kind: pb::EventKind, conversion: usize, occurred: i64) {
-        let image = pb::Conversion { candidates: Vec::new(), ..self.image(conversion) };
+        let mut image = pb::Conversion { candidates: Vec::new(), ..self.image(conversion) };
+        image.rewards.iter_mut().for_each(|reward| reward.deny_reason.clear());
         self.add_event(kind, occurred, Subject::Conversion(image));
     }
 

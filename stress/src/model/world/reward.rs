@@ -196,7 +196,8 @@ impl World {
         for of_one in moved.chunk_by(|(one, _), (other, _)| one == other) {
             for (_, reward) in of_one {
                 let reward = self.rewards[*reward].clone();
-                self.tell(step.kind, Subject::Reward(reward));
+                let image = pb::Reward { deny_reason: String::new(), ..reward };
+                self.tell(step.kind, Subject::Reward(image));
             }
             of_one.first().into_iter().for_each(|(conversion, _)| self.tell_updated(*conversion));
         }
