@@ -264,14 +264,14 @@ db_test!(every_event_has_its_subjects_image_and_no_personal_data, |database: Tes
 
     let mut last: BTreeMap<String, Subject> = BTreeMap::new();
     for event in &events {
-        let bytes = event.encode_to_vec();
+        // The cursor is random letters.
+        let bytes = pb::Event { cursor: String::new(), ..event.clone() }.encode_to_vec();
         let told = String::from_utf8_lossy(&bytes);
         for text in PERSONAL {
             assert!(!told.contains(text), "{text} is in {event:?}");
         }
         let subject = event.subject.clone().unwrap_or_else(|| panic!("{event:?}"));
-        let comment = event.kind().as_str_name().trim_start_matches("EVENT_KIND_").to_lowercase();
-        assert_eq!(is_about_conversion(event.kind()), conversion_of(event).is_some(), "{comment}");
+        assert_eq!(is_about_conversion(event.kind()), conversion_of(event).is_some(), "{:?}", event.kind());
         last.insert(id_of(&subject), subject);
     }
     // The last image of each subject is how it is now.
