@@ -47,12 +47,48 @@ text_enum! {
         Code = "code",
         /// The currency of a flat commission.
         CommissionCurrency = "commission_currency",
+        /// The account that is named.
+        Account = "account",
+        /// The API key that is named.
+        ApiKeyId = "api_key_id",
+        /// The program that is named.
+        ProgramId = "program_id",
+        /// The affiliate that is named.
+        Affiliate = "affiliate",
+        /// The enrollment that is named.
+        EnrollmentId = "enrollment_id",
+        /// The link that is named.
+        LinkId = "link_id",
+        /// The coupon that is named.
+        CouponId = "coupon_id",
+        /// The lead that is named.
+        Lead = "lead",
+        /// The conversion that is named.
+        ConversionId = "conversion_id",
         /// The rewards that are named.
         RewardIds = "reward_ids",
         /// The merchant's id of a recorded event.
         EventId = "event_id",
         /// The caller's id of any other request.
         RequestId = "request_id",
+    }
+}
+
+impl Resource {
+    /// The field that names a thing of this kind in most requests.
+    pub const fn field(self) -> Field {
+        match self {
+            Self::Account => Field::Account,
+            Self::ApiKey => Field::ApiKeyId,
+            Self::Program => Field::ProgramId,
+            Self::Affiliate => Field::Affiliate,
+            Self::Enrollment => Field::EnrollmentId,
+            Self::Link => Field::LinkId,
+            Self::Coupon => Field::CouponId,
+            Self::Lead => Field::Lead,
+            Self::Conversion => Field::ConversionId,
+            Self::Reward => Field::RewardIds,
+        }
     }
 }
 

@@ -174,7 +174,7 @@ impl Error {
             Self::MessageTooLarge => Answer::new(
                 ErrorReason::MessageTooLarge,
                 Code::ResourceExhausted,
-                "the message is larger than the server takes or sends; send fewer items, or ask for a smaller page_size",
+                "the request is larger than the server takes; send fewer items, or shorter texts",
             ),
             Self::Overloaded { retry_after } => Answer::new(
                 ErrorReason::Overloaded,
@@ -225,11 +225,14 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
     match refusal {
         Refusal::NotFound { resource, name } => {
             let (reason, resource_type) = missing(*resource);
-            Answer::new(reason, Code::NotFound, format!("{text}; check the identifier")).resource(resource_type, name)
+            let field = path(&resource.field());
+            Answer::new(reason, Code::NotFound, format!("{field}: {text}; check the identifier"))
+                .resource(resource_type, name)
         }
         Refusal::NoDefaultProgram => {
             let (reason, resource_type) = missing(Resource::Program);
-            Answer::new(reason, Code::NotFound, text).resource(resource_type, "")
+            Answer::new(reason, Code::NotFound, format!("{}: {text}", path(&Field::ProgramId)))
+                .resource(resource_type, "")
         }
         Refusal::AlreadyExists { field, value, resource, resource_id } => Answer::new(
             ErrorReason::AlreadyExists,
@@ -263,41 +266,43 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
         .with("first_id", first_id),
         // The same etag fails for ever.
         Refusal::EtagMismatch { resource: _, current_etag } => {
-            Answer::new(ErrorReason::EtagMismatch, Code::Aborted, format!("{text}; read it again and repeat"))
+            Answer::new(ErrorReason::EtagMismatch, Code::Aborted, format!("etag: {text}; read it again and repeat"))
                 .with("current_etag", current_etag)
         }
         Refusal::RewardState { reward_id, from, to: _ } => Answer::precondition(
             ErrorReason::RewardState,
             reward_id.to_string(),
-            format!("{text}; leave it out of reward_ids"),
+            format!("{}: {text}; leave it out", path(&Field::RewardIds)),
         )
         .with("reward_id", reward_id)
         .with("state", from),
         Refusal::ProgramArchived { program_id } => Answer::precondition(
             ErrorReason::ProgramArchived,
             program_id.to_string(),
-            format!("{text}; name an active program"),
+            format!("{}: {text}; name an active program", path(&Field::ProgramId)),
         )
         .with("program_id", program_id),
         Refusal::EnrollmentEnded { enrollment_id } => Answer::precondition(
             ErrorReason::EnrollmentEnded,
             enrollment_id.to_string(),
-            format!("{text}; name an active enrollment"),
+            format!("{}: {text}; name an active enrollment", path(&Field::EnrollmentId)),
         )
         .with("enrollment_id", enrollment_id),
         Refusal::RefundExceedsSale { sale_id, left_minor, currency } => Answer::precondition(
             ErrorReason::RefundExceedsSale,
             sale_id.to_string(),
-            format!("{text}; send an amount up to that"),
+            format!("amount: {text}; send an amount up to that"),
         )
         .with("sale_conversion_id", sale_id)
         .with("left_minor", left_minor)
         .with("currency_code", currency),
-        Refusal::CurrencyMismatch { sale_id, currency } => {
-            Answer::precondition(ErrorReason::CurrencyMismatch, sale_id.to_string(), text)
-                .with("sale_conversion_id", sale_id)
-                .with("currency_code", currency)
-        }
+        Refusal::CurrencyMismatch { sale_id, currency } => Answer::precondition(
+            ErrorReason::CurrencyMismatch,
+            sale_id.to_string(),
+            format!("amount.currency_code: {text}"),
+        )
+        .with("sale_conversion_id", sale_id)
+        .with("currency_code", currency),
         Refusal::NoSaleToRefund => Answer::precondition(ErrorReason::NoSaleToRefund, "sale_event_id", text),
         Refusal::CouponLimit { limit } => Answer::precondition(
             ErrorReason::CouponLimit,

@@ -5,10 +5,10 @@ use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, KEY_LENGTH_MAX};
 use crate::domain::account::KeyKind;
 use crate::domain::click::ClickOutcome;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Field, Refusal};
 use crate::domain::request::RecordedKind;
 use crate::domain::rule::RecordClick;
-use crate::error::Error;
+use crate::error::{Error, FieldPaths};
 use crate::pb;
 
 /// A public page must not get another visitor's tracking id by sending an event_id that is in use: the tracking id is the id of a
@@ -31,6 +31,8 @@ pub(super) async fn record(call: Call, message: pb::RecordClickRequest) -> Resul
 impl Change for pb::RecordClickRequest {
     type Rule = RecordClick;
     type Kept = ();
+
+    const PATHS: FieldPaths = &[(Field::LinkId, "ref_id")];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Event(RecordedKind::Click, &self.event_id)

@@ -8,7 +8,7 @@ use super::reward;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{ConversionImage, ConversionKind, ConversionOutcome, Credit};
 use crate::domain::money::Money;
-use crate::domain::refusal::{Refusal, Resource};
+use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::error::Error;
 use crate::pb::{self, get_conversion_request};
 use crate::store;
@@ -39,7 +39,8 @@ pub(super) async fn get(call: Call, message: pb::GetConversionRequest) -> Result
             });
             let kind = fields.complete(kind)?;
             let image = store::conversion::find_by_event(store, account_id, kind, &event_id).await?;
-            image.ok_or_else(|| missing(format!("of {kind} {event_id}")))?
+            let missing = Error::from(missing(format!("of {kind} {event_id}")));
+            image.ok_or_else(|| missing.with_paths(&[(Field::ConversionId, "recorded_event")]))?
         }
     };
     Ok(pb::GetConversionResponse { conversion: Some(render(&image, view)) })

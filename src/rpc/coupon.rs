@@ -8,9 +8,9 @@ use super::call::render::timestamp;
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use crate::domain::coupon::Coupon;
-use crate::domain::refusal::{Refusal, Resource};
+use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{AssignCoupon, RemoveCoupon};
-use crate::error::Error;
+use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
 use crate::store::coupon::CouponQuery;
@@ -18,6 +18,8 @@ use crate::store::coupon::CouponQuery;
 impl Change for pb::AssignCouponRequest {
     type Rule = AssignCoupon;
     type Kept = ();
+
+    const PATHS: FieldPaths = &[(Field::EnrollmentId, "affiliate")];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)

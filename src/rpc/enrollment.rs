@@ -146,6 +146,7 @@ impl Change for pb::UpdateEnrollmentRequest {
     type Kept = ();
 
     const PATHS: FieldPaths = &[
+        (Field::EnrollmentId, "enrollment.id"),
         (Field::RefId, "enrollment.ref_id"),
         (Field::CommissionCurrency, "enrollment.commission_override.flat.currency_code"),
     ];

@@ -8,9 +8,10 @@ use super::call::{Call, page, selector};
 use super::{affiliate, conversion, enrollment};
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::lead::{CancellationOutcome, Customer, Lead, LeadOutcome, LeadState};
+use crate::domain::refusal::Field;
 use crate::domain::request::RecordedKind;
 use crate::domain::rule::{RecordCancellation, RecordLead, Referral};
-use crate::error::Error;
+use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
 use crate::store::lead::LeadQuery;
@@ -73,6 +74,8 @@ pub(super) fn referral(fields: &mut Fields, tid: &str, ref_id: &str, coupon_code
 impl Change for pb::RecordCancellationRequest {
     type Rule = RecordCancellation;
     type Kept = ();
+
+    const PATHS: FieldPaths = &[(Field::Lead, "email or external_id")];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Event(RecordedKind::Cancellation, &self.event_id)

@@ -89,7 +89,8 @@ impl Change for pb::UpdateProgramRequest {
     type Rule = UpdateProgram;
     type Kept = ();
 
-    const PATHS: FieldPaths = &[(Field::CommissionCurrency, "program.terms.commission.flat.currency_code")];
+    const PATHS: FieldPaths =
+        &[(Field::ProgramId, "program.id"), (Field::CommissionCurrency, "program.terms.commission.flat.currency_code")];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)

@@ -9,7 +9,7 @@ use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use crate::domain::money::Money;
 use crate::domain::program::Commission;
-use crate::domain::refusal::{Refusal, Resource};
+use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::reward::{Reward, RewardSummary};
 use crate::domain::rule::{ApproveRewards, DenyRewards};
 use crate::error::Error;
@@ -24,7 +24,9 @@ pub(super) async fn get(call: Call, message: pb::GetRewardRequest) -> Result<pb:
     let mut fields = Fields::default();
     let Some(id) = fields.id("reward_id", &message.reward_id) else { return Err(fields.into_error()) };
     let reward = store::reward::find(call.store(), call.account_id(), id).await?;
-    let reward = reward.ok_or_else(|| Refusal::not_found(Resource::Reward, id))?;
+    let missing =
+        || Error::from(Refusal::not_found(Resource::Reward, id)).with_paths(&[(Field::RewardIds, "reward_id")]);
+    let reward = reward.ok_or_else(missing)?;
     Ok(pb::GetRewardResponse { reward: Some(render(&reward)) })
 }
 
