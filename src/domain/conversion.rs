@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::attribution::{AttributionSource, Candidate};
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
 use super::money::Money;
@@ -61,6 +63,9 @@ pub struct Credit {
     pub share_ppm: i32,
 }
 
+/// The credits of a conversion or of a lead. One of them needs no allocation.
+pub type Credits = SmallVec<[Credit; 1]>;
+
 /// Details of a sale's order. Texts that were not sent are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -97,7 +102,7 @@ pub struct Conversion {
     pub sale_event_id: String,
     pub lead_id: Option<LeadId>,
     /// Empty unless it is attributed; the largest share first.
-    pub credits: Vec<Credit>,
+    pub credits: Credits,
     pub channel: SaleChannel,
     pub order: OrderDetails,
     /// All candidates for the credit, the strongest source first.
@@ -144,7 +149,7 @@ pub struct SaleOutcome {
     pub conversion_id: ConversionId,
     pub lead_id: Option<LeadId>,
     /// Empty when nobody referred it.
-    pub credits: Vec<Credit>,
+    pub credits: Credits,
     pub rewards: Vec<RewardSummary>,
 }
 

@@ -1,6 +1,6 @@
 //! Leads: the people and customers of the merchant, and the affiliate each is bound to.
 
-use super::conversion::{ConversionOutcome, Credit};
+use super::conversion::{ConversionOutcome, Credit, Credits};
 use super::id::{AccountId, ConversionId, LeadId};
 use super::money::Money;
 use super::text_enum::text_enum;
@@ -25,7 +25,7 @@ text_enum! {
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Binding {
     /// Never empty; the largest share first.
-    pub credits: Vec<Credit>,
+    pub credits: Credits,
     pub bound_at: Time,
 }
 
@@ -103,7 +103,7 @@ pub struct UnmatchedSale {
 pub struct LeadOutcome {
     pub lead_id: LeadId,
     /// Whom it is bound to; empty when nobody referred it.
-    pub credits: Vec<Credit>,
+    pub credits: Credits,
     /// The conversion as it is kept, referred or not; none for a lead that was bound before.
     pub conversion_id: Option<ConversionId>,
 }

@@ -16,12 +16,13 @@ use std::fs::File;
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, SimpleExpr};
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::sqlite::SqliteError;
 use sea_orm::{
-    AccessMode, ActiveModelTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    EntityTrait, IntoActiveModel, IsolationLevel, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait, sqlx,
+    AccessMode, ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, EntityTrait, IntoActiveModel, IsolationLevel, RuntimeErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait, sqlx,
 };
 
 use super::entity::store_identity;
@@ -33,6 +34,17 @@ use lane::{Lanes, Writer};
 pub use schema::SchemaColumn;
 pub(super) use schema::{schema_columns, schema_text};
 use sqlite::{SqliteFile, SqliteWriter};
+
+/// Whether a column of bytes has these bytes anywhere.
+pub(super) fn bytes_contain(connection: &impl ConnectionTrait, column: impl ColumnTrait, part: &[u8]) -> SimpleExpr {
+    // Both give the place, from 1, and 0 for none. PostgreSQL's name has its schema, because its grammar has another use for the bare one.
+    let place = match connection.get_database_backend() {
+        DbBackend::Postgres => "pg_catalog.position",
+        _ => "instr",
+    };
+    let column = Expr::col(column.as_column_ref());
+    Expr::from(Func::cust(place).arg(column).arg(part.to_vec())).gt(0)
+}
 
 /// How many prepared statements a connection caches: enough for every insert, and for several lengths of every list.
 const PREPARED_STATEMENTS_MAX: usize = 500;
@@ -69,7 +81,7 @@ async fn open_sqlite(options: &StoreOptions) -> Result<Opened, StoreError> {
     let identity = migrate(&maker, &options.new_identity).await?;
     let writer = SqliteWriter::open(&file)?;
     maker.close().await?;
-    let read = sqlite::connect(&options.url, options.read_connections_max.max(1), false).await?;
+    let read = sqlite::connect(&options.url, Ord::max(options.read_connections_max, 1), false).await?;
     Ok(Opened { read, lanes: Lanes::new(vec![Writer::Sqlite(writer)]), identity, lock: Some(file.lock) })
 }
 

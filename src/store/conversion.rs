@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
+use super::backend::bytes_contain;
+use super::credits;
 use super::entity::affiliate_conversion as list_table;
 use super::entity::waiting_refund as waiting_table;
 use super::entity::{conversion as table, reward as reward_table};
@@ -46,7 +48,7 @@ impl Stored for Conversion {
             sale_id: self.sale_id.map(ConversionId::uuid),
             sale_event_id: self.sale_event_id.clone(),
             lead_id: self.lead_id.map(LeadId::uuid),
-            credits: to_json(&self.credits)?,
+            credits: credits::to_bytes(&self.credits),
             channel: self.channel.as_str().to_owned(),
             order_details: to_json(&self.order)?,
             candidates: to_json(&self.candidates)?,
@@ -67,7 +69,7 @@ impl Stored for Conversion {
             refunded_minor: row.refunded_minor,
             sale_id: row.sale_id.map(ConversionId::from_uuid),
             lead_id: row.lead_id.map(LeadId::from_uuid),
-            credits: name.json(&row.credits)?,
+            credits: credits::from_bytes(&row.credits).map_err(|_| name.inconsistent())?,
             channel: name.parse(&row.channel)?,
             order: name.json(&row.order_details)?,
             candidates: name.json(&row.candidates)?,
@@ -223,8 +225,10 @@ pub async fn list(
         .apply_if((!wanted.outcomes.is_empty()).then_some(outcomes), |query, outcomes| {
             query.filter(table::Column::Outcome.is_in(outcomes))
         })
-        // Found in the text: programs are few, and an id is like no other text.
-        .apply_if(wanted.program_id, |query, id| query.filter(table::Column::Credits.contains(id.to_string())))
+        // Found among the bytes: a UUID is like no others.
+        .apply_if(wanted.program_id, |query, id| {
+            query.filter(bytes_contain(store.read(), table::Column::Credits, id.uuid().as_bytes()))
+        })
         .apply_if(wanted.lead_id, |query, id| query.filter(table::Column::LeadId.eq(id.uuid())))
         .apply_if(wanted.occurred.start, |query, start| query.filter(table::Column::OccurredAt.gte(start.micros())))
         .apply_if(wanted.occurred.end, |query, end| query.filter(table::Column::OccurredAt.lt(end.micros())));

@@ -3,13 +3,14 @@
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
+use super::credits;
 use super::entity::{affiliate_lead as list_table, lead as table, unmatched_sale as unmatched_table};
 use super::list::{self, Walk};
-use super::row::{RowName, to_json};
+use super::row::RowName;
 use super::set::Loading;
 use super::set::stored::{Lists, Stored};
 use super::{Store, StoreError};
-use crate::domain::conversion::{Conversion, Credit};
+use crate::domain::conversion::Conversion;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, LeadId};
 use crate::domain::lead::{Binding, Lead, LeadSelector, LeadState, UnmatchedSale};
@@ -33,7 +34,7 @@ impl Stored for Lead {
             first_name: self.first_name.clone(),
             last_name: self.last_name.clone(),
             state: self.state.as_str().to_owned(),
-            credits: to_json(self.binding.as_ref().map_or(&Vec::new(), |binding| &binding.credits))?,
+            credits: credits::to_bytes(self.credits()),
             bound_at: self.binding.as_ref().map(|binding| binding.bound_at.micros()),
             plan: self.plan.clone(),
             mrr_minor: self.mrr.map(|mrr| mrr.amount_minor),
@@ -46,7 +47,7 @@ impl Stored for Lead {
 
     fn from_row(row: table::Model) -> Result<Self, StoreError> {
         let name = RowName::new("lead", row.id);
-        let credits: Vec<Credit> = name.json(&row.credits)?;
+        let credits = credits::from_bytes(&row.credits).map_err(|_| name.inconsistent())?;
         let binding = match row.bound_at.map(Time::from_micros) {
             Some(bound_at) if !credits.is_empty() => Some(Binding { credits, bound_at }),
             None if credits.is_empty() => None,

@@ -14,6 +14,7 @@ mod backend;
 mod click;
 pub mod conversion;
 pub mod coupon;
+mod credits;
 pub mod enrollment;
 #[expect(missing_docs, reason = "columns are named after the fields of the domain, which are documented")]
 pub mod entity;

@@ -13,12 +13,12 @@
 \set number :number + 1
 BEGIN;
 
--- The customer, whose credits become the sale's: the two differ in the source alone, and are about as long. The service itself would
+-- The customer, whose credits become the sale's: the two differ in the source alone, and are as long. The service itself would
 -- read the credits, and would have the clock and the ids, which grow with it.
 SELECT lead.account_id, lead.id AS lead_id, lead.credits, clock.now,
-       substr(lead.credits::json #>> '{1,0,affiliate_id}', 5)::uuid AS affiliate_id,
-       substr(lead.credits::json #>> '{1,0,enrollment_id}', 5)::uuid AS enrollment_id,
-       substr(lead.credits::json #>> '{1,0,program_id}', 5)::uuid AS program_id,
+       encode(substring(lead.credits FROM 3 FOR 16), 'hex')::uuid AS affiliate_id,
+       encode(substring(lead.credits FROM 19 FOR 16), 'hex')::uuid AS enrollment_id,
+       encode(substring(lead.credits FROM 35 FOR 16), 'hex')::uuid AS program_id,
        (lpad(to_hex(clock.now), 16, '0') || lpad(to_hex(:unique::bigint), 16, '0'))::uuid AS conversion_id,
        (lpad(to_hex(clock.now), 16, '0') || lpad(to_hex(:unique::bigint + 1), 16, '0'))::uuid AS reward_id
 FROM lead, (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) AS clock

@@ -10,12 +10,12 @@
 -- commission and the ledger's hash, refunds that wait for their sale, and all checks of the request.
 BEGIN IMMEDIATE;
 
--- The customer, whose credits become the sale's: the two differ in the source alone, and are about as long. The service itself would
+-- The customer, whose credits become the sale's: the two differ in the source alone, and are as long. The service itself would
 -- read the credits.
 SELECT id AS lead_id, credits,
-       unhex(substr(credits ->> '$[1][0].affiliate_id', 5)) AS affiliate_id,
-       unhex(substr(credits ->> '$[1][0].enrollment_id', 5)) AS enrollment_id,
-       unhex(substr(credits ->> '$[1][0].program_id', 5)) AS program_id
+       substr(credits, 3, 16) AS affiliate_id,
+       substr(credits, 19, 16) AS enrollment_id,
+       substr(credits, 35, 16) AS program_id
 FROM lead WHERE account_id = :account_id AND email = :email;
 
 -- The terms.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::smallvec;
+
 use super::context::Context;
 use crate::domain::attribution::AttributionSource;
 use crate::domain::conversion::{Credit, WHOLE_SHARE_PPM};
@@ -43,7 +45,7 @@ pub(super) fn whole_credit(enrollment: &Enrollment, terms_version: i32, source: 
 }
 
 pub(super) fn binding(credit: Credit, bound_at: Time) -> Binding {
-    Binding { credits: vec![credit], bound_at }
+    Binding { credits: smallvec![credit], bound_at }
 }
 
 /// Adds a request's names to a lead. A name that the lead already has stays, because only UpdateLead may change it.

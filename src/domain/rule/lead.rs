@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use smallvec::smallvec;
+
 use super::attribution::{self, Referral};
 use super::context::{Context, Rule};
 use super::program::applicable_terms;
 use super::{customer, sale};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::conversion::{
-    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, OrderDetails, SaleChannel,
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
 };
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId};
@@ -61,7 +63,7 @@ impl Rule for RecordLead {
             return self.bind(context, lead, known.as_deref(), occurred_at);
         }
         let lead = customer::put_touched(context, lead, known.as_deref());
-        Ok(LeadOutcome { lead_id: lead.id, credits: lead.credits().to_vec(), conversion_id: None })
+        Ok(LeadOutcome { lead_id: lead.id, credits: lead.credits().into(), conversion_id: None })
     }
 }
 
@@ -83,14 +85,14 @@ impl RecordLead {
         let Some((source, enrollment)) = attribution.winner else {
             let lead = customer::put_touched(context, lead, known);
             let made = context.put(made);
-            return Ok(LeadOutcome { lead_id: lead.id, credits: Vec::new(), conversion_id: Some(made.id) });
+            return Ok(LeadOutcome { lead_id: lead.id, credits: Credits::new(), conversion_id: Some(made.id) });
         };
         let program = context.set.program(context.account_id, enrollment.program_id)?;
         let terms_version = applicable_terms(context.set, program, occurred_at, None)?.version;
         let credit = customer::whole_credit(&enrollment, terms_version, source);
         lead.binding = Some(customer::binding(credit, occurred_at));
         made.outcome = ConversionOutcome::Attributed;
-        made.credits = vec![credit];
+        made.credits = smallvec![credit];
         let made = context.put(made);
         let bound = customer::put_touched(context, lead, known);
         let image = ConversionImage { conversion: Arc::clone(&made), rewards: Vec::new() };
@@ -98,7 +100,7 @@ impl RecordLead {
         let mut lead = bound.as_ref().clone();
         sale::match_to_lead(context, &mut lead, &enrollment, occurred_at)?;
         customer::put_touched(context, lead, Some(&bound));
-        Ok(LeadOutcome { lead_id: bound.id, credits: vec![credit], conversion_id: Some(made.id) })
+        Ok(LeadOutcome { lead_id: bound.id, credits: smallvec![credit], conversion_id: Some(made.id) })
     }
 }
 
@@ -168,7 +170,7 @@ fn conversion(
         sale_id: None,
         sale_event_id: String::new(),
         lead_id: Some(lead.id),
-        credits: Vec::new(),
+        credits: Credits::new(),
         channel: SaleChannel::Online,
         order: OrderDetails::default(),
         candidates: Vec::new(),

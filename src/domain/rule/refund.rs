@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::context::{Context, Rule};
 use super::reward::tell_updated;
 use crate::domain::conversion::{
-    Conversion, ConversionImage, ConversionKind, ConversionOutcome, OrderDetails, RefundOutcome, SaleChannel,
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credits, OrderDetails, RefundOutcome, SaleChannel,
     WaitingRefund,
 };
 use crate::domain::event::{EventImage, EventKind};
@@ -109,7 +109,7 @@ impl RecordRefund {
             sale_id: None,
             sale_event_id: self.sale_event_id.clone().unwrap_or_default(),
             lead_id: None,
-            credits: Vec::new(),
+            credits: Credits::new(),
             channel: SaleChannel::Online,
             order: OrderDetails { refund_id: self.refund_id.clone(), ..OrderDetails::default() },
             candidates: Vec::new(),

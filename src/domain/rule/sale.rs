@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::smallvec;
+
 use super::attribution::{self, Referral};
 use super::commission;
 use super::context::{Context, Rule};
@@ -10,7 +12,8 @@ use super::program::applicable_terms;
 use super::refund;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult};
 use crate::domain::conversion::{
-    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, OrderDetails, SaleChannel, SaleOutcome,
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
+    SaleOutcome,
 };
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventKind;
@@ -105,7 +108,7 @@ impl RecordSale {
             sale_id: None,
             sale_event_id: String::new(),
             lead_id: None,
-            credits: Vec::new(),
+            credits: Credits::new(),
             channel: self.channel,
             order: self.order.clone(),
             candidates: Vec::new(),
@@ -197,7 +200,7 @@ fn credit_sale(
     kind: EventKind,
 ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
     sale.outcome = ConversionOutcome::Attributed;
-    sale.credits = vec![credit];
+    sale.credits = smallvec![credit];
     let sale = context.put(sale);
     let rewards: Vec<_> = match sale.left() {
         // The part that was refunded before the sale was priced earns nothing.

@@ -18,7 +18,7 @@ pub struct Model {
     pub sale_id: Option<Uuid>,
     pub sale_event_id: String,
     pub lead_id: Option<Uuid>,
-    pub credits: String,
+    pub credits: Vec<u8>,
     pub channel: String,
     pub order_details: String,
     pub candidates: String,

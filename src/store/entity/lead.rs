@@ -14,7 +14,7 @@ pub struct Model {
     pub first_name: String,
     pub last_name: String,
     pub state: String,
-    pub credits: String,
+    pub credits: Vec<u8>,
     pub bound_at: Option<i64>,
     pub plan: String,
     pub mrr_minor: Option<i64>,

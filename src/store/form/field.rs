@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::domain::account::KeyKind;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::ConversionOutcome;
@@ -65,6 +67,17 @@ impl<'value, T, F: FormOf<'value, T>> FormOf<'value, Vec<T>> for Vec<F> {
     }
 
     fn value(self) -> Vec<T> {
+        self.into_iter().map(F::value).collect()
+    }
+}
+
+/// Lists that are short as a rule.
+impl<'value, T, F: FormOf<'value, T>> FormOf<'value, SmallVec<[T; 1]>> for Vec<F> {
+    fn of(value: &'value SmallVec<[T; 1]>) -> Self {
+        value.iter().map(F::of).collect()
+    }
+
+    fn value(self) -> SmallVec<[T; 1]> {
         self.into_iter().map(F::value).collect()
     }
 }

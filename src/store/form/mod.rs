@@ -36,7 +36,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
-use crate::domain::conversion::{Credit, OrderDetails};
+use crate::domain::conversion::OrderDetails;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
 use crate::domain::reward::Calculation;
@@ -64,7 +64,7 @@ mod tests;
 
 use affiliate::ProfileForm;
 use attribution::CandidateForm;
-use conversion::{CreditForm, OrderDetailsForm};
+use conversion::OrderDetailsForm;
 use outcome::OutcomeForm;
 use program::{CommissionForm, TermsDraftForm};
 use reward::CalculationForm;
@@ -95,8 +95,6 @@ kept! {
     Profile: writes 1 ProfileForm<'_>;
     // conversion.order_details
     OrderDetails: writes 1 OrderDetailsForm<'_>;
-    // conversion.credits, lead.credits
-    Vec<Credit>: writes 1 Vec<CreditForm>;
     // conversion.candidates
     Vec<Candidate>: writes 1 Vec<CandidateForm<'_>>;
     // reward.calculation

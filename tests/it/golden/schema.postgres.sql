@@ -80,7 +80,7 @@ conversion.refunded_minor bigint NOT NULL
 conversion.sale_id uuid
 conversion.sale_event_id text NOT NULL
 conversion.lead_id uuid
-conversion.credits text NOT NULL
+conversion.credits bytea NOT NULL
 conversion.channel character varying(32) NOT NULL
 conversion.order_details text NOT NULL
 conversion.candidates text NOT NULL
@@ -131,7 +131,7 @@ lead.external_id text
 lead.first_name text NOT NULL
 lead.last_name text NOT NULL
 lead.state character varying(32) NOT NULL
-lead.credits text NOT NULL
+lead.credits bytea NOT NULL
 lead.bound_at bigint
 lead.plan text NOT NULL
 lead.mrr_minor bigint

@@ -91,7 +91,6 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("enrollment_commission_override.v1", &rows::enrollment().commission_override.unwrap());
     golden.holds("affiliate_profile.v1", &rows::profile());
     golden.holds("conversion_order_details.v1", &rows::order_details());
-    golden.holds("credits.v1", &vec![rows::credit()]);
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
     golden.holds("reward_calculation.v1", &rows::calculation());
     holds_forms_that_say_little(&mut golden);
@@ -137,8 +136,13 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             destination_url: "https://shop.test/".to_owned(),
         })),
         Outcome::Coupon(Arc::new(headwater::domain::coupon::Coupon { note: String::new(), ..coupon })),
-        Outcome::Lead(LeadOutcome { lead_id: rows::lead().id, credits: Vec::new(), conversion_id: None }),
-        Outcome::Sale(SaleOutcome { conversion_id: sale.id, lead_id: None, credits: Vec::new(), rewards: Vec::new() }),
+        Outcome::Lead(LeadOutcome { lead_id: rows::lead().id, credits: Default::default(), conversion_id: None }),
+        Outcome::Sale(SaleOutcome {
+            conversion_id: sale.id,
+            lead_id: None,
+            credits: Default::default(),
+            rewards: Vec::new(),
+        }),
         Outcome::Refund(RefundOutcome {
             outcome: ConversionOutcome::Waiting,
             conversion_id: sale.id,

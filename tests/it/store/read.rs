@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headwater::domain::affiliate::{Affiliate, AffiliateSelector};
-use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit};
+use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits};
 use headwater::domain::coupon::{Coupon, CouponState};
 use headwater::domain::enrollment::{Enrollment, EnrollmentState};
 use headwater::domain::id::{AccountId, AffiliateId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
@@ -21,6 +21,7 @@ use headwater::store::link::LinkQuery;
 use headwater::store::list::{ListOrder, Walk};
 use headwater::store::reward::RewardQuery;
 use headwater::store::{self, Store};
+use smallvec::smallvec;
 use uuid::Uuid;
 
 use super::{open_with_account, write};
@@ -236,7 +237,7 @@ db_test!(leads, |database: TestDatabase| async move {
 db_test!(conversions_and_rewards, |database: TestDatabase| async move {
     let (sale, refund) = (rows::sale(1), rows::refund(2, ConversionOutcome::Attributed));
     let unreferred =
-        Conversion { outcome: ConversionOutcome::NotReferred, lead_id: None, credits: Vec::new(), ..rows::sale(3) };
+        Conversion { outcome: ConversionOutcome::NotReferred, lead_id: None, credits: Credits::new(), ..rows::sale(3) };
     let first = rows::reward(1, &sale, None);
     let second = Reward { created_at: NOW.plus_days(1), state: RewardState::Denied, ..rows::reward(2, &sale, None) };
     let change = |set: &mut WorkingSet| {
@@ -275,7 +276,7 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
     // A conversion that two affiliates share is on the lists of both.
     let other = AffiliateId::from_uuid(uuid(7));
     let half = Credit { share_ppm: 500_000, ..rows::credit() };
-    let credits = vec![half, Credit { affiliate_id: other, ..half }];
+    let credits: Credits = smallvec![half, Credit { affiliate_id: other, ..half }];
     let shared = Conversion { credits: credits.clone(), ..rows::sale(4) };
     let binding = Some(Binding { credits, bound_at: NOW });
     let lead = Lead { binding, ..rows::lead() };

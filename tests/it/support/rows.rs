@@ -10,7 +10,8 @@ use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResu
 use headwater::domain::click::Click;
 use headwater::domain::click::ClickOutcome;
 use headwater::domain::conversion::{
-    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, OrderDetails, SaleChannel, WaitingRefund,
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
+    WaitingRefund,
 };
 use headwater::domain::conversion::{RefundOutcome, SaleOutcome};
 use headwater::domain::coupon::{Coupon, CouponState};
@@ -34,6 +35,7 @@ use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::set::WorkingSet;
 use headwater::domain::time::Time;
+use smallvec::smallvec;
 use uuid::Uuid;
 
 pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
@@ -212,7 +214,7 @@ pub(crate) fn lead() -> Lead {
         first_name: "Grace".to_owned(),
         last_name: "Hopper".to_owned(),
         state: LeadState::Active,
-        binding: Some(Binding { credits: vec![credit()], bound_at: NOW }),
+        binding: Some(Binding { credits: smallvec![credit()], bound_at: NOW }),
         plan: "pro".to_owned(),
         mrr: Some(usd(4900)),
         first_sale_at: Some(NOW),
@@ -265,7 +267,7 @@ pub(crate) fn sale(number: u128) -> Conversion {
         sale_id: None,
         sale_event_id: String::new(),
         lead_id: Some(lead().id),
-        credits: vec![credit()],
+        credits: smallvec![credit()],
         channel: SaleChannel::PointOfSale,
         order: order_details(),
         candidates: vec![candidate()],
@@ -287,7 +289,7 @@ pub(crate) fn refund(number: u128, outcome: ConversionOutcome) -> Conversion {
         sale_id: (outcome != ConversionOutcome::Waiting).then_some(sale.id),
         sale_event_id: sale.event_id.clone(),
         lead_id: None,
-        credits: Vec::new(),
+        credits: Credits::new(),
         candidates: Vec::new(),
         ..self::sale(number)
     }
@@ -434,11 +436,11 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             destination_url: "https://shop.test/".to_owned(),
             affiliate_id: affiliate().id,
         }),
-        Outcome::Lead(LeadOutcome { lead_id: lead().id, credits: vec![credit()], conversion_id: Some(sale.id) }),
+        Outcome::Lead(LeadOutcome { lead_id: lead().id, credits: smallvec![credit()], conversion_id: Some(sale.id) }),
         Outcome::Sale(SaleOutcome {
             conversion_id: sale.id,
             lead_id: Some(lead().id),
-            credits: vec![credit()],
+            credits: smallvec![credit()],
             rewards: vec![reward.summary()],
         }),
         Outcome::Refund(RefundOutcome {

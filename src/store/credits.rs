@@ -1,0 +1,155 @@
+//! The stored form of credits: bytes, because every sale writes and reads some. Pure; knows no table.
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 1 | [`VERSION`] |
+//! | 1 | how many credits follow |
+//!
+//! Then for each credit:
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 16, 16, 16 | the UUIDs of affiliate, enrollment and program |
+//! | 4 | terms_version |
+//! | 1 | the source's code ([`SOURCES`]) |
+//! | 4 | share_ppm |
+//!
+//! Integers have their lowest byte first. Stored bytes never change; another layout takes another version, and this one is read for
+//! ever. `tests` below has the golden bytes.
+
+use smallvec::SmallVec;
+use uuid::Uuid;
+
+use crate::domain::attribution::AttributionSource;
+use crate::domain::conversion::{Credit, Credits};
+use crate::domain::id::{AffiliateId, EnrollmentId, ProgramId};
+
+const VERSION: u8 = 1;
+const CREDIT_LENGTH: usize = 3 * 16 + 4 + 1 + 4;
+
+/// The stored codes of the sources. A code never changes its meaning.
+const SOURCES: [(u8, AttributionSource); 3] =
+    [(1, AttributionSource::LeadBinding), (2, AttributionSource::Coupon), (3, AttributionSource::Click)];
+
+/// Bytes that no version of this program has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// The stored form of credits, of 255 at most. No conversion is shared by nearly as many.
+pub(super) fn to_bytes(credits: &[Credit]) -> Vec<u8> {
+    let count = u8::try_from(credits.len()).unwrap_or(u8::MAX);
+    let mut bytes = Vec::with_capacity(2 + CREDIT_LENGTH * credits.len());
+    bytes.extend([VERSION, count]);
+    for credit in &credits[..count.into()] {
+        bytes.extend(credit.affiliate_id.uuid().as_bytes());
+        bytes.extend(credit.enrollment_id.uuid().as_bytes());
+        bytes.extend(credit.program_id.uuid().as_bytes());
+        bytes.extend(credit.terms_version.to_le_bytes());
+        bytes.push(code(credit.source));
+        bytes.extend(credit.share_ppm.to_le_bytes());
+    }
+    bytes
+}
+
+/// The credits of a stored form.
+pub(super) fn from_bytes(bytes: &[u8]) -> Result<Credits, Malformed> {
+    let [VERSION, count, rest @ ..] = bytes else { return Err(Malformed) };
+    let chunks = rest.chunks_exact(CREDIT_LENGTH);
+    if chunks.len() != usize::from(*count) || !chunks.remainder().is_empty() {
+        return Err(Malformed);
+    }
+    chunks.map(credit).collect::<Result<SmallVec<_>, _>>()
+}
+
+fn credit(bytes: &[u8]) -> Result<Credit, Malformed> {
+    let (affiliate, rest) = bytes.split_first_chunk::<16>().ok_or(Malformed)?;
+    let (enrollment, rest) = rest.split_first_chunk::<16>().ok_or(Malformed)?;
+    let (program, rest) = rest.split_first_chunk::<16>().ok_or(Malformed)?;
+    let (terms_version, rest) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
+    let (code, rest) = rest.split_first().ok_or(Malformed)?;
+    let (share_ppm, _) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
+    Ok(Credit {
+        affiliate_id: AffiliateId::from_uuid(Uuid::from_bytes(*affiliate)),
+        enrollment_id: EnrollmentId::from_uuid(Uuid::from_bytes(*enrollment)),
+        program_id: ProgramId::from_uuid(Uuid::from_bytes(*program)),
+        terms_version: i32::from_le_bytes(*terms_version),
+        source: SOURCES.iter().find(|(other, _)| other == code).map(|(_, source)| *source).ok_or(Malformed)?,
+        share_ppm: i32::from_le_bytes(*share_ppm),
+    })
+}
+
+fn code(source: AttributionSource) -> u8 {
+    match source {
+        AttributionSource::LeadBinding => 1,
+        AttributionSource::Coupon => 2,
+        AttributionSource::Click => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn credits() -> impl Strategy<Value = Credits> {
+        let source = proptest::sample::select(AttributionSource::ALL);
+        let ids = any::<[u128; 3]>().prop_map(|ids| ids.map(Uuid::from_u128));
+        let credit =
+            (ids, any::<i32>(), source, any::<i32>()).prop_map(|(ids, terms_version, source, share_ppm)| Credit {
+                affiliate_id: AffiliateId::from_uuid(ids[0]),
+                enrollment_id: EnrollmentId::from_uuid(ids[1]),
+                program_id: ProgramId::from_uuid(ids[2]),
+                terms_version,
+                source,
+                share_ppm,
+            });
+        proptest::collection::vec(credit, 0..5).prop_map(SmallVec::from_vec)
+    }
+
+    proptest! {
+        #[test]
+        fn written_credits_are_read_back(credits in credits()) {
+            prop_assert_eq!(from_bytes(&to_bytes(&credits)), Ok(credits));
+        }
+
+        #[test]
+        fn bytes_of_anybody_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(credits) = from_bytes(&bytes) {
+                prop_assert_eq!(to_bytes(&credits), bytes);
+            }
+        }
+
+        #[test]
+        fn cut_bytes_are_refused(credits in credits(), place in any::<prop::sample::Index>()) {
+            let bytes = to_bytes(&credits);
+            prop_assert_eq!(from_bytes(&bytes[..place.index(bytes.len())]), Err(Malformed));
+        }
+    }
+
+    /// These bytes are in databases. They never change.
+    #[test]
+    fn stored_credits_are_the_golden_bytes() {
+        let golden: Vec<(u8, AttributionSource)> =
+            AttributionSource::ALL.iter().map(|source| (code(*source), *source)).collect();
+        assert!(golden.iter().all(|pair| SOURCES.contains(pair)) && golden.len() == SOURCES.len());
+        let credit = |number: u128, source, share_ppm| Credit {
+            affiliate_id: AffiliateId::from_uuid(Uuid::from_u128(number)),
+            enrollment_id: EnrollmentId::from_uuid(Uuid::from_u128(number + 1)),
+            program_id: ProgramId::from_uuid(Uuid::from_u128(number + 2)),
+            terms_version: 258,
+            source,
+            share_ppm,
+        };
+        let credits = [credit(1, AttributionSource::Coupon, 600_000), credit(4, AttributionSource::Click, 400_000)];
+        let id = |last: u8| -> Vec<u8> { std::iter::repeat_n(0, 15).chain([last]).collect() };
+        let golden = [
+            vec![1, 2],
+            [id(1), id(2), id(3), vec![2, 1, 0, 0], vec![2], vec![0xc0, 0x27, 0x09, 0x00]].concat(),
+            [id(4), id(5), id(6), vec![2, 1, 0, 0], vec![3], vec![0x80, 0x1a, 0x06, 0x00]].concat(),
+        ];
+        assert_eq!(to_bytes(&credits), golden.concat());
+        assert_eq!(to_bytes(&[]), [1, 0]);
+        assert_eq!(from_bytes(&[2, 0]), Err(Malformed), "a version that is not known");
+    }
+}
