@@ -1,5 +1,5 @@
-//! Authentication: from the text of an API key to the account it acts for and its permissions. Knows keys and methods; knows
-//! nothing of what a method does.
+//! Authentication: from the text of an API key to its account and permissions. Knows keys and methods; knows nothing of what a
+//! method does.
 
 pub mod key;
 pub mod layer;
@@ -19,44 +19,45 @@ use crate::domain::id::{AccountId, ApiKeyId};
 use crate::error::Error;
 use crate::store::{self, Store};
 
-/// How long a key from the database is cached. A key that was revoked on another server instance may still work here for this long.
+/// How long a key is cached after it was read from the database. A key that was revoked on another instance may still work here
+/// for this long.
 const BELIEVED_FOR: Duration = Duration::from_secs(2);
 
-/// How many keys are cached at most.
+/// The maximum number of cached keys.
 const REMEMBERED_MAX: u64 = 10_000;
 
-/// A caller whose key was checked.
+/// A caller with a checked key.
 #[derive(Debug, Clone)]
 pub struct Principal {
     /// The account that the key acts for; [`AccountId::SERVER`] for operator keys.
     pub account_id: AccountId,
-    /// The key.
+    /// The id of the caller's key.
     pub key_id: ApiKeyId,
-    /// The kind of the key.
+    /// The kind of the caller's key.
     pub kind: KeyKind,
     /// The whole key.
     pub key: Arc<ApiKey>,
 }
 
-/// Checks keys.
+/// Checks API keys against the database.
 pub struct Authenticator {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
-    /// By prefix. Only keys that exist, so that guesses do not fill the cache.
+    /// The cached keys by prefix. Only existing keys are cached, so that guesses do not fill the cache.
     keys: Cache<String, Arc<ApiKey>>,
 }
 
 impl Authenticator {
-    /// Checks keys against this store.
+    /// An authenticator that checks keys against this store.
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
         let keys = Cache::builder().max_capacity(REMEMBERED_MAX).time_to_live(BELIEVED_FOR).build();
         Self { store, clock, keys }
     }
 
-    /// The caller that holds this key.
+    /// The caller that has this key.
     ///
     /// # Errors
-    /// [`Error::KeyInvalid`]; [`Error::Unavailable`] when the database does not answer.
+    /// [`Error::KeyInvalid`] when the key does not work. [`Error::Unavailable`] when the database does not answer.
     pub async fn resolve(&self, text: &str) -> Result<Principal, Error> {
         let prefix = key::prefix(text).ok_or(Error::KeyInvalid)?;
         let key = match self.keys.get(prefix) {
@@ -70,10 +71,10 @@ impl Authenticator {
         Ok(Principal { account_id: key.account_id, key_id: key.id, kind: key.kind, key })
     }
 
-    /// Checks in the database itself that the caller's key still works. For streams, which outlive the cache.
+    /// Checks in the database itself that the caller's key still works. For streams, because they outlive the cache.
     ///
     /// # Errors
-    /// [`Error::KeyInvalid`] when it was revoked or has expired; [`Error::Unavailable`] when the database does not answer.
+    /// [`Error::KeyInvalid`] when the key was revoked or has expired. [`Error::Unavailable`] when the database does not answer.
     pub async fn recheck(&self, principal: &Principal) -> Result<(), Error> {
         let key = store::account::find_key_by_prefix(&self.store, &principal.key.text_prefix).await?;
         match key {
@@ -82,9 +83,9 @@ impl Authenticator {
         }
     }
 
-    /// Marks a key as revoked, so that it stops working here at once.
+    /// Records that a key was revoked, so that it stops working here at once.
     pub fn revoked(&self, key: Arc<ApiKey>) {
-        // Cached as revoked rather than removed, because a read in progress may still return the key as it was.
+        // The revoked key is cached and not removed, because a read in progress may still return the key as it was before.
         self.keys.entry(key.text_prefix.clone()).and_compute_with(|_| Op::Put(key));
     }
 

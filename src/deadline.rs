@@ -1,4 +1,4 @@
-//! The deadline that a caller sends with a call, and the end of the call at it. Knows neither errors nor messages.
+//! The deadline that a caller sends with a call, and the end of the call at that deadline. Knows neither errors nor messages.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -10,13 +10,13 @@ use tokio::time::Instant;
 
 use crate::clock;
 
-/// The header that says how long the caller waits.
+/// The header with the time that the caller waits.
 const TIMEOUT: &str = "grpc-timeout";
 
-/// How long before the deadline a call ends. tonic ends it at the deadline, with an answer that has no details.
+/// How long before the deadline a call ends. tonic would end it at the deadline with an answer that has no details.
 const MARGIN: Duration = Duration::from_millis(1);
 
-/// The time that an answer needs to reach a caller who waits for news, as a share of the timeout and within these limits.
+/// The time that an answer needs to reach a caller who waits for news: a share of the timeout, within the limits below.
 const WAY_SHARE: u32 = 10;
 const WAY_MIN: Duration = Duration::from_millis(10);
 const WAY_MAX: Duration = Duration::from_millis(500);
@@ -29,12 +29,12 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// The deadline in the headers of a call that arrives now; none when the caller sends none.
+    /// The deadline in the headers of a call that arrives now; `None` when the caller sends none.
     pub fn sent_in(headers: &HeaderMap) -> Option<Self> {
         timeout_in(headers).map(Self::after)
     }
 
-    /// This long from now.
+    /// A deadline this long from now.
     fn after(timeout: Duration) -> Self {
         Self { begun_at: clock::monotonic_now(), timeout }
     }
@@ -44,14 +44,14 @@ impl Deadline {
         self.begun_at + self.timeout
     }
 
-    /// When a call that waits for news answers without any, so that the answer arrives before the deadline.
+    /// When a call that waits for news must answer without any, so that the answer arrives before the deadline.
     pub fn wait_end(self) -> Instant {
         let way = (self.timeout / WAY_SHARE).clamp(WAY_MIN, WAY_MAX);
         self.begun_at + self.timeout.saturating_sub(way)
     }
 
-    /// The output of the call; none when the deadline passes first, and the call is dropped then. Is ready before a timer that was
-    /// set later to the same timeout and that is polled after it.
+    /// The output of the call. `None` when the deadline passes first; the call is then dropped. Becomes ready before a timer with
+    /// the same timeout that was set later and is polled after it.
     pub async fn hold<F: Future>(self, call: F) -> Option<F::Output> {
         let end = self.begun_at + self.timeout.saturating_sub(MARGIN.min(self.timeout / 2));
         let mut call = pin!(call);
@@ -60,7 +60,7 @@ impl Deadline {
             if let Poll::Ready(output) = call.as_mut().poll(context) {
                 return Poll::Ready(Some(output));
             }
-            // The clock is read too, because timers that are due in the same millisecond fire in no order.
+            // The clock is read too, because timers due in the same millisecond fire in no particular order.
             if timer.as_mut().poll(context).is_ready() || clock::monotonic_now() >= end {
                 return Poll::Ready(None);
             }
@@ -70,7 +70,8 @@ impl Deadline {
     }
 }
 
-/// How long the caller waits for the answer: up to eight digits and a unit. Reads exactly what tonic reads, which takes a `+` too.
+/// The time that the caller waits for the answer: up to eight digits and a unit. Accepts exactly what tonic accepts, including a
+/// `+`.
 fn timeout_in(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -118,7 +119,7 @@ mod tests {
         for micros in [0, 1, 900, 1_000, 2_500, 50_000, 7_000_000] {
             let timeout = Duration::from_micros(micros);
             let deadline = Deadline::after(timeout);
-            // As tonic does: a timer that is set later, and polled after the call.
+            // Like tonic: its timer is set later and polled after the call.
             let library = tokio::time::sleep(timeout);
             tokio::select! {
                 biased;
@@ -132,7 +133,7 @@ mod tests {
     async fn a_call_that_is_ready_is_answered_at_any_time() {
         let deadline = Deadline::after(Duration::ZERO);
         assert_eq!(deadline.hold(async { 7 }).await, Some(7));
-        // The longest that the header can say.
+        // The longest timeout that the header can express.
         let deadline = Deadline::after(Duration::from_secs(99_999_999 * 3_600));
         assert_eq!(deadline.hold(tokio::time::sleep(Duration::from_secs(5))).await, Some(()));
     }
@@ -146,7 +147,7 @@ mod tests {
         assert_eq!(way(20), Duration::from_millis(10));
         assert_eq!(way(2_000), Duration::from_millis(200));
         assert_eq!(way(60_000), Duration::from_millis(500));
-        // Nothing is left of a timeout that is shorter than the way.
+        // A timeout shorter than the time that an answer needs leaves nothing to wait.
         assert_eq!(way(5), Duration::from_millis(5));
     }
 }

@@ -1,6 +1,5 @@
-//! Every error of the server, and its effects: a status for the caller, and a line in the log for a fault of ours. The only place
-//! where a `tonic::Status` is made; `table.rs` beside it has the codes and texts that callers see. Knows nothing of how errors
-//! arise.
+//! Every error of the server, and its effects: a status for the caller, and a log line for a fault of ours. The only place where
+//! a `tonic::Status` is made. `table.rs` beside it has the codes and texts that callers see. Does not know how errors arise.
 
 #![expect(clippy::disallowed_methods, reason = "this is the one place where a status is made")]
 
@@ -25,17 +24,17 @@ use table::{Answer, Detail, Retry};
 /// The domain of every `google.rpc.ErrorInfo` that the server sends.
 pub const DOMAIN: &str = "headwater.dev";
 
-/// The trailer that tells a client's library after how many milliseconds to repeat the call; a negative number for never.
+/// The trailer that tells a client library how many milliseconds to wait before a retry. A negative number means never.
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
-/// How many bytes of field violations an answer lists. Status details travel in HTTP/2 headers, which many clients cap at 8 KiB,
-/// and grow by a third there; a list of 1,000 wrong ids would reach them as a broken connection.
+/// How many bytes of field violations an answer lists. Status details travel in HTTP/2 headers, where they grow by a third, and
+/// many clients cap headers at 8 KiB. A list of 1,000 wrong ids would reach such a client as a broken connection.
 const VIOLATION_BYTES_MAX: usize = 3_584;
 
-/// The same for each result of a batch. 1,000 refused results must fit into the 4 MiB that clients take.
+/// The same limit for each result of a batch. 1,000 refused results must fit into the 4 MiB that clients accept.
 const BATCH_VIOLATION_BYTES_MAX: usize = 1_536;
 
-/// One field of a request that is wrong.
+/// One wrong field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldViolation {
     /// The path of the field, such as `terms.commission.percent_ppm`.
@@ -44,27 +43,27 @@ pub struct FieldViolation {
     pub description: String,
 }
 
-/// The paths of fields in a message, where they differ from the domain's names.
+/// The paths of the domain's fields in a message. Only fields whose names differ.
 pub type FieldPaths = &'static [(Field, &'static str)];
 
 /// Why a call failed.
 #[derive(Debug, Clone)]
 pub enum Error {
-    /// Fields of the request are wrong: all of them.
+    /// Fields of the request are wrong. Lists all of them.
     InvalidFields(Vec<FieldViolation>),
-    /// A rule of the business refused the command. With the paths of its fields in the message of the call.
+    /// A rule of the business refused the command. Has the paths of the rule's fields in the call's message.
     Refused(Refusal, FieldPaths),
     /// No API key was sent.
     KeyMissing,
     /// The API key is malformed, unknown, revoked or expired.
     KeyInvalid,
-    /// This kind of key may not make this call.
+    /// A key of this kind may not make this call.
     KeyKindNotAllowed {
         /// The method, such as `headwater.v1.TrackingService/RecordSale`.
         method: &'static str,
         /// The kind of the calling key.
         kind: KeyKind,
-        /// The kinds that may.
+        /// The kinds of key that may make the call.
         allowed: &'static [KeyKind],
     },
     /// There is no such method.
@@ -72,7 +71,7 @@ pub enum Error {
         /// The name that was called.
         method: String,
     },
-    /// The cursor is not one of ours.
+    /// The cursor was not made by Headwater.
     CursorMalformed,
     /// The cursor belongs to another database or account.
     CursorForeign,
@@ -88,28 +87,28 @@ pub enum Error {
         /// The last cursor that was sent.
         last_cursor: String,
     },
-    /// The key has as many open streams as it may.
+    /// The key has its maximum number of open streams.
     TooManyStreams {
-        /// How many it may.
+        /// The maximum number of open streams of the key.
         limit: usize,
     },
-    /// The page token is not one of ours, or belongs to another filter.
+    /// The page token was not made by Headwater, or belongs to another filter.
     PageTokenInvalid,
-    /// The request is larger than the server takes, or the answer than it sends.
+    /// The request is larger than the server accepts, or the answer is larger than it sends.
     MessageTooLarge,
-    /// The queue is full.
+    /// The queue is full. Retry later.
     Overloaded {
-        /// When to try again.
+        /// How long to wait before a retry.
         retry_after: Duration,
     },
-    /// The deadline passed before there was an answer.
+    /// The deadline passed before the call was answered.
     DeadlineExceeded {
-        /// Whether it is certain that nothing was changed and nothing will be.
+        /// Whether nothing was changed and nothing will be, with certainty.
         is_unchanged: bool,
     },
     /// The database did not answer, or the server is stopping.
     Unavailable,
-    /// A fault of ours. The text is for the log alone.
+    /// A fault of ours. The text is only for the log.
     Internal(String),
 }
 
@@ -124,7 +123,7 @@ impl From<SubmitError> for Error {
         match error {
             SubmitError::Refused(refusal) => refusal.into(),
             SubmitError::Overloaded { retry_after } => Self::Overloaded { retry_after },
-            // Dropped from the queue.
+            // The command was dropped from the queue before it began.
             SubmitError::DeadlineExceeded => Self::DeadlineExceeded { is_unchanged: true },
             SubmitError::Unavailable => Self::Unavailable,
             SubmitError::Internal(cause) => Self::Internal(cause),
@@ -138,20 +137,20 @@ impl From<StoreError> for Error {
     }
 }
 
-/// The names of a call in the log and in errors; empty by default.
+/// The names of a call in the log and in errors. All empty by default.
 #[derive(Debug, Clone, Default)]
 pub struct CallName {
-    /// The request id, the caller's or ours.
+    /// The request id, from the caller or made by the server.
     pub request_id: Arc<str>,
-    /// The method, such as `headwater.v1.TrackingService/RecordSale`; empty for an unknown one. The keys of repeated requests and
-    /// page tokens have it too.
+    /// The method, such as `headwater.v1.TrackingService/RecordSale`; empty for an unknown one. It is also part of the keys of
+    /// repeated requests and of page tokens.
     pub method: &'static str,
-    /// The key that was sent and its account, once they are known.
+    /// The calling key and its account, once they are known.
     pub key: Option<(ApiKeyId, AccountId)>,
 }
 
 impl Error {
-    /// The same, with the paths of a refusal's fields.
+    /// The same error, with the paths of a refusal's fields.
     pub fn with_paths(self, paths: FieldPaths) -> Self {
         match self {
             Self::Refused(refusal, _) => Self::Refused(refusal, paths),
@@ -159,7 +158,7 @@ impl Error {
         }
     }
 
-    /// The error as the single call ends with it. A fault of ours is logged here, once; its text goes no further.
+    /// The status with which the single call ends. A fault of ours is logged here, once. Its text goes nowhere else.
     pub fn into_status(self, call: &CallName) -> Status {
         self.into_status_within(call, VIOLATION_BYTES_MAX)
     }
@@ -174,10 +173,10 @@ impl Error {
         status(self.answer(&call.request_id, violation_bytes_max), &call.request_id)
     }
 
-    /// The error as a result inside a batch: the same code, message and details, with a shorter list of violations.
+    /// The error as a result in a batch: the same code, message and details, with a shorter list of violations.
     pub fn into_rpc_status(self, call: &CallName) -> tonic_types::Status {
         let status = self.into_status_within(call, BATCH_VIOLATION_BYTES_MAX);
-        // The details of a status are a whole `google.rpc.Status`, encoded.
+        // The details of a status are an encoded `google.rpc.Status`.
         tonic_types::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {
             code: status.code().into(),
             message: status.message().to_owned(),
@@ -185,7 +184,7 @@ impl Error {
         })
     }
 
-    /// The text for the log, when the error is a fault of ours.
+    /// The log text of a fault of ours; `None` for other errors.
     fn fault(&self) -> Option<&str> {
         match self {
             Self::Internal(cause) => Some(cause),
@@ -195,7 +194,7 @@ impl Error {
     }
 }
 
-/// The status that an answer is sent as, with the name of its call.
+/// The status for an answer, with the request id of its call.
 fn status(answer: Answer, request_id: &str) -> Status {
     let reason = answer.reason.as_str_name().trim_start_matches("ERROR_REASON_");
     let metadata: HashMap<String, String> =
@@ -232,15 +231,15 @@ fn status(answer: Answer, request_id: &str) -> Status {
     Status::with_error_details_and_metadata(answer.code, answer.message, details, trailers)
 }
 
-/// The errors that tonic makes by itself, before or after a handler, as ours. None for a status that must stay as it is: our own
-/// errors, and the refusal of a compression that we do not speak, which the client's library handles.
+/// Our error in place of one that tonic makes by itself, before or after a handler. `None` for a status that must stay as it is:
+/// our own errors, and the refusal of an unsupported compression, which the client library handles.
 pub fn adopt(status: &Status) -> Option<Error> {
     let text = status.message();
     match status.code() {
         _ if !status.details().is_empty() => None,
         Code::OutOfRange if text.contains("message length too large") => Some(Error::MessageTooLarge),
         Code::ResourceExhausted if text.contains("exceeded while decompressing") => Some(Error::MessageTooLarge),
-        // Our handlers never answer without details, so this is about the bytes of the request.
+        // Our handlers never answer without details, so that this error is about the bytes of the request.
         Code::Internal => Some(Error::InvalidFields(vec![FieldViolation {
             field: String::new(),
             description: format!("the request is no message of this method's request type: {text}"),
@@ -258,7 +257,7 @@ mod tests {
 
     use super::*;
 
-    /// The log's lines.
+    /// The lines of the log.
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
 

@@ -1,6 +1,6 @@
-//! The limit on concurrent calls. Further calls are refused at once rather than queued, because a queue that only grows helps
-//! nobody. `rpc` limits how long a call may take once its request is there: a write that has begun must not be cut, or its caller
-//! would think that nothing was done.
+//! The limit on concurrent calls. Further calls are refused at once and not queued, because a queue that only grows helps nobody.
+//! `rpc` limits how long a call may take once its request has arrived. This layer must not cut a write that has begun, because
+//! its caller would think that nothing was done.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -16,7 +16,7 @@ use tower::{Layer, Service};
 use crate::auth::layer::Caller;
 use crate::error::{CallName, Error};
 
-/// How long a refused caller should wait.
+/// How long a refused caller should wait before a retry.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// See the head of the file.
@@ -27,8 +27,7 @@ pub struct LimitLayer {
 }
 
 impl LimitLayer {
-    /// At most this many calls at once, none of which takes longer than this to send its request. Streams are free once they are
-    /// open.
+    /// Allows at most `calls_max` calls at once. A request must arrive within `receive_timeout`. An open stream does not count.
     pub fn new(calls_max: usize, receive_timeout: Duration) -> Self {
         Self { calls: Arc::new(Semaphore::new(calls_max)), receive_timeout }
     }
@@ -66,7 +65,7 @@ where
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        // Methods that are open to everybody have no caller, and answer at once.
+        // Methods that are open to everybody have no caller. They answer at once.
         let caller = request.extensions().get::<Caller>();
         let received = caller.map_or_else(CancellationToken::new, |caller| caller.received.clone());
         let name = caller.map(|caller| &caller.call).or_else(|| request.extensions().get::<CallName>());
@@ -76,7 +75,7 @@ where
             return Box::pin(std::future::ready(refuse(Error::Overloaded { retry_after: RETRY_AFTER })));
         };
         let receive_timeout = self.limits.receive_timeout;
-        // The clone may not be ready; the service that was polled is.
+        // The clone may not be ready. The service that was polled is ready.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
@@ -86,9 +85,9 @@ where
                 biased;
                 answer = &mut answer => return answer,
                 () = received.cancelled() => {}
-                // The timer is made only when it is waited for, because most requests are there at once.
+                // The timer is created only when the call waits for it, because most requests have already arrived.
                 () = async { tokio::time::sleep(receive_timeout).await } => {
-                    // The handler begins when the request has been received.
+                    // A handler begins only when the request has been received, so that nothing was changed.
                     return refuse(Error::DeadlineExceeded { is_unchanged: true });
                 }
             }

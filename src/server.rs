@@ -1,4 +1,4 @@
-//! The only wiring: settings in, a listening server out, and its orderly stop.
+//! The only wiring: takes settings, starts a listening server, and stops it in order.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,8 @@ use crate::rpc::Services;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::store::{Identity, Store, StoreError, StoreOptions};
 
-/// How long the writer and the database have at least to close on a stop, when connections took all the time there was.
+/// The minimum time that the writer and the database get to close on a stop, even when the connections took all the time there
+/// was.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 
 /// Why the server cannot start, or had to stop.
@@ -41,23 +42,23 @@ pub enum ServerError {
     /// A file or directory cannot be used.
     #[error("cannot use {path}: {source}")]
     File {
-        /// Which.
+        /// The path of the file or directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// Which.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// The database cannot be used.
     #[error("cannot use the database: {0}")]
     Store(#[from] StoreError),
-    /// The first operator key cannot be made.
+    /// The first operator key cannot be created.
     #[error("cannot make the operator key: {0}")]
     OperatorKey(#[from] crate::app::SubmitError),
     /// Serving failed.
@@ -66,10 +67,10 @@ pub enum ServerError {
     /// The reflection data cannot be read.
     #[error("the API's description is broken: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// There is no thread for a writer.
+    /// The writer's thread cannot be started.
     #[error("cannot start the writer: {0}")]
     Writer(std::io::Error),
-    /// The writer ended by itself.
+    /// The writer ended without being told to.
     #[error("the writer ended; nothing can be written any more")]
     WriterEnded,
 }
@@ -84,25 +85,25 @@ impl From<OperatorKeyError> for ServerError {
     }
 }
 
-/// A server that is running.
+/// A running server.
 pub struct Server {
     address: SocketAddr,
     app: Arc<App>,
     writer: JoinHandle<()>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
     health: HealthReporter,
-    /// The names that health knows.
+    /// The service names that the health service knows.
     service_names: Vec<String>,
-    /// Ends the feed streams.
+    /// Cancelled when the feed streams must end.
     draining: CancellationToken,
-    /// Ends listening.
+    /// Cancelled when the server must stop listening.
     closing: CancellationToken,
     drain_delay: Duration,
     shutdown_deadline: Duration,
 }
 
 impl Server {
-    /// Opens the database, makes the first operator key if there is none, and listens.
+    /// Opens the database, creates the first operator key if there is none, and starts to listen.
     ///
     /// # Errors
     /// See [`ServerError`].
@@ -165,17 +166,17 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// The address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its app.
+    /// The app that the server runs.
     pub fn app(&self) -> &Arc<App> {
         &self.app
     }
 
-    /// Serves until `stop` is done, then stops in order. Ends at once with an error if the server cannot go on.
+    /// Serves until `stop` completes, then stops in order. Returns an error at once if the server cannot go on.
     ///
     /// # Errors
     /// See [`ServerError`].
@@ -193,9 +194,9 @@ impl Server {
         }
     }
 
-    /// Stops in order: says NOT_SERVING, ends the feed streams, takes no more calls, finishes calls and worker runs in progress,
-    /// commits waiting commands. Work that is not done by the deadline is cut; it was not acknowledged. The database has a second
-    /// more to close.
+    /// Stops in order: reports NOT_SERVING, ends the feed streams, accepts no more calls, finishes calls and worker runs in
+    /// progress, and commits waiting commands. Work that is not done by the deadline is cut, and was not acknowledged. The
+    /// database gets a second more to close.
     pub async fn stop(mut self) {
         tracing::info!("stopping");
         for name in &self.service_names {
@@ -205,7 +206,7 @@ impl Server {
         let deadline = clock::monotonic_now() + self.shutdown_deadline;
         self.draining.cancel();
         self.closing.cancel();
-        // A deadline of our own, because a connection that never spoke would hold up the listener for ever.
+        // Bounded by a deadline of our own, because a connection that never sends anything would keep the listener open for ever.
         let serving = tokio::time::timeout_at(deadline, &mut self.serving);
         let workers = tokio::time::timeout_at(deadline, self.app.stop_workers());
         let (serving, workers) = tokio::join!(serving, workers);
@@ -245,9 +246,9 @@ pub async fn open_store(settings: &Settings) -> Result<Store, ServerError> {
     Ok(Store::open(&options).await?)
 }
 
-/// The app's options under these settings.
+/// The app's options from these settings.
 pub fn app_options(settings: &Settings, store: &Store) -> AppOptions {
-    /// Where no other process can write, polling is only a backstop.
+    /// If no other process can write, polling is only a backstop.
     const BACKSTOP_POLL: Duration = Duration::from_secs(1);
     AppOptions {
         queue_commands_max: settings.limits.queue_commands_max as usize,
@@ -289,7 +290,7 @@ fn tls_config(settings: &Settings) -> Result<Option<ServerTlsConfig>, ServerErro
     Ok(Some(ServerTlsConfig::new().identity(TlsIdentity::from_pem(read(certificate)?, read(key)?))))
 }
 
-/// The names that health knows: every service of the API, and the empty name for all of them.
+/// The service names that the health service knows: every service of the API, and the empty name for all of them.
 fn service_names() -> Result<Vec<String>, ServerError> {
     let api =
         FileDescriptorSet::decode(pb::FILE_DESCRIPTOR_SET).map_err(tonic_reflection::server::Error::DecodeError)?;
@@ -307,7 +308,7 @@ fn reflection<'data>() -> Result<tonic_reflection::server::Builder<'data>, Serve
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET))
 }
 
-/// Done when the process is asked to stop, by Ctrl-C or SIGTERM.
+/// Completes when the process is asked to stop by Ctrl-C or SIGTERM.
 pub async fn stop_signal() {
     let interrupted = tokio::signal::ctrl_c();
     let terminated = async {

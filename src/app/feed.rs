@@ -1,9 +1,9 @@
-//! The feed, read side: segments after a sequence, and a wake-up when there are more.
+//! The read side of the feed: segments after a sequence, and a wake-up when there are more.
 //!
-//! Table `event_segment` is the source of truth; a wake-up only makes followers look. Commits of this instance are cached in memory
-//! and wake followers at once. Commits of other instances are found by a short poll of the heads of followed accounts. Readers that
-//! need the same page share one read of it. For streams the next page is read while one is sent. A slow reader costs only that page
-//! here, and loses nothing.
+//! The table `event_segment` is the source of truth; a wake-up only makes followers look. Commits of this instance are cached in
+//! memory and wake followers at once. A short poll of the heads of followed accounts finds commits of other instances. Readers
+//! that need the same page share one read of it. For streams, the next page is read while one is being sent. A slow reader costs
+//! only that page here, and loses nothing.
 
 mod cache;
 mod segment;
@@ -27,36 +27,36 @@ use crate::store::{self, Store, StoreError};
 use cache::FeedCache;
 pub use segment::{FeedSegment, WriteEntry};
 
-/// About how many events a page has.
+/// About the number of events in a page.
 const PAGE_EVENTS_MAX: i64 = 1_000;
 
-/// The largest size of the cached segments: of all accounts, and of one account for the newest ones and for those of readers behind
-/// each.
+/// The maximum size of all cached segments. `EACH` is the maximum for one account: once for its newest segments, and once for
+/// those of lagging readers.
 const CACHE_BYTES_MAX: usize = 64 << 20;
 const CACHE_BYTES_MAX_EACH: usize = 4 << 20;
 
 /// The encoding of events for readers. The server passes it in, because this layer knows nothing of the wire.
 #[derive(Debug, Clone, Copy)]
 pub struct EventForm {
-    /// Writes the body of an event, once, when it is committed.
+    /// Writes an event's body, once, when the event is committed.
     pub encode_body: EncodeBody,
-    /// Writes the event's entry, once for all followers.
+    /// Writes an event's entry, once for all followers.
     pub write_entry: WriteEntry,
 }
 
-/// Segments that follow each other.
+/// Consecutive segments.
 pub type Page = Vec<Arc<FeedSegment>>;
 
 /// A read shared by several readers.
 type SharedRead = Shared<BoxFuture<'static, Result<Page, StoreError>>>;
 
-/// The feed of an account with followers.
+/// An account's feed with followers.
 struct Followed {
     account_id: AccountId,
-    /// The newest sequence known to be committed; 0 at first.
+    /// The newest sequence known to be committed; 0 until one is known.
     head: watch::Sender<i64>,
     cache: Mutex<FeedCache>,
-    /// Reads in progress, by the sequence that they start after.
+    /// The reads in progress, by the sequence after which they start.
     reads: Mutex<HashMap<i64, SharedRead>>,
 }
 
@@ -66,24 +66,24 @@ pub struct Follower {
     news: watch::Receiver<i64>,
     /// Whether the next page is read ahead.
     reads_ahead: bool,
-    /// The read ahead, and the sequence that it starts after.
+    /// The page being read ahead, and the sequence after which it starts.
     ahead: Option<(i64, SharedRead)>,
 }
 
 impl Follower {
-    /// Reads each next page ahead: for a reader that takes page after page.
+    /// Makes this follower read the next page ahead. For readers that take page after page.
     pub fn reading_ahead(self) -> Self {
         Self { reads_ahead: true, ..self }
     }
 
-    /// The newest sequence known to be committed: a hint, and 0 at first. A newer one ends [`Self::changed`].
+    /// The newest sequence known to be committed. It is only a hint, and is 0 at first. A newer one ends [`Self::changed`].
     pub fn known(&mut self) -> i64 {
         *self.news.borrow_and_update()
     }
 
-    /// Waits until a newer sequence is known than the last [`Self::known`] returned.
+    /// Waits until a sequence is known that is newer than the one [`Self::known`] last returned.
     pub async fn changed(&mut self) {
-        // `followed` has the sender, so that it does not end before this does.
+        // `followed` holds the sender, so that the channel cannot close before this call ends.
         let _ = self.news.changed().await;
     }
 }
@@ -102,12 +102,12 @@ impl Feed {
         Self { store, cursors, write_entry, accounts: Mutex::default() }
     }
 
-    /// The cursors of this database.
+    /// The encoder and decoder of this database's cursors.
     pub fn cursors(&self) -> &Cursors {
         &self.cursors
     }
 
-    /// Caches committed segments and wakes the followers.
+    /// Caches committed segments and wakes the followers of their accounts.
     pub(super) fn publish(&self, segments: Vec<Segment>) {
         let accounts = lock(&self.accounts);
         let bytes_max = cache_bytes_max(accounts.len());
@@ -121,7 +121,7 @@ impl Feed {
         }
     }
 
-    /// Follows an account.
+    /// Follows an account's feed.
     pub fn follow(&self, account_id: AccountId) -> Follower {
         let mut accounts = lock(&self.accounts);
         let followed = accounts.entry(account_id).or_insert_with(|| {
@@ -131,10 +131,10 @@ impl Feed {
         Follower { followed: Arc::clone(followed), news: followed.head.subscribe(), reads_ahead: false, ahead: None }
     }
 
-    /// The account's newest numbers. Followers of the account are updated too.
+    /// The account's newest numbers. Also wakes followers that have not seen them.
     ///
     /// # Errors
-    /// As the store's.
+    /// The store's errors.
     pub async fn head(&self, account_id: AccountId) -> Result<AccountHead, StoreError> {
         let head = store::account_head::head(&*self.store, account_id).await?;
         if let Some(followed) = lock(&self.accounts).get(&account_id) {
@@ -143,11 +143,11 @@ impl Feed {
         Ok(head)
     }
 
-    /// The segments from the one that has the event after `position` on; from the oldest kept segment when that event is no longer
-    /// kept. Empty when there is none.
+    /// The consecutive segments from the one with the event after `position` on. If that event is no longer kept, from the oldest
+    /// kept segment on. Empty when there is none.
     ///
     /// # Errors
-    /// As the store's.
+    /// The store's errors.
     pub async fn after(&self, follower: &mut Follower, position: i64) -> Result<Page, StoreError> {
         let ahead = follower.ahead.take().filter(|(place, _)| *place == position);
         let mut page = lock(&follower.followed.cache).after(position, PAGE_EVENTS_MAX);
@@ -172,8 +172,8 @@ impl Feed {
             None => self.read_together(followed, position),
         };
         let page = match shared.await {
-            // The shared read may have failed on a connection that was lost before this call. A new read shows how the database is
-            // now.
+            // The shared read may have failed on a connection that was lost before this call. A new read shows the state of the
+            // database now.
             Err(_) if !is_new => self.read_together(followed, position).0.await?,
             page => page?,
         };
@@ -184,7 +184,7 @@ impl Feed {
         Ok(page)
     }
 
-    /// Begins to read the page after the one being sent, for a stream and if there is one.
+    /// Starts to read the page after the one being sent, if this is a stream and there is such a page.
     fn read_ahead(&self, follower: &mut Follower, last: i64) {
         let is_wanted = follower.reads_ahead && *follower.news.borrow() > last;
         if is_wanted && lock(&follower.followed.cache).after(last, 1).is_empty() {
@@ -192,7 +192,7 @@ impl Feed {
         }
     }
 
-    /// The shared read after a sequence, and whether this call began it.
+    /// The shared read after a sequence, and whether this call started it.
     fn read_together(&self, followed: &Arc<Followed>, position: i64) -> (SharedRead, bool) {
         let mut reads = lock(&followed.reads);
         let is_new = !reads.contains_key(&position);
@@ -200,7 +200,7 @@ impl Feed {
         (read.clone(), is_new)
     }
 
-    /// Runs in a task of its own, so that it ends and returns its connection even when its readers have gone.
+    /// Starts a read in its own task, so that it ends and returns its connection even when its readers have gone.
     fn begin_read(
         &self,
         followed: &Arc<Followed>,
@@ -220,20 +220,20 @@ impl Feed {
         task.map(|page| page.unwrap_or_else(|error| Err(StoreError::Unexpected(error.to_string()))))
     }
 
-    /// The encoded entries of these events of a segment.
+    /// The encoded entries of a range of a segment's events.
     pub fn entries(&self, segment: &FeedSegment, from_sequence: i64, to_sequence: i64) -> Bytes {
         segment.entries(&self.cursors, self.write_entry, from_sequence, to_sequence)
     }
 
-    /// The sequence before the first event that was committed at this time or later.
+    /// The sequence before the first event that was committed at or after this time.
     ///
     /// # Errors
-    /// As the store's.
+    /// The store's errors.
     pub async fn sequence_before(&self, account_id: AccountId, time: Time) -> Result<i64, StoreError> {
         store::event::first_sequence_at(&self.store, account_id, time).await
     }
 
-    /// Polls the heads of followed accounts: for commits of other instances, and as a backstop for missed wake-ups.
+    /// Polls the heads of followed accounts. Finds commits of other instances, and is a backstop for missed wake-ups.
     pub(super) async fn poll(self: Arc<Self>, interval: Duration, stop: CancellationToken) {
         loop {
             tokio::select! {
@@ -256,7 +256,7 @@ impl Feed {
         }
     }
 
-    /// The accounts with followers; drops the others.
+    /// The accounts that have followers. Forgets the others.
     fn watched(&self) -> Vec<AccountId> {
         let mut accounts = lock(&self.accounts);
         accounts.retain(|_, followed| followed.head.receiver_count() > 0);
@@ -265,7 +265,7 @@ impl Feed {
 }
 
 impl Followed {
-    /// Wakes the followers if this sequence is newer than the known one.
+    /// Wakes the followers if the sequence is newer than the newest known one.
     fn notice(&self, sequence: i64) {
         self.head.send_if_modified(|known| {
             let is_news = *known < sequence;
@@ -280,7 +280,7 @@ async fn read(store: &Store, account_id: AccountId, position: i64) -> Result<Pag
     Ok(segments.into_iter().map(FeedSegment::new).collect())
 }
 
-/// The cache size of one account when this many are followed.
+/// The maximum size of one account's cached segments when this many accounts are followed.
 fn cache_bytes_max(accounts: usize) -> usize {
     (CACHE_BYTES_MAX / (2 * accounts.max(1))).min(CACHE_BYTES_MAX_EACH)
 }

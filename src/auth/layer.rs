@@ -1,6 +1,6 @@
 //! The layer in front of every service: gives the call its request id, identifies the caller, and refuses calls that are not
-//! allowed. Refuses in this order: no gRPC, no such method, no key, a key that does not work, a key of the wrong kind. Ends a call
-//! at the caller's deadline.
+//! allowed. It refuses in this order: not gRPC, unknown method, no key, a key that does not work, a key of the wrong kind. Ends a
+//! call at the caller's deadline.
 
 use std::any::Any;
 use std::future::{Future, ready};
@@ -25,24 +25,25 @@ use crate::deadline::Deadline;
 use crate::domain::id::IdSource;
 use crate::error::{self, CallName, Error};
 
-/// The header that a request id comes in and goes out with.
+/// The header in which a request id arrives and is returned.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const GRPC: &str = "application/grpc";
 const REQUEST_ID_LENGTH_MAX: usize = 128;
-/// Longer than any method's name. Cuts the name that was sent, because it goes into an answer's headers.
+/// Longer than any method's name. A longer name in a request is cut, because it goes into an answer's headers.
 const METHOD_LENGTH_MAX: usize = 128;
 
-/// The caller and the call: in the extensions of every request that needs a key. Others have a [`CallName`] alone.
+/// The caller and the call's names. Every request that needs a key has this in its extensions. Other requests have only a
+/// [`CallName`].
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The caller.
     pub principal: Principal,
     /// The names of the call.
     pub call: CallName,
-    /// The deadline that was sent with the call.
+    /// The deadline sent with the call; `None` if none was sent.
     pub deadline: Option<Deadline>,
-    /// The handler cancels it once the whole request is there. Until then a caller that sends nothing could hold a place.
+    /// The handler cancels this once the whole request has arrived. Until then, a caller that sends nothing could hold a place.
     pub received: CancellationToken,
 }
 
@@ -54,7 +55,7 @@ pub struct AuthLayer {
 }
 
 impl AuthLayer {
-    /// A layer that checks keys with this, for these methods.
+    /// A layer that checks keys with this authenticator, for these methods.
     pub fn new(authenticator: Arc<Authenticator>, methods: MethodLists) -> Self {
         Self { authenticator, permissions: Arc::new(Permissions::new(methods)) }
     }
@@ -104,7 +105,7 @@ where
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Box::pin(ready(Ok(named(response, &request_id))));
         }
-        // The clone may not be ready; the service that was polled is.
+        // The clone may not be ready. The service that was polled is ready.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let authenticator = Arc::clone(&self.authenticator);
@@ -137,11 +138,11 @@ where
             Ok(named(refusal.into_status(&name).into_http(), &name.request_id))
         };
         let Some(deadline) = deadline else { return Box::pin(call) };
-        // Around the look-up of the key too. A stream is past the deadline's reach once its answer has begun.
+        // The deadline includes the look-up of the key. It no longer applies to a stream once its answer has begun.
         Box::pin(async move {
             match deadline.hold(call).await {
                 Some(answer) => answer,
-                // The writer carries out what it has begun, whether or not somebody waits for it.
+                // The writer finishes what it has begun, whether or not anybody waits.
                 None => {
                     let name = CallName { request_id, ..CallName::default() };
                     let error = Error::DeadlineExceeded { is_unchanged: false };
@@ -168,14 +169,14 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("nothing")
 }
 
-/// Identifies the caller; none for a method that is open to everybody. Adds the method and the key to the call's name.
+/// Identifies the caller; `None` for a method that is open to everybody. Adds the method and the key to the call's names.
 async fn identify<Body>(
     authenticator: &Authenticator,
     permissions: &Permissions,
     name: &mut CallName,
     request: &mut Request<Body>,
 ) -> Result<Option<Principal>, Error> {
-    // Removed in any case: no inner layer needs the key, and a removed key cannot be logged.
+    // Always removed, because no inner layer needs the key and a removed key cannot be logged.
     let bearer = request.headers_mut().remove(AUTHORIZATION);
     let api_key = request.headers_mut().remove(API_KEY);
     let path = request.uri().path().trim_start_matches('/');
@@ -192,7 +193,7 @@ async fn identify<Body>(
     Ok(Some(principal))
 }
 
-/// The key that was sent, in either of the two headers.
+/// The key in either of the two headers.
 fn sent_key<'headers>(
     authorization: Option<&'headers HeaderValue>,
     api_key: Option<&'headers HeaderValue>,
@@ -207,14 +208,14 @@ fn sent_key<'headers>(
     api_key.map_or(Err(Error::KeyMissing), |key| Ok(text(key)?.trim()))
 }
 
-/// Whether the request is one of gRPC, in any encoding of its messages. gRPC-Web is another protocol.
+/// Whether the request is gRPC, with messages in any encoding. gRPC-Web is another protocol.
 fn is_grpc(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (name, rest) = content_type.split_at_checked(GRPC.len()).unwrap_or_default();
     name.eq_ignore_ascii_case(GRPC) && (rest.is_empty() || rest.starts_with(['+', ';']))
 }
 
-/// The caller's request id, if it is safe to log; else a new one.
+/// The caller's request id if it is safe to log, otherwise a new one.
 fn request_id(headers: &HeaderMap) -> Arc<str> {
     let is_fit =
         |id: &&str| (1..=REQUEST_ID_LENGTH_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
@@ -224,10 +225,11 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
     }
 }
 
-/// The response with the request id in its headers.
+/// Adds the request id to the response's headers.
 fn named<Body>(mut response: Response<Body>, request_id: &str) -> Response<Body> {
     if let Ok(mut request_id) = HeaderValue::from_str(request_id) {
-        // Never the same twice, so that it must not evict reusable headers from the connection's header table.
+        // A request id is never repeated. It is marked sensitive, so that it does not evict reusable headers from the
+        // connection's header table.
         request_id.set_sensitive(true);
         response.headers_mut().insert(REQUEST_ID, request_id);
     }

@@ -1,5 +1,5 @@
 //! Accounts (merchants) and the API keys that act for them.
-//! Knows nothing of how a key's text is made or checked: that is `auth.rs`.
+//! Does not know how a key's text is made or checked: that is `auth.rs`.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct Account {
     pub updated_at: Time,
 }
 
-/// The identifiers that an operator may name an account by.
+/// The identifiers by which an operator may name an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountSelector {
     /// Headwater's id.
@@ -44,7 +44,7 @@ text_enum! {
     KeyKind {
         /// Registers accounts, and makes admin keys for them.
         ServerOperator = "server_operator",
-        /// Everything inside the account but moving money out.
+        /// Does everything inside the account, except moving money out.
         Admin = "admin",
         /// Records events.
         Tracking = "tracking",
@@ -57,28 +57,28 @@ text_enum! {
     }
 }
 
-/// An API key. Its text is known to its holder alone.
+/// An API key. Only its holder knows its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct ApiKey {
     pub id: ApiKeyId,
-    /// The account it acts for; [`AccountId::SERVER`] for operator keys.
+    /// The account that the key acts for; [`AccountId::SERVER`] for operator keys.
     pub account_id: AccountId,
     pub kind: KeyKind,
-    /// The merchant's name for it.
+    /// The merchant's name for the key.
     pub display_name: String,
-    /// The public beginning of its text, by which it is looked up; unique on the server.
+    /// The public beginning of the key's text, used to look the key up. Unique on the server.
     pub text_prefix: String,
-    /// SHA-256 of its text. Not stored with the answers that are kept for repeated requests.
+    /// SHA-256 of the key's text. Left out of the answers that are stored for repeated requests.
     pub secret_hash: [u8; 32],
     pub created_at: Time,
-    /// None for never.
+    /// `None`: the key never expires.
     pub expires_at: Option<Time>,
     pub revoked_at: Option<Time>,
 }
 
 impl ApiKey {
-    /// Whether it works at this time.
+    /// Whether the key works at this time: it is neither revoked nor expired.
     pub fn is_valid(&self, now: Time) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|expires_at| now < expires_at)
     }
@@ -89,6 +89,6 @@ impl ApiKey {
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct RegistrationOutcome {
     pub account: Arc<Account>,
-    /// Its first admin key.
+    /// The account's first admin key.
     pub key: Arc<ApiKey>,
 }

@@ -19,7 +19,7 @@ pub struct Profile {
     pub avatar_url: String,
     /// Free text.
     pub about: String,
-    /// Pages or names in social networks by the network's name.
+    /// Pages or user names in social networks, by the name of the network.
     pub social_profiles: BTreeMap<String, String>,
 }
 
@@ -43,20 +43,20 @@ pub struct PostalAddress {
 pub struct Affiliate {
     pub id: AffiliateId,
     pub account_id: AccountId,
-    /// The merchant's own id for it, unique in the account.
+    /// The merchant's own id for the affiliate, unique in the account.
     pub external_id: Option<String>,
     /// The email address in lower case, unique in the account.
     pub email: String,
     pub first_name: String,
     pub last_name: String,
     pub profile: Profile,
-    /// SHA-256 of its own token. Not stored with the answers that are kept for repeated requests.
+    /// SHA-256 of the affiliate's own token. Left out of the answers that are stored for repeated requests.
     pub token_hash: [u8; 32],
     pub created_at: Time,
     pub updated_at: Time,
 }
 
-/// The identifiers that an affiliate is known by.
+/// The identifiers by which an affiliate may be named.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AffiliateSelector {
     /// Headwater's id.
@@ -65,14 +65,14 @@ pub enum AffiliateSelector {
     ExternalId(String),
     /// The email address in lower case.
     Email(String),
-    /// The ref_id of one of its enrollments in lower case.
+    /// The ref_id of one of the affiliate's enrollments, in lower case.
     RefId(String),
-    /// SHA-256 of its own token.
+    /// SHA-256 of the affiliate's own token.
     TokenHash([u8; 32]),
 }
 
 impl std::fmt::Display for AffiliateSelector {
-    /// The name as it was sent; a token is not shown.
+    /// The identifier as it was sent. A token is not shown.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Id(id) => id.fmt(formatter),

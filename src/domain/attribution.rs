@@ -1,10 +1,10 @@
-//! The ways by which a conversion can be traced to an affiliate, and the result of each. `rule/attribution.rs` decides.
+//! The sources by which a conversion can be traced to an affiliate, and the result of each. `rule/attribution.rs` decides.
 
 use super::id::{AffiliateId, EnrollmentId};
 use super::text_enum::text_enum;
 
 text_enum! {
-    /// A way by which a conversion can be traced to an affiliate.
+    /// A source by which a conversion can be traced to an affiliate.
     AttributionSource {
         /// The lead was bound to the affiliate earlier.
         LeadBinding = "lead_binding",
@@ -16,15 +16,15 @@ text_enum! {
 }
 
 text_enum! {
-    /// The result of a candidate for the credit.
+    /// Why a candidate for the credit won or lost.
     CandidateResult {
-        /// The conversion is credited to it.
+        /// The conversion is credited to this candidate.
         Won = "won",
         /// A source of higher precedence won.
         LowerPrecedence = "lower_precedence",
         /// Another click won under the program's model.
         OtherClick = "other_click",
-        /// The click is older than the window, or the lead was bound longer after the conversion than that.
+        /// The click is older than the window, or the lead was bound longer after the conversion than the window.
         OutsideWindow = "outside_window",
         /// The click is later than the conversion.
         AfterConversion = "after_conversion",
@@ -36,17 +36,17 @@ text_enum! {
         LinkRevoked = "link_revoked",
         /// The coupon is removed.
         CouponRemoved = "coupon_removed",
-        /// There is no such thing in the account.
+        /// The account has no such coupon, click or link.
         Unknown = "unknown",
     }
 }
 
-/// One way by which the conversion could have been traced to an affiliate.
+/// One possible way to trace the conversion to an affiliate, and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Candidate {
     pub source: AttributionSource,
-    /// The lead's id, the coupon code, the click's id or a tid without clicks, or the ref_id: as sent or found.
+    /// As sent or found: the lead's id, the coupon code, the click's id, a tid without clicks, or the ref_id.
     pub reference: String,
     pub affiliate_id: Option<AffiliateId>,
     pub enrollment_id: Option<EnrollmentId>,

@@ -15,7 +15,7 @@ pub struct Click {
     pub enrollment_id: EnrollmentId,
     pub affiliate_id: AffiliateId,
     pub program_id: ProgramId,
-    /// The page the visitor came from; may be empty.
+    /// The page that the visitor came from; may be empty.
     pub referrer_url: String,
     pub occurred_at: Time,
     pub created_at: Time,

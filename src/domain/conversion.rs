@@ -28,11 +28,11 @@ text_enum! {
 text_enum! {
     /// The outcome of a recorded event.
     ConversionOutcome {
-        /// It is credited to an affiliate.
+        /// The event is credited to an affiliate.
         Attributed = "attributed",
-        /// Nobody referred it.
+        /// The event is credited to nobody.
         NotReferred = "not_referred",
-        /// A refund that waits for its sale.
+        /// The event is a refund that waits for its sale.
         Waiting = "waiting",
     }
 }
@@ -47,10 +47,10 @@ text_enum! {
     }
 }
 
-/// The share of the one credit that a conversion or a lead has today: the whole, in parts per million.
+/// The whole, in parts per million. A conversion or lead that is credited has one credit today, with this share.
 pub const WHOLE_SHARE_PPM: i32 = 1_000_000;
 
-/// A share of a conversion or of a lead that an affiliate is credited with, and the terms that apply.
+/// The share of a conversion or lead that an affiliate is credited with, and the terms that apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Credit {
@@ -59,7 +59,7 @@ pub struct Credit {
     pub program_id: ProgramId,
     pub terms_version: i32,
     pub source: AttributionSource,
-    /// In parts per million. The shares of one conversion add up to [`WHOLE_SHARE_PPM`].
+    /// Parts per million. The shares of one conversion add up to [`WHOLE_SHARE_PPM`].
     pub share_ppm: i32,
 }
 
@@ -70,13 +70,13 @@ pub type Credits = SmallVec<[Credit; 1]>;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct OrderDetails {
-    /// The coupon code in capitals.
+    /// The coupon code in upper case.
     pub coupon_code: String,
     pub plan: String,
     pub quantity: i32,
     /// The merchant's id of the order.
     pub order_id: String,
-    /// The number of the order that people see.
+    /// The order number that people see.
     pub order_number: String,
     /// The merchant's id of the refund.
     pub refund_id: String,
@@ -89,19 +89,19 @@ pub struct Conversion {
     pub id: ConversionId,
     pub account_id: AccountId,
     pub kind: ConversionKind,
-    /// The merchant's id for the event.
+    /// The merchant's own id for the event.
     pub event_id: String,
     pub outcome: ConversionOutcome,
-    /// The net amount: positive for a sale, negative for a refund, none for others.
+    /// The net amount: positive for a sale, negative for a refund, `None` for other kinds.
     pub amount: Option<Money>,
-    /// Of a sale: how much has been refunded, in minor units, positive.
+    /// For a sale: the refunded amount, in minor units, positive.
     pub refunded_minor: i64,
-    /// Of a refund: the sale.
+    /// For a refund: the refunded sale.
     pub sale_id: Option<ConversionId>,
-    /// Of a refund: the sale's event_id; empty when it was neither sent nor found.
+    /// For a refund: the event_id of the sale. Empty when it was neither sent nor found.
     pub sale_event_id: String,
     pub lead_id: Option<LeadId>,
-    /// Empty unless it is attributed; the largest share first.
+    /// The largest share first. Empty unless the outcome is attributed.
     pub credits: Credits,
     pub channel: SaleChannel,
     pub order: OrderDetails,
@@ -109,32 +109,33 @@ pub struct Conversion {
     pub candidates: Vec<Candidate>,
     pub occurred_at: Time,
     pub created_at: Time,
-    /// Grows by one with every change of it or its rewards.
+    /// Grows by one with every change of the conversion or its rewards.
     pub version: i32,
 }
 
-/// A conversion with its rewards at one moment, as the feed and answers show it.
+/// A conversion with its rewards at one moment, as shown in the feed and in answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct ConversionImage {
     pub conversion: Arc<Conversion>,
-    /// Its rewards in the order of their ids.
+    /// In the order of their ids.
     pub rewards: Vec<Arc<Reward>>,
 }
 
-/// A refund that waits for its sale. It has a table of its own, because every sale looks for one and hardly any refund waits.
+/// A refund that waits for its sale. These rows have their own table, because every sale looks for one and hardly any refund
+/// waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct WaitingRefund {
     pub account_id: AccountId,
-    /// The event_id that the sale will have.
+    /// The event_id that the sale will have when it arrives.
     pub sale_event_id: String,
-    /// The refund.
+    /// The waiting refund.
     pub conversion_id: ConversionId,
 }
 
 impl Conversion {
-    /// The part of a sale's amount that was not refunded; none for other kinds.
+    /// The part of a sale's amount that was not refunded; `None` for other kinds.
     pub fn left(&self) -> Option<Money> {
         let amount = self.amount?;
         Some(Money::new(amount.amount_minor - self.refunded_minor, amount.currency))
@@ -145,7 +146,7 @@ impl Conversion {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct SaleOutcome {
-    /// The sale as it is kept, referred or not.
+    /// The stored sale. It is stored whether or not somebody referred it.
     pub conversion_id: ConversionId,
     pub lead_id: Option<LeadId>,
     /// Empty when nobody referred it.
@@ -158,10 +159,10 @@ pub struct SaleOutcome {
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct RefundOutcome {
     pub outcome: ConversionOutcome,
-    /// The refund as it is kept.
+    /// The stored refund.
     pub conversion_id: ConversionId,
-    /// The sale; none while it waits or when the customer is unknown.
+    /// The refunded sale. `None` while the refund waits, and when the customer is unknown.
     pub sale_id: Option<ConversionId>,
-    /// Negative rewards: they take back from the sale's.
+    /// Negative rewards, which reverse the sale's rewards.
     pub rewards: Vec<RewardSummary>,
 }

@@ -7,9 +7,9 @@ use super::time::Time;
 text_enum! {
     /// The state of a coupon.
     CouponState {
-        /// Credits its affiliate.
+        /// The coupon credits its affiliate.
         Active = "active",
-        /// Credits nobody.
+        /// The coupon credits nobody.
         Removed = "removed",
     }
 }
@@ -20,11 +20,11 @@ text_enum! {
 pub struct Coupon {
     pub id: CouponId,
     pub account_id: AccountId,
-    /// The enrollment that it credits.
+    /// The enrollment that the coupon credits.
     pub enrollment_id: EnrollmentId,
-    /// The affiliate that it credits.
+    /// The affiliate that the coupon credits.
     pub affiliate_id: AffiliateId,
-    /// The code in capitals, unique among the account's active coupons.
+    /// The code in upper case, unique among the account's active coupons.
     pub code: String,
     pub note: String,
     pub state: CouponState,
@@ -32,7 +32,7 @@ pub struct Coupon {
     pub removed_at: Option<Time>,
 }
 
-/// The rank of a coupon among all with its code. The active one is the highest, then the one that was removed last.
+/// The rank of a coupon among all coupons with its code. The active one ranks highest, then the one removed last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct CouponRank {
@@ -42,7 +42,7 @@ pub struct CouponRank {
 }
 
 impl Coupon {
-    /// A code means the coupon with the highest rank.
+    /// The coupon's rank. A code means the coupon with the highest rank.
     pub fn rank(&self) -> CouponRank {
         CouponRank { is_active: self.state == CouponState::Active, removed_at: self.removed_at, id: self.id }
     }

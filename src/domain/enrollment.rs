@@ -11,14 +11,14 @@ use super::time::Time;
 text_enum! {
     /// The state of an enrollment.
     EnrollmentState {
-        /// Earns.
+        /// The enrollment earns.
         Active = "active",
-        /// Earns nothing new.
+        /// The enrollment earns nothing new.
         Ended = "ended",
     }
 }
 
-/// An affiliate in a program. One for each pair.
+/// An affiliate in a program. There is one enrollment for each pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Enrollment {
@@ -26,11 +26,11 @@ pub struct Enrollment {
     pub account_id: AccountId,
     pub affiliate_id: AffiliateId,
     pub program_id: ProgramId,
-    /// The code in the referral link, lower case: the code of one of the enrollment's links.
+    /// The code in the referral link, in lower case. It is the code of one of the enrollment's links.
     pub ref_id: String,
-    /// The affiliate's own page; empty for the program's.
+    /// The affiliate's own page. Empty: the program's page.
     pub landing_url: String,
-    /// The affiliate's own commission in place of the program's.
+    /// The affiliate's own commission. It replaces the program's.
     pub commission_override: Option<Commission>,
     pub state: EnrollmentState,
     pub created_at: Time,
@@ -43,7 +43,7 @@ pub struct Enrollment {
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EnrollmentWithLanding {
     pub enrollment: Arc<Enrollment>,
-    /// Its own page or the program's.
+    /// The enrollment's own page, or else the program's.
     pub landing_url: String,
 }
 

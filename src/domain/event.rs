@@ -1,4 +1,4 @@
-//! Events: committed facts, numbered without a gap in their account's feed.
+//! Events: committed facts, numbered without a gap in the feed of their account.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ text_enum! {
         LeadRecorded = "lead_recorded",
         /// A sale was credited.
         SaleRecorded = "sale_recorded",
-        /// A sale that nobody had referred was credited, because its lead arrived later.
+        /// A sale that nobody had referred was credited, because its lead arrived after it.
         SaleAttributed = "sale_attributed",
         /// A refund was booked against the sale.
         SaleRefunded = "sale_refunded",
@@ -26,7 +26,7 @@ text_enum! {
         RefundWaiting = "refund_waiting",
         /// A customer cancelled.
         CancellationRecorded = "cancellation_recorded",
-        /// Rewards of the conversion changed their state.
+        /// Rewards of a conversion changed state.
         ConversionUpdated = "conversion_updated",
         /// A lead was made.
         LeadCreated = "lead_created",
@@ -36,7 +36,7 @@ text_enum! {
         RewardApproved = "reward_approved",
         /// A reward was denied.
         RewardDenied = "reward_denied",
-        /// A reward was settled with the rewards of refunds that take back from it, or one of these with it.
+        /// A reward was settled against the rewards that reverse it, or one of these was settled against the reward.
         RewardReversed = "reward_reversed",
         /// A program was made.
         ProgramCreated = "program_created",
@@ -85,11 +85,11 @@ impl EventKind {
     ];
 }
 
-/// Makes [`EventImage`] of one list: each variant with its value, the id of the subject, and the programs and affiliates that
+/// Makes [`EventImage`] from one list. Each variant has its value, the id of its subject, and the programs and affiliates that
 /// filters see.
 macro_rules! images {
     ($($(#[$doc:meta])* $variant:ident($image:ty): |$value:ident| $id:expr, [$($program_id:tt)*], [$($affiliate_id:tt)*];)*) => {
-        /// The subject of an event, as the event left it.
+        /// The subject of an event, as it was right after the event.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum EventImage {
             $($(#[$doc])* $variant($image),)*
@@ -122,7 +122,7 @@ macro_rules! images {
     };
 }
 
-/// A list of ids: none, one, or those of `..` an iterator, each once.
+/// A list of ids: empty, one id, or the ids of an iterator (`..`) without repeats.
 macro_rules! ids {
     () => {
         SmallVec::new()
@@ -142,7 +142,7 @@ macro_rules! ids {
 }
 
 images! {
-    /// A conversion with its rewards. Its candidates are not part of the feed.
+    /// A conversion with its rewards. The feed leaves its candidates out.
     Conversion(super::conversion::ConversionImage): |image| image.conversion.id,
         [..image.conversion.credits.iter().map(|credit| credit.program_id)],
         [..image.conversion.credits.iter().map(|credit| credit.affiliate_id)];
@@ -169,16 +169,16 @@ images! {
     Account(Arc<super::account::Account>): |account| account.id, [], [];
 }
 
-/// A row with the program of its enrollment.
+/// A row, and the program of its enrollment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InProgram<T> {
     /// The row.
     pub row: Arc<T>,
-    /// The program.
+    /// The program of the row's enrollment.
     pub program_id: ProgramId,
 }
 
-/// An event before it has its sequence.
+/// An event that has no sequence yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct NewEvent {
@@ -186,13 +186,13 @@ pub struct NewEvent {
     pub account_id: AccountId,
     pub kind: EventKind,
     pub occurred_at: Time,
-    /// Its subject right after it.
+    /// The subject right after the event.
     pub image: EventImage,
-    /// The request_id or event_id that caused it; empty for the server's own work.
+    /// The request_id or event_id of the request that caused the event. Empty for the server's own work.
     pub cause_id: String,
 }
 
-/// The fields that a filter compares. They are stored beside the event's body in the feed.
+/// The fields that filters compare. The feed stores them beside the event's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EventHeader {
@@ -203,7 +203,7 @@ pub struct EventHeader {
 }
 
 impl NewEvent {
-    /// The fields that a filter compares.
+    /// The fields that filters compare.
     pub fn header(&self) -> EventHeader {
         EventHeader {
             kind: self.kind,
@@ -214,7 +214,7 @@ impl NewEvent {
     }
 }
 
-/// The events that a reader wants. Every field must match. An empty field matches all events, and another one any of its values.
+/// The events that a reader wants. Every field must match. A field matches if it is empty or contains a value of the event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EventFilter {
@@ -225,7 +225,7 @@ pub struct EventFilter {
 }
 
 impl EventFilter {
-    /// Whether the reader wants all events.
+    /// Whether the filter lets all events through.
     pub fn is_empty(&self) -> bool {
         self.kinds.is_empty()
             && self.program_ids.is_empty()
@@ -233,7 +233,7 @@ impl EventFilter {
             && self.subject_ids.is_empty()
     }
 
-    /// Whether the reader wants this event.
+    /// Whether the filter lets this event through.
     pub fn lets_through(&self, event: &EventHeader) -> bool {
         fn fits<T: PartialEq>(wanted: &[T], values: &[T]) -> bool {
             wanted.is_empty() || values.iter().any(|value| wanted.contains(value))

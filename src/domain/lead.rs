@@ -9,13 +9,13 @@ use super::time::Time;
 text_enum! {
     /// The state of a lead.
     LeadState {
-        /// Left an address.
+        /// The person left an address.
         Subscribed = "subscribed",
-        /// Signed up.
+        /// The person signed up.
         Signup = "signup",
-        /// Has bought.
+        /// The person has bought.
         Active = "active",
-        /// Has cancelled.
+        /// The person has cancelled.
         Cancelled = "cancelled",
     }
 }
@@ -24,7 +24,7 @@ text_enum! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Binding {
-    /// Never empty; the largest share first.
+    /// The largest share first. Never empty.
     pub credits: Credits,
     pub bound_at: Time,
 }
@@ -45,16 +45,16 @@ pub struct Lead {
     pub binding: Option<Binding>,
     /// The plan of the last sale that named one.
     pub plan: String,
-    /// Its monthly recurring revenue.
+    /// The monthly recurring revenue.
     pub mrr: Option<Money>,
-    /// When it first bought.
+    /// When the lead first bought.
     pub first_sale_at: Option<Time>,
     pub created_at: Time,
     pub updated_at: Time,
 }
 
-/// The names of a customer in a request: the merchant's own id, the email, or both. The external_id takes precedence, because an email may
-/// change.
+/// The identifiers of a customer in a request: the merchant's own id, the email address, or both. The external_id takes
+/// precedence, because an email address may change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Customer {
     /// The merchant's own id.
@@ -63,7 +63,7 @@ pub struct Customer {
     pub email: Option<String>,
 }
 
-/// The identifiers that a lead is known by.
+/// The identifiers by which a lead may be named.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LeadSelector {
     /// Headwater's id.
@@ -102,9 +102,9 @@ pub struct UnmatchedSale {
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct LeadOutcome {
     pub lead_id: LeadId,
-    /// Whom it is bound to; empty when nobody referred it.
+    /// The credits of the lead's binding. Empty when nobody referred the lead.
     pub credits: Credits,
-    /// The conversion as it is kept, referred or not; none for a lead that was bound before.
+    /// The stored sign-up, referred or not. `None` for a lead that was bound before.
     pub conversion_id: Option<ConversionId>,
 }
 
@@ -115,17 +115,17 @@ pub struct CancellationOutcome {
     pub lead_id: LeadId,
     /// Whether the lead is bound to an affiliate.
     pub outcome: ConversionOutcome,
-    /// The cancellation as it is kept, referred or not.
+    /// The stored cancellation, referred or not.
     pub conversion_id: ConversionId,
 }
 
 impl Customer {
-    /// Whether the request names nobody.
+    /// Whether the request has no identifier of a customer.
     pub fn is_unnamed(&self) -> bool {
         self.external_id.is_none() && self.email.is_none()
     }
 
-    /// The names to look the customer up by: the external_id first, then the email.
+    /// The identifiers to look the customer up by: the external_id first, then the email address.
     pub fn selectors(&self) -> Vec<LeadSelector> {
         let external_id = self.external_id.clone().map(LeadSelector::ExternalId);
         let email = self.email.clone().map(LeadSelector::Email);
@@ -134,19 +134,19 @@ impl Customer {
 }
 
 impl UnmatchedSale {
-    /// The merchant's names for the customer.
+    /// The customer's external_id and email address, if they are set.
     pub fn selectors(&self) -> Vec<LeadSelector> {
         Customer { external_id: self.external_id.clone(), email: self.email.clone() }.selectors()
     }
 }
 
 impl Lead {
-    /// Whom it is bound to; empty while it is bound to nobody.
+    /// The credits of the lead's binding. Empty when the lead is not bound.
     pub fn credits(&self) -> &[Credit] {
         self.binding.as_ref().map_or(&[], |binding| &binding.credits)
     }
 
-    /// The merchant's names for the lead.
+    /// The lead's external_id and email address, if they are set.
     pub fn selectors(&self) -> Vec<LeadSelector> {
         Customer { external_id: self.external_id.clone(), email: self.email.clone() }.selectors()
     }

@@ -1,4 +1,4 @@
-//! The ledger: two-sided entries that are never changed, chained by hash, and the balances that are sums over them.
+//! The ledger: two-sided entries that never change and are chained by hash, and the balances, which are sums over the entries.
 //!
 //! | event | debit | credit |
 //! |---|---|---|
@@ -18,11 +18,11 @@ use super::text_enum::text_enum;
 use super::time::Time;
 
 text_enum! {
-    /// A place that value is booked to.
+    /// An account of the ledger.
     LedgerAccount {
         /// The merchant's cost of commissions.
         CommissionExpense = "commission_expense",
-        /// Earned by an affiliate and not yet approved.
+        /// Earned by an affiliate, not yet approved.
         AffiliatePending = "affiliate_pending",
         /// Owed to an affiliate.
         AffiliatePayable = "affiliate_payable",
@@ -44,14 +44,14 @@ text_enum! {
 }
 
 text_enum! {
-    /// The kinds of things that entries can be about.
+    /// The kinds of subject that an entry can have.
     LedgerSubjectKind {
         /// A reward.
         Reward = "reward",
     }
 }
 
-/// The thing that an entry is about. Its id is a UUID, so that every kind of thing fits into the same columns and the same hash.
+/// The subject of an entry. Its id is a UUID, because every kind of subject must fit into the same columns and the same hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct LedgerSubject {
@@ -60,12 +60,12 @@ pub struct LedgerSubject {
 }
 
 impl LedgerSubject {
-    /// A reward.
+    /// A reward as a subject.
     pub const fn reward(id: RewardId) -> Self {
         Self { kind: LedgerSubjectKind::Reward, id: id.uuid() }
     }
 
-    /// The reward, if it is one.
+    /// The subject's id, if the subject is a reward.
     pub const fn reward_id(self) -> Option<RewardId> {
         match self.kind {
             LedgerSubjectKind::Reward => Some(RewardId::from_uuid(self.id)),
@@ -73,7 +73,7 @@ impl LedgerSubject {
     }
 }
 
-/// An entry before it has a sequence and a hash.
+/// An entry that has no sequence and no hash yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Posting {
@@ -82,7 +82,7 @@ pub struct Posting {
     pub credit: LedgerAccount,
     pub unit: RewardUnit,
     pub currency: Currency,
-    /// How much, more than zero.
+    /// In minor units, more than zero.
     pub amount_minor: i64,
     pub affiliate_id: AffiliateId,
     pub subject: LedgerSubject,
@@ -91,8 +91,8 @@ pub struct Posting {
 }
 
 impl Posting {
-    /// Moves a reward's value from one ledger account to another. For a negative value the two sides are swapped, so that the
-    /// amount stays positive.
+    /// The posting that moves a reward's value from one ledger account to another. For a negative value the two accounts are
+    /// swapped, so that the amount stays positive.
     pub fn for_reward(
         reward: &Reward,
         debit: LedgerAccount,
@@ -117,24 +117,24 @@ impl Posting {
     }
 }
 
-/// A two-sided entry with its sequence and hash. Never changed, never removed.
+/// A two-sided entry with its sequence and hash. It is never changed and never removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct LedgerEntry {
-    /// 1, 2, 3 and so on in the account, without a gap.
+    /// 1, 2, 3 and so on in its account, without a gap.
     pub sequence: i64,
     pub posting: Posting,
-    /// The version of the layout that was hashed: [`HASH_VERSION`], unless another release wrote the entry.
+    /// The version of the hashed layout. It is [`HASH_VERSION`], unless another release wrote the entry.
     pub hash_version: i32,
-    /// [`entry_hash`] over this entry and the hash of the one before.
+    /// The [`entry_hash`] of this entry and the hash of the previous entry.
     pub hash: [u8; 32],
 }
 
-/// The hash that the first entry of an account is chained to.
+/// The hash that an account's first entry has as its previous hash.
 pub const GENESIS_HASH: [u8; 32] = [0; 32];
 
-/// The version of the layout that [`entry_hash`] hashes. The version is part of the hash and is stored with each entry. A change of
-/// the layout takes a new number; older entries keep theirs.
+/// The version of the layout that [`entry_hash`] hashes. The version is part of the hash and is stored with each entry. A changed
+/// layout takes a new number, and older entries keep theirs.
 pub const HASH_VERSION: u8 = 1;
 
 /// SHA-256 over these bytes, in this order:
@@ -156,8 +156,8 @@ pub const HASH_VERSION: u8 = 1;
 /// | 1 + n | reason |
 /// | 8 | posted_at, in microseconds |
 ///
-/// Integers are big-endian. A text is one byte with its length and then its bytes; no text of these sets is longer than its column's
-/// 32 characters. So two entries that differ are never the same bytes.
+/// Integers are big-endian. A text is its length in one byte, then its bytes; no text here is longer than its column's 32
+/// characters. Two different entries therefore never have the same bytes.
 pub fn entry_hash(previous: &[u8; 32], sequence: i64, posting: &Posting) -> [u8; 32] {
     let mut hasher = Sha256::new();
     hasher.update([HASH_VERSION]);
@@ -192,19 +192,19 @@ pub struct BalanceKey {
     pub currency: Currency,
 }
 
-/// An affiliate's balance: sums over the ledger, stored beside it. VerifyLedger compares the two. All in minor units.
+/// An affiliate's balance: sums over the ledger in minor units, stored beside it. VerifyLedger compares the two.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Balance {
     /// Not yet approved.
     pub pending_minor: i64,
-    /// Approved and not yet paid; may be negative.
+    /// Approved and not yet paid. May be negative.
     pub owed_minor: i64,
     pub paid_minor: i64,
 }
 
 impl Balance {
-    /// Earned over all time less what was denied or taken back.
+    /// The amount earned over all time, less the amounts denied or reversed.
     pub fn earned_minor(self) -> i64 {
         self.pending_minor.saturating_add(self.owed_minor).saturating_add(self.paid_minor)
     }
@@ -227,7 +227,7 @@ impl Balance {
 }
 
 impl Posting {
-    /// The balance that the posting changes.
+    /// The key of the balance that the posting changes.
     pub fn balance_key(&self) -> BalanceKey {
         BalanceKey {
             account_id: self.account_id,
@@ -238,23 +238,23 @@ impl Posting {
     }
 }
 
-/// The newest numbers of an account's feed and ledger. One row per account: its lock is the account's write lock, so numbers
-/// appear in the order of commit and without a gap.
+/// The newest numbers of an account's feed and ledger. Each account has one such row, and its lock is the account's write lock.
+/// Numbers therefore appear in commit order and without a gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct AccountHead {
     pub account_id: AccountId,
     /// The sequence of the newest event; 0 before the first.
     pub event_sequence: i64,
-    /// The sequence of the newest event that is no longer kept; 0 when all are.
+    /// The sequence of the newest pruned event; 0 when no event was pruned.
     pub pruned_sequence: i64,
     /// The sequence of the newest ledger entry; 0 before the first.
     pub ledger_sequence: i64,
     /// The hash of the newest ledger entry; [`GENESIS_HASH`] before the first.
     pub ledger_hash: [u8; 32],
-    /// Grows with every change of a row that is in the account's catalogue (`Kind::IN_CATALOGUE`).
+    /// Grows with every change of a row in the account's catalogue (`Kind::IN_CATALOGUE`).
     pub catalogue_version: i64,
-    /// How many refunds ever arrived before their sale. While it is 0, no sale looks for a waiting refund.
+    /// How many refunds have ever arrived before their sale. While it is 0, no sale looks for a waiting refund.
     pub waited_refund_count: i64,
 }
 
@@ -272,7 +272,7 @@ impl AccountHead {
         }
     }
 
-    /// Gives a posting its sequence and hash.
+    /// Gives a posting the next sequence and its hash.
     pub fn enter(&mut self, posting: Posting) -> LedgerEntry {
         self.ledger_sequence += 1;
         self.ledger_hash = entry_hash(&self.ledger_hash, self.ledger_sequence, &posting);
@@ -310,8 +310,8 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The number was computed once from the documented layout, with Python's `hashlib`, `uuid` and `struct` and without this
-    /// program. Stored hashes must be reproduced for ever, so another layout is another version.
+    /// The number was computed once from the documented layout with Python's `hashlib`, `uuid` and `struct`, without this
+    /// program. Stored hashes must be reproducible for ever. Another layout therefore needs another version.
     #[test]
     fn the_hash_of_an_entry_is_pinned() {
         let hash = entry_hash(&[7; 32], 42, &posting());
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(distinct.len(), hashes.len());
     }
 
-    /// One byte must hold the length, and the column the text.
+    /// Every text's length must fit into one byte, and every text into its column.
     #[test]
     fn no_hashed_text_is_longer_than_its_column() {
         let texts = LedgerAccount::ALL.iter().map(|value| value.as_str());

@@ -1,4 +1,4 @@
-//! Referral links. The ref_id of an enrollment is also the code of a link, so that one look-up finds both and a code is unique
+//! Referral links. An enrollment's ref_id is also the code of a link. One look-up therefore finds both, and a code is unique
 //! among both.
 
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use super::time::Time;
 text_enum! {
     /// The state of a link.
     LinkState {
-        /// Tracks.
+        /// Clicks through the link are tracked.
         Active = "active",
-        /// Tracks nothing.
+        /// Clicks through the link are not tracked.
         Revoked = "revoked",
     }
 }
@@ -28,7 +28,7 @@ pub struct Link {
     pub affiliate_id: AffiliateId,
     /// The code in lower case, unique in the account for ever.
     pub code: String,
-    /// Where it leads; empty for the enrollment's landing page.
+    /// The page that the link leads to. Empty: the enrollment's landing page.
     pub destination_url: String,
     pub state: LinkState,
     pub created_at: Time,
@@ -36,7 +36,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// Whether its code can be the ref_id of the enrollment: an active link of its own, that leads to its landing page.
+    /// Whether the link's code can be the enrollment's ref_id. The link must be active, belong to the enrollment, and lead to its
+    /// landing page.
     pub fn serves_as_ref_id_of(&self, enrollment: &Enrollment) -> bool {
         self.enrollment_id == enrollment.id && self.state == LinkState::Active && self.destination_url.is_empty()
     }

@@ -1,4 +1,4 @@
-//! The answers to commands, as one closed set: a repeated request gets the first answer again.
+//! The answers to commands, as one closed set. They are stored, because a repeated request gets the first answer again.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use super::id::TypedId;
 
 /// An answer to a command.
 trait Answer {
-    /// The id of the row that the command made or changed; none when it changed nothing.
+    /// The id of the row that the command created or changed; `None` when it changed nothing.
     fn effect(&self) -> Option<&dyn TypedId>;
 }
 
-/// Makes [`Outcome`] of one list: each variant holds one type of answer.
+/// Makes [`Outcome`] from one list. Each variant holds one type of answer.
 macro_rules! outcomes {
     ($($(#[$doc:meta])* $variant:ident($answer:ty): |$row:ident| $effect:expr;)*) => {
         /// The answer to a command. Large answers are shared, so that the enum is no larger than the common ones.
@@ -86,18 +86,18 @@ outcomes! {
     Rewards(Vec<Arc<super::reward::Reward>>): |rewards| rewards.first().map(|reward| &reward.id as &dyn TypedId);
 }
 
-/// The outcome is another command's.
+/// The outcome belongs to another command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a command came to the outcome of another")]
 pub struct OtherOutcome;
 
 impl Outcome {
-    /// The UUID of the row that the command made or changed; nil when it changed nothing.
+    /// The UUID of the row that the command created or changed; nil when it changed nothing.
     pub fn effect(&self) -> Uuid {
         self.answer().effect().map_or(Uuid::nil(), TypedId::uuid)
     }
 
-    /// The same id as text, for a caller that reuses the key; empty when nothing was changed.
+    /// The id of that row as text, for a caller that reuses the key. Empty when nothing was changed.
     pub fn effect_id(&self) -> String {
         self.answer().effect().map(ToString::to_string).unwrap_or_default()
     }

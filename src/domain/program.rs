@@ -1,6 +1,7 @@
 //! Programs and the versions of their terms.
 //!
-//! A version of terms never changes: a change makes the next version. Every conversion keeps the version it was priced under.
+//! A version of the terms never changes. Every change creates the next version, and every conversion keeps the version that
+//! priced it.
 
 use std::sync::Arc;
 
@@ -13,58 +14,58 @@ use super::time::Time;
 text_enum! {
     /// The state of a program.
     ProgramState {
-        /// Attributes and pays.
+        /// The program attributes and pays.
         Active = "active",
-        /// Attributes nothing new.
+        /// The program attributes nothing new.
         Archived = "archived",
     }
 }
 
-/// A campaign that affiliates are enrolled in.
+/// A campaign in which affiliates are enrolled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Program {
     pub id: ProgramId,
     pub account_id: AccountId,
     pub display_name: String,
-    /// Its currency; flat commissions are in it.
+    /// Flat commissions are in this currency.
     pub currency: Currency,
-    /// Where referral links lead when the enrollment names no page.
+    /// The page that referral links lead to when the enrollment has no page of its own.
     pub landing_url: String,
-    /// Whether it is used where a request names no program. At most one program of an account is.
+    /// Whether requests that name no program use this one. An account has at most one default program.
     pub is_default: bool,
     pub state: ProgramState,
     /// The newest version of its terms.
     pub terms_version: i32,
-    /// Grows with every change; shown as the etag.
+    /// Grows with every change. Shown as the etag.
     pub version: i32,
     pub created_at: Time,
     pub updated_at: Time,
 }
 
 impl Program {
-    /// The text that changes with every change of the program.
+    /// The etag. It is different after every change of the program.
     pub fn etag(&self) -> String {
         format!("v{}", self.version)
     }
 }
 
 text_enum! {
-    /// The click of a visitor that earns.
+    /// Which of a visitor's clicks is credited.
     AttributionModel {
-        /// The earliest inside the window.
+        /// The earliest click inside the window.
         FirstClick = "first_click",
-        /// The latest inside the window.
+        /// The latest click inside the window.
         LastClick = "last_click",
     }
 }
 
 text_enum! {
-    /// The sales that a version of the terms applies to.
+    /// The sales to which a version of the terms applies.
     TermsReach {
-        /// Every sale from its start on.
+        /// Every sale from the version's start on.
         NewSales = "new_sales",
-        /// Sales to leads bound from its start on, and sales without a lead.
+        /// Sales to leads bound from the version's start on, and sales without a lead.
         NewCustomers = "new_customers",
     }
 }
@@ -79,7 +80,7 @@ pub enum Commission {
 }
 
 impl Commission {
-    /// The fault of a commission in a program of this currency, if there is one: an amount must be in it.
+    /// The fault of the commission in a program of this currency, if there is one: a flat amount must be in the same currency.
     pub fn problem_in(self, currency: Currency) -> Option<String> {
         match self {
             Self::Flat(flat) if flat.currency != currency => {
@@ -90,7 +91,7 @@ impl Commission {
     }
 }
 
-/// The rules as an owner sets them.
+/// The rules of a program, as its owner sets them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct TermsDraft {
@@ -99,14 +100,14 @@ pub struct TermsDraft {
     /// How many days a reward stays pending.
     pub hold_period_days: i32,
     pub attribution_model: AttributionModel,
-    /// For how many days after a click a lead or sale is credited to it.
+    /// How many days after a click a lead or sale can be credited to it.
     pub attribution_window_days: i32,
-    /// The order in which sources win, the strongest first; each of the three once.
+    /// The order of precedence of the sources, the strongest first. Each source occurs once.
     pub precedence: [AttributionSource; 3],
     pub rounding: Rounding,
 }
 
-/// A version of a program's rules. Never changed.
+/// A version of a program's rules. It never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Terms {
@@ -114,7 +115,7 @@ pub struct Terms {
     pub program_id: ProgramId,
     /// 1, 2, 3 and so on.
     pub version: i32,
-    /// They apply from this time on.
+    /// The rules apply from this time on.
     pub starts_at: Time,
     pub rules: TermsDraft,
 }

@@ -15,21 +15,21 @@ use super::time::Time;
 text_enum! {
     /// The state of a reward.
     RewardState {
-        /// Waits for the end of its hold period, or for a person.
+        /// The reward waits for the end of its hold period, or for a person.
         Pending = "pending",
-        /// Is owed.
+        /// The reward is owed.
         Approved = "approved",
-        /// Was refused by a person.
+        /// A person refused the reward.
         Denied = "denied",
-        /// Was paid.
+        /// The reward was paid.
         Paid = "paid",
-        /// Was taken back as a whole before it was paid.
+        /// Refunds took the whole reward back before it was paid.
         Reversed = "reversed",
     }
 }
 
 impl RewardState {
-    /// Whether a reward in this state may take the next one: the table above.
+    /// Whether a reward may change from this state to the next: the table above.
     pub fn may_become(self, next: Self) -> bool {
         matches!(
             (self, next),
@@ -46,7 +46,7 @@ text_enum! {
         Program = "program",
         /// The enrollment's own commission.
         Enrollment = "enrollment",
-        /// Taken back in proportion to a refund.
+        /// The reward reverses another one, in proportion to a refund.
         Reversal = "reversal",
     }
 }
@@ -59,52 +59,52 @@ text_enum! {
     }
 }
 
-/// How a reward was computed, enough to compute it again.
+/// How a reward was computed. The fields suffice to compute it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Calculation {
     pub rule: RewardRule,
-    /// The amount it was computed from: the part of the sale that was not refunded when it was priced.
+    /// The amount from which the reward was computed: the part of the sale that was not refunded when the sale was priced.
     pub base_amount: Money,
-    /// The rate. A flat amount is for the whole sale.
+    /// The rate. A flat amount applies to the whole sale.
     pub commission: Commission,
     pub terms_version: i32,
-    /// How it was rounded. Reversals of it are rounded the same way.
+    /// How the value was rounded. Reversals of the reward are rounded in the same way.
     pub rounding: Rounding,
 }
 
-/// The earnings of one affiliate from one conversion. The value never changes; a refund makes a second, negative reward.
+/// The earnings of one affiliate from one conversion. The value never changes. A refund creates a second, negative reward.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Reward {
     pub id: RewardId,
     pub account_id: AccountId,
-    /// The conversion it comes from.
+    /// The conversion that the reward comes from.
     pub conversion_id: ConversionId,
     pub affiliate_id: AffiliateId,
-    /// The enrollment it was earned through.
+    /// The enrollment through which the reward was earned.
     pub enrollment_id: EnrollmentId,
-    /// The program it was earned in.
+    /// The program in which the reward was earned.
     pub program_id: ProgramId,
     pub unit: RewardUnit,
     /// Negative for a refund's reward.
     pub value: Money,
-    /// How much of it refunds have taken back, in minor units, positive.
+    /// How much refunds have taken back, in minor units, positive.
     pub reversed_minor: i64,
-    /// Of a refund's reward: the reward it takes back from.
+    /// For the reward of a refund: the reward that it reverses.
     pub reverses: Option<RewardId>,
     pub state: RewardState,
     pub calculation: Calculation,
-    /// The end of its hold period: a worker approves it after this time.
+    /// The end of the hold period. A worker approves the reward after this time.
     pub auto_approve_at: Time,
     pub created_at: Time,
-    /// When its state last changed, or a refund last took back from it.
+    /// When the state last changed, or a refund last took something back.
     pub updated_at: Time,
-    /// Why it was denied; empty otherwise.
+    /// Why the reward was denied. Empty unless it was.
     pub deny_reason: String,
 }
 
-/// A reward as first made: the part that never changes.
+/// The part of a reward that never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct RewardSummary {
@@ -115,7 +115,7 @@ pub struct RewardSummary {
 }
 
 impl Reward {
-    /// The part that never changes.
+    /// The part of the reward that never changes.
     pub fn summary(&self) -> RewardSummary {
         RewardSummary { reward_id: self.id, affiliate_id: self.affiliate_id, unit: self.unit, value: self.value }
     }

@@ -1,4 +1,4 @@
-//! The one table from errors to answers: reason, gRPC code, message and details. `tests/it/golden/errors.txt` is printed from it.
+//! The table from errors to answers: reason, gRPC code, message and details. `tests/it/golden/errors.txt` is printed from it.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::domain::money::Overflow;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::pb::ErrorReason;
 
-/// The retry of failures that pass by themselves.
+/// The retry advice for failures that go away by themselves.
 const RETRY_LATER: Retry = Retry::After(Duration::from_secs(1));
 
-/// An error as the caller sees it.
+/// An error as its caller sees it.
 pub(super) struct Answer {
     pub(super) reason: ErrorReason,
     pub(super) code: Code,
@@ -23,22 +23,22 @@ pub(super) struct Answer {
     pub(super) retry: Retry,
 }
 
-/// The details beside the ErrorInfo.
+/// The details of an error, apart from the ErrorInfo.
 pub(super) enum Detail {
     None,
     Fields(Vec<FieldViolation>),
-    /// The subject that does not fit, such as `reward/rwd_...`.
+    /// The subject that breaks the precondition, such as `reward/rwd_...`.
     Precondition(String),
     Resource(&'static str, String),
 }
 
-/// Whether the same call may be answered differently later.
+/// Whether the same call may get another answer later.
 pub(super) enum Retry {
-    /// After this time.
+    /// Retry after this time.
     After(Duration),
-    /// Never, unless something else changes first.
+    /// Do not retry until something else changes.
     Never,
-    /// The server cannot know.
+    /// The server cannot know whether a retry helps.
     Unsaid,
 }
 
@@ -90,7 +90,7 @@ impl Answer {
     }
 }
 
-/// Field and description as one sentence; a fault of the message as a whole has no field.
+/// The field and the description as one sentence. A violation of the whole message has no field.
 fn sentence(violation: &FieldViolation) -> String {
     match violation.field.as_str() {
         "" => violation.description.clone(),
@@ -99,7 +99,7 @@ fn sentence(violation: &FieldViolation) -> String {
 }
 
 impl Error {
-    /// The table. It has no wildcard, so that a new error must say what callers see.
+    /// The table. It has no wildcard, so that every new error must be given an answer here.
     pub(super) fn answer(&self, request_id: &str, violation_bytes_max: usize) -> Answer {
         match self {
             Self::InvalidFields(violations) => {
@@ -218,7 +218,7 @@ fn alternatives(kinds: &[KeyKind]) -> String {
     kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" or ")
 }
 
-/// The table's part for refusals.
+/// The part of the table for refusals.
 fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
     let text = refusal.to_string();
     let path = |field: &Field| paths.iter().find(|(other, _)| other == field).map_or(field.as_str(), |(_, path)| path);
@@ -264,7 +264,7 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             format!("{text}; send the same content again, or a new {field}"),
         )
         .with("first_id", first_id),
-        // The same etag fails for ever.
+        // A retry with the same etag always fails.
         Refusal::EtagMismatch { resource: _, current_etag } => {
             Answer::new(ErrorReason::EtagMismatch, Code::Aborted, format!("etag: {text}; read it again and repeat"))
                 .with("current_etag", current_etag)
@@ -310,7 +310,7 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             format!("{text}; remove one, or raise the account's max_active_coupons_per_affiliate"),
         )
         .with("limit", limit),
-        // Sums near 64 bits are reached only with amounts that no customer ever paid.
+        // Sums near 64 bits occur only with amounts that no customer ever paid.
         Refusal::Overflow(Overflow) => {
             Answer::field(ErrorReason::InvalidFields, "amount", format!("{text}; send a smaller amount"))
         }
@@ -318,7 +318,7 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
     }
 }
 
-/// The reason for something of this kind that is not there, and the kind's name on the wire.
+/// The reason for a missing resource of this kind, and the kind's name on the wire.
 fn missing(resource: Resource) -> (ErrorReason, &'static str) {
     match resource {
         Resource::Account => (ErrorReason::AccountNotFound, "headwater.v1.Account"),

@@ -112,7 +112,7 @@ impl Change for pb::CreateApiKeyRequest {
     fn read(&self, asking: &Asking) -> Result<(CreateApiKey, SecretString), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        // Operator keys are made by the server itself alone.
+        // Only the server itself makes operator keys.
         let kinds: Vec<KeyKind> =
             KeyKind::ALL.iter().copied().filter(|kind| *kind != KeyKind::ServerOperator).collect();
         let kind = fields.value_of("kind", self.kind, &kinds);
@@ -131,7 +131,7 @@ impl Change for pb::CreateApiKeyRequest {
     }
 }
 
-/// The secret, in the first answer only. A repeated call generated another secret, which was not stored.
+/// The secret. Only the first answer has it: a repeated call generates another secret, which is not stored.
 fn shown_once(secret: &SecretString, replayed: bool) -> String {
     if replayed { String::new() } else { secret.expose_secret().to_owned() }
 }
@@ -156,7 +156,8 @@ pub(super) async fn get_key(call: Call, message: pb::GetApiKeyRequest) -> Result
     Ok(pb::GetApiKeyResponse { api_key: Some(api_key(&key)) })
 }
 
-/// Makes a key for the account that an operator names. The command runs in that account, so that its feed tells of the key.
+/// Makes a key for the account that an operator names. The command runs in that account, so that the account's feed has the
+/// event.
 pub(super) async fn create_admin_key(
     call: Call,
     message: pb::CreateAdminApiKeyRequest,
@@ -211,7 +212,7 @@ impl Change for pb::CreateAdminApiKeyRequest {
     }
 }
 
-/// A revoked key stops working here at once.
+/// Revokes a key. On this instance, the key stops working at once.
 pub(super) async fn revoke_key(
     call: Call,
     message: pb::RevokeApiKeyRequest,
@@ -254,7 +255,7 @@ pub(super) async fn check_key(call: Call, _: pb::CheckApiKeyRequest) -> Result<p
     })
 }
 
-/// An account as the feed has it, without personal data.
+/// The account as stored in the feed, without personal data.
 pub(super) fn image(row: &Account) -> pb::Account {
     pb::Account { email: String::new(), ..account(row) }
 }

@@ -17,13 +17,13 @@ use crate::store;
 use crate::store::enrollment::EnrollmentQuery;
 use crate::store::list::Walk;
 
-/// Characters of an affiliate's own token: 256 bits.
+/// The number of characters in an affiliate's own token: 256 bits.
 const TOKEN_LENGTH: usize = 43;
 
-/// How many enrollments an affiliate is shown with: more than anybody has programs.
+/// The maximum number of enrollments shown with an affiliate: more than anybody has programs.
 const ENROLLMENTS_MAX: u64 = 1_000;
 
-/// How many social networks a profile names.
+/// The maximum number of social networks in a profile.
 const SOCIAL_PROFILES_MAX: usize = 20;
 const NETWORK_LENGTH_MAX: usize = 40;
 
@@ -52,7 +52,7 @@ impl Change for pb::CreateAffiliateRequest {
             affiliate: Some(render(&answer.affiliate)),
             enrollment: Some(enrollment::render(&answer.enrollment.enrollment, &answer.enrollment.landing_url)),
             coupon: answer.coupon.as_deref().map(coupon::render),
-            // A repeated call generated another token, which was not stored.
+            // A repeated call generates another token, which is not stored.
             auth_token: if replayed { String::new() } else { token },
             replayed,
         }
@@ -107,7 +107,7 @@ fn postal_address(fields: &mut Fields, sent: &pb::PostalAddress) -> PostalAddres
     }
 }
 
-/// Pages or names in social networks. One without text is left out.
+/// Reads pages or user names in social networks. Entries without text are left out.
 fn social_profiles(fields: &mut Fields, sent: &HashMap<String, String>) -> BTreeMap<String, String> {
     if sent.len() > SOCIAL_PROFILES_MAX {
         fields.wrong("social_profiles", format!("has {} entries; at most {SOCIAL_PROFILES_MAX} are taken", sent.len()));
@@ -176,7 +176,7 @@ fn render_address(address: &PostalAddress) -> pb::PostalAddress {
     }
 }
 
-/// An affiliate as the feed has it, without personal data.
+/// The affiliate as stored in the feed, without personal data.
 pub(super) fn image(affiliate: &Affiliate) -> pb::Affiliate {
     pb::Affiliate {
         id: affiliate.id.to_string(),

@@ -1,4 +1,4 @@
-//! BatchRecordEvents: up to 1,000 events in one call, each answered as the single call would have been.
+//! BatchRecordEvents: up to 1,000 events in one call. Each event gets the answer that the single call would have got.
 
 use super::call::Call;
 use super::call::change::{self, Asking, Change, Method};
@@ -10,7 +10,7 @@ use crate::pb::batch_item::Item;
 use crate::pb::batch_result::Answer as ItemResult;
 use crate::pb::{self, batch_result};
 
-/// An item that was read, and the conversion of its answer to a result.
+/// A parsed item, and the function that turns its answer into a result.
 struct ReadItem {
     envelope: Envelope,
     paths: FieldPaths,
@@ -29,7 +29,7 @@ pub(super) async fn record(
     }
     let asking = call.asking();
     let mut envelopes = Vec::with_capacity(count);
-    // For each item its fault, or the conversion to its result.
+    // For each item: its error, or what is needed to turn its answer into a result.
     let mut read = Vec::with_capacity(count);
     for item in &message.items {
         read.push(read_item(&call, item.item.as_ref(), &asking).map(|ReadItem { envelope, paths, render }| {

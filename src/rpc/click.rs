@@ -11,8 +11,8 @@ use crate::domain::rule::RecordClick;
 use crate::error::{Error, FieldPaths};
 use crate::pb;
 
-/// A public page must not get another visitor's tracking id by sending an event_id that is in use: the tracking id is the id of a
-/// first click.
+/// Records a click. The tracking id of a visitor is the id of the visitor's first click. A public page must therefore not get
+/// another visitor's tracking id by sending an event_id that is in use.
 pub(super) async fn record(call: Call, message: pb::RecordClickRequest) -> Result<pb::RecordClickResponse, Error> {
     let asking = call.asking();
     let (rule, ()) = message.read(&asking)?;
@@ -47,7 +47,7 @@ impl Change for pb::RecordClickRequest {
         fields.finish()?;
         let rule = RecordClick {
             code: code.to_ascii_lowercase(),
-            // An unknown or changed cookie makes a new visitor rather than a fault.
+            // An unknown or changed cookie makes a new visitor and not an error.
             tid: self.tid.trim().parse().ok(),
             referrer_url,
             occurred_at,
@@ -56,7 +56,7 @@ impl Change for pb::RecordClickRequest {
     }
 
     fn render(click: ClickOutcome, replayed: bool, (): (), asking: &Asking) -> pb::RecordClickResponse {
-        // Public pages get the destination of the visitor, but not the affiliate.
+        // Public pages get the visitor's destination, but not the affiliate.
         let is_public = asking.key_kind == KeyKind::Publishable;
         pb::RecordClickResponse {
             click_id: click.click_id.to_string(),

@@ -1,4 +1,4 @@
-//! Conversions on the wire: reading them back, and how they look in answers and in the feed.
+//! Conversions on the wire: reading them back, and their form in answers and in the feed.
 
 use super::call::parse::Fields;
 use super::call::render::{id_or_empty, money, timestamp};
@@ -77,10 +77,10 @@ pub(super) async fn list(
     Ok(pb::ListConversionsResponse { conversions, next_page_token })
 }
 
-/// How much of a conversion is shown.
+/// The parts of a conversion to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum View {
-    /// Everything but the candidates.
+    /// Everything except the candidates.
     Basic,
     /// Everything.
     Full,
@@ -91,7 +91,7 @@ impl View {
     pub(super) const ALL: &[Self] = &[Self::Basic, Self::Full];
 }
 
-/// The outcome of an event with these credits.
+/// The outcome of an event with these credits: attributed if there is any.
 pub(super) fn outcome_of(credits: &[Credit]) -> ConversionOutcome {
     if credits.is_empty() { ConversionOutcome::NotReferred } else { ConversionOutcome::Attributed }
 }
@@ -109,7 +109,7 @@ pub(super) fn credits(credits: &[Credit]) -> Vec<pb::Credit> {
     credits.iter().map(credit).collect()
 }
 
-/// A conversion with its rewards as the feed has it.
+/// The conversion and its rewards as stored in the feed.
 pub(super) fn image(image: &ConversionImage) -> pb::Conversion {
     pb::Conversion {
         rewards: image.rewards.iter().map(|reward| reward::image(reward)).collect(),
@@ -117,7 +117,7 @@ pub(super) fn image(image: &ConversionImage) -> pb::Conversion {
     }
 }
 
-/// A conversion with its rewards as a message.
+/// The conversion and its rewards as a message.
 pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
     let conversion = &image.conversion;
     let order = &conversion.order;

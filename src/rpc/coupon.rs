@@ -89,7 +89,7 @@ impl Change for pb::RemoveCouponRequest {
     }
 }
 
-/// A coupon as the feed has it, without personal data.
+/// The coupon as stored in the feed, without personal data.
 pub(super) fn image(coupon: &Coupon) -> pb::Coupon {
     pb::Coupon { note: String::new(), ..render(coupon) }
 }

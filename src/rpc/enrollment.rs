@@ -22,15 +22,15 @@ use crate::pb;
 use crate::store;
 use crate::store::enrollment::EnrollmentQuery;
 
-/// How many characters of a name are used in a ref_id.
+/// The maximum number of characters of a name in a generated ref_id.
 const STEM_LENGTH_MAX: usize = 20;
-/// How many random characters make a ref_id unique.
+/// The number of random characters in a generated ref_id.
 const SUFFIX_LENGTH: usize = 6;
 
-/// The paths of a new enrollment's fields, in CreateAffiliate and EnrollAffiliate.
+/// The paths of a new enrollment's fields in CreateAffiliate and EnrollAffiliate.
 pub(super) const NEW_PATHS: FieldPaths = &[(Field::CommissionCurrency, "commission_override.flat.currency_code")];
 
-/// Only a ref_id that is made needs the affiliate's name. An affiliate that is not there is for the rule to refuse.
+/// Reads the affiliate only to generate a ref_id from its name. If there is no such affiliate, the rule refuses.
 pub(super) async fn enroll(
     call: Call,
     message: pb::EnrollAffiliateRequest,
@@ -81,7 +81,7 @@ impl Change for pb::EnrollAffiliateRequest {
     }
 }
 
-/// The fields that CreateAffiliate and EnrollAffiliate share. The stem of a ref_id that is to be made is left empty.
+/// Reads the fields that CreateAffiliate and EnrollAffiliate share. The stem of a generated ref_id is left empty.
 pub(super) fn read_new(
     fields: &mut Fields,
     program_id: &str,
@@ -101,7 +101,7 @@ pub(super) fn read_new(
     }
 }
 
-/// The stem of a ref_id that is made: the letters and digits of the first name, or else of the email address before the `@`.
+/// The stem of a generated ref_id: the letters and digits of the first name, or else of the email address before the `@`.
 pub(super) fn ref_id_stem(first_name: &str, email: &str) -> String {
     let stem = |text: &str| -> String {
         let fit = text.chars().filter(char::is_ascii_alphanumeric);
@@ -213,7 +213,7 @@ impl Change for pb::EndEnrollmentRequest {
     }
 }
 
-/// Enrollments as messages, with the pages that their links lead to.
+/// Enrollments as messages, each with the page that its links lead to.
 pub(super) async fn render_all(call: &Call, enrollments: &[Enrollment]) -> Result<Vec<pb::Enrollment>, Error> {
     let pages = landing_urls(call, enrollments).await?;
     Ok(enrollments.iter().zip(pages).map(|(enrollment, page)| render(enrollment, &page)).collect())
@@ -240,7 +240,7 @@ pub(super) async fn landing_urls(call: &Call, enrollments: &[Enrollment]) -> Res
     enrollments.iter().map(page).collect()
 }
 
-/// An enrollment as the feed has it, without personal data.
+/// The enrollment as stored in the feed, without personal data.
 pub(super) fn image(enrollment: &Enrollment) -> pb::Enrollment {
     pb::Enrollment {
         ref_id: String::new(),
@@ -271,14 +271,14 @@ fn render_answer(answer: &EnrollmentOutcome) -> pb::Enrollment {
     render(&answer.enrollment.enrollment, &answer.enrollment.landing_url)
 }
 
-/// The page with the ref_id in its parameter `ref`.
+/// The landing page with the ref_id in its query parameter `ref`.
 fn referral_link(landing_url: &str, ref_id: &str) -> String {
     match Url::parse(landing_url) {
         Ok(mut link) => {
             link.query_pairs_mut().append_pair("ref", ref_id);
             link.into()
         }
-        // Only URLs are stored; any other text is shown as it is.
+        // Every stored landing page is a URL. Any other text is shown as it is.
         Err(_) => landing_url.to_owned(),
     }
 }

@@ -1,6 +1,7 @@
-//! The feed on the wire: WatchEvents, WatchConversions and ReadEvents, with the same order and the same cursors.
+//! The feed on the wire: WatchEvents, WatchConversions and ReadEvents. All three have the same order and the same cursors.
 //!
-//! This file answers the calls; `place.rs` finds where readers start, and `reader.rs` makes the messages of an open stream.
+//! This file answers the calls. `place.rs` finds the start position of a reader, and `reader.rs` makes the messages of an open
+//! stream.
 
 mod batch;
 pub mod event;
@@ -33,7 +34,7 @@ use slot::{Slot, Slots};
 /// An open stream of events.
 pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
-/// All feed streams of this server.
+/// All open feed streams of this server.
 pub struct FeedStreams {
     app: Arc<App>,
     authenticator: Arc<Authenticator>,
@@ -43,7 +44,7 @@ pub struct FeedStreams {
 }
 
 impl FeedStreams {
-    /// Streams of this app. Cancelling `draining` ends them all with `draining` and OK.
+    /// The streams of this app. Cancelling `draining` ends them all with a `draining` message and status OK.
     pub fn new(
         app: Arc<App>,
         authenticator: Arc<Authenticator>,
@@ -53,10 +54,10 @@ impl FeedStreams {
         Self { app, authenticator, limits, draining, slots: Slots::default() }
     }
 
-    /// WatchEvents.
+    /// Opens the stream of a WatchEvents call.
     ///
     /// # Errors
-    /// Wrong fields, a cursor that cannot be served, too many streams.
+    /// Invalid fields, a cursor that cannot be served, or too many streams.
     pub async fn watch(
         &self,
         principal: &Principal,
@@ -66,7 +67,7 @@ impl FeedStreams {
         self.open(principal, name, event::parse_watch(&request)?).await
     }
 
-    /// WatchConversions.
+    /// Opens the stream of a WatchConversions call.
     ///
     /// # Errors
     /// As [`Self::watch`].
@@ -82,7 +83,7 @@ impl FeedStreams {
     async fn open(&self, principal: &Principal, name: &CallName, wanted: WantedStream) -> Result<WatchStream, Error> {
         let slot = self.open_slot(principal.key_id)?;
         let account_id = principal.account_id;
-        // Followed before the head is read, so that nothing committed in between goes unnoticed.
+        // Follow before reading the head. Otherwise an event committed in between would go unnoticed.
         let follower = self.app.feed().follow(account_id).reading_ahead();
         let head = self.app.feed().head(account_id).await?;
         let position = place::find(&self.app, account_id, &head, &wanted.start).await?;
@@ -106,10 +107,10 @@ impl FeedStreams {
         Ok(Box::pin(messages.map(move |message| message.map_err(|error| error.into_status(&name)))))
     }
 
-    /// ReadEvents.
+    /// Answers a ReadEvents call.
     ///
     /// # Errors
-    /// Wrong fields, a cursor that cannot be served.
+    /// Invalid fields, a cursor that cannot be served, or, for a call that waits, too many streams.
     pub async fn list(
         &self,
         principal: &Principal,
@@ -117,13 +118,13 @@ impl FeedStreams {
         request: pb::ReadEventsRequest,
     ) -> Result<ReadEventsResponse, Error> {
         let wanted = event::parse_read(&request)?;
-        // A call that waits is a stream in all but name.
+        // A waiting call counts as a stream.
         let _slot = (!wanted.max_wait.is_zero()).then(|| self.open_slot(principal.key_id)).transpose()?;
         let account_id = principal.account_id;
         let mut follower = self.app.feed().follow(account_id);
         let head = self.app.feed().head(account_id).await?;
         let mut position = place::find(&self.app, account_id, &head, &wanted.start).await?;
-        // At its deadline the caller gets an empty page with a cursor, not an error.
+        // At its deadline, the caller gets an empty page with a cursor and not an error.
         let longest = clock::monotonic_now() + wanted.max_wait;
         let give_up_at = sent_deadline.map_or(longest, |sent| sent.wait_end().min(longest));
         let mut batch = Batch::new(wanted.page_events_max, i64::MAX);
@@ -138,10 +139,12 @@ impl FeedStreams {
             }
             let is_over = clock::monotonic_now() >= give_up_at || self.draining.is_cancelled();
             let is_enough = if batch.events > 0 {
-                // Without a filter a page waits until it is full or at the head. With a filter the rest may be far.
+                // Without a filter, the page continues until it is full or at the head. With a filter, the next match may be far
+                // away, so that a page with any event is sent.
                 batch.is_done() || position >= head.event_sequence || !wanted.filter.is_empty()
             } else {
-                // Nothing passed the filter so far. The cursor has moved on, so that the next call starts after it.
+                // No event has passed the filter so far. At the end of the wait, the empty page has a cursor, and the next call
+                // continues there.
                 is_over
             };
             if is_enough {

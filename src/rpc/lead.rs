@@ -1,4 +1,4 @@
-//! Leads on the wire: sign-ups, cancellations, and reading them back.
+//! Leads on the wire: sign-ups, cancellations, and reading leads back.
 
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, NAME_LENGTH_MAX};
@@ -32,7 +32,7 @@ impl Change for pb::RecordLeadRequest {
         let referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
         let first_name = fields.line("first_name", &self.first_name, NAME_LENGTH_MAX);
         let last_name = fields.line("last_name", &self.last_name, NAME_LENGTH_MAX);
-        // Sales and cancellations set the other states.
+        // Only sales and cancellations set the other states.
         let states = [LeadState::Subscribed, LeadState::Signup];
         let state = fields.optional_value_of("state", self.state, &states).unwrap_or(LeadState::Signup);
         let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
@@ -62,7 +62,7 @@ fn require_name(fields: &mut Fields, email: &str, external_id: &str) {
     }
 }
 
-/// The traces that a request has of where a conversion came from.
+/// The referral data of a request: the traces of where a conversion came from.
 pub(super) fn referral(fields: &mut Fields, tid: &str, ref_id: &str, coupon_code: &str) -> Referral {
     Referral {
         tid: fields.brought_tid("tid", tid),
@@ -135,7 +135,7 @@ pub(super) async fn list(call: Call, message: pb::ListLeadsRequest) -> Result<pb
     Ok(pb::ListLeadsResponse { leads, next_page_token })
 }
 
-/// A lead as the feed has it, without personal data.
+/// The lead as stored in the feed, without personal data.
 pub(super) fn image(lead: &Lead) -> pb::Lead {
     pb::Lead {
         email: String::new(),

@@ -59,7 +59,7 @@ pub(super) async fn list(
     Ok(pb::ListLedgerEntriesResponse { entries, next_page_token })
 }
 
-/// Entries have a number and no id; page tokens hold ids.
+/// The id that a page token has for an entry. Page tokens contain ids, but entries have a number and no id.
 fn place_of(sequence: i64) -> Uuid {
     Uuid::from_u128(u128::from(sequence.unsigned_abs()))
 }
@@ -68,7 +68,7 @@ fn sequence_of(place: Uuid) -> i64 {
     i64::try_from(place.as_u128()).unwrap_or(i64::MAX)
 }
 
-/// The fields about the reward are empty for an entry about anything else.
+/// An entry as a message. The fields about a reward are empty for an entry about anything else.
 fn render_entry(entry: &LedgerEntry, conversions: &HashMap<RewardId, ConversionId>) -> pb::LedgerEntry {
     let posting = &entry.posting;
     let reward_id = posting.subject.reward_id();

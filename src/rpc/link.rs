@@ -19,7 +19,7 @@ use crate::pb;
 use crate::store;
 use crate::store::link::LinkQuery;
 
-/// Characters of a code that the server makes.
+/// The number of characters in a generated code.
 const CODE_LENGTH: usize = 8;
 
 impl Change for pb::CreateLinkRequest {
@@ -93,7 +93,7 @@ impl Change for pb::RevokeLinkRequest {
     }
 }
 
-/// Links, each with the page that it leads to: its own, or else its enrollment's.
+/// Links, each with the page that it leads to: the link's own, or else the enrollment's.
 async fn with_destinations(call: &Call, links: Vec<Link>) -> Result<Vec<(Link, String)>, Error> {
     let without_own: BTreeSet<EnrollmentId> =
         links.iter().filter(|link| link.destination_url.is_empty()).map(|link| link.enrollment_id).collect();
@@ -112,7 +112,7 @@ async fn with_destinations(call: &Call, links: Vec<Link>) -> Result<Vec<(Link, S
     links.into_iter().map(|link| destination(&link).map(|page| (link, page))).collect()
 }
 
-/// A link as the feed has it, without personal data.
+/// The link as stored in the feed, without personal data.
 pub(super) fn image(link: &Link) -> pb::Link {
     pb::Link { code: String::new(), ..render(link, String::new()) }
 }

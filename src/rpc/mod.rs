@@ -1,6 +1,6 @@
-//! The API on the wire. Each handler reads a message into a rule or a query, has it carried out, and writes the answer; one file
-//! for each subject. `service/` lists the methods of each service, and `call/` has what all calls share. Knows nothing of SQL, of
-//! what a rule says, or of status codes.
+//! The API on the wire. There is one file for each subject. A handler parses a message into a rule or a query, has it carried
+//! out, and renders the answer. `service/` lists the methods of each service, and `call/` has everything that all calls share.
+//! Knows nothing of SQL, of what a rule says, or of status codes.
 
 mod account;
 mod affiliate;
@@ -44,7 +44,8 @@ pub struct Services {
 }
 
 impl Services {
-    /// Services that write and read through this app. No call but those that wait for news takes longer than `request_timeout`.
+    /// Services that read and write through this app. No call takes longer than `request_timeout`, except calls that wait for
+    /// news.
     pub fn new(
         app: Arc<App>,
         authenticator: Arc<Authenticator>,
@@ -54,7 +55,7 @@ impl Services {
         Self { rpc: Arc::new(Rpc { app, authenticator, request_timeout }), streams: Arc::new(streams) }
     }
 
-    /// Adds the services to a server that has the [`crate::auth::layer::AuthLayer`]. Larger messages than `message_bytes_max` are
+    /// Adds the services to a server with the [`crate::auth::layer::AuthLayer`]. Messages larger than `message_bytes_max` are
     /// refused.
     pub fn add_to<L>(&self, router: Router<L>, message_bytes_max: usize) -> Router<L> {
         macro_rules! tuned {

@@ -145,7 +145,7 @@ impl Change for pb::ArchiveProgramRequest {
     }
 }
 
-/// The terms as an owner sets them. Version and start are the server's to set and are not read.
+/// Reads the terms that an owner sets. Version and start are not read, because the server sets them.
 fn terms(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) -> Option<TermsDraft> {
     let terms = fields.required(field, terms)?;
     fields.within(field, |fields| {
@@ -184,7 +184,7 @@ fn precedence(fields: &mut Fields, numbers: &[i32]) -> [AttributionSource; 3] {
     }
 }
 
-/// A commission; none when it is not set.
+/// Reads a commission; `None` when it is not set.
 pub(super) fn optional_commission(
     fields: &mut Fields,
     field: &str,

@@ -17,7 +17,7 @@ use crate::pb::{self, reward_calculation::Rate};
 use crate::store;
 use crate::store::reward::RewardQuery;
 
-/// The longest reason of a denial. 1,000 rewards that are denied for it fit into one answer.
+/// The maximum length of a denial's reason. It is short enough that 1,000 rewards denied for it fit into one answer.
 const REASON_LENGTH_MAX: usize = 500;
 
 pub(super) async fn get(call: Call, message: pb::GetRewardRequest) -> Result<pb::GetRewardResponse, Error> {
@@ -94,7 +94,7 @@ impl Change for pb::DenyRewardsRequest {
     }
 }
 
-/// A reward as the feed has it, without the text that a person wrote.
+/// The reward as stored in the feed, without the text that a person wrote.
 pub(super) fn image(reward: &Reward) -> pb::Reward {
     pb::Reward { deny_reason: String::new(), ..render(reward) }
 }
@@ -129,7 +129,7 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
     }
 }
 
-/// A reward as first made, as a message.
+/// The unchanging part of a reward, as a message.
 pub(super) fn summary(summary: &RewardSummary) -> pb::RewardSummary {
     pb::RewardSummary {
         reward_id: summary.reward_id.to_string(),

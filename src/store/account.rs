@@ -87,7 +87,7 @@ impl Stored for ApiKey {
     fn leads_to(&self, _needs: &mut Needs) {}
 }
 
-/// An account.
+/// The account with this id.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -105,7 +105,7 @@ pub async fn find_by_email(store: &Store, email: &str) -> Result<Option<Account>
     row.map(Account::from_row).transpose()
 }
 
-/// The keys of an account of one page.
+/// One page of an account's API keys.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -114,7 +114,7 @@ pub async fn list_keys(store: &Store, account_id: AccountId, walk: Walk) -> Resu
     list::read(query, store.read()).await
 }
 
-/// The key with this public beginning, of any account. Only for the check of credentials.
+/// The API key with this public beginning, of any account. Only for checking credentials.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -123,7 +123,7 @@ pub async fn find_key_by_prefix(store: &Store, text_prefix: &str) -> Result<Opti
     row.map(ApiKey::from_row).transpose()
 }
 
-/// A key of an account.
+/// The API key with this id.
 ///
 /// # Errors
 /// [`StoreError`].

@@ -1,4 +1,5 @@
-//! The head row of each account: its newest numbers. Its lock is the account's write lock. Knows no event and no entry.
+//! The head row of each account: the newest numbers of its feed and ledger. The row's lock is the account's write lock. Knows no
+//! event and no entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +39,7 @@ pub(super) fn head_from_row(row: table::Model) -> Result<AccountHead, StoreError
     })
 }
 
-/// The newest numbers of an account's feed and ledger; those of an account that does not exist are zero.
+/// The newest numbers of an account's feed and ledger. All are zero for an account that does not exist.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -47,7 +48,7 @@ pub async fn head(source: &impl Source, account_id: AccountId) -> Result<Account
     row.map_or(Ok(AccountHead::new(account_id)), head_from_row)
 }
 
-/// The heads of these accounts that exist, as they are now, not locked.
+/// The current heads of these accounts, without locking them. Accounts that do not exist are left out.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -60,7 +61,7 @@ pub async fn heads_of(
     rows.into_iter().map(|row| Ok((AccountId::from_uuid(row.account_id), head_from_row(row)?))).collect()
 }
 
-/// The newest event's sequence of each of these accounts that exists.
+/// The sequence of the newest event of each of these accounts. Accounts that do not exist are left out.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -70,8 +71,8 @@ pub async fn heads(store: &Store, accounts: &[AccountId]) -> Result<Vec<(Account
     Ok(rows.into_iter().map(|row| (AccountId::from_uuid(row.account_id), row.event_sequence)).collect())
 }
 
-/// Locks the heads of these accounts until the end of the transaction and returns those that exist. The holder of an account's head
-/// is its only writer.
+/// Locks the heads of these accounts until the end of the transaction, and returns the heads that exist. The holder of an
+/// account's lock is the account's only writer.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -81,12 +82,12 @@ pub async fn lock_heads(
 ) -> Result<BTreeMap<AccountId, AccountHead>, StoreError> {
     let Some(first) = accounts.first() else { return Ok(BTreeMap::new()) };
     let mut ids: Vec<_> = accounts.iter().map(|account_id| account_id.uuid()).collect();
-    // Padded to a power of two, so that there are few different statements. `keyed` does so too, but a lock could not follow its
-    // join.
+    // Padded to a power of two, so that there are few different statements. `keyed` pads too, but its statement has a join, and a
+    // lock cannot follow that.
     ids.resize(ids.len().next_power_of_two(), first.uuid());
     let query = table::Entity::find()
         .filter(table::Column::AccountId.is_in(ids))
-        // In one order, so that two writers never deadlock.
+        // Always in the same order, so that two writers never deadlock.
         .order_by_asc(table::Column::AccountId)
         .lock_exclusive()
         .into_query();
@@ -94,7 +95,7 @@ pub async fn lock_heads(
     rows.into_iter().map(|row| Ok((AccountId::from_uuid(row.account_id), head_from_row(row)?))).collect()
 }
 
-/// Writes heads, new or not.
+/// Inserts or updates heads.
 pub(super) async fn save_heads<'heads>(
     connection: &WriteConnection,
     heads: impl IntoIterator<Item = &'heads AccountHead>,

@@ -61,7 +61,7 @@ impl Stored for Affiliate {
     }
 }
 
-/// Reads affiliates by each of their names, and notes whose enrollments and coupons are needed.
+/// Reads affiliates by each of their identifiers, and notes of which ones the enrollments and coupons are needed.
 async fn load_names(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     let wanted = std::mem::take(&mut loading.needs.names.affiliates);
     let counted = std::mem::take(&mut loading.needs.names.coupon_counts);
@@ -95,7 +95,7 @@ async fn load_names(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The affiliate with this name.
+/// The affiliate with this identifier.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -123,7 +123,7 @@ pub async fn find(
     query.one(store.read()).await?.map(Affiliate::from_row).transpose()
 }
 
-/// Affiliates of one page; only those ever enrolled in the program when one is named.
+/// One page of affiliates. If a program is given, only affiliates that were ever enrolled in it.
 ///
 /// # Errors
 /// [`StoreError`].

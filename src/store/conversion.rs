@@ -98,7 +98,7 @@ impl Stored for Conversion {
 
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
         load_latest_sales(loading).await?;
-        // Twice at most: the sale of a refund is no refund.
+        // Runs at most twice, because a refund leads to its sale and a sale leads to no other conversion.
         while !loading.needs.conversions.is_empty() {
             loading.by_key::<Self>().await?;
         }
@@ -133,7 +133,7 @@ impl Stored for WaitingRefund {
 
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
         let wanted = std::mem::take(&mut loading.needs.names.waiting_refunds);
-        // Every sale asks, and most accounts never had one.
+        // Every sale looks for waiting refunds, and most accounts never had one. Those accounts are skipped.
         let possible = wanted.iter().filter(|(account_id, _)| loading.catalogues.may_have_waiting_refunds(*account_id));
         let keys: Vec<_> = possible.map(SqlKey::values).collect();
         let columns = [waiting_table::Column::AccountId, waiting_table::Column::SaleEventId];
@@ -143,7 +143,7 @@ impl Stored for WaitingRefund {
     }
 }
 
-/// Reads the latest sales of leads, which must be loaded already.
+/// Reads the latest sales of leads. The leads must be loaded already.
 async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     let wanted = std::mem::take(&mut loading.needs.names.latest_sales);
     let leads = wanted.iter().filter_map(|name| Some((name.0, loading.set.names.leads.get(name).flatten()?)));
@@ -165,21 +165,21 @@ async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<(), StoreError> 
 /// A filter of conversions. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct ConversionQuery {
-    /// Of this kind.
+    /// Only conversions of this kind.
     pub kind: Option<ConversionKind>,
-    /// With one of these outcomes; any when empty.
+    /// Only conversions with one of these outcomes. Empty: any outcome.
     pub outcomes: Vec<ConversionOutcome>,
-    /// Credited to this affiliate.
+    /// Only conversions credited to this affiliate.
     pub affiliate_id: Option<AffiliateId>,
-    /// Credited in this program.
+    /// Only conversions credited in this program.
     pub program_id: Option<ProgramId>,
-    /// Of this lead.
+    /// Only conversions of this lead.
     pub lead_id: Option<LeadId>,
-    /// Happened in this interval.
+    /// Only conversions that occurred in this interval.
     pub occurred: Interval,
 }
 
-/// A conversion.
+/// The conversion with this id.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -192,7 +192,7 @@ pub async fn find(
     Ok(with_rewards(store, row.into_iter().collect()).await?.pop())
 }
 
-/// The conversion that was recorded under this event_id. None also when the event made no conversion.
+/// The conversion recorded under this event_id. `None` also when the event made no conversion.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -209,7 +209,7 @@ pub async fn find_by_event(
     }
 }
 
-/// Conversions of one page.
+/// One page of conversions.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -225,7 +225,7 @@ pub async fn list(
         .apply_if((!wanted.outcomes.is_empty()).then_some(outcomes), |query, outcomes| {
             query.filter(table::Column::Outcome.is_in(outcomes))
         })
-        // Found among the bytes: a UUID is like no others.
+        // Searches the bytes of the credits, because programs are few and no other bytes look like an id.
         .apply_if(wanted.program_id, |query, id| {
             query.filter(bytes_contain(store.read(), table::Column::Credits, id.uuid().as_bytes()))
         })

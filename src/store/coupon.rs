@@ -34,7 +34,7 @@ impl Stored for Coupon {
             enrollment_id: self.enrollment_id.uuid(),
             affiliate_id: self.affiliate_id.uuid(),
             code: self.code.clone(),
-            // Unique where it is set: a code is free again once its coupon is removed.
+            // Null for a removed coupon, because the column is unique and the code of a removed coupon is free again.
             active_code: (self.state == CouponState::Active).then(|| self.code.clone()),
             note: self.note.clone(),
             state: self.state.as_str().to_owned(),
@@ -86,7 +86,7 @@ async fn load_counts(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     use table::{Column, Entity};
     let mut affiliates = std::mem::take(&mut loading.needs.names.active_coupons_of);
     affiliates.retain(|affiliate| loading.set.names.coupon_counts.get(affiliate).is_none());
-    // No group comes back for an affiliate without active coupons.
+    // The query returns no group for an affiliate without active coupons. The count of such an affiliate stays 0.
     affiliates.iter().for_each(|affiliate| loading.set.names.coupon_counts.insert(*affiliate, Some(0)));
     let columns = [Column::AccountId, Column::AffiliateId];
     for chunk in chunks(affiliates.iter().map(SqlKey::values)) {
@@ -114,15 +114,15 @@ async fn load_counts(loading: &mut Loading<'_>) -> Result<(), StoreError> {
 /// A filter of coupons. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct CouponQuery {
-    /// Of this affiliate.
+    /// Only coupons of this affiliate.
     pub affiliate_id: Option<AffiliateId>,
-    /// With this code, in capitals.
+    /// Only coupons with this code, in upper case.
     pub code: Option<String>,
-    /// In this state.
+    /// Only coupons in this state.
     pub state: Option<CouponState>,
 }
 
-/// A coupon.
+/// The coupon with this id.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -131,7 +131,7 @@ pub async fn find(store: &Store, account_id: AccountId, id: CouponId) -> Result<
     row.map(Coupon::from_row).transpose()
 }
 
-/// Coupons of one page.
+/// One page of coupons.
 ///
 /// # Errors
 /// [`StoreError`].

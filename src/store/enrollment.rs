@@ -71,15 +71,15 @@ impl Stored for Enrollment {
 /// A filter of enrollments. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct EnrollmentQuery {
-    /// Of this affiliate.
+    /// Only enrollments of this affiliate.
     pub affiliate_id: Option<AffiliateId>,
-    /// In this program.
+    /// Only enrollments in this program.
     pub program_id: Option<ProgramId>,
-    /// In this state.
+    /// Only enrollments in this state.
     pub state: Option<EnrollmentState>,
 }
 
-/// An enrollment.
+/// The enrollment with this id.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -88,7 +88,7 @@ pub async fn find(store: &Store, account_id: AccountId, id: EnrollmentId) -> Res
     row.map(Enrollment::from_row).transpose()
 }
 
-/// Enrollments of one page.
+/// One page of enrollments.
 ///
 /// # Errors
 /// [`StoreError`].

@@ -1,4 +1,4 @@
-//! The feed: segments of events, reads and pruning.
+//! The feed's table: segments of events, reads and pruning.
 
 use std::collections::BTreeMap;
 
@@ -18,42 +18,42 @@ use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use crate::domain::time::Time;
 
-/// How many events a segment holds at most.
+/// The maximum number of events in a segment.
 pub const SEGMENT_EVENTS_MAX: usize = 1_000;
 
-/// A segment of this size takes no further event.
+/// A segment of this many bytes takes no further event.
 const SEGMENT_BYTES_FULL: usize = 256 << 10;
 
-/// Events of one account that follow each other and were committed together. A long commit makes several.
+/// Consecutive events of one account that were committed together. A long commit makes several segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
-    /// The account.
+    /// The account that the events belong to.
     pub account_id: AccountId,
-    /// The sequence of its first event.
+    /// The sequence of the segment's first event.
     pub first_sequence: i64,
-    /// The sequence of its last event.
+    /// The sequence of the segment's last event.
     pub last_sequence: i64,
-    /// When they were committed.
+    /// When the events were committed.
     pub committed_at: Time,
     frames: Vec<Frame>,
     bytes: Bytes,
 }
 
 impl Segment {
-    /// Its events in order, each as sequence, header and body.
+    /// The segment's events in order, each as sequence, header and body.
     pub fn events(&self) -> impl Iterator<Item = (i64, &EventHeader, &[u8])> {
         let frames = (self.first_sequence..).zip(&self.frames);
         frames.map(|(sequence, frame)| (sequence, &frame.header, &self.bytes[frame.body.clone()]))
     }
 
-    /// The header of each event after a sequence, for filters.
+    /// The headers of the events after a sequence, for filters.
     pub fn headers_after(&self, sequence: i64) -> impl Iterator<Item = (i64, &EventHeader)> {
         let passed = usize::try_from(sequence + 1 - self.first_sequence).unwrap_or_default();
         let frames = self.frames.get(passed..).unwrap_or_default();
         (Ord::max(self.first_sequence, sequence + 1)..).zip(frames.iter().map(|frame| &frame.header))
     }
 
-    /// Its length in bytes.
+    /// The length of the encoded segment in bytes.
     pub fn byte_count(&self) -> usize {
         self.bytes.len()
     }
@@ -95,7 +95,7 @@ impl Segment {
     }
 }
 
-/// The segments of events that are committed together, numbered from each account's head on.
+/// Encodes events that are committed together as segments, numbered from each account's head on.
 pub(super) fn number<'facts>(
     facts: impl IntoIterator<Item = &'facts NewEvent>,
     heads: &mut BTreeMap<AccountId, AccountHead>,
@@ -135,8 +135,8 @@ pub(super) fn to_rows(segments: &[Segment]) -> Vec<table::Model> {
     segments.iter().map(Segment::to_row).collect()
 }
 
-/// Segments in order, from the one that has the event after `after_sequence`, or else from the first later one that is kept. At
-/// most `events_max` events or one segment; earlier events of the first segment do not count.
+/// Segments in order. The first is the one with the event after `after_sequence`, or else the first later one that is kept. Reads
+/// at most `events_max` events or one segment; earlier events of the first segment do not count.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -152,25 +152,27 @@ pub async fn read(
             .filter(table::Column::LastSequence.gt(after_sequence))
             .order_by_asc(table::Column::LastSequence)
     };
-    // Wide enough for the longest segment. The bound is on sequences, so that either many short segments or few long ones are read.
+    // Wide enough for the longest segment. The limit is one of sequences, so that it reads either many short segments or few long
+    // ones.
     let width = i64::try_from(Ord::max(events_max, SEGMENT_EVENTS_MAX as u64)).unwrap_or(i64::MAX);
     let within = table::Column::LastSequence.lte(after_sequence.saturating_add(width));
     let mut rows = after().filter(within).limit(Ord::max(events_max, 1)).all(store.read()).await?;
     if rows.is_empty() {
-        // There is no segment, or it is no longer kept.
+        // There is no segment in this range, or it is no longer kept.
         rows = after().limit(1).all(store.read()).await?;
     }
     rows.into_iter().map(Segment::from_row).collect()
 }
 
-/// The sequence before the first kept event that was committed at this time or later; the newest one when there is no such event. A
-/// binary search finds it, because sequences have no gap and times grow with them. So this rare query needs no index.
+/// The sequence before the first kept event that was committed at or after this time. The newest sequence if there is no such
+/// event. Uses a binary search, because sequences have no gaps and commit times grow with them. This rare query therefore needs
+/// no index.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn first_sequence_at(store: &Store, account_id: AccountId, time: Time) -> Result<i64, StoreError> {
     let head = head(store, account_id).await?;
-    // Always: events up to `before` are too early, and events after `last` are late enough.
+    // Invariant: events up to `before` are too early, and events after `last` are late enough.
     let (mut before, mut last) = (head.pruned_sequence, head.event_sequence);
     while before < last {
         let middle = before + (last - before + 1) / 2;
@@ -184,14 +186,14 @@ pub async fn first_sequence_at(store: &Store, account_id: AccountId, time: Time)
         match segment {
             Some((first, _, committed_at)) if first <= middle && committed_at >= time.micros() => last = first - 1,
             Some((first, end, _)) if first <= middle => before = end,
-            // A missing event was pruned meanwhile, and so is too early.
+            // The event was pruned in the meantime, so that it is too early.
             _ => before = middle,
         }
     }
     Ok(before)
 }
 
-/// First sequence, last sequence and time of an account's segments.
+/// First sequence, last sequence and commit time of an account's segments.
 fn bounds(account_id: AccountId) -> sea_orm::Select<table::Entity> {
     table::Entity::find()
         .select_only()
@@ -199,14 +201,14 @@ fn bounds(account_id: AccountId) -> sea_orm::Select<table::Entity> {
         .filter(table::Column::AccountId.eq(account_id.uuid()))
 }
 
-/// How many events of an account are kept.
+/// The number of an account's kept events.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn count(source: &impl Source, account_id: AccountId) -> Result<i64, StoreError> {
     let column = |column: table::Column| Expr::col((table::Entity, column));
     let length = column(table::Column::LastSequence).sub(column(table::Column::FirstSequence)).add(1_i64);
-    // PostgreSQL's sums of long numbers are decimals.
+    // PostgreSQL's sum of bigints is a decimal.
     let sum = Expr::from(Func::coalesce([length.sum(), 0_i64.into()])).cast_as(Alias::new("bigint"));
     let query = Query::select()
         .expr(sum)
@@ -217,7 +219,7 @@ pub async fn count(source: &impl Source, account_id: AccountId) -> Result<i64, S
     Ok(row.ok_or_else(|| StoreError::Unexpected("a sum without a row".to_owned()))?.try_get_by_index(0)?)
 }
 
-/// The accounts whose feed begins with an event that was committed before this time. Only for the upkeep.
+/// The accounts whose oldest kept event was committed before this time. Only for the upkeep.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -241,8 +243,8 @@ pub async fn accounts_with_events_before(store: &Store, before: Time) -> Result<
     rows.iter().map(|row| Ok(AccountId::from_uuid(row.try_get_by_index(0)?))).collect()
 }
 
-/// Removes segments from the beginning of an account's feed that were committed before this time, at most `limit` of them, and
-/// writes the head. Returns how many. The head must be locked.
+/// Deletes the oldest segments of an account's feed: those committed before this time, at most `limit` of them. Updates the head,
+/// which must be locked. Returns the number of deleted segments.
 ///
 /// # Errors
 /// [`StoreError`].

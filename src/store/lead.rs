@@ -1,4 +1,4 @@
-//! Leads, and the sales that wait for theirs: rows and reads.
+//! Leads, and the unmatched sales that wait for a lead: rows and reads.
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
@@ -85,7 +85,7 @@ impl Stored for Lead {
     }
 
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
-        // A customer's latest sales are those of the lead.
+        // The latest sales of a customer are found through the customer's lead.
         let mut wanted = std::mem::take(&mut loading.needs.names.leads);
         wanted.extend(loading.needs.names.latest_sales.iter().cloned());
         let names = LeadNames::sort(&wanted);
@@ -139,7 +139,7 @@ impl Stored for UnmatchedSale {
     }
 }
 
-/// Names of leads by kind.
+/// Identifiers of leads, sorted by kind.
 #[derive(Default)]
 struct LeadNames {
     ids: Vec<(AccountId, LeadId)>,
@@ -163,7 +163,7 @@ impl LeadNames {
     }
 }
 
-/// The names with all others of the leads that have them, which must be loaded already.
+/// Adds the other identifiers of the leads that have these. The leads must be loaded already.
 fn with_other_names(
     set: &WorkingSet,
     mut names: BTreeSet<(AccountId, LeadSelector)>,
@@ -178,13 +178,13 @@ fn with_other_names(
 /// A filter of leads. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct LeadQuery {
-    /// In this state.
+    /// Only leads in this state.
     pub state: Option<LeadState>,
-    /// Bound to this affiliate.
+    /// Only leads bound to this affiliate.
     pub affiliate_id: Option<AffiliateId>,
 }
 
-/// The lead with this name.
+/// The lead with this identifier.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -202,7 +202,7 @@ pub async fn find(store: &Store, account_id: AccountId, selector: &LeadSelector)
     row.map(Lead::from_row).transpose()
 }
 
-/// Leads of one page.
+/// One page of leads.
 ///
 /// # Errors
 /// [`StoreError`].

@@ -78,7 +78,7 @@ fn balance_from_row(row: &balance_table::Model) -> Result<(BalanceKey, Balance),
     Ok((key, balance))
 }
 
-/// The balances of an affiliate, one per unit and currency.
+/// An affiliate's balances, one per unit and currency.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -115,7 +115,7 @@ pub async fn all_balances(
     rows.iter().map(balance_from_row).collect()
 }
 
-/// Ledger entries of one page; only one affiliate's when it is named.
+/// One page of ledger entries. If an affiliate is given, only the entries of that affiliate.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -133,7 +133,7 @@ pub async fn list(
     rows.into_iter().map(from_row).collect()
 }
 
-/// The conversions that the rewards of these entries come from. An entry names its reward alone.
+/// The conversions of the rewards of these entries. Needed because an entry has only its reward's id.
 ///
 /// # Errors
 /// [`StoreError`].

@@ -75,15 +75,15 @@ impl Stored for Link {
 /// A filter of links. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct LinkQuery {
-    /// Of this affiliate.
+    /// Only links of this affiliate.
     pub affiliate_id: Option<AffiliateId>,
-    /// Of this enrollment.
+    /// Only links of this enrollment.
     pub enrollment_id: Option<EnrollmentId>,
-    /// In this state.
+    /// Only links in this state.
     pub state: Option<LinkState>,
 }
 
-/// A link.
+/// The link with this id.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -92,7 +92,7 @@ pub async fn find(store: &Store, account_id: AccountId, id: LinkId) -> Result<Op
     row.map(Link::from_row).transpose()
 }
 
-/// Links of one page.
+/// One page of links.
 ///
 /// # Errors
 /// [`StoreError`].

@@ -1,4 +1,4 @@
-//! Pages of rows in the order of their ids: the walk that all lists share. Knows no kind.
+//! Pages of rows in the order of their ids: the paging that all lists share. Knows no kind.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -15,7 +15,7 @@ use crate::domain::id::{AccountId, AffiliateId, TypedId};
 /// The order of a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ListOrder {
-    /// In the order in which the rows were made.
+    /// In the order of creation.
     #[default]
     OldestFirst,
     /// The newest row first.
@@ -27,24 +27,24 @@ impl ListOrder {
     pub const ALL: &[Self] = &[Self::OldestFirst, Self::NewestFirst];
 }
 
-/// The rows of one page.
+/// The rows to read for one page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Walk<Place = Uuid> {
-    /// The order.
+    /// The order of the rows.
     pub order: ListOrder,
-    /// The row before the first one; none to begin with the first of all.
+    /// The row before the page's first row. `None`: the page starts at the beginning of the list.
     pub after: Option<Place>,
-    /// How many rows at most.
+    /// The maximum number of rows.
     pub limit: u64,
 }
 
 impl<Place> Walk<Place> {
-    /// The oldest rows.
+    /// The page of the oldest rows.
     pub const fn first(limit: u64) -> Self {
         Self { order: ListOrder::OldestFirst, after: None, limit }
     }
 
-    /// The rows of a query on the page. `place` is the column that orders the list.
+    /// Limits a query to the rows of the page. `place` is the column that orders the list.
     pub(super) fn cut<E: EntityTrait>(self, query: Select<E>, place: impl ColumnTrait) -> Select<E>
     where
         Place: Into<Value>,
@@ -61,24 +61,25 @@ impl<Place> Walk<Place> {
     }
 }
 
-/// A kind whose primary key is account and id, so that its rows are walked in the order of their ids.
+/// A kind with account and id as its primary key, so that its rows can be listed in the order of their ids.
 pub(super) trait Listed: Stored {}
 
 impl<S: Stored<Key = (AccountId, I)>, I: TypedId> Listed for S {}
 
-/// A page of the rows of an account.
+/// A query for one page of an account's rows.
 pub(super) fn page<S: Listed>(account_id: AccountId, walk: Walk) -> Select<S::Table> {
     match key_columns::<S::Table>()[..] {
         [account, id] => walk.cut(S::Table::find().filter(account.eq(account_id.uuid())), id),
-        // The table does not fit the kind's key. No row is safer than the rows of all accounts.
+        // The table does not fit the kind's key. Returning no row is safer than returning the rows of all accounts.
         _ => nothing::<S>(),
     }
 }
 
-/// A page of the rows of an account that an affiliate is credited with; of all its rows when none is named. `List` is the table that
-/// lists them by account, affiliate and id.
+/// A query for one page of an account's rows that an affiliate is credited with, or of all its rows when no affiliate is named.
+/// `List` is the table that lists these rows by account, affiliate and id.
 ///
-/// The list leads, because it has the rows in the order of the page: as many are read as the page needs.
+/// The list is the driving table, because its rows are in the order of the page. The database then reads only as many rows as the
+/// page needs.
 pub(super) fn page_of_affiliate<S: Listed, List: Table>(
     account_id: AccountId,
     affiliate_id: Option<AffiliateId>,

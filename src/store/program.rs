@@ -99,7 +99,7 @@ impl Stored for Terms {
     fn leads_to(&self, _needs: &mut Needs) {}
 }
 
-/// A program.
+/// The program with this id.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -136,7 +136,7 @@ pub async fn find_terms(
     row.map(Terms::from_row).transpose()
 }
 
-/// Programs with the newest version of their terms, of one page.
+/// One page of programs, each with the newest version of its terms.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -164,7 +164,7 @@ pub async fn list(
         .collect()
 }
 
-/// The pages that programs' links lead to.
+/// The landing page of each of these programs.
 ///
 /// # Errors
 /// [`StoreError`].

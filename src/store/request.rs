@@ -1,4 +1,4 @@
-//! Requests that were answered: rows, the look-up of an event's effect, and forgetting.
+//! Answered requests: rows, the look-up of an event's effect, and the deletion of expired requests.
 
 use sea_orm::sea_query::{LockBehavior, LockType, ValueTuple};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
@@ -54,7 +54,7 @@ impl Stored for Request {
     }
 }
 
-/// The UUID of the row that a request made or changed.
+/// The UUID of the row that a request created or changed. `None` if there is no such request.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -69,7 +69,7 @@ pub async fn find_effect(store: &Store, key: &RequestKey) -> Result<Option<Uuid>
     Ok(row)
 }
 
-/// Forgets requests of all accounts that may be forgotten, at most `limit` of them. Returns how many.
+/// Deletes expired requests of all accounts, at most `limit` of them. Returns how many.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -82,7 +82,7 @@ pub async fn forget(transaction: &WriteTransaction, now: Time, limit: u64) -> Re
         .filter(table::Column::ExpiresAt.lte(now.micros()))
         .order_by_asc(table::Column::ExpiresAt)
         .limit(limit)
-        // A locked row is being used again by another server instance, and has expired no longer once it is free.
+        // A locked row is being reused by another server instance. Once it is free, it has not expired any more.
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .into_query();
     let keys =

@@ -99,7 +99,7 @@ async fn load_reversals_of(loading: &mut Loading<'_>) -> Result<(), StoreError> 
     rewards.retain(|key| loading.set.names.reversals_of.get(key).is_none());
     let columns = [table::Column::AccountId, table::Column::Reverses];
     for reversal in loading.by::<Reward, _>(&columns, rewards.iter().map(SqlKey::values)).await? {
-        // Every reward of a refund reverses a reward of its one sale, and all of these reversals were read.
+        // A refund's reward reverses a reward of the refund's one sale, and all reversals of these were read.
         loading.set.names.rewards_of.insert_absent((reversal.account_id, reversal.conversion_id));
     }
     rewards.into_iter().for_each(|reward| loading.set.names.reversals_of.insert_absent(reward));
@@ -109,17 +109,17 @@ async fn load_reversals_of(loading: &mut Loading<'_>) -> Result<(), StoreError> 
 /// A filter of rewards. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct RewardQuery {
-    /// In this state.
+    /// Only rewards in this state.
     pub state: Option<RewardState>,
-    /// Of this affiliate.
+    /// Only rewards of this affiliate.
     pub affiliate_id: Option<AffiliateId>,
-    /// Earned in this program.
+    /// Only rewards earned in this program.
     pub program_id: Option<ProgramId>,
-    /// Made in this interval.
+    /// Only rewards created in this interval.
     pub created: Interval,
 }
 
-/// A reward.
+/// The reward with this id.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -128,7 +128,7 @@ pub async fn find(store: &Store, account_id: AccountId, id: RewardId) -> Result<
     row.map(Reward::from_row).transpose()
 }
 
-/// Rewards of one page.
+/// One page of rewards.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -149,8 +149,8 @@ pub async fn list(
     list::read(query, source.connection()).await
 }
 
-/// Rewards of all accounts but those left out whose hold period has ended, the longest overdue first: for the worker that approves
-/// them. Reversals are not among them, because they are approved with the reward that they reverse.
+/// Pending rewards whose hold period has ended, the longest overdue first: for the worker that approves them. Excludes the
+/// accounts that are left out. Excludes reversals, because they are approved with the reward that they reverse.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -160,7 +160,7 @@ pub async fn due(
     left_out: &[AccountId],
     limit: u64,
 ) -> Result<Vec<(AccountId, RewardId)>, StoreError> {
-    // The state is a constant, so that the planner sees that it can use the index of pending rewards.
+    // The state is a constant and not a parameter, so that the planner can use the index of pending rewards.
     let is_pending =
         Expr::col(table::Column::State.as_column_ref()).eq(Expr::Constant(RewardState::Pending.as_str().into()));
     let rows: Vec<(Uuid, Uuid)> = table::Entity::find()
@@ -178,7 +178,7 @@ pub async fn due(
     Ok(rows.into_iter().map(|(account, id)| (AccountId::from_uuid(account), RewardId::from_uuid(id))).collect())
 }
 
-/// All rewards of an account of one page.
+/// One page of all rewards of an account.
 ///
 /// # Errors
 /// [`StoreError`].

@@ -1,10 +1,10 @@
-//! The encoding of the events of one account and one commit as one row: one after the other, each with a header for filters and a
-//! body. Only the encoder of a body can read it. Pure; knows no table.
+//! The encoding of one account's events of one commit as one row. Each event has a header for filters and a body, which only the
+//! encoder of bodies can read. Pure; knows no table.
 //!
-//! A version byte, the CRC-32 of all that follows, then per event: length of the body (4 bytes, lowest first); length of the kind's
-//! text, number of programs, number of affiliates (1 byte each); the kind's text; the UUIDs of subject, programs and affiliates; the
-//! body. The checksum is needed because
-//! bodies are sent to readers without being decoded.
+//! The layout: a version byte, the CRC-32 of everything after it, then the events. An event is: length of the body (4 bytes,
+//! little-endian); length of the kind's text, number of programs, number of affiliates (1 byte each); the kind's text; the UUIDs
+//! of the subject, programs and affiliates; the body. The checksum is needed because bodies are sent to readers without being
+//! decoded.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use crate::domain::id::{AffiliateId, ProgramId};
 const VERSION: u8 = 1;
 const START: usize = 1 + 4;
 
-/// How many ids of one kind a header has at most. No conversion is shared by nearly as many.
+/// The maximum number of ids of one kind in a header. No conversion is shared by nearly as many affiliates.
 const IDS_MAX: usize = u8::MAX as usize;
 
 /// Appends the body of an event to the buffer.
@@ -26,11 +26,11 @@ pub type EncodeBody = fn(&NewEvent, &mut Vec<u8>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) header: EventHeader,
-    /// The range of its body in the bytes of the segment.
+    /// The range of the body in the segment's bytes.
     pub(super) body: Range<usize>,
 }
 
-/// Bytes that no version of this program has written, or that were changed since.
+/// The bytes were not written by any version of this program, or were changed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
@@ -50,7 +50,7 @@ impl SegmentWriter {
         let kind = header.kind.as_str().as_bytes();
         let programs = header.program_ids.iter().take(IDS_MAX).map(|id| id.uuid());
         let affiliates = header.affiliate_ids.iter().take(IDS_MAX).map(|id| id.uuid());
-        // Kinds are words of ours; the longest has far less than 255 letters.
+        // Kinds are words of our own, and the longest has far fewer than 255 letters.
         let lengths = [kind.len(), programs.len(), affiliates.len()];
         self.bytes.extend([0; 4]);
         self.bytes.extend(lengths.map(|length| u8::try_from(length).unwrap_or(u8::MAX)));
@@ -59,7 +59,7 @@ impl SegmentWriter {
         ids.for_each(|id| self.bytes.extend(id.as_bytes()));
         let body = self.bytes.len();
         write_body(&mut self.bytes);
-        // No message of the API is near 4 GiB. A longer one would be refused when it is read.
+        // No message of the API is near 4 GiB. A longer one would be rejected when it is read.
         let length = u32::try_from(self.bytes.len() - body).unwrap_or(u32::MAX);
         self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
         self.frames.push(Frame { header, body: body..self.bytes.len() });
@@ -80,7 +80,7 @@ impl SegmentWriter {
     }
 }
 
-/// The events of a segment.
+/// Decodes the events of a segment.
 pub(super) fn frames(bytes: &[u8]) -> Result<Vec<Frame>, Malformed> {
     let (version, rest) = bytes.split_first().ok_or(Malformed)?;
     let (checksum, content) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
@@ -158,7 +158,7 @@ mod tests {
         writer.finish()
     }
 
-    /// Adds a valid checksum, so that the bytes behind it are read.
+    /// Adds a valid checksum, so that the bytes after it are decoded.
     fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
         if bytes.len() > START {
             bytes[0] = VERSION;

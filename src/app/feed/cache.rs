@@ -1,6 +1,6 @@
-//! A cache of one account's segments for its followers. The newest segments and the pages last read for readers behind are on
+//! A cache of one account's segments for its followers. The newest segments and the pages last read for lagging readers are on
 //! separate shelves, so that a reader that catches up does not evict what all others need next. The cache is bounded and only a
-//! copy: all else is read from the table.
+//! copy. Segments that are not cached are read from the table.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -15,15 +15,15 @@ pub(super) struct FeedCache {
 }
 
 impl FeedCache {
-    /// Adds a segment. Each shelf keeps about `bytes_max`.
+    /// Adds a segment to its shelf. Each shelf keeps about `bytes_max`.
     pub(super) fn insert(&mut self, segment: &Arc<FeedSegment>, bytes_max: usize) {
         let is_newest = self.newest.last_sequence().is_none_or(|last| last < segment.last_sequence());
         let shelf = if is_newest { &mut self.newest } else { &mut self.behind };
         shelf.insert(segment, bytes_max);
     }
 
-    /// The segments from the one that has the event after `position` on, about `events_max` events and without a gap. Empty when
-    /// that event is not cached.
+    /// The consecutive segments from the one with the event after `position` on, about `events_max` events. Empty when that event
+    /// is not cached.
     pub(super) fn after(&self, position: i64, events_max: i64) -> Vec<Arc<FeedSegment>> {
         let segments = self.newest.after(position, events_max);
         if segments.is_empty() { self.behind.after(position, events_max) } else { segments }
@@ -32,9 +32,9 @@ impl FeedCache {
 
 #[derive(Default)]
 struct Shelf {
-    /// By last sequence.
+    /// The segments by their last sequence.
     segments: BTreeMap<i64, Arc<FeedSegment>>,
-    /// In the order of insertion.
+    /// The last sequences, in order of insertion.
     order: VecDeque<i64>,
     bytes: usize,
 }
@@ -52,7 +52,7 @@ impl Shelf {
         self.bytes += segment.byte_count();
         self.order.push_back(key);
         self.segments.insert(key, Arc::clone(segment));
-        // The segment just added stays, however large it is.
+        // The segment that was just added stays, however large it is.
         while self.bytes > bytes_max
             && self.order.len() > 1
             && let Some(oldest) = self.order.pop_front()
@@ -65,7 +65,7 @@ impl Shelf {
         let mut next = position + 1;
         let mut found = Vec::new();
         for segment in self.segments.range(next..).map(|(_, segment)| segment) {
-            // The first may begin before `position`; each other one must begin where the one before it ends.
+            // The first segment may begin before `position`. Every other segment must begin where the one before it ends.
             let follows =
                 if found.is_empty() { segment.first_sequence() <= next } else { segment.first_sequence() == next };
             if !follows || next - position > events_max {
@@ -110,7 +110,7 @@ mod tests {
             assert_eq!(bounds(&cache.after(position, 1_000)), expected, "after {position}");
         }
         assert_eq!(bounds(&cache.after(0, 3)), [(1, 3)], "about as many as asked for");
-        // A late segment, from another task, closes the gap.
+        // A late segment from another task closes the gap.
         cache.insert(&segment(10, 11), usize::MAX);
         assert_eq!(bounds(&cache.after(9, 1_000)), [(10, 11)], "of one shelf at a time");
         assert_eq!(bounds(&cache.after(11, 1_000)), [(12, 15)]);
@@ -123,7 +123,7 @@ mod tests {
         for sequence in 101..=110 {
             cache.insert(&segment(sequence, sequence), 3 * bytes);
         }
-        // A reader behind reads page after page, and does not disturb those at the head.
+        // A lagging reader reads page after page. It does not evict the segments of the readers at the head.
         for sequence in 1..=10 {
             cache.insert(&segment(sequence, sequence), 3 * bytes);
             assert_eq!(bounds(&cache.after(sequence - 1, 9)), [(sequence, sequence)]);

@@ -1,4 +1,4 @@
-//! A segment of the feed in memory, with its events encoded for readers. Knows neither its readers nor the cache.
+//! A segment of the feed in memory, and the encoding of its events for readers. Knows neither its readers nor the cache.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,14 +9,14 @@ use crate::domain::event::EventHeader;
 use crate::domain::time::Time;
 use crate::store::event::Segment;
 
-/// About the size of an entry's fields beside the body: cursor, sequence, commit time, length. The event's header in the stored
-/// segment makes up for the rest.
+/// The approximate size of an entry's fields other than the body: cursor, sequence, commit time, length. The event's header,
+/// which only the stored segment has, covers the rest.
 const PLACE_BYTES: usize = 100;
 
-/// Writes an event's entry: its body with sequence, commit time and cursor.
+/// Writes an event's entry: its body, with sequence, commit time and cursor.
 pub type WriteEntry = fn(&[u8], i64, Time, &str, &mut Vec<u8>);
 
-/// A segment and its encoding for readers, made when the first of them needs it.
+/// A segment, and its encoding for readers. It is encoded when a reader first needs it.
 pub struct FeedSegment {
     segment: Segment,
     entries: OnceLock<Entries>,
@@ -24,7 +24,7 @@ pub struct FeedSegment {
 
 struct Entries {
     bytes: Bytes,
-    /// The end of each entry.
+    /// The offset at which each entry ends.
     ends: Vec<usize>,
 }
 
@@ -33,22 +33,22 @@ impl FeedSegment {
         Arc::new(Self { segment, entries: OnceLock::new() })
     }
 
-    /// The sequence of its first event.
+    /// The sequence of the segment's first event.
     pub fn first_sequence(&self) -> i64 {
         self.segment.first_sequence
     }
 
-    /// The sequence of its last event.
+    /// The sequence of the segment's last event.
     pub fn last_sequence(&self) -> i64 {
         self.segment.last_sequence
     }
 
-    /// The header of each event after a sequence, for filters.
+    /// The headers of the events after a sequence, for filters.
     pub fn headers_after(&self, sequence: i64) -> impl Iterator<Item = (i64, &EventHeader)> {
         self.segment.headers_after(sequence)
     }
 
-    /// The encoded entries of these events.
+    /// The encoded entries of a range of events.
     pub(super) fn entries(
         &self,
         cursors: &Cursors,
@@ -65,7 +65,7 @@ impl FeedSegment {
         entries.bytes.slice(start..end_before(to_sequence + 1).max(start))
     }
 
-    /// Its size in memory once its entries are encoded.
+    /// The segment's size in memory once its entries are encoded.
     pub(super) fn byte_count(&self) -> usize {
         let events = usize::try_from(self.last_sequence() - self.first_sequence() + 1).unwrap_or_default();
         2 * self.segment.byte_count() + 2 * PLACE_BYTES * events

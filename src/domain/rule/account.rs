@@ -10,15 +10,15 @@ use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
-/// How many active coupons one affiliate of a new account may have.
+/// The default limit of active coupons per affiliate of a new account.
 const ACTIVE_COUPONS_DEFAULT: i32 = 100;
 
 /// The parts of a new API key that are generated outside the domain.
 #[derive(Debug, Clone)]
 pub struct NewApiKey {
-    /// The public beginning of its text.
+    /// The public beginning of the key's text.
     pub text_prefix: String,
-    /// SHA-256 of its text.
+    /// SHA-256 of the key's text.
     pub secret_hash: [u8; 32],
 }
 
@@ -50,7 +50,7 @@ impl Rule for RegisterAccount {
             created_at: context.now,
             updated_at: context.now,
         };
-        // Key and events belong to the new account, not to the server that the operator's key acts for.
+        // The key and the events belong to the new account, not to the server account that the operator's key acts for.
         context.account_id = account.id;
         let account = context.put(account);
         context.tell(EventKind::AccountRegistered, EventImage::Account(Arc::clone(&account)));
@@ -65,14 +65,14 @@ fn email_is_free(context: &Context<'_>, email: &str, own: Option<AccountId>) -> 
             field: Field::Email,
             value: email.to_owned(),
             resource: Resource::Account,
-            // The caller may not know the other account.
+            // Left out, because the caller may not know the other account.
             resource_id: String::new(),
         }),
         _ => Ok(()),
     }
 }
 
-/// Change an account. Fields that are not set stay.
+/// Change an account. A field that is `None` keeps its value.
 #[derive(Debug, Clone)]
 pub struct UpdateAccount {
     /// The merchant's name.
@@ -113,13 +113,13 @@ impl Rule for UpdateAccount {
 /// Make an API key.
 #[derive(Debug, Clone)]
 pub struct CreateApiKey {
-    /// The kind of the key.
+    /// The kind of key to make.
     pub kind: KeyKind,
-    /// The merchant's name for it.
+    /// The merchant's name for the key.
     pub display_name: String,
-    /// When it stops working.
+    /// When the key stops working; `None` for never.
     pub expires_at: Option<Time>,
-    /// Its text's parts.
+    /// The generated parts of the key.
     pub key: NewApiKey,
 }
 
@@ -159,7 +159,7 @@ fn make_key(
 /// Revoke an API key.
 #[derive(Debug, Clone)]
 pub struct RevokeApiKey {
-    /// Which key.
+    /// The key to revoke.
     pub id: ApiKeyId,
 }
 

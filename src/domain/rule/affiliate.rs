@@ -13,24 +13,24 @@ use crate::domain::set::Needs;
 /// Make an affiliate and enroll it.
 #[derive(Debug, Clone)]
 pub struct CreateAffiliate {
-    /// The merchant's own id for it.
+    /// The merchant's own id for the affiliate.
     pub external_id: Option<String>,
     /// The email address in lower case.
     pub email: String,
-    /// First name.
+    /// May be empty.
     pub first_name: String,
-    /// Last name.
+    /// May be empty.
     pub last_name: String,
-    /// More about it.
+    /// Contact details and online profiles.
     pub profile: Profile,
-    /// SHA-256 of its token.
+    /// SHA-256 of the affiliate's token.
     pub token_hash: [u8; 32],
-    /// Its first enrollment.
+    /// The affiliate's first enrollment.
     pub enrollment: NewEnrollment,
 }
 
 impl CreateAffiliate {
-    /// The names that must be free.
+    /// The identifiers that no other affiliate of the account may have.
     fn names(&self) -> impl Iterator<Item = (Field, AffiliateSelector)> {
         let external_id = self.external_id.clone().map(AffiliateSelector::ExternalId);
         let email = (Field::Email, AffiliateSelector::Email(self.email.clone()));

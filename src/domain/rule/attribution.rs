@@ -1,4 +1,4 @@
-//! The rule of attribution: finds the affiliate that a conversion is credited to, and explains why the others were not.
+//! The rule of attribution: finds the affiliate to credit with a conversion, and explains why the other candidates lost.
 
 use std::sync::Arc;
 
@@ -16,19 +16,19 @@ use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
 use crate::domain::time::Time;
 
-/// The traces that a request has of where a conversion came from.
+/// The referral data of a request: the traces of where a conversion came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Referral {
-    /// The visitor's tracking id; `Err` keeps the text of one that is no tid of ours, for the explanation.
+    /// The visitor's tracking id. `Err` has the text of a tid that Headwater did not make; it is shown among the candidates.
     pub tid: Option<Result<ClickId, String>>,
-    /// A ref_id in lower case: a click that happens now.
+    /// A ref_id in lower case. It counts as a click that happens now.
     pub ref_id: Option<String>,
-    /// A coupon code in capitals.
+    /// A coupon code in upper case.
     pub coupon_code: Option<String>,
 }
 
 impl Referral {
-    /// Adds the rows that [`attribute`] asks for, but for the lead's.
+    /// Adds the rows that [`attribute`] needs, except those of the lead.
     pub(super) fn needs(&self, account: AccountId, needs: &mut Needs) {
         if let Some(Ok(tid)) = &self.tid {
             needs.names.clicks_of.insert((account, *tid));
@@ -42,22 +42,23 @@ impl Referral {
     }
 }
 
-/// The order in which sources are searched for the program whose precedence applies, and the precedence where none does.
+/// The default precedence, used when no program's precedence applies. The search for the program whose precedence applies uses
+/// the same order.
 const DEFAULT_PRECEDENCE: [AttributionSource; 3] =
     [AttributionSource::LeadBinding, AttributionSource::Coupon, AttributionSource::Click];
 
-/// How many of a visitor's latest clicks are kept for the explanation. The first click and the chosen one are kept as well.
+/// How many of a visitor's latest clicks are kept as candidates. The first click and the chosen one are always kept.
 const CLICKS_EXPLAINED_MAX: usize = 20;
 
-/// The affiliate that gets the credit, and the result of every candidate.
+/// The affiliate that gets the credit, and the result of each candidate.
 pub(super) struct Attribution {
-    /// The source that won and the enrollment it leads to.
+    /// The source that won, and the enrollment that it leads to.
     pub(super) winner: Option<(AttributionSource, Arc<Enrollment>)>,
     /// All candidates, the strongest source first.
     pub(super) candidates: Vec<Candidate>,
 }
 
-/// A candidate during the decision. Without a result it can still win.
+/// A candidate while attribution runs. It can still win as long as it has no result.
 struct Runner<'set> {
     source: AttributionSource,
     reference: String,
@@ -106,11 +107,12 @@ impl<'set> Runner<'set> {
     }
 }
 
-/// Finds who referred a conversion: the source of highest precedence that leads to an active enrollment of an active program.
+/// Finds who referred a conversion. The winner is the source of highest precedence that leads to an active enrollment in an
+/// active program.
 ///
-/// The program's model chooses among the clicks inside the window. Candidates may belong to several programs. Then the model is
-/// that of the latest click's program, and the precedence is that of the program of the first candidate in the order binding,
-/// coupon, click.
+/// The program's model chooses among the clicks inside the window. Candidates may belong to several programs. The model then
+/// comes from the program of the latest click. The precedence comes from the program of the first candidate, in the order
+/// binding, coupon, click.
 pub(super) fn attribute(
     set: &WorkingSet,
     account_id: AccountId,
@@ -146,7 +148,7 @@ pub(super) fn attribute(
     Ok(Attribution { winner, candidates: explained(runners) })
 }
 
-/// All candidates. Of a visitor's clicks only the latest ones, the first and the chosen one.
+/// The candidates to keep. Of a visitor's clicks, only the latest ones, the first and the chosen one are kept.
 fn explained(runners: Vec<Runner<'_>>) -> Vec<Candidate> {
     let click_count = runners.iter().filter(|runner| runner.source == AttributionSource::Click).count();
     let mut place = 0;
@@ -172,8 +174,8 @@ fn candidate(runner: Runner<'_>) -> Candidate {
     }
 }
 
-/// A binding does not count for a sale that happened longer before it than the window. `match_to_lead` in `sale.rs` has the same
-/// limit, so that a sale is credited alike whether it is recorded in order or late.
+/// A binding loses if it was made more than one window after the sale. `match_to_lead` in `sale.rs` has the same limit, so that a
+/// sale gets the same credit whether it is recorded in order or late.
 fn binding_runner<'set>(
     set: &'set WorkingSet,
     lead: &Lead,
@@ -191,7 +193,7 @@ fn binding_runner<'set>(
     Ok(runner)
 }
 
-/// For how many days after a click conversions are credited to it.
+/// The attribution window in days: how long after a click a conversion can be credited to it.
 pub(super) fn window_days(set: &WorkingSet, program: &Program, at: Time) -> Result<i32, Refusal> {
     Ok(applicable_terms(set, program, at, None)?.rules.attribution_window_days)
 }
@@ -253,7 +255,7 @@ fn click_runners<'set>(
     Ok(())
 }
 
-/// Leaves at most one click that can still win: the one that the model of the latest click's program chooses.
+/// Chooses one click by the model of the latest click's program. All other clicks lose.
 fn choose_click(set: &WorkingSet, runners: &mut [Runner<'_>], occurred_at: Time) -> Result<(), Refusal> {
     for runner in runners.iter_mut() {
         let (Some(clicked_at), Some(program)) = (runner.clicked_at, runner.program) else { continue };

@@ -16,18 +16,18 @@ use crate::domain::time::Time;
 pub struct RecordClick {
     /// The code of the link, or a ref_id, in lower case.
     pub code: String,
-    /// The tracking id that the visitor has already.
+    /// The visitor's tracking id, if the visitor already has one.
     pub tid: Option<ClickId>,
-    /// The page the visitor came from.
+    /// The page that the visitor came from.
     pub referrer_url: String,
-    /// When it happened; none for now.
+    /// When the click happened; `None` for now.
     pub occurred_at: Option<Time>,
 }
 
 impl Rule for RecordClick {
     type Answer = ClickOutcome;
 
-    // A click makes no event and no posting, so that an account with nothing but clicks in this batch needs no lock.
+    // A click makes no event and no posting. An account that has only clicks in a batch therefore needs no lock.
     const LOCKS_ACCOUNT: bool = false;
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
@@ -37,8 +37,8 @@ impl Rule for RecordClick {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<ClickOutcome, Refusal> {
         let account_id = context.account_id;
-        // A link that is revoked or ended is answered like an unknown one, because a visitor's browser need not know the
-        // difference.
+        // A revoked link and an ended enrollment get the same answer as an unknown code, because a visitor's browser need not
+        // know the difference.
         let unknown = || Refusal::not_found(Resource::Link, &self.code);
         let link = context.set.link_with_code(account_id, &self.code)?.ok_or_else(unknown)?;
         let enrollment = context.set.enrollment(account_id, link.enrollment_id)?;

@@ -1,4 +1,4 @@
-//! The worth of a sale: terms and amount in, reward out.
+//! The commission on a sale: terms and amount in, reward out.
 
 use std::sync::Arc;
 
@@ -12,9 +12,10 @@ use crate::domain::program::{Commission, Terms};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
 
-/// The reward for a sale, and its calculation. The enrollment's own commission takes precedence over the program's. `reward =
-/// round(base x ppm / 1,000,000)`, or `round(flat x base / whole)`. So a sale that was partly refunded before it was priced earns
-/// as much as one that was priced before the refund.
+/// The value of a sale's reward, and its calculation. An enrollment's own commission takes precedence over the program's.
+///
+/// `reward = round(base x ppm / 1,000,000)`, or `round(flat x base / whole)`. A refund before pricing therefore leaves the same
+/// earnings as one after pricing.
 fn price(
     enrollment: &Enrollment,
     terms: &Terms,
@@ -38,7 +39,7 @@ fn price(
     Ok((value, calculation))
 }
 
-/// Prices a credited sale, and writes the reward and its posting. None when the reward rounds to zero.
+/// Prices a credited sale, and writes its reward and posting. `None` when the reward rounds to zero.
 pub(super) fn earn(
     context: &mut Context<'_>,
     sale: &Conversion,

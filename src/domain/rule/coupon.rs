@@ -15,13 +15,13 @@ use crate::domain::set::Needs;
 /// Assign a coupon.
 #[derive(Debug, Clone)]
 pub struct AssignCoupon {
-    /// Which affiliate.
+    /// The affiliate that the coupon credits.
     pub affiliate: AffiliateSelector,
-    /// The program; none for the account's default.
+    /// The program; `None` for the account's default program.
     pub program_id: Option<ProgramId>,
-    /// The code in capitals.
+    /// The code in upper case.
     pub code: String,
-    /// Free text.
+    /// Free text; may be empty.
     pub note: String,
 }
 
@@ -47,13 +47,13 @@ impl Rule for AssignCoupon {
     }
 }
 
-/// Adds the rows that [`make`] asks for, but for the count of the affiliate's coupons.
+/// Adds the rows that [`make`] needs, except the count of the affiliate's coupons.
 pub(super) fn needs_of_code(account: AccountId, code: &str, needs: &mut Needs) {
     needs.row::<Account>(account);
     needs.coupon_code(account, code);
 }
 
-/// Gives an enrollment a coupon.
+/// Assigns a coupon to an enrollment.
 pub(super) fn make(
     context: &mut Context<'_>,
     enrollment: &Enrollment,
@@ -80,7 +80,7 @@ pub(super) fn make(
     Ok(put(context, EventKind::CouponAssigned, coupon, enrollment.program_id))
 }
 
-/// A code that was removed may be assigned again.
+/// Checks that no coupon has the code. A removed coupon's code may be assigned again.
 fn code_is_free(context: &Context<'_>, field: Field, code: &str) -> Result<(), Refusal> {
     match context.set.coupon_with_code(context.account_id, code)? {
         Some(other) if other.state == CouponState::Active => Err(Refusal::AlreadyExists {
@@ -102,7 +102,7 @@ fn put(context: &mut Context<'_>, kind: EventKind, coupon: Coupon, program_id: P
 /// Remove a coupon.
 #[derive(Debug, Clone)]
 pub struct RemoveCoupon {
-    /// Which coupon.
+    /// The coupon to remove.
     pub id: CouponId,
 }
 

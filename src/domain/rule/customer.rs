@@ -1,4 +1,4 @@
-//! The changes that events make to a customer's lead: names, a binding, a time of change. Knows no command.
+//! The changes that events make to a customer's lead: identifiers, binding, time of change. Knows no command.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(super) fn new_lead(context: &mut Context<'_>, customer: &Customer, state: Le
     }
 }
 
-/// The whole credit, for one enrollment.
+/// A credit of the whole share, for one enrollment.
 pub(super) fn whole_credit(enrollment: &Enrollment, terms_version: i32, source: AttributionSource) -> Credit {
     Credit {
         affiliate_id: enrollment.affiliate_id,
@@ -48,7 +48,8 @@ pub(super) fn binding(credit: Credit, bound_at: Time) -> Binding {
     Binding { credits: smallvec![credit], bound_at }
 }
 
-/// Adds a request's names to a lead. A name that the lead already has stays, because only UpdateLead may change it.
+/// Adds a request's identifiers and names to a lead. Identifiers that the lead already has stay, because only UpdateLead may
+/// change them.
 pub(super) fn add_names(
     context: &Context<'_>,
     lead: &mut Lead,
@@ -78,8 +79,8 @@ fn is_free(context: &Context<'_>, selector: Option<LeadSelector>) -> Result<bool
     }
 }
 
-/// Writes a lead with a new time of change, and adds its event. An unchanged lead is not written: most customers who buy again are
-/// unchanged.
+/// Writes a changed lead with a new time of change, and adds its event. An unchanged lead is not written; the leads of most
+/// customers who buy again are unchanged.
 pub(super) fn put_touched(context: &mut Context<'_>, lead: Lead, before: Option<&Lead>) -> Arc<Lead> {
     if before == Some(&lead) {
         return context.put(lead);

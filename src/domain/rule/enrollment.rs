@@ -14,34 +14,34 @@ use crate::domain::program::{Commission, Program};
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::set::Needs;
 
-/// The wishes for a new enrollment.
+/// The requested properties of a new enrollment.
 #[derive(Debug, Clone)]
 pub struct NewEnrollment {
-    /// The program; none for the account's default.
+    /// The program; `None` for the account's default program.
     pub program_id: Option<ProgramId>,
-    /// The code for the referral link in lower case; none to have one made.
+    /// The code for the referral link, in lower case. `None`: a code is generated.
     pub ref_id: Option<String>,
-    /// The stem of a generated code, from the affiliate's name, for when `ref_id` is none.
+    /// The first part of a generated code, from the affiliate's name. Used when `ref_id` is `None`.
     pub ref_id_stem: String,
-    /// Random characters, lower-case letters and digits, to make codes unique.
+    /// Random lower-case letters and digits that make a generated code unique.
     pub ref_id_suffix: String,
-    /// A coupon code in capitals to assign.
+    /// The code of a coupon to assign, in upper case.
     pub promo_code: Option<String>,
-    /// The affiliate's own page; empty for the program's.
+    /// The affiliate's own page. Empty: the program's page.
     pub landing_url: String,
-    /// The affiliate's own commission.
+    /// The affiliate's own commission. `None`: the program's.
     pub commission_override: Option<Commission>,
 }
 
 impl NewEnrollment {
-    /// The codes that are tried when no ref_id was asked for: the bare stem, then with random characters.
+    /// The codes to try when no ref_id was requested: first the bare stem, then the stem with the random characters.
     pub fn ref_id_choices(&self) -> [String; 2] {
         let stem = &self.ref_id_stem;
         let suffix = &self.ref_id_suffix;
         [stem.clone(), if stem.is_empty() { suffix.clone() } else { format!("{stem}-{suffix}") }]
     }
 
-    /// Adds the rows that [`make`] asks for.
+    /// Adds the rows that [`make`] needs.
     pub(super) fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.program(account, self.program_id);
         match &self.ref_id {
@@ -54,12 +54,12 @@ impl NewEnrollment {
     }
 }
 
-/// EnrollAffiliate an affiliate in a further program.
+/// Enroll an affiliate in a further program.
 #[derive(Debug, Clone)]
 pub struct EnrollAffiliate {
-    /// Which affiliate.
+    /// The affiliate to enroll.
     pub affiliate: AffiliateSelector,
-    /// The enrollment.
+    /// The requested enrollment.
     pub enrollment: NewEnrollment,
 }
 
@@ -86,13 +86,13 @@ impl Rule for EnrollAffiliate {
     }
 }
 
-/// An enrollment that was made or opened again.
+/// An enrollment that was created or reopened.
 pub(super) struct Made {
     pub(super) enrollment: EnrollmentWithLanding,
     pub(super) coupon: Option<Arc<Coupon>>,
 }
 
-/// Enrolls an affiliate in a program: the enrollment, the link with its ref_id, and the coupon if one is wanted.
+/// Enrolls an affiliate in a program: creates the enrollment, the link with its ref_id, and the coupon if one was requested.
 pub(super) fn make(
     context: &mut Context<'_>,
     affiliate_id: AffiliateId,
@@ -117,7 +117,7 @@ pub(super) fn make(
     begin(context, enrollment, wanted)
 }
 
-/// Begins an enrollment that is new or opened again.
+/// Writes an enrollment that is new or reopened.
 fn begin(context: &mut Context<'_>, enrollment: Enrollment, wanted: &NewEnrollment) -> Result<Made, Refusal> {
     let enrollment = put(context, EventKind::EnrollmentCreated, enrollment);
     let coupon = match &wanted.promo_code {
@@ -133,7 +133,7 @@ fn put(context: &mut Context<'_>, kind: EventKind, enrollment: Enrollment) -> Ar
     enrollment
 }
 
-/// The ref_id that was asked for, if it is free; or one made from the affiliate's name.
+/// The requested ref_id, if it is free; otherwise a code generated from the affiliate's name.
 fn free_ref_id(context: &Context<'_>, wanted: &NewEnrollment) -> Result<String, Refusal> {
     if let Some(ref_id) = &wanted.ref_id {
         link::code_is_free(context, Field::RefId, ref_id)?;
@@ -151,7 +151,7 @@ fn with_landing(context: &Context<'_>, enrollment: Arc<Enrollment>) -> Result<En
     Ok(EnrollmentWithLanding { landing_url: context.set.landing_url(&enrollment)?.to_owned(), enrollment })
 }
 
-/// Opens an ended enrollment again. The affiliate keeps its links, coupons and leads; everything else is as for a new one.
+/// Reopens an ended enrollment. The affiliate keeps its links, coupons and leads; everything else is as in a new enrollment.
 fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment) -> Result<Made, Refusal> {
     let mut enrollment = Enrollment {
         landing_url: wanted.landing_url.clone(),
@@ -168,14 +168,14 @@ fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment)
     begin(context, enrollment, wanted)
 }
 
-/// Gives an enrollment another ref_id. The old one stays an ordinary link until it is revoked, because it is in posts and mails
-/// that nobody will change, and the affiliate owns the clicks through it.
+/// Changes an enrollment's ref_id. The old one stays an ordinary link until it is revoked, because it is in posts and mails that
+/// nobody will change, and because the affiliate owns the clicks through it.
 fn set_ref_id(context: &mut Context<'_>, enrollment: &mut Enrollment, ref_id: &str) -> Result<(), Refusal> {
     if ref_id == enrollment.ref_id {
         return Ok(());
     }
     match context.set.link_with_code(context.account_id, ref_id)? {
-        // A ref_id that it had before, or a link of its own that leads to the same page.
+        // An earlier ref_id of the enrollment, or another link of it that leads to the same page.
         Some(link) if link.serves_as_ref_id_of(enrollment) => {}
         Some(other) => return Err(link::taken(other, Field::RefId)),
         None => _ = link::put_new(context, enrollment, ref_id, ""),
@@ -190,16 +190,16 @@ fn check_override(context: &Context<'_>, enrollment: &Enrollment) -> Result<(), 
     check_commission(commission, program.currency)
 }
 
-/// Change an enrollment. Fields that are not set stay.
+/// Change an enrollment. A field that is `None` keeps its value.
 #[derive(Debug, Clone)]
 pub struct UpdateEnrollment {
-    /// Which enrollment.
+    /// The enrollment to change.
     pub id: EnrollmentId,
-    /// The code for the referral link in lower case.
+    /// The code for the referral link, in lower case.
     pub ref_id: Option<String>,
-    /// The affiliate's own page; empty for the program's.
+    /// The affiliate's own page. Empty: the program's page.
     pub landing_url: Option<String>,
-    /// The affiliate's own commission; `Some(None)` for the program's.
+    /// The affiliate's own commission. `Some(None)`: the program's.
     pub commission_override: Option<Option<Commission>>,
 }
 
@@ -234,7 +234,7 @@ impl Rule for UpdateEnrollment {
 /// End an enrollment.
 #[derive(Debug, Clone)]
 pub struct EndEnrollment {
-    /// Which enrollment.
+    /// The enrollment to end.
     pub id: EnrollmentId,
 }
 

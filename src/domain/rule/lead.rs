@@ -25,17 +25,17 @@ use crate::domain::time::Time;
 pub struct RecordLead {
     /// The merchant's id for the event.
     pub event_id: String,
-    /// Who signed up.
+    /// The customer who signed up.
     pub customer: Customer,
-    /// Where the lead came from.
+    /// The referral data of the request.
     pub referral: Referral,
-    /// First name; empty to leave it.
+    /// The first name. Empty: the lead keeps its name.
     pub first_name: String,
-    /// Last name; empty to leave it.
+    /// The last name. Empty: the lead keeps its name.
     pub last_name: String,
-    /// The state of a lead that is new or has only subscribed; others keep theirs.
+    /// The state for a lead that is new or has only subscribed. Other leads keep their state.
     pub state: LeadState,
-    /// When it happened; none for now.
+    /// When the sign-up happened; `None` for now.
     pub occurred_at: Option<Time>,
 }
 
@@ -68,7 +68,7 @@ impl Rule for RecordLead {
 }
 
 impl RecordLead {
-    /// Binds the lead to the affiliate that referred it, if there is one, and prices the sales that waited for it.
+    /// Binds the lead to the affiliate that referred it, if any, and prices the sales that waited for the lead.
     fn bind(
         &self,
         context: &mut Context<'_>,
@@ -109,9 +109,9 @@ impl RecordLead {
 pub struct RecordCancellation {
     /// The merchant's id for the event.
     pub event_id: String,
-    /// Who cancelled.
+    /// The customer who cancelled.
     pub customer: Customer,
-    /// When it happened; none for now.
+    /// When the cancellation happened; `None` for now.
     pub occurred_at: Option<Time>,
 }
 
@@ -151,7 +151,7 @@ impl Rule for RecordCancellation {
     }
 }
 
-/// A conversion that is about a lead and no money.
+/// A conversion about a lead, without an amount.
 fn conversion(
     context: &mut Context<'_>,
     kind: ConversionKind,

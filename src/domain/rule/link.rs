@@ -13,11 +13,11 @@ use crate::domain::set::Needs;
 /// Make a link.
 #[derive(Debug, Clone)]
 pub struct CreateLink {
-    /// The enrollment.
+    /// The enrollment that the link belongs to.
     pub enrollment_id: EnrollmentId,
-    /// The code in lower case. The server makes one when the caller names none.
+    /// The code in lower case. The server generates it if the caller sent none.
     pub code: String,
-    /// Where it leads; empty for the enrollment's landing page.
+    /// The page that the link leads to. Empty: the enrollment's landing page.
     pub destination_url: String,
 }
 
@@ -40,7 +40,7 @@ impl Rule for CreateLink {
 /// Revoke a link.
 #[derive(Debug, Clone)]
 pub struct RevokeLink {
-    /// Which link.
+    /// The link to revoke.
     pub id: LinkId,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn code_is_free(context: &Context<'_>, field: Field, code: &str) -> R
     context.set.link_with_code(context.account_id, code)?.map_or(Ok(()), |other| Err(taken(other, field)))
 }
 
-/// The refusal of a code that a link has.
+/// The refusal when a link already has the code.
 pub(super) fn taken(other: &Link, field: Field) -> Refusal {
     Refusal::AlreadyExists {
         field,

@@ -1,4 +1,4 @@
-//! The rules of programs and the versions of their terms, and which version a sale falls under.
+//! The rules of programs and the versions of their terms, and the choice of the version that applies to a sale.
 
 use std::sync::Arc;
 
@@ -12,9 +12,10 @@ use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
 use crate::domain::time::Time;
 
-/// The version of the terms that a sale falls under: the newest that had started when it occurred and that reaches it.
+/// The version of the terms that applies to a sale: the newest version that had started when the sale occurred and that reaches
+/// the sale.
 ///
-/// `bound_at` is when the sale's lead was bound; none for a sale without a lead or one whose lead is bound by it.
+/// `bound_at` is when the sale's lead was bound. `None`: the sale has no lead, or the sale itself binds the lead.
 ///
 /// # Errors
 /// [`Refusal::NotLoaded`].
@@ -30,7 +31,7 @@ pub fn applicable_terms<'set>(
             TermsReach::NewSales => true,
             TermsReach::NewCustomers => bound_at.is_none_or(|bound_at| bound_at >= terms.starts_at),
         };
-        // A sale from before the program existed gets its first terms.
+        // The first terms also apply to sales from before the program existed.
         if (terms.starts_at <= occurred_at && reaches) || version == 1 {
             return Ok(terms);
         }
@@ -41,15 +42,15 @@ pub fn applicable_terms<'set>(
 /// Make a program with version 1 of its terms.
 #[derive(Debug, Clone)]
 pub struct CreateProgram {
-    /// Its name.
+    /// The program's name.
     pub display_name: String,
-    /// Its currency.
+    /// The program's currency; flat commissions must be in it.
     pub currency: Currency,
-    /// Where referral links lead.
+    /// The page that referral links lead to.
     pub landing_url: String,
-    /// Make it the default.
+    /// Whether to make it the account's default program.
     pub is_default: bool,
-    /// The rules.
+    /// The rules in version 1 of the terms.
     pub rules: TermsDraft,
 }
 
@@ -90,20 +91,20 @@ impl Rule for CreateProgram {
     }
 }
 
-/// Change a program. Fields that are not set stay.
+/// Change a program. A field that is `None` keeps its value.
 #[derive(Debug, Clone)]
 pub struct UpdateProgram {
-    /// Which program.
+    /// The program to change.
     pub id: ProgramId,
-    /// Refuse unless the program's etag is this.
+    /// Refuse unless this is the program's etag.
     pub etag: Option<String>,
-    /// Its name.
+    /// The program's name.
     pub display_name: Option<String>,
-    /// Where referral links lead.
+    /// The page that referral links lead to.
     pub landing_url: Option<String>,
-    /// Make it the default.
+    /// Whether to make it the account's default program.
     pub make_default: bool,
-    /// The rules of a new version.
+    /// The rules in a new version of the terms.
     pub rules: Option<TermsDraft>,
 }
 
@@ -152,9 +153,9 @@ impl Rule for UpdateProgram {
 /// Archive a program.
 #[derive(Debug, Clone)]
 pub struct ArchiveProgram {
-    /// Which program.
+    /// The program to archive.
     pub id: ProgramId,
-    /// Refuse unless the program's etag is this.
+    /// Refuse unless this is the program's etag.
     pub etag: Option<String>,
 }
 
@@ -174,7 +175,7 @@ impl Rule for ArchiveProgram {
         }
         let archived = Program {
             state: ProgramState::Archived,
-            // An archived program takes nothing new, so that it cannot be the default.
+            // An archived program accepts nothing new, so that it cannot be the default.
             is_default: false,
             version: program.version + 1,
             updated_at: context.now,
@@ -201,7 +202,7 @@ fn check_etag(program: &Program, etag: Option<&String>) -> Result<(), Refusal> {
     }
 }
 
-/// Unsets the default program, if there is one, to make room for another.
+/// Makes the current default program, if there is one, an ordinary one, because an account has at most one default.
 fn depose_default(context: &mut Context<'_>) -> Result<(), Refusal> {
     let Some(program) = context.set.default_program(context.account_id)?.cloned() else { return Ok(()) };
     let former = Program {

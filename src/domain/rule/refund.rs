@@ -1,7 +1,7 @@
-//! The rule of refunds. They take rewards back cumulatively, under the terms of their sale.
+//! The rule of refunds. Refunds take rewards back cumulatively, under the terms of the sale.
 //!
-//! `reversed so far = round(reward x refunded so far / base)`; each refund takes back the difference to what was taken back before.
-//! So any number of partial refunds equals one full refund, and a full refund gives exactly zero.
+//! `reversed so far = round(reward x refunded so far / base)`. Each refund takes back the difference to the amount taken back
+//! before. Any number of partial refunds therefore equals one full refund, and a full refund leaves exactly zero.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,15 +28,15 @@ use crate::domain::time::Time;
 pub struct RecordRefund {
     /// The merchant's id for the event.
     pub event_id: String,
-    /// The sale's event_id.
+    /// The event_id of the refunded sale. `None`: the customer's latest fitting sale is refunded.
     pub sale_event_id: Option<String>,
-    /// Who is refunded.
+    /// The customer who gets the refund.
     pub customer: Customer,
-    /// How much, more than zero.
+    /// The refunded amount, more than zero.
     pub amount: Money,
     /// The merchant's id of the refund; may be empty.
     pub refund_id: String,
-    /// When it happened; none for now.
+    /// When the refund happened; `None` for now.
     pub occurred_at: Option<Time>,
 }
 
@@ -76,8 +76,8 @@ impl Rule for RecordRefund {
 }
 
 impl RecordRefund {
-    /// The refunded sale: the named one, or the customer's latest that the refund fits, referred or not. None for a named sale that
-    /// has not arrived, and for an unknown customer.
+    /// The refunded sale: the named one, or the customer's latest sale that the refund fits, referred or not. `None` when the
+    /// named sale has not arrived, and when the customer is unknown.
     fn find_sale<'set>(&self, context: &'set Context<'_>) -> Result<Option<&'set Arc<Conversion>>, Refusal> {
         let (set, account_id) = (&context.set, context.account_id);
         if let Some(sale_event_id) = &self.sale_event_id {
@@ -86,7 +86,7 @@ impl RecordRefund {
             return set.conversion(account_id, ConversionId::from_uuid(request.effect)).map(Some);
         }
         let lead = set.find_customer(account_id, &self.customer)?;
-        // These sales wait for their lead. A part that is refunded now must not be priced then.
+        // Sales that wait for their lead can be refunded too. When their lead arrives, the refunded part must not be priced.
         let mut sales = set.unmatched_sales_of(account_id, lead.map(Arc::as_ref), &self.customer)?;
         if let Some(lead) = lead {
             sales.extend(set.latest_sales_of(account_id, lead.id)?);
@@ -135,7 +135,7 @@ fn check_fits(sale: &Conversion, amount: Money) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Writes a refund without a sale. One that names its sale waits for it; one of an unknown customer is not referred.
+/// Writes a refund that has no sale. It waits if it names a sale. A refund of an unknown customer is not referred.
 fn leave_alone(context: &mut Context<'_>, mut refund: Conversion) -> Arc<Conversion> {
     if refund.sale_event_id.is_empty() {
         return context.put(refund);
@@ -156,8 +156,8 @@ fn waiting(refund: &Conversion) -> WaitingRefund {
     }
 }
 
-/// Books the refunds that waited for a sale, in the order they happened. One that does not fit keeps waiting, and ListConversions
-/// shows it.
+/// Books the refunds that waited for a sale, in the order in which they happened. A refund that does not fit keeps waiting, and
+/// ListConversions shows it.
 pub(super) fn book_waiting(context: &mut Context<'_>, sale: &Conversion) -> Result<(), Refusal> {
     let refunds = context.set.refunds_waiting_for(context.account_id, &sale.event_id)?;
     let refunds: Vec<_> = refunds.into_iter().cloned().collect();
@@ -172,13 +172,13 @@ pub(super) fn book_waiting(context: &mut Context<'_>, sale: &Conversion) -> Resu
     Ok(())
 }
 
-/// Books a fitting refund against its sale, and returns it with the rewards that take back.
+/// Books a fitting refund against its sale. Returns the refund and its negative rewards.
 fn book(
     context: &mut Context<'_>,
     sale: &Conversion,
     refund: Conversion,
 ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
-    // The feed has an event that the refund waits, so it must get one about the outcome too, referred or not.
+    // The feed has an event that the refund waits. Readers must also get an event about the outcome, referred or not.
     let was_waiting = refund.outcome == ConversionOutcome::Waiting;
     let refunded_minor = sale.refunded_minor - refund.amount.map_or(0, |amount| amount.amount_minor);
     let sale = context.put(Conversion { refunded_minor, version: sale.version + 1, ..sale.clone() });
@@ -210,8 +210,8 @@ fn book(
     Ok((refund, taken_back))
 }
 
-/// Takes back one reward's share of all refunds so far. None when nothing more is to be taken back. Adds the earlier refunds that
-/// it settles to `settled`.
+/// Takes back one reward's share of all refunds so far. `None` when there is nothing more to take back. Adds the rewards that are
+/// settled by this to `settled`.
 fn reverse(
     context: &mut Context<'_>,
     sale: &Conversion,
@@ -222,19 +222,19 @@ fn reverse(
     let ledger_account = match reward.state {
         RewardState::Pending => LedgerAccount::AffiliatePending,
         RewardState::Approved | RewardState::Paid => LedgerAccount::AffiliatePayable,
-        // A denied reward earned nothing, and a reversed one has nothing left.
+        // A denied reward earned nothing. A reversed reward has nothing left to take back.
         RewardState::Denied | RewardState::Reversed => return Ok(None),
     };
     let base = reward.calculation.base_amount;
     let sale_minor = sale.amount.map_or(0, |amount| amount.amount_minor);
-    // A part that was refunded before the sale was priced is not in the base, and is not taken back again.
+    // A part that was refunded before the sale was priced is not in the base, so that it is not taken back a second time.
     let refunded_of_base = sale.refunded_minor - (sale_minor - base.amount_minor);
     let target = portion(reward.value.amount_minor, refunded_of_base, base.amount_minor, reward.calculation.rounding)?;
     let difference = target - reward.reversed_minor;
     if difference == 0 {
         return Ok(None);
     }
-    // Nothing is left of an unpaid reward: it and all that was taken back from it are settled against each other.
+    // When nothing is left of an unpaid reward, the reward and its reversals are settled against each other.
     let is_settled = target == reward.value.amount_minor && reward.state.may_become(RewardState::Reversed);
     if is_settled {
         settle_earlier(context, reward.id, settled)?;
@@ -272,7 +272,7 @@ fn reverse(
     Ok(Some(reversal))
 }
 
-/// Settles a reward with the amounts that earlier refunds took back from it.
+/// Settles the earlier reversals of a reward.
 fn settle_earlier(
     context: &mut Context<'_>,
     reward_id: RewardId,
@@ -287,8 +287,8 @@ fn settle_earlier(
     Ok(())
 }
 
-/// Adds an event for each reward that was settled, and one for each earlier refund whose rewards are among them. The sale's new image
-/// is in the feed already.
+/// Adds an event for each settled reward, and one for each earlier refund that has a settled reward. The sale gets no event here,
+/// because its new image is already in the feed.
 fn tell_settled(context: &mut Context<'_>, settled: Vec<Arc<Reward>>, sale_id: ConversionId) -> Result<(), Refusal> {
     let conversions: BTreeSet<_> = settled.iter().map(|reward| reward.conversion_id).collect();
     settled.into_iter().for_each(|reward| context.tell(EventKind::RewardReversed, EventImage::Reward(reward)));

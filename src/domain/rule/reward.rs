@@ -1,4 +1,4 @@
-//! The rules of rewards: approving and denying.
+//! The rules of rewards: approval and denial.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::domain::refusal::{Field, Refusal};
 use crate::domain::reward::{Reward, RewardState};
 use crate::domain::set::Needs;
 
-/// Approve rewards, all or none.
+/// Approve rewards: all of them or none.
 #[derive(Debug, Clone)]
 pub struct ApproveRewards {
-    /// Which rewards, without repeats.
+    /// The rewards to approve, without repeats.
     pub ids: Vec<RewardId>,
     /// Skip rewards that are no longer pending. The worker sets this, because its list may be outdated when the command runs.
     pub skip_others: bool,
@@ -42,12 +42,12 @@ impl Rule for ApproveRewards {
     }
 }
 
-/// Deny rewards, all or none.
+/// Deny rewards: all of them or none.
 #[derive(Debug, Clone)]
 pub struct DenyRewards {
-    /// Which rewards, without repeats.
+    /// The rewards to deny, without repeats.
     pub ids: Vec<RewardId>,
-    /// Why.
+    /// Why the rewards are denied; stored in each of them.
     pub reason: String,
 }
 
@@ -72,7 +72,7 @@ impl Rule for DenyRewards {
     }
 }
 
-/// A change of rewards' state: the new state, the ledger accounts, and the event.
+/// A change of the state of rewards: the new state, the ledger accounts, and the event.
 struct Move<'run> {
     to: RewardState,
     debit: LedgerAccount,
@@ -101,7 +101,7 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
             return Err(Refusal::RewardState { reward_id: *id, from: reward.state, to: step.to });
         }
         asked.push(*id);
-        // A part that refunds took back while it was pending moves with it.
+        // The part that refunds took back while the reward was pending changes state with it.
         let reversals = context.set.reversals_of(context.account_id, *id)?;
         let with_it = reversals.into_iter().filter(|other| other.state == RewardState::Pending).cloned();
         let rewards: Vec<_> = std::iter::once(reward).chain(with_it).collect();
@@ -127,7 +127,7 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
     Ok(asked.iter().filter_map(|id| moved.get(id).cloned()).collect())
 }
 
-/// Adds the event that rewards of a conversion changed their state, with the conversion as it is then.
+/// Adds the event that rewards of a conversion changed state, with the conversion as it is now.
 pub(super) fn tell_updated(context: &mut Context<'_>, id: ConversionId) -> Result<(), Refusal> {
     let conversion = context.set.conversion(context.account_id, id)?.as_ref().clone();
     context.put(Conversion { version: conversion.version + 1, ..conversion });

@@ -31,23 +31,23 @@ use crate::domain::time::Time;
 pub struct RecordSale {
     /// The merchant's id for the event.
     pub event_id: String,
-    /// Who bought.
+    /// The customer who bought.
     pub customer: Customer,
-    /// Where the sale came from.
+    /// The referral data of the request.
     pub referral: Referral,
     /// The net amount, more than zero.
     pub amount: Money,
-    /// When it happened; none for now.
+    /// When the sale happened; `None` for now.
     pub occurred_at: Option<Time>,
-    /// Where it was made.
+    /// Online or at a till.
     pub channel: SaleChannel,
-    /// The customer's first name; empty to leave it.
+    /// The customer's first name. Empty: the lead keeps its name.
     pub first_name: String,
-    /// The customer's last name; empty to leave it.
+    /// The customer's last name. Empty: the lead keeps its name.
     pub last_name: String,
-    /// The customer's monthly recurring revenue from now on.
+    /// The customer's monthly recurring revenue from now on. `None`: it stays.
     pub mrr: Option<Money>,
-    /// More of the order. Its `coupon_code` is the one in `referral`.
+    /// Details of the order. `coupon_code` is the same code as in `referral`.
     pub order: OrderDetails,
 }
 
@@ -70,7 +70,7 @@ impl Rule for RecordSale {
         sale.candidates = attribution.candidates;
         let (sale, rewards) = match attribution.winner {
             Some((source, enrollment)) => {
-                // A binding in another program makes nobody a customer of this one.
+                // A binding counts only in its own program: a customer bound in another program is new to this one.
                 let binding = known.as_ref().and_then(|lead| lead.binding.as_ref());
                 let bound_at = binding
                     .filter(|binding| binding.credits.iter().any(|credit| credit.program_id == enrollment.program_id))
@@ -118,8 +118,8 @@ impl RecordSale {
         }
     }
 
-    /// Writes the customer of a referred sale: known or new, bound by this credit unless bound before, and now active. None for a
-    /// sale without a customer.
+    /// Writes the customer of a referred sale, whether known or new. The credit binds a lead that is not yet bound, and the lead
+    /// becomes active. `None` for a sale without a customer.
     fn referred_lead(
         &self,
         context: &mut Context<'_>,
@@ -153,7 +153,7 @@ impl RecordSale {
         Ok(())
     }
 
-    /// Keeps a sale that nobody referred, so that it can be explained, and priced if its lead arrives in time.
+    /// Stores a sale that nobody referred, so that it can be explained, and priced if its lead arrives in time.
     fn leave_unmatched(
         &self,
         context: &mut Context<'_>,
@@ -179,7 +179,7 @@ impl RecordSale {
     }
 }
 
-/// The terms that a sale credited to this enrollment falls under.
+/// The terms that apply to a sale credited to this enrollment.
 fn terms_of(
     context: &Context<'_>,
     enrollment: &Enrollment,
@@ -190,7 +190,7 @@ fn terms_of(
     applicable_terms(context.set, program, occurred_at, bound_at).cloned()
 }
 
-/// Credits a sale to an enrollment: pins the terms, earns the reward, writes the sale, adds the event.
+/// Credits a sale to an enrollment: fixes the terms, prices the reward, writes the sale, and adds the event.
 fn credit_sale(
     context: &mut Context<'_>,
     mut sale: Conversion,
@@ -203,7 +203,7 @@ fn credit_sale(
     sale.credits = smallvec![credit];
     let sale = context.put(sale);
     let rewards: Vec<_> = match sale.left() {
-        // The part that was refunded before the sale was priced earns nothing.
+        // The part that was refunded before pricing earns nothing.
         Some(base) if base.amount_minor > 0 => {
             commission::earn(context, &sale, base, enrollment, credit, terms)?.into_iter().collect()
         }
@@ -214,8 +214,8 @@ fn credit_sale(
     Ok((sale, rewards))
 }
 
-/// Prices earlier sales of a lead that is now bound and that nobody had referred before: the sales inside the attribution window
-/// before `bound_at`.
+/// Prices the sales of a newly bound lead that nobody had referred. Only sales inside the attribution window before `bound_at`
+/// count.
 pub(super) fn match_to_lead(
     context: &mut Context<'_>,
     lead: &mut Lead,

@@ -1,4 +1,4 @@
-//! How accounts and API keys are found.
+//! Look-ups of accounts and API keys in the working set.
 
 use super::kind::{Kind, Named};
 use super::names::Names;
@@ -17,7 +17,7 @@ impl Kind for Account {
     }
 
     fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
-        // An email address that was given up is free for the next command of the batch.
+        // An email address that an account gave up is free for the next command of the batch.
         if let Some(before) = before {
             names.account_emails.insert(before.email.clone(), None);
         }
@@ -46,12 +46,12 @@ impl Named for ApiKey {
 }
 
 impl WorkingSet {
-    /// The account that has this email address.
+    /// The id of the account with this email address.
     pub fn account_with_email(&self, email: &str) -> Result<Option<AccountId>, Refusal> {
         known(self.names.account_emails.get(&email.to_owned()), "account by email")
     }
 
-    /// The account, which must exist: its key made the call.
+    /// The account. It must exist, because its key made the call.
     pub fn account(&self, id: AccountId) -> Result<&std::sync::Arc<Account>, Refusal> {
         self.find::<Account>(&id)?.ok_or_else(|| Refusal::not_found(Account::RESOURCE, id))
     }

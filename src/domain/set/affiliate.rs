@@ -1,4 +1,4 @@
-//! How affiliates are found: by each of their names. A ref_id belongs to an enrollment.
+//! Look-ups of affiliates by each of their identifiers. A ref_id belongs to an enrollment.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ impl Affiliate {
 }
 
 impl WorkingSet {
-    /// The affiliate with this name, if there is one.
+    /// The affiliate with this identifier, or `None`.
     pub fn find_affiliate(
         &self,
         account_id: AccountId,
@@ -61,7 +61,7 @@ impl WorkingSet {
         id.map(|id| self.existing::<Affiliate>(&(account_id, id))).transpose()
     }
 
-    /// The affiliate with this name.
+    /// The affiliate with this identifier. Refuses if there is none.
     pub fn affiliate(&self, account_id: AccountId, selector: &AffiliateSelector) -> Result<&Arc<Affiliate>, Refusal> {
         self.find_affiliate(account_id, selector)?.ok_or_else(|| Refusal::not_found(Resource::Affiliate, selector))
     }

@@ -1,4 +1,4 @@
-//! How clicks are found: by the visitor's tracking id.
+//! Look-ups of clicks by the visitor's tracking id.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::domain::click::Click;
 use crate::domain::id::{AccountId, ClickId};
 use crate::domain::refusal::Refusal;
 
-/// Account, tracking id and id, as in the table, where a visitor's clicks are adjacent.
+/// Account, tracking id and id, as in the table, where the clicks of one visitor are adjacent.
 impl Key for (AccountId, ClickId, ClickId) {
     fn account_id(&self) -> AccountId {
         self.0
@@ -32,7 +32,7 @@ impl Kind for Click {
     }
 
     fn changed(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
-        // The first click of a visitor begins the list.
+        // A visitor's first click starts the list.
         if let (None, Some(new)) = (before, after)
             && new.tid == new.id
         {

@@ -1,4 +1,4 @@
-//! How conversions are found: sales by their lead, refunds by the sale that they wait for.
+//! Look-ups of conversions: sales by their lead, and refunds by the sale that they wait for.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl Kind for WaitingRefund {
 }
 
 impl WorkingSet {
-    /// A conversion that another row leads to.
+    /// A conversion that another row refers to, so that it must exist.
     pub fn conversion(&self, account_id: AccountId, id: ConversionId) -> Result<&Arc<Conversion>, Refusal> {
         self.existing(&(account_id, id))
     }
@@ -80,8 +80,8 @@ impl WorkingSet {
         Ok(rows)
     }
 
-    /// The sales of a customer that nobody referred, earliest first: by all the names of the lead, if there is one, and those of
-    /// the request. A sale to another lead is not the customer's, though both may have been named.
+    /// A customer's sales that nobody referred, earliest first. Found by all identifiers of the lead, if there is one, and those
+    /// of the request. A sale to another lead is not included, though its request may have named both.
     pub fn unmatched_sales_of(
         &self,
         account_id: AccountId,
@@ -104,7 +104,7 @@ impl WorkingSet {
         self.earliest_first(account_id, ids)
     }
 
-    /// The refunds that wait for the sale with this event_id, earliest first.
+    /// The refunds that wait for a sale with this event_id, earliest first.
     pub fn refunds_waiting_for(
         &self,
         account_id: AccountId,
@@ -115,7 +115,7 @@ impl WorkingSet {
         self.earliest_first(account_id, ids)
     }
 
-    /// A conversion with its rewards as the set has them.
+    /// A conversion with its rewards, as they are in the set.
     pub fn image(&self, account_id: AccountId, id: ConversionId) -> Result<ConversionImage, Refusal> {
         let conversion = Arc::clone(self.conversion(account_id, id)?);
         let rewards = self.rewards_of(account_id, id)?.into_iter().cloned().collect();

@@ -1,4 +1,4 @@
-//! How coupons are found: by code, the active one before those that were removed; and how many an affiliate has.
+//! Look-ups of coupons by code, where an active coupon comes before removed ones, and the number of an affiliate's coupons.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl Named for Coupon {
 }
 
 impl WorkingSet {
-    /// The active coupon with this code, or else the one that was removed last.
+    /// The active coupon with this code, or else the one removed last.
     pub fn coupon_with_code(&self, account_id: AccountId, code: &str) -> Result<Option<&Arc<Coupon>>, Refusal> {
         let rank = known(self.names.coupon_codes.get(&(account_id, code.to_owned())), "coupon by code")?;
         rank.map(|rank| self.existing::<Coupon>(&(account_id, rank.id))).transpose()

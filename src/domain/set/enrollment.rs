@@ -1,4 +1,4 @@
-//! How enrollments are found: by their affiliate. Their ref_ids name the affiliate.
+//! Look-ups of enrollments by their affiliate. Their ref_ids identify the affiliate.
 
 use std::sync::Arc;
 
@@ -39,12 +39,12 @@ impl Named for Enrollment {
 }
 
 impl WorkingSet {
-    /// An enrollment.
+    /// The enrollment with this id, active or ended.
     pub fn enrollment(&self, account_id: AccountId, id: EnrollmentId) -> Result<&Arc<Enrollment>, Refusal> {
         self.get(account_id, id)
     }
 
-    /// An enrollment that has not ended.
+    /// The enrollment with this id. Refuses if it has ended.
     pub fn active_enrollment(&self, account_id: AccountId, id: EnrollmentId) -> Result<&Arc<Enrollment>, Refusal> {
         let enrollment = self.enrollment(account_id, id)?;
         match enrollment.state {
@@ -65,7 +65,7 @@ impl WorkingSet {
         Ok(rows.find(|enrollment| enrollment.program_id == program_id))
     }
 
-    /// The page that an enrollment's links lead to: its own or the program's.
+    /// The page that an enrollment's links lead to: its own, or else the program's.
     pub fn landing_url<'set>(&'set self, enrollment: &'set Enrollment) -> Result<&'set str, Refusal> {
         if enrollment.landing_url.is_empty() {
             return Ok(&self.program(enrollment.account_id, enrollment.program_id)?.landing_url);

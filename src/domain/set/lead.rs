@@ -1,4 +1,4 @@
-//! How leads are found, by each of their names, and the sales that wait for theirs.
+//! Look-ups of leads by each of their identifiers, and of the sales that wait for their lead.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ impl Kind for Lead {
     }
 
     fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
-        // Most changes leave the names as they are.
+        // Most changes leave the identifiers as they are.
         if let (Some(before), Some(after)) = (before, after)
             && (&before.external_id, &before.email) == (&after.external_id, &after.email)
         {
@@ -64,13 +64,13 @@ impl Kind for UnmatchedSale {
 }
 
 impl WorkingSet {
-    /// The lead with this name.
+    /// The lead with this identifier.
     pub fn find_lead(&self, account_id: AccountId, selector: &LeadSelector) -> Result<Option<&Arc<Lead>>, Refusal> {
         let id = known(self.names.leads.get(&(account_id, selector.clone())), "lead by name")?;
         id.map(|id| self.existing::<Lead>(&(account_id, id))).transpose()
     }
 
-    /// The lead that a request names, by external_id or else by email.
+    /// The lead that a request names: found by external_id, or else by email address.
     pub fn find_customer(&self, account_id: AccountId, customer: &Customer) -> Result<Option<&Arc<Lead>>, Refusal> {
         for selector in customer.selectors() {
             if let Some(lead) = self.find_lead(account_id, &selector)? {

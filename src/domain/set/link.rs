@@ -1,4 +1,4 @@
-//! How links are found: by code.
+//! Look-ups of links by code.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ impl Kind for Link {
     }
 
     fn index(_before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
-        // A code belongs to its link for ever.
+        // A code belongs to its link for ever, so that it is never removed from the index.
         if let Some(after) = after {
             names.link_codes.insert((after.account_id, after.code.clone()), Some(after.id));
         }
@@ -32,7 +32,7 @@ impl Named for Link {
 }
 
 impl WorkingSet {
-    /// A link.
+    /// The link with this id, active or revoked.
     pub fn link(&self, account_id: AccountId, id: LinkId) -> Result<&Arc<Link>, Refusal> {
         self.get(account_id, id)
     }

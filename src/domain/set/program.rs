@@ -1,4 +1,4 @@
-//! How programs and the versions of their terms are found.
+//! Look-ups of programs and of the versions of their terms.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ impl Kind for Terms {
 }
 
 impl WorkingSet {
-    /// A program.
+    /// The program with this id, active or archived.
     pub fn program(&self, account_id: AccountId, id: ProgramId) -> Result<&Arc<Program>, Refusal> {
         self.get(account_id, id)
     }
@@ -62,7 +62,7 @@ impl WorkingSet {
         id.map(|id| self.program(account_id, id)).transpose()
     }
 
-    /// The program with this id, or the account's default program; it must be active.
+    /// The program with this id, or else the account's default program. Refuses unless it is active.
     pub fn active_program(&self, account_id: AccountId, id: Option<ProgramId>) -> Result<&Arc<Program>, Refusal> {
         let program = match id {
             Some(id) => self.program(account_id, id)?,

@@ -1,4 +1,4 @@
-//! How answered requests are found: by their own key.
+//! Look-ups of answered requests by their key.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl Kind for Request {
 }
 
 impl WorkingSet {
-    /// The request that was answered under this key.
+    /// The answered request with this key.
     pub fn request(&self, key: &RequestKey) -> Result<Option<&Arc<Request>>, Refusal> {
         self.find(key)
     }

@@ -1,4 +1,4 @@
-//! How rewards are found: by their conversion, and by the reward that they take back from.
+//! Look-ups of rewards by their conversion, and by the reward that they reverse.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl Named for Reward {
 }
 
 impl WorkingSet {
-    /// A reward.
+    /// The reward with this id.
     pub fn reward(&self, account_id: AccountId, id: RewardId) -> Result<&Arc<Reward>, Refusal> {
         self.get(account_id, id)
     }

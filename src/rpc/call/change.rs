@@ -1,8 +1,8 @@
-//! Calls that change something: a message in, a rule out, and the answer as a message. Each subject's file implements it for its
-//! calls.
+//! Calls that change something: a message comes in, a rule is carried out, and the answer goes out as a message. Each subject's
+//! file implements this for its calls.
 //!
-//! Nothing here needs a server or a database. So the scenario tests can carry out the same messages against the rules alone, and
-//! other transports than gRPC can use the same reading.
+//! Nothing here needs a server or a database. The scenario tests can therefore carry out the same messages against the rules
+//! alone, and transports other than gRPC can use the same parsing.
 
 use prost::Message;
 
@@ -14,16 +14,16 @@ use crate::domain::rule::{Command, Envelope, Rule};
 use crate::domain::time::Time;
 use crate::error::{Error, FieldPaths};
 
-/// The circumstances of a call that its reading and its answer depend on.
+/// The circumstances of a call that parsing and answering depend on.
 #[derive(Debug, Clone, Copy)]
 pub struct Asking {
-    /// When it came in.
+    /// When the call arrived.
     pub now: Time,
-    /// The kind of key that makes it.
+    /// The kind of the calling key.
     pub key_kind: KeyKind,
 }
 
-/// The key that a call is recognised by when it is repeated; empty for none.
+/// The key by which a repeated call is recognised. Empty: the call is never taken for a repeated one.
 #[derive(Debug, Clone, Copy)]
 pub enum RepeatKey<'message> {
     /// The event_id of a recorded event.
@@ -32,33 +32,33 @@ pub enum RepeatKey<'message> {
     Request(&'message str),
 }
 
-/// A method of the API, by the message that it takes.
+/// A method of the API, identified by its request message.
 pub trait Method: Message + Default + 'static {
-    /// Its name, such as `headwater.v1.TrackingService/RecordSale`.
+    /// The method's name, such as `headwater.v1.TrackingService/RecordSale`.
     const NAME: &'static str;
 
-    /// The message that it answers with.
+    /// The method's response message.
     type Response: Message + Default + 'static;
 }
 
 /// A method that carries out a rule.
 pub trait Change: Method {
-    /// The rule.
+    /// The rule that the method carries out.
     type Rule: Rule + Into<Command>;
 
-    /// A part of the reading that only the answer needs, such as the text of a new secret.
+    /// Data from parsing that only the answer needs, such as the text of a new secret.
     type Kept;
 
-    /// The paths of the rule's fields in the message, where they differ from the domain's names.
+    /// The paths of the rule's fields in the message. Only fields with other names than in the domain.
     const PATHS: FieldPaths = &[];
 
-    /// The key that the call is recognised by.
+    /// The key by which a repeated call is recognised.
     fn repeat_key(&self) -> RepeatKey<'_>;
 
-    /// Reads the message.
+    /// Parses the message.
     ///
     /// # Errors
-    /// [`Error::InvalidFields`] with all faults.
+    /// [`Error::InvalidFields`] with all violations.
     fn read(&self, asking: &Asking) -> Result<(Self::Rule, Self::Kept), Error>;
 
     /// The answer as a message.
@@ -70,7 +70,7 @@ pub trait Change: Method {
     ) -> Self::Response;
 }
 
-/// Puts a rule into the envelope of its message. `content_hash` is a keyed hash of a scope and of the message.
+/// Wraps a rule in the envelope of its message. `content_hash` is a keyed hash over a scope and the message.
 pub fn envelope<M: Change>(
     message: &M,
     rule: M::Rule,
@@ -90,11 +90,11 @@ pub fn envelope<M: Change>(
     Envelope { account_id, fingerprint, command: rule.into() }
 }
 
-/// The answer of a message's rule.
+/// The answer of the rule, taken from its outcome.
 ///
 /// # Errors
-/// [`Error::Internal`] for an outcome of another rule.
+/// [`Error::Internal`] when the outcome belongs to another rule.
 pub fn answer<M: Change>(outcome: Outcome) -> Result<<M::Rule as Rule>::Answer, Error> {
-    // Leaves out the content, which may be personal.
+    // The error's text leaves the content out, because it may be personal.
     outcome.try_into().map_err(|error: OtherOutcome| Error::Internal(error.to_string()))
 }

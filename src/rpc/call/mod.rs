@@ -1,4 +1,4 @@
-//! One call: its caller, its means, and how it is read, carried out and answered. Knows no subject.
+//! One call: the caller, the call's resources, and how it is parsed, carried out and answered. Knows no subject.
 
 pub mod change;
 pub(in crate::rpc) mod page;
@@ -28,7 +28,7 @@ use crate::error::{CallName, Error};
 use crate::store::Store;
 use change::{Asking, Change};
 
-/// The largest answer: the default limit of clients.
+/// The maximum size of an answer: the default limit of clients.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// The dependencies of every handler.
@@ -39,7 +39,7 @@ pub(in crate::rpc) struct Rpc {
 }
 
 impl Rpc {
-    /// A call of a known caller, from any transport. It ends at the caller's deadline, or sooner after the server's own limit.
+    /// A call of a known caller, over any transport. Its deadline is the caller's or the server's own, whichever is earlier.
     pub(in crate::rpc) fn call(
         self: &Arc<Self>,
         principal: Principal,
@@ -61,8 +61,8 @@ impl Rpc {
         Ok(self.call(caller.principal, caller.call, caller.deadline))
     }
 
-    /// Answers a call that runs to its end once it has begun: a write, which must not be cut in the middle, or the audit, which
-    /// takes as long as the books are. A write past its deadline is dropped only if nothing was begun.
+    /// Answers a call that runs to its end once it has begun. A write must not be cut in the middle, and the audit takes as long
+    /// as the books are. A write past its deadline is dropped only if it has not begun.
     pub(in crate::rpc) async fn write<Q, A, F>(
         self: &Arc<Self>,
         mut request: Request<Q>,
@@ -76,7 +76,7 @@ impl Rpc {
         handle(call, request.into_inner()).await.map(Response::new).map_err(|error| error.into_status(&name))
     }
 
-    /// Answers a call that only reads: dropped at its deadline.
+    /// Answers a read. A read is dropped at its deadline.
     pub(in crate::rpc) async fn read<Q, A, F>(
         self: &Arc<Self>,
         mut request: Request<Q>,
@@ -90,7 +90,7 @@ impl Rpc {
         let name = call.name.clone();
         let deadline = call.deadline;
         let answer = match tokio::time::timeout_at(deadline, handle(call, request.into_inner())).await {
-            // Lists are cut by bytes, and no other answer grows.
+            // No answer should be this large: lists are cut by bytes, and no other answer grows.
             Ok(Ok(answer)) if answer.encoded_len() > ANSWER_BYTES_MAX => {
                 Err(Error::Internal(format!("an answer has {} bytes", answer.encoded_len())))
             }
@@ -101,13 +101,13 @@ impl Rpc {
     }
 }
 
-/// One call: who makes it, and the means to carry it out.
+/// One call: the caller, and the resources to carry the call out.
 pub(in crate::rpc) struct Call {
     pub(in crate::rpc) rpc: Arc<Rpc>,
     pub(in crate::rpc) principal: Principal,
     pub(in crate::rpc) name: CallName,
     pub(in crate::rpc) deadline: Instant,
-    /// The caller's own, which may be later.
+    /// The caller's own deadline, which may be later than `deadline`.
     pub(in crate::rpc) sent_deadline: Option<Deadline>,
 }
 
@@ -128,7 +128,7 @@ impl Call {
         Asking { now: self.now(), key_kind: self.principal.kind }
     }
 
-    /// The rule of a message as the app takes it.
+    /// The rule of a message, wrapped for the app.
     pub(in crate::rpc) fn envelope<M: Change>(&self, message: &M, rule: M::Rule) -> Envelope {
         self.envelope_in(self.account_id(), message, rule)
     }
@@ -138,7 +138,7 @@ impl Call {
         change::envelope(message, rule, account_id, |scope, content| app.content_hash(scope, content))
     }
 
-    /// Submits the rule of a message. Returns also whether its answer was given before.
+    /// Submits the rule of a message. Also returns whether the answer is a replay of an earlier one.
     pub(in crate::rpc) async fn carry_out<M: Change>(
         &self,
         message: &M,
@@ -147,7 +147,7 @@ impl Call {
         self.carry_out_in(self.account_id(), message, rule).await
     }
 
-    /// The same in another account than the caller's, for operators.
+    /// Like `carry_out`, but in another account than the caller's. For operators.
     pub(in crate::rpc) async fn carry_out_in<M: Change>(
         &self,
         account_id: AccountId,

@@ -1,4 +1,4 @@
-//! Pages of lists. A page token is opaque to callers: it holds the id of the last row of its page, and a hash of the list and
+//! Pages of lists. A page token is opaque to callers. It contains the id of the last row of its page, and a hash of the list and
 //! filter that it belongs to.
 
 use base64::Engine;
@@ -20,10 +20,10 @@ const VERSION: u8 = 1;
 const HASH_LENGTH: usize = 12;
 const LENGTH: usize = 1 + 16 + HASH_LENGTH;
 
-/// A page of this many bytes takes no further row: well below the 4 MiB that clients take by default.
+/// A page of this many bytes takes no further row. Well below the 4 MiB that clients accept by default.
 const BYTES_MAX: usize = 3 << 20;
 
-/// How many rows a page of this size holds at most.
+/// The number of rows on a page, from the request's `page_size`.
 pub(in crate::rpc) fn size(fields: &mut Fields, page_size: i32) -> u64 {
     match u64::try_from(page_size) {
         Ok(0) => SIZE_DEFAULT,
@@ -54,7 +54,7 @@ pub(in crate::rpc) fn shape(fields: &mut Fields, page_size: i32, order: i32) -> 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::rpc) struct Page {
     shape: Shape,
-    /// The rows after this id.
+    /// Only rows after this id.
     after: Option<Uuid>,
     filter_hash: [u8; HASH_LENGTH],
 }
@@ -63,7 +63,7 @@ impl Page {
     /// The page that a request asks for. `filter` is the request with `page_size` and `page_token` empty.
     ///
     /// # Errors
-    /// [`Error::PageTokenInvalid`] for a token that was not given out for this list, filter and account.
+    /// [`Error::PageTokenInvalid`] when the token was not issued for this list, filter and account.
     pub(in crate::rpc) fn new(
         account_id: AccountId,
         method: &str,
@@ -76,12 +76,12 @@ impl Page {
         Ok(Self { shape, after, filter_hash })
     }
 
-    /// The rows to read: one more than the page holds, which shows whether there is a next one.
+    /// The rows to read: one more than the page has, which shows whether there is a next page.
     pub(in crate::rpc) fn walk(&self) -> Walk {
         Walk { order: self.shape.order, after: self.after, limit: self.shape.size + 1 }
     }
 
-    /// The rows of the page as messages, and the token of the next one; empty after the last.
+    /// The rows of the page as messages, and the token of the next page. The token is empty after the last page.
     pub(in crate::rpc) fn fill<Row, M: Message>(
         &self,
         rows: Vec<Row>,
@@ -115,7 +115,7 @@ impl Page {
     }
 }
 
-/// The messages of a list without pages, up to the size of a page.
+/// As many messages of an unpaged list as fit into the bytes of a page.
 pub(in crate::rpc) fn up_to_bytes_max<M: Message>(messages: impl IntoIterator<Item = M>) -> Vec<M> {
     let mut bytes = 0;
     let fits = |message: &M| {
@@ -125,7 +125,7 @@ pub(in crate::rpc) fn up_to_bytes_max<M: Message>(messages: impl IntoIterator<It
     messages.into_iter().take_while(fits).collect()
 }
 
-/// How many bytes a message takes in a list: itself, a tag and its length.
+/// The bytes that a message takes in a list: the message, its tag and its length.
 fn entry_length(message: &impl Message) -> usize {
     let length = message.encoded_len();
     1 + prost::length_delimiter_len(length) + length
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(messages.len(), 2);
         let second = page(account(1), METHOD, 0, &token).unwrap();
         assert_eq!(second.walk().after, Some(Uuid::from_u128(2)));
-        // Rows that fit into one page are the last page.
+        // Rows that fit into one page make the last page.
         assert_eq!(second.fill(rows[1..].to_vec(), |id| *id, render).1, "");
     }
 
@@ -199,7 +199,7 @@ mod tests {
         let (messages, token) = first.fill(rows.clone(), |id| *id, large(2 << 20));
         assert_eq!(messages.len(), 1);
         assert_eq!(page(account(1), METHOD, 0, &token).unwrap().walk().after, Some(rows[0]));
-        // A row that is larger than any page is sent alone.
+        // A row larger than any page is sent alone.
         assert_eq!(first.fill(rows, |id| *id, large(5 << 20)).0.len(), 1);
         assert_eq!(up_to_bytes_max([Uuid::nil(); 4].map(large(1 << 20))).len(), 2);
     }

@@ -1,5 +1,5 @@
-//! Reading the fields of a request. Every fault of a message is collected, with the field's path and how to fix it, so that the
-//! caller gets all of them at once. Checks only that values are well-formed; the rules decide whether they are allowed.
+//! Parses the fields of a request. Collects every violation of a message with the field's path and how to fix it, so that the
+//! caller gets all violations at once. Checks only that values are well-formed; the rules decide whether they are allowed.
 
 use std::str::FromStr;
 
@@ -12,36 +12,36 @@ use crate::domain::time::{Interval, Time};
 use crate::error::{Error, FieldViolation};
 use crate::pb;
 
-/// The merchant's own ids, event ids and request ids.
+/// The maximum length of the merchant's own ids, event ids and request ids.
 pub(in crate::rpc) const KEY_LENGTH_MAX: usize = 128;
-/// Names and other short texts.
+/// The maximum length of names and other short texts.
 pub(in crate::rpc) const NAME_LENGTH_MAX: usize = 200;
-/// Notes and other long texts.
+/// The maximum length of notes and other long texts.
 const NOTE_LENGTH_MAX: usize = 2_000;
 const URL_LENGTH_MAX: usize = 2_048;
 const EMAIL_LENGTH_MAX: usize = 254;
 const CODE_LENGTH_MIN: usize = 2;
 const CODE_LENGTH_MAX: usize = 64;
-/// How many ids or events one request may name.
+/// The maximum number of ids or events in one request.
 pub(in crate::rpc) const LIST_LENGTH_MAX: usize = 1_000;
 
-/// How far ahead of our clock an event may be: clocks differ.
+/// How far in the future an event may be by our clock, because clocks differ. In microseconds.
 const AHEAD_MICROS_MAX: i64 = 10 * 60 * 1_000_000;
-/// The first second of the year 10000, where RFC 3339 ends.
+/// The first second of the year 10000. RFC 3339 ends there.
 const SECONDS_END: i64 = 253_402_300_800;
 
-/// How much of a caller's own text a description repeats.
+/// How many characters of a caller's own text a description repeats.
 const REPEATED_LENGTH_MAX: usize = 64;
 
-/// The faults found so far in one message.
+/// The violations found so far in one message.
 #[derive(Debug, Default)]
 pub(in crate::rpc) struct Fields {
     violations: Vec<FieldViolation>,
-    /// The path of the message that is being read, with a dot at its end; empty for the request itself.
+    /// The path of the message being parsed, with a dot at its end. Empty for the request itself.
     path: String,
 }
 
-/// The amounts that a field takes.
+/// The amounts that a field accepts.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::rpc) enum Amounts {
     /// More than zero.
@@ -50,7 +50,7 @@ pub(in crate::rpc) enum Amounts {
     NotNegative,
 }
 
-/// Values that are all present when a message has no fault.
+/// Values that are all present when a message has no violation.
 pub(in crate::rpc) trait Complete {
     /// The values themselves.
     type Whole;
@@ -76,13 +76,13 @@ impl<A, B> Complete for (Option<A>, Option<B>) {
 }
 
 impl Fields {
-    /// Reports a wrong field, and how to fix it.
+    /// Adds a violation: the field, and how to fix it.
     pub(in crate::rpc) fn wrong(&mut self, field: &str, description: impl Into<String>) {
         self.violations
             .push(FieldViolation { field: format!("{}{field}", self.path), description: description.into() });
     }
 
-    /// Reads a message inside this one.
+    /// Parses a message nested in this one.
     pub(in crate::rpc) fn within<T>(&mut self, field: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.path.len();
         self.path.push_str(field);
@@ -92,12 +92,12 @@ impl Fields {
         value
     }
 
-    /// An error if anything was wrong.
+    /// An error if there was any violation.
     pub(in crate::rpc) fn finish(self) -> Result<(), Error> {
         if self.violations.is_empty() { Ok(()) } else { Err(Error::InvalidFields(self.violations)) }
     }
 
-    /// An error if anything was wrong; else the values, which are then all present.
+    /// The values, or an error if there was any violation. Without a violation, all values are present.
     pub(in crate::rpc) fn complete<V: Complete>(self, values: V) -> Result<V::Whole, Error> {
         match values.whole() {
             Some(whole) => self.finish().map(|()| whole),
@@ -105,7 +105,7 @@ impl Fields {
         }
     }
 
-    /// The error of a message without required fields.
+    /// The error of a message that lacks required fields.
     pub(in crate::rpc) fn into_error(self) -> Error {
         match self.finish() {
             Err(error) => error,
@@ -113,7 +113,7 @@ impl Fields {
         }
     }
 
-    /// The value of a field that must be set.
+    /// The value of a required field.
     pub(in crate::rpc) fn required<T>(&mut self, field: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
             self.wrong(field, "is required");
@@ -121,14 +121,14 @@ impl Fields {
         value
     }
 
-    /// A text of one line, without spaces around it; may be empty.
+    /// A one-line text, trimmed; may be empty.
     pub(in crate::rpc) fn line(&mut self, field: &str, text: &str, length_max: usize) -> String {
         let text = text.trim();
         self.check(field, text, length_max, char::is_control);
         text.to_owned()
     }
 
-    /// A text of one line that must not be empty.
+    /// A one-line text, trimmed and required.
     pub(in crate::rpc) fn required_line(&mut self, field: &str, text: &str, length_max: usize) -> String {
         let line = self.line(field, text, length_max);
         if line.is_empty() {
@@ -137,12 +137,12 @@ impl Fields {
         line
     }
 
-    /// A text of any number of lines, without spaces around it; may be empty.
+    /// A text of any number of lines, trimmed; may be empty.
     pub(in crate::rpc) fn paragraph(&mut self, field: &str, text: &str) -> String {
         self.paragraph_up_to(field, text, NOTE_LENGTH_MAX)
     }
 
-    /// The same with a limit of its own.
+    /// Like `paragraph`, with another maximum length.
     pub(in crate::rpc) fn paragraph_up_to(&mut self, field: &str, text: &str, length_max: usize) -> String {
         let text = text.trim();
         let is_refused = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
@@ -160,7 +160,7 @@ impl Fields {
         }
     }
 
-    /// One of the caller's own ids, taken exactly as it is; none when it is empty.
+    /// One of the caller's own ids, unchanged; `None` when it is empty.
     pub(in crate::rpc) fn key(&mut self, field: &str, text: &str) -> Option<String> {
         if text.is_empty() {
             return None;
@@ -172,13 +172,13 @@ impl Fields {
         Some(text.to_owned())
     }
 
-    /// One of the caller's own ids that must be there.
+    /// One of the caller's own ids, required.
     pub(in crate::rpc) fn required_key(&mut self, field: &str, text: &str) -> String {
         let key = self.key(field, text);
         self.required(field, key).unwrap_or_default()
     }
 
-    /// One of our ids that must be there.
+    /// One of our ids, required.
     pub(in crate::rpc) fn id<I: FromStr<Err = MalformedId>>(&mut self, field: &str, text: &str) -> Option<I> {
         if text.is_empty() {
             self.wrong(field, "is required");
@@ -187,7 +187,7 @@ impl Fields {
         self.optional_id(field, text)
     }
 
-    /// One of our ids; none when it is empty.
+    /// One of our ids; `None` when it is empty.
     pub(in crate::rpc) fn optional_id<I: FromStr<Err = MalformedId>>(&mut self, field: &str, text: &str) -> Option<I> {
         if text.is_empty() {
             return None;
@@ -195,7 +195,7 @@ impl Fields {
         text.parse().map_err(|malformed: MalformedId| self.wrong(field, malformed.to_string())).ok()
     }
 
-    /// 1 to 1,000 of our ids, none of them twice.
+    /// 1 to 1,000 of our ids, without repeats.
     pub(in crate::rpc) fn ids<I>(&mut self, field: &str, texts: &[String]) -> Vec<I>
     where
         I: FromStr<Err = MalformedId> + Copy + Ord,
@@ -217,7 +217,7 @@ impl Fields {
         texts.iter().filter_map(|text| text.parse().ok()).collect()
     }
 
-    /// An email address in lower case; none when it is empty.
+    /// An email address in lower case; `None` when it is empty.
     pub(in crate::rpc) fn optional_email(&mut self, field: &str, text: &str) -> Option<String> {
         let email = text.trim().to_lowercase();
         if email.is_empty() {
@@ -238,7 +238,7 @@ impl Fields {
         Some(email)
     }
 
-    /// An email address that must be there.
+    /// An email address in lower case, required.
     pub(in crate::rpc) fn email(&mut self, field: &str, text: &str) -> Option<String> {
         if text.trim().is_empty() {
             self.wrong(field, "is required");
@@ -246,7 +246,7 @@ impl Fields {
         self.optional_email(field, text)
     }
 
-    /// A code to be given out: letters, digits, `-` and `_`; none when it is empty. The case is as sent.
+    /// A new code: letters, digits, `-` and `_`; `None` when it is empty. The case is unchanged.
     pub(in crate::rpc) fn new_code(&mut self, field: &str, text: &str) -> Option<String> {
         let code = text.trim();
         if code.is_empty() {
@@ -262,20 +262,21 @@ impl Fields {
         Some(code.to_owned())
     }
 
-    /// A code that a visitor or customer brought along. Any text is taken, because an unknown code must not spoil a sale; none when
-    /// it is empty.
+    /// A code that a visitor or customer brought. Any text is accepted, because an unknown code must not spoil a sale. `None`
+    /// when it is empty.
     pub(in crate::rpc) fn brought_code(&mut self, field: &str, text: &str) -> Option<String> {
         let code = self.line(field, text, KEY_LENGTH_MAX);
         (!code.is_empty()).then_some(code)
     }
 
-    /// A visitor's tracking id; the text of one that is none of ours is kept, for the explanation. None when it is empty.
+    /// A visitor's tracking id; `None` when it is empty. `Err` keeps a text that is not one of our ids, to explain the
+    /// attribution.
     pub(in crate::rpc) fn brought_tid(&mut self, field: &str, text: &str) -> Option<Result<ClickId, String>> {
         let tid = self.line(field, text, KEY_LENGTH_MAX);
         (!tid.is_empty()).then(|| tid.parse().map_err(|_| tid))
     }
 
-    /// An http or https URL as we write it; empty when it is empty.
+    /// An http or https URL, normalized; empty when it is empty.
     pub(in crate::rpc) fn optional_url(&mut self, field: &str, text: &str) -> String {
         let text = text.trim();
         if text.is_empty() {
@@ -299,7 +300,7 @@ impl Fields {
         url.into()
     }
 
-    /// An http or https URL that must be there.
+    /// An http or https URL, normalized and required.
     pub(in crate::rpc) fn url(&mut self, field: &str, text: &str) -> String {
         if text.trim().is_empty() {
             self.wrong(field, "is required");
@@ -307,12 +308,12 @@ impl Fields {
         self.optional_url(field, text)
     }
 
-    /// The page that a visitor came from, as the browser sent it: any text, because some are no URLs.
+    /// The page that a visitor came from, as the browser sent it. Any text is accepted, because some referrers are not URLs.
     pub(in crate::rpc) fn referrer(&mut self, field: &str, text: &str) -> String {
         self.line(field, text, URL_LENGTH_MAX)
     }
 
-    /// An ISO 4217 currency that must be there.
+    /// An ISO 4217 currency code, required.
     pub(in crate::rpc) fn currency(&mut self, field: &str, code: &str) -> Option<Currency> {
         if code.is_empty() {
             self.wrong(field, "is required");
@@ -323,7 +324,7 @@ impl Fields {
             .ok()
     }
 
-    /// An amount; none when it is not set.
+    /// An amount; `None` when it is not set.
     pub(in crate::rpc) fn optional_money(
         &mut self,
         field: &str,
@@ -346,13 +347,13 @@ impl Fields {
         })
     }
 
-    /// An amount that must be there.
+    /// An amount, required.
     pub(in crate::rpc) fn money(&mut self, field: &str, money: Option<&pb::Money>, amounts: Amounts) -> Option<Money> {
         self.required(field, money)?;
         self.optional_money(field, money, amounts)
     }
 
-    /// A number that must be in a range.
+    /// A number within a range.
     pub(in crate::rpc) fn number(&mut self, field: &str, number: i32, range: std::ops::RangeInclusive<i32>) -> i32 {
         if !range.contains(&number) {
             self.wrong(field, format!("must be {} to {}", range.start(), range.end()));
@@ -360,7 +361,7 @@ impl Fields {
         number
     }
 
-    /// A point in time; none when it is not set.
+    /// A point in time; `None` when it is not set.
     pub(in crate::rpc) fn time(&mut self, field: &str, time: Option<&prost_types::Timestamp>) -> Option<Time> {
         let time = time?;
         if !(0..SECONDS_END).contains(&time.seconds) || !(0..1_000_000_000).contains(&time.nanos) {
@@ -370,7 +371,7 @@ impl Fields {
         Some(Time::from_micros(time.seconds * 1_000_000 + i64::from(time.nanos / 1_000)))
     }
 
-    /// A span of time; open on the sides that are not set.
+    /// A span of time. A side that is not set is open.
     pub(in crate::rpc) fn interval(&mut self, field: &str, sent: Option<&pb::TimeInterval>) -> Interval {
         let Some(sent) = sent else { return Interval::default() };
         self.within(field, |fields| {
@@ -383,7 +384,7 @@ impl Fields {
         })
     }
 
-    /// When an event happened; none for now.
+    /// When an event happened; `None` for now.
     pub(in crate::rpc) fn occur_time(
         &mut self,
         field: &str,
@@ -398,12 +399,12 @@ impl Fields {
         Some(time)
     }
 
-    /// A value of a closed set; none when it is not set.
+    /// A value of a closed set; `None` when it is not set.
     pub(in crate::rpc) fn optional_value<E: WireEnum>(&mut self, field: &str, number: i32) -> Option<E> {
         self.optional_value_of(field, number, E::VALUES)
     }
 
-    /// One of these values of a closed set; none when it is not set.
+    /// One of these values of a closed set; `None` when it is not set.
     pub(in crate::rpc) fn optional_value_of<E: WireEnum>(
         &mut self,
         field: &str,
@@ -420,7 +421,7 @@ impl Fields {
         value
     }
 
-    /// One of these values of a closed set, which must be there.
+    /// One of these values of a closed set, required.
     pub(in crate::rpc) fn value_of<E: WireEnum>(&mut self, field: &str, number: i32, values: &[E]) -> Option<E> {
         if number == 0 {
             self.wrong(field, format!("is required and {}", alternatives(values)));
@@ -428,7 +429,7 @@ impl Fields {
         self.optional_value_of(field, number, values)
     }
 
-    /// The names in an update mask, of those that are allowed in it.
+    /// The names in an update mask. Each must be one of `known`.
     pub(in crate::rpc) fn update_mask<'mask>(
         &mut self,
         mask: Option<&'mask prost_types::FieldMask>,
@@ -446,7 +447,7 @@ impl Fields {
         paths.iter().map(String::as_str).collect()
     }
 
-    /// The id that makes a call safe to repeat: optional.
+    /// Checks the optional id that makes a call safe to repeat.
     pub(in crate::rpc) fn request_id(&mut self, text: &str) {
         self.key("request_id", text);
     }
@@ -456,7 +457,7 @@ fn alternatives<E: WireEnum>(values: &[E]) -> String {
     format!("must be one of {}", values.iter().map(|value| value.wire_name()).collect::<Vec<_>>().join(", "))
 }
 
-/// The beginning of a caller's text, for a description.
+/// The beginning of a caller's text, short enough for a description.
 fn shortened(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(REPEATED_LENGTH_MAX).collect()
 }

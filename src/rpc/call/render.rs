@@ -1,4 +1,4 @@
-//! Conversions that many answers share: of times, amounts and ids to messages.
+//! Conversions to messages that many answers share: times, amounts and ids.
 
 use std::fmt::Display;
 
@@ -9,22 +9,22 @@ use crate::pb::{self, reward_value};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
-/// A point in time.
+/// A time as a message.
 pub(in crate::rpc) fn timestamp(time: Time) -> prost_types::Timestamp {
     let nanos = time.micros().rem_euclid(MICROS_PER_SECOND) * 1_000;
     prost_types::Timestamp {
         seconds: time.micros().div_euclid(MICROS_PER_SECOND),
-        // Below 10^9, so that it always fits.
+        // Always fits, because it is below 10^9.
         nanos: i32::try_from(nanos).unwrap_or_default(),
     }
 }
 
-/// An amount of money.
+/// An amount as a message.
 pub(in crate::rpc) fn money(money: Money) -> pb::Money {
     pb::Money { amount_minor: money.amount_minor, currency_code: money.currency.code().to_owned() }
 }
 
-/// A number of units.
+/// A reward's value as a message.
 pub(in crate::rpc) fn reward_value(unit: RewardUnit, value: Money) -> pb::RewardValue {
     pb::RewardValue {
         amount: Some(match unit {
@@ -33,7 +33,7 @@ pub(in crate::rpc) fn reward_value(unit: RewardUnit, value: Money) -> pb::Reward
     }
 }
 
-/// An id that may be missing: empty when it is.
+/// An id as text; empty when it is missing.
 pub(in crate::rpc) fn id_or_empty(id: Option<impl Display>) -> String {
     id.map(|id| id.to_string()).unwrap_or_default()
 }

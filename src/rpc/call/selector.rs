@@ -1,4 +1,4 @@
-//! Selectors: the several names that one account, affiliate or lead is known by.
+//! Selectors: the identifiers by which an account, affiliate or lead may be named.
 
 use sha2::{Digest, Sha256};
 
@@ -13,12 +13,12 @@ use crate::error::Error;
 use crate::pb::{self, account_selector, affiliate_selector, lead_selector};
 use crate::store;
 
-/// SHA-256 of an affiliate's own token, stored in its place.
+/// SHA-256 of an affiliate's own token. The hash is stored instead of the token.
 pub(in crate::rpc) fn token_hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// The account that an operator's request must name.
+/// The account that an operator's request names. It is required.
 pub(in crate::rpc) fn account(
     fields: &mut Fields,
     field: &str,
@@ -36,7 +36,7 @@ pub(in crate::rpc) fn account(
     })
 }
 
-/// The affiliate that a request names; none when it names none.
+/// The affiliate that a request names; `None` if it names none.
 pub(in crate::rpc) fn optional_affiliate(
     fields: &mut Fields,
     field: &str,
@@ -63,7 +63,7 @@ pub(in crate::rpc) fn optional_affiliate(
     })
 }
 
-/// The affiliate that a request must name.
+/// The affiliate that a request names. It is required.
 pub(in crate::rpc) fn affiliate(
     fields: &mut Fields,
     field: &str,
@@ -73,7 +73,7 @@ pub(in crate::rpc) fn affiliate(
     optional_affiliate(fields, field, selector)
 }
 
-/// The lead that a request names; none when it names none.
+/// The lead that a request names; `None` if it names none.
 pub(in crate::rpc) fn optional_lead(
     fields: &mut Fields,
     field: &str,
@@ -94,7 +94,7 @@ pub(in crate::rpc) fn optional_lead(
     })
 }
 
-/// The lead that a request must name.
+/// The lead that a request names. It is required.
 pub(in crate::rpc) fn lead(
     fields: &mut Fields,
     field: &str,
@@ -105,13 +105,13 @@ pub(in crate::rpc) fn lead(
 }
 
 impl Call {
-    /// The affiliate with this name.
+    /// The affiliate with this identifier.
     pub(in crate::rpc) async fn affiliate(&self, selector: &AffiliateSelector) -> Result<Affiliate, Error> {
         let affiliate = store::affiliate::find(self.store(), self.account_id(), selector).await?;
         Ok(affiliate.ok_or_else(|| Refusal::not_found(Resource::Affiliate, selector))?)
     }
 
-    /// The id of the affiliate that a filter names; none when it names none.
+    /// The id of the affiliate that a filter names; `None` if it names none.
     pub(in crate::rpc) async fn affiliate_id(
         &self,
         selector: Option<&AffiliateSelector>,
@@ -122,13 +122,13 @@ impl Call {
         }
     }
 
-    /// The lead with this name.
+    /// The lead with this identifier.
     pub(in crate::rpc) async fn lead(&self, selector: &LeadSelector) -> Result<Lead, Error> {
         let lead = store::lead::find(self.store(), self.account_id(), selector).await?;
         Ok(lead.ok_or_else(|| Refusal::not_found(Resource::Lead, selector))?)
     }
 
-    /// The id of the lead that a filter names; none when it names none.
+    /// The id of the lead that a filter names; `None` if it names none.
     pub(in crate::rpc) async fn lead_id(&self, selector: Option<&LeadSelector>) -> Result<Option<LeadId>, Error> {
         match selector {
             Some(selector) => Ok(Some(self.lead(selector).await?.id)),

@@ -1,10 +1,10 @@
-//! Makes a service of the list of its methods.
+//! The macro that makes a service from the list of its methods.
 
-/// Makes the handlers of a service, and the list of the kinds of key that may call each.
+/// Makes the handlers of a service, and the list of the kinds of key that may call each method.
 ///
-/// A row is `Method = how handler, KINDS;`, where `how` is `write` for a handler that is carried to its end once it is begun, and
-/// `read` for one that is dropped at its deadline. The handler of a [`Change`](crate::rpc::call::change::Change) is `change`. Methods
-/// with functions of their own are listed under `own`, and the functions follow.
+/// A row is `Method = how handler, KINDS;`. `how` is `write` for a handler that runs to its end once it has begun, and `read` for
+/// one that is dropped at its deadline. The handler of a [`Change`](crate::rpc::call::change::Change) is `change`. Methods with
+/// functions of their own are listed under `own`, and the functions follow.
 macro_rules! service {
     (
         $package:literal $service:ident($module:ident) for $handlers:ident {

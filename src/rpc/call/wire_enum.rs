@@ -1,4 +1,4 @@
-//! The values of the closed sets, by their names on the wire. A value that one side has and the other lacks does not compile.
+//! The values of the closed sets by their wire names. A value that only one side has is a compile error.
 
 use crate::domain::account::KeyKind;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
@@ -17,18 +17,18 @@ use crate::rpc::conversion::View;
 use crate::rpc::feed::event::FeedPosition;
 use crate::store::list::ListOrder;
 
-/// A closed set that messages use.
+/// A closed set whose values occur in messages.
 pub(in crate::rpc) trait WireEnum: Copy + 'static {
     /// Every value.
     const VALUES: &'static [Self];
 
-    /// The number on the wire.
+    /// The value's number on the wire.
     fn number(self) -> i32;
 
-    /// The name in the proto.
+    /// The value's name in the proto file.
     fn wire_name(self) -> &'static str;
 
-    /// The value of a number; none for 0 and for a number that we do not know.
+    /// The value with this number. `None` for 0 and for an unknown number.
     fn from_number(number: i32) -> Option<Self>;
 }
 

@@ -1,18 +1,18 @@
-//! The events of one message: those that pass a reader's filter, up to a limit of size, from entries that were encoded once.
+//! The events of one message: the events that pass a reader's filter, up to a size limit, as entries that were encoded once.
 
 use super::message::Entries;
 use crate::app::feed::{Feed, FeedSegment};
 use crate::domain::event::EventFilter;
 
-/// How large a message gets: well below the 4 MiB that clients take by default.
+/// The maximum size of a message: well below the 4 MiB that clients accept by default.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
 /// See the head of the file.
 pub(super) struct Batch {
     pub(super) entries: Entries,
-    /// How many events are in it.
+    /// The number of events in the batch.
     pub(super) events: i64,
-    /// How many the filter held back.
+    /// The number of events that the filter rejected.
     pub(super) skipped: i64,
     events_max: i64,
     skipped_max: i64,
@@ -21,18 +21,19 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// For so many events, or until as many as `skipped_max` were held back before the first one.
+    /// A batch of up to `events_max` events. While it is empty, it ends after `skipped_max` rejected events.
     pub(super) fn new(events_max: i64, skipped_max: i64) -> Self {
         let entries = Entries::default();
         Self { entries, events: 0, skipped: 0, events_max, skipped_max, bytes: 0, is_full: false }
     }
 
-    /// Whether it takes no more.
+    /// Whether the batch takes no more events.
     pub(super) fn is_done(&self) -> bool {
         self.is_full || (self.events == 0 && self.skipped >= self.skipped_max)
     }
 
-    /// Takes a segment's events after `position` that pass the filter, and moves `position` over those taken or held back.
+    /// Takes the events of a segment after `position` that pass the filter. Moves `position` past every event that was taken or
+    /// rejected.
     pub(super) fn take(&mut self, feed: &Feed, filter: &EventFilter, segment: &FeedSegment, position: &mut i64) {
         while *position < segment.last_sequence() && !self.is_done() {
             if filter.is_empty() {
@@ -59,7 +60,7 @@ impl Batch {
         }
     }
 
-    /// Takes the events after `position` to `last`, or as many as there is room for; the first event of a message always fits.
+    /// Takes the events after `position` up to `last`, or as many as fit. The first event of a message always fits.
     fn take_run(&mut self, feed: &Feed, segment: &FeedSegment, last: i64, position: &mut i64) {
         let first = *position + 1;
         let mut to = last.min(*position + self.events_max - self.events);

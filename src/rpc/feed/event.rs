@@ -20,7 +20,7 @@ pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::{account, affiliate, conversion, coupon, enrollment, lead, link, program, reward};
 
-/// How many events a message of a stream holds when the reader does not say.
+/// The default number of events in a message of a stream.
 const BATCH_EVENTS_DEFAULT: i64 = 100;
 const BATCH_EVENTS_MAX: i64 = 1_000;
 
@@ -28,13 +28,13 @@ const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(15);
 const HEARTBEAT_MIN: Duration = Duration::from_secs(5);
 const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
 
-/// The longest that a long poll waits.
+/// The maximum wait of a long poll.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// How many types, programs, or affiliates a filter may name.
+/// The maximum number of types, programs, or affiliates in a filter.
 const FILTER_LENGTH_MAX: usize = 1_000;
 
-/// An end of the feed, as requests name it.
+/// An end of the feed, named by requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::rpc) enum FeedPosition {
     /// Before the oldest event that is kept.
@@ -48,7 +48,7 @@ impl FeedPosition {
     pub(in crate::rpc) const ALL: &[Self] = &[Self::Beginning, Self::Latest];
 }
 
-/// The start of a reader.
+/// Where a reader starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Start {
     /// After this cursor.
@@ -64,26 +64,26 @@ pub(super) enum Start {
 /// A request of WatchEvents or WatchConversions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WantedStream {
-    /// Where to start.
+    /// The start of the stream.
     pub(super) start: Start,
-    /// Which events.
+    /// The events to send.
     pub(super) filter: EventFilter,
-    /// How often to say that the stream is alive.
+    /// The interval of messages that show that the stream is alive.
     pub(super) heartbeat_interval: Duration,
-    /// How many events a message holds at most.
+    /// The maximum number of events in a message.
     pub(super) batch_events_max: i64,
 }
 
 /// A request of ReadEvents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WantedPage {
-    /// Where to start.
+    /// The start of the page.
     pub(super) start: Start,
-    /// Which events.
+    /// The events to return.
     pub(super) filter: EventFilter,
-    /// How many events at most.
+    /// The maximum number of events.
     pub(super) page_events_max: i64,
-    /// How long to wait for the first.
+    /// How long to wait for the first event.
     pub(super) max_wait: Duration,
 }
 
@@ -113,7 +113,7 @@ pub(super) fn parse_watch_conversions(message: &pb::WatchConversionsRequest) -> 
     Ok(wanted)
 }
 
-/// Reads a request of a stream that has events of these kinds.
+/// Reads the request of a stream that may have events of these kinds.
 fn parse_stream(message: &pb::WatchEventsRequest, kinds: &[EventKind]) -> Result<WantedStream, Error> {
     let mut fields = Fields::default();
     let start = start(&mut fields, message.start.as_ref());
@@ -152,7 +152,7 @@ pub(super) fn parse_read(message: &pb::ReadEventsRequest) -> Result<WantedPage, 
     Ok(WantedPage { start, filter, page_events_max, max_wait })
 }
 
-/// Where a reader wants to start.
+/// The start that a reader asks for.
 fn start(fields: &mut Fields, sent: Option<&pb::FeedStart>) -> Option<Start> {
     use feed_start::Start as Sent;
     const CHOICES: &str = "one of position, after_cursor and commit_time";
@@ -232,7 +232,7 @@ fn filter(fields: &mut Fields, filter: Option<&pb::EventFilter>, kinds: &[EventK
 
 fn optional_duration(fields: &mut Fields, field: &str, sent: Option<&prost_types::Duration>) -> Option<Duration> {
     let sent = sent?;
-    // Not by the library's conversion, which panics at the ends of its range.
+    // Not converted by the library, because its conversion panics at the ends of the range.
     match (u64::try_from(sent.seconds), u32::try_from(sent.nanos)) {
         (Ok(seconds), Ok(nanos @ 0..1_000_000_000)) => Some(Duration::new(seconds, nanos)),
         _ => {
@@ -242,7 +242,7 @@ fn optional_duration(fields: &mut Fields, field: &str, sent: Option<&prost_types
     }
 }
 
-/// A length of time as a message; none for one of more than 292 thousand million years.
+/// A duration as a message. `None` for more than 292 thousand million years.
 pub(super) fn duration(duration: Duration) -> Option<prost_types::Duration> {
     duration.try_into().ok()
 }
@@ -250,8 +250,8 @@ pub(super) fn duration(duration: Duration) -> Option<prost_types::Duration> {
 /// The encoding of events for readers of the feed.
 pub const FORM: EventForm = EventForm { encode_body, write_entry };
 
-/// Writes an event as a message without the fields that it gets later: cursor, sequence and commit time. The feed keeps these bytes
-/// for ever, so that a field of these messages never changes its meaning.
+/// Writes an event as a message without cursor, sequence and commit time, which it gets later. The feed keeps these bytes for
+/// ever. A field of these messages must therefore never change its meaning.
 fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
     let message = pb::Event {
         id: event.id.to_string(),
@@ -261,12 +261,12 @@ fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
         subject: Some(subject(&event.image)),
         ..pb::Event::default()
     };
-    // There is always room in a vector.
+    // Encoding cannot fail, because a vector always has room.
     let _ = message.encode(out);
 }
 
-/// A subject as the feed has it. The feed never changes, so that personal data is left out: erasing a person reaches every other
-/// place.
+/// The subject of an event as stored in the feed. Personal data is left out, because the feed never changes and erasing a person
+/// must reach every place.
 fn subject(image: &EventImage) -> Subject {
     match image {
         EventImage::Conversion(image) => Subject::Conversion(conversion::image(image)),
@@ -306,7 +306,8 @@ mod tests {
         assert_eq!(wrong_fields(parse_watch(&pb::WatchEventsRequest::default())), ["start"]);
         assert_eq!(wrong_fields(parse_watch_conversions(&pb::WatchConversionsRequest::default())), ["start"]);
         assert_eq!(wrong_fields(parse_read(&pb::ReadEventsRequest::default())), ["start"]);
-        // A client that lost its place sends an empty cursor: starting anew would repeat or lose everything.
+        // A client that lost its position sends an empty cursor. It must be an error, because starting anew would repeat or lose
+        // everything.
         for (start, field) in [
             (at(feed_start::Start::AfterCursor(String::new())), "start.after_cursor"),
             (at(feed_start::Start::Position(0)), "start.position"),

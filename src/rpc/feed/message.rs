@@ -1,5 +1,5 @@
-//! The answers of the feed as the server sends them: the same bytes as the generated messages, with events that were encoded
-//! before. `build.rs` uses these types in place of the generated ones, in the server alone.
+//! The feed's answers as the server sends them. They have the same bytes as the generated messages, but contain events that were
+//! encoded before. `build.rs` uses these types in place of the generated ones, in the server only.
 
 use bytes::{BufMut, Bytes};
 use prost::encoding::{
@@ -10,7 +10,7 @@ use prost::{DecodeError, Message};
 use crate::domain::time::Time;
 use crate::pb;
 
-/// The numbers of fields in `feed.proto` and `event.proto`; the tests below check them.
+/// The numbers of fields in `feed.proto` and `event.proto`. The tests below check them.
 const CURSOR: u32 = 1;
 const BATCH: u32 = 3;
 const EVENTS: u32 = 1;
@@ -21,7 +21,7 @@ const EVENT_CURSOR: u32 = 2;
 const EVENT_SEQUENCE: u32 = 3;
 const EVENT_COMMIT_TIME: u32 = 6;
 
-/// Writes an event as an entry of a list of events: the body with its cursor, sequence and commit time.
+/// Writes one entry of a list of events: the event's body with its cursor, sequence and commit time.
 pub(super) fn write_entry(body: &[u8], sequence: i64, committed_at: Time, cursor: &str, out: &mut Vec<u8>) {
     let commit_time = crate::rpc::call::render::timestamp(committed_at);
     let place_length = 1
@@ -39,7 +39,7 @@ pub(super) fn write_entry(body: &[u8], sequence: i64, committed_at: Time, cursor
     out.extend_from_slice(body);
 }
 
-/// Events in order, as entries of a list that `write_entry` wrote, several in a piece.
+/// Events in order, encoded by `write_entry` as entries of a list. One piece of bytes has several entries.
 #[derive(Debug, Default)]
 pub struct Entries(Vec<Bytes>);
 
@@ -62,7 +62,7 @@ impl Entries {
 pub(super) enum Kind {
     /// Events.
     Batch(Entries),
-    /// Anything else.
+    /// Any other message.
     Word(pb::watch_events_response::Content),
 }
 
@@ -106,7 +106,7 @@ impl Message for WatchResponse {
         buf: &mut impl bytes::Buf,
         context: DecodeContext,
     ) -> Result<(), DecodeError> {
-        // Sent, never received.
+        // The server only sends this message.
         skip_field(wire_type, tag, buf, context)
     }
 
@@ -148,7 +148,7 @@ impl Message for ReadEventsResponse {
         buf: &mut impl bytes::Buf,
         context: DecodeContext,
     ) -> Result<(), DecodeError> {
-        // Sent, never received.
+        // The server only sends this message.
         skip_field(wire_type, tag, buf, context)
     }
 
@@ -157,7 +157,7 @@ impl Message for ReadEventsResponse {
     }
 }
 
-/// An empty text is not sent.
+/// Writes a text field. An empty text is left out.
 fn write_text(tag: u32, text: &String, buf: &mut impl BufMut) {
     if !text.is_empty() {
         string::encode(tag, text, buf);
@@ -201,11 +201,11 @@ mod tests {
         write_entry(&body(&expected), 7, Time::from_micros(1_700_000_000_123_456), &expected.cursor, &mut entry);
         let batch = pb::EventBatch::decode(&*entry).unwrap();
         assert_eq!(batch.events, std::slice::from_ref(&expected));
-        // As long as the generated encoding, so that no field is written twice.
+        // The length of the generated encoding proves that no field is written twice.
         assert_eq!(entry.len(), pb::EventBatch { events: vec![expected] }.encoded_len());
     }
 
-    /// Entries as the generated types write them.
+    /// The entries as the generated types encode them.
     fn entries(events: &[pb::Event]) -> Entries {
         let pieces = events.chunks(2);
         Entries(pieces.map(|piece| pb::EventBatch { events: piece.to_vec() }.encode_to_vec().into()).collect())

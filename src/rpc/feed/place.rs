@@ -1,4 +1,4 @@
-//! Positions in the feed: where a reader starts, and the next segments. Knows no stream and no message.
+//! Positions in the feed: the start of a reader, and the next segments. Knows no stream and no message.
 
 use super::event::Start;
 use crate::app::App;
@@ -8,7 +8,7 @@ use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use crate::error::Error;
 
-/// The sequence after which to start.
+/// The sequence after which the reader starts.
 pub(super) async fn find(app: &App, account_id: AccountId, head: &AccountHead, start: &Start) -> Result<i64, Error> {
     let position = match start {
         Start::Beginning => head.pruned_sequence,
@@ -26,8 +26,8 @@ pub(super) async fn find(app: &App, account_id: AccountId, head: &AccountHead, s
     Ok(position)
 }
 
-/// The next segments after a position. A gap before the first event means that events are no longer kept. The gap is an error and
-/// never skipped.
+/// The next segments after a position. A gap before the first event means that events are no longer kept. A gap is an error and
+/// is never skipped.
 pub(super) async fn read(
     app: &App,
     follower: &mut Follower,
@@ -43,7 +43,7 @@ pub(super) async fn read(
     Ok(page)
 }
 
-/// Checks that everything after a position is still kept. An empty page does not show that all of it is gone.
+/// Checks that all events after a position are still kept. An empty page does not prove it, because all of them may be gone.
 pub(super) fn check_kept(app: &App, head: &AccountHead, position: i64) -> Result<(), Error> {
     if position < head.pruned_sequence { Err(expired(app, head)) } else { Ok(()) }
 }

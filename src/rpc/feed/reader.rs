@@ -22,27 +22,28 @@ use crate::domain::ledger::AccountHead;
 use crate::error::Error;
 use crate::pb::{self, watch_events_response::Content as Word};
 
-/// A reader that had caught up and is this many events behind gets a message that it fell behind.
+/// A reader that had caught up gets a `FellBehind` message when it is this many events behind.
 const FAR_BEHIND_EVENTS: i64 = 500;
 
-/// How many filtered-out events may pass without a message to the reader.
+/// The maximum number of filtered-out events without a message to the reader.
 const SILENT_EVENTS_MAX: i64 = 2_000;
 
-/// How long to wait before connecting again after a stream that grew too old; after a stopping server a little longer.
+/// How long the reader should wait before it reconnects after its stream grew too old. It waits a little longer when the server
+/// is stopping.
 const RECONNECT_AFTER: Duration = Duration::from_millis(100);
 const RECONNECT_AFTER_SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// The state that a stream begins with.
+/// The initial state of a stream.
 pub(super) struct Beginning {
     pub(super) app: Arc<App>,
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) principal: Principal,
     pub(super) wanted: WantedStream,
     pub(super) follower: Follower,
-    /// The place after which to start, and the head that it was found in.
+    /// The position after which to start, and the head in which it was found.
     pub(super) position: i64,
     pub(super) head: AccountHead,
-    /// Ends the stream.
+    /// Cancelled when the stream must end.
     pub(super) draining: CancellationToken,
     pub(super) limits: FeedLimits,
     pub(super) slot: Slot,
@@ -60,13 +61,13 @@ pub(super) struct Reader {
     draining: CancellationToken,
     end_at: Instant,
     follower: Follower,
-    /// The first message, until it is sent.
+    /// The first message. `None` once it was sent.
     opened: Option<Word>,
-    /// Segments that were read and not yet sent.
+    /// Segments that were read and not sent yet.
     page: VecDeque<Arc<FeedSegment>>,
     /// The sequence of the last event that was sent or filtered out.
     position: i64,
-    /// When the last message was handed over, and the sequence that it reaches to.
+    /// When the last message was handed over, and the sequence that it reached.
     handed_over: (Option<Instant>, i64),
     is_caught_up: bool,
     is_over: bool,
@@ -76,7 +77,7 @@ pub(super) struct Reader {
     heartbeat_at: Instant,
     /// When the key must be checked again.
     recheck_at: Instant,
-    /// The stream's place among those of its key, kept for as long as the reader keeps the stream.
+    /// The stream's slot among the streams of its key. It is held as long as the reader exists.
     _slot: Slot,
 }
 
@@ -117,7 +118,7 @@ impl Reader {
         }
     }
 
-    /// The next message, or how the stream ends; none once it has ended.
+    /// The next message, or the error that ends the stream. `None` once the stream has ended.
     pub(super) async fn next(&mut self) -> Option<Result<WatchResponse, Error>> {
         if self.is_over {
             return None;
@@ -142,7 +143,7 @@ impl Reader {
         self.handed_over = (Some(now), self.position);
         self.silent_events = 0;
         self.heartbeat_at = now + self.heartbeat_interval;
-        // The reader then holds everything up to the current place.
+        // With this message, the reader has everything up to the current position.
         Ok(WatchResponse { cursor: self.cursor_at(self.position), kind: Some(kind) })
     }
 
@@ -154,7 +155,7 @@ impl Reader {
                 return Ok(draining(reason));
             }
             if now >= self.recheck_at {
-                // A key that was revoked must not go on reading, however busy the stream is.
+                // However busy the stream is, a revoked key must not go on reading.
                 self.authenticator.recheck(&self.principal).await?;
                 self.recheck_at = clock::monotonic_now() + self.heartbeat_interval;
             }
@@ -173,7 +174,7 @@ impl Reader {
         }
     }
 
-    /// Reads the next page, or waits for more. Returns a message about the reader's position, if there is one.
+    /// Reads the next page, or waits for more events. Returns a message about the reader's position, if one is due.
     async fn look(&mut self) -> Result<Option<Word>, Error> {
         if self.follower.known() <= self.position && self.is_caught_up {
             self.wait().await;
@@ -181,7 +182,7 @@ impl Reader {
         }
         let page = place::read(&self.app, &mut self.follower, self.principal.account_id, self.position).await?;
         let Some(last) = page.last() else {
-            // Called only for its check.
+            // The call is only for its check that the events are kept.
             self.lag().await?;
             if self.is_caught_up {
                 self.wait().await;
@@ -200,12 +201,12 @@ impl Reader {
         Ok(None)
     }
 
-    /// The events that were read and pass the filter; none if there are none.
+    /// The events that were read and pass the filter. `None` if there are none.
     fn batch(&mut self) -> Option<Entries> {
         let mut batch = Batch::new(self.batch_events_max, SILENT_EVENTS_MAX - self.silent_events);
         while let Some(segment) = self.page.front() {
             if segment.first_sequence() > self.position + 1 {
-                // A gap. The next look finds the reason.
+                // There is a gap. The next look finds the reason.
                 self.page.clear();
                 break;
             }
@@ -221,7 +222,7 @@ impl Reader {
         (batch.events > 0).then_some(batch.entries)
     }
 
-    /// Sleeps until there is something to do.
+    /// Sleeps until the next event, heartbeat or end of the stream.
     async fn wait(&mut self) {
         let until = self.heartbeat_at.min(self.end_at);
         tokio::select! {
@@ -231,14 +232,14 @@ impl Reader {
         }
     }
 
-    /// A message that the stream is alive.
+    /// A message to show that the stream is alive.
     async fn heartbeat(&mut self) -> Result<Kind, Error> {
         let lag_event_count = self.lag().await?;
         let server_time = Some(event::timestamp(self.app.clock().now()));
         Ok(Kind::Word(Word::Heartbeat(pb::Heartbeat { server_time, lag_event_count })))
     }
 
-    /// How many events are ahead, all of which are still kept.
+    /// The number of events ahead of the reader. Fails if any of them is no longer kept.
     async fn lag(&self) -> Result<i64, Error> {
         let head = self.app.feed().head(self.principal.account_id).await?;
         place::check_kept(&self.app, &head, self.position)?;

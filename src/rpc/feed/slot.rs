@@ -1,4 +1,4 @@
-//! How many feed streams are open, and the limits of each. Knows nothing of what a stream sends.
+//! The number of open feed streams, and the limits of each stream. Knows nothing of the content of a stream.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,13 +10,13 @@ use crate::error::Error;
 /// The limits of streams.
 #[derive(Debug, Clone)]
 pub struct FeedLimits {
-    /// How many streams one key may have open.
+    /// The maximum number of open streams of one key.
     pub streams_per_key_max: usize,
-    /// How old a stream gets, give or take 10 %.
+    /// The maximum age of a stream, give or take 10 %.
     pub stream_age: Duration,
-    /// How long to wait for a reader that takes nothing.
+    /// How long to wait for a reader that takes no messages.
     pub stall: Duration,
-    /// How long events are kept; none for ever. Sent to readers.
+    /// How long events are kept; `None` for ever. Readers are told.
     pub retention: Option<Duration>,
 }
 
@@ -25,7 +25,7 @@ pub struct FeedLimits {
 pub(super) struct Slots(Arc<Mutex<HashMap<ApiKeyId, usize>>>);
 
 impl Slots {
-    /// Takes a place among the streams of a key, of which there may be so many.
+    /// Takes a slot among the streams of a key. Fails when `limit` streams of the key are open.
     pub(super) fn take(&self, key_id: ApiKeyId, limit: usize) -> Result<Slot, Error> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(key_id).or_insert(0);
@@ -37,7 +37,7 @@ impl Slots {
     }
 }
 
-/// A place among the open streams of a key; given back when dropped.
+/// One open stream of a key. Dropping it releases the slot.
 pub(super) struct Slot {
     key_id: ApiKeyId,
     slots: Slots,

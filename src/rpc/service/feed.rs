@@ -36,7 +36,7 @@ service! {
         &self,
         mut request: Request<pb::ReadEventsRequest>,
     ) -> Result<Response<ReadEventsResponse>, Status> {
-        // The call waits for news, so the deadline of other reads does not apply.
+        // Waits for news, so that the deadline of other reads does not apply.
         let call = self.rpc.call_of(&mut request)?;
         let answer = self.streams.list(&call.principal, call.sent_deadline, request.into_inner()).await;
         answer.map(Response::new).map_err(|error| error.into_status(&call.name))

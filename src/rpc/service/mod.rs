@@ -1,5 +1,6 @@
-//! The services: for each, the list of its methods with their handlers and who may call them. A method that is in no list cannot be
-//! called. `tests/it/permissions.rs` prints the lists and compares them with the services in `proto/`.
+//! The services. Each file lists the methods of one service, with their handlers and the kinds of key that may call them. A
+//! method that is in no list cannot be called. `tests/it/permissions.rs` prints the lists and compares them with the services in
+//! `proto/`.
 
 mod account;
 mod affiliate;
@@ -15,6 +16,6 @@ pub(super) use tracking::TrackingHandlers;
 
 use crate::domain::account::KeyKind;
 
-/// Every method of `headwater.v1` and the kinds of key that may call it, a list for each service.
+/// Every method of `headwater.v1` with the kinds of key that may call it. One list for each service.
 pub const METHODS: &[&[(&str, &[KeyKind])]] =
     &[account::METHODS, affiliate::METHODS, tracking::METHODS, feed::METHODS, reward::METHODS];

@@ -11,7 +11,7 @@ use crate::rpc::call::service::service;
 use crate::rpc::call::{Rpc, change};
 use crate::rpc::feed::{FeedStreams, WatchStream};
 
-/// Recording, reading back, and the stream of conversions.
+/// Recording events, reading them back, and the stream of conversions.
 pub(in crate::rpc) struct TrackingHandlers {
     pub(in crate::rpc) rpc: Arc<Rpc>,
     pub(in crate::rpc) streams: Arc<FeedStreams>,

@@ -1,4 +1,4 @@
-//! Table `event_segment`: the feed. A row has the events of one account and one commit. Columns alone; `migration` makes them.
+//! Table `event_segment`: the feed. A row has events of one account and one commit. Columns alone; `migration` makes them.
 
 use sea_orm::entity::prelude::*;
 

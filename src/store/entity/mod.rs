@@ -23,7 +23,7 @@ pub mod terms;
 pub mod unmatched_sale;
 pub mod waiting_refund;
 
-/// Calls a macro with the module of every entity, for checks that must hold for every table.
+/// Calls a macro with the module of every entity. For checks that must hold for every table.
 #[macro_export]
 macro_rules! for_all_entities {
     ($callback:ident) => {

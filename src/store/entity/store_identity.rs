@@ -1,4 +1,4 @@
-//! Table `store_identity`: one row: which database this is, and its secret. Columns alone; `migration` makes them.
+//! Table `store_identity`: one row with the identity of this database and its secret. Columns alone; `migration` makes them.
 
 use sea_orm::entity::prelude::*;
 

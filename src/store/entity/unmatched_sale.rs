@@ -1,4 +1,4 @@
-//! Table `unmatched_sale`: sales that nobody referred and whose lead may still come. Columns alone; `migration` makes them.
+//! Table `unmatched_sale`: sales that nobody referred and whose lead may still arrive. Columns alone; `migration` makes them.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Table `waiting_refund`: refunds that came before their sale. Columns alone; `migration` makes them.
+//! Table `waiting_refund`: refunds that arrived before their sale. Columns alone; `migration` makes them.
 
 use sea_orm::entity::prelude::*;
 

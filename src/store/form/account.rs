@@ -18,7 +18,7 @@ form! {
 }
 
 form! {
-    /// An API key without the hash of its text.
+    /// An API key, stored without the hash of its text.
     ApiKeyForm<'a> of ApiKey {
         id: ApiKeyId,
         account_id: AccountId,
@@ -37,7 +37,7 @@ form! {
 }
 
 form! {
-    /// A registered account with its first key.
+    /// A registered account and its first key.
     RegistrationOutcomeForm<'a> of RegistrationOutcome {
         account: Box<AccountForm<'a>>,
         key: Box<ApiKeyForm<'a>>,

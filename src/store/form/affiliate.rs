@@ -10,7 +10,7 @@ use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::time::Time;
 
 form! {
-    /// An affiliate without the hash of its token.
+    /// An affiliate, stored without the hash of its token.
     AffiliateForm<'a> of Affiliate {
         id: AffiliateId,
         account_id: AccountId,

@@ -27,7 +27,7 @@ form! {
 }
 
 form! {
-    /// An enrollment with the page that its links lead to.
+    /// An enrollment and the page that its links lead to.
     EnrollmentWithLandingForm<'a> of EnrollmentWithLanding {
         enrollment: Box<EnrollmentForm<'a>>,
         landing_url: Text<'a>,
@@ -35,7 +35,7 @@ form! {
 }
 
 form! {
-    /// An enrollment with the coupon that it began with.
+    /// An enrollment and the coupon that it started with.
     EnrollmentOutcomeForm<'a> of EnrollmentOutcome {
         enrollment: EnrollmentWithLandingForm<'a>,
     }

@@ -18,12 +18,12 @@ use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::domain::time::Time;
 
-/// The form of a value of the domain. It borrows the value's texts when it is written, and owns them when it is read.
+/// The stored form of a domain value. When written, it borrows the value's texts. When read, it owns them.
 pub(super) trait FormOf<'value, T>: Sized {
-    /// The value's form.
+    /// Converts a value to its form.
     fn of(value: &'value T) -> Self;
 
-    /// The form's value.
+    /// Converts the form back to the value.
     fn value(self) -> T;
 }
 
@@ -82,7 +82,7 @@ impl<'value, T, F: FormOf<'value, T>> FormOf<'value, SmallVec<[T; 1]>> for Vec<F
     }
 }
 
-/// Boxed, so that a form does not grow by the forms inside it.
+/// Boxed, so that a form is not as large as all the forms inside it.
 impl<'value, T, F: FormOf<'value, T>> FormOf<'value, Arc<T>> for Box<F> {
     fn of(value: &'value Arc<T>) -> Self {
         Self::new(F::of(value))
@@ -93,7 +93,7 @@ impl<'value, T, F: FormOf<'value, T>> FormOf<'value, Arc<T>> for Box<F> {
     }
 }
 
-/// Values whose text is frozen.
+/// Values that are stored as their own, frozen text.
 macro_rules! as_they_are {
     ($($type:ty),* $(,)?) => {$(
         impl FormOf<'_, $type> for $type {
@@ -138,7 +138,7 @@ impl<I: TypedId + Copy> FormOf<'_, I> for I {
     }
 }
 
-/// A field that can be empty, and then is left out of the text.
+/// A field that is left out of the text when it is empty.
 pub(super) trait UnlessEmpty: Default {
     /// Whether it is empty.
     fn is_empty(&self) -> bool;

@@ -23,7 +23,7 @@ form! {
 }
 
 form! {
-    /// A link with the page that it leads to.
+    /// A link and the page that it leads to.
     LinkWithDestinationForm<'a> of LinkWithDestination {
         link: Box<LinkForm<'a>>,
         destination_url: Text<'a>,

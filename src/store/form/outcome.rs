@@ -1,4 +1,4 @@
-//! The form of an answer, as it is kept for repeated requests.
+//! The form of an answer, as stored for repeated requests.
 
 use crate::domain::outcome::Outcome;
 

@@ -1,4 +1,4 @@
-//! Forms of rewards and how they were computed.
+//! Forms of rewards and of how they were computed.
 
 use super::field::Text;
 use super::program::CommissionForm;

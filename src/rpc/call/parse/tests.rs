@@ -5,7 +5,7 @@ use crate::domain::id::{AffiliateId, RewardId};
 use crate::domain::link::LinkState;
 use crate::domain::reward::RewardState;
 
-/// The violations that reading leaves, as `field: description`.
+/// The violations of a parse, each as `field: description`.
 fn faults<T>(read: impl FnOnce(&mut Fields) -> T) -> Vec<String> {
     let mut fields = Fields::default();
     read(&mut fields);
@@ -41,7 +41,7 @@ fn paths_name_every_message_on_the_way() {
 fn texts_are_trimmed_and_counted_in_characters() {
     assert_eq!(read(|fields| fields.line("name", "  Zoë \t", 3)), "Zoë");
     assert_eq!(faults(|fields| fields.line("name", "Zoë!", 3)), ["name: has 4 characters; at most 3 are taken"]);
-    // PostgreSQL takes no NUL, and a name has no line break.
+    // PostgreSQL accepts no NUL character, and a name has no line break.
     for wrong in ["a\0b", "a\nb", "a\u{7f}b"] {
         assert_eq!(faults(|fields| fields.line("name", wrong, 9)), ["name: must not contain control characters"]);
     }
@@ -135,7 +135,7 @@ fn a_url_is_http_and_without_a_user() {
     }
     let long = format!("https://shop.example/{}", "x".repeat(2_048));
     assert_eq!(faults(|fields| fields.url("url", &long)), ["url: has 2069 bytes; at most 2048 are taken"]);
-    // Escaping can make a URL longer than it was sent.
+    // Escaping can make a URL longer than the text that was sent.
     let escaped = format!("https://shop.example/{}", " ä".repeat(400));
     assert_eq!(faults(|fields| fields.url("url", &escaped)).len(), 1);
 }
@@ -178,7 +178,7 @@ fn a_mask_names_known_fields() {
     ] {
         assert_eq!(faults(|fields| fields.update_mask(sent.as_ref(), &known)), [fault]);
     }
-    // A caller's text is shortened where it is repeated, because it goes into headers.
+    // A description shortens the caller's text, because it goes into headers.
     let long = mask(&[&"x".repeat(100_000)]);
     assert!(faults(|fields| fields.update_mask(Some(&long), &known))[0].len() < 200);
 }
