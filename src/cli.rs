@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::auth::operator;
 use crate::clock::SystemClock;
 use crate::config::{Action, CommandLine, ConfigError, Settings};
-use crate::server::{self, Server, ServerError};
+use crate::server::{self, Server, ServerError, StopSignals};
 use crate::{demo, logging};
 
 /// Runs the binary. Returns 0 on success, 2 for a wrong command line or setting, 1 for any other failure.
@@ -56,8 +56,13 @@ async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
     let settings = line.settings;
     match line.action.unwrap_or(Action::Serve) {
         Action::Serve => {
-            let server = Server::start(&settings, Arc::new(SystemClock)).await?;
-            server.run_until(server::stop_signal()).await?;
+            // Before the start, so that whoever reads that the server is up can stop it in good order.
+            let mut signals = StopSignals::listen()?;
+            let server = tokio::select! {
+                started = Server::start(&settings, Arc::new(SystemClock)) => started?,
+                () = signals.received() => return Ok(ExitCode::FAILURE),
+            };
+            server.run_until(signals.received()).await?;
         }
         Action::Demo { once } => return demo::run(&settings, once).await,
         Action::CreateOperatorKey => println!("{}", create_operator_key(&settings).await?.expose_secret()),

@@ -10,6 +10,7 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
@@ -70,6 +71,9 @@ pub enum ServerError {
     /// The writer's thread cannot be started.
     #[error("cannot start the writer: {0}")]
     Writer(std::io::Error),
+    /// The signals that stop the server cannot be received.
+    #[error("cannot listen for the signals that stop the server: {0}")]
+    Signals(std::io::Error),
     /// The writer ended without being told to.
     #[error("the writer ended; nothing can be written any more")]
     WriterEnded,
@@ -308,22 +312,29 @@ fn reflection<'data>() -> Result<tonic_reflection::server::Builder<'data>, Serve
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET))
 }
 
-/// Completes when the process is asked to stop by Ctrl-C or SIGTERM.
-pub async fn stop_signal() {
-    let interrupted = tokio::signal::ctrl_c();
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot listen for SIGTERM");
-                std::future::pending::<()>().await;
-            }
+/// The signals that ask the process to stop: Ctrl-C and SIGTERM.
+#[derive(Debug)]
+pub struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    /// Listens from now on. A signal that comes earlier ends the process at once.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the operating system refuses to deliver the signals.
+    pub fn listen() -> Result<Self, ServerError> {
+        let listen = |kind| signal(kind).map_err(ServerError::Signals);
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// Completes when the process is asked to stop.
+    pub async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = interrupted => {}
-        () = terminated => {}
     }
 }

@@ -19,7 +19,7 @@ use crate::clock::{self, SystemClock};
 use crate::config::Settings;
 use crate::domain::money::{Currency, Money};
 use crate::pb;
-use crate::server::{self, Server, ServerError};
+use crate::server::{Server, ServerError, StopSignals};
 use client::Client;
 use day::{AFFILIATES, DAY, EVENING, Happening, PROGRAMS, SaleLine};
 
@@ -63,8 +63,9 @@ pub async fn run(settings: &Settings, once: bool) -> Result<ExitCode, ServerErro
     if let Ok(evening) = &played {
         print_lines_to_paste(&server.address().to_string(), &evening.admin_key);
     }
+    let mut signals = StopSignals::listen()?;
     println!("\nThe server stays up; stop it with Ctrl-C.");
-    server.run_until(server::stop_signal()).await?;
+    server.run_until(signals.received()).await?;
     Ok(code)
 }
 
