@@ -63,7 +63,7 @@ db_test!(the_feed_tells_of_the_program_that_is_no_longer_the_default, |database:
     let former = get_program(&mut client, &first.id).await;
     assert!(!former.is_default);
     assert_ne!(former.etag, first.etag);
-    // Made the default again, by an update.
+    // An update makes it the default again.
     let request = pb::UpdateProgramRequest {
         program: Some(pb::Program { is_default: true, ..former.clone() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["is_default".to_owned()] }),
@@ -80,7 +80,7 @@ db_test!(the_feed_tells_of_the_program_that_is_no_longer_the_default, |database:
             (pb::EventKind::ProgramUpdated, first.id),
         ]
     );
-    // Updating a program that does not ask to be the default leaves the default alone.
+    // A new program that does not ask to be the default does not change which program is the default.
     let third = client.affiliates.create_program(new_program(false)).await.unwrap().into_inner().program.unwrap();
     assert!(!third.is_default && !get_program(&mut client, &made.id).await.is_default);
 });

@@ -1,5 +1,5 @@
-//! The list of published calls, so that a review sees each call that is added or removed. The health service lists the same
-//! services.
+//! The published calls equal a golden file, so that a review sees each call that is added or removed. The health service lists
+//! the same services.
 
 use prost_reflect::DescriptorPool;
 use tonic::Code;

@@ -82,7 +82,7 @@ async fn a_second_process_on_one_sqlite_file_is_refused() {
         stderr(&output)
     );
 
-    // The file lock is released however the first process ended.
+    // The operating system releases the file lock, whichever way the first process ended.
     server.kill().await.unwrap();
     serve(folder.path(), &[]).await.terminate().await.unwrap();
 }
@@ -151,7 +151,7 @@ async fn sigterm_drains_the_streams_and_stops_within_the_deadline() {
     let mut stream = client.feed.watch_events(request).await.unwrap().into_inner();
     let opened = stream.message().await.unwrap().unwrap();
     assert!(matches!(opened.content, Some(Content::Opened(_))), "{opened:?}");
-    // A connection that never sends a byte must not hold up the stop.
+    // A connection that never sends a byte must not delay the stop.
     let silent = tokio::net::TcpStream::connect(server.address()).await.unwrap();
 
     let asked_at = clock::monotonic_now();

@@ -1,5 +1,5 @@
-//! The rules that every name, number and comment of the API keeps, read from its descriptor. What is released cannot be renamed, so
-//! these tests judge it before. Knows nothing of the server. `.ci/breaking` compares the API with the last release.
+//! The rules for every name, number and comment of the API, checked on its descriptor before the first release, because released
+//! names cannot change. Knows nothing of the server. `.ci/breaking` compares the API with the last release.
 
 mod breaches;
 mod rules;

@@ -1,4 +1,4 @@
-//! A crash loses nothing that was acknowledged, doubles nothing, and leaves no gap in the feed. The tests kill the real binary
+//! A crash loses no acknowledged write, repeats none, and leaves no gap in the feed. The tests kill the real binary
 //! repeatedly under load, and cut the database connections of a running server. `failpoints.rs` tests failures at chosen places.
 
 use std::time::Duration;

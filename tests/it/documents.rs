@@ -1,4 +1,4 @@
-//! The documents name only files, functions and tests that exist. A stale page fails.
+//! The documents name only files, functions and tests that exist. A document that names anything else fails.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The table of errors: printed from one sample of each, and checked against the reasons in the proto.
+//! The table of errors. It is printed from one sample of each error, and checked against the reasons in the proto.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -136,7 +136,7 @@ fn parts(status: &Status) -> (String, Vec<String>, Vec<&'static str>) {
     found
 }
 
-/// The trailer that tells a client's library when to repeat the call, or never.
+/// The trailer with the delay after which a client's library repeats the call, or a negative number for never.
 fn pushback(status: &Status) -> Option<&str> {
     status.metadata().get("grpc-retry-pushback-ms").map(|value| value.to_str().unwrap())
 }
@@ -187,7 +187,7 @@ fn every_reason_comes_with_the_code_that_the_proto_says() {
         let (reason, metadata, _) = parts(&status);
         let declaration = format!("  ERROR_REASON_{reason} = ");
         let (before, _) = proto.split_once(&declaration).unwrap_or_else(|| panic!("no {reason} in the proto"));
-        // Of the lines since the value before: a line of its comment may end with a semicolon too.
+        // The comment is all lines after the value before, because a line of a comment may end with a semicolon too.
         let is_value = |line: &&str| line.trim_start().starts_with("ERROR_REASON_");
         let comment = before.rsplit('\n').take_while(|line| !is_value(line)).collect::<Vec<_>>();
         let comment = comment.into_iter().rev().collect::<Vec<_>>().join("\n");
@@ -286,7 +286,7 @@ fn violations(count: usize) -> Error {
 
 #[test]
 fn the_largest_batch_of_refusals_is_no_larger_than_what_clients_take() {
-    // The longest that callers may send, in letters of four bytes.
+    // The longest text that callers may send, in characters of four bytes.
     let (key, request_id) = ("\u{1f600}".repeat(128), "x".repeat(128));
     let call = CallName { request_id: request_id.into(), ..CallName::default() };
     let long = FieldViolation { field: "event_id".to_owned(), description: "x".repeat(1_500) };

@@ -1,5 +1,5 @@
 //! Triggers every failpoint of the server under load: an error, a conflict, an unexpected fault, a pause, an abort. Clients retry
-//! unanswered calls; at the end everything acknowledged is there once. Uses the real binary, because failpoints are global to a
+//! unanswered calls; at the end every acknowledged write exists once. Uses the real binary, because failpoints are global to a
 //! process.
 
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ enum Phase {
     Starting,
     /// Under load, with these actions. The last one ends the process.
     Working {
-        /// How often each action lets it pass first.
+        /// How many times each action does nothing before it takes effect.
         passes: usize,
         actions: &'static [&'static str],
         /// Whether the failed call may have been committed, so that a repeat must find it.
@@ -38,7 +38,7 @@ enum Phase {
     Stopping,
 }
 
-/// Before the commit nothing has happened, so every kind of failure is allowed.
+/// Before the commit nothing is stored, so every kind of failure is allowed.
 const UNDONE: &[&str] = &["error", "conflict", "fault", "pause", "abort"];
 
 /// Actions for places where the server itself cannot retry.

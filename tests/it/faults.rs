@@ -71,7 +71,7 @@ fn sales(count: usize) -> impl Iterator<Item = pb::batch_item::Item> {
     (0..count).map(|number| pb::batch_item::Item::Sale(sale(format!("sale-{number}"))))
 }
 
-/// Leads that make one event each, now and later.
+/// Leads that create one event each, now and later.
 fn leads(count: usize) -> impl Iterator<Item = pb::batch_item::Item> {
     let lead = |number| pb::RecordLeadRequest {
         event_id: format!("lead-{number}"),
@@ -123,7 +123,7 @@ db_test!(due_rewards_that_cannot_be_approved_hold_up_no_other_account, |database
     let server = TestServer::start(&database).await;
     let mut broken = Shop::open(&server, "broken").await.client;
     let mut sound = Shop::open(&server, "sound").await;
-    // More rewards than the upkeep approves at once, and due first.
+    // More rewards than one upkeep run approves at once, and due before the others.
     record_many(&mut broken, sales(600)).await;
     record_many(&mut sound.client, sales(1)).await;
     let console = console(&database).await;
@@ -226,7 +226,7 @@ db_test!(old_events_are_removed_as_fast_as_they_came, |database: TestDatabase| a
     while latest(&mut client).await.earliest_cursor == full {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // The rest is removed in the same run, not in one per transaction.
+    // One run removes all of them, in several transactions.
     let begun_at = clock::monotonic_now();
     loop {
         let page = latest(&mut client).await;

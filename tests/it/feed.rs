@@ -1,4 +1,5 @@
-//! The feed's contract: no event missed, none repeated, one order, whatever fails; and typed errors where it cannot continue.
+//! The feed's contract: after any failure no event is missed or repeated, and the order is the same. Where the feed cannot
+//! continue, the reader gets a typed error.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -222,7 +223,7 @@ db_test!(an_idle_stream_sends_heartbeats, |database: TestDatabase| async move {
     let mut client = shop.client.clone();
     let request = pb::WatchEventsRequest {
         start: Some(from_latest()),
-        // Shortened to 5 seconds, the minimum.
+        // The server uses 5 seconds, the minimum.
         heartbeat_interval: Some(ProtoDuration { seconds: 1, nanos: 0 }),
         ..pb::WatchEventsRequest::default()
     };
@@ -318,7 +319,7 @@ db_test!(a_revoked_key_ends_its_streams, |database: TestDatabase| async move {
         .revoke_api_key(pb::RevokeApiKeyRequest { api_key_id, ..pb::RevokeApiKeyRequest::default() })
         .await
         .unwrap();
-    // At the next heartbeat at the latest. Until then the stream may still work.
+    // The stream ends at the next heartbeat at the latest. Until then it may still work.
     let ended = loop {
         match tokio::time::timeout(Duration::from_secs(30), stream.message()).await.unwrap() {
             Ok(message) => assert!(message.is_some(), "not with OK"),

@@ -1,5 +1,5 @@
-//! The images in the feed: each event has its subject as the event left it, without personal data, and the subject's Get call has
-//! the rest.
+//! The images in the feed: each event has its subject as it was right after the event, without personal data. The subject's Get
+//! call returns the personal data.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::support::database::TestDatabase;
 use crate::support::feed::{conversion_of, from_beginning};
 use crate::support::server::TestServer;
 
-/// Texts that belong to people. None may be in the feed, which never changes.
+/// Personal data. None may be in the feed, which is never changed.
 const PERSONAL: &[&str] = &[
     "owner@",
     "ann@",
@@ -38,7 +38,7 @@ fn cents(amount_minor: i64) -> Option<pb::Money> {
     Some(pb::Money { amount_minor, currency_code: "USD".to_owned() })
 }
 
-/// A story with every kind of event.
+/// Calls that produce every kind of event.
 async fn play(client: &mut Client) {
     let rename = pb::UpdateAccountRequest {
         account: Some(pb::Account { display_name: "Corner Shop".to_owned(), ..Default::default() }),
@@ -63,7 +63,7 @@ async fn play(client: &mut Client) {
     client.affiliates.archive_program(request).await.unwrap();
 }
 
-/// Makes a program, an affiliate, a link and a coupon. Returns the enrollment.
+/// Creates a program, an affiliate, a link and a coupon. Returns the enrollment.
 async fn furnish(client: &mut Client) -> pb::Enrollment {
     let commission = Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(200_000)) });
     let request = pb::CreateProgramRequest {
@@ -133,7 +133,7 @@ async fn record(client: &mut Client) {
         amount: cents(5_000),
         ..Default::default()
     };
-    // Nobody referred it until its lead arrives.
+    // It is not referred until its lead is recorded.
     client.tracking.record_sale(sale("late", "user-4711", "")).await.unwrap();
     let lead = pb::RecordLeadRequest {
         event_id: "lead".to_owned(),
@@ -274,7 +274,7 @@ db_test!(every_event_has_its_subjects_image_and_no_personal_data, |database: Tes
         assert_eq!(is_about_conversion(event.kind()), conversion_of(event).is_some(), "{:?}", event.kind());
         last.insert(id_of(&subject), subject);
     }
-    // The last image of each subject is how it is now.
+    // The last image of each subject equals its present state.
     for subject in last.values() {
         assert_eq!(current(&mut client, subject).await, *subject);
     }

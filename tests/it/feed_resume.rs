@@ -1,5 +1,4 @@
-//! Consumers of each call of the feed that are killed again and again: each resumes from its cursor, misses nothing and repeats
-//! nothing.
+//! A consumer of each call of the feed is killed repeatedly. It resumes from its cursor, and misses and repeats no event.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +30,7 @@ enum Call {
     ReadEvents,
 }
 
-/// What a message holds: its cursor, and its events if it has any.
+/// The content of a message: its cursor, and its events if it has any.
 type Told = (String, Vec<pb::Event>);
 
 /// An open reader of one of the calls.
@@ -141,7 +140,7 @@ db_test!(consumers_killed_again_and_again_miss_nothing_and_repeat_nothing, |data
                     let approve = pb::ApproveRewardsRequest { reward_ids, ..Default::default() };
                     client.rewards.approve_rewards(approve).await.unwrap();
                 }
-                // Slow enough for the consumers to be killed often meanwhile.
+                // A pause, so that the consumers are killed many times before the writes end.
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }));

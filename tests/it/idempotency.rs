@@ -1,4 +1,4 @@
-//! One effect per event_id or request_id, however often and from however many clients it is sent.
+//! An event_id or request_id has one effect, even if several clients send it several times.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ fn sale(event_id: &str, amount_minor: i64) -> pb::RecordSaleRequest {
     }
 }
 
-/// The answer without `replayed`; all answers must be equal in it.
+/// The answer without `replayed`. It must be equal in all answers.
 fn first_answer(answer: pb::RecordSaleResponse) -> pb::RecordSaleResponse {
     pb::RecordSaleResponse { replayed: false, ..answer }
 }
@@ -126,7 +126,7 @@ db_test!(request_ids_make_the_other_calls_safe_to_repeat, |database: TestDatabas
     // Another account may use the same request_id.
     let mut stranger = Shop::open(&server, "stranger").await.client;
     assert!(!stranger.affiliates.create_affiliate(other.clone()).await.unwrap().into_inner().replayed);
-    // A refused request is not remembered: once it is fixed, the same id works.
+    // A refused request is not remembered, so a corrected one may use its id.
     let taken = pb::CreateAffiliateRequest { request_id: "make-dora".to_owned(), ref_id: "ann".to_owned(), ..other };
     assert_eq!(reason(&client.affiliates.create_affiliate(taken.clone()).await.unwrap_err()), "ALREADY_EXISTS");
     let mended = pb::CreateAffiliateRequest { ref_id: "dora".to_owned(), ..taken };

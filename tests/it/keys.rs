@@ -1,4 +1,4 @@
-//! Keys over the wire: which are accepted, which are refused, and with which errors.
+//! Keys over the wire: which keys are accepted, which are refused, and the errors of refused keys.
 
 use headwater::domain::account::KeyKind;
 use headwater::pb;
@@ -231,7 +231,7 @@ db_test!(an_operator_makes_a_key_for_an_account_whose_first_answer_was_lost, |da
     assert_eq!((key.kind(), key.display_name.as_str()), (pb::ApiKeyKind::Admin, "recovered"));
     let request = pb::GetApiKeyRequest { api_key_id: key.id.clone() };
     assert_eq!(owner.accounts.get_api_key(request).await.unwrap().into_inner().api_key, made.api_key);
-    // The account's feed tells of it.
+    // The account's feed has an event for it.
     let request = pb::ReadEventsRequest { start: Some(from_beginning()), ..pb::ReadEventsRequest::default() };
     let last = owner.feed.read_events(request).await.unwrap().into_inner().events.pop().unwrap();
     assert_eq!((last.kind(), last.cause_id.as_str()), (pb::EventKind::ApiKeyCreated, "recover"));

@@ -1,5 +1,4 @@
-//! Promises that no other test covered, found by the bugs of `tests/planted`. Each is one that a caller or a reader may rely on,
-//! whatever the design.
+//! Promises that no other test covered, found by the bugs of `tests/planted`. Callers and readers may rely on each of them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -82,7 +81,7 @@ async fn begin_on_sqlite_takes_the_write_lock() {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
-    // Otherwise another writer could change a row between the read and the write back, and the write would fail for good.
+    // Otherwise another writer could change a row between the read and the write, and the write would fail on every retry.
     assert!(console.begin_with_options(immediate).await.is_err());
     transaction.commit().await.unwrap();
     console.begin_with_options(immediate).await.unwrap();
@@ -181,7 +180,7 @@ db_test!(a_program_filter_shows_no_event_of_another_program, |database: TestData
     }
 });
 
-/// Where other servers may write, readers are also woken by polling. Here the poll interval is too long to help.
+/// Polling also wakes readers where other servers may write. Here the poll interval is longer than the test.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_wakes_the_servers_own_readers_on_postgres() {
     let Some(database) = TestDatabase::postgres().await else { return };
@@ -195,7 +194,7 @@ async fn a_commit_wakes_the_servers_own_readers_on_postgres() {
     let mut stream = client.feed.watch_events(request).await.unwrap().into_inner();
     while !matches!(stream.message().await.unwrap().unwrap().content, Some(Content::CaughtUp(_))) {}
     client.tracking.record_sale(sale("sale", "ANN")).await.unwrap();
-    // Only the writer wakes this reader, or its own heartbeat half a minute later.
+    // Only the writer wakes this reader before its heartbeat, half a minute later.
     let message = stream.message().await.unwrap().unwrap().content;
     assert!(matches!(message, Some(Content::Batch(_))), "{message:?}");
 }

@@ -1,4 +1,4 @@
-//! gRPC's own protocol: content types, deadlines and trailers, as clients see them that do nothing for themselves.
+//! gRPC's own protocol: content types, deadlines and trailers, as seen by a client that handles none of them itself.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ db_test!(a_deadline_that_passes_is_told_with_our_details, |database: TestDatabas
         connections.push(RawClient::connect(&server.address).await);
     }
     let key = client.key.clone();
-    // It does not end its calls by itself, so that every answer is the server's.
+    // This client has no deadline of its own, so that every answer is the server's.
     let call = async |number: usize| {
         let timeout = format!("{}m", 1 + number / 2 % 50);
         let headers = [("content-type", "application/grpc"), ("x-api-key", &*key), ("grpc-timeout", &*timeout)];
@@ -98,7 +98,7 @@ db_test!(a_deadline_that_passes_is_told_with_our_details, |database: TestDatabas
             }
         }
     }
-    // A sale that was too late can be repeated: it has one effect, whether the server carried it out or not.
+    // A sale whose deadline passed can be repeated. It has one effect, whether the server carried it out or not.
     for number in numbers.iter().step_by(100) {
         client.tracking.record_sale(sale(*number)).await.unwrap();
     }
@@ -172,7 +172,7 @@ db_test!(every_error_names_its_call, |database: TestDatabase| async move {
     };
     let status = client.tracking.record_sale(pb::RecordSaleRequest::default()).await.unwrap_err();
     assert_eq!(named(&status), "INVALID_FIELDS");
-    // A call that waits takes the only place.
+    // A waiting call uses the only slot.
     let start = Some(from_latest());
     let max_wait = Some(prost_types::Duration { seconds: 30, nanos: 0 });
     let request = pb::ReadEventsRequest { start, max_wait, ..pb::ReadEventsRequest::default() };

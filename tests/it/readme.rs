@@ -1,5 +1,5 @@
-//! Runs the README's commands as a reader would paste them: every `sh` block that calls a local server, in order, in one shell. The
-//! output shown under a block must appear.
+//! Runs the README's commands as a reader would paste them: every `sh` block that calls a local server, in order, in one shell.
+//! The output shown under a block must appear.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ const ANYTHING: &str = "...";
 /// grpcurl's exit code at `-max-time`: 64 plus the gRPC code DEADLINE_EXCEEDED.
 const TIME_IS_UP: i32 = 64 + 4;
 
-/// Far more than all commands take.
+/// Much more time than all commands need.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Commands to paste, and their output.
@@ -104,7 +104,7 @@ async fn paste(examples: &[Example], directory: &Path, folder_of_grpcurl: &Path,
         let lines = lines.replace(README_ADDRESS, address);
         writeln!(script, "echo '{MARK}'").unwrap();
         if lines.contains("-max-time") {
-            // An endless stream ends this way, and only this way.
+            // Only an endless stream ends with this code.
             writeln!(script, "code=0\n{{\n{lines}}} || code=$?\ntest $code -eq {TIME_IS_UP}").unwrap();
         } else {
             script.push_str(&lines);

@@ -1,4 +1,5 @@
-//! Programs, affiliates, enrollments, links, coupons and leads over the wire: values are returned as sent, and lists have pages.
+//! Programs, affiliates, enrollments, links, coupons and leads over the wire: values are returned as they were sent, and lists
+//! have pages.
 
 use headwater::pb;
 use headwater::pb::affiliate_selector::Selector;

@@ -1,4 +1,4 @@
-//! The migrated schema must match the entities and the golden files. Also tests which databases are refused.
+//! The migrated schema must match the entities and the golden files. These tests also check which databases are refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! VerifyLedger finds changes made directly in the database, and reports nothing without them.
+//! VerifyLedger finds changes that were made directly in the database, and reports nothing if there are none.
 
 use std::collections::BTreeSet;
 
@@ -148,7 +148,7 @@ impl Tampering {
     }
 }
 
-/// A manipulation by somebody who knows how hashes are computed.
+/// A manipulation that also recomputes the hashes.
 async fn rewrite_second_entry(store: &Store, database: &DatabaseConnection, account_id: Uuid) {
     let second = ledger_entry::Column::AccountId.eq(account_id).and(ledger_entry::Column::Sequence.eq(2));
     let raised = Expr::col(ledger_entry::Column::AmountMinor).add(1);

@@ -98,7 +98,7 @@ db_test!(denying_a_thousand_rewards_fits_into_one_answer, |database: TestDatabas
         Some(pb::batch_result::Answer::Sale(sale)) => sale.rewards[0].reward_id.clone(),
         other => panic!("{other:?}"),
     });
-    // The longest reason, in letters of four bytes.
+    // The longest reason, in characters of four bytes.
     let request = pb::DenyRewardsRequest {
         reward_ids: reward_ids.collect(),
         reason: "\u{1f600}".repeat(500),

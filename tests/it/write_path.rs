@@ -1,5 +1,5 @@
-//! Promises of the write path besides the rules: it refuses calls instead of growing its queue, drops calls whose caller has gone,
-//! and re-runs conflicting commands.
+//! Promises of the write path that are not business rules: it refuses calls instead of growing its queue, drops calls whose
+//! caller has gone, and re-runs conflicting commands.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ db_test!(a_call_past_its_deadline_is_not_begun, |database: TestDatabase| async m
     // Sent without a client-side deadline, so that the client does not give up first.
     request.metadata_mut().insert("grpc-timeout", "0n".parse().unwrap());
     let status = client.tracking.record_sale(request).await.unwrap_err();
-    // CANCELLED is tonic's own answer if it notices first.
+    // tonic answers CANCELLED itself if it notices the deadline first.
     assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled), "{status:?}");
     let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: "late".to_owned() };
     let selector = Some(pb::get_conversion_request::Selector::RecordedEvent(event));
@@ -157,7 +157,8 @@ db_test!(a_batch_item_may_refer_to_an_earlier_item, |database: TestDatabase| asy
     // A sale that nobody referred, and its refund.
     let items = vec![sale("order-1", "stranger", "", ""), refund("refund-1", "order-1", "", 100)];
     assert_eq!(record(items).await, ["NotReferred", "NotReferred 0"]);
-    // A customer known by external_id is refunded by the email address that the second sale adds, for more than was left of that sale.
+    // A customer known by external_id is refunded by the email address that the second sale adds, for more than was left of that
+    // sale.
     assert_eq!(record(vec![sale("order-2", "7", "", "ANN")]).await, ["Attributed"]);
     let items = vec![
         sale("order-3", "7", "bob@shop.example", ""),

@@ -7,7 +7,7 @@ use prost_types::{
     FileDescriptorSet, FileOptions, MethodDescriptorProto,
 };
 
-/// One breach, which this rule and no other must find.
+/// One breach. This rule and no other must find it.
 pub(super) struct Breach {
     pub(super) rule: &'static str,
     pub(super) how: &'static str,
@@ -276,7 +276,7 @@ fn location<'a>(set: &'a mut FileDescriptorSet, name: &str, path: &[i32]) -> &'a
     info.location.iter_mut().find(|location| location.path == path).expect(name)
 }
 
-/// Says something in the comment of the message Link.
+/// Sets the comment of the message Link.
 fn say(set: &mut FileDescriptorSet, text: &str) {
     location(set, "link.proto", &[4, 0]).leading_comments = Some(text.to_owned());
 }

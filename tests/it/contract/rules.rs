@@ -102,7 +102,7 @@ fn accessor_suffixes(field: &FieldDescriptorProto) -> &'static [&'static str] {
     }
 }
 
-/// A name tells a moment from a span of time, and a number of units ends in the unit.
+/// A name shows whether a value is a moment or a span of time. The name of a number of units ends in the unit.
 fn times(contract: &Contract<'_>) -> Vec<String> {
     const SPANS: [&str; 5] = ["delay", "interval", "wait", "age", "timeout"];
     const UNITS: [&str; 10] =
@@ -138,9 +138,10 @@ fn times(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// Whole numbers only: JSON has int64 as text, so it is for what may pass 2^31. Not all languages have unsigned numbers.
+/// Numbers are whole and signed, because not all languages have unsigned ones. int64 is only for numbers that may exceed 2^31,
+/// because JSON writes it as text.
 fn numbers(contract: &Contract<'_>) -> Vec<String> {
-    // Both count units of a merchant's own, which may be as small as the merchant likes.
+    // Both count units of the merchant's own. The merchant may choose small units, so that the numbers are large.
     const LARGE: [&str; 2] = ["RewardValue.points", "RewardValue.credits"];
     let mut found = Vec::new();
     for message in contract.messages() {
@@ -167,7 +168,7 @@ fn numbers(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// Ids are texts.
+/// Ids are strings.
 fn ids(contract: &Contract<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for (message, field) in contract.fields() {
@@ -183,7 +184,7 @@ fn ids(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// Each subject of an event has an id and a time of making, and a Get call that returns it.
+/// Each subject of an event has an id, a creation time, and a Get call that returns it.
 fn subjects(contract: &Contract<'_>) -> Vec<String> {
     let event = contract.message(&full("Event"));
     let subject = event.and_then(|event| oneofs(event).find(|(_, oneof)| oneof.name() == "subject"));
@@ -216,7 +217,7 @@ fn subjects(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// All lists are paged and ordered alike.
+/// All lists have the same fields for pages and order.
 fn lists(contract: &Contract<'_>) -> Vec<String> {
     let mut found = Vec::new();
     let lists: Vec<_> = contract.methods().filter(|method| verb(method.name()) == "List").collect();
@@ -254,7 +255,7 @@ fn lists(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// The value 0 says nothing, and each value begins with its enum's name, because values of all enums share one scope in C++.
+/// The value 0 means "not set", and each value begins with its enum's name, because values of all enums share one scope in C++.
 fn enums(contract: &Contract<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for an_enum in contract.enums() {
@@ -299,7 +300,8 @@ fn files(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// Each call that changes something may be repeated: its request names it, and its response says whether it was a repeat.
+/// Each call that changes something may be repeated: its request begins with an id of the caller's choice, and its response says
+/// whether the call was a repeat.
 fn changes(contract: &Contract<'_>) -> Vec<String> {
     const CHANGES: [&str; 11] =
         ["Create", "Update", "Assign", "Remove", "Revoke", "Archive", "Enroll", "End", "Approve", "Deny", "Register"];
@@ -334,7 +336,7 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// All updates take the thing and the fields to change.
+/// The request of every update has the resource and the fields to change.
 fn updates(contract: &Contract<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for method in contract.methods().filter(|method| verb(method.name()) == "Update") {
@@ -367,7 +369,7 @@ fn streams(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// Plain proto3: generators differ most in what is nested, extended or required.
+/// Plain proto3 without nesting and extensions, because generators differ most there.
 fn shape(contract: &Contract<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for file in &contract.files {
@@ -384,7 +386,7 @@ fn shape(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// The first release has no holes. Later a number is left out only with `reserved`, then this rule must allow for it.
+/// The first release has no unused numbers. A later one may leave out a number with `reserved`; this rule must then allow for it.
 fn numbering(contract: &Contract<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for message in contract.messages() {
@@ -403,8 +405,8 @@ fn numbering(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// Everything has a comment, because reflection shows them. Comments are for callers of every language and tool: they name fields
-/// as the protos do, and show no command line and no JSON.
+/// Every element has a comment, because reflection shows comments to callers of every language and tool. So comments use the
+/// field names of the protos, and show no command line and no JSON.
 fn comment_texts(contract: &Contract<'_>) -> Vec<String> {
     let names = contract.fields().map(|(_, field)| (camel(field.name()), field.name()));
     let json_names: BTreeSet<String> = names.filter(|(json, name)| json != name).map(|(json, _)| json).collect();

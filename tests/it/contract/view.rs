@@ -11,7 +11,7 @@ use prost_types::{
 
 const PACKAGE: &str = "headwater.v1";
 
-/// The files of the contract's package. Other packages are not ours to name.
+/// The files of the contract's package. The rules do not apply to other packages.
 pub(super) struct Contract<'a> {
     pub(super) files: Vec<&'a FileDescriptorProto>,
 }
@@ -21,7 +21,7 @@ impl<'a> Contract<'a> {
         Self { files: set.file.iter().filter(|file| file.package() == PACKAGE).collect() }
     }
 
-    /// Every message. None has messages inside but the entries of maps, see the rule `shape`.
+    /// Every message. Only the entries of maps are nested messages, see the rule `shape`.
     pub(super) fn messages(&self) -> impl Iterator<Item = &'a DescriptorProto> {
         self.files.iter().flat_map(|file| &file.message_type)
     }
@@ -103,7 +103,7 @@ pub(super) fn camel(snake: &str) -> String {
     pascal[..1].to_lowercase() + &pascal[1..]
 }
 
-/// The places of everything in a file that has a comment of its own, as source info numbers them, with their names.
+/// The places of all elements of a file that have a comment of their own, as source info numbers them, with their names.
 pub(super) fn places(file: &FileDescriptorProto) -> Vec<(Vec<i32>, String)> {
     // The numbers of the fields of FileDescriptorProto, DescriptorProto, EnumDescriptorProto and ServiceDescriptorProto.
     const MESSAGE: i32 = 4;
@@ -144,7 +144,7 @@ pub(super) fn places(file: &FileDescriptorProto) -> Vec<(Vec<i32>, String)> {
     places
 }
 
-/// Every comment of a file by the place that it is about.
+/// Every comment of a file, by the place of its element.
 pub(super) fn comments(file: &FileDescriptorProto) -> HashMap<&[i32], &Location> {
     let locations = file.source_code_info.iter().flat_map(|info| &info.location);
     locations.map(|location| (location.path.as_slice(), location)).collect()

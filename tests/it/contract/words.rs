@@ -1,6 +1,6 @@
-//! The words of `reserved_words.txt`, and which of them a name is. Knows nothing of the contract.
+//! The words of `reserved_words.txt`, and the check whether a name is one of them. Knows nothing of the contract.
 
-/// What a name of the contract belongs to.
+/// The kind of element that a name belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Named {
     Field,

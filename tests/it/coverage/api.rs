@@ -1,5 +1,5 @@
-//! Calls any method with any message, as the descriptor describes them, with requests and answers as JSON. Knows no method by name.
-//! Checks every error that is returned.
+//! Calls any method of the descriptor, with requests and answers as JSON. Knows no method by name. Checks every error that is
+//! returned.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -150,7 +150,7 @@ pub(super) fn reason(status: &Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
-/// All parts of an error that a caller could tell two errors apart by. Headers count by name only, because each call has its own
+/// All parts by which a caller could distinguish two errors. Headers count by name only, because each call has its own
 /// request id.
 pub(super) fn picture(status: &Status) -> String {
     let details = details_picture(&status.get_error_details());
@@ -164,7 +164,8 @@ fn header_names(metadata: &MetadataMap) -> Vec<String> {
     names
 }
 
-/// The details in a fixed order, because the metadata of ErrorInfo has none. Without RequestInfo, which each call has of its own.
+/// The details in a fixed order, because the metadata of ErrorInfo has none. RequestInfo is left out, because it differs from
+/// call to call.
 fn details_picture(details: &ErrorDetails) -> String {
     let info = details.error_info().map(|info| {
         (info.reason.clone(), info.domain.clone(), info.metadata.clone().into_iter().collect::<BTreeMap<_, _>>())
@@ -174,8 +175,8 @@ fn details_picture(details: &ErrorDetails) -> String {
     format!("{info:?} {wrong:?} {others:?} {:?}", details.localized_message())
 }
 
-/// The message for a JSON value. Fields have their proto names, times, masks and durations are written as their messages, and enum
-/// values by name or number. Null leaves a field out.
+/// The message for a JSON value. Fields have their proto names, times, masks and durations are written as their messages, and
+/// enum values by name or number. Null leaves a field out.
 fn to_message(descriptor: &MessageDescriptor, json: &Json) -> DynamicMessage {
     let mut message = DynamicMessage::new(descriptor.clone());
     for (name, json) in json.as_object().unwrap_or_else(|| panic!("no {}: {json}", descriptor.name())) {

@@ -89,7 +89,7 @@ fn assert_tells_nothing(what: &str, request: &Json, answer: &Result<Json, Status
 
 db_test!(another_accounts_objects_look_absent, |database: TestDatabase| async move {
     let world = World::open(&database).await;
-    // No account's cursor can be made up, so one from another database is used.
+    // A cursor is signed and cannot be made up, so this one is from another database.
     let elsewhere = World::open(&TestDatabase::sqlite().await).await;
     let mut nobodys = unknown(&world.alpha.names);
     nobodys.insert("cursor".to_owned(), elsewhere.alpha.names["cursor"].clone());

@@ -40,7 +40,7 @@ fn forged(real: &str) -> String {
     forged
 }
 
-/// All parts of an answer that could tell one key from another.
+/// All parts of an answer by which a caller could distinguish two keys.
 fn bytes(status: &Status) -> (String, Vec<u8>) {
     (picture(status), nameless_details(status).encode_to_vec())
 }

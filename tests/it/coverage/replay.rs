@@ -37,7 +37,7 @@ db_test!(a_repeated_request_has_one_effect_and_one_answer, |database: TestDataba
         let call =
             async |request: &Json| world.wire.call(account.key_for(case.method), &method(case.method), request).await;
 
-        // A refused request is not remembered.
+        // A refused request is not remembered, so its id may be used again.
         let refused = patched(&case.wrong[0], &json!({repeat_field: request[repeat_field]}));
         assert_eq!(reason(&call(&refused).await.unwrap_err()), "INVALID_FIELDS", "{}", case.method);
 
@@ -56,7 +56,7 @@ db_test!(a_repeated_request_has_one_effect_and_one_answer, |database: TestDataba
         assert_eq!(told, (Code::FailedPrecondition, "IDEMPOTENCY_MISMATCH".to_owned()), "{}", case.method);
         let first_id = status.get_details_error_info().unwrap().metadata["first_id"].clone();
         assert!(!first_id.is_empty(), "{}", case.method);
-        // A conversion that nobody referred has an id that no answer shows.
+        // No answer shows the id of a conversion that nobody referred.
         let is_told =
             first.to_string().contains(&first_id) || first["outcome"] == json!("CONVERSION_OUTCOME_NOT_REFERRED");
         assert!(is_told, "{}: {first_id} is in the first answer {first}", case.method);

@@ -1,6 +1,6 @@
-//! Two merchants on one server, Alpha and Bravo, each with one object of every kind; and Nobody, whose names look like Alpha's and
-//! do not exist. Everything is created over the wire. What other cases refer to is created here, the rest by the cases themselves
-//! (`Case::furnish`).
+//! Two merchants on one server, Alpha and Bravo, each with one object of every kind; and Nobody, whose names look like Alpha's
+//! and do not exist. Everything is created over the wire. Objects that several cases use are created here, the others by the
+//! cases themselves (`Case::furnish`).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,7 +48,7 @@ impl World {
         answer.unwrap_or_else(|status| panic!("{name} {request}: {status:?}"))
     }
 
-    /// Everything that an account can read of itself.
+    /// All data that an account can read.
     pub(super) async fn snapshot(&self, account: &Account) -> BTreeMap<String, Json> {
         let mut seen = BTreeMap::new();
         for one in methods().iter().filter(|method| method.input().get_field_by_name("page_token").is_some()) {
@@ -81,7 +81,7 @@ pub(super) fn assert_unchanged(before: &BTreeMap<String, Json>, after: &BTreeMap
 }
 
 impl Account {
-    /// The key that may make most calls; for the work of operators, the operator key.
+    /// The key for a method: the operator key for operator methods, otherwise the admin key, which may make most calls.
     pub(super) fn key_for(&self, name: &str) -> &str {
         match name {
             "AccountService/RegisterAccount" | "AccountService/CreateAdminApiKey" => &self.keys["server_operator"],

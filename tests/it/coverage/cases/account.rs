@@ -10,7 +10,7 @@ pub(super) fn cases() -> Vec<Case> {
             .other(json!({"display_name": "Another shop"}))
             .wrong(json!({"request_id": long(), "display_name": "", "email": "owner"}))
             .wrong(json!({"request_id": " ", "display_name": long(), "email": ""}))
-            // Unique on the whole server, and the error says so.
+            // The email is unique on the whole server, so the error reveals that another account has it.
             .not_references(&["email"]),
         case("AccountService/GetAccount", json!({})),
         case(

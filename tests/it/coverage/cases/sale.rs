@@ -48,7 +48,7 @@ fn sale() -> Case {
     }))
     .wrong(json!({"event_id": "", "email": "", "amount": null}))
     .wrong(json!({"event_id": " ", "email": "", "amount": too_much(), "mrr": too_much(), "quantity": 1_000_001}))
-    // The merchant's own numbers; nothing is looked up by them.
+    // These are the merchant's own numbers. The server looks nothing up by them.
     .not_references(&["order_id"])
 }
 
