@@ -39,9 +39,9 @@ impl Deadline {
         Self { begun_at: clock::monotonic_now(), timeout }
     }
 
-    /// When the caller stops waiting.
-    pub fn at(self) -> Instant {
-        self.begun_at + self.timeout
+    /// When a handler gives up: before [`Self::hold`] does, because only the handler knows whether it has changed anything.
+    pub fn handler_end(self) -> Instant {
+        self.begun_at + self.timeout.saturating_sub((MARGIN * 2).min(self.timeout / 4 * 3))
     }
 
     /// When a call that waits for news must answer without any, so that the answer arrives before the deadline.
@@ -142,7 +142,7 @@ mod tests {
     async fn a_wait_ends_a_tenth_before_the_deadline() {
         let way = |millis| {
             let deadline = Deadline::after(Duration::from_millis(millis));
-            deadline.at() - deadline.wait_end()
+            deadline.begun_at + deadline.timeout - deadline.wait_end()
         };
         assert_eq!(way(20), Duration::from_millis(10));
         assert_eq!(way(2_000), Duration::from_millis(200));

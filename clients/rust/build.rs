@@ -12,6 +12,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     compiler.include_imports(true).include_source_info(true).open_files(proto_files()?)?;
     tonic_prost_build::configure()
         .build_server(false)
+        // A sorted map, so that equal messages have equal bytes. A repeated request is recognised by its bytes.
+        .btree_map(".")
         .extern_path(".google.rpc", "::tonic_types")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())

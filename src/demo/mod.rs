@@ -144,19 +144,19 @@ impl Merchant {
             program_ids.push(program.id);
         }
         let (mut affiliate_ids, mut names) = (Vec::new(), HashMap::new());
-        for (name, email, ref_id, promo_code, program) in AFFILIATES {
+        for (name, email, ref_id, coupon_code, program) in AFFILIATES {
             let request = pb::CreateAffiliateRequest {
                 email: email.to_owned(),
                 first_name: name.to_owned(),
                 program_id: program_ids.get(program).cloned().unwrap_or_default(),
                 ref_id: ref_id.to_owned(),
-                promo_code: promo_code.to_owned(),
+                coupon_code: coupon_code.to_owned(),
                 ..pb::CreateAffiliateRequest::default()
             };
             let made = client.affiliates.create_affiliate(request).await?.into_inner();
             let id = made.affiliate.unwrap_or_default().id;
             let link = made.enrollment.unwrap_or_default().referral_link;
-            println!("{name:<6} shares {link} and the code {promo_code}");
+            println!("{name:<6} shares {link} and the code {coupon_code}");
             names.insert(id.clone(), name.to_owned());
             affiliate_ids.push(id);
         }
@@ -267,8 +267,8 @@ async fn follow_feed(
     mut event_count: watch::Receiver<Option<i64>>,
 ) -> Result<Vec<pb::Event>, Status> {
     use pb::watch_events_response::Content;
-    let start = pb::feed_start::Start::Position(pb::FeedPosition::Beginning.into());
-    let start = Some(pb::FeedStart { start: Some(start) });
+    let start = pb::feed_start::Place::Position(pb::FeedPosition::Beginning.into());
+    let start = Some(pb::FeedStart { place: Some(start) });
     let request = pb::WatchEventsRequest { start, ..pb::WatchEventsRequest::default() };
     let mut stream = client.feed.watch_events(request).await?.into_inner();
     let mut seen = Vec::new();
@@ -368,19 +368,27 @@ async fn check(client: &mut Client, merchant: &Merchant, mut follower: Follower)
 
 /// Explains the sale with the unknown code, which earned no commission.
 async fn explain(client: &mut Client) -> Result<(), Status> {
-    use pb::get_conversion_request::Selector;
+    use pb::attribution_candidate::Evidence;
+    use pb::conversion_selector::Selector;
     let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: "ch_8006".to_owned() };
     let request = pb::GetConversionRequest {
-        selector: Some(Selector::RecordedEvent(event)),
+        conversion: Some(pb::ConversionSelector { selector: Some(Selector::RecordedEvent(event)) }),
         ..pb::GetConversionRequest::default()
     };
     let conversion = client.tracking.get_conversion(request).await?.into_inner().conversion.unwrap_or_default();
+    let evidence = |evidence: &'_ Evidence| match evidence {
+        Evidence::LeadId(text)
+        | Evidence::CouponCode(text)
+        | Evidence::ClickId(text)
+        | Evidence::RefId(text)
+        | Evidence::Tid(text) => text.clone(),
+    };
     for candidate in &conversion.candidates {
         println!(
             "Why no commission on {}? {} {}: {}",
             conversion.event_id,
             candidate.source().as_str_name().trim_start_matches("ATTRIBUTION_SOURCE_").to_lowercase(),
-            candidate.reference,
+            candidate.evidence.as_ref().map(evidence).unwrap_or_default(),
             candidate.result().as_str_name().trim_start_matches("CANDIDATE_RESULT_").to_lowercase()
         );
     }

@@ -1,6 +1,6 @@
 //! The sources by which a conversion can be traced to an affiliate, and the result of each. `rule/attribution.rs` decides.
 
-use super::id::{AffiliateId, EnrollmentId};
+use super::id::{AffiliateId, ClickId, EnrollmentId, LeadId};
 use super::text_enum::text_enum;
 
 text_enum! {
@@ -41,13 +41,37 @@ text_enum! {
     }
 }
 
+/// One piece of evidence of where a conversion came from, as sent or found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// The lead, which is bound to the affiliate.
+    Lead(LeadId),
+    /// A coupon code, in upper case.
+    Coupon(String),
+    /// A click of the visitor.
+    Click(ClickId),
+    /// A ref_id or link code that was sent, in lower case.
+    RefId(String),
+    /// A tracking id that no click has.
+    Tid(String),
+}
+
+impl Evidence {
+    /// The source that it is evidence of.
+    pub const fn source(&self) -> AttributionSource {
+        match self {
+            Self::Lead(_) => AttributionSource::LeadBinding,
+            Self::Coupon(_) => AttributionSource::Coupon,
+            Self::Click(_) | Self::RefId(_) | Self::Tid(_) => AttributionSource::Click,
+        }
+    }
+}
+
 /// One possible way to trace the conversion to an affiliate, and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Candidate {
-    pub source: AttributionSource,
-    /// As sent or found: the lead's id, the coupon code, the click's id, a tid without clicks, or the ref_id.
-    pub reference: String,
+    pub evidence: Evidence,
     pub affiliate_id: Option<AffiliateId>,
     pub enrollment_id: Option<EnrollmentId>,
     pub result: CandidateResult,

@@ -1,4 +1,4 @@
-//! Conversions: accepted events, each with the affiliate it is credited to.
+//! Conversions: accepted events, each with the affiliates that are credited with it.
 
 use std::sync::Arc;
 
@@ -80,6 +80,36 @@ pub struct OrderDetails {
     pub order_number: String,
     /// The merchant's id of the refund.
     pub refund_id: String,
+}
+
+/// The identifiers by which a conversion may be named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConversionSelector {
+    /// Headwater's id.
+    Id(ConversionId),
+    /// The merchant's id for the event.
+    RecordedEvent {
+        /// The kind of event.
+        kind: ConversionKind,
+        /// The merchant's id.
+        event_id: String,
+    },
+}
+
+impl ConversionSelector {
+    /// The conversion of a recorded event.
+    pub fn recorded_event(kind: ConversionKind, event_id: &str) -> Self {
+        Self::RecordedEvent { kind, event_id: event_id.to_owned() }
+    }
+}
+
+impl std::fmt::Display for ConversionSelector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(formatter),
+            Self::RecordedEvent { kind, event_id } => write!(formatter, "of {kind} {event_id}"),
+        }
+    }
 }
 
 /// One accepted event.

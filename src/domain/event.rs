@@ -1,5 +1,6 @@
 //! Events: committed facts, numbered without a gap in the feed of their account.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
@@ -72,23 +73,45 @@ text_enum! {
 }
 
 impl EventKind {
+    /// The subject of events of this kind.
+    pub const fn subject(self) -> EventSubject {
+        match self {
+            Self::LeadRecorded
+            | Self::SaleRecorded
+            | Self::SaleAttributed
+            | Self::SaleRefunded
+            | Self::RefundRecorded
+            | Self::RefundWaiting
+            | Self::CancellationRecorded
+            | Self::ConversionUpdated => EventSubject::Conversion,
+            Self::LeadCreated | Self::LeadUpdated => EventSubject::Lead,
+            Self::RewardApproved | Self::RewardDenied | Self::RewardReversed => EventSubject::Reward,
+            Self::ProgramCreated | Self::ProgramUpdated | Self::ProgramArchived => EventSubject::Program,
+            Self::AffiliateCreated => EventSubject::Affiliate,
+            Self::EnrollmentCreated | Self::EnrollmentUpdated | Self::EnrollmentEnded => EventSubject::Enrollment,
+            Self::LinkCreated | Self::LinkRevoked => EventSubject::Link,
+            Self::CouponAssigned | Self::CouponRemoved => EventSubject::Coupon,
+            Self::ApiKeyCreated | Self::ApiKeyRevoked => EventSubject::ApiKey,
+            Self::AccountRegistered | Self::AccountUpdated => EventSubject::Account,
+        }
+    }
+
     /// The kinds of events about conversions.
-    pub const ABOUT_CONVERSIONS: &[Self] = &[
-        Self::LeadRecorded,
-        Self::SaleRecorded,
-        Self::SaleAttributed,
-        Self::SaleRefunded,
-        Self::RefundRecorded,
-        Self::RefundWaiting,
-        Self::CancellationRecorded,
-        Self::ConversionUpdated,
-    ];
+    pub fn about_conversions() -> Vec<Self> {
+        Self::ALL.iter().copied().filter(|kind| kind.subject() == EventSubject::Conversion).collect()
+    }
 }
 
-/// Makes [`EventImage`] from one list. Each variant has its value, the id of its subject, and the programs and affiliates that
+/// Makes [`EventSubject`] and [`EventImage`] from one list. Each variant has its value, the id of its subject, and the programs and affiliates that
 /// filters see.
 macro_rules! images {
     ($($(#[$doc:meta])* $variant:ident($image:ty): |$value:ident| $id:expr, [$($program_id:tt)*], [$($affiliate_id:tt)*];)*) => {
+        /// The kind of thing that an event is about.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum EventSubject {
+            $($(#[$doc])* $variant,)*
+        }
+
         /// The subject of an event, as it was right after the event.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum EventImage {
@@ -96,6 +119,13 @@ macro_rules! images {
         }
 
         impl EventImage {
+            /// The kind of the subject.
+            pub const fn subject(&self) -> EventSubject {
+                match self {
+                    $(Self::$variant(_) => EventSubject::$variant,)*
+                }
+            }
+
             /// The id of the subject.
             pub fn subject_id(&self) -> Uuid {
                 match self {
@@ -215,13 +245,15 @@ impl NewEvent {
 }
 
 /// The events that a reader wants. Every field must match. A field matches if it is empty or contains a value of the event.
+///
+/// The fields are sets, because a filter may have 1,000 ids and is asked about every event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EventFilter {
-    pub kinds: Vec<EventKind>,
-    pub program_ids: Vec<ProgramId>,
-    pub affiliate_ids: Vec<AffiliateId>,
-    pub subject_ids: Vec<Uuid>,
+    pub kinds: BTreeSet<EventKind>,
+    pub program_ids: BTreeSet<ProgramId>,
+    pub affiliate_ids: BTreeSet<AffiliateId>,
+    pub subject_ids: BTreeSet<Uuid>,
 }
 
 impl EventFilter {
@@ -235,7 +267,7 @@ impl EventFilter {
 
     /// Whether the filter lets this event through.
     pub fn lets_through(&self, event: &EventHeader) -> bool {
-        fn fits<T: PartialEq>(wanted: &[T], values: &[T]) -> bool {
+        fn fits<T: Ord>(wanted: &BTreeSet<T>, values: &[T]) -> bool {
             wanted.is_empty() || values.iter().any(|value| wanted.contains(value))
         }
         fits(&self.kinds, &[event.kind])

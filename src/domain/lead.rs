@@ -12,7 +12,7 @@ text_enum! {
         /// The person left an address.
         Subscribed = "subscribed",
         /// The person signed up.
-        Signup = "signup",
+        SignedUp = "signed_up",
         /// The person has bought.
         Active = "active",
         /// The person has cancelled.

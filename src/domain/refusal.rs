@@ -42,7 +42,7 @@ text_enum! {
         /// The ref_id of an enrollment.
         RefId = "ref_id",
         /// The coupon code that an enrollment begins with.
-        PromoCode = "promo_code",
+        CouponCode = "coupon_code",
         /// The code of a link or a coupon.
         Code = "code",
         /// The currency of a flat commission.
@@ -64,9 +64,13 @@ text_enum! {
         /// The lead that is named.
         Lead = "lead",
         /// The conversion that is named.
-        ConversionId = "conversion_id",
+        Conversion = "conversion",
         /// The rewards that are named.
         RewardIds = "reward_ids",
+        /// The amount of a sale or refund.
+        Amount = "amount",
+        /// The etag of the resource to change.
+        Etag = "etag",
         /// The merchant's id of a recorded event.
         EventId = "event_id",
         /// The caller's id of any other request.
@@ -86,7 +90,7 @@ impl Resource {
             Self::Link => Field::LinkId,
             Self::Coupon => Field::CouponId,
             Self::Lead => Field::Lead,
-            Self::Conversion => Field::ConversionId,
+            Self::Conversion => Field::Conversion,
             Self::Reward => Field::RewardIds,
         }
     }

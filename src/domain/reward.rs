@@ -66,8 +66,12 @@ pub struct Calculation {
     pub rule: RewardRule,
     /// The amount from which the reward was computed: the part of the sale that was not refunded when the sale was priced.
     pub base_amount: Money,
+    /// The whole amount of the sale.
+    pub sale_amount: Money,
     /// The rate. A flat amount applies to the whole sale.
     pub commission: Commission,
+    /// The affiliate's share of the sale in parts per million.
+    pub share_ppm: i32,
     pub terms_version: i32,
     /// How the value was rounded. Reversals of the reward are rounded in the same way.
     pub rounding: Rounding,

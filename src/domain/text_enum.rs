@@ -1,6 +1,6 @@
 //! Gives each value of a closed set one spelling, the same in tables, in stored JSON and in logs.
 
-/// Makes an enum whose values have one text each: `as_str`, `FromStr`, `Display`, serde and the list of `ALL` values. Rows
+/// Makes an enum whose values have one text each: `as_str`, `Into<&str>`, `FromStr`, `Display`, serde and the list of `ALL` values. Rows
 /// contain these texts, so a released one is never renamed.
 macro_rules! text_enum {
     (
@@ -20,6 +20,12 @@ macro_rules! text_enum {
             /// The value's one spelling.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$value => $text,)* }
+            }
+        }
+
+        impl From<$name> for &'static str {
+            fn from(value: $name) -> Self {
+                value.as_str()
             }
         }
 

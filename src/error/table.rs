@@ -265,10 +265,12 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
         )
         .with("first_id", first_id),
         // A retry with the same etag always fails.
-        Refusal::EtagMismatch { resource: _, current_etag } => {
-            Answer::new(ErrorReason::EtagMismatch, Code::Aborted, format!("etag: {text}; read it again and repeat"))
-                .with("current_etag", current_etag)
-        }
+        Refusal::EtagMismatch { resource: _, current_etag } => Answer::new(
+            ErrorReason::EtagMismatch,
+            Code::Aborted,
+            format!("{}: {text}; read it again and repeat", path(&Field::Etag)),
+        )
+        .with("current_etag", current_etag),
         Refusal::RewardState { reward_id, from, to: _ } => Answer::precondition(
             ErrorReason::RewardState,
             reward_id.to_string(),
@@ -291,7 +293,7 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
         Refusal::RefundExceedsSale { sale_id, left_minor, currency } => Answer::precondition(
             ErrorReason::RefundExceedsSale,
             sale_id.to_string(),
-            format!("amount: {text}; send an amount up to that"),
+            format!("{}: {text}; send an amount up to that", path(&Field::Amount)),
         )
         .with("sale_conversion_id", sale_id)
         .with("left_minor", left_minor)
@@ -299,7 +301,7 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
         Refusal::CurrencyMismatch { sale_id, currency } => Answer::precondition(
             ErrorReason::CurrencyMismatch,
             sale_id.to_string(),
-            format!("amount.currency_code: {text}"),
+            format!("{}.currency_code: {text}", path(&Field::Amount)),
         )
         .with("sale_conversion_id", sale_id)
         .with("currency_code", currency),
@@ -312,7 +314,7 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
         .with("limit", limit),
         // Sums near 64 bits occur only with amounts that no customer ever paid.
         Refusal::Overflow(Overflow) => {
-            Answer::field(ErrorReason::InvalidFields, "amount", format!("{text}; send a smaller amount"))
+            Answer::field(ErrorReason::InvalidFields, path(&Field::Amount), format!("{text}; send a smaller amount"))
         }
         Refusal::NotLoaded(_) => internal(request_id),
     }

@@ -14,9 +14,9 @@ use crate::auth::key;
 use crate::auth::permission;
 use crate::domain::account::{Account, AccountSelector, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::id::AccountId;
-use crate::domain::refusal::{Refusal, Resource};
+use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{CreateApiKey, RegisterAccount, RevokeApiKey, UpdateAccount};
-use crate::error::Error;
+use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
 
@@ -65,6 +65,8 @@ pub(super) async fn get(call: Call, _: pb::GetAccountRequest) -> Result<pb::GetA
 impl Change for pb::UpdateAccountRequest {
     type Rule = UpdateAccount;
     type Kept = ();
+
+    const PATHS: FieldPaths = &[(Field::Email, "account.email")];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
@@ -172,14 +174,21 @@ pub(super) async fn create_admin_key(
         AccountSelector::Email(email) => store::account::find_by_email(call.store(), email).await?,
     };
     let account = account.ok_or_else(|| Refusal::not_found(Resource::Account, selector))?;
-    let (key, replayed) = call.carry_out_in(account.id, &message, rule).await?;
-    tracing::info!(
+    // Logged as a warning, so that it is seen at every usual level, and before the command, because the caller may leave while the
+    // command is carried out.
+    tracing::warn!(
         request_id = &*call.name.request_id,
         operator_key_id = %call.principal.key_id,
         account_id = %account.id,
+        "an operator asks for an admin key of an account"
+    );
+    let (key, replayed) = call.carry_out_in(account.id, &message, rule).await?;
+    tracing::warn!(
+        request_id = &*call.name.request_id,
+        account_id = %account.id,
         key_id = %key.id,
         replayed,
-        "an operator made an admin key for an account"
+        "an operator got an admin key of an account"
     );
     Ok(pb::CreateAdminApiKeyRequest::render(key, replayed, text, &asking))
 }

@@ -1,6 +1,6 @@
 //! Affiliates on the wire.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::call::change::{Asking, Change, RepeatKey};
@@ -71,7 +71,7 @@ fn read_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> Re
         &mut fields,
         &message.program_id,
         &message.ref_id,
-        &message.promo_code,
+        &message.coupon_code,
         &message.landing_url,
         message.commission_override.as_ref(),
     );
@@ -108,7 +108,7 @@ fn postal_address(fields: &mut Fields, sent: &pb::PostalAddress) -> PostalAddres
 }
 
 /// Reads pages or user names in social networks. Entries without text are left out.
-fn social_profiles(fields: &mut Fields, sent: &HashMap<String, String>) -> BTreeMap<String, String> {
+fn social_profiles(fields: &mut Fields, sent: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     if sent.len() > SOCIAL_PROFILES_MAX {
         fields.wrong("social_profiles", format!("has {} entries; at most {SOCIAL_PROFILES_MAX} are taken", sent.len()));
     }
@@ -228,7 +228,7 @@ mod tests {
             }),
             program_id: "prg_1".to_owned(),
             ref_id: "a".to_owned(),
-            promo_code: "SAVE 10".to_owned(),
+            coupon_code: "SAVE 10".to_owned(),
             landing_url: "javascript:alert(1)".to_owned(),
             commission_override: Some(pb::Commission::default()),
             ..Default::default()
@@ -248,7 +248,7 @@ mod tests {
                 "profile.social_profiles[x]",
                 "program_id",
                 "ref_id",
-                "promo_code",
+                "coupon_code",
                 "landing_url",
                 "commission_override",
             ]
@@ -261,12 +261,12 @@ mod tests {
             email: " Jo.Doe@Example.COM ".to_owned(),
             first_name: "  Jo ".to_owned(),
             ref_id: "Jo-1".to_owned(),
-            promo_code: "save10".to_owned(),
+            coupon_code: "save10".to_owned(),
             ..Default::default()
         };
         let command = read_create(&message, [0; 32]).unwrap();
         assert_eq!((command.email.as_str(), command.first_name.as_str()), ("jo.doe@example.com", "Jo"));
         assert_eq!(command.enrollment.ref_id.as_deref(), Some("jo-1"));
-        assert_eq!(command.enrollment.promo_code.as_deref(), Some("SAVE10"));
+        assert_eq!(command.enrollment.coupon_code.as_deref(), Some("SAVE10"));
     }
 }

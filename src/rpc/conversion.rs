@@ -5,44 +5,23 @@ use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::reward;
-use crate::domain::attribution::Candidate;
+use crate::domain::attribution::{Candidate, Evidence};
 use crate::domain::conversion::{ConversionImage, ConversionKind, ConversionOutcome, Credit};
 use crate::domain::money::Money;
-use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::refusal::{Refusal, Resource};
 use crate::error::Error;
-use crate::pb::{self, get_conversion_request};
+use crate::pb;
 use crate::store;
 use crate::store::conversion::ConversionQuery;
 
 pub(super) async fn get(call: Call, message: pb::GetConversionRequest) -> Result<pb::GetConversionResponse, Error> {
-    use get_conversion_request::Selector;
     let (store, account_id) = (call.store(), call.account_id());
     let mut fields = Fields::default();
     let view = fields.optional_value("view", message.view).unwrap_or(View::Full);
-    let missing = |name: String| Refusal::not_found(Resource::Conversion, name);
-    let image = match &message.selector {
-        None => {
-            fields.wrong("conversion_id", "is required, or recorded_event in its place");
-            return Err(fields.into_error());
-        }
-        Some(Selector::ConversionId(text)) => {
-            let id = fields.id("conversion_id", text);
-            let id = fields.complete(id)?;
-            store::conversion::find(store, account_id, id).await?.ok_or_else(|| missing(id.to_string()))?
-        }
-        Some(Selector::RecordedEvent(event)) => {
-            let (kind, event_id) = fields.within("recorded_event", |fields| {
-                (
-                    fields.value_of("kind", event.kind, ConversionKind::VALUES),
-                    fields.required_key("event_id", &event.event_id),
-                )
-            });
-            let kind = fields.complete(kind)?;
-            let image = store::conversion::find_by_event(store, account_id, kind, &event_id).await?;
-            let missing = Error::from(missing(format!("of {kind} {event_id}")));
-            image.ok_or_else(|| missing.with_paths(&[(Field::ConversionId, "recorded_event")]))?
-        }
-    };
+    let selector = selector::conversion(&mut fields, "conversion", message.conversion.as_ref());
+    let selector = fields.complete(selector)?;
+    let image = store::conversion::find(store, account_id, &selector).await?;
+    let image = image.ok_or_else(|| Refusal::not_found(Resource::Conversion, &selector))?;
     Ok(pb::GetConversionResponse { conversion: Some(render(&image, view)) })
 }
 
@@ -52,8 +31,8 @@ pub(super) async fn list(
 ) -> Result<pb::ListConversionsResponse, Error> {
     let mut fields = Fields::default();
     let shape = page::shape(&mut fields, message.page_size, message.order);
-    let kind = fields.optional_value("kind", message.kind);
-    let outcome = fields.optional_value("outcome", message.outcome);
+    let kinds = fields.values("kinds", &message.kinds);
+    let outcomes = fields.values("outcomes", &message.outcomes);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let program_id = fields.optional_id("program_id", &message.program_id);
     let lead = selector::optional_lead(&mut fields, "lead", message.lead.as_ref());
@@ -62,14 +41,15 @@ pub(super) async fn list(
     fields.finish()?;
     let filter = pb::ListConversionsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token)?;
+    let referred = || vec![ConversionOutcome::Attributed, ConversionOutcome::Waiting];
     let query = ConversionQuery {
-        kind,
-        outcomes: outcome
-            .map_or_else(|| vec![ConversionOutcome::Attributed, ConversionOutcome::Waiting], |one| vec![one]),
+        kinds,
+        outcomes: if outcomes.is_empty() { referred() } else { outcomes },
         affiliate_id: call.affiliate_id(affiliate.as_ref()).await?,
         program_id,
         lead_id: call.lead_id(lead.as_ref()).await?,
         occurred,
+        without_candidates: view == View::Basic,
     };
     let images = store::conversion::list(call.store(), call.account_id(), &query, page.walk()).await?;
     let (conversions, next_page_token) =
@@ -112,6 +92,7 @@ pub(super) fn credits(credits: &[Credit]) -> Vec<pb::Credit> {
 /// The conversion and its rewards as stored in the feed.
 pub(super) fn image(image: &ConversionImage) -> pb::Conversion {
     pb::Conversion {
+        coupon_code: String::new(),
         rewards: image.rewards.iter().map(|reward| reward::image(reward)).collect(),
         ..render(image, View::Basic)
     }
@@ -155,8 +136,14 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
 
 fn candidate(candidate: &Candidate) -> pb::AttributionCandidate {
     pb::AttributionCandidate {
-        source: candidate.source.number(),
-        reference: candidate.reference.clone(),
+        source: candidate.evidence.source().number(),
+        evidence: Some(match &candidate.evidence {
+            Evidence::Lead(id) => pb::attribution_candidate::Evidence::LeadId(id.to_string()),
+            Evidence::Coupon(code) => pb::attribution_candidate::Evidence::CouponCode(code.clone()),
+            Evidence::Click(id) => pb::attribution_candidate::Evidence::ClickId(id.to_string()),
+            Evidence::RefId(ref_id) => pb::attribution_candidate::Evidence::RefId(ref_id.clone()),
+            Evidence::Tid(tid) => pb::attribution_candidate::Evidence::Tid(tid.clone()),
+        }),
         affiliate_id: id_or_empty(candidate.affiliate_id),
         enrollment_id: id_or_empty(candidate.enrollment_id),
         result: candidate.result.number(),

@@ -49,12 +49,12 @@ pub(super) async fn list(call: Call, message: pb::ListCouponsRequest) -> Result<
     let shape = page::shape(&mut fields, message.page_size, message.order);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let code = fields.line("code", &message.code, KEY_LENGTH_MAX).to_uppercase();
-    let state = fields.optional_value("state", message.state);
+    let states = fields.values("states", &message.states);
     fields.finish()?;
     let filter = pb::ListCouponsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token)?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = CouponQuery { affiliate_id, code: (!code.is_empty()).then_some(code), state };
+    let query = CouponQuery { affiliate_id, code: (!code.is_empty()).then_some(code), states };
     let coupons = store::coupon::list(call.store(), call.account_id(), &query, page.walk()).await?;
     let (coupons, next_page_token) = page.fill(coupons, |coupon| coupon.id.uuid(), |coupon| render(&coupon));
     Ok(pb::ListCouponsResponse { coupons, next_page_token })
@@ -91,7 +91,7 @@ impl Change for pb::RemoveCouponRequest {
 
 /// The coupon as stored in the feed, without personal data.
 pub(super) fn image(coupon: &Coupon) -> pb::Coupon {
-    pb::Coupon { note: String::new(), ..render(coupon) }
+    pb::Coupon { code: String::new(), note: String::new(), ..render(coupon) }
 }
 
 /// A coupon as a message.

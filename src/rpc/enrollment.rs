@@ -65,7 +65,7 @@ impl Change for pb::EnrollAffiliateRequest {
             &mut fields,
             &self.program_id,
             &self.ref_id,
-            &self.promo_code,
+            &self.coupon_code,
             &self.landing_url,
             self.commission_override.as_ref(),
         );
@@ -86,7 +86,7 @@ pub(super) fn read_new(
     fields: &mut Fields,
     program_id: &str,
     ref_id: &str,
-    promo_code: &str,
+    coupon_code: &str,
     landing_url: &str,
     commission_override: Option<&pb::Commission>,
 ) -> NewEnrollment {
@@ -95,7 +95,7 @@ pub(super) fn read_new(
         ref_id: fields.new_code("ref_id", ref_id).map(|code| code.to_ascii_lowercase()),
         ref_id_stem: String::new(),
         ref_id_suffix: clock::random_code(SUFFIX_LENGTH),
-        promo_code: fields.new_code("promo_code", promo_code).map(|code| code.to_ascii_uppercase()),
+        coupon_code: fields.new_code("coupon_code", coupon_code).map(|code| code.to_ascii_uppercase()),
         landing_url: fields.optional_url("landing_url", landing_url),
         commission_override: optional_commission(fields, "commission_override", commission_override),
     }
@@ -119,12 +119,12 @@ pub(super) async fn list(
     let shape = page::shape(&mut fields, message.page_size, message.order);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let program_id = fields.optional_id("program_id", &message.program_id);
-    let state = fields.optional_value("state", message.state);
+    let states = fields.values("states", &message.states);
     fields.finish()?;
     let filter = pb::ListEnrollmentsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token)?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = EnrollmentQuery { affiliate_id, program_id, state };
+    let query = EnrollmentQuery { affiliate_id, program_id, states };
     let enrollments = store::enrollment::list(call.store(), call.account_id(), &query, page.walk()).await?;
     let pages = landing_urls(&call, &enrollments).await?;
     let rows = enrollments.into_iter().zip(pages).collect();

@@ -33,8 +33,8 @@ impl Change for pb::RecordLeadRequest {
         let first_name = fields.line("first_name", &self.first_name, NAME_LENGTH_MAX);
         let last_name = fields.line("last_name", &self.last_name, NAME_LENGTH_MAX);
         // Only sales and cancellations set the other states.
-        let states = [LeadState::Subscribed, LeadState::Signup];
-        let state = fields.optional_value_of("state", self.state, &states).unwrap_or(LeadState::Signup);
+        let states = [LeadState::Subscribed, LeadState::SignedUp];
+        let state = fields.optional_value_of("state", self.state, &states).unwrap_or(LeadState::SignedUp);
         let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
         fields.finish()?;
         Ok((RecordLead { event_id, customer, referral, first_name, last_name, state, occurred_at }, ()))
@@ -124,12 +124,12 @@ pub(super) async fn get(call: Call, message: pb::GetLeadRequest) -> Result<pb::G
 pub(super) async fn list(call: Call, message: pb::ListLeadsRequest) -> Result<pb::ListLeadsResponse, Error> {
     let mut fields = Fields::default();
     let shape = page::shape(&mut fields, message.page_size, message.order);
-    let state = fields.optional_value("state", message.state);
+    let states = fields.values("states", &message.states);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     fields.finish()?;
     let filter = pb::ListLeadsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token)?;
-    let query = LeadQuery { state, affiliate_id: call.affiliate_id(affiliate.as_ref()).await? };
+    let query = LeadQuery { states, affiliate_id: call.affiliate_id(affiliate.as_ref()).await? };
     let leads = store::lead::list(call.store(), call.account_id(), &query, page.walk()).await?;
     let (leads, next_page_token) = page.fill(leads, |lead| lead.id.uuid(), |lead| render(&lead));
     Ok(pb::ListLeadsResponse { leads, next_page_token })

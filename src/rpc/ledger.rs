@@ -102,7 +102,7 @@ pub(super) async fn verify(call: Call, _: pb::VerifyLedgerRequest) -> Result<pb:
         let sum = i64::try_from(sum)
             .map_err(|_| Error::Internal(format!("the sum of {account} in {currency} does not fit into 64 bits")))?;
         let value = Some(reward_value(unit, Money::new(sum, currency)));
-        totals.push(pb::LedgerTotal { account: account.number(), value });
+        totals.push(pb::LedgerTotal { ledger_account: account.number(), value });
     }
     Ok(pb::VerifyLedgerResponse {
         ok: report.differences.is_empty(),

@@ -51,12 +51,12 @@ pub(super) async fn list(call: Call, message: pb::ListLinksRequest) -> Result<pb
     let shape = page::shape(&mut fields, message.page_size, message.order);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let enrollment_id = fields.optional_id("enrollment_id", &message.enrollment_id);
-    let state = fields.optional_value("state", message.state);
+    let states = fields.values("states", &message.states);
     fields.finish()?;
     let filter = pb::ListLinksRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token)?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = LinkQuery { affiliate_id, enrollment_id, state };
+    let query = LinkQuery { affiliate_id, enrollment_id, states };
     let links = store::link::list(call.store(), call.account_id(), &query, page.walk()).await?;
     let rows = with_destinations(&call, links).await?;
     let (links, next_page_token) = page.fill(rows, |(link, _)| link.id.uuid(), |(link, page)| render(&link, page));

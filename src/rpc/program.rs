@@ -75,11 +75,11 @@ pub(super) async fn get(call: Call, message: pb::GetProgramRequest) -> Result<pb
 pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result<pb::ListProgramsResponse, Error> {
     let mut fields = Fields::default();
     let shape = page::shape(&mut fields, message.page_size, message.order);
-    let state = fields.optional_value("state", message.state);
+    let states = fields.values("states", &message.states);
     fields.finish()?;
     let filter = pb::ListProgramsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token)?;
-    let programs = store::program::list(call.store(), call.account_id(), state, page.walk()).await?;
+    let programs = store::program::list(call.store(), call.account_id(), &states, page.walk()).await?;
     let (programs, next_page_token) =
         page.fill(programs, |row| row.program.id.uuid(), |row| render(&row.program, &row.terms));
     Ok(pb::ListProgramsResponse { programs, next_page_token })
@@ -89,8 +89,11 @@ impl Change for pb::UpdateProgramRequest {
     type Rule = UpdateProgram;
     type Kept = ();
 
-    const PATHS: FieldPaths =
-        &[(Field::ProgramId, "program.id"), (Field::CommissionCurrency, "program.terms.commission.flat.currency_code")];
+    const PATHS: FieldPaths = &[
+        (Field::ProgramId, "program.id"),
+        (Field::Etag, "program.etag"),
+        (Field::CommissionCurrency, "program.terms.commission.flat.currency_code"),
+    ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)

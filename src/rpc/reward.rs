@@ -12,7 +12,7 @@ use crate::domain::program::Commission;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::reward::{Reward, RewardSummary};
 use crate::domain::rule::{ApproveRewards, DenyRewards};
-use crate::error::Error;
+use crate::error::{Error, FieldPaths};
 use crate::pb::{self, reward_calculation::Rate};
 use crate::store;
 use crate::store::reward::RewardQuery;
@@ -33,7 +33,7 @@ pub(super) async fn get(call: Call, message: pb::GetRewardRequest) -> Result<pb:
 pub(super) async fn list(call: Call, message: pb::ListRewardsRequest) -> Result<pb::ListRewardsResponse, Error> {
     let mut fields = Fields::default();
     let shape = page::shape(&mut fields, message.page_size, message.order);
-    let state = fields.optional_value("state", message.state);
+    let states = fields.values("states", &message.states);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let program_id = fields.optional_id("program_id", &message.program_id);
     let created = fields.interval("create_interval", message.create_interval.as_ref());
@@ -41,7 +41,7 @@ pub(super) async fn list(call: Call, message: pb::ListRewardsRequest) -> Result<
     let filter = pb::ListRewardsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token)?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = RewardQuery { state, affiliate_id, program_id, created };
+    let query = RewardQuery { states, affiliate_id, program_id, created };
     let rewards = store::reward::list(call.store(), call.account_id(), &query, page.walk()).await?;
     let (rewards, next_page_token) = page.fill(rewards, |reward| reward.id.uuid(), |reward| render(&reward));
     Ok(pb::ListRewardsResponse { rewards, next_page_token })
@@ -50,6 +50,8 @@ pub(super) async fn list(call: Call, message: pb::ListRewardsRequest) -> Result<
 impl Change for pb::ApproveRewardsRequest {
     type Rule = ApproveRewards;
     type Kept = ();
+
+    const PATHS: FieldPaths = &[(Field::Amount, "reward_ids")];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
@@ -71,6 +73,8 @@ impl Change for pb::ApproveRewardsRequest {
 impl Change for pb::DenyRewardsRequest {
     type Rule = DenyRewards;
     type Kept = ();
+
+    const PATHS: FieldPaths = &[(Field::Amount, "reward_ids")];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
@@ -115,10 +119,12 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
         calculation: Some(pb::RewardCalculation {
             rule: calculation.rule.number(),
             base_amount: Some(money(calculation.base_amount)),
+            sale_amount: Some(money(calculation.sale_amount)),
             rate: Some(match calculation.commission {
                 Commission::PercentPpm(ppm) => Rate::PercentPpm(ppm),
                 Commission::Flat(flat) => Rate::Flat(money(flat)),
             }),
+            share_ppm: calculation.share_ppm,
             terms_version: calculation.terms_version,
             rounding: calculation.rounding.number(),
         }),

@@ -6,7 +6,7 @@ use super::call::render::id_or_empty;
 use super::call::wire_enum::WireEnum;
 use super::lead::{customer, referral};
 use super::{conversion, reward};
-use crate::domain::conversion::{ConversionOutcome, OrderDetails, RefundOutcome, SaleChannel, SaleOutcome};
+use crate::domain::conversion::{OrderDetails, RefundOutcome, SaleChannel, SaleOutcome};
 use crate::domain::request::RecordedKind;
 use crate::domain::rule::{RecordRefund, RecordSale};
 use crate::error::Error;
@@ -97,11 +97,10 @@ impl Change for pb::RecordRefundRequest {
     }
 
     fn render(refund: RefundOutcome, replayed: bool, (): (), _asking: &Asking) -> pb::RecordRefundResponse {
-        let is_attributed = refund.outcome == ConversionOutcome::Attributed;
         pb::RecordRefundResponse {
             outcome: refund.outcome.number(),
             conversion_id: refund.conversion_id.to_string(),
-            sale_conversion_id: id_or_empty(refund.sale_id.filter(|_| is_attributed)),
+            sale_conversion_id: id_or_empty(refund.sale_id),
             rewards: refund.rewards.iter().map(reward::summary).collect(),
             replayed,
         }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, QuerySelect, Select};
 use uuid::Uuid;
 
 use super::backend::bytes_contain;
@@ -18,8 +19,10 @@ use super::set::keyed::{NEWEST_MAX, Newest};
 use super::set::stored::SqlKey;
 use super::set::stored::{Lists, Stored};
 use super::{Store, StoreError, request};
-use crate::domain::conversion::WaitingRefund;
-use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome};
+use crate::domain::attribution::Candidate;
+use crate::domain::conversion::{
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, ConversionSelector, WaitingRefund,
+};
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, LeadId, ProgramId};
 use crate::domain::request::RequestKey;
 use crate::domain::reward::Reward;
@@ -48,7 +51,7 @@ impl Stored for Conversion {
             sale_id: self.sale_id.map(ConversionId::uuid),
             sale_event_id: self.sale_event_id.clone(),
             lead_id: self.lead_id.map(LeadId::uuid),
-            credits: credits::to_bytes(&self.credits),
+            credits: credits::to_bytes(&self.credits)?,
             channel: self.channel.as_str().to_owned(),
             order_details: to_json(&self.order)?,
             candidates: to_json(&self.candidates)?,
@@ -81,7 +84,12 @@ impl Stored for Conversion {
         })
     }
 
-    fn add_to_lists(&self, lists: &mut Lists) {
+    const IS_LISTED: bool = true;
+
+    fn add_to_lists(&self, loaded: Option<&Self>, lists: &mut Lists) {
+        if loaded.is_some_and(|loaded| loaded.credits == self.credits) {
+            return;
+        }
         lists.conversions.extend(self.credits.iter().map(|credit| list_table::Model {
             account_id: self.account_id.uuid(),
             affiliate_id: credit.affiliate_id.uuid(),
@@ -165,8 +173,8 @@ async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<(), StoreError> 
 /// A filter of conversions. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct ConversionQuery {
-    /// Only conversions of this kind.
-    pub kind: Option<ConversionKind>,
+    /// Only conversions of these kinds. Empty: any kind.
+    pub kinds: Vec<ConversionKind>,
     /// Only conversions with one of these outcomes. Empty: any outcome.
     pub outcomes: Vec<ConversionOutcome>,
     /// Only conversions credited to this affiliate.
@@ -177,36 +185,28 @@ pub struct ConversionQuery {
     pub lead_id: Option<LeadId>,
     /// Only conversions that occurred in this interval.
     pub occurred: Interval,
+    /// Whether to leave the candidates out. They are most of a row's bytes.
+    pub without_candidates: bool,
 }
 
-/// The conversion with this id.
+/// The conversion with this identifier. `None` also for an event that made no conversion.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn find(
     store: &Store,
     account_id: AccountId,
-    id: ConversionId,
+    selector: &ConversionSelector,
 ) -> Result<Option<ConversionImage>, StoreError> {
-    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
+    let id = match selector {
+        ConversionSelector::Id(id) => Some(id.uuid()),
+        ConversionSelector::RecordedEvent { kind, event_id } => {
+            request::find_effect(store, &RequestKey::event(account_id, (*kind).into(), event_id)).await?
+        }
+    };
+    let Some(id) = id else { return Ok(None) };
+    let row = table::Entity::find_by_id((account_id.uuid(), id)).one(store.read()).await?;
     Ok(with_rewards(store, row.into_iter().collect()).await?.pop())
-}
-
-/// The conversion recorded under this event_id. `None` also when the event made no conversion.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn find_by_event(
-    store: &Store,
-    account_id: AccountId,
-    kind: ConversionKind,
-    event_id: &str,
-) -> Result<Option<ConversionImage>, StoreError> {
-    let key = RequestKey::event(account_id, kind.into(), event_id);
-    match request::find_effect(store, &key).await? {
-        Some(effect) => find(store, account_id, ConversionId::from_uuid(effect)).await,
-        None => Ok(None),
-    }
 }
 
 /// One page of conversions.
@@ -219,21 +219,32 @@ pub async fn list(
     wanted: &ConversionQuery,
     walk: Walk,
 ) -> Result<Vec<ConversionImage>, StoreError> {
-    let outcomes = wanted.outcomes.iter().map(|outcome| outcome.as_str());
-    let query = list::page_of_affiliate::<Conversion, list_table::Entity>(account_id, wanted.affiliate_id, walk)
-        .apply_if(wanted.kind, |query, kind| query.filter(table::Column::Kind.eq(kind.as_str())))
-        .apply_if((!wanted.outcomes.is_empty()).then_some(outcomes), |query, outcomes| {
-            query.filter(table::Column::Outcome.is_in(outcomes))
-        })
-        // Searches the bytes of the credits, because programs are few and no other bytes look like an id.
-        .apply_if(wanted.program_id, |query, id| {
-            query.filter(bytes_contain(store.read(), table::Column::Credits, id.uuid().as_bytes()))
-        })
-        .apply_if(wanted.lead_id, |query, id| query.filter(table::Column::LeadId.eq(id.uuid())))
-        .apply_if(wanted.occurred.start, |query, start| query.filter(table::Column::OccurredAt.gte(start.micros())))
-        .apply_if(wanted.occurred.end, |query, end| query.filter(table::Column::OccurredAt.lt(end.micros())));
+    let query = list::page_of_affiliate::<Conversion, list_table::Entity>(
+        store.read(),
+        table::Column::Credits,
+        account_id,
+        wanted.affiliate_id,
+        walk,
+    )
+    // Searches the bytes of the credits, because programs are few and no other bytes look like an id.
+    .apply_if(wanted.program_id, |query, id| {
+        query.filter(bytes_contain(store.read(), table::Column::Credits, id.uuid().as_bytes()))
+    })
+    .apply_if(wanted.lead_id, |query, id| query.filter(table::Column::LeadId.eq(id.uuid())))
+    .apply_if(wanted.occurred.start, |query, start| query.filter(table::Column::OccurredAt.gte(start.micros())))
+    .apply_if(wanted.occurred.end, |query, end| query.filter(table::Column::OccurredAt.lt(end.micros())));
+    let query = list::one_of(query, table::Column::Kind, &wanted.kinds);
+    let query = list::one_of(query, table::Column::Outcome, &wanted.outcomes);
+    let query = if wanted.without_candidates { without_candidates(query)? } else { query };
     let rows = query.all(store.read()).await?;
     with_rewards(store, rows).await
+}
+
+/// Reads rows with an empty list of candidates.
+fn without_candidates(query: Select<table::Entity>) -> Result<Select<table::Entity>, StoreError> {
+    let others = table::Column::iter().filter(|column| !matches!(column, table::Column::Candidates));
+    let none = to_json(&Vec::<Candidate>::new())?;
+    Ok(query.select_only().columns(others).expr_as(Expr::value(none), table::Column::Candidates.as_str()))
 }
 
 async fn with_rewards(store: &Store, rows: Vec<table::Model>) -> Result<Vec<ConversionImage>, StoreError> {

@@ -119,7 +119,7 @@ pub struct CouponQuery {
     /// Only coupons with this code, in upper case.
     pub code: Option<String>,
     /// Only coupons in this state.
-    pub state: Option<CouponState>,
+    pub states: Vec<CouponState>,
 }
 
 /// The coupon with this id.
@@ -143,7 +143,6 @@ pub async fn list(
 ) -> Result<Vec<Coupon>, StoreError> {
     let query = list::page::<Coupon>(account_id, walk)
         .apply_if(wanted.affiliate_id, |query, id| query.filter(table::Column::AffiliateId.eq(id.uuid())))
-        .apply_if(wanted.code.as_ref(), |query, code| query.filter(table::Column::Code.eq(code)))
-        .apply_if(wanted.state, |query, state| query.filter(table::Column::State.eq(state.as_str())));
-    list::read(query, store.read()).await
+        .apply_if(wanted.code.as_ref(), |query, code| query.filter(table::Column::Code.eq(code)));
+    list::read(list::one_of(query, table::Column::State, &wanted.states), store.read()).await
 }

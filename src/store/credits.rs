@@ -20,6 +20,7 @@
 use smallvec::SmallVec;
 use uuid::Uuid;
 
+use super::StoreError;
 use crate::domain::attribution::AttributionSource;
 use crate::domain::conversion::{Credit, Credits};
 use crate::domain::id::{AffiliateId, EnrollmentId, ProgramId};
@@ -35,12 +36,13 @@ const SOURCES: [(u8, AttributionSource); 3] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// The stored form of credits, of 255 at most. No conversion is shared by nearly as many.
-pub(super) fn to_bytes(credits: &[Credit]) -> Vec<u8> {
-    let count = u8::try_from(credits.len()).unwrap_or(u8::MAX);
+/// The stored form of credits. Fails if there are more than 255, because no rule shares a conversion among nearly as many.
+pub(super) fn to_bytes(credits: &[Credit]) -> Result<Vec<u8>, StoreError> {
+    let count = u8::try_from(credits.len())
+        .map_err(|_| StoreError::Unexpected(format!("{} credits are too many to store", credits.len())))?;
     let mut bytes = Vec::with_capacity(2 + CREDIT_LENGTH * credits.len());
     bytes.extend([VERSION, count]);
-    for credit in &credits[..count.into()] {
+    for credit in credits {
         bytes.extend(credit.affiliate_id.uuid().as_bytes());
         bytes.extend(credit.enrollment_id.uuid().as_bytes());
         bytes.extend(credit.program_id.uuid().as_bytes());
@@ -48,7 +50,7 @@ pub(super) fn to_bytes(credits: &[Credit]) -> Vec<u8> {
         bytes.push(code(credit.source));
         bytes.extend(credit.share_ppm.to_le_bytes());
     }
-    bytes
+    Ok(bytes)
 }
 
 /// The credits of a stored form.
@@ -110,19 +112,19 @@ mod tests {
     proptest! {
         #[test]
         fn written_credits_are_read_back(credits in credits()) {
-            prop_assert_eq!(from_bytes(&to_bytes(&credits)), Ok(credits));
+            prop_assert_eq!(from_bytes(&to_bytes(&credits).unwrap()), Ok(credits));
         }
 
         #[test]
         fn bytes_of_anybody_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(credits) = from_bytes(&bytes) {
-                prop_assert_eq!(to_bytes(&credits), bytes);
+                prop_assert_eq!(to_bytes(&credits), Ok(bytes));
             }
         }
 
         #[test]
         fn cut_bytes_are_refused(credits in credits(), place in any::<prop::sample::Index>()) {
-            let bytes = to_bytes(&credits);
+            let bytes = to_bytes(&credits).unwrap();
             prop_assert_eq!(from_bytes(&bytes[..place.index(bytes.len())]), Err(Malformed));
         }
     }
@@ -148,8 +150,10 @@ mod tests {
             [id(1), id(2), id(3), vec![2, 1, 0, 0], vec![2], vec![0xc0, 0x27, 0x09, 0x00]].concat(),
             [id(4), id(5), id(6), vec![2, 1, 0, 0], vec![3], vec![0x80, 0x1a, 0x06, 0x00]].concat(),
         ];
-        assert_eq!(to_bytes(&credits), golden.concat());
-        assert_eq!(to_bytes(&[]), [1, 0]);
+        assert_eq!(to_bytes(&credits), Ok(golden.concat()));
+        assert_eq!(to_bytes(&[]), Ok(vec![1, 0]));
+        let many = vec![credits[0]; 256];
+        assert!(to_bytes(&many[..255]).is_ok() && to_bytes(&many).is_err());
         assert_eq!(from_bytes(&[2, 0]), Err(Malformed), "a version that is not known");
     }
 }

@@ -76,7 +76,7 @@ pub struct EnrollmentQuery {
     /// Only enrollments in this program.
     pub program_id: Option<ProgramId>,
     /// Only enrollments in this state.
-    pub state: Option<EnrollmentState>,
+    pub states: Vec<EnrollmentState>,
 }
 
 /// The enrollment with this id.
@@ -102,9 +102,8 @@ pub async fn list(
         .apply_if(wanted.affiliate_id, |query, affiliate_id| {
             query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
         })
-        .apply_if(wanted.program_id, |query, program_id| query.filter(table::Column::ProgramId.eq(program_id.uuid())))
-        .apply_if(wanted.state, |query, state| query.filter(table::Column::State.eq(state.as_str())));
-    list::read(query, store.read()).await
+        .apply_if(wanted.program_id, |query, program_id| query.filter(table::Column::ProgramId.eq(program_id.uuid())));
+    list::read(list::one_of(query, table::Column::State, &wanted.states), store.read()).await
 }
 
 /// The enrollments with these ids, in no order.

@@ -117,7 +117,8 @@ pub(super) fn number<'facts>(
     };
     for fact in facts {
         let writer = open.entry(fact.account_id).or_insert_with(SegmentWriter::new);
-        writer.push(fact.header(), |out| encode_body(fact, out));
+        let too_long = |_| StoreError::Unexpected(format!("an event {} is too long to store", fact.kind));
+        writer.push(fact.header(), |out| encode_body(fact, out)).map_err(too_long)?;
         if writer.event_count() >= SEGMENT_EVENTS_MAX || writer.byte_count() >= SEGMENT_BYTES_FULL {
             close(fact.account_id, std::mem::replace(writer, SegmentWriter::new()))?;
         }

@@ -17,7 +17,6 @@ use crate::domain::lead::{Binding, Lead, LeadSelector, LeadState, UnmatchedSale}
 use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
 use crate::domain::time::Time;
-use sea_orm::QueryTrait;
 use std::collections::BTreeSet;
 
 impl Stored for Lead {
@@ -34,7 +33,7 @@ impl Stored for Lead {
             first_name: self.first_name.clone(),
             last_name: self.last_name.clone(),
             state: self.state.as_str().to_owned(),
-            credits: credits::to_bytes(self.credits()),
+            credits: credits::to_bytes(self.credits())?,
             bound_at: self.binding.as_ref().map(|binding| binding.bound_at.micros()),
             plan: self.plan.clone(),
             mrr_minor: self.mrr.map(|mrr| mrr.amount_minor),
@@ -70,7 +69,12 @@ impl Stored for Lead {
         })
     }
 
-    fn add_to_lists(&self, lists: &mut Lists) {
+    const IS_LISTED: bool = true;
+
+    fn add_to_lists(&self, loaded: Option<&Self>, lists: &mut Lists) {
+        if loaded.is_some_and(|loaded| loaded.credits() == self.credits()) {
+            return;
+        }
         lists.leads.extend(self.credits().iter().map(|credit| list_table::Model {
             account_id: self.account_id.uuid(),
             affiliate_id: credit.affiliate_id.uuid(),
@@ -179,7 +183,7 @@ fn with_other_names(
 #[derive(Debug, Clone, Default)]
 pub struct LeadQuery {
     /// Only leads in this state.
-    pub state: Option<LeadState>,
+    pub states: Vec<LeadState>,
     /// Only leads bound to this affiliate.
     pub affiliate_id: Option<AffiliateId>,
 }
@@ -212,7 +216,12 @@ pub async fn list(
     wanted: &LeadQuery,
     walk: Walk,
 ) -> Result<Vec<Lead>, StoreError> {
-    let query = list::page_of_affiliate::<Lead, list_table::Entity>(account_id, wanted.affiliate_id, walk)
-        .apply_if(wanted.state, |query, state| query.filter(table::Column::State.eq(state.as_str())));
-    list::read(query, store.read()).await
+    let query = list::page_of_affiliate::<Lead, list_table::Entity>(
+        store.read(),
+        table::Column::Credits,
+        account_id,
+        wanted.affiliate_id,
+        walk,
+    );
+    list::read(list::one_of(query, table::Column::State, &wanted.states), store.read()).await
 }

@@ -80,7 +80,7 @@ pub struct LinkQuery {
     /// Only links of this enrollment.
     pub enrollment_id: Option<EnrollmentId>,
     /// Only links in this state.
-    pub state: Option<LinkState>,
+    pub states: Vec<LinkState>,
 }
 
 /// The link with this id.
@@ -108,7 +108,6 @@ pub async fn list(
         })
         .apply_if(wanted.enrollment_id, |query, enrollment_id| {
             query.filter(table::Column::EnrollmentId.eq(enrollment_id.uuid()))
-        })
-        .apply_if(wanted.state, |query, state| query.filter(table::Column::State.eq(state.as_str())));
-    list::read(query, store.read()).await
+        });
+    list::read(list::one_of(query, table::Column::State, &wanted.states), store.read()).await
 }

@@ -8,6 +8,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::StoreError;
+use super::backend::bytes_contain;
 use super::backend::table::Table;
 use super::set::stored::{Stored, key_columns};
 use crate::domain::id::{AccountId, AffiliateId, TypedId};
@@ -79,8 +80,10 @@ pub(super) fn page<S: Listed>(account_id: AccountId, walk: Walk) -> Select<S::Ta
 /// `List` is the table that lists these rows by account, affiliate and id.
 ///
 /// The list is the driving table, because its rows are in the order of the page. The database then reads only as many rows as the
-/// page needs.
+/// page needs. Its row may be older than the credits, so the credits (the column `credits`) decide.
 pub(super) fn page_of_affiliate<S: Listed, List: Table>(
+    connection: &impl ConnectionTrait,
+    credits: impl ColumnTrait,
     account_id: AccountId,
     affiliate_id: Option<AffiliateId>,
     walk: Walk,
@@ -93,11 +96,24 @@ pub(super) fn page_of_affiliate<S: Listed, List: Table>(
             let query = S::Table::find()
                 .join(JoinType::InnerJoin, on)
                 .filter(list_account.eq(account_id.uuid()))
-                .filter(list_affiliate.eq(affiliate_id.uuid()));
+                .filter(list_affiliate.eq(affiliate_id.uuid()))
+                .filter(bytes_contain(connection, credits, affiliate_id.uuid().as_bytes()));
             walk.cut(query, list_id)
         }
         _ => nothing::<S>(),
     }
+}
+
+/// Limits a query to rows that have one of these values. No values are no limit.
+pub(super) fn one_of<E: EntityTrait, V: Copy + Into<&'static str>>(
+    query: Select<E>,
+    column: impl ColumnTrait,
+    values: &[V],
+) -> Select<E> {
+    if values.is_empty() {
+        return query;
+    }
+    query.filter(column.is_in(values.iter().map(|value| -> &'static str { (*value).into() })))
 }
 
 fn nothing<S: Stored>() -> Select<S::Table> {

@@ -16,7 +16,6 @@ use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::program::{Program, ProgramState, ProgramWithTerms, Terms};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
-use sea_orm::QueryTrait;
 
 impl Stored for Program {
     type Table = table::Entity;
@@ -143,11 +142,10 @@ pub async fn find_terms(
 pub async fn list(
     store: &Store,
     account_id: AccountId,
-    state: Option<ProgramState>,
+    states: &[ProgramState],
     walk: Walk,
 ) -> Result<Vec<ProgramWithTerms>, StoreError> {
-    let query = list::page::<Program>(account_id, walk)
-        .apply_if(state, |query, state| query.filter(table::Column::State.eq(state.as_str())));
+    let query = list::one_of(list::page::<Program>(account_id, walk), table::Column::State, states);
     let rows = query.all(store.read()).await?;
 
     let columns = [terms_table::Column::AccountId, terms_table::Column::ProgramId, terms_table::Column::Version];

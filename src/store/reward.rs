@@ -110,7 +110,7 @@ async fn load_reversals_of(loading: &mut Loading<'_>) -> Result<(), StoreError> 
 #[derive(Debug, Clone, Default)]
 pub struct RewardQuery {
     /// Only rewards in this state.
-    pub state: Option<RewardState>,
+    pub states: Vec<RewardState>,
     /// Only rewards of this affiliate.
     pub affiliate_id: Option<AffiliateId>,
     /// Only rewards earned in this program.
@@ -139,14 +139,13 @@ pub async fn list(
     walk: Walk,
 ) -> Result<Vec<Reward>, StoreError> {
     let query = list::page::<Reward>(account_id, walk)
-        .apply_if(wanted.state, |query, state| query.filter(table::Column::State.eq(state.as_str())))
         .apply_if(wanted.affiliate_id, |query, affiliate_id| {
             query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
         })
         .apply_if(wanted.program_id, |query, program_id| query.filter(table::Column::ProgramId.eq(program_id.uuid())))
         .apply_if(wanted.created.start, |query, start| query.filter(table::Column::CreatedAt.gte(start.micros())))
         .apply_if(wanted.created.end, |query, end| query.filter(table::Column::CreatedAt.lt(end.micros())));
-    list::read(query, source.connection()).await
+    list::read(list::one_of(query, table::Column::State, &wanted.states), source.connection()).await
 }
 
 /// Pending rewards whose hold period has ended, the longest overdue first: for the worker that approves them. Excludes the

@@ -1,10 +1,22 @@
 //! The encoding of one account's events of one commit as one row. Each event has a header for filters and a body, which only the
 //! encoder of bodies can read. Pure; knows no table.
 //!
-//! The layout: a version byte, the CRC-32 of everything after it, then the events. An event is: length of the body (4 bytes,
-//! little-endian); length of the kind's text, number of programs, number of affiliates (1 byte each); the kind's text; the UUIDs
-//! of the subject, programs and affiliates; the body. The checksum is needed because bodies are sent to readers without being
-//! decoded.
+//! | bytes | content |
+//! |---|---|
+//! | 1 | the version |
+//! | 4 | the CRC-32 of everything after it |
+//!
+//! Then for each event:
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 4 | the length of the body |
+//! | 1, 1, 1 | the length of the kind's text, the number of programs, the number of affiliates |
+//! | | the kind's text |
+//! | 16 each | the UUIDs of the subject, the programs and the affiliates |
+//! | | the body |
+//!
+//! Integers have their lowest byte first. The checksum is needed because bodies are sent to readers without being decoded.
 
 use std::ops::Range;
 
@@ -16,9 +28,6 @@ use crate::domain::id::{AffiliateId, ProgramId};
 const VERSION: u8 = 1;
 const START: usize = 1 + 4;
 
-/// The maximum number of ids of one kind in a header. No conversion is shared by nearly as many affiliates.
-const IDS_MAX: usize = u8::MAX as usize;
-
 /// Appends the body of an event to the buffer.
 pub type EncodeBody = fn(&NewEvent, &mut Vec<u8>);
 
@@ -29,6 +38,11 @@ pub(super) struct Frame {
     /// The range of the body in the segment's bytes.
     pub(super) body: Range<usize>,
 }
+
+/// An event that does not fit: more than 255 ids of one kind, because no rule shares a conversion among nearly as many affiliates, or
+/// a body of 4 GiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooLong;
 
 /// The bytes were not written by any version of this program, or were changed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,24 +59,25 @@ impl SegmentWriter {
         Self { bytes: vec![VERSION, 0, 0, 0, 0], frames: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, header: EventHeader, write_body: impl FnOnce(&mut Vec<u8>)) {
+    /// Appends an event. After an error the segment is of no use.
+    pub(super) fn push(&mut self, header: EventHeader, write_body: impl FnOnce(&mut Vec<u8>)) -> Result<(), TooLong> {
         let start = self.bytes.len();
         let kind = header.kind.as_str().as_bytes();
-        let programs = header.program_ids.iter().take(IDS_MAX).map(|id| id.uuid());
-        let affiliates = header.affiliate_ids.iter().take(IDS_MAX).map(|id| id.uuid());
-        // Kinds are words of our own, and the longest has far fewer than 255 letters.
-        let lengths = [kind.len(), programs.len(), affiliates.len()];
+        let programs = header.program_ids.iter().map(|id| id.uuid());
+        let affiliates = header.affiliate_ids.iter().map(|id| id.uuid());
         self.bytes.extend([0; 4]);
-        self.bytes.extend(lengths.map(|length| u8::try_from(length).unwrap_or(u8::MAX)));
+        for length in [kind.len(), programs.len(), affiliates.len()] {
+            self.bytes.push(u8::try_from(length).map_err(|_| TooLong)?);
+        }
         self.bytes.extend(kind);
         let ids = std::iter::once(header.subject_id).chain(programs).chain(affiliates);
         ids.for_each(|id| self.bytes.extend(id.as_bytes()));
         let body = self.bytes.len();
         write_body(&mut self.bytes);
-        // No message of the API is near 4 GiB. A longer one would be rejected when it is read.
-        let length = u32::try_from(self.bytes.len() - body).unwrap_or(u32::MAX);
+        let length = u32::try_from(self.bytes.len() - body).map_err(|_| TooLong)?;
         self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
         self.frames.push(Frame { header, body: body..self.bytes.len() });
+        Ok(())
     }
 
     pub(super) fn event_count(&self) -> usize {
@@ -154,7 +169,9 @@ mod tests {
 
     fn segment(events: &[Event]) -> (Vec<u8>, Vec<Frame>) {
         let mut writer = SegmentWriter::new();
-        events.iter().for_each(|(header, body)| writer.push(header.clone(), |out| out.extend(body.as_bytes())));
+        events
+            .iter()
+            .for_each(|(header, body)| writer.push(header.clone(), |out| out.extend(body.as_bytes())).unwrap());
         writer.finish()
     }
 

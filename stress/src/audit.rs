@@ -227,9 +227,12 @@ async fn check_by_event_id(
     let acknowledged = journal.acknowledged().step_by(READ_ONE_IN).map(|(order, _)| order);
     for order in acknowledged.chain(journal.unknown().take(UNKNOWN_READ_MAX)) {
         let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: order.event_id.clone() };
-        let selector = Some(pb::get_conversion_request::Selector::RecordedEvent(event));
+        let selector = Some(pb::conversion_selector::Selector::RecordedEvent(event));
         // As in the list, without candidates.
-        let request = pb::GetConversionRequest { selector, view: pb::ConversionView::Basic.into() };
+        let request = pb::GetConversionRequest {
+            conversion: Some(pb::ConversionSelector { selector }),
+            view: pb::ConversionView::Basic.into(),
+        };
         let read = match client.tracking.get_conversion(request).await {
             Ok(answer) => answer.into_inner().conversion,
             Err(status) if status.code() == tonic::Code::NotFound => None,
@@ -306,9 +309,9 @@ pub(crate) async fn sales(client: &mut Client) -> anyhow::Result<Vec<pb::Convers
     let mut kept = Vec::new();
     let mut page_token = String::new();
     loop {
-        let kind = pb::ConversionKind::Sale.into();
+        let kinds = vec![pb::ConversionKind::Sale.into()];
         let request =
-            pb::ListConversionsRequest { page_size: 1_000, page_token, kind, ..pb::ListConversionsRequest::default() };
+            pb::ListConversionsRequest { page_size: 1_000, page_token, kinds, ..pb::ListConversionsRequest::default() };
         let page = client.tracking.list_conversions(request).await?.into_inner();
         kept.extend(page.conversions);
         page_token = page.next_page_token;

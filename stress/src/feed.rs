@@ -3,7 +3,7 @@
 use anyhow::Context;
 use headwater_client::pb;
 use headwater_client::pb::EventKind;
-use headwater_client::pb::feed_start::Start;
+use headwater_client::pb::feed_start::Place;
 use headwater_client::pb::watch_conversions_response::Content;
 use testkit::client::Client;
 
@@ -22,23 +22,23 @@ pub(crate) const ABOUT_CONVERSIONS: [EventKind; 8] = [
 /// The most events in a page or a message.
 const EVENTS_MAX: i32 = 1_000;
 
-fn at(start: Start) -> pb::FeedStart {
-    pb::FeedStart { start: Some(start) }
+fn at(place: Place) -> pb::FeedStart {
+    pb::FeedStart { place: Some(place) }
 }
 
 /// Before the oldest event.
 pub(crate) fn beginning() -> pb::FeedStart {
-    at(Start::Position(pb::FeedPosition::Beginning.into()))
+    at(Place::Position(pb::FeedPosition::Beginning.into()))
 }
 
 /// After the newest event.
 pub(crate) fn latest() -> pb::FeedStart {
-    at(Start::Position(pb::FeedPosition::Latest.into()))
+    at(Place::Position(pb::FeedPosition::Latest.into()))
 }
 
 /// After the event with this cursor.
 pub(crate) fn after(cursor: String) -> pb::FeedStart {
-    at(Start::AfterCursor(cursor))
+    at(Place::AfterCursor(cursor))
 }
 
 /// Whether WatchConversions sends the event.

@@ -121,7 +121,7 @@ impl Follower {
         };
         let request = pb::WatchEventsRequest {
             start: Some(held.cursor.clone().map_or_else(feed::beginning, feed::after)),
-            heartbeat_interval: Some(prost_types::Duration { seconds: HEARTBEAT_SECONDS, nanos: 0 }),
+            heartbeat_delay: Some(prost_types::Duration { seconds: HEARTBEAT_SECONDS, nanos: 0 }),
             max_batch_size: self.habits.batch_events_max,
             ..pb::WatchEventsRequest::default()
         };

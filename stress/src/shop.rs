@@ -79,7 +79,7 @@ impl Shop {
                 email: format!("affiliate-{number}@affiliates.example"),
                 first_name: "Ann".to_owned(),
                 ref_id: shop.ref_id(number),
-                promo_code: shop.coupon_code(number),
+                coupon_code: shop.coupon_code(number),
                 ..pb::CreateAffiliateRequest::default()
             };
             let made = client.affiliates.create_affiliate(request).await?.into_inner();

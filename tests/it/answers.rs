@@ -118,8 +118,9 @@ db_test!(a_conversion_says_how_it_was_traced_and_its_reward_how_it_was_rounded, 
     };
     let refunded = client.tracking.record_refund(refund).await.unwrap().into_inner();
     for conversion_id in [recorded.conversion_id, refunded.conversion_id] {
-        let selector = Some(pb::get_conversion_request::Selector::ConversionId(conversion_id));
-        let request = pb::GetConversionRequest { selector, ..Default::default() };
+        let selector = Some(pb::conversion_selector::Selector::Id(conversion_id));
+        let request =
+            pb::GetConversionRequest { conversion: Some(pb::ConversionSelector { selector }), ..Default::default() };
         let conversion = client.tracking.get_conversion(request).await.unwrap().into_inner().conversion.unwrap();
         let [credit] = &*conversion.credits else { panic!("{conversion:?}") };
         assert_eq!((credit.source(), credit.share_ppm), (pb::AttributionSource::Coupon, 1_000_000));

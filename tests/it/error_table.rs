@@ -36,7 +36,7 @@ fn refusals() -> Vec<Refusal> {
     refusals.extend([
         Refusal::NoDefaultProgram,
         Refusal::AlreadyExists {
-            field: Field::PromoCode,
+            field: Field::CouponCode,
             value: "SAVE10".to_owned(),
             resource: Resource::Coupon,
             resource_id: "cpn_1".to_owned(),

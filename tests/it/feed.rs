@@ -56,7 +56,7 @@ db_test!(the_stream_opens_catches_up_and_goes_live, |database: TestDatabase| asy
     let opened = next(&mut stream).await;
     let Some(Content::Opened(opened_message)) = opened.content else { panic!("{opened:?}") };
     assert_eq!(opened.cursor, opened_message.earliest_cursor);
-    assert_eq!(opened_message.heartbeat_interval.unwrap().seconds, 15);
+    assert_eq!(opened_message.heartbeat_delay.unwrap().seconds, 15);
     let Some(Content::Batch(batch)) = next(&mut stream).await.content else { panic!("a batch follows") };
     let image = conversion_of(batch.events.last().unwrap()).cloned().unwrap();
     assert_eq!((image.event_id.as_str(), image.version, image.rewards.len()), ("one", 1, 1));
@@ -81,7 +81,7 @@ db_test!(filters_narrow_and_the_cursor_moves_on_all_the_same, |database: TestDat
     let mut client = shop.client.clone();
     let request = pb::CreateAffiliateRequest {
         email: "bea@affiliates.example".to_owned(),
-        promo_code: "BEA".to_owned(),
+        coupon_code: "BEA".to_owned(),
         ..pb::CreateAffiliateRequest::default()
     };
     let bea = client.affiliates.create_affiliate(request).await.unwrap().into_inner().affiliate.unwrap().id;
@@ -132,7 +132,7 @@ db_test!(any_filter_from_any_cursor_narrows_the_same_feed, |database: TestDataba
     let mut client = shop.client.clone();
     let request = pb::CreateAffiliateRequest {
         email: "bea@affiliates.example".to_owned(),
-        promo_code: "BEA".to_owned(),
+        coupon_code: "BEA".to_owned(),
         ..pb::CreateAffiliateRequest::default()
     };
     let bea = client.affiliates.create_affiliate(request).await.unwrap().into_inner().affiliate.unwrap().id;
@@ -224,13 +224,13 @@ db_test!(an_idle_stream_sends_heartbeats, |database: TestDatabase| async move {
     let request = pb::WatchEventsRequest {
         start: Some(from_latest()),
         // The server uses 5 seconds, the minimum.
-        heartbeat_interval: Some(ProtoDuration { seconds: 1, nanos: 0 }),
+        heartbeat_delay: Some(ProtoDuration { seconds: 1, nanos: 0 }),
         ..pb::WatchEventsRequest::default()
     };
     let mut stream = client.feed.watch_events(request).await.unwrap().into_inner();
     let opened = next(&mut stream).await;
     let Some(Content::Opened(opened_message)) = &opened.content else { panic!("{opened:?}") };
-    assert_eq!(opened_message.heartbeat_interval.unwrap().seconds, 5);
+    assert_eq!(opened_message.heartbeat_delay.unwrap().seconds, 5);
     next(&mut stream).await;
     let heartbeat = next(&mut stream).await;
     let Some(Content::Heartbeat(message)) = heartbeat.content else { panic!("{heartbeat:?}") };
@@ -307,7 +307,7 @@ db_test!(a_revoked_key_ends_its_streams, |database: TestDatabase| async move {
     let mut reader = Client::connect(&server.address, &made.api_key_text).await.unwrap();
     let request = pb::WatchEventsRequest {
         start: Some(from_latest()),
-        heartbeat_interval: Some(ProtoDuration { seconds: 5, nanos: 0 }),
+        heartbeat_delay: Some(ProtoDuration { seconds: 5, nanos: 0 }),
         ..pb::WatchEventsRequest::default()
     };
     let mut stream = reader.feed.watch_events(request).await.unwrap().into_inner();

@@ -167,9 +167,13 @@ async fn record(client: &mut Client) {
 async fn current(client: &mut Client, subject: &Subject) -> Subject {
     match subject {
         Subject::Conversion(row) => {
-            let selector = Some(pb::get_conversion_request::Selector::ConversionId(row.id.clone()));
-            let request = pb::GetConversionRequest { selector, view: pb::ConversionView::Basic.into() };
+            let selector = Some(pb::conversion_selector::Selector::Id(row.id.clone()));
+            let request = pb::GetConversionRequest {
+                conversion: Some(pb::ConversionSelector { selector }),
+                view: pb::ConversionView::Basic.into(),
+            };
             let mut found = client.tracking.get_conversion(request).await.unwrap().into_inner().conversion.unwrap();
+            found.coupon_code.clear();
             found.rewards.iter_mut().for_each(|reward| reward.deny_reason.clear());
             Subject::Conversion(found)
         }
@@ -209,7 +213,7 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
         Subject::Coupon(row) => {
             let request = pb::GetCouponRequest { coupon_id: row.id.clone() };
             let found = client.affiliates.get_coupon(request).await.unwrap().into_inner().coupon.unwrap();
-            Subject::Coupon(pb::Coupon { note: String::new(), ..found })
+            Subject::Coupon(pb::Coupon { code: String::new(), note: String::new(), ..found })
         }
         Subject::Lead(row) => {
             let selector = Some(pb::lead_selector::Selector::Id(row.id.clone()));

@@ -156,7 +156,7 @@ db_test!(a_program_filter_shows_no_event_of_another_program, |database: TestData
     let request = pb::EnrollAffiliateRequest {
         affiliate: Some(shop.affiliate()),
         program_id: other.id.clone(),
-        promo_code: "OTHER".to_owned(),
+        coupon_code: "OTHER".to_owned(),
         ..pb::EnrollAffiliateRequest::default()
     };
     client.affiliates.enroll_affiliate(request).await.unwrap();
@@ -188,7 +188,7 @@ async fn a_commit_wakes_the_servers_own_readers_on_postgres() {
     let mut client = Shop::open(&server, "shop").await.client;
     let request = pb::WatchEventsRequest {
         start: Some(from_latest()),
-        heartbeat_interval: Some(prost_types::Duration { seconds: 30, nanos: 0 }),
+        heartbeat_delay: Some(prost_types::Duration { seconds: 30, nanos: 0 }),
         ..pb::WatchEventsRequest::default()
     };
     let mut stream = client.feed.watch_events(request).await.unwrap().into_inner();

@@ -80,7 +80,7 @@ db_test!(a_program_keeps_every_version_of_its_terms, |database: TestDatabase| as
     let archived = affiliates.archive_program(request).await.unwrap().into_inner().program.unwrap();
     assert_eq!(archived.state, i32::from(pb::ProgramState::Archived));
     assert_eq!(get_program(&mut affiliates, "", 0).await.unwrap_err(), "PROGRAM_NOT_FOUND");
-    let listed = pb::ListProgramsRequest { state: pb::ProgramState::Active.into(), ..Default::default() };
+    let listed = pb::ListProgramsRequest { states: vec![pb::ProgramState::Active.into()], ..Default::default() };
     assert!(affiliates.list_programs(listed).await.unwrap().into_inner().programs.is_empty());
 });
 
@@ -146,7 +146,7 @@ db_test!(already_exists_names_the_resource_that_has_the_name, |database: TestDat
             "ann@affiliates.example",
         ),
         (pb::CreateAffiliateRequest { ref_id: "Ann".to_owned(), ..request.clone() }, "ref_id", "ann"),
-        (pb::CreateAffiliateRequest { promo_code: "ann".to_owned(), ..request.clone() }, "promo_code", "ANN"),
+        (pb::CreateAffiliateRequest { coupon_code: "ann".to_owned(), ..request.clone() }, "coupon_code", "ANN"),
     ] {
         let status = affiliates.create_affiliate(request).await.unwrap_err();
         assert_eq!(reason(&status), "ALREADY_EXISTS");
@@ -179,7 +179,7 @@ db_test!(links_follow_the_landing_url_of_their_enrollment, |database: TestDataba
     let request = pb::EnrollAffiliateRequest {
         affiliate: affiliate.clone(),
         program_id: program.id.clone(),
-        promo_code: "ann-partner".to_owned(),
+        coupon_code: "ann-partner".to_owned(),
         ..pb::EnrollAffiliateRequest::default()
     };
     let made = affiliates.enroll_affiliate(request.clone()).await.unwrap().into_inner();
@@ -331,13 +331,16 @@ db_test!(a_lead_shows_the_affiliate_it_is_bound_to, |database: TestDatabase| asy
     let lead = found.lead.unwrap();
     assert_eq!(lead.credits, recorded.credits);
     assert_eq!((lead.id, lead.email.as_str()), (recorded.lead_id, "bob@shop.example"));
-    assert_eq!(lead.state, i32::from(pb::LeadState::Signup));
+    assert_eq!(lead.state, i32::from(pb::LeadState::SignedUp));
     assert_eq!(found.affiliates[0].id, shop.affiliate_id);
     assert_eq!(found.enrollments[0].referral_link, "https://shop.example/?ref=ann");
 
-    let conversion = |selector| pb::GetConversionRequest { selector: Some(selector), ..Default::default() };
-    let by_id = conversion(pb::get_conversion_request::Selector::ConversionId(recorded.conversion_id));
-    let by_event = conversion(pb::get_conversion_request::Selector::RecordedEvent(pb::RecordedEvent {
+    let conversion = |selector| pb::GetConversionRequest {
+        conversion: Some(pb::ConversionSelector { selector: Some(selector) }),
+        ..Default::default()
+    };
+    let by_id = conversion(pb::conversion_selector::Selector::Id(recorded.conversion_id));
+    let by_event = conversion(pb::conversion_selector::Selector::RecordedEvent(pb::RecordedEvent {
         kind: pb::ConversionKind::Lead.into(),
         event_id: "lead-1".to_owned(),
     }));

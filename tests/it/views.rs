@@ -70,7 +70,9 @@ db_test!(a_full_page_of_explanations_is_cut_by_bytes, |database: TestDatabase| a
     assert!(without == basic, "the same conversions, each once");
 
     let get = |view: pb::ConversionView| pb::GetConversionRequest {
-        selector: Some(pb::get_conversion_request::Selector::ConversionId(basic[0].id.clone())),
+        conversion: Some(pb::ConversionSelector {
+            selector: Some(pb::conversion_selector::Selector::Id(basic[0].id.clone())),
+        }),
         view: view.into(),
     };
     for (view, expected) in [

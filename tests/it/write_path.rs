@@ -77,9 +77,15 @@ db_test!(a_call_past_its_deadline_is_not_begun, |database: TestDatabase| async m
     // tonic answers CANCELLED itself if it notices the deadline first.
     assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled), "{status:?}");
     let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: "late".to_owned() };
-    let selector = Some(pb::get_conversion_request::Selector::RecordedEvent(event));
-    let status =
-        client.tracking.get_conversion(pb::GetConversionRequest { selector, ..Default::default() }).await.unwrap_err();
+    let selector = Some(pb::conversion_selector::Selector::RecordedEvent(event));
+    let status = client
+        .tracking
+        .get_conversion(pb::GetConversionRequest {
+            conversion: Some(pb::ConversionSelector { selector }),
+            ..Default::default()
+        })
+        .await
+        .unwrap_err();
     assert_eq!(reason(&status), "CONVERSION_NOT_FOUND");
 });
 

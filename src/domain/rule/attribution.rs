@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::program::applicable_terms;
-use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult};
+use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::conversion::Credit;
 use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
@@ -60,8 +60,7 @@ pub(super) struct Attribution {
 
 /// A candidate while attribution runs. It can still win as long as it has no result.
 struct Runner<'set> {
-    source: AttributionSource,
-    reference: String,
+    evidence: Evidence,
     enrollment: Option<&'set Arc<Enrollment>>,
     program: Option<&'set Program>,
     /// When a click happened.
@@ -70,23 +69,11 @@ struct Runner<'set> {
 }
 
 impl<'set> Runner<'set> {
-    fn unknown(source: AttributionSource, reference: &str) -> Self {
-        Self {
-            source,
-            reference: reference.to_owned(),
-            enrollment: None,
-            program: None,
-            clicked_at: None,
-            result: Some(CandidateResult::Unknown),
-        }
+    fn unknown(evidence: Evidence) -> Self {
+        Self { evidence, enrollment: None, program: None, clicked_at: None, result: Some(CandidateResult::Unknown) }
     }
 
-    fn new(
-        set: &'set WorkingSet,
-        source: AttributionSource,
-        reference: String,
-        enrollment: &'set Arc<Enrollment>,
-    ) -> Result<Self, Refusal> {
+    fn new(set: &'set WorkingSet, evidence: Evidence, enrollment: &'set Arc<Enrollment>) -> Result<Self, Refusal> {
         let program = set.program(enrollment.account_id, enrollment.program_id)?;
         let result = if enrollment.state == EnrollmentState::Ended {
             Some(CandidateResult::EnrollmentEnded)
@@ -95,11 +82,15 @@ impl<'set> Runner<'set> {
         } else {
             None
         };
-        Ok(Self { source, reference, enrollment: Some(enrollment), program: Some(program), clicked_at: None, result })
+        Ok(Self { evidence, enrollment: Some(enrollment), program: Some(program), clicked_at: None, result })
     }
 
     fn lose(&mut self, result: CandidateResult) {
         self.result.get_or_insert(result);
+    }
+
+    fn source(&self) -> AttributionSource {
+        self.evidence.source()
     }
 
     fn is_open(&self) -> bool {
@@ -133,27 +124,28 @@ pub(super) fn attribute(
     choose_click(set, &mut runners, occurred_at)?;
     let precedence = precedence(set, &runners, occurred_at)?;
 
-    let winner_source =
-        precedence.into_iter().find(|source| runners.iter().any(|runner| runner.source == *source && runner.is_open()));
+    let winner_source = precedence
+        .into_iter()
+        .find(|source| runners.iter().any(|runner| runner.source() == *source && runner.is_open()));
     let mut winner = None;
     for runner in &mut runners {
-        if Some(runner.source) == winner_source && runner.is_open() {
+        if Some(runner.source()) == winner_source && runner.is_open() {
             runner.result = Some(CandidateResult::Won);
-            winner = runner.enrollment.map(|enrollment| (runner.source, Arc::clone(enrollment)));
+            winner = runner.enrollment.map(|enrollment| (runner.source(), Arc::clone(enrollment)));
         } else {
             runner.lose(CandidateResult::LowerPrecedence);
         }
     }
-    runners.sort_by_key(|runner| precedence.iter().position(|source| *source == runner.source));
+    runners.sort_by_key(|runner| precedence.iter().position(|source| *source == runner.source()));
     Ok(Attribution { winner, candidates: explained(runners) })
 }
 
 /// The candidates to keep. Of a visitor's clicks, only the latest ones, the first and the chosen one are kept.
 fn explained(runners: Vec<Runner<'_>>) -> Vec<Candidate> {
-    let click_count = runners.iter().filter(|runner| runner.source == AttributionSource::Click).count();
+    let click_count = runners.iter().filter(|runner| runner.source() == AttributionSource::Click).count();
     let mut place = 0;
     let is_told = |runner: &Runner<'_>| {
-        if runner.source != AttributionSource::Click {
+        if runner.source() != AttributionSource::Click {
             return true;
         }
         place += 1;
@@ -166,8 +158,7 @@ fn explained(runners: Vec<Runner<'_>>) -> Vec<Candidate> {
 
 fn candidate(runner: Runner<'_>) -> Candidate {
     Candidate {
-        source: runner.source,
-        reference: runner.reference,
+        evidence: runner.evidence,
         affiliate_id: runner.enrollment.map(|enrollment| enrollment.affiliate_id),
         enrollment_id: runner.enrollment.map(|enrollment| enrollment.id),
         result: runner.result.unwrap_or(CandidateResult::LowerPrecedence),
@@ -184,7 +175,7 @@ fn binding_runner<'set>(
     occurred_at: Time,
 ) -> Result<Runner<'set>, Refusal> {
     let enrollment = set.enrollment(lead.account_id, credit.enrollment_id)?;
-    let mut runner = Runner::new(set, AttributionSource::LeadBinding, lead.id.to_string(), enrollment)?;
+    let mut runner = Runner::new(set, Evidence::Lead(lead.id), enrollment)?;
     if let Some(program) = runner.program
         && occurred_at.plus_days(window_days(set, program, binding.bound_at)?) < binding.bound_at
     {
@@ -200,10 +191,10 @@ pub(super) fn window_days(set: &WorkingSet, program: &Program, at: Time) -> Resu
 
 fn coupon_runner<'set>(set: &'set WorkingSet, account_id: AccountId, code: &str) -> Result<Runner<'set>, Refusal> {
     let Some(coupon) = set.coupon_with_code(account_id, code)? else {
-        return Ok(Runner::unknown(AttributionSource::Coupon, code));
+        return Ok(Runner::unknown(Evidence::Coupon(code.to_owned())));
     };
     let enrollment = set.enrollment(account_id, coupon.enrollment_id)?;
-    let mut runner = Runner::new(set, AttributionSource::Coupon, code.to_owned(), enrollment)?;
+    let mut runner = Runner::new(set, Evidence::Coupon(code.to_owned()), enrollment)?;
     if coupon.state == CouponState::Removed {
         runner.lose(CandidateResult::CouponRemoved);
     }
@@ -213,11 +204,11 @@ fn coupon_runner<'set>(set: &'set WorkingSet, account_id: AccountId, code: &str)
 fn link_runner<'set>(
     set: &'set WorkingSet,
     link: &Link,
-    reference: String,
+    evidence: Evidence,
     clicked_at: Time,
 ) -> Result<Runner<'set>, Refusal> {
     let enrollment = set.enrollment(link.account_id, link.enrollment_id)?;
-    let mut runner = Runner::new(set, AttributionSource::Click, reference, enrollment)?;
+    let mut runner = Runner::new(set, evidence, enrollment)?;
     runner.clicked_at = Some(clicked_at);
     if link.state == LinkState::Revoked {
         runner.lose(CandidateResult::LinkRevoked);
@@ -236,20 +227,20 @@ fn click_runners<'set>(
         Some(Ok(tid)) => {
             let clicks = set.clicks_of(account_id, *tid)?;
             if clicks.is_empty() {
-                runners.push(Runner::unknown(AttributionSource::Click, &tid.to_string()));
+                runners.push(Runner::unknown(Evidence::Tid(tid.to_string())));
             }
             for click in clicks {
                 let link = set.link(account_id, click.link_id)?;
-                runners.push(link_runner(set, link, click.id.to_string(), click.occurred_at)?);
+                runners.push(link_runner(set, link, Evidence::Click(click.id), click.occurred_at)?);
             }
         }
-        Some(Err(text)) => runners.push(Runner::unknown(AttributionSource::Click, text)),
+        Some(Err(text)) => runners.push(Runner::unknown(Evidence::Tid(text.clone()))),
         None => {}
     }
     if let Some(ref_id) = &referral.ref_id {
         runners.push(match set.link_with_code(account_id, ref_id)? {
-            Some(link) => link_runner(set, link, ref_id.clone(), occurred_at)?,
-            None => Runner::unknown(AttributionSource::Click, ref_id),
+            Some(link) => link_runner(set, link, Evidence::RefId(ref_id.clone()), occurred_at)?,
+            None => Runner::unknown(Evidence::RefId(ref_id.clone())),
         });
     }
     Ok(())
@@ -266,7 +257,7 @@ fn choose_click(set: &WorkingSet, runners: &mut [Runner<'_>], occurred_at: Time)
         }
     }
     let open: Vec<usize> = (0..runners.len())
-        .filter(|place| runners[*place].source == AttributionSource::Click && runners[*place].is_open())
+        .filter(|place| runners[*place].source() == AttributionSource::Click && runners[*place].is_open())
         .collect();
     let (Some(first), Some(last)) = (open.first().copied(), open.last().copied()) else { return Ok(()) };
     let Some(program) = runners[last].program else { return Ok(()) };
@@ -285,7 +276,7 @@ fn choose_click(set: &WorkingSet, runners: &mut [Runner<'_>], occurred_at: Time)
 fn precedence(set: &WorkingSet, runners: &[Runner<'_>], occurred_at: Time) -> Result<[AttributionSource; 3], Refusal> {
     let deciding = DEFAULT_PRECEDENCE
         .into_iter()
-        .find_map(|source| runners.iter().find(|runner| runner.source == source && runner.is_open()))
+        .find_map(|source| runners.iter().find(|runner| runner.source() == source && runner.is_open()))
         .and_then(|runner| runner.program);
     match deciding {
         Some(program) => Ok(applicable_terms(set, program, occurred_at, None)?.rules.precedence),

@@ -14,13 +14,15 @@ use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, Reward
 
 /// The value of a sale's reward, and its calculation. An enrollment's own commission takes precedence over the program's.
 ///
-/// `reward = round(base x ppm / 1,000,000)`, or `round(flat x base / whole)`. A refund before pricing therefore leaves the same
+/// `commission = round(base x ppm / 1,000,000)`, or `round(flat x base / sale)`; `reward = round(commission x share / 1,000,000)`.
+/// A refund before pricing therefore leaves the same
 /// earnings as one after pricing.
 fn price(
     enrollment: &Enrollment,
     terms: &Terms,
-    base: Money,
-    whole_minor: i64,
+    base_amount: Money,
+    sale_amount: Money,
+    share_ppm: i32,
 ) -> Result<(Money, Calculation), Refusal> {
     let (rule, commission) = match enrollment.commission_override {
         Some(commission) => (RewardRule::Enrollment, commission),
@@ -29,13 +31,16 @@ fn price(
     let rounding = terms.rules.rounding;
     let value = match commission {
         Commission::PercentPpm(ppm) => {
-            Money::new(portion(base.amount_minor, ppm.into(), PPM, rounding)?, base.currency)
+            Money::new(portion(base_amount.amount_minor, ppm.into(), PPM, rounding)?, base_amount.currency)
         }
         Commission::Flat(flat) => {
-            Money::new(portion(flat.amount_minor, base.amount_minor, whole_minor, rounding)?, flat.currency)
+            let (part, whole) = (base_amount.amount_minor, sale_amount.amount_minor);
+            Money::new(portion(flat.amount_minor, part, whole, rounding)?, flat.currency)
         }
     };
-    let calculation = Calculation { rule, base_amount: base, commission, terms_version: terms.version, rounding };
+    let value = Money::new(portion(value.amount_minor, share_ppm.into(), PPM, rounding)?, value.currency);
+    let terms_version = terms.version;
+    let calculation = Calculation { rule, base_amount, sale_amount, commission, share_ppm, terms_version, rounding };
     Ok((value, calculation))
 }
 
@@ -48,8 +53,7 @@ pub(super) fn earn(
     credit: Credit,
     terms: &Terms,
 ) -> Result<Option<Arc<Reward>>, Refusal> {
-    let whole_minor = sale.amount.map_or(0, |amount| amount.amount_minor);
-    let (value, calculation) = price(enrollment, terms, base, whole_minor)?;
+    let (value, calculation) = price(enrollment, terms, base, sale.amount.unwrap_or(base), credit.share_ppm)?;
     if value.amount_minor == 0 {
         return Ok(None);
     }

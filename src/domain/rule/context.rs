@@ -69,6 +69,7 @@ impl Context<'_> {
     }
 
     fn tell_at(&mut self, kind: EventKind, occurred_at: Time, image: EventImage) {
+        debug_assert_eq!(kind.subject(), image.subject(), "the image of another subject");
         let event = NewEvent {
             id: EventId::new(self.ids),
             account_id: self.account_id,

@@ -26,7 +26,7 @@ pub struct NewEnrollment {
     /// Random lower-case letters and digits that make a generated code unique.
     pub ref_id_suffix: String,
     /// The code of a coupon to assign, in upper case.
-    pub promo_code: Option<String>,
+    pub coupon_code: Option<String>,
     /// The affiliate's own page. Empty: the program's page.
     pub landing_url: String,
     /// The affiliate's own commission. `None`: the program's.
@@ -48,7 +48,7 @@ impl NewEnrollment {
             Some(ref_id) => needs.link_code(account, ref_id),
             None => self.ref_id_choices().iter().for_each(|code| needs.link_code(account, code)),
         }
-        if let Some(code) = &self.promo_code {
+        if let Some(code) = &self.coupon_code {
             coupon::needs_of_code(account, code, needs);
         }
     }
@@ -113,15 +113,19 @@ pub(super) fn make(
         ended_at: None,
     };
     check_override(context, &enrollment)?;
-    link::put_new(context, &enrollment, &enrollment.ref_id, "");
-    begin(context, enrollment, wanted)
+    let enrollment = put(context, EventKind::EnrollmentCreated, enrollment);
+    put_link(context, &enrollment)?;
+    with_coupon(context, enrollment, wanted)
 }
 
-/// Writes an enrollment that is new or reopened.
-fn begin(context: &mut Context<'_>, enrollment: Enrollment, wanted: &NewEnrollment) -> Result<Made, Refusal> {
-    let enrollment = put(context, EventKind::EnrollmentCreated, enrollment);
-    let coupon = match &wanted.promo_code {
-        Some(code) => Some(coupon::make(context, &enrollment, Field::PromoCode, code, "")?),
+/// Assigns the coupon that was requested.
+fn with_coupon(
+    context: &mut Context<'_>,
+    enrollment: Arc<Enrollment>,
+    wanted: &NewEnrollment,
+) -> Result<Made, Refusal> {
+    let coupon = match &wanted.coupon_code {
+        Some(code) => Some(coupon::make(context, &enrollment, Field::CouponCode, code, "")?),
         None => None,
     };
     Ok(Made { enrollment: with_landing(context, enrollment)?, coupon })
@@ -131,6 +135,14 @@ fn put(context: &mut Context<'_>, kind: EventKind, enrollment: Enrollment) -> Ar
     let enrollment = context.put(enrollment);
     context.tell(kind, EventImage::Enrollment(Arc::clone(&enrollment)));
     enrollment
+}
+
+/// Creates the link with the enrollment's ref_id, unless the enrollment has it already.
+fn put_link(context: &mut Context<'_>, enrollment: &Enrollment) -> Result<(), Refusal> {
+    if context.set.link_with_code(context.account_id, &enrollment.ref_id)?.is_none() {
+        link::put_new(context, enrollment, &enrollment.ref_id, "");
+    }
+    Ok(())
 }
 
 /// The requested ref_id, if it is free; otherwise a code generated from the affiliate's name.
@@ -165,12 +177,16 @@ fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment)
     if let Some(ref_id) = &wanted.ref_id {
         set_ref_id(context, &mut enrollment, ref_id)?;
     }
-    begin(context, enrollment, wanted)
+    let enrollment = put(context, EventKind::EnrollmentCreated, enrollment);
+    if wanted.ref_id.is_some() {
+        put_link(context, &enrollment)?;
+    }
+    with_coupon(context, enrollment, wanted)
 }
 
-/// Changes an enrollment's ref_id. The old one stays an ordinary link until it is revoked, because it is in posts and mails that
+/// Changes an enrollment's ref_id. [`put_link`] creates the new one's link. The old one stays an ordinary link until it is revoked, because it is in posts and mails that
 /// nobody will change, and because the affiliate owns the clicks through it.
-fn set_ref_id(context: &mut Context<'_>, enrollment: &mut Enrollment, ref_id: &str) -> Result<(), Refusal> {
+fn set_ref_id(context: &Context<'_>, enrollment: &mut Enrollment, ref_id: &str) -> Result<(), Refusal> {
     if ref_id == enrollment.ref_id {
         return Ok(());
     }
@@ -178,7 +194,7 @@ fn set_ref_id(context: &mut Context<'_>, enrollment: &mut Enrollment, ref_id: &s
         // An earlier ref_id of the enrollment, or another link of it that leads to the same page.
         Some(link) if link.serves_as_ref_id_of(enrollment) => {}
         Some(other) => return Err(link::taken(other, Field::RefId)),
-        None => _ = link::put_new(context, enrollment, ref_id, ""),
+        None => {}
     }
     ref_id.clone_into(&mut enrollment.ref_id);
     Ok(())
@@ -227,6 +243,9 @@ impl Rule for UpdateEnrollment {
         }
         enrollment.updated_at = context.now;
         let enrollment = put(context, EventKind::EnrollmentUpdated, enrollment);
+        if self.ref_id.is_some() {
+            put_link(context, &enrollment)?;
+        }
         Ok(Arc::new(EnrollmentOutcome { enrollment: with_landing(context, enrollment)?, coupon: None }))
     }
 }

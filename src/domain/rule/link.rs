@@ -33,7 +33,7 @@ impl Rule for CreateLink {
         let enrollment = Arc::clone(context.set.active_enrollment(context.account_id, self.enrollment_id)?);
         code_is_free(context, Field::Code, &self.code)?;
         let link = put_new(context, &enrollment, &self.code, &self.destination_url);
-        finish(context, EventKind::LinkCreated, link, &enrollment)
+        answer(context, link, &enrollment)
     }
 }
 
@@ -55,12 +55,11 @@ impl Rule for RevokeLink {
         let link = Arc::clone(context.get::<Link, _>(self.id)?);
         let enrollment = Arc::clone(context.get::<Enrollment, _>(link.enrollment_id)?);
         if link.state == LinkState::Revoked {
-            let destination_url = destination(context, &link, &enrollment)?;
-            return Ok(Arc::new(LinkWithDestination { link, destination_url }));
+            return answer(context, link, &enrollment);
         }
-        let link =
-            context.put(Link { state: LinkState::Revoked, revoked_at: Some(context.now), ..link.as_ref().clone() });
-        finish(context, EventKind::LinkRevoked, link, &enrollment)
+        let revoked = Link { state: LinkState::Revoked, revoked_at: Some(context.now), ..link.as_ref().clone() };
+        let link = put(context, EventKind::LinkRevoked, revoked, &enrollment);
+        answer(context, link, &enrollment)
     }
 }
 
@@ -78,6 +77,7 @@ pub(super) fn taken(other: &Link, field: Field) -> Refusal {
     }
 }
 
+/// Creates a link of an enrollment.
 pub(super) fn put_new(
     context: &mut Context<'_>,
     enrollment: &Enrollment,
@@ -95,7 +95,13 @@ pub(super) fn put_new(
         created_at: context.now,
         revoked_at: None,
     };
-    context.put(link)
+    put(context, EventKind::LinkCreated, link, enrollment)
+}
+
+fn put(context: &mut Context<'_>, kind: EventKind, link: Link, enrollment: &Enrollment) -> Arc<Link> {
+    let link = context.put(link);
+    context.tell(kind, EventImage::Link(InProgram { row: Arc::clone(&link), program_id: enrollment.program_id }));
+    link
 }
 
 /// The page that a link leads to: its own destination, else the enrollment's page, else the program's.
@@ -106,14 +112,11 @@ pub(super) fn destination(context: &Context<'_>, link: &Link, enrollment: &Enrol
     Ok(link.destination_url.clone())
 }
 
-fn finish(
-    context: &mut Context<'_>,
-    kind: EventKind,
+fn answer(
+    context: &Context<'_>,
     link: Arc<Link>,
     enrollment: &Enrollment,
 ) -> Result<Arc<LinkWithDestination>, Refusal> {
-    let program_id = enrollment.program_id;
-    context.tell(kind, EventImage::Link(InProgram { row: Arc::clone(&link), program_id }));
     let destination_url = destination(context, &link, enrollment)?;
     Ok(Arc::new(LinkWithDestination { link, destination_url }))
 }

@@ -10,7 +10,7 @@ use super::context::{Context, Rule};
 use super::customer;
 use super::program::applicable_terms;
 use super::refund;
-use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult};
+use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
     SaleOutcome,
@@ -245,8 +245,7 @@ pub(super) fn match_to_lead(
         let credit = customer::whole_credit(enrollment, terms.version, AttributionSource::LeadBinding);
         let mut sale = Conversion { lead_id: Some(lead.id), version: sale.version + 1, ..sale.as_ref().clone() };
         let won = Candidate {
-            source: credit.source,
-            reference: lead.id.to_string(),
+            evidence: Evidence::Lead(lead.id),
             affiliate_id: Some(enrollment.affiliate_id),
             enrollment_id: Some(enrollment.id),
             result: CandidateResult::Won,

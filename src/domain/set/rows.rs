@@ -22,8 +22,24 @@ enum Mark {
     Removed,
 }
 
+/// A row as the commands have left it.
+#[derive(Debug)]
+struct Entry<K> {
+    row: Arc<K>,
+    mark: Mark,
+    /// The row as the database has it. `None` for a new row.
+    loaded: Option<Arc<K>>,
+}
+
+// Not derived, because a derived one would ask for rows that can be cloned.
+impl<K> Clone for Entry<K> {
+    fn clone(&self) -> Self {
+        Self { row: Arc::clone(&self.row), mark: self.mark, loaded: self.loaded.clone() }
+    }
+}
+
 /// The result of looking up a key: the row, or none if there is no such row.
-type Slot<K> = Option<(Arc<K>, Mark)>;
+type Slot<K> = Option<Entry<K>>;
 
 /// The rows of one kind, by key. A key without an entry was never looked up.
 pub struct Rows<K: Kind> {
@@ -51,7 +67,7 @@ impl<K: Kind> Rows<K> {
     /// The row with this key; `Some(None)` when there is none, `None` when it was never looked up.
     pub fn find(&self, key: &K::Key) -> Option<Option<&Arc<K>>> {
         match self.slots.get(key) {
-            Some(Some((row, mark))) => Some((*mark != Mark::Removed).then_some(row)),
+            Some(Some(entry)) => Some((entry.mark != Mark::Removed).then_some(&entry.row)),
             Some(None) => Some(None),
             None => self.is_complete.then_some(None),
         }
@@ -64,7 +80,7 @@ impl<K: Kind> Rows<K> {
 
     /// All rows, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<K>> {
-        self.slots.values().flatten().filter(|(_, mark)| *mark != Mark::Removed).map(|(row, _)| row)
+        self.slots.values().flatten().filter(|entry| entry.mark != Mark::Removed).map(|entry| &entry.row)
     }
 
     /// Marks the key as looked up. It is absent, unless a row is there already.
@@ -74,65 +90,70 @@ impl<K: Kind> Rows<K> {
 
     /// Puts in a row that was read from the database.
     pub fn load(&mut self, row: Arc<K>) {
-        self.slots.insert(row.key(), Some((row, Mark::Loaded)));
+        self.slots.insert(row.key(), Some(Entry { loaded: Some(Arc::clone(&row)), row, mark: Mark::Loaded }));
     }
 
     /// Puts in a row that a command has written.
     pub(super) fn put(&mut self, row: Arc<K>) {
         let key = row.key();
-        let mark = match self.slots.get(&key) {
+        let (mark, loaded) = match self.slots.get(&key) {
             // There is nothing to write, for example when a customer buys again.
-            Some(Some((known, Mark::Loaded))) if *known == row => return,
-            Some(Some((_, Mark::Loaded | Mark::Changed | Mark::Removed))) => Mark::Changed,
-            Some(Some((_, Mark::New)) | None) | None => Mark::New,
+            Some(Some(known)) if known.mark == Mark::Loaded && known.row == row => return,
+            Some(Some(known)) if known.mark != Mark::New => (Mark::Changed, known.loaded.clone()),
+            _ => (Mark::New, None),
         };
-        let before = self.slots.insert(key.clone(), Some((row, mark)));
+        let before = self.slots.insert(key.clone(), Some(Entry { row, mark, loaded }));
         self.before.push((key, before));
     }
 
     /// Takes a row out. A row that the same batch inserted leaves no trace.
     pub(super) fn remove(&mut self, key: &K::Key) -> Option<Arc<K>> {
         let slot = self.slots.get_mut(key)?;
-        let (row, mark) = slot.clone()?;
-        match mark {
+        let before = slot.clone()?;
+        match before.mark {
             Mark::Removed => return None,
             Mark::New => *slot = None,
-            Mark::Loaded | Mark::Changed => *slot = Some((Arc::clone(&row), Mark::Removed)),
+            Mark::Loaded | Mark::Changed => *slot = Some(Entry { mark: Mark::Removed, ..before.clone() }),
         }
-        self.before.push((key.clone(), Some(Some((Arc::clone(&row), mark)))));
+        let row = Arc::clone(&before.row);
+        self.before.push((key.clone(), Some(Some(before))));
         Some(row)
     }
 
-    fn marked(&self, wanted: Mark) -> Vec<&Arc<K>> {
+    fn marked(&self, wanted: Mark) -> impl Iterator<Item = &Entry<K>> {
         let slots = self.slots.iter().filter_map(|(key, slot)| Some((key, slot.as_ref()?)));
-        let mut rows: Vec<_> =
-            slots.filter(|(_, (_, mark))| *mark == wanted).map(|(key, (row, _))| (key, row)).collect();
+        let mut entries: Vec<_> = slots.filter(|(_, entry)| entry.mark == wanted).collect();
         // The rows are sorted by key, so that two server instances lock them in the same order.
-        rows.sort_unstable_by_key(|(key, _)| *key);
-        rows.into_iter().map(|(_, row)| row).collect()
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        entries.into_iter().map(|(_, entry)| entry)
     }
 
     /// The keys of rows to insert, update or delete, in no order.
     pub(super) fn written_keys(&self) -> impl Iterator<Item = &K::Key> {
         self.slots
             .iter()
-            .filter(|(_, slot)| matches!(slot, Some((_, mark)) if *mark != Mark::Loaded))
+            .filter(|(_, slot)| matches!(slot, Some(entry) if entry.mark != Mark::Loaded))
             .map(|(key, _)| key)
     }
 
     /// Rows to insert, in key order.
     pub fn inserted(&self) -> Vec<&Arc<K>> {
-        self.marked(Mark::New)
+        self.marked(Mark::New).map(|entry| &entry.row).collect()
     }
 
     /// Rows to update, in key order.
     pub fn updated(&self) -> Vec<&Arc<K>> {
-        self.marked(Mark::Changed)
+        self.marked(Mark::Changed).map(|entry| &entry.row).collect()
+    }
+
+    /// Rows to insert and to update, each with the row as the database has it. `None` for a row to insert.
+    pub fn written(&self) -> impl Iterator<Item = (&Arc<K>, Option<&Arc<K>>)> {
+        self.marked(Mark::New).chain(self.marked(Mark::Changed)).map(|entry| (&entry.row, entry.loaded.as_ref()))
     }
 
     /// Rows to delete, in key order.
     pub fn removed(&self) -> Vec<&Arc<K>> {
-        self.marked(Mark::Removed)
+        self.marked(Mark::Removed).map(|entry| &entry.row).collect()
     }
 }
 

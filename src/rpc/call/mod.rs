@@ -47,7 +47,7 @@ impl Rpc {
         sent_deadline: Option<Deadline>,
     ) -> Call {
         let limit = clock::monotonic_now() + self.request_timeout;
-        let deadline = sent_deadline.map_or(limit, |sent| sent.at().min(limit));
+        let deadline = sent_deadline.map_or(limit, |sent| sent.handler_end().min(limit));
         Call { rpc: Arc::clone(self), principal, name, deadline, sent_deadline }
     }
 

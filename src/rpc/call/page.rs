@@ -172,7 +172,7 @@ mod tests {
     }
 
     fn page(account_id: AccountId, method: &str, state: i32, token: &str) -> Result<Page, Error> {
-        let filter = pb::ListProgramsRequest { state, ..Default::default() };
+        let filter = pb::ListProgramsRequest { states: vec![state], ..Default::default() };
         Page::new(account_id, method, &filter, Shape { size: 2, order: ListOrder::OldestFirst }, token)
     }
 

@@ -421,6 +421,21 @@ impl Fields {
         value
     }
 
+    /// Values of a closed set, each once. A list filter has few of them.
+    pub(in crate::rpc) fn values<E: WireEnum>(&mut self, field: &str, numbers: &[i32]) -> Vec<E> {
+        if numbers.len() > LIST_LENGTH_MAX {
+            self.wrong(field, format!("has {} values; at most {LIST_LENGTH_MAX} are taken", numbers.len()));
+        }
+        let mut values = Vec::new();
+        for (index, number) in numbers.iter().take(LIST_LENGTH_MAX).enumerate() {
+            match self.value_of(&format!("{field}[{index}]"), *number, E::VALUES) {
+                Some(value) if !values.contains(&value) => values.push(value),
+                _ => {}
+            }
+        }
+        values
+    }
+
     /// One of these values of a closed set, required.
     pub(in crate::rpc) fn value_of<E: WireEnum>(&mut self, field: &str, number: i32, values: &[E]) -> Option<E> {
         if number == 0 {

@@ -1,16 +1,18 @@
-//! Selectors: the identifiers by which an account, affiliate or lead may be named.
+//! Selectors: the identifiers by which an account, affiliate, lead or conversion may be named.
 
 use sha2::{Digest, Sha256};
 
 use super::Call;
 use super::parse::{Fields, KEY_LENGTH_MAX};
+use super::wire_enum::WireEnum;
 use crate::domain::account::AccountSelector;
 use crate::domain::affiliate::{Affiliate, AffiliateSelector};
+use crate::domain::conversion::{ConversionKind, ConversionSelector};
 use crate::domain::id::{AffiliateId, LeadId};
 use crate::domain::lead::{Lead, LeadSelector};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::error::Error;
-use crate::pb::{self, account_selector, affiliate_selector, lead_selector};
+use crate::pb::{self, account_selector, affiliate_selector, conversion_selector, lead_selector};
 use crate::store;
 
 /// SHA-256 of an affiliate's own token. The hash is stored instead of the token.
@@ -102,6 +104,28 @@ pub(in crate::rpc) fn lead(
 ) -> Option<LeadSelector> {
     fields.required(field, selector)?;
     optional_lead(fields, field, selector)
+}
+
+/// The conversion that a request names. It is required.
+pub(in crate::rpc) fn conversion(
+    fields: &mut Fields,
+    field: &str,
+    selector: Option<&pb::ConversionSelector>,
+) -> Option<ConversionSelector> {
+    use conversion_selector::Selector;
+    let selector = fields.required(field, selector)?;
+    let Some(selector) = &selector.selector else {
+        fields.wrong(field, "must have one of id and recorded_event");
+        return None;
+    };
+    fields.within(field, |fields| match selector {
+        Selector::Id(id) => fields.id("id", id).map(ConversionSelector::Id),
+        Selector::RecordedEvent(event) => fields.within("recorded_event", |fields| {
+            let kind = fields.value_of("kind", event.kind, ConversionKind::VALUES);
+            let event_id = fields.required_key("event_id", &event.event_id);
+            Some(ConversionSelector::recorded_event(kind?, &event_id))
+        }),
+    })
 }
 
 impl Call {

@@ -18,7 +18,7 @@ use crate::rpc::feed::event::FeedPosition;
 use crate::store::list::ListOrder;
 
 /// A closed set whose values occur in messages.
-pub(in crate::rpc) trait WireEnum: Copy + 'static {
+pub(in crate::rpc) trait WireEnum: Copy + PartialEq + 'static {
     /// Every value.
     const VALUES: &'static [Self];
 
@@ -72,7 +72,7 @@ wire_enums! {
     ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation }
     ConversionOutcome = ConversionOutcome { Attributed, NotReferred, Waiting }
     SaleChannel = SaleChannel { Online, PointOfSale }
-    LeadState = LeadState { Subscribed, Signup, Active, Cancelled }
+    LeadState = LeadState { Subscribed, SignedUp, Active, Cancelled }
     CandidateResult = CandidateResult {
         Won, LowerPrecedence, OtherClick, OutsideWindow, EnrollmentEnded, ProgramArchived, LinkRevoked, CouponRemoved,
         Unknown, AfterConversion,

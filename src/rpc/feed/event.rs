@@ -1,5 +1,6 @@
 //! Events of the feed on the wire: the requests of readers, and the encoding of events.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use prost::Message;
@@ -31,7 +32,7 @@ const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
 /// The maximum wait of a long poll.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// The maximum number of types, programs, or affiliates in a filter.
+/// The maximum number of kinds, programs, affiliates or subjects in a filter.
 const FILTER_LENGTH_MAX: usize = 1_000;
 
 /// An end of the feed, named by requests.
@@ -69,7 +70,7 @@ pub(super) struct WantedStream {
     /// The events to send.
     pub(super) filter: EventFilter,
     /// The interval of messages that show that the stream is alive.
-    pub(super) heartbeat_interval: Duration,
+    pub(super) heartbeat_delay: Duration,
     /// The maximum number of events in a message.
     pub(super) batch_events_max: i64,
 }
@@ -103,12 +104,13 @@ pub(super) fn parse_watch_conversions(message: &pb::WatchConversionsRequest) -> 
     let message = pb::WatchEventsRequest {
         start: message.start.clone(),
         filter: message.filter.clone(),
-        heartbeat_interval: message.heartbeat_interval,
+        heartbeat_delay: message.heartbeat_delay,
         max_batch_size: message.max_batch_size,
     };
-    let mut wanted = parse_stream(&message, EventKind::ABOUT_CONVERSIONS)?;
+    let kinds = EventKind::about_conversions();
+    let mut wanted = parse_stream(&message, &kinds)?;
     if wanted.filter.kinds.is_empty() {
-        wanted.filter.kinds = EventKind::ABOUT_CONVERSIONS.to_vec();
+        wanted.filter.kinds = kinds.into_iter().collect();
     }
     Ok(wanted)
 }
@@ -118,7 +120,7 @@ fn parse_stream(message: &pb::WatchEventsRequest, kinds: &[EventKind]) -> Result
     let mut fields = Fields::default();
     let start = start(&mut fields, message.start.as_ref());
     let filter = filter(&mut fields, message.filter.as_ref(), kinds);
-    let heartbeat_interval = optional_duration(&mut fields, "heartbeat_interval", message.heartbeat_interval.as_ref());
+    let heartbeat_delay = optional_duration(&mut fields, "heartbeat_delay", message.heartbeat_delay.as_ref());
     let batch_events_max = match i64::from(message.max_batch_size) {
         0 => BATCH_EVENTS_DEFAULT,
         size @ 1.. => size.min(BATCH_EVENTS_MAX),
@@ -129,8 +131,8 @@ fn parse_stream(message: &pb::WatchEventsRequest, kinds: &[EventKind]) -> Result
     };
     let Some(start) = start else { return Err(fields.into_error()) };
     fields.finish()?;
-    let heartbeat_interval = heartbeat_interval.unwrap_or(HEARTBEAT_DEFAULT).clamp(HEARTBEAT_MIN, HEARTBEAT_MAX);
-    Ok(WantedStream { start, filter, heartbeat_interval, batch_events_max })
+    let heartbeat_delay = heartbeat_delay.unwrap_or(HEARTBEAT_DEFAULT).clamp(HEARTBEAT_MIN, HEARTBEAT_MAX);
+    Ok(WantedStream { start, filter, heartbeat_delay, batch_events_max })
 }
 
 /// Reads a request of ReadEvents.
@@ -154,13 +156,13 @@ pub(super) fn parse_read(message: &pb::ReadEventsRequest) -> Result<WantedPage, 
 
 /// The start that a reader asks for.
 fn start(fields: &mut Fields, sent: Option<&pb::FeedStart>) -> Option<Start> {
-    use feed_start::Start as Sent;
+    use feed_start::Place as Sent;
     const CHOICES: &str = "one of position, after_cursor and commit_time";
     let Some(sent) = sent else {
         fields.wrong("start", format!("is required: {CHOICES}"));
         return None;
     };
-    fields.within("start", |fields| match &sent.start {
+    fields.within("start", |fields| match &sent.place {
         Some(Sent::AfterCursor(cursor)) if cursor.is_empty() => {
             fields.wrong("after_cursor", "must not be empty; to start anew, send position or commit_time in its place");
             None
@@ -216,7 +218,7 @@ fn filter(fields: &mut Fields, filter: Option<&pb::EventFilter>, kinds: &[EventK
                 fields.wrong(field, format!("has {length} values; at most {FILTER_LENGTH_MAX} are taken"));
             }
         }
-        fn each<S, T>(values: &[S], mut read: impl FnMut(usize, &S) -> Option<T>) -> Vec<T> {
+        fn each<S, T: Ord>(values: &[S], mut read: impl FnMut(usize, &S) -> Option<T>) -> BTreeSet<T> {
             values.iter().take(FILTER_LENGTH_MAX).enumerate().filter_map(|(index, value)| read(index, value)).collect()
         }
         EventFilter {
@@ -293,12 +295,12 @@ mod tests {
         }
     }
 
-    fn at(start: feed_start::Start) -> Option<pb::FeedStart> {
-        Some(pb::FeedStart { start: Some(start) })
+    fn at(start: feed_start::Place) -> Option<pb::FeedStart> {
+        Some(pb::FeedStart { place: Some(start) })
     }
 
     fn latest() -> Option<pb::FeedStart> {
-        at(feed_start::Start::Position(pb::FeedPosition::Latest.into()))
+        at(feed_start::Place::Position(pb::FeedPosition::Latest.into()))
     }
 
     #[test]
@@ -309,9 +311,9 @@ mod tests {
         // A client that lost its position sends an empty cursor. It must be an error, because starting anew would repeat or lose
         // everything.
         for (start, field) in [
-            (at(feed_start::Start::AfterCursor(String::new())), "start.after_cursor"),
-            (at(feed_start::Start::Position(0)), "start.position"),
-            (at(feed_start::Start::Position(9)), "start.position"),
+            (at(feed_start::Place::AfterCursor(String::new())), "start.after_cursor"),
+            (at(feed_start::Place::Position(0)), "start.position"),
+            (at(feed_start::Place::Position(9)), "start.position"),
             (Some(pb::FeedStart::default()), "start.position"),
         ] {
             assert_eq!(wrong_fields(parse_watch(&pb::WatchEventsRequest { start, ..Default::default() })), [field]);
@@ -321,16 +323,16 @@ mod tests {
     #[test]
     fn heartbeats_and_batches_have_their_limits() {
         let watch = |seconds, max_batch_size| {
-            let heartbeat_interval = Some(prost_types::Duration { seconds, nanos: 0 });
+            let heartbeat_delay = Some(prost_types::Duration { seconds, nanos: 0 });
             let message =
-                pb::WatchEventsRequest { start: latest(), heartbeat_interval, max_batch_size, ..Default::default() };
-            parse_watch(&message).map(|wanted| (wanted.heartbeat_interval.as_secs(), wanted.batch_events_max))
+                pb::WatchEventsRequest { start: latest(), heartbeat_delay, max_batch_size, ..Default::default() };
+            parse_watch(&message).map(|wanted| (wanted.heartbeat_delay.as_secs(), wanted.batch_events_max))
         };
         assert_eq!(watch(1, 0).unwrap(), (5, 100));
         assert_eq!(watch(30, 7).unwrap(), (30, 7));
         assert_eq!(watch(3_600, 5_000).unwrap(), (60, 1_000));
-        assert_eq!(wrong_fields(watch(-1, -1)), ["heartbeat_interval", "max_batch_size"]);
-        assert_eq!(wrong_fields(watch(i64::MIN, 0)), ["heartbeat_interval"]);
+        assert_eq!(wrong_fields(watch(-1, -1)), ["heartbeat_delay", "max_batch_size"]);
+        assert_eq!(wrong_fields(watch(i64::MIN, 0)), ["heartbeat_delay"]);
         assert_eq!(watch(i64::MAX, 0).unwrap(), (60, 100));
     }
 
@@ -364,12 +366,12 @@ mod tests {
     #[test]
     fn a_filter_is_read_whole() {
         let message = pb::ReadEventsRequest {
-            start: at(feed_start::Start::Position(pb::FeedPosition::Beginning.into())),
+            start: at(feed_start::Place::Position(pb::FeedPosition::Beginning.into())),
             filter: Some(pb::EventFilter { kinds: vec![pb::EventKind::SaleRecorded.into()], ..Default::default() }),
             ..Default::default()
         };
         let wanted = parse_read(&message).unwrap();
-        assert_eq!(wanted.filter.kinds, [EventKind::SaleRecorded]);
+        assert_eq!(wanted.filter.kinds, [EventKind::SaleRecorded].into());
         assert_eq!((wanted.start, wanted.page_events_max, wanted.max_wait), (Start::Beginning, 50, Duration::ZERO));
     }
 
@@ -381,8 +383,8 @@ mod tests {
             let message = pb::WatchConversionsRequest { start: latest(), filter, ..Default::default() };
             parse_watch_conversions(&message).map(|wanted| wanted.filter.kinds)
         };
-        assert_eq!(watch(&[]).unwrap(), EventKind::ABOUT_CONVERSIONS);
-        assert_eq!(watch(&[pb::EventKind::SaleRecorded]).unwrap(), [EventKind::SaleRecorded]);
+        assert!(watch(&[]).unwrap().into_iter().eq(EventKind::about_conversions()));
+        assert_eq!(watch(&[pb::EventKind::SaleRecorded]).unwrap(), [EventKind::SaleRecorded].into());
         assert_eq!(wrong_fields(watch(&[pb::EventKind::RewardApproved])), ["filter.kinds[0]"]);
     }
 }

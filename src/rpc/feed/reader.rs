@@ -56,7 +56,7 @@ pub(super) struct Reader {
     principal: Principal,
     filter: EventFilter,
     batch_events_max: i64,
-    heartbeat_interval: Duration,
+    heartbeat_delay: Duration,
     stall: Duration,
     draining: CancellationToken,
     end_at: Instant,
@@ -90,7 +90,7 @@ impl Reader {
         let opened = Word::Opened(pb::Opened {
             earliest_cursor: cursor(head.pruned_sequence),
             head_cursor: cursor(head.event_sequence),
-            heartbeat_interval: event::duration(wanted.heartbeat_interval),
+            heartbeat_delay: event::duration(wanted.heartbeat_delay),
             retention: limits.retention.and_then(event::duration),
             feed_id: app.store().identity.database_id.simple().to_string(),
         });
@@ -100,7 +100,7 @@ impl Reader {
             principal,
             filter: wanted.filter,
             batch_events_max: wanted.batch_events_max,
-            heartbeat_interval: wanted.heartbeat_interval,
+            heartbeat_delay: wanted.heartbeat_delay,
             stall: limits.stall,
             draining,
             end_at: now + clock::jitter(limits.stream_age, 10),
@@ -112,8 +112,8 @@ impl Reader {
             is_caught_up: false,
             is_over: false,
             silent_events: 0,
-            heartbeat_at: now + wanted.heartbeat_interval,
-            recheck_at: now + wanted.heartbeat_interval,
+            heartbeat_at: now + wanted.heartbeat_delay,
+            recheck_at: now + wanted.heartbeat_delay,
             _slot: slot,
         }
     }
@@ -142,7 +142,7 @@ impl Reader {
         let now = clock::monotonic_now();
         self.handed_over = (Some(now), self.position);
         self.silent_events = 0;
-        self.heartbeat_at = now + self.heartbeat_interval;
+        self.heartbeat_at = now + self.heartbeat_delay;
         // With this message, the reader has everything up to the current position.
         Ok(WatchResponse { cursor: self.cursor_at(self.position), kind: Some(kind) })
     }
@@ -157,7 +157,7 @@ impl Reader {
             if now >= self.recheck_at {
                 // However busy the stream is, a revoked key must not go on reading.
                 self.authenticator.recheck(&self.principal).await?;
-                self.recheck_at = clock::monotonic_now() + self.heartbeat_interval;
+                self.recheck_at = clock::monotonic_now() + self.heartbeat_delay;
             }
             if now >= self.heartbeat_at || self.silent_events >= SILENT_EVENTS_MAX {
                 return self.heartbeat().await;

@@ -1,14 +1,24 @@
 //! The form of a candidate for the credit.
 
 use super::field::Text;
-use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult};
-use crate::domain::id::{AffiliateId, EnrollmentId};
+use crate::domain::attribution::{Candidate, CandidateResult, Evidence};
+use crate::domain::id::{AffiliateId, ClickId, EnrollmentId, LeadId};
+
+enum_form! {
+    /// A piece of evidence.
+    EvidenceForm<'a> of Evidence {
+        Lead(id: LeadId),
+        Coupon(code: Text<'a>),
+        Click(id: ClickId),
+        RefId(ref_id: Text<'a>),
+        Tid(tid: Text<'a>),
+    }
+}
 
 form! {
     /// One way by which a conversion could have been traced to an affiliate.
     CandidateForm<'a> of Candidate {
-        source: AttributionSource,
-        reference: Text<'a>,
+        evidence: EvidenceForm<'a>,
         result: CandidateResult,
     }
     unless_empty {

@@ -12,7 +12,9 @@ form! {
     CalculationForm of Calculation {
         rule: RewardRule,
         base_amount: Money,
+        sale_amount: Money,
         commission: CommissionForm,
+        share_ppm: i32,
         terms_version: i32,
         rounding: Rounding,
     }

@@ -10,7 +10,10 @@ pub(super) use load::Loading;
 pub use load::load;
 pub use save::save;
 
+use sea_orm::EntityName;
 use stored::Stored;
+
+use super::entity::{affiliate_conversion, affiliate_lead};
 
 /// Generates the list of tables whose statistics matter.
 macro_rules! growing {
@@ -18,7 +21,8 @@ macro_rules! growing {
         /// The tables that grow with use and are searched by more than one key.
         pub(super) fn growing_tables() -> Vec<&'static str> {
             let tables = [$((<$kind as Stored>::GROWS, stored::table_name::<$kind>()),)*];
-            tables.into_iter().filter(|(grows, _)| *grows).map(|(_, table)| table).collect()
+            let listing = [affiliate_conversion::Entity.table_name(), affiliate_lead::Entity.table_name()];
+            tables.into_iter().filter(|(grows, _)| *grows).map(|(_, table)| table).chain(listing).collect()
         }
     };
 }

@@ -77,7 +77,9 @@ crate::for_all_kinds!(every_kind);
 fn add<S: Stored>(writes: &mut Writes, lists: &mut Lists, set: &WorkingSet) -> Result<(), StoreError> {
     let rows = S::rows(set);
     let (changed, new) = (rows.updated(), rows.inserted());
-    changed.iter().chain(&new).for_each(|row| row.add_to_lists(lists));
+    if S::IS_LISTED {
+        rows.written().for_each(|(row, loaded)| row.add_to_lists(loaded.map(AsRef::as_ref), lists));
+    }
     let changed = changed.into_iter().map(|row| row.to_row()).collect::<Result<_, _>>()?;
     let new = new.into_iter().map(|row| row.to_row()).collect::<Result<_, _>>()?;
     writes.write::<S::Table>(changed, new)

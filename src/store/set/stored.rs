@@ -27,8 +27,12 @@ pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
     /// The row from columns.
     fn from_row(row: <Self::Table as EntityTrait>::Model) -> Result<Self, StoreError>;
 
-    /// Adds the row to the lists of the affiliates that are credited with it. A row is never taken off a list.
-    fn add_to_lists(&self, _lists: &mut Lists) {}
+    /// Whether [`Self::add_to_lists`] does anything.
+    const IS_LISTED: bool = false;
+
+    /// Adds the row to the lists of the affiliates that are credited with it, unless it is on them: `loaded` is the row as the
+    /// database has it. A row is never taken off a list, so a query by affiliate looks at the credits too.
+    fn add_to_lists(&self, _loaded: Option<&Self>, _lists: &mut Lists) {}
 
     /// Adds the rows that are always needed together with this one.
     fn leads_to(&self, needs: &mut Needs);

@@ -220,8 +220,8 @@ impl Command {
             Self::Refund(_) | Self::Cancellation(_) => Vec::new(),
             Self::Approve(request) => request.reward_ids.iter_mut().collect(),
             Self::Deny(request) => request.reward_ids.iter_mut().collect(),
-            Self::GetConversion(request) => match &mut request.selector {
-                Some(pb::get_conversion_request::Selector::ConversionId(id)) => vec![id],
+            Self::GetConversion(request) => match request.conversion.as_mut().and_then(|one| one.selector.as_mut()) {
+                Some(pb::conversion_selector::Selector::Id(id)) => vec![id],
                 _ => Vec::new(),
             },
             Self::GetLead(request) => lead_text(&mut request.lead).into_iter().collect(),

@@ -102,8 +102,8 @@ impl Player {
             pb::ListConversionsRequest { page_size: PAGE_SIZE, order: turn.order(), view, ..Default::default() };
         let conversions = read_all!(self.client.tracking, list_conversions, request.clone(), conversions);
         check!(self, "ListConversions", self.world.images(false), conversions);
-        let outcome = pb::ConversionOutcome::NotReferred.into();
-        let request = pb::ListConversionsRequest { outcome, order: turn.order(), ..request };
+        let outcomes = vec![pb::ConversionOutcome::NotReferred.into()];
+        let request = pb::ListConversionsRequest { outcomes, order: turn.order(), ..request };
         let conversions = read_all!(self.client.tracking, list_conversions, request, conversions);
         check!(self, "ListConversions of NOT_REFERRED", self.world.images(true), conversions);
         let request = pb::ListRewardsRequest { page_size: PAGE_SIZE, order: turn.order(), ..Default::default() };

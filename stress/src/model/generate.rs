@@ -175,19 +175,20 @@ impl Generator {
     }
 
     fn read(&mut self, world: &World) -> Command {
-        use pb::get_conversion_request::Selector;
+        use pb::conversion_selector::Selector;
         match self.rng.u32(0..7) {
             0 | 1 => {
                 let rng = &mut self.rng;
                 let selector = if rng.bool() || world.conversions.is_empty() {
-                    Selector::ConversionId(some_id(rng, "cnv", world.conversions.iter().map(|one| &one.row.id)))
+                    Selector::Id(some_id(rng, "cnv", world.conversions.iter().map(|one| &one.row.id)))
                 } else {
                     let row = &world.conversions[rng.usize(..world.conversions.len())].row;
                     let kind = if rng.u32(0..8) == 0 { pb::ConversionKind::Lead.into() } else { row.kind };
                     Selector::RecordedEvent(pb::RecordedEvent { kind, event_id: row.event_id.clone() })
                 };
                 let view = rng.i32(0..=2);
-                Command::GetConversion(pb::GetConversionRequest { selector: Some(selector), view })
+                let conversion = Some(pb::ConversionSelector { selector: Some(selector) });
+                Command::GetConversion(pb::GetConversionRequest { conversion, view })
             }
             2 => Command::GetLead(pb::GetLeadRequest { lead: Some(self.lead(world)) }),
             3 => Command::GetBalance(pb::GetBalanceRequest { affiliate: Some(self.affiliate(world)) }),

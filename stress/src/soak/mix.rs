@@ -214,8 +214,11 @@ impl Worker {
     async fn read(&mut self) -> Result<(), Status> {
         if self.random.bool() {
             let Some(sold) = self.random.choice(&self.sold) else { return Ok(()) };
-            let selector = pb::get_conversion_request::Selector::ConversionId(sold.answer.conversion_id.clone());
-            let request = pb::GetConversionRequest { selector: Some(selector), ..pb::GetConversionRequest::default() };
+            let selector = pb::conversion_selector::Selector::Id(sold.answer.conversion_id.clone());
+            let request = pb::GetConversionRequest {
+                conversion: Some(pb::ConversionSelector { selector: Some(selector) }),
+                ..pb::GetConversionRequest::default()
+            };
             self.client.tracking.get_conversion(request).await?;
         } else {
             let affiliate = Some(self.affiliate());

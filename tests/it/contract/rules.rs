@@ -104,7 +104,7 @@ fn accessor_suffixes(field: &FieldDescriptorProto) -> &'static [&'static str] {
 
 /// A name shows whether a value is a moment or a span of time. The name of a number of units ends in the unit.
 fn times(contract: &Contract<'_>) -> Vec<String> {
-    const SPANS: [&str; 5] = ["delay", "interval", "wait", "age", "timeout"];
+    const SPANS: [&str; 4] = ["delay", "wait", "age", "timeout"];
     const UNITS: [&str; 10] =
         ["nanos", "micros", "millis", "ms", "seconds", "minutes", "hours", "days", "weeks", "months"];
     const SPANS_OF_NUMBERS: [&str; 4] = ["period", "window", "retention", "duration"];
@@ -122,11 +122,9 @@ fn times(contract: &Contract<'_>) -> Vec<String> {
             }
         };
         check((of == TIMESTAMP) == (last == "time"), "a Timestamp ends in _time, and nothing else does");
-        check(
-            of != DURATION || is_span,
-            "a Duration ends in _delay, _interval, _wait, _age or _timeout, or is retention",
-        );
-        check(!is_span || of == DURATION || (of == interval && last == "interval"), "a span of time is a Duration");
+        check(of != DURATION || is_span, "a Duration ends in _delay, _wait, _age or _timeout, or is retention");
+        check(!is_span || of == DURATION, "a span of time is a Duration");
+        check((of == interval) == (last == "interval"), "a TimeInterval ends in _interval, and nothing else does");
         check(parts.len() == 1 || last != "at", "a moment ends in _time");
         if matches!(field.r#type(), Type::Int32 | Type::Int64) {
             let has_unit = UNITS.contains(&last);

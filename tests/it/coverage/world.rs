@@ -166,7 +166,7 @@ impl Account {
             "external_id": "${affiliate_external_id}",
             "first_name": "Ann",
             "ref_id": "${affiliate_ref_id}",
-            "promo_code": "${coupon_code}",
+            "coupon_code": "${coupon_code}",
         });
         let kept = [
             ("affiliate_id", "/affiliate/id"),
@@ -176,13 +176,13 @@ impl Account {
         ];
         self.make(wire, "AffiliateService/CreateAffiliate", request, &kept).await;
         let request =
-            json!({"email": "bea@${tag}.example", "ref_id": "${other_ref_id}", "promo_code": "${other_coupon_code}"});
+            json!({"email": "bea@${tag}.example", "ref_id": "${other_ref_id}", "coupon_code": "${other_coupon_code}"});
         self.make(wire, "AffiliateService/CreateAffiliate", request, &[("other_affiliate_id", "/affiliate/id")]).await;
         let request = json!({
             "affiliate": {"id": "${affiliate_id}"},
             "program_id": "${other_program_id}",
             "ref_id": "${third_ref_id}",
-            "promo_code": "${third_coupon_code}",
+            "coupon_code": "${third_coupon_code}",
         });
         self.make(wire, "AffiliateService/EnrollAffiliate", request, &[]).await;
         let request = json!({"enrollment_id": "${enrollment_id}", "code": "${link_code}"});

@@ -258,7 +258,7 @@ fn check_credit(conversion: &Conversion) -> Checked {
     prop_assert_eq!(!conversion.credits.is_empty(), is_attributed, "{:?}", conversion);
     match conversion.kind {
         ConversionKind::Sale | ConversionKind::Lead => {
-            let won: Vec<_> = winners.iter().map(|winner| (winner.enrollment_id, winner.source)).collect();
+            let won: Vec<_> = winners.iter().map(|winner| (winner.enrollment_id, winner.evidence.source())).collect();
             let credited: Vec<_> =
                 conversion.credits.iter().map(|credit| (Some(credit.enrollment_id), credit.source)).collect();
             prop_assert_eq!(won, credited, "{:?}", conversion);

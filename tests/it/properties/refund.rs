@@ -142,7 +142,7 @@ impl Till {
         till.carry_out(&pb::CreateAffiliateRequest {
             email: "ann@affiliates.example".to_owned(),
             ref_id: "ann".to_owned(),
-            promo_code: COUPON.to_owned(),
+            coupon_code: COUPON.to_owned(),
             ..pb::CreateAffiliateRequest::default()
         });
         till

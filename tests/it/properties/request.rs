@@ -166,7 +166,7 @@ impl Asking<'_> {
         Some(pb::EnrollAffiliateRequest {
             program_id,
             ref_id: or_empty(enrolling.ref_id.map(ref_id)),
-            promo_code: or_empty(enrolling.coupon.map(coupon_code)),
+            coupon_code: or_empty(enrolling.coupon.map(coupon_code)),
             commission_override: enrolling.pay.and_then(|pay| commission(pay, currency.code())),
             ..pb::EnrollAffiliateRequest::default()
         })
@@ -183,7 +183,7 @@ impl Asking<'_> {
                     first_name: "First".to_owned(),
                     program_id: enrollment.program_id,
                     ref_id: enrollment.ref_id,
-                    promo_code: enrollment.promo_code,
+                    coupon_code: enrollment.coupon_code,
                     commission_override: enrollment.commission_override,
                     ..pb::CreateAffiliateRequest::default()
                 })

@@ -37,11 +37,11 @@ fn shop() -> Rules {
     rules
 }
 
-fn affiliate(name: &str, promo_code: &str) -> pb::CreateAffiliateRequest {
+fn affiliate(name: &str, coupon_code: &str) -> pb::CreateAffiliateRequest {
     pb::CreateAffiliateRequest {
         email: format!("{name}@affiliates.example"),
         ref_id: name.to_owned(),
-        promo_code: promo_code.to_owned(),
+        coupon_code: coupon_code.to_owned(),
         ..pb::CreateAffiliateRequest::default()
     }
 }
@@ -67,7 +67,7 @@ fn a_command_that_is_refused_half_way_leaves_the_set_as_it_was() {
     let mut rules = shop();
     // Before it refuses the taken code, the rule has made the affiliate, its enrollment and its link, each with an event.
     let (refusal, ids) = refused(&mut rules, &affiliate("joe", "ANN"));
-    assert!(matches!(refusal, Refusal::AlreadyExists { field: Field::PromoCode, .. }), "{refusal:?}");
+    assert!(matches!(refusal, Refusal::AlreadyExists { field: Field::CouponCode, .. }), "{refusal:?}");
     assert!(ids > 3, "{ids}");
     // The names that it took meanwhile are free again.
     rules.carry_out(&affiliate("joe", "JOE")).unwrap();

@@ -11,6 +11,7 @@ use headwater::app::feed::EventForm;
 use headwater::app::{App, AppOptions, SubmitError, verify};
 use headwater::clock::ManualClock;
 use headwater::domain::Decision;
+use headwater::domain::conversion::ConversionSelector;
 use headwater::domain::id::AccountId;
 use headwater::domain::ledger::{Balance, BalanceKey};
 use headwater::domain::outcome::Outcome;
@@ -132,7 +133,8 @@ impl Stored {
     async fn envelope(&self, book: &Book, account_id: AccountId, call: &Call, rules: &Rules) -> Option<Envelope> {
         let mut earned: Earned = BTreeMap::new();
         for (kind, event_id) in Book::rewards_wanted(call) {
-            let image = store::conversion::find_by_event(self.app.store(), account_id, kind, &event_id).await.unwrap();
+            let event = ConversionSelector::recorded_event(kind, &event_id);
+            let image = store::conversion::find(self.app.store(), account_id, &event).await.unwrap();
             let ids = image.into_iter().flat_map(|image| image.rewards).map(|reward| reward.id).collect();
             earned.insert((kind, event_id), ids);
         }
@@ -191,7 +193,7 @@ async fn stored_state(store: &Store, account_id: AccountId) -> Vec<String> {
     let events = events.map(|(_, _, body)| String::from_utf8(body.to_vec()).unwrap());
     let entries = store::ledger::list(store, account_id, None, Walk::first(ALL)).await.unwrap();
     let kinds = [
-        lines(store::program::list(store, account_id, None, Walk::first(ALL)).await.unwrap()),
+        lines(store::program::list(store, account_id, &[], Walk::first(ALL)).await.unwrap()),
         lines(store::affiliate::list(store, account_id, None, Walk::first(ALL)).await.unwrap()),
         lines(store::enrollment::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
         lines(store::link::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),

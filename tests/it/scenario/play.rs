@@ -120,7 +120,7 @@ impl<'world, W: World> Player<'world, W> {
     async fn affiliate_step(&mut self, step: &Step) -> Result<String, Status> {
         let name = step.word(0).to_owned();
         let ref_id = step.option("ref").unwrap_or(&name).to_owned();
-        let promo_code = step.option("coupon").unwrap_or_default().to_owned();
+        let coupon_code = step.option("coupon").unwrap_or_default().to_owned();
         let commission_override = step.option("commission").map(|text| commission(text, "USD"));
         let program_id = self.program_id(step);
         if step.verb == "enroll" {
@@ -129,7 +129,7 @@ impl<'world, W: World> Player<'world, W> {
                 affiliate,
                 program_id,
                 ref_id,
-                promo_code,
+                coupon_code,
                 commission_override,
                 ..Default::default()
             };
@@ -140,7 +140,7 @@ impl<'world, W: World> Player<'world, W> {
                 first_name: name.clone(),
                 program_id,
                 ref_id,
-                promo_code,
+                coupon_code,
                 commission_override,
                 ..Default::default()
             };

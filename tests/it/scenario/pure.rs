@@ -110,7 +110,7 @@ impl World for PureWorld {
     async fn sale(&mut self, event_id: &str) -> SaleFacts {
         let sale = self.conversion(ConversionKind::Sale, event_id);
         let candidates = sale.candidates.iter().map(|candidate| {
-            let source = match candidate.source {
+            let source = match candidate.evidence.source() {
                 AttributionSource::LeadBinding => "binding",
                 AttributionSource::Coupon => "coupon",
                 AttributionSource::Click => "click",

@@ -33,8 +33,8 @@ impl WireWorld {
 
     /// The number of the account's approved rewards, without the negative ones of refunds.
     async fn approved_count(&mut self) -> usize {
-        let state = pb::RewardState::Approved.into();
-        let request = pb::ListRewardsRequest { state, page_size: 1_000, ..Default::default() };
+        let states = vec![pb::RewardState::Approved.into()];
+        let request = pb::ListRewardsRequest { states, page_size: 1_000, ..Default::default() };
         let rewards = self.client.rewards.list_rewards(request).await.unwrap().into_inner().rewards;
         rewards.iter().filter(|reward| reward.reverses_reward_id.is_empty()).count()
     }
@@ -85,8 +85,9 @@ impl World for WireWorld {
 
     async fn sale(&mut self, event_id: &str) -> SaleFacts {
         let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: event_id.to_owned() };
-        let selector = Some(pb::get_conversion_request::Selector::RecordedEvent(event));
-        let request = pb::GetConversionRequest { selector, ..Default::default() };
+        let selector = Some(pb::conversion_selector::Selector::RecordedEvent(event));
+        let request =
+            pb::GetConversionRequest { conversion: Some(pb::ConversionSelector { selector }), ..Default::default() };
         let sale = self.client.tracking.get_conversion(request).await.unwrap().into_inner().conversion.unwrap();
         let candidates = sale.candidates.iter().map(|candidate| {
             let source = match candidate.source() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use headwater::domain::account::ApiKey;
 use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, Profile};
 use headwater::domain::attribution::Candidate;
-use headwater::domain::conversion::{ConversionOutcome, OrderDetails, RefundOutcome, SaleOutcome};
+use headwater::domain::conversion::{ConversionOutcome, ConversionSelector, OrderDetails, RefundOutcome, SaleOutcome};
 use headwater::domain::coupon::CouponState;
 use headwater::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentWithLanding};
 use headwater::domain::id::RewardId;
@@ -249,7 +249,10 @@ db_test!(a_text_of_an_unknown_version_names_its_row, |database: TestDatabase| as
     becomes_unknown!(conversion.OrderDetails, conversion::Column::Id.eq(sale.uuid()));
     for id in [sale.uuid(), uuid(2)] {
         let id = headwater::domain::id::ConversionId::from_uuid(id);
-        assert_eq!(store::conversion::find(&store, ACCOUNT, id).await.err(), error("conversion", id.uuid()));
+        assert_eq!(
+            store::conversion::find(&store, ACCOUNT, &ConversionSelector::Id(id)).await.err(),
+            error("conversion", id.uuid())
+        );
     }
 
     becomes_unknown!(reward.Calculation, reward::Column::Id.eq(first_reward.uuid()));

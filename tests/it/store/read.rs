@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use headwater::domain::affiliate::{Affiliate, AffiliateSelector};
-use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits};
+use headwater::domain::conversion::{
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, ConversionSelector, Credit, Credits,
+};
 use headwater::domain::coupon::{Coupon, CouponState};
 use headwater::domain::enrollment::{Enrollment, EnrollmentState};
 use headwater::domain::id::{AccountId, AffiliateId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
@@ -106,9 +108,9 @@ db_test!(programs, |database: TestDatabase| async move {
     assert_eq!(store::program::find_default(&store, OTHER).await, Ok(None));
     assert_eq!(store::program::find_terms(&store, ACCOUNT, archived.id, 1).await, Ok(Some(terms(1))));
     assert_eq!(store::program::find_terms(&store, ACCOUNT, archived.id, 3).await, Ok(None));
-    assert_lists!(store::program::list, &store, (None), |row| row.program.id, [1, 2]);
-    assert_lists!(store::program::list, &store, (Some(ProgramState::Active)), |row| row.program.id, [1]);
-    let listed = store::program::list(&store, ACCOUNT, Some(ProgramState::Archived), Walk::first(10)).await.unwrap();
+    assert_lists!(store::program::list, &store, (&[]), |row| row.program.id, [1, 2]);
+    assert_lists!(store::program::list, &store, (&[ProgramState::Active]), |row| row.program.id, [1]);
+    let listed = store::program::list(&store, ACCOUNT, &[ProgramState::Archived], Walk::first(10)).await.unwrap();
     assert_eq!(listed, [ProgramWithTerms { program: Arc::new(archived.clone()), terms: Arc::new(terms(2)) }]);
     let urls =
         store::program::landing_urls(&store, ACCOUNT, &[archived.id, ProgramId::from_uuid(uuid(9))]).await.unwrap();
@@ -159,7 +161,7 @@ db_test!(affiliates_and_enrollments, |database: TestDatabase| async move {
         (EnrollmentQuery::default(), vec![1, 2]),
         (EnrollmentQuery { affiliate_id: Some(second.id), ..EnrollmentQuery::default() }, vec![2]),
         (EnrollmentQuery { program_id: Some(rows::program().id), ..EnrollmentQuery::default() }, vec![1]),
-        (EnrollmentQuery { state: Some(EnrollmentState::Ended), ..EnrollmentQuery::default() }, vec![1]),
+        (EnrollmentQuery { states: vec![EnrollmentState::Ended], ..EnrollmentQuery::default() }, vec![1]),
     ] {
         assert_lists!(store::enrollment::list, &store, (&query), |row| row.id, expected);
     }
@@ -191,7 +193,7 @@ db_test!(links_and_coupons, |database: TestDatabase| async move {
         (LinkQuery::default(), vec![1, 2]),
         (LinkQuery { affiliate_id: Some(second.affiliate_id), ..LinkQuery::default() }, vec![2]),
         (LinkQuery { enrollment_id: Some(rows::enrollment().id), ..LinkQuery::default() }, vec![1]),
-        (LinkQuery { state: Some(LinkState::Active), ..LinkQuery::default() }, vec![2]),
+        (LinkQuery { states: vec![LinkState::Active], ..LinkQuery::default() }, vec![2]),
     ] {
         assert_lists!(store::link::list, &store, (&query), |row| row.id, expected);
     }
@@ -199,7 +201,7 @@ db_test!(links_and_coupons, |database: TestDatabase| async move {
         (CouponQuery::default(), vec![1, 2, 3]),
         (CouponQuery { affiliate_id: Some(other_coupon.affiliate_id), ..CouponQuery::default() }, vec![3]),
         (CouponQuery { code: Some("ADA10".to_owned()), ..CouponQuery::default() }, vec![1, 2]),
-        (CouponQuery { state: Some(CouponState::Active), ..CouponQuery::default() }, vec![2]),
+        (CouponQuery { states: vec![CouponState::Active], ..CouponQuery::default() }, vec![2]),
     ] {
         assert_lists!(store::coupon::list, &store, (&query), |row| row.id, expected);
     }
@@ -211,7 +213,7 @@ db_test!(leads, |database: TestDatabase| async move {
         email: None,
         external_id: Some("u-2".to_owned()),
         binding: None,
-        state: LeadState::Signup,
+        state: LeadState::SignedUp,
         ..rows::lead()
     };
     let change = |set: &mut WorkingSet| {
@@ -227,7 +229,7 @@ db_test!(leads, |database: TestDatabase| async move {
     assert_eq!(store::lead::find(&store, ACCOUNT, &by_email).await, Ok(Some(rows::lead())));
     for (query, expected) in [
         (LeadQuery::default(), vec![1, 2]),
-        (LeadQuery { state: Some(LeadState::Signup), ..LeadQuery::default() }, vec![2]),
+        (LeadQuery { states: vec![LeadState::SignedUp], ..LeadQuery::default() }, vec![2]),
         (LeadQuery { affiliate_id: Some(rows::affiliate().id), ..LeadQuery::default() }, vec![1]),
     ] {
         assert_lists!(store::lead::list, &store, (&query), |row| row.id, expected);
@@ -248,18 +250,21 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
         set.put(rows::request("sale", "order-1", sale.id.uuid()));
     };
     let store = open_with(&database, change).await;
-    let image = store::conversion::find(&store, ACCOUNT, sale.id).await.unwrap().unwrap();
+    let image = store::conversion::find(&store, ACCOUNT, &ConversionSelector::Id(sale.id)).await.unwrap().unwrap();
     let rewards = vec![Arc::new(first.clone()), Arc::new(second.clone())];
     assert_eq!(image, ConversionImage { conversion: Arc::new(sale), rewards });
-    assert_eq!(store::conversion::find(&store, OTHER, image.conversion.id).await, Ok(None));
-    let by_event = async |kind| store::conversion::find_by_event(&store, ACCOUNT, kind, "order-1").await.unwrap();
+    assert_eq!(store::conversion::find(&store, OTHER, &ConversionSelector::Id(image.conversion.id)).await, Ok(None));
+    let by_event = async |kind| {
+        let event = ConversionSelector::recorded_event(kind, "order-1");
+        store::conversion::find(&store, ACCOUNT, &event).await.unwrap()
+    };
     assert_eq!(by_event(ConversionKind::Sale).await, Some(image));
     assert_eq!(by_event(ConversionKind::Refund).await, None);
 
     let all = ConversionQuery::default;
     for (query, expected) in [
         (all(), vec![1, 2, 3]),
-        (ConversionQuery { kind: Some(ConversionKind::Refund), ..all() }, vec![2]),
+        (ConversionQuery { kinds: vec![ConversionKind::Refund], ..all() }, vec![2]),
         (
             ConversionQuery { outcomes: vec![ConversionOutcome::NotReferred, ConversionOutcome::Waiting], ..all() },
             vec![3],
@@ -292,14 +297,21 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
         let leads = store::lead::list(&store, ACCOUNT, &query, Walk::first(9)).await.unwrap();
         assert_eq!(leads, std::slice::from_ref(&lead));
     }
-    assert_eq!(*store::conversion::find(&store, ACCOUNT, shared.id).await.unwrap().unwrap().conversion, shared);
+    assert_eq!(
+        *store::conversion::find(&store, ACCOUNT, &ConversionSelector::Id(shared.id))
+            .await
+            .unwrap()
+            .unwrap()
+            .conversion,
+        shared
+    );
 
     assert_eq!(store::reward::find(&store, ACCOUNT, second.id).await, Ok(Some(second.clone())));
     assert_eq!(store::reward::find(&store, OTHER, second.id).await, Ok(None));
     let all = RewardQuery::default;
     for (query, expected) in [
         (all(), vec![1, 2, 3]),
-        (RewardQuery { state: Some(RewardState::Denied), ..all() }, vec![2]),
+        (RewardQuery { states: vec![RewardState::Denied], ..all() }, vec![2]),
         (RewardQuery { affiliate_id: Some(rows::affiliate().id), ..all() }, vec![1, 2, 3]),
         (RewardQuery { program_id: Some(ProgramId::from_uuid(uuid(9))), ..all() }, vec![]),
         (RewardQuery { created: from(second.created_at), ..all() }, vec![2]),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater::clock::RandomIds;
-use headwater::domain::conversion::{Conversion, ConversionKind, ConversionOutcome, WaitingRefund};
+use headwater::domain::conversion::{Conversion, ConversionKind, ConversionOutcome, ConversionSelector, WaitingRefund};
 use headwater::domain::coupon::{Coupon, CouponState};
 use headwater::domain::decide;
 use headwater::domain::id::{AccountId, ConversionId};
@@ -229,7 +229,10 @@ db_test!(a_refund_that_waits_only_within_its_batch_leaves_no_waiting_row, |datab
     let needs = needs(|needs| batch.iter().for_each(|envelope| add_needs(needs, envelope)));
     write(&store, needs, change, NOW).await.unwrap();
 
-    let find = async |kind, event_id| store::conversion::find_by_event(&store, ACCOUNT, kind, event_id).await.unwrap();
+    let find = async |kind, event_id| {
+        let event = ConversionSelector::recorded_event(kind, event_id);
+        store::conversion::find(&store, ACCOUNT, &event).await.unwrap()
+    };
     let sale = find(ConversionKind::Sale, "order-1").await.unwrap().conversion;
     let refund = find(ConversionKind::Refund, "refund-1").await.unwrap().conversion;
     assert_eq!((sale.refunded_minor, refund.sale_id), (400, Some(sale.id)));

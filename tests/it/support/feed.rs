@@ -2,21 +2,21 @@
 
 use headwater::pb;
 use pb::event::Subject;
-use pb::feed_start::Start;
+use pb::feed_start::Place;
 
 /// From the oldest event that is kept.
 pub(crate) fn from_beginning() -> pb::FeedStart {
-    pb::FeedStart { start: Some(Start::Position(pb::FeedPosition::Beginning.into())) }
+    pb::FeedStart { place: Some(Place::Position(pb::FeedPosition::Beginning.into())) }
 }
 
 /// After the newest event.
 pub(crate) fn from_latest() -> pb::FeedStart {
-    pb::FeedStart { start: Some(Start::Position(pb::FeedPosition::Latest.into())) }
+    pb::FeedStart { place: Some(Place::Position(pb::FeedPosition::Latest.into())) }
 }
 
 /// After the event of this cursor.
 pub(crate) fn from_cursor(cursor: String) -> pb::FeedStart {
-    pb::FeedStart { start: Some(Start::AfterCursor(cursor)) }
+    pb::FeedStart { place: Some(Place::AfterCursor(cursor)) }
 }
 
 /// The conversion that an event is about, if it is about one.

@@ -6,7 +6,7 @@ use headwater::domain::account::RegistrationOutcome;
 use headwater::domain::account::{Account, ApiKey, KeyKind};
 use headwater::domain::affiliate::AffiliateOutcome;
 use headwater::domain::affiliate::{Affiliate, PostalAddress, Profile};
-use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult};
+use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use headwater::domain::click::Click;
 use headwater::domain::click::ClickOutcome;
 use headwater::domain::conversion::{
@@ -247,8 +247,7 @@ pub(crate) fn order_details() -> OrderDetails {
 
 pub(crate) fn candidate() -> Candidate {
     Candidate {
-        source: AttributionSource::Coupon,
-        reference: "ADA10".to_owned(),
+        evidence: Evidence::Coupon("ADA10".to_owned()),
         affiliate_id: Some(affiliate().id),
         enrollment_id: Some(enrollment().id),
         result: CandidateResult::Won,
@@ -299,7 +298,9 @@ pub(crate) fn calculation() -> Calculation {
     Calculation {
         rule: RewardRule::Program,
         base_amount: usd(10_000),
+        sale_amount: usd(10_000),
         commission: Commission::PercentPpm(100_000),
+        share_ppm: 1_000_000,
         terms_version: 1,
         rounding: Rounding::HalfEven,
     }

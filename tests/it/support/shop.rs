@@ -37,7 +37,7 @@ impl Shop {
             email: "ann@affiliates.example".to_owned(),
             first_name: "Ann".to_owned(),
             ref_id: "ann".to_owned(),
-            promo_code: "ANN".to_owned(),
+            coupon_code: "ANN".to_owned(),
             ..pb::CreateAffiliateRequest::default()
         };
         let made = client.affiliates.create_affiliate(request).await.unwrap().into_inner();

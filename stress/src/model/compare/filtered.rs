@@ -36,6 +36,11 @@ impl Turn {
         self.below(3) == 0
     }
 
+    /// Draws up to two values of an enum that has this many.
+    fn values(&mut self, count: usize) -> Vec<i32> {
+        (0..self.below(3)).map(|_| self.below(count) as i32 + 1).collect()
+    }
+
     fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as usize).rotate_left(23).wrapping_add(1);
         self.0 % limit
@@ -49,6 +54,11 @@ impl Turn {
         let place = self.below(rows.len());
         rows.get(place)
     }
+}
+
+/// Whether the filter is empty or contains this.
+fn has(wanted: &[i32], value: i32) -> bool {
+    wanted.is_empty() || wanted.contains(&value)
 }
 
 /// Whether the filter is unset or equal to this.
@@ -94,16 +104,16 @@ impl Player {
         let affiliate = turn.one(&self.world.affiliates).map(|row| row.id.clone());
         let program = turn.one(&self.world.programs).map(|program| program.row.id.clone());
         let lead = turn.one(&self.world.leads).map(|row| row.id.clone());
-        let kind = turn.is_on().then(|| turn.below(4) as i32 + 1);
-        let outcome = turn.is_on().then(|| turn.below(3) as i32 + 1);
+        let kinds = turn.values(4);
+        let outcomes = turn.values(3);
         let from = turn.is_on().then(|| self.world.now - turn.below(90) as i64 * MICROS_PER_DAY);
         let before = turn.is_on().then(|| self.world.now - turn.below(30) as i64 * MICROS_PER_DAY);
         let view = turn.below(3) as i32;
         let request = pb::ListConversionsRequest {
             page_size: PAGE_SIZE,
             order: turn.order(),
-            kind: kind.unwrap_or_default(),
-            outcome: outcome.unwrap_or_default(),
+            kinds: kinds.clone(),
+            outcomes: outcomes.clone(),
             affiliate: affiliate.as_ref().and_then(|id| by_id(&self.names.resolve(id))),
             program_id: program.as_ref().map(|id| self.names.resolve(id)).unwrap_or_default(),
             lead: lead.as_ref().map(|id| {
@@ -121,8 +131,8 @@ impl Player {
         let passes = |row: &pb::Conversion| {
             let occurred = row.occur_time.as_ref().map(micros).unwrap_or_default();
             let is_kept = row.outcome() != pb::ConversionOutcome::NotReferred;
-            outcome.map_or(is_kept, |wanted| wanted == row.outcome)
-                && fits(kind.as_ref(), &row.kind)
+            (if outcomes.is_empty() { is_kept } else { has(&outcomes, row.outcome) })
+                && has(&kinds, row.kind)
                 && credits_fit(affiliate.as_ref(), &row.credits, |credit| &credit.affiliate_id)
                 && credits_fit(program.as_ref(), &row.credits, |credit| &credit.program_id)
                 && fits(lead.as_ref(), &row.lead_id)
@@ -139,13 +149,13 @@ impl Player {
     async fn filtered_rewards(&mut self, turn: &mut Turn) -> anyhow::Result<Option<Difference>> {
         let affiliate = turn.one(&self.world.affiliates).map(|row| row.id.clone());
         let program = turn.one(&self.world.programs).map(|program| program.row.id.clone());
-        let state = turn.is_on().then(|| turn.below(5) as i32 + 1);
+        let states = turn.values(5);
         let from = turn.is_on().then(|| self.world.now - turn.below(60) as i64 * MICROS_PER_DAY);
         let before = turn.is_on().then(|| self.world.now - turn.below(30) as i64 * MICROS_PER_DAY);
         let request = pb::ListRewardsRequest {
             page_size: PAGE_SIZE,
             order: turn.order(),
-            state: state.unwrap_or_default(),
+            states: states.clone(),
             affiliate: affiliate.as_ref().and_then(|id| by_id(&self.names.resolve(id))),
             program_id: program.as_ref().map(|id| self.names.resolve(id)).unwrap_or_default(),
             create_interval: interval(from, before),
@@ -157,7 +167,7 @@ impl Player {
         }
         let passes = |row: &&pb::Reward| {
             let made = row.create_time.as_ref().map(micros).unwrap_or_default();
-            fits(state.as_ref(), &row.state)
+            has(&states, row.state)
                 && fits(affiliate.as_ref(), &row.affiliate_id)
                 && fits(program.as_ref(), &row.program_id)
                 && from.is_none_or(|from| made >= from)
@@ -173,7 +183,7 @@ impl Player {
         let page_size = PAGE_SIZE;
         let of = turn.one(&self.world.affiliates).map(|row| row.id.clone());
         let affiliate = of.as_ref().and_then(|id| by_id(&self.names.resolve(id)));
-        let state = turn.is_on().then(|| turn.below(2) as i32 + 1);
+        let states = turn.values(2);
 
         let enrollment = turn.one(&self.world.enrollments).map(|row| row.id.clone());
         let enrollment_id = enrollment.as_ref().map(|id| self.names.resolve(id)).unwrap_or_default();
@@ -182,13 +192,13 @@ impl Player {
             order: turn.order(),
             affiliate: affiliate.clone(),
             enrollment_id,
-            state: state.unwrap_or_default(),
+            states: states.clone(),
             ..Default::default()
         };
         let passes = |row: &&pb::Link| {
             fits(of.as_ref(), &row.affiliate_id)
                 && fits(enrollment.as_ref(), &row.enrollment_id)
-                && fits(state.as_ref(), &row.state)
+                && has(&states, row.state)
         };
         let expected: Vec<_> = self.world.links.iter().filter(passes).map(|row| self.world.shown_link(row)).collect();
         let asked = format!("{request:?}");
@@ -204,11 +214,11 @@ impl Player {
             order: turn.order(),
             affiliate: affiliate.clone(),
             code: code.as_ref().map(|code| code.to_lowercase()).unwrap_or_default(),
-            state: state.unwrap_or_default(),
+            states: states.clone(),
             ..Default::default()
         };
         let passes = |row: &&pb::Coupon| {
-            fits(of.as_ref(), &row.affiliate_id) && fits(code.as_ref(), &row.code) && fits(state.as_ref(), &row.state)
+            fits(of.as_ref(), &row.affiliate_id) && fits(code.as_ref(), &row.code) && has(&states, row.state)
         };
         let expected: Vec<_> = self.world.coupons.iter().filter(passes).cloned().collect();
         let asked = format!("{request:?}");
@@ -218,16 +228,16 @@ impl Player {
             return Ok(difference);
         }
 
-        let state = turn.is_on().then(|| turn.below(4) as i32 + 1);
+        let states = turn.values(4);
         let request = pb::ListLeadsRequest {
             page_size,
             order: turn.order(),
             affiliate,
-            state: state.unwrap_or_default(),
+            states: states.clone(),
             ..Default::default()
         };
         let passes = |row: &&pb::Lead| {
-            credits_fit(of.as_ref(), &row.credits, |credit| &credit.affiliate_id) && fits(state.as_ref(), &row.state)
+            credits_fit(of.as_ref(), &row.credits, |credit| &credit.affiliate_id) && has(&states, row.state)
         };
         let expected: Vec<_> = self.world.leads.iter().filter(passes).cloned().collect();
         let asked = format!("{request:?}");

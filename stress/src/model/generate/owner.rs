@@ -181,7 +181,7 @@ impl Generator {
             last_name: String::new(),
             profile: self.maybe(15, Self::profile),
             ref_id: self.seldom(70, Self::code),
-            promo_code: self.seldom(40, Self::coupon_code),
+            coupon_code: self.seldom(40, Self::coupon_code),
             landing_url: self.seldom(15, |_| PAGES[1].to_owned()),
             commission_override: self.own_commission(&currency),
             program_id,
@@ -191,12 +191,11 @@ impl Generator {
     fn profile(&mut self) -> pb::AffiliateProfile {
         let city = self.seldom(50, |generator| format!("City {}", generator.rng.u32(0..5)));
         let address = pb::PostalAddress { city, country_code: "DE".to_owned(), ..Default::default() };
-        let social = [("instagram".to_owned(), "@ann".to_owned())];
+        let social = ["instagram", "mastodon", "youtube"].map(|network| (network.to_owned(), "@ann".to_owned()));
         pb::AffiliateProfile {
             address: self.maybe(50, |_| address),
             website_url: self.seldom(50, |_| PAGES[2].to_owned()),
             about: self.seldom(50, |_| "Writes about shops.".to_owned()),
-            // One at most, because a map has no order to compare.
             social_profiles: self.maybe(50, |_| social.into()).unwrap_or_default(),
             ..Default::default()
         }
@@ -221,7 +220,7 @@ impl Generator {
             request_id: self.request_id(label),
             affiliate: Some(self.affiliate(world)),
             ref_id: self.seldom(50, Self::code),
-            promo_code: self.seldom(40, Self::coupon_code),
+            coupon_code: self.seldom(40, Self::coupon_code),
             landing_url: self.seldom(15, |_| PAGES[2].to_owned()),
             commission_override: self.own_commission(&currency),
             program_id,

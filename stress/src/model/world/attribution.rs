@@ -1,6 +1,7 @@
 //! Decides who is credited with a conversion, and the results of the other candidates.
 
 use headwater_client::pb;
+use pb::attribution_candidate::Evidence;
 use pb::{AttributionSource as Source, CandidateResult as Fate};
 
 use super::World;
@@ -26,7 +27,7 @@ pub(super) struct Verdict {
 
 struct Candidate {
     source: Source,
-    reference: String,
+    evidence: Evidence,
     enrollment: Option<usize>,
     /// `None` while it could win.
     fate: Option<Fate>,
@@ -63,14 +64,14 @@ impl World {
         let enrollment = candidate.enrollment.map(|place| &self.enrollments[place]);
         pb::AttributionCandidate {
             source: candidate.source.into(),
-            reference: candidate.reference,
+            evidence: Some(candidate.evidence),
             affiliate_id: enrollment.map(|row| row.affiliate_id.clone()).unwrap_or_default(),
             enrollment_id: enrollment.map(|row| row.id.clone()).unwrap_or_default(),
             result: candidate.fate.unwrap_or_default().into(),
         }
     }
 
-    fn candidate(&self, source: Source, reference: &str, enrollment_id: &str) -> Candidate {
+    fn candidate(&self, source: Source, evidence: Evidence, enrollment_id: &str) -> Candidate {
         let enrollment = self.enrollment(enrollment_id);
         let fate = match enrollment {
             None => Some(Fate::Unknown),
@@ -78,14 +79,14 @@ impl World {
             Some(place) if !self.program_of(place).is_active() => Some(Fate::ProgramArchived),
             Some(_) => None,
         };
-        Candidate { source, reference: reference.to_owned(), enrollment, fate }
+        Candidate { source, evidence, enrollment, fate }
     }
 
     fn bound(&self, lead: usize, occurred: i64) -> Option<Candidate> {
         let lead = &self.leads[lead];
         let bound = lead.bind_time.as_ref().map(micros)?;
         let bound_to = &lead.credits.first()?.enrollment_id;
-        let mut candidate = self.candidate(Source::LeadBinding, &lead.id, bound_to);
+        let mut candidate = self.candidate(Source::LeadBinding, Evidence::LeadId(lead.id.clone()), bound_to);
         if let Some(place) = candidate.enrollment
             && occurred + self.window(place, bound) < bound
         {
@@ -107,17 +108,17 @@ impl World {
         }
         let code = code.to_uppercase();
         let Some(coupon) = self.coupons.iter().rfind(|coupon| coupon.code == code) else {
-            return Some(self.candidate(Source::Coupon, &code, ""));
+            return Some(self.candidate(Source::Coupon, Evidence::CouponCode(code), ""));
         };
-        let mut candidate = self.candidate(Source::Coupon, &code, &coupon.enrollment_id);
+        let mut candidate = self.candidate(Source::Coupon, Evidence::CouponCode(code), &coupon.enrollment_id);
         if coupon.state() == pb::CouponState::Removed {
             candidate.fate = candidate.fate.or(Some(Fate::CouponRemoved));
         }
         Some(candidate)
     }
 
-    fn through_link(&self, link: &pb::Link, reference: &str) -> Candidate {
-        let mut candidate = self.candidate(Source::Click, reference, &link.enrollment_id);
+    fn through_link(&self, link: &pb::Link, evidence: Evidence) -> Candidate {
+        let mut candidate = self.candidate(Source::Click, evidence, &link.enrollment_id);
         if link.state() == pb::LinkState::Revoked {
             candidate.fate = candidate.fate.or(Some(Fate::LinkRevoked));
         }
@@ -130,13 +131,13 @@ impl World {
         }
         let mut clicks: Vec<_> = self.clicks.iter().filter(|click| click.tid == tid).collect();
         if clicks.is_empty() {
-            return vec![self.candidate(Source::Click, tid, "")];
+            return vec![self.candidate(Source::Click, Evidence::Tid(tid.to_owned()), "")];
         }
         clicks.drain(..clicks.len().saturating_sub(CLICKS_MAX));
         clicks.sort_by_key(|click| click.occurred);
         let links = clicks.into_iter().filter_map(|click| {
             let link = self.links.iter().find(|link| link.id == click.link_id)?;
-            Some((self.through_link(link, &click.id), click.occurred))
+            Some((self.through_link(link, Evidence::ClickId(click.id.clone())), click.occurred))
         });
         let outside = |(mut candidate, clicked): (Candidate, i64)| {
             let window = candidate.enrollment.map_or(0, |place| self.window(place, occurred));
@@ -155,8 +156,8 @@ impl World {
         }
         let code = ref_id.to_lowercase();
         Some(match self.links.iter().find(|link| link.code == code) {
-            Some(link) => self.through_link(link, &code),
-            None => self.candidate(Source::Click, &code, ""),
+            Some(link) => self.through_link(link, Evidence::RefId(code)),
+            None => self.candidate(Source::Click, Evidence::RefId(code), ""),
         })
     }
 

@@ -10,7 +10,7 @@ use crate::model::command::stamp;
 use crate::model::reply::{Refused, Replayed, Reply};
 
 fn coupon_image(coupon: &pb::Coupon) -> Subject {
-    Subject::Coupon(pb::Coupon { note: String::new(), ..coupon.clone() })
+    Subject::Coupon(pb::Coupon { code: String::new(), note: String::new(), ..coupon.clone() })
 }
 
 impl World {
@@ -26,6 +26,7 @@ impl World {
             revoke_time: None,
         };
         self.links.push(link.clone());
+        self.tell_of_link(EventKind::LinkCreated, &link);
         link
     }
 
@@ -72,7 +73,7 @@ impl World {
         }
         let row = self.enrollments[place].clone();
         let link = self.add_link(&row, &code, &request.destination_url);
-        Ok(self.link_changed(&link, EventKind::LinkCreated))
+        Ok(self.link_answer(&link))
     }
 
     pub(super) fn revoke_link(&mut self, request: &pb::RevokeLinkRequest) -> Ruling {
@@ -80,18 +81,22 @@ impl World {
             return missing("LINK_NOT_FOUND");
         };
         if self.links[place].state() == LinkState::Revoked {
-            self.effect.clone_from(&request.link_id);
-            return Ok(Reply::Link(self.shown_link(&self.links[place]), Replayed(false)));
+            let link = self.links[place].clone();
+            return Ok(self.link_answer(&link));
         }
         self.links[place].set_state(LinkState::Revoked);
         self.links[place].revoke_time = Some(stamp(self.now));
         let link = self.links[place].clone();
-        Ok(self.link_changed(&link, EventKind::LinkRevoked))
+        self.tell_of_link(EventKind::LinkRevoked, &link);
+        Ok(self.link_answer(&link))
     }
 
-    fn link_changed(&mut self, link: &pb::Link, kind: EventKind) -> Reply {
+    fn tell_of_link(&mut self, kind: EventKind, link: &pb::Link) {
         let image = pb::Link { code: String::new(), destination_url: String::new(), ..link.clone() };
         self.tell(kind, Subject::Link(image));
+    }
+
+    fn link_answer(&mut self, link: &pb::Link) -> Reply {
         self.effect.clone_from(&link.id);
         Reply::Link(self.shown_link(link), Replayed(false))
     }

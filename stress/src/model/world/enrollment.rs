@@ -13,7 +13,7 @@ use crate::model::reply::{Refused, Replayed, Reply};
 /// The inputs for an enrollment.
 struct Wanted<'request> {
     ref_id: &'request str,
-    promo_code: &'request str,
+    coupon_code: &'request str,
     landing_url: &'request str,
     commission: Option<&'request pb::Commission>,
 }
@@ -38,13 +38,13 @@ impl World {
         let program = self.open_program(&request.program_id)?;
         let wanted = Wanted {
             ref_id: &request.ref_id,
-            promo_code: &request.promo_code,
+            coupon_code: &request.coupon_code,
             landing_url: &request.landing_url,
             commission: request.commission_override.as_ref(),
         };
         let ref_id = self.free_ref_id(&wanted, &request.first_name, &address)?;
         self.check_commission(program, wanted.commission, "commission_override.flat.currency_code")?;
-        self.check_coupon("promo_code", &wanted.promo_code.to_uppercase(), "")?;
+        self.check_coupon("coupon_code", &wanted.coupon_code.to_uppercase(), "")?;
 
         let profile = request.profile.clone().unwrap_or_default();
         let affiliate = pb::Affiliate {
@@ -123,14 +123,14 @@ impl World {
             update_time: Some(stamp(self.now)),
             ..pb::Enrollment::default()
         };
-        self.add_link(&row, ref_id, "");
         self.tell(EventKind::EnrollmentCreated, enrollment_image(&row));
+        self.add_link(&row, ref_id, "");
         self.enrollments.push(row);
         self.enrollments.len() - 1
     }
 
     fn promised_coupon(&mut self, enrollment: usize, wanted: &Wanted<'_>) -> Option<pb::Coupon> {
-        let code = wanted.promo_code.to_uppercase();
+        let code = wanted.coupon_code.to_uppercase();
         (!code.is_empty()).then(|| self.add_coupon(enrollment, &code, ""))
     }
 
@@ -139,12 +139,12 @@ impl World {
         let program = self.open_program(&request.program_id)?;
         let wanted = Wanted {
             ref_id: &request.ref_id,
-            promo_code: &request.promo_code,
+            coupon_code: &request.coupon_code,
             landing_url: &request.landing_url,
             commission: request.commission_override.as_ref(),
         };
         let affiliate = self.affiliates[affiliate].clone();
-        let code = wanted.promo_code.to_uppercase();
+        let code = wanted.coupon_code.to_uppercase();
         let field = "commission_override.flat.currency_code";
         let enrollment = match self.enrollment_in(&affiliate.id, program) {
             Some(place) if self.enrollments[place].state() == EnrollmentState::Active => {
@@ -154,14 +154,14 @@ impl World {
             Some(place) => {
                 self.check_commission(program, wanted.commission, field)?;
                 let is_new = !wanted.ref_id.is_empty() && self.check_ref_id(place, wanted.ref_id, "ref_id")?;
-                self.check_coupon("promo_code", &code, &affiliate.id)?;
+                self.check_coupon("coupon_code", &code, &affiliate.id)?;
                 self.reopen(place, &wanted, is_new);
                 place
             }
             None => {
                 let ref_id = self.free_ref_id(&wanted, &affiliate.first_name, &affiliate.email)?;
                 self.check_commission(program, wanted.commission, field)?;
-                self.check_coupon("promo_code", &code, &affiliate.id)?;
+                self.check_coupon("coupon_code", &code, &affiliate.id)?;
                 self.new_enrollment(&affiliate.id, program, &ref_id, &wanted)
             }
         };
@@ -184,10 +184,10 @@ impl World {
         wanted.landing_url.clone_into(&mut row.landing_url);
         row.commission_override = wanted.commission.cloned();
         let row = row.clone();
+        self.tell(EventKind::EnrollmentCreated, enrollment_image(&row));
         if !wanted.ref_id.is_empty() {
             self.set_ref_id(place, wanted.ref_id, is_new_code);
         }
-        self.tell(EventKind::EnrollmentCreated, enrollment_image(&row));
     }
 
     /// Whether an enrollment may have this ref_id, and whether that needs a new link. It needs none if the enrollment has an
@@ -240,9 +240,6 @@ impl World {
             let field = "enrollment.commission_override.flat.currency_code";
             self.check_commission(program, sent.commission_override.as_ref(), field)?;
         }
-        if is_masked("ref_id") {
-            self.set_ref_id(place, &sent.ref_id, is_new);
-        }
         let row = &mut self.enrollments[place];
         if is_masked("landing_url") {
             row.landing_url = sent.landing_url;
@@ -250,25 +247,32 @@ impl World {
         if is_masked("commission_override") {
             row.commission_override = sent.commission_override;
         }
-        Ok(self.enrollment_changed(place, EventKind::EnrollmentUpdated))
+        self.enrollment_changed(place, EventKind::EnrollmentUpdated);
+        if is_masked("ref_id") {
+            self.set_ref_id(place, &sent.ref_id, is_new);
+        }
+        Ok(self.enrollment_answer(place))
     }
 
     pub(super) fn end_enrollment(&mut self, request: &pb::EndEnrollmentRequest) -> Ruling {
         let Some(place) = self.enrollment(&request.enrollment_id) else { return missing("ENROLLMENT_NOT_FOUND") };
         if self.enrollments[place].state() == EnrollmentState::Ended {
-            self.effect.clone_from(&request.enrollment_id);
-            return Ok(Reply::Enrollment(self.shown(&self.enrollments[place]), None, Replayed(false)));
+            return Ok(self.enrollment_answer(place));
         }
         self.enrollments[place].set_state(EnrollmentState::Ended);
         self.enrollments[place].end_time = Some(stamp(self.now));
-        Ok(self.enrollment_changed(place, EventKind::EnrollmentEnded))
+        self.enrollment_changed(place, EventKind::EnrollmentEnded);
+        Ok(self.enrollment_answer(place))
     }
 
-    fn enrollment_changed(&mut self, place: usize, kind: EventKind) -> Reply {
+    fn enrollment_changed(&mut self, place: usize, kind: EventKind) {
         self.enrollments[place].update_time = Some(stamp(self.now));
-        let row = self.enrollments[place].clone();
-        self.tell(kind, enrollment_image(&row));
-        self.effect.clone_from(&row.id);
-        Reply::Enrollment(self.shown(&row), None, Replayed(false))
+        let image = enrollment_image(&self.enrollments[place]);
+        self.tell(kind, image);
+    }
+
+    fn enrollment_answer(&mut self, place: usize) -> Reply {
+        self.effect.clone_from(&self.enrollments[place].id);
+        Reply::Enrollment(self.shown(&self.enrollments[place]), None, Replayed(false))
     }
 }

@@ -264,7 +264,7 @@ impl World {
 
     /// Adds an event about a conversion to the feed, with its image. The feed has no candidates and no reasons of denials.
     fn tell_of(&mut self, kind: pb::EventKind, conversion: usize, occurred: i64) {
-        let mut image = pb::Conversion { candidates: Vec::new(), ..self.image(conversion) };
+        let mut image = pb::Conversion { candidates: Vec::new(), coupon_code: String::new(), ..self.image(conversion) };
         image.rewards.iter_mut().for_each(|reward| reward.deny_reason.clear());
         self.add_event(kind, occurred, Subject::Conversion(image));
     }

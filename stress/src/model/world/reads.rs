@@ -64,9 +64,9 @@ impl World {
     }
 
     pub(super) fn get_conversion(&self, request: &pb::GetConversionRequest) -> Ruling {
-        use pb::get_conversion_request::Selector;
-        let is_meant = |row: &pb::Conversion| match &request.selector {
-            Some(Selector::ConversionId(id)) => row.id == *id,
+        use pb::conversion_selector::Selector;
+        let is_meant = |row: &pb::Conversion| match request.conversion.as_ref().and_then(|one| one.selector.as_ref()) {
+            Some(Selector::Id(id)) => row.id == *id,
             Some(Selector::RecordedEvent(event)) => row.kind == event.kind && row.event_id == event.event_id,
             None => false,
         };
@@ -181,7 +181,7 @@ impl World {
 }
 
 fn add(totals: &mut Vec<pb::LedgerTotal>, account: LedgerAccount, more: pb::Money) {
-    let sum = totals.iter_mut().filter(|total| total.account() == account).find_map(|total| {
+    let sum = totals.iter_mut().filter(|total| total.ledger_account() == account).find_map(|total| {
         let mut cash = value::cash(total.value.as_ref()?);
         (cash.currency_code == more.currency_code).then(|| {
             cash.amount_minor += more.amount_minor;
@@ -189,13 +189,13 @@ fn add(totals: &mut Vec<pb::LedgerTotal>, account: LedgerAccount, more: pb::Mone
         })
     });
     if sum.is_none() {
-        totals.push(pb::LedgerTotal { account: account.into(), value: Some(value::of_cash(more)) });
+        totals.push(pb::LedgerTotal { ledger_account: account.into(), value: Some(value::of_cash(more)) });
     }
 }
 
 /// Sums in a fixed order, because the answer promises none.
 pub(crate) fn sorted(mut totals: Vec<pb::LedgerTotal>) -> Vec<pb::LedgerTotal> {
     let currency = |total: &pb::LedgerTotal| total.value.as_ref().map(|value| value::cash(value).currency_code);
-    totals.sort_by_key(|total| (total.account, currency(total)));
+    totals.sort_by_key(|total| (total.ledger_account, currency(total)));
     totals
 }

@@ -40,11 +40,10 @@ impl World {
             self.book(sale, place);
         }
         let image = self.image(place);
-        let is_attributed = image.outcome() == Outcome::Attributed;
         Ok(Reply::Refund(pb::RecordRefundResponse {
             outcome: image.outcome,
             conversion_id: image.id,
-            sale_conversion_id: if is_attributed { image.sale_conversion_id } else { String::new() },
+            sale_conversion_id: image.sale_conversion_id,
             rewards: image.rewards.iter().map(summary).collect(),
             replayed: false,
         }))

@@ -80,8 +80,10 @@ impl World {
         let hold = i64::from(terms.hold_period_days.unwrap_or_default()) * MICROS_PER_DAY;
         let calculation = pb::RewardCalculation {
             rule: rule.into(),
-            base_amount: Some(pb::Money { amount_minor: left, currency_code: amount.currency_code }),
+            base_amount: Some(pb::Money { amount_minor: left, ..amount.clone() }),
+            sale_amount: Some(amount),
             rate: Some(rate),
+            share_ppm: 1_000_000,
             terms_version: terms.version,
             rounding: terms.rounding,
         };

@@ -142,7 +142,7 @@ impl World {
         let occurred = self.occurred(request.occur_time.as_ref());
         let email = email(&request.email);
         let state = match request.state() {
-            pb::LeadState::Unspecified => pb::LeadState::Signup,
+            pb::LeadState::Unspecified => pb::LeadState::SignedUp,
             state => state,
         };
         let known = self.customer(&request.external_id, &email);
@@ -225,7 +225,7 @@ impl World {
             sale.version += 1;
             let won = pb::AttributionCandidate {
                 source: Source::LeadBinding.into(),
-                reference: row.id.clone(),
+                evidence: Some(pb::attribution_candidate::Evidence::LeadId(row.id.clone())),
                 affiliate_id: self.enrollments[enrollment].affiliate_id.clone(),
                 enrollment_id: self.enrollments[enrollment].id.clone(),
                 result: pb::CandidateResult::Won.into(),

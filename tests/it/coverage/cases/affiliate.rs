@@ -28,7 +28,7 @@ pub(super) fn cases() -> Vec<Case> {
         .reference(json!({"external_id": "${affiliate_external_id}"}))
         .reference(json!({"program_id": "${program_id}"}))
         .reference(json!({"ref_id": "${affiliate_ref_id}"}))
-        .reference(json!({"promo_code": "${coupon_code}"}))
+        .reference(json!({"coupon_code": "${coupon_code}"}))
         .wrong(all_wrong)
         .wrong(json!({"email": "", "external_id": long(), "commission_override": wrong_flat()}))
         .wrong(json!({"email": "", "commission_override": {}})),

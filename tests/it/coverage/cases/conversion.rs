@@ -6,17 +6,17 @@ use super::{Case, case, long, no_time};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case("TrackingService/GetConversion", json!({"conversion_id": "${conversion_id}"}))
-            .reference(json!({"conversion_id": "${conversion_id}"}))
+        case("TrackingService/GetConversion", json!({"conversion": {"id": "${conversion_id}"}}))
+            .reference(json!({"conversion": {"id": "${conversion_id}"}}))
             .reference(json!({
-                "conversion_id": null,
-                "recorded_event": {"kind": "CONVERSION_KIND_SALE", "event_id": "${sale_event_id}"},
+                "conversion": {"recorded_event": {"kind": "CONVERSION_KIND_SALE", "event_id": "${sale_event_id}"}},
             }))
-            .wrong(json!({"conversion_id": "cnv_1", "view": 99}))
-            .wrong(json!({"conversion_id": ""}))
-            .wrong(json!({"conversion_id": null}))
-            .wrong(json!({"recorded_event": {"kind": 0, "event_id": ""}}))
-            .wrong(json!({"recorded_event": {"kind": 99, "event_id": long()}})),
+            .wrong(json!({"conversion": {"id": "cnv_1"}, "view": 99}))
+            .wrong(json!({"conversion": {"id": ""}}))
+            .wrong(json!({"conversion": {}}))
+            .wrong(json!({"conversion": null}))
+            .wrong(json!({"conversion": {"recorded_event": {"kind": 0, "event_id": ""}}}))
+            .wrong(json!({"conversion": {"recorded_event": {"kind": 99, "event_id": long()}}})),
         case("TrackingService/ListConversions", json!({}))
             .list()
             .affiliate_reference()
@@ -25,8 +25,8 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({
                 "page_size": -1,
                 "order": 99,
-                "kind": 99,
-                "outcome": 99,
+                "kinds": [0, 99],
+                "outcomes": [0, 99],
                 "affiliate": {"id": "aff_1"},
                 "program_id": "prg_1",
                 "lead": {"id": "led_1"},

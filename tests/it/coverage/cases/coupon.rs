@@ -29,7 +29,9 @@ pub(super) fn cases() -> Vec<Case> {
             .list()
             .affiliate_reference()
             .reference(json!({"code": "${coupon_code}"}))
-            .wrong(json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}, "code": long(), "state": 99}))
+            .wrong(
+                json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}, "code": long(), "states": [0, 99]}),
+            )
             .wrong_affiliates(&json!({})),
         case("AffiliateService/RemoveCoupon", json!({"coupon_id": "${fresh_coupon_id}"}))
             .prepare("AffiliateService/AssignCoupon", fresh, &[("fresh_coupon_id", "/coupon/id")])

@@ -28,7 +28,7 @@ pub(super) fn cases() -> Vec<Case> {
         .affiliate_reference()
         .reference(json!({"program_id": "${other_program_id}"}))
         .reference(json!({"ref_id": "${other_ref_id}"}))
-        .reference(json!({"promo_code": "${other_coupon_code}"}))
+        .reference(json!({"coupon_code": "${other_coupon_code}"}))
         .wrong(super::patched(&wrong_enrollment(), &json!({"affiliate": {"id": "aff_1"}})))
         .wrong(json!({"affiliate": null, "commission_override": wrong_flat()}))
         .wrong_affiliates(&json!({"commission_override": {}})),
@@ -41,7 +41,7 @@ pub(super) fn cases() -> Vec<Case> {
             .affiliate_reference()
             .reference(json!({"program_id": "${program_id}"}))
             .wrong(
-                json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}, "program_id": "prg_1", "state": 99}),
+                json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}, "program_id": "prg_1", "states": [0, 99]}),
             )
             .wrong_affiliates(&json!({})),
         case(

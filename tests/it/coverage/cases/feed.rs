@@ -15,7 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 fn wrong_stream() -> Json {
-    json!({"heartbeat_interval": {"seconds": -1}, "max_batch_size": -1})
+    json!({"heartbeat_delay": {"seconds": -1}, "max_batch_size": -1})
 }
 
 /// A method that reads the feed. `wrong` has the fields that differ.

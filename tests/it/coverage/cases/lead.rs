@@ -16,7 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
         case("TrackingService/ListLeads", json!({}))
             .list()
             .affiliate_reference()
-            .wrong(json!({"page_size": -1, "order": 99, "state": 99, "affiliate": {"id": "aff_1"}}))
+            .wrong(json!({"page_size": -1, "order": 99, "states": [0, 99], "affiliate": {"id": "aff_1"}}))
             .wrong_affiliates(&json!({})),
     ]
 }

@@ -25,7 +25,7 @@ pub(super) fn cases() -> Vec<Case> {
             .list()
             .affiliate_reference()
             .reference(json!({"enrollment_id": "${enrollment_id}"}))
-            .wrong(json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}, "enrollment_id": "enr_1", "state": 99}))
+            .wrong(json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}, "enrollment_id": "enr_1", "states": [0, 99]}))
             .wrong_affiliates(&json!({})),
         case("AffiliateService/RevokeLink", json!({"link_id": "${fresh_link_id}"}))
             .prepare(

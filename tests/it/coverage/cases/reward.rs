@@ -24,7 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({
                 "page_size": -1,
                 "order": 99,
-                "state": 99,
+                "states": [0, 99],
                 "affiliate": {"id": "aff_1"},
                 "program_id": "prg_1",
                 "create_interval": {"start_time": no_time(), "end_time": no_time()},
