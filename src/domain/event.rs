@@ -36,7 +36,8 @@ text_enum! {
         RewardApproved = "reward_approved",
         /// A reward was denied.
         RewardDenied = "reward_denied",
-        /// A reward was settled against the rewards that reverse it, or one of these was settled against the reward.
+        /// Refunds took back the whole of an unpaid reward. The reward and each negative reward of its earlier refunds get an
+        /// event of this kind.
         RewardReversed = "reward_reversed",
         /// A program was made.
         ProgramCreated = "program_created",
@@ -214,7 +215,8 @@ impl NewEvent {
     }
 }
 
-/// The events that a reader wants. Every field must match. A field matches if it is empty or contains a value of the event.
+/// The events that a reader wants. An event must match every field. An empty field matches every event, and any other field
+/// matches if it contains a value of the event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EventFilter {

@@ -35,7 +35,7 @@ const SOURCES: [(u8, AttributionSource); 3] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// The stored form of credits, of 255 at most. No conversion is shared by nearly as many.
+/// The stored form of credits. There are at most 255, and no conversion is shared by nearly as many affiliates.
 pub(super) fn to_bytes(credits: &[Credit]) -> Vec<u8> {
     let count = u8::try_from(credits.len()).unwrap_or(u8::MAX);
     let mut bytes = Vec::with_capacity(2 + CREDIT_LENGTH * credits.len());

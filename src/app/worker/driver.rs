@@ -165,7 +165,8 @@ impl<W: Worker> Driver<W> {
             _ => clock::jitter(self.interval, INTERVAL_JITTER_PERCENT),
         };
         log_work(W::NAME, &result);
-        // During a stop, a failure that a retry may fix is not logged. The queue may be closed already, and there is no next run.
+        // During a stop, a failure that a retry may fix is not logged, because the queue may be closed already and there is no
+        // next run.
         if !(is_stopping && matches!(result.failure, Some(Failure::TryAgain(_)))) {
             log_failure(W::NAME, &result, failed_before, pause);
         }

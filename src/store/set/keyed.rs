@@ -79,7 +79,7 @@ pub(in crate::store) struct Newest<E: EntityTrait> {
     pub(in crate::store) age_least: Value,
     /// Only rows with this value in this column.
     pub(in crate::store) only: Option<(E::Column, &'static str)>,
-    /// How many rows to read for each key. Rows as old as the last of them are read too.
+    /// How many rows to read for each key. Rows of the same age as the last of them are read too.
     pub(in crate::store) limit: u64,
 }
 
