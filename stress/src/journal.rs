@@ -101,7 +101,7 @@ impl From<Status> for Failure {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) order: Order,
-    /// The answer. `None` when every call for it failed, so that it may have happened or not.
+    /// The answer. `None` when every call for it failed. The sale may then be recorded or not.
     pub(crate) answer: Option<Answer>,
 }
 

@@ -1,5 +1,5 @@
-//! `stress kill`: clients record sales while, again and again, the server is killed or the database is stopped immediately. At
-//! the end every acknowledged sale must be there once and every other at most once, and the feed and the books must agree.
+//! `stress kill`: clients record sales while the server is killed, or the database is stopped at once, many times. At the end
+//! every acknowledged sale must be there once, and every other sale at most once. The feed and the books must agree.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub(crate) struct Options {
     /// How often the server is killed. Default 50 on SQLite, 10 on PostgreSQL.
     #[arg(long)]
     pub(crate) kills: Option<usize>,
-    /// How often PostgreSQL is stopped immediately, without a clean shutdown. Default 20.
+    /// How often PostgreSQL is stopped at once, without a clean shutdown. Default 20.
     #[arg(long)]
     pub(crate) stops: Option<usize>,
     /// The server's binary; the one beside this program when not set.
@@ -81,7 +81,8 @@ struct Faults {
     kills: usize,
     kills_in_start: usize,
     stops: usize,
-    /// The time from a kill, or from when the database answers again, to the first answer to a call sent after the fault.
+    /// The recovery times. A recovery begins with a kill, or when a stopped database answers again. It ends with the first answer
+    /// to a call that was sent after the fault.
     recoveries: Vec<Duration>,
     /// The time from the fault to that answer.
     outages: Vec<Duration>,
@@ -191,7 +192,8 @@ async fn inflict(
                 faults.stops += 1;
             }
         }
-        // After a stop, the time for PostgreSQL's own recovery does not count. After a kill, all of it counts.
+        // After a stop of the database, the time that PostgreSQL itself needs to recover does not count. After a kill, all the
+        // time counts.
         let mended_at = if fault == Fault::Stop { clock::monotonic_now() } else { broken_at };
         served_again(market, broken_at).await?;
         faults.recoveries.push(mended_at.elapsed());
@@ -201,7 +203,7 @@ async fn inflict(
 }
 
 async fn served_again(market: &Market, broken_at: Instant) -> anyhow::Result<()> {
-    // The limit is far longer than the promised time, because the actual time is a figure too.
+    // The limit is far longer than the promised time, because the actual time must be measured too.
     let patience = RECOVERY_MAX * 6;
     tokio::time::timeout(patience, market.served_after(broken_at)).await.context("it never served again")
 }

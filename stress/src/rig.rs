@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use testkit::postgres::{Postgres, StopMode};
 use testkit::process::{self, ServerOptions, Serving};
 
-/// Ports that the system never assigns by itself. A client that connects while the server is down could otherwise get the
-/// server's own port for its side.
+/// Ports that the system never assigns by itself. Otherwise a client that connects while the server is down could get the
+/// server's port as its own.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// The kind of database.

@@ -1,5 +1,5 @@
-//! Merchants for the load: an account with a program, affiliates and bound leads, all made through the API; and the request for
-//! the sale or click of each number. Knows no timing and no figures.
+//! Merchants for the load: an account with a program, affiliates and bound leads, all made through the API. It also makes the
+//! request for the sale or click of each number. Knows no timing and no figures.
 
 use anyhow::{Context, bail};
 use headwater_client::pb;

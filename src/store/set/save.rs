@@ -1,6 +1,5 @@
 //! Writes the changes of a batch. Each table takes a few statements, whatever the size of the batch. The heads are written after
-//! all other rows, and rows are deleted at the end.
-//! Knows the order of writing, not what the rows mean.
+//! all other rows, and rows are deleted at the end. Knows the order of writing, not what the rows mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -39,7 +39,7 @@ pub(super) enum Reply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Replayed(pub(super) bool);
 
-/// A refusal, as far as a program can read it.
+/// The parts of a refusal that a program can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) code: Code,

@@ -44,7 +44,7 @@ impl Host {
                 let options = ServerOptions {
                     data_dir: Some(place.data_dir.clone()),
                     database: place.database.clone(),
-                    // The limit is raised, because it is not meant for this many followers of one account.
+                    // The limit is raised, because the default is too low for this many followers of one account.
                     flags: vec!["--feed-streams-per-key-max".to_owned(), "200".to_owned()],
                     ..ServerOptions::new(binary)
                 };

@@ -106,7 +106,7 @@ impl World {
         self.rewards.push(reward);
     }
 
-    /// Books a reward's value; a negative one in reverse.
+    /// Books a reward's value. A negative value is booked in reverse.
     pub(super) fn post(
         &mut self,
         reward: &pb::Reward,
@@ -169,8 +169,8 @@ impl World {
         Ok(Reply::Rewards(rewards, Replayed(false)))
     }
 
-    /// Changes the state of pending rewards and of their refunds' rewards. Adds an event for each, and one for each conversion after
-    /// those of its rewards.
+    /// Changes the state of pending rewards and of their refunds' rewards. Adds an event for each reward, and then one for each
+    /// of their conversions.
     fn carry_on(&mut self, places: &[usize], step: &Move<'_>) {
         let mut moved = Vec::new();
         for place in places {
