@@ -30,7 +30,7 @@ mod armed {
 
     use crate::store::StoreError;
 
-    /// The length of a pause. It is longer than any work that does not wait for a clock.
+    /// The length of a pause. It is longer than any work that does not wait for a timer.
     const PAUSE: Duration = Duration::from_millis(300);
 
     macro_rules! points {

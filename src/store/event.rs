@@ -130,7 +130,6 @@ pub(super) fn number<'facts>(
     Ok(segments)
 }
 
-/// The rows of segments.
 pub(super) fn to_rows(segments: &[Segment]) -> Vec<table::Model> {
     segments.iter().map(Segment::to_row).collect()
 }

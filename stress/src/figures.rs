@@ -63,13 +63,11 @@ pub(crate) fn number(value: f64) -> String {
 pub(crate) struct Latencies(Histogram<u32>);
 
 impl Latencies {
-    /// An empty histogram.
     pub(crate) fn new() -> Self {
         // It grows as values are recorded. Three digits are a valid setting.
         Self(Histogram::new(3).unwrap_or_else(|_| unreachable!("three digits are allowed")))
     }
 
-    /// Records one value.
     pub(crate) fn record(&mut self, latency: Duration) {
         self.record_micros(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
     }
@@ -86,7 +84,6 @@ impl Latencies {
         let _ = self.0.add(&other.0);
     }
 
-    /// The number of values.
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
@@ -225,7 +222,6 @@ impl Table {
         Self { rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }
     }
 
-    /// Adds a row.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }

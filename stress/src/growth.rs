@@ -25,7 +25,6 @@ const CALLERS: usize = 256;
 /// Callers that send batches to fill the database.
 const FILLERS: usize = 8;
 
-/// Options.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
     /// The database.

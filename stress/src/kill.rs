@@ -36,7 +36,6 @@ const START_MILLISECONDS: std::ops::Range<u64> = 1..80;
 /// One in this many sellers sends batches.
 const BATCHES_ONE_IN: usize = 4;
 
-/// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Which database.

@@ -103,7 +103,6 @@ where
 pub(crate) struct Clocks(Vec<f64>);
 
 impl Clocks {
-    /// Reads them.
     pub(crate) fn read(processes: &[u32]) -> Self {
         let others = processes.iter().map(|pid| figures::processor_seconds_of_tree(*pid));
         Self(std::iter::once(figures::own_processor_seconds()).chain(others).collect())

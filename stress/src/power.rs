@@ -37,7 +37,6 @@ const EVENT_PREFIX: &str = "power-";
 /// The number of concurrent clients in the second half.
 const CLIENTS: usize = 16;
 
-/// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The database. On PostgreSQL no power failure is simulated; its processes are traced with the server's.

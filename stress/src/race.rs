@@ -42,7 +42,6 @@ const BETWEEN_MILLISECONDS: std::ops::Range<u64> = 50..400;
 /// Attempts before a call counts as never answered.
 const TRIES_MAX: usize = 100;
 
-/// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The least number of sales.

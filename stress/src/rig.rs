@@ -90,7 +90,6 @@ impl Rig {
         Ok(())
     }
 
-    /// Kills the server.
     pub(crate) async fn kill_server(&mut self) -> anyhow::Result<()> {
         self.server.take().context("no server is up")?.kill().await?;
         Ok(())
@@ -116,7 +115,6 @@ impl Rig {
         tokio::task::block_in_place(|| postgres.stop(mode))
     }
 
-    /// Starts PostgreSQL again.
     pub(crate) fn start_database(&mut self) -> anyhow::Result<()> {
         let postgres = self.postgres.as_mut().context("there is no PostgreSQL")?;
         tokio::task::block_in_place(|| postgres.start())

@@ -30,7 +30,6 @@ impl ShopSize {
 /// One merchant's account.
 #[derive(Debug, Clone)]
 pub(crate) struct Shop {
-    /// The account.
     pub(crate) account_id: String,
     /// Its admin key.
     pub(crate) key: String,
@@ -139,7 +138,6 @@ impl Shop {
         format!("affiliate-{affiliate}")
     }
 
-    /// The code of an affiliate.
     pub(crate) fn coupon_code(&self, affiliate: usize) -> String {
         format!("CODE{affiliate}")
     }

@@ -49,7 +49,6 @@ const NOISE_MEBIBYTES_MAX: f64 = 64.0;
 const SLOWER_MAX: f64 = 3.0;
 const SLOWER_MILLISECONDS_MAX: f64 = 100.0;
 
-/// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The database. On PostgreSQL there are two servers.

@@ -38,7 +38,6 @@ const GROWTH_MEBIBYTES_MAX: f64 = 4.0;
 /// A shorter run is all warm-up: its memory is printed but not judged.
 const JUDGED_MINUTES_MIN: f64 = 2.0;
 
-/// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The database.

@@ -44,7 +44,6 @@ pub(in crate::rpc) enum FeedPosition {
 }
 
 impl FeedPosition {
-    /// Every position.
     pub(in crate::rpc) const ALL: &[Self] = &[Self::Beginning, Self::Latest];
 }
 

@@ -73,7 +73,6 @@ impl Catalogues {
         self.accounts.get(&account_id).is_none_or(|catalogue| catalogue.has_waited_refunds)
     }
 
-    /// A row, by key.
     pub(in crate::store) fn row<S: Stored>(&self, key: &S::Key) -> Option<Arc<S>> {
         if !S::IN_CATALOGUE {
             return None;
@@ -81,7 +80,6 @@ impl Catalogues {
         self.accounts.get(&key.account_id())?.row::<S>(key).cloned()
     }
 
-    /// Caches a row.
     pub(in crate::store) fn keep<S: Stored>(&mut self, row: &Arc<S>) {
         if let Some(catalogue) = self.accounts.get_mut(&row.key().account_id()) {
             if catalogue.rows.is_none() {
@@ -92,7 +90,6 @@ impl Catalogues {
         }
     }
 
-    /// A link, by code.
     pub(in crate::store) fn link_with_code(&self, (account_id, code): &(AccountId, String)) -> Option<Arc<Link>> {
         let catalogue = self.accounts.get(account_id)?;
         catalogue.row::<Link>(&(*account_id, *catalogue.link_codes.get(code)?)).cloned()

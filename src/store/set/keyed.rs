@@ -71,7 +71,6 @@ pub(in crate::store) const NEWEST_MAX: u64 = 100;
 
 /// A query for the newest rows of each key.
 pub(in crate::store) struct Newest<E: EntityTrait> {
-    /// The columns of the key.
     pub(in crate::store) key: [E::Column; 2],
     /// The column that orders rows by age. An index has it after the key.
     pub(in crate::store) age: E::Column,

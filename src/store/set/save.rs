@@ -56,7 +56,6 @@ pub async fn save(
 /// Generates the functions that write all kinds.
 macro_rules! every_kind {
     ($($place:ident: $kind:ty,)*) => {
-        /// Rows to insert and to update.
         fn add_rows(writes: &mut Writes, set: &WorkingSet) -> Result<(), StoreError> {
             let mut lists = Lists::default();
             $(add::<$kind>(writes, &mut lists, set)?;)*
@@ -64,7 +63,6 @@ macro_rules! every_kind {
             writes.keep::<entity::affiliate_conversion::Entity>(lists.conversions)
         }
 
-        /// Rows to delete.
         async fn delete_rows(connection: &WriteConnection, set: &WorkingSet) -> Result<(), StoreError> {
             $(delete::<$kind>(connection, set).await?;)*
             Ok(())

@@ -52,7 +52,6 @@ macro_rules! check {
 }
 
 impl Player {
-    /// Compares everything.
     pub(super) async fn check(&mut self) -> anyhow::Result<Option<Difference>> {
         let mut turn = Turn::new(&self.world);
         if let Some(difference) = self.check_setup(&mut turn).await? {

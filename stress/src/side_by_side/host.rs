@@ -37,7 +37,6 @@ enum Running {
 }
 
 impl Host {
-    /// Starts it.
     pub(super) async fn start(place: &Place) -> anyhow::Result<Self> {
         let running = match &place.binary {
             Some(binary) => {

@@ -30,7 +30,6 @@ use crate::shop::ShopSize;
 use rounds::Bench;
 use testkit::process;
 
-/// Options.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
     /// The database of both sides. With two servers and no value: both databases, one after the other.
