@@ -121,7 +121,7 @@ pub(crate) fn sync_latencies(folder: &Path, time: Duration) -> anyhow::Result<La
     Ok(latencies)
 }
 
-/// The processor time of a process so far, in seconds, with the children that it waited for. 0 if the process has ended.
+/// The processor time of a process so far, including the children that it waited for, in seconds. 0 if the process has ended.
 pub(crate) fn processor_seconds(pid: u32) -> f64 {
     let Some(fields) = stat_fields(pid) else { return 0.0 };
     let ticks: u64 = fields.get(11..15).unwrap_or_default().iter().filter_map(|field| field.parse::<u64>().ok()).sum();

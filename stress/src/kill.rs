@@ -1,4 +1,4 @@
-//! `stress kill`: clients record sales while the server is killed, or the database is stopped at once, many times. At the end
+//! `stress kill`: clients record sales while the server is killed, or the database is stopped immediately, many times. At the end
 //! every acknowledged sale must be there once, and every other sale at most once. The feed and the books must agree.
 
 use std::path::PathBuf;
@@ -50,7 +50,7 @@ pub(crate) struct Options {
     /// How often the server is killed. Default 50 on SQLite, 10 on PostgreSQL.
     #[arg(long)]
     pub(crate) kills: Option<usize>,
-    /// How often PostgreSQL is stopped at once, without a clean shutdown. Default 20.
+    /// How often PostgreSQL is stopped immediately, without a clean shutdown. Default 20.
     #[arg(long)]
     pub(crate) stops: Option<usize>,
     /// The server's binary; the one beside this program when not set.

@@ -48,7 +48,7 @@ enum Command {
     /// Serves the echo that RecordClick is compared with.
     #[command(name = side_by_side::echo::COMMAND, hide = true)]
     EchoServer,
-    /// Kills the server, or stops the database at once, many times under load. Counts lost and doubled sales.
+    /// Kills the server, or stops the database immediately, many times under load. Counts lost and doubled sales.
     Kill(kill::Options),
     /// Two servers on one PostgreSQL. Every sale is sent three times to both, and one of the servers is paused now and then.
     Race(race::Options),

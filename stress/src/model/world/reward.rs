@@ -169,8 +169,8 @@ impl World {
         Ok(Reply::Rewards(rewards, Replayed(false)))
     }
 
-    /// Changes the state of pending rewards and of their refunds' rewards. For each conversion, adds an
-    /// event for each of its rewards and then one for the conversion.
+    /// Changes the state of pending rewards and of their refunds' rewards. For each conversion, adds an event for each of its
+    /// rewards and then one for the conversion.
     fn carry_on(&mut self, places: &[usize], step: &Move<'_>) {
         let mut moved = Vec::new();
         for place in places {
