@@ -56,7 +56,8 @@ async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
     let settings = line.settings;
     match line.action.unwrap_or(Action::Serve) {
         Action::Serve => {
-            // Before the start, so that whoever reads that the server is up can stop it in good order.
+            // The signals are handled before the server starts, because a user may stop the server as soon as it reports that it
+            // serves.
             let mut signals = StopSignals::listen()?;
             let server = tokio::select! {
                 started = Server::start(&settings, Arc::new(SystemClock)) => started?,
@@ -83,7 +84,7 @@ async fn create_operator_key(settings: &Settings) -> Result<secrecy::SecretStrin
     let (app, writer) = App::start(store, Arc::new(SystemClock), &options).map_err(ServerError::Writer)?;
     let key = operator::create(&app).await;
     app.close();
-    // The writer ends once its queue is empty. If it ended badly, the key was not made either.
+    // The writer ends once its queue is empty. Its own failure needs no check, because `key` is an error in that case.
     let _ = writer.await;
     app.store().close().await?;
     Ok(key?)

@@ -16,7 +16,7 @@ const TIMEOUT: &str = "grpc-timeout";
 /// How long before the deadline a call ends. tonic would end it at the deadline with an answer that has no details.
 const MARGIN: Duration = Duration::from_millis(1);
 
-/// The time that an answer needs to reach a caller who waits for news: a share of the timeout, within the limits below.
+/// The time that an answer needs to reach a caller who waits for new events: a share of the timeout, within the limits below.
 const WAY_SHARE: u32 = 10;
 const WAY_MIN: Duration = Duration::from_millis(10);
 const WAY_MAX: Duration = Duration::from_millis(500);
@@ -44,14 +44,14 @@ impl Deadline {
         self.begun_at + self.timeout.saturating_sub((MARGIN * 2).min(self.timeout / 4 * 3))
     }
 
-    /// When a call that waits for news must answer without any, so that the answer arrives before the deadline.
+    /// When a call that waits for new events must answer without any. The answer then arrives before the deadline.
     pub fn wait_end(self) -> Instant {
         let way = (self.timeout / WAY_SHARE).clamp(WAY_MIN, WAY_MAX);
         self.begun_at + self.timeout.saturating_sub(way)
     }
 
-    /// The output of the call. `None` when the deadline passes first; the call is then dropped. Becomes ready before a timer with
-    /// the same timeout that was set later and is polled after it.
+    /// The output of the call. `None` when the deadline passes first; the call is then dropped. If another timer with the same
+    /// timeout is set later and polled after this future, this future becomes ready first.
     pub async fn hold<F: Future>(self, call: F) -> Option<F::Output> {
         let end = self.begun_at + self.timeout.saturating_sub(MARGIN.min(self.timeout / 2));
         let mut call = pin!(call);
@@ -119,7 +119,7 @@ mod tests {
         for micros in [0, 1, 900, 1_000, 2_500, 50_000, 7_000_000] {
             let timeout = Duration::from_micros(micros);
             let deadline = Deadline::after(timeout);
-            // Like tonic: its timer is set later and polled after the call.
+            // The timer of tonic has the same timeout. It is set later and polled after the call.
             let library = tokio::time::sleep(timeout);
             tokio::select! {
                 biased;

@@ -43,7 +43,7 @@ pub struct FieldViolation {
     pub description: String,
 }
 
-/// The paths of the domain's fields in a message. Only fields whose names differ.
+/// The paths of the domain's fields in a message. The list has only the fields whose names differ.
 pub type FieldPaths = &'static [(Field, &'static str)];
 
 /// Why a call failed.
@@ -239,7 +239,7 @@ pub fn adopt(status: &Status) -> Option<Error> {
         _ if !status.details().is_empty() => None,
         Code::OutOfRange if text.contains("message length too large") => Some(Error::MessageTooLarge),
         Code::ResourceExhausted if text.contains("exceeded while decompressing") => Some(Error::MessageTooLarge),
-        // Our handlers never answer without details, so that this error is about the bytes of the request.
+        // This error is about the bytes of the request, because our handlers never answer without details.
         Code::Internal => Some(Error::InvalidFields(vec![FieldViolation {
             field: String::new(),
             description: format!("the request is no message of this method's request type: {text}"),

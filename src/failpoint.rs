@@ -30,7 +30,7 @@ mod armed {
 
     use crate::store::StoreError;
 
-    /// The length of a pause. It is longer than any work that does not wait for a clock.
+    /// The length of a pause. It is longer than any work that does not wait for a timer.
     const PAUSE: Duration = Duration::from_millis(300);
 
     macro_rules! points {
@@ -66,7 +66,8 @@ mod armed {
         BeforeDecide,
         /// All is decided; nothing is written yet.
         BeforeSave,
-        /// One of the statements that write is about to be sent. Each table's is, in turn.
+        /// A statement that writes is about to be sent. SQLite has one such statement per table, and each of them reaches this
+        /// point.
         BeforeStatement,
         /// All is written; a transaction is about to be committed, including that of an upkeep.
         BeforeCommit,
@@ -86,7 +87,7 @@ mod armed {
         BeforeApproval,
         /// The upkeep is about to remove one lot of old rows.
         BeforeRemoval,
-        /// Old rows are removed; it is not committed.
+        /// Old rows are removed; the removal is not committed.
         AfterRemoval,
         /// The schema is about to be brought up to date.
         BeforeMigration,

@@ -1,5 +1,5 @@
-//! A connection that buffers its writes, so that it sends few pieces. All calls of a connection that are in one batch are
-//! answered at once, when the batch commits, and HTTP/2 would send each answer by itself. Knows nothing of the content.
+//! A connection that buffers its writes and sends them in few pieces. When a batch commits, all its calls of one connection are
+//! answered at once. Without the buffer, HTTP/2 would send each answer by itself. Knows nothing of the content.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -61,8 +61,8 @@ impl<Connection: AsyncWrite + Unpin> AsyncWrite for Gathered<Connection> {
 }
 
 impl<Connection: AsyncWrite + Unpin> Drop for Gathered<Connection> {
-    /// Sends the rest if the connection takes it at once, because the reason of a failed TLS handshake is written and never
-    /// flushed.
+    /// Sends the rest if the connection takes it at once. This is needed because the reason of a failed TLS handshake is written
+    /// and never flushed.
     fn drop(&mut self) {
         let _ = Pin::new(&mut self.connection).poll_flush(&mut Context::from_waker(Waker::noop()));
     }

@@ -75,7 +75,7 @@ where
             return Box::pin(std::future::ready(refuse(Error::Overloaded { retry_after: RETRY_AFTER })));
         };
         let receive_timeout = self.limits.receive_timeout;
-        // The clone may not be ready. The service that was polled is ready.
+        // This call takes the service that was polled, because the clone may not be ready.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
@@ -87,7 +87,7 @@ where
                 () = received.cancelled() => {}
                 // The timer is created only when the call waits for it, because most requests have already arrived.
                 () = async { tokio::time::sleep(receive_timeout).await } => {
-                    // A handler begins only when the request has been received, so that nothing was changed.
+                    // Nothing was changed, because a handler begins only when the request has been received.
                     return refuse(Error::DeadlineExceeded { is_unchanged: true });
                 }
             }

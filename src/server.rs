@@ -33,8 +33,8 @@ use crate::rpc::Services;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::store::{Identity, Store, StoreError, StoreOptions};
 
-/// The minimum time that the writer and the database get to close on a stop, even when the connections took all the time there
-/// was.
+/// The minimum time that the writer and the database get to close on a stop, even when the connections have used up the time
+/// limit.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 
 /// Why the server cannot start, or had to stop.
@@ -210,7 +210,8 @@ impl Server {
         let deadline = clock::monotonic_now() + self.shutdown_deadline;
         self.draining.cancel();
         self.closing.cancel();
-        // Bounded by a deadline of our own, because a connection that never sends anything would keep the listener open for ever.
+        // The wait has a deadline of its own, because a connection that never sends anything would keep the listener open for
+        // ever.
         let serving = tokio::time::timeout_at(deadline, &mut self.serving);
         let workers = tokio::time::timeout_at(deadline, self.app.stop_workers());
         let (serving, workers) = tokio::join!(serving, workers);

@@ -3,7 +3,7 @@
 
 use sea_orm_migration::prelude::*;
 
-/// The largest distance of a balance from zero, in minor units. It is below the end of 64 bits, where SQLite would turn a sum
+/// The largest absolute value of a balance, in minor units. It is below the limit of 64 bits, because SQLite turns a larger sum
 /// into a float.
 const BALANCE_MINOR_MAX: i64 = 9_000_000_000_000_000_000;
 

@@ -1,7 +1,7 @@
 //! The schema of the first release.
 //!
 //! Every primary key starts with the account, so that the rows of an account are stored together and a database can be split by
-//! account. Hot tables have no other indexes than their reads need.
+//! account. Tables with many writes have only the indexes that their reads need.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, Statement};
@@ -22,14 +22,14 @@ impl MigrationTrait for Migration {
         let narrow = [accounts(), programs(), tracking(), balances(), heads()];
         for mut statement in narrow.into_iter().flatten() {
             if is_sqlite {
-                // SQLite then stores the rows in the order of the primary key, as the head of the file says, and in one tree
-                // instead of two.
+                // SQLite then stores the rows in the order of the primary key, as the head of the file says. It needs one tree
+                // for this instead of two.
                 statement.extra("WITHOUT ROWID");
             }
             manager.create_table(statement).await?;
         }
-        // These rows are long. Few fit into a page, so a tree by primary key would be inefficient. SQLite stores them in the
-        // order of insertion.
+        // A tree by primary key would be inefficient for these rows, because they are long and few fit into a page. SQLite stores
+        // them in the order of insertion.
         for statement in [conversions(), rewards_and_entries(), requests_and_segments()].into_iter().flatten() {
             manager.create_table(statement).await?;
         }
@@ -43,8 +43,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// Makes PostgreSQL compress segments with LZ4, if the server was built with it. Every batch compresses them and every reader
-/// that is behind decompresses them, and LZ4 takes a fraction of the default's time.
+/// Makes PostgreSQL compress segments with LZ4, if the server was built with it. LZ4 takes a fraction of the default's time.
+/// Every batch compresses segments, and every reader that is behind decompresses them.
 #[expect(clippy::disallowed_methods, reason = "the library has no word for how a column is compressed")]
 async fn compress_segments_quickly(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     const HAS_LZ4: &str =
@@ -187,7 +187,7 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(time("created_at"))
             .col(time("updated_at"))
             .take(),
-        // A row may be credited to several affiliates, so that these lists are tables and not indexes.
+        // These lists are tables and not indexes, because a row may be credited to several affiliates.
         table("affiliate_lead", &["account_id", "affiliate_id", "lead_id"])
             .col(id("account_id"))
             .col(id("affiliate_id"))

@@ -1,9 +1,9 @@
 //! The read side of the feed: segments after a sequence, and a wake-up when there are more.
 //!
-//! The table `event_segment` is the source of truth; a wake-up only makes followers look. Commits of this instance are cached in
-//! memory and wake followers at once. A short poll of the heads of followed accounts finds commits of other instances. Readers
-//! that need the same page share one read of it. For streams, the next page is read while one is being sent. A slow reader costs
-//! only that page here, and loses nothing.
+//! The table `event_segment` is the source of truth. A wake-up only tells followers to read again. Commits of this instance are
+//! cached in memory and wake followers at once. A short poll of the heads of followed accounts finds commits of other instances.
+//! Readers that need the same page share one read of it. A stream reads the next page while the current one is sent. A slow
+//! reader costs the server only the memory of that page, and it loses no event.
 
 mod cache;
 mod segment;
@@ -30,8 +30,8 @@ pub use segment::{FeedSegment, WriteEntry};
 /// About the number of events in a page.
 const PAGE_EVENTS_MAX: i64 = 1_000;
 
-/// The maximum size of all cached segments. `EACH` is the maximum for one account: once for its newest segments, and once for
-/// those of lagging readers.
+/// The maximum size of all cached segments. Each account has a cache of two parts: one for its newest segments, and one for the
+/// segments of lagging readers. `EACH` is the maximum size of one part.
 const CACHE_BYTES_MAX: usize = 64 << 20;
 const CACHE_BYTES_MAX_EACH: usize = 4 << 20;
 
@@ -71,19 +71,20 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Makes this follower read the next page ahead. For readers that take page after page.
+    /// Makes this follower read the next page ahead. Readers that take page after page use it.
     pub fn reading_ahead(self) -> Self {
         Self { reads_ahead: true, ..self }
     }
 
-    /// The newest sequence known to be committed. It is only a hint, and is 0 at first. A newer one ends [`Self::changed`].
+    /// The newest sequence known to be committed. It is only a hint, and is 0 at first. [`Self::changed`] returns when there is a
+    /// newer one.
     pub fn known(&mut self) -> i64 {
         *self.news.borrow_and_update()
     }
 
-    /// Waits until a sequence is known that is newer than the one [`Self::known`] last returned.
+    /// Waits until the newest known sequence is higher than the one that [`Self::known`] last returned.
     pub async fn changed(&mut self) {
-        // `followed` holds the sender, so that the channel cannot close before this call ends.
+        // The channel cannot close before this call ends, because `followed` holds the sender.
         let _ = self.news.changed().await;
     }
 }
@@ -143,8 +144,8 @@ impl Feed {
         Ok(head)
     }
 
-    /// The consecutive segments from the one with the event after `position` on. If that event is no longer kept, from the oldest
-    /// kept segment on. Empty when there is none.
+    /// The consecutive segments that begin with the one of the event after `position`. If that event is no longer kept, they
+    /// begin with the oldest kept segment. The page is empty when there is no such segment.
     ///
     /// # Errors
     /// The store's errors.
@@ -192,7 +193,7 @@ impl Feed {
         }
     }
 
-    /// The shared read after a sequence, and whether this call started it.
+    /// The shared read of the page after a sequence, and whether this call started the read.
     fn read_together(&self, followed: &Arc<Followed>, position: i64) -> (SharedRead, bool) {
         let mut reads = lock(&followed.reads);
         let is_new = !reads.contains_key(&position);
@@ -200,7 +201,7 @@ impl Feed {
         (read.clone(), is_new)
     }
 
-    /// Starts a read in its own task, so that it ends and returns its connection even when its readers have gone.
+    /// Starts a read in its own task. The read therefore ends and returns its connection even when its readers have gone.
     fn begin_read(
         &self,
         followed: &Arc<Followed>,
@@ -280,7 +281,7 @@ async fn read(store: &Store, account_id: AccountId, position: i64) -> Result<Pag
     Ok(segments.into_iter().map(FeedSegment::new).collect())
 }
 
-/// The maximum size of one account's cached segments when this many accounts are followed.
+/// The maximum size of each of the two parts of an account's cache when this many accounts are followed.
 fn cache_bytes_max(accounts: usize) -> usize {
     (CACHE_BYTES_MAX / (2 * accounts.max(1))).min(CACHE_BYTES_MAX_EACH)
 }

@@ -40,8 +40,8 @@ pub struct Answer {
     pub replayed: bool,
 }
 
-/// Why a command was not carried out. Nothing was changed, except perhaps for [`SubmitError::Unavailable`], where a repeat with
-/// the same key is safe.
+/// Why a command was not carried out. The command changed nothing, unless the error is [`SubmitError::Unavailable`]. In that case
+/// it may have been carried out, and a repeat with the same key is safe.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SubmitError {
     /// A rule refused it.
@@ -108,8 +108,8 @@ pub struct App {
 }
 
 impl App {
-    /// Starts the workers, and a writer for each lane of the store. The handle ends when the writers end, which they do once the
-    /// app is closed. An earlier end is a fault, and the server must stop.
+    /// Starts the workers, and a writer for each lane of the store. The task of the returned handle ends when the writers end.
+    /// The writers end once the app is closed. If they end earlier, this is a fault, and the server must stop.
     ///
     /// # Errors
     /// When the system has no thread for a writer.
@@ -251,8 +251,8 @@ impl App {
         &self.feed
     }
 
-    /// Keyed hash of a request's content: HMAC-SHA256 over the method and the message as we encode it. The hash is keyed, because
-    /// it is kept for ever and the content could be guessed.
+    /// The keyed hash of a request's content: HMAC-SHA256 over the method and the message as we encode it. The hash needs a key,
+    /// because it is kept for ever and the content could be guessed from a plain hash.
     pub fn content_hash(&self, method: &str, message: &[u8]) -> [u8; 32] {
         // HMAC takes a key of any length, so this cannot fail.
         let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(&self.store.identity.secret) else { return [0; 32] };

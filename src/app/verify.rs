@@ -131,7 +131,7 @@ async fn check_balances(
         store::ledger::all_balances(books, account_id).await?.into_iter().collect();
     for (key, sum) in summed {
         let of_kept = kept.remove(key).unwrap_or_default();
-        // Paid amounts are not compared, because no entry's account holds them.
+        // Paid amounts are not compared, because no ledger account holds them.
         if (of_kept.pending_minor, of_kept.owed_minor) != (sum.pending_minor, sum.owed_minor) {
             report.differs(format!(
                 "balance of {} in {}: {} pending and {} owed are kept, the entries say {} and {}",

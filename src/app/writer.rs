@@ -3,8 +3,8 @@
 //! and all commands of an account take the same lane.
 //!
 //! A refused command changes nothing and does not affect the others. If the database refuses a batch, the batch is rolled back
-//! and its commands are run one by one. That resolves a conflict with another server instance, and lets one account's broken row
-//! fail for that account only.
+//! and its commands are run one by one. Commands that conflict with another server instance then succeed, and an account's broken
+//! row fails only the commands of that account.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -51,7 +51,7 @@ pub(super) type Reply = Result<Answer, SubmitError>;
 /// The work of one call.
 pub(super) struct Job {
     pub(super) work: Work,
-    /// After this time the job is dropped undone.
+    /// Commands that have not begun by this time are not carried out.
     pub(super) deadline: Option<Instant>,
     /// Its permit of the queue, released when the job is dropped.
     pub(super) room: OwnedSemaphorePermit,
@@ -65,7 +65,7 @@ pub(super) enum Work {
     Upkeep(Upkeep, oneshot::Sender<Result<u64, SubmitError>>),
 }
 
-/// Old rows to remove. The number is the most of them; the reply is how many were removed.
+/// Old rows to remove. The number is the maximum number of rows. The reply is the number of removed rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Upkeep {
     /// Request ids that have expired.
@@ -115,7 +115,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Runs on a thread of its own until the queue is closed and empty. On the shared runtime each database reply would queue
-    /// behind the calls being served. The receiver ends when the writer does, even by a panic.
+    /// behind the calls being served. The receiver ends when the writer ends, even when the writer panics.
     ///
     /// # Errors
     /// When the system cannot make another thread.

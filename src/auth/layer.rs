@@ -43,7 +43,8 @@ pub struct Caller {
     pub call: CallName,
     /// The deadline sent with the call; `None` if none was sent.
     pub deadline: Option<Deadline>,
-    /// The handler cancels this once the whole request has arrived. Until then, a caller that sends nothing could hold a place.
+    /// The handler cancels this once the whole request has arrived. Until then the limit on concurrent calls applies a timeout,
+    /// because a caller that sends nothing would otherwise hold a place for ever.
     pub received: CancellationToken,
 }
 
@@ -105,7 +106,7 @@ where
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Box::pin(ready(Ok(named(response, &request_id))));
         }
-        // The clone may not be ready. The service that was polled is ready.
+        // This call takes the service that was polled, because the clone may not be ready.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let authenticator = Arc::clone(&self.authenticator);
@@ -142,7 +143,7 @@ where
         Box::pin(async move {
             match deadline.hold(call).await {
                 Some(answer) => answer,
-                // The writer finishes what it has begun, whether or not anybody waits.
+                // The call's outcome is unknown, because the writer finishes a command that it has begun.
                 None => {
                     let name = CallName { request_id, ..CallName::default() };
                     let error = Error::DeadlineExceeded { is_unchanged: false };
@@ -228,8 +229,8 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
 /// Adds the request id to the response's headers.
 fn named<Body>(mut response: Response<Body>, request_id: &str) -> Response<Body> {
     if let Ok(mut request_id) = HeaderValue::from_str(request_id) {
-        // A request id is never repeated. It is marked sensitive, so that it does not evict reusable headers from the
-        // connection's header table.
+        // The request id is marked sensitive, because it is never repeated and would evict reusable headers from the connection's
+        // HPACK table.
         request_id.set_sensitive(true);
         response.headers_mut().insert(REQUEST_ID, request_id);
     }

@@ -11,7 +11,8 @@ use super::ConfigError;
 /// The database.
 #[derive(Debug, Clone, Args, Serialize)]
 pub struct DatabaseSettings {
-    /// The database: `sqlite` for a file in the data directory, `sqlite:///path/to/file`, or `postgres://user:password@host/name`.
+    /// The database: `sqlite` for a file in the data directory, `sqlite:///path/to/file`, or
+    /// `postgres://user:password@host/name`.
     #[arg(long, global = true, env = "HEADWATER_DATABASE", default_value = "sqlite", hide_env_values = true)]
     pub database: DatabaseUrl,
 

@@ -6,19 +6,19 @@ use serde::Serialize;
 /// The feed.
 #[derive(Debug, Clone, Args, Serialize)]
 pub struct FeedSettings {
-    /// How many feed streams, and long polls that wait, one key may have open at this server.
+    /// How many feed streams and waiting long polls one key may have open at this server.
     #[arg(long, global = true, env = "HEADWATER_FEED_STREAMS_PER_KEY_MAX", default_value = "128", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub feed_streams_per_key_max: u32,
 
-    /// How old a feed stream gets before it is ended with `draining`, in seconds, give or take 10 %.
+    /// The age at which a feed stream is ended with `draining`, in seconds, give or take 10 %.
     #[arg(long, global = true, env = "HEADWATER_FEED_STREAM_AGE_SECONDS", default_value = "1800", value_parser = clap::value_parser!(u32).range(1..=604_800))]
     pub feed_stream_age_seconds: u32,
 
-    /// How long a feed stream waits for a reader that takes nothing before it is ended with SLOW_CONSUMER, in seconds.
+    /// How long a feed stream waits for a reader that takes no messages, in seconds. The stream is then ended with SLOW_CONSUMER.
     #[arg(long, global = true, env = "HEADWATER_FEED_STALL_SECONDS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub feed_stall_seconds: u32,
 
-    /// How often PostgreSQL is asked for what other server instances committed, in milliseconds.
+    /// How often PostgreSQL is polled for commits of other server instances, in milliseconds.
     #[arg(long, global = true, env = "HEADWATER_FEED_POLL_MILLISECONDS", default_value = "25", value_parser = clap::value_parser!(u32).range(1..=60_000))]
     pub feed_poll_milliseconds: u32,
 

@@ -8,8 +8,8 @@ use serde::Serialize;
 /// Limits of calls and of the write path.
 #[derive(Debug, Clone, Args, Serialize)]
 pub struct LimitSettings {
-    /// How many writes may wait, at least the 1,000 of one BatchRecordEvents; more are refused at once with RESOURCE_EXHAUSTED. About
-    /// 1 KiB of memory each.
+    /// How many writes may wait. More are refused at once with RESOURCE_EXHAUSTED. The minimum is 1,000, because one
+    /// BatchRecordEvents may have that many. Each takes about 1 KiB of memory.
     #[arg(long, global = true, env = "HEADWATER_QUEUE_COMMANDS_MAX", default_value = "8192", value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
     pub queue_commands_max: u32,
 
@@ -17,8 +17,8 @@ pub struct LimitSettings {
     #[arg(long, global = true, env = "HEADWATER_BATCH_COMMANDS_MAX", default_value = "512", value_parser = clap::value_parser!(u32).range(1..=5_000))]
     pub batch_commands_max: u32,
 
-    /// How long a read may take, and how long a write may wait before it is begun, in seconds; a shorter deadline of the caller
-    /// counts. Not for streams, long polls and VerifyLedger.
+    /// How long a read may take, and how long a write may wait before it is begun, in seconds. An earlier deadline of the caller
+    /// takes precedence. Does not apply to streams, long polls and VerifyLedger.
     #[arg(long, global = true, env = "HEADWATER_REQUEST_TIMEOUT_SECONDS", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=600))]
     pub request_timeout_seconds: u32,
 

@@ -23,7 +23,8 @@ pub struct ListenSettings {
     #[arg(long, global = true, env = "HEADWATER_TLS_KEY_FILE", value_name = "FILE", requires = "tls_certificate_file")]
     pub tls_key_file: Option<PathBuf>,
 
-    /// Serve without TLS on an address that other machines can reach. Only behind a proxy that adds TLS: keys travel in the clear.
+    /// Serve without TLS on an address that other machines can reach. Use this only behind a proxy that adds TLS, because keys
+    /// are sent unencrypted.
     #[arg(long, global = true, env = "HEADWATER_ALLOW_PLAINTEXT", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
     pub allow_plaintext: bool,
 
@@ -31,15 +32,15 @@ pub struct ListenSettings {
     #[arg(long, global = true, env = "HEADWATER_CONNECTION_STREAMS_MAX", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub connection_streams_max: u32,
 
-    /// How often an idle connection is asked for a sign of life, in seconds.
+    /// How often an idle connection is pinged, in seconds.
     #[arg(long, global = true, env = "HEADWATER_KEEPALIVE_INTERVAL_SECONDS", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub keepalive_interval_seconds: u32,
 
-    /// How long to wait for that sign, in seconds.
+    /// How long to wait for the answer to a ping, in seconds.
     #[arg(long, global = true, env = "HEADWATER_KEEPALIVE_TIMEOUT_SECONDS", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=600))]
     pub keepalive_timeout_seconds: u32,
 
-    /// How old a connection gets before the client is asked to open a new one, in minutes, so that load spreads again.
+    /// The age at which a connection's client is asked to open a new one, in minutes. New connections spread the load again.
     #[arg(long, global = true, env = "HEADWATER_CONNECTION_AGE_MINUTES", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=10_080))]
     pub connection_age_minutes: u32,
 

@@ -20,8 +20,8 @@ pub struct LogSettings {
     #[arg(long, global = true, env = "HEADWATER_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
 
-    /// The filter of the log, such as `info` or `info,headwater=debug`. With `headwater=debug` every line that a call logs names
-    /// the call; a fault always does.
+    /// The filter of the log, such as `info` or `info,headwater=debug`. A fault is always logged with the name of its call. With
+    /// `headwater=debug`, every line that a call logs has that name.
     #[arg(long, global = true, env = "HEADWATER_LOG_FILTER", default_value = "info")]
     pub log_filter: String,
 }

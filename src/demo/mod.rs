@@ -29,7 +29,7 @@ const PACE: Duration = Duration::from_millis(60);
 /// How long the feed may take to deliver what was committed.
 const FEED_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Plays the day. With `once` it then returns 0 if every check passed and 1 if not. Without, it serves until it is stopped.
+/// Plays the day. With `once` it then returns 0 if every check passed and 1 if not. Without `once` it serves until it is stopped.
 ///
 /// # Errors
 /// The server could not be started.

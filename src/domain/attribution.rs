@@ -24,7 +24,7 @@ text_enum! {
         LowerPrecedence = "lower_precedence",
         /// Another click won under the program's model.
         OtherClick = "other_click",
-        /// The click is older than the window, or the lead was bound longer after the conversion than the window.
+        /// The click is older than the window, or the lead was bound later than one window after the conversion.
         OutsideWindow = "outside_window",
         /// The click is later than the conversion.
         AfterConversion = "after_conversion",

@@ -63,7 +63,7 @@ pub struct Credit {
     pub share_ppm: i32,
 }
 
-/// The credits of a conversion or of a lead. One of them needs no allocation.
+/// The credits of a conversion or of a lead. A single credit is stored without an allocation.
 pub type Credits = SmallVec<[Credit; 1]>;
 
 /// Details of a sale's order. Texts that were not sent are empty.

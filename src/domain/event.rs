@@ -37,7 +37,8 @@ text_enum! {
         RewardApproved = "reward_approved",
         /// A reward was denied.
         RewardDenied = "reward_denied",
-        /// A reward was settled against the rewards that reverse it, or one of these was settled against the reward.
+        /// Refunds took back the whole of an unpaid reward. The reward and each negative reward of its earlier refunds get an
+        /// event of this kind.
         RewardReversed = "reward_reversed",
         /// A program was made.
         ProgramCreated = "program_created",
@@ -244,7 +245,8 @@ impl NewEvent {
     }
 }
 
-/// The events that a reader wants. Every field must match. A field matches if it is empty or contains a value of the event.
+/// The events that a reader wants. An event must match every field. An empty field matches every event, and any other field
+/// matches if it contains a value of the event.
 ///
 /// The fields are sets, because a filter may have 1,000 ids and is asked about every event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

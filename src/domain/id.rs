@@ -24,7 +24,8 @@ pub struct MalformedId {
 fn parse(text: &str, prefix: &'static str) -> Result<Uuid, MalformedId> {
     let malformed = MalformedId { prefix };
     let digits = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).ok_or_else(|| malformed.clone())?;
-    // An id has one spelling. With capitals or hyphens the same id would be a second key in a client's cache.
+    // Each id must have exactly one spelling, because a client's cache would treat a spelling with capitals or hyphens as another
+    // id.
     if digits.len() != 32 || !digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(malformed);
     }

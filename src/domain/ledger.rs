@@ -134,7 +134,7 @@ pub struct LedgerEntry {
 pub const GENESIS_HASH: [u8; 32] = [0; 32];
 
 /// The version of the layout that [`entry_hash`] hashes. The version is part of the hash and is stored with each entry. A changed
-/// layout takes a new number, and older entries keep theirs.
+/// layout gets a new number, and older entries keep theirs.
 pub const HASH_VERSION: u8 = 1;
 
 /// SHA-256 over these bytes, in this order:
@@ -156,8 +156,8 @@ pub const HASH_VERSION: u8 = 1;
 /// | 1 + n | reason |
 /// | 8 | posted_at, in microseconds |
 ///
-/// Integers are big-endian. A text is its length in one byte, then its bytes; no text here is longer than its column's 32
-/// characters. Two different entries therefore never have the same bytes.
+/// Integers are big-endian. A text is its length in one byte, then its bytes. One byte is enough, because every text here fits
+/// into a column of 32 characters. Two different entries therefore never have the same bytes.
 pub fn entry_hash(previous: &[u8; 32], sequence: i64, posting: &Posting) -> [u8; 32] {
     let mut hasher = Sha256::new();
     hasher.update([HASH_VERSION]);

@@ -15,7 +15,8 @@ trait Answer {
 /// Makes [`Outcome`] from one list. Each variant holds one type of answer.
 macro_rules! outcomes {
     ($($(#[$doc:meta])* $variant:ident($answer:ty): |$row:ident| $effect:expr;)*) => {
-        /// The answer to a command. Large answers are shared, so that the enum is no larger than the common ones.
+        /// The answer to a command. Large answers are behind an `Arc`, so that they do not make the enum larger than the common
+        /// answers.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Outcome {
             $($(#[$doc])* $variant($answer),)*

@@ -1,7 +1,8 @@
 //! Answered requests, kept so that a repeated call gets the first answer again.
 //!
-//! Both kinds of key use one mechanism. The `event_id` of a recorded event is kept for ever, under its kind. The `request_id` of
-//! any other call is kept for 30 days, under its method. The row is written in the same transaction as the effect.
+//! There are two kinds of key, and both use one mechanism. The `event_id` of a recorded event is kept for ever, under its kind.
+//! The `request_id` of any other call is kept for 30 days, under its method. The row is written in the same transaction as the
+//! effect.
 
 use uuid::Uuid;
 

@@ -26,7 +26,7 @@ impl Time {
     }
 }
 
-/// A span of time, open on a side that is none.
+/// A span of time. It is open on a side that is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Interval {
     /// The first moment.

@@ -67,7 +67,6 @@ pub(super) enum View {
 }
 
 impl View {
-    /// Every view.
     pub(super) const ALL: &[Self] = &[Self::Basic, Self::Full];
 }
 

@@ -139,8 +139,8 @@ impl FeedStreams {
             }
             let is_over = clock::monotonic_now() >= give_up_at || self.draining.is_cancelled();
             let is_enough = if batch.events > 0 {
-                // Without a filter, the page continues until it is full or at the head. With a filter, the next match may be far
-                // away, so that a page with any event is sent.
+                // Without a filter, the page continues until it is full or at the head. With a filter, a page with any event is
+                // sent, because the next match may be far away.
                 batch.is_done() || position >= head.event_sequence || !wanted.filter.is_empty()
             } else {
                 // No event has passed the filter so far. At the end of the wait, the empty page has a cursor, and the next call

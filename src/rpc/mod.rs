@@ -44,8 +44,8 @@ pub struct Services {
 }
 
 impl Services {
-    /// Services that read and write through this app. No call takes longer than `request_timeout`, except calls that wait for
-    /// news.
+    /// Services that read and write through this app. No call takes longer than `request_timeout`, except calls that wait for new
+    /// events.
     pub fn new(
         app: Arc<App>,
         authenticator: Arc<Authenticator>,

@@ -61,7 +61,8 @@ impl Stored for Affiliate {
     }
 }
 
-/// Reads affiliates by each of their identifiers, and notes of which ones the enrollments and coupons are needed.
+/// Reads affiliates by each of their identifiers. Adds their enrollments and coupon counts to the needs where a command needs
+/// them.
 async fn load_names(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     let wanted = std::mem::take(&mut loading.needs.names.affiliates);
     let counted = std::mem::take(&mut loading.needs.names.coupon_counts);

@@ -37,7 +37,8 @@ use sqlite::{SqliteFile, SqliteWriter};
 
 /// Whether a column of bytes has these bytes anywhere.
 pub(super) fn bytes_contain(connection: &impl ConnectionTrait, column: impl ColumnTrait, part: &[u8]) -> SimpleExpr {
-    // Both give the place, from 1, and 0 for none. PostgreSQL's name has its schema, because its grammar has another use for the bare one.
+    // Both functions return the position, counted from 1, or 0 if there is none. PostgreSQL's function needs its schema in front,
+    // because `position` alone is a keyword with a syntax of its own.
     let place = match connection.get_database_backend() {
         DbBackend::Postgres => "pg_catalog.position",
         _ => "instr",
@@ -163,7 +164,7 @@ async fn read_or_make_identity(
     Ok(new_identity.clone())
 }
 
-/// Begins a transaction that may write, for the time before the lanes exist. In SQLite it takes the write lock at once.
+/// Begins a transaction that may write. Used only before the lanes exist. In SQLite it takes the write lock at once.
 async fn begin_write(connection: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -172,7 +173,7 @@ async fn begin_write(connection: &DatabaseConnection) -> Result<DatabaseTransact
     Ok(connection.begin_with_options(options).await?)
 }
 
-/// Begins a transaction that sees the database as it was at its first read. Every SQLite transaction does.
+/// Begins a transaction that sees the database as it was at its first read. In SQLite every transaction is like that.
 pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
     let options = if is_shared(connection) {
         TransactionOptions {
@@ -248,7 +249,8 @@ fn of_database(error: &(dyn DatabaseError + 'static)) -> StoreError {
     let code = error.code().unwrap_or_default();
     if error.try_downcast_ref::<SqliteError>().is_some() {
         let code: i32 = code.parse().unwrap_or_default();
-        // The lower byte is the primary code. The extended codes 1555 and 2067 are the two unique constraints.
+        // The lower byte is the primary code. The extended codes 1555 and 2067 mean a violated primary key and a violated unique
+        // index.
         return match (code, code & 0xff) {
             (1555 | 2067, _) => StoreError::Conflict,
             // Locked by another program longer than we wait; read-only, I/O, full, cannot open.

@@ -141,7 +141,7 @@ impl Stored for WaitingRefund {
 
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
         let wanted = std::mem::take(&mut loading.needs.names.waiting_refunds);
-        // Every sale looks for waiting refunds, and most accounts never had one. Those accounts are skipped.
+        // Every sale looks for waiting refunds. Accounts that never had one are skipped, because most accounts never had one.
         let possible = wanted.iter().filter(|(account_id, _)| loading.catalogues.may_have_waiting_refunds(*account_id));
         let keys: Vec<_> = possible.map(SqlKey::values).collect();
         let columns = [waiting_table::Column::AccountId, waiting_table::Column::SaleEventId];

@@ -14,8 +14,8 @@
 //! | 1 | the source's code ([`SOURCES`]) |
 //! | 4 | share_ppm |
 //!
-//! Integers have their lowest byte first. Stored bytes never change; another layout takes another version, and this one is read for
-//! ever. `tests` below has the golden bytes.
+//! Integers are little-endian. Stored bytes never change. Another layout gets another version, and this one is read for ever.
+//! `tests` below has the golden bytes.
 
 use smallvec::SmallVec;
 use uuid::Uuid;

@@ -131,13 +131,13 @@ pub(super) fn number<'facts>(
     Ok(segments)
 }
 
-/// The rows of segments.
 pub(super) fn to_rows(segments: &[Segment]) -> Vec<table::Model> {
     segments.iter().map(Segment::to_row).collect()
 }
 
 /// Segments in order. The first is the one with the event after `after_sequence`, or else the first later one that is kept. Reads
-/// at most `events_max` events or one segment; earlier events of the first segment do not count.
+/// the segments that end at most `events_max` sequences later, or [`SEGMENT_EVENTS_MAX`] sequences later if that is more. Reads
+/// one segment if none ends there.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -153,8 +153,8 @@ pub async fn read(
             .filter(table::Column::LastSequence.gt(after_sequence))
             .order_by_asc(table::Column::LastSequence)
     };
-    // Wide enough for the longest segment. The limit is one of sequences, so that it reads either many short segments or few long
-    // ones.
+    // The range is at least as wide as the longest segment. The range counts sequences and not segments, so one read returns
+    // either many short segments or few long ones.
     let width = i64::try_from(Ord::max(events_max, SEGMENT_EVENTS_MAX as u64)).unwrap_or(i64::MAX);
     let within = table::Column::LastSequence.lte(after_sequence.saturating_add(width));
     let mut rows = after().filter(within).limit(Ord::max(events_max, 1)).all(store.read()).await?;
@@ -187,7 +187,7 @@ pub async fn first_sequence_at(store: &Store, account_id: AccountId, time: Time)
         match segment {
             Some((first, _, committed_at)) if first <= middle && committed_at >= time.micros() => last = first - 1,
             Some((first, end, _)) if first <= middle => before = end,
-            // The event was pruned in the meantime, so that it is too early.
+            // The event was pruned in the meantime, so it is too early.
             _ => before = middle,
         }
     }

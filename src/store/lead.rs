@@ -167,7 +167,7 @@ impl LeadNames {
     }
 }
 
-/// Adds the other identifiers of the leads that have these. The leads must be loaded already.
+/// Adds the other identifiers of the leads that have one of these. The leads must be loaded already.
 fn with_other_names(
     set: &WorkingSet,
     mut names: BTreeSet<(AccountId, LeadSelector)>,

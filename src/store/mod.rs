@@ -201,7 +201,7 @@ impl Store {
         Ok(self.read.ping().await?)
     }
 
-    /// Makes PostgreSQL analyze its tables, so that its planner finds rows by the shortest way. PostgreSQL itself does so only
+    /// Makes PostgreSQL analyze its tables, so that its planner chooses the fastest plan. PostgreSQL itself does so only
     /// once a minute. SQLite needs no statistics, because it plans by the indexes alone.
     ///
     /// # Errors

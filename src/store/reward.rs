@@ -99,7 +99,8 @@ async fn load_reversals_of(loading: &mut Loading<'_>) -> Result<(), StoreError> 
     rewards.retain(|key| loading.set.names.reversals_of.get(key).is_none());
     let columns = [table::Column::AccountId, table::Column::Reverses];
     for reversal in loading.by::<Reward, _>(&columns, rewards.iter().map(SqlKey::values)).await? {
-        // A refund's reward reverses a reward of the refund's one sale, and all reversals of these were read.
+        // All rewards of this refund are loaded now. Each of them reverses a reward of the refund's sale, and all reversals of
+        // those rewards were read.
         loading.set.names.rewards_of.insert_absent((reversal.account_id, reversal.conversion_id));
     }
     rewards.into_iter().for_each(|reward| loading.set.names.reversals_of.insert_absent(reward));
@@ -148,8 +149,8 @@ pub async fn list(
     list::read(list::one_of(query, table::Column::State, &wanted.states), source.connection()).await
 }
 
-/// Pending rewards whose hold period has ended, the longest overdue first: for the worker that approves them. Excludes the
-/// accounts that are left out. Excludes reversals, because they are approved with the reward that they reverse.
+/// Pending rewards whose hold period has ended, the longest overdue first. The worker that approves them uses this. Excludes the
+/// accounts in `left_out`. Excludes reversals, because they are approved with the reward that they reverse.
 ///
 /// # Errors
 /// [`StoreError`].

@@ -11,7 +11,6 @@ use crate::domain::money::Money;
 /// The name of a row in errors.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RowName {
-    /// The table.
     pub(super) table: &'static str,
     /// The UUID that names the row best.
     pub(super) row: Uuid,

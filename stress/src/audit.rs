@@ -246,8 +246,8 @@ async fn check_by_event_id(
     Ok(())
 }
 
-/// Checks that WatchConversions, and ReadEvents with a filter and a wait, return exactly the events of the feed about conversions,
-/// in the same order.
+/// Checks that WatchConversions returns exactly the feed's events about conversions, in the same order. Checks the same for
+/// ReadEvents with a filter and a wait.
 pub(crate) async fn check_other_readings(
     client: &mut Client,
     events: &[pb::Event],

@@ -1,4 +1,4 @@
-//! Places in the feed, and readings of it to its end. Knows no test scenario.
+//! Positions in the feed, and functions that read the feed to its end. Knows no test scenario.
 
 use anyhow::Context;
 use headwater_client::pb;
@@ -64,7 +64,7 @@ pub(crate) async fn read(
         };
         let page = client.feed.read_events(request).await?.into_inner();
         events.extend(page.events);
-        // A page may be empty before the end, if the filter lets nothing through.
+        // If the filter rejects every event of a page, the page is empty before the end.
         if page.next_cursor == page.head_cursor {
             return Ok((events, page.next_cursor));
         }

@@ -63,13 +63,11 @@ pub(crate) fn number(value: f64) -> String {
 pub(crate) struct Latencies(Histogram<u32>);
 
 impl Latencies {
-    /// An empty histogram.
     pub(crate) fn new() -> Self {
         // It grows as values are recorded. Three digits are a valid setting.
         Self(Histogram::new(3).unwrap_or_else(|_| unreachable!("three digits are allowed")))
     }
 
-    /// Records one value.
     pub(crate) fn record(&mut self, latency: Duration) {
         self.record_micros(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
     }
@@ -86,7 +84,6 @@ impl Latencies {
         let _ = self.0.add(&other.0);
     }
 
-    /// The number of values.
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
@@ -124,7 +121,7 @@ pub(crate) fn sync_latencies(folder: &Path, time: Duration) -> anyhow::Result<La
     Ok(latencies)
 }
 
-/// The processor time that a process and the children it waited for have used so far, in seconds. 0 if the process has ended.
+/// The processor time of a process so far, including the children that it waited for, in seconds. 0 if the process has ended.
 pub(crate) fn processor_seconds(pid: u32) -> f64 {
     let Some(fields) = stat_fields(pid) else { return 0.0 };
     let ticks: u64 = fields.get(11..15).unwrap_or_default().iter().filter_map(|field| field.parse::<u64>().ok()).sum();
@@ -225,7 +222,6 @@ impl Table {
         Self { rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }
     }
 
-    /// Adds a row.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }

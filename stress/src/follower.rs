@@ -1,5 +1,5 @@
-//! A reader of the feed that resumes by cursor after every failure, as the contract tells consumers to: it stores its events and
-//! its cursor together. It can be made to crash or to be slow. Does not know what fails.
+//! A reader of the feed that resumes by cursor after every failure. It stores its events and its cursor together, as the contract
+//! tells consumers to. It can be made to crash or to be slow. Does not know what fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,7 +58,7 @@ pub(crate) struct Followed {
     pub(crate) connections: usize,
     /// How often the server ended it as too slow.
     pub(crate) slow_ends: usize,
-    /// From commit to receipt, for each event after the reader had caught up, in microseconds.
+    /// The delay of each event that came after the reader had caught up, from its commit to its receipt, in microseconds.
     pub(crate) delays_micros: Vec<i64>,
     /// Unexpected ends of streams.
     pub(crate) surprises: Vec<String>,
@@ -191,7 +191,8 @@ impl Followed {
         let reason = reason(status);
         match (status.code(), reason.as_str()) {
             (_, "SLOW_CONSUMER") => self.slow_ends += 1,
-            // These are expected, because the server notices a moment later that a crashed reader's streams are gone.
+            // TOO_MANY_STREAMS is expected, because the server notices only a moment later that a crashed reader's streams are
+            // gone.
             (_, "TOO_MANY_STREAMS" | "") | (Code::Unavailable, _) => {}
             (code, reason) => {
                 self.surprises.push(format!("the feed ended with {code:?} {reason}: {}", status.message()));

@@ -1,5 +1,5 @@
-//! `stress growth`: sales per second on a database with few sales and on one with many. Later sales must cost about the same as
-//! the first. Does not know why they would differ.
+//! `stress growth`: compares sales per second on a database with few sales and on one with many. Later sales must cost about the
+//! same as the first. Does not know why they would differ.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -25,7 +25,6 @@ const CALLERS: usize = 256;
 /// Callers that send batches to fill the database.
 const FILLERS: usize = 8;
 
-/// Options.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
     /// The database.
@@ -112,7 +111,8 @@ impl Mark {
         Ok(Self { sales, ours, measured: Vec::new(), postgres })
     }
 
-    /// Makes the database finish the work that filling it has left behind. Otherwise the few measured sales would pay for it.
+    /// Makes the database finish the work that is left over from filling it. Otherwise that work would slow down the few measured
+    /// sales.
     async fn settle(&self) -> anyhow::Result<()> {
         let Some(postgres) = &self.postgres else { return Ok(()) };
         for work in ["VACUUM (ANALYZE)", "CHECKPOINT"] {

@@ -29,7 +29,6 @@ impl Order {
         self.amount_minor / 5
     }
 
-    /// The request for it.
     pub(crate) fn request(&self) -> pb::RecordSaleRequest {
         pb::RecordSaleRequest {
             event_id: self.event_id.clone(),
@@ -55,9 +54,7 @@ pub(crate) struct Answer {
 /// A call that was refused or not answered.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
-    /// Its code.
     pub(crate) code: Code,
-    /// Its message.
     pub(crate) message: String,
     /// Whether the server sent the error. Otherwise the client library reports a broken connection.
     pub(crate) is_the_servers: bool,
@@ -101,7 +98,7 @@ impl From<Status> for Failure {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) order: Order,
-    /// The answer. `None` when every call for it failed, so that it may have happened or not.
+    /// The answer. `None` when every call for it failed. The sale may then be recorded or not.
     pub(crate) answer: Option<Answer>,
 }
 
@@ -156,7 +153,6 @@ impl Journal {
         self.surprises.extend(other.surprises);
     }
 
-    /// The acknowledged sales.
     pub(crate) fn acknowledged(&self) -> impl Iterator<Item = (&Order, &Answer)> {
         self.entries.values().filter_map(|entry| entry.answer.as_ref().map(|answer| (&entry.order, answer)))
     }

@@ -1,5 +1,5 @@
-//! `stress kill`: clients record sales while, again and again, the server is killed or the database is stopped immediately. At
-//! the end every acknowledged sale must be there once and every other at most once, and the feed and the books must agree.
+//! `stress kill`: clients record sales while the server is killed, or the database is stopped immediately, many times. At the end
+//! every acknowledged sale must be there once, and every other sale at most once. The feed and the books must agree.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,7 +36,6 @@ const START_MILLISECONDS: std::ops::Range<u64> = 1..80;
 /// One in this many sellers sends batches.
 const BATCHES_ONE_IN: usize = 4;
 
-/// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Which database.
@@ -81,7 +80,8 @@ struct Faults {
     kills: usize,
     kills_in_start: usize,
     stops: usize,
-    /// The time from a kill, or from when the database answers again, to the first answer to a call sent after the fault.
+    /// The recovery times. A recovery begins with a kill, or when a stopped database answers again. It ends with the first answer
+    /// to a call that was sent after the fault.
     recoveries: Vec<Duration>,
     /// The time from the fault to that answer.
     outages: Vec<Duration>,
@@ -191,7 +191,8 @@ async fn inflict(
                 faults.stops += 1;
             }
         }
-        // After a stop, the time for PostgreSQL's own recovery does not count. After a kill, all of it counts.
+        // After a stop of the database, the time that PostgreSQL itself needs to recover does not count. After a kill, all the
+        // time counts.
         let mended_at = if fault == Fault::Stop { clock::monotonic_now() } else { broken_at };
         served_again(market, broken_at).await?;
         faults.recoveries.push(mended_at.elapsed());
@@ -201,7 +202,7 @@ async fn inflict(
 }
 
 async fn served_again(market: &Market, broken_at: Instant) -> anyhow::Result<()> {
-    // The limit is far longer than the promised time, because the actual time is a figure too.
+    // The limit is far longer than the promised time, because the actual time must be measured too.
     let patience = RECOVERY_MAX * 6;
     tokio::time::timeout(patience, market.served_after(broken_at)).await.context("it never served again")
 }

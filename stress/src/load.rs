@@ -41,7 +41,7 @@ pub(crate) struct Measured {
     pub(crate) seconds: f64,
     /// Latencies of calls.
     pub(crate) latencies: Latencies,
-    /// Processor time per unit, in microseconds: ours, and that of each named process with its descendants.
+    /// The processor time per unit, in microseconds: first this process, then each named process with its descendants.
     pub(crate) processor_micros: Vec<f64>,
 }
 
@@ -99,11 +99,10 @@ where
     Ok(Measured { calls: latencies.count(), units, seconds, latencies, processor_micros })
 }
 
-/// Processor time at the start of a measurement: ours, then that of each named process.
+/// The processor time at the start of a measurement: first this process, then each named process.
 pub(crate) struct Clocks(Vec<f64>);
 
 impl Clocks {
-    /// Reads them.
     pub(crate) fn read(processes: &[u32]) -> Self {
         let others = processes.iter().map(|pid| figures::processor_seconds_of_tree(*pid));
         Self(std::iter::once(figures::own_processor_seconds()).chain(others).collect())

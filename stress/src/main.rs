@@ -40,19 +40,19 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Throughput and latency compared with the same machine without Headwater, or of two builds of it (`--server OLD --server
-    /// NEW`); ends with a table of ratios.
+    /// Compares throughput and latency with those of the same machine without Headwater, or compares two builds of the server
+    /// (`--server OLD --server NEW`). Ends with a table of ratios.
     SideBySide(side_by_side::Options),
-    /// Sales a second on a small and on a large database: history must not slow them down.
+    /// Sales a second on a small and on a large database. The many older sales must not slow down new ones.
     Growth(growth::Options),
     /// Serves the echo that RecordClick is compared with.
     #[command(name = side_by_side::echo::COMMAND, hide = true)]
     EchoServer,
-    /// Kills the server, or stops the database immediately, again and again under load; counts lost and doubled sales.
+    /// Kills the server, or stops the database immediately, many times under load. Counts lost and doubled sales.
     Kill(kill::Options),
-    /// Two servers on one PostgreSQL, every sale sent three times to both, while either is paused now and then.
+    /// Two servers on one PostgreSQL. Every sale is sent three times to both, and one of the servers is paused now and then.
     Race(race::Options),
-    /// Loses everything that was not synced to the disk; counts acknowledged sales that are gone.
+    /// Loses everything that was not synced to the disk. Counts the acknowledged sales that are gone.
     Power(power::Options),
     /// Followers that do not read, next to followers that do.
     SlowReader(slow_reader::Options),

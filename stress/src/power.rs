@@ -1,6 +1,6 @@
 //! `stress power`: the server runs under strace while clients record sales, one call at a time and then many. The trace shows
-//! whether each acknowledgement left after the sync of its commit and, on SQLite, what the disk would have held if the power had
-//! failed right then. The server is started again on that state, and every acknowledged sale must be there.
+//! whether each acknowledgement left after the sync of its commit. On SQLite it also shows what the disk would have held if the
+//! power had failed at that moment. The server is started again on that state, and every acknowledged sale must be there.
 
 mod disk;
 mod order;
@@ -37,7 +37,6 @@ const EVENT_PREFIX: &str = "power-";
 /// The number of concurrent clients in the second half.
 const CLIENTS: usize = 16;
 
-/// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The database. On PostgreSQL no power failure is simulated; its processes are traced with the server's.
@@ -180,7 +179,7 @@ async fn replay(
     let socket = match options.database {
         // The server has no other sockets.
         DatabaseKind::Sqlite => String::new(),
-        // The socket's name is FROM->TO; read up to the arrow.
+        // The name of a socket is FROM->TO. This matches the part up to the arrow.
         DatabaseKind::Postgres => format!("[{}-", rig.options.listen_address),
     };
     let mut order = Order::of(acknowledged, log(options.database, journal), socket);

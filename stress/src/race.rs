@@ -1,6 +1,6 @@
-//! `stress race`: two servers on one PostgreSQL get every sale three times each at the same moment. Either one is paused now and
-//! then, sometimes for longer than PostgreSQL's limit for an idle transaction. Each sale must become one conversion, and every
-//! caller must get the same answer.
+//! `stress race`: two servers on one PostgreSQL each get three copies of every sale at the same moment. Now and then one of the
+//! servers is paused, sometimes for longer than PostgreSQL's limit for an idle transaction. Each sale must become one conversion,
+//! and every caller must get the same answer.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ const COPIES: usize = 3;
 /// The number of concurrent sales.
 const SALES_AT_ONCE: usize = 16;
 
-/// One in this many sales belongs to the last account and the others to the first, so that some rows are contended and some are
-/// not.
+/// One in this many sales belongs to the last account, and all others belong to the first. Some rows are therefore contended and
+/// some are not.
 const ELSEWHERE_ONE_IN: usize = 4;
 
 /// One in this many pauses is longer than PostgreSQL's limit for an idle transaction.
@@ -42,7 +42,6 @@ const BETWEEN_MILLISECONDS: std::ops::Range<u64> = 50..400;
 /// Attempts before a call counts as never answered.
 const TRIES_MAX: usize = 100;
 
-/// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The least number of sales.

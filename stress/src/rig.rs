@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use testkit::postgres::{Postgres, StopMode};
 use testkit::process::{self, ServerOptions, Serving};
 
-/// Ports that the system never assigns by itself. A client that connects while the server is down could otherwise get the
-/// server's own port for its side.
+/// Ports that the system never assigns by itself. Otherwise a client that connects while the server is down could get the
+/// server's port as its own.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// The kind of database.
@@ -90,7 +90,6 @@ impl Rig {
         Ok(())
     }
 
-    /// Kills the server.
     pub(crate) async fn kill_server(&mut self) -> anyhow::Result<()> {
         self.server.take().context("no server is up")?.kill().await?;
         Ok(())
@@ -116,7 +115,6 @@ impl Rig {
         tokio::task::block_in_place(|| postgres.stop(mode))
     }
 
-    /// Starts PostgreSQL again.
     pub(crate) fn start_database(&mut self) -> anyhow::Result<()> {
         let postgres = self.postgres.as_mut().context("there is no PostgreSQL")?;
         tokio::task::block_in_place(|| postgres.start())

@@ -1,5 +1,5 @@
 //! A client that records sales through every failure. It notes every sale before sending it, and retries an unanswered one under
-//! the same event_id. Sometimes it gives up, so that some sales stay unknown. Does not know what fails.
+//! the same event_id. Sometimes it gives up, and the outcome of the sale stays unknown. Does not know what fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! Merchants for the load: an account with a program, affiliates and bound leads, all made through the API; and the request for
-//! the sale or click of each number. Knows no timing and no figures.
+//! Merchants for the load: an account with a program, affiliates and bound leads, all made through the API. It also makes the
+//! request for the sale or click of each number. Knows no timing and no figures.
 
 use anyhow::{Context, bail};
 use headwater_client::pb;
@@ -30,7 +30,6 @@ impl ShopSize {
 /// One merchant's account.
 #[derive(Debug, Clone)]
 pub(crate) struct Shop {
-    /// The account.
     pub(crate) account_id: String,
     /// Its admin key.
     pub(crate) key: String,
@@ -139,7 +138,6 @@ impl Shop {
         format!("affiliate-{affiliate}")
     }
 
-    /// The code of an affiliate.
     pub(crate) fn coupon_code(&self, affiliate: usize) -> String {
         format!("CODE{affiliate}")
     }

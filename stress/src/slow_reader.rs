@@ -1,6 +1,6 @@
-//! `stress slow-reader`: followers that do not read, next to followers that do, while sales are written at a fixed rate. It
-//! measures their cost in server memory and in the others' latency. Then some followers crash and others are slow. None may miss
-//! an event or get one twice.
+//! `stress slow-reader`: sales are written at a fixed rate, and some followers read while others do not. It measures how much
+//! server memory the followers that do not read take, and how much they delay the others. Then some followers crash and others
+//! are slow. No follower may miss an event or get one twice.
 
 mod stalled;
 
@@ -44,11 +44,11 @@ const STALLED_MEBIBYTES_MAX: f64 = 3.0;
 /// The allocator's normal variation.
 const NOISE_MEBIBYTES_MAX: f64 = 64.0;
 
-/// How much slower others may be, as a factor and in milliseconds, before they count as disturbed. The machine is noisy.
+/// How much slower other followers may become, as a factor and in milliseconds. Beyond that they count as disturbed. The limits
+/// are wide, because the machine is noisy.
 const SLOWER_MAX: f64 = 3.0;
 const SLOWER_MILLISECONDS_MAX: f64 = 100.0;
 
-/// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The database. On PostgreSQL there are two servers.
@@ -262,8 +262,8 @@ impl Scene {
         Ok(most)
     }
 
-    /// Records sales until a follower has crashed often enough, next to others that take a millisecond for each event. Returns
-    /// the number of crashes, and the followers, who go on until they get the final number of events.
+    /// Records sales until a follower has crashed often enough. At the same time other followers take a millisecond for each
+    /// event. Returns the number of crashes and the followers, which go on until they get the final number of events.
     async fn crash_and_crawl(
         &mut self,
         options: &Options,

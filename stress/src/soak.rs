@@ -22,10 +22,10 @@ use testkit::client::{self, Client};
 /// The number of concurrent merchants' processes.
 const WORKERS: u64 = 8;
 
-/// The speed-up of the warm-up, so that the server's caches are as full as they get.
+/// How much faster the warm-up is. It must fill the server's caches.
 const WARM_UP_SPEED: u64 = 5;
 
-/// Concurrent reads before anything is counted, so that the server has opened all database connections that it ever will.
+/// Concurrent reads before anything is counted. They make the server open all the database connections that it will ever open.
 const BURST_READS: usize = 32;
 
 /// The time limit for the server to notice that its clients have gone.
@@ -38,7 +38,6 @@ const GROWTH_MEBIBYTES_MAX: f64 = 4.0;
 /// A shorter run is all warm-up: its memory is printed but not judged.
 const JUDGED_MINUTES_MIN: f64 = 2.0;
 
-/// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The database.
@@ -135,7 +134,7 @@ async fn settled(pid: u32, before: Option<Idle>) -> anyhow::Result<Idle> {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"))?.count();
         let is_done = before.is_some_and(|before| descriptors <= before.descriptors);
-        // There is nothing to compare with the first time. A few seconds are then enough to notice closed connections.
+        // The first time there is nothing to compare with. A few seconds are then enough to notice closed connections.
         let patience = if before.is_some() { SETTLING_MAX } else { SETTLING_MAX / 5 };
         if is_done || begun_at.elapsed() > patience {
             return Ok(Idle { mebibytes: figures::resident_mebibytes(pid), descriptors });

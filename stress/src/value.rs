@@ -3,7 +3,6 @@
 use headwater_client::pb;
 use headwater_client::pb::reward_value::Amount;
 
-/// A value in cash.
 pub(crate) fn of_cash(cash: pb::Money) -> pb::RewardValue {
     pb::RewardValue { amount: Some(Amount::Cash(cash)) }
 }

@@ -22,8 +22,8 @@ pub type Authorized = InterceptedService<Channel, Bearer>;
 pub struct Bearer(Option<MetadataValue<Ascii>>);
 
 impl Bearer {
-    /// Sends this key, or none when it is empty. The header is not marked as sensitive, as in clients of most languages, so later
-    /// calls on a connection send only its index in the header table.
+    /// Sends this key, or none when it is empty. The header is not marked as sensitive, because clients in most languages do not
+    /// mark it either. Later calls on a connection therefore send only its index in the header table.
     ///
     /// # Errors
     /// The key cannot be sent in a header.
@@ -122,7 +122,7 @@ pub async fn connect(url: &str) -> anyhow::Result<Channel> {
     endpoint.connect().await.with_context(|| format!("cannot connect to {url}"))
 }
 
-/// Opens several connections, because all calls of one connection share a lock.
+/// Opens several connections. One connection would not be enough, because all its calls share a lock.
 ///
 /// # Errors
 /// Nobody listens there.

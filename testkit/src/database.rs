@@ -13,11 +13,13 @@ use crate::say;
 /// The server that databases are made on.
 pub struct DatabaseServer {
     admin_url: Url,
-    /// `None` on somebody else's server. The process removes the cluster at its end, because statics are not dropped.
+    /// `None` on somebody else's server. The cluster is removed when the process ends and not by a drop, because statics are not
+    /// dropped.
     cluster: Option<Postgres>,
 }
 
-/// The server of this process. Returns `None`, after one line on standard error, if PostgreSQL is neither present nor required.
+/// The server of this process. If PostgreSQL is neither present nor required, it writes one line to standard error and returns
+/// `None`.
 ///
 /// # Errors
 /// PostgreSQL is missing although `HEADWATER_REQUIRE_POSTGRES` is `1`.
@@ -112,7 +114,7 @@ impl Drop for PostgresDatabase {
         if self.server.is_private() {
             return;
         }
-        // On a separate thread, because the test's runtime cannot be blocked from inside.
+        // The database is dropped on a separate thread, because this thread cannot wait inside the test's runtime.
         let dropped = std::thread::scope(|scope| scope.spawn(|| self.remove()).join());
         if !matches!(dropped, Ok(Ok(()))) {
             say(&format!("could not drop the test database {}: {dropped:?}", self.name));

@@ -13,7 +13,7 @@ use tokio::process::Command;
 /// How many ports are tried, because another process may take a port between our check and the server's binding.
 const START_ATTEMPTS: u32 = 3;
 
-/// The shell script that makes, runs and removes the cluster. It ends a moment after this process, however this process ends.
+/// The shell script that makes, runs and removes the cluster. It ends shortly after this process, even if this process is killed.
 const SUPERVISOR: &str = include_str!("postgres.sh");
 
 /// The superuser, without a password.
@@ -199,7 +199,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // The end of its input tells the supervisor to stop and remove everything. Nobody could be told of an error here.
+        // The supervisor stops and removes everything when its input ends. An error is ignored, because a drop cannot return it.
         self.commands = None;
         let _ = self.supervisor.wait();
     }
@@ -218,8 +218,8 @@ fn find_postgres() -> Option<PathBuf> {
     std::env::split_paths(&path).chain(packaged).find_map(|folder| programs_of(&folder))
 }
 
-/// The folder that has all of PostgreSQL's programs: this one, or the one that its `initdb` is a symbolic link to. Some machines link
-/// a few of the programs into a folder of `PATH`.
+/// The folder that has all of PostgreSQL's programs: this one, or the folder of the file that its `initdb` is a symbolic link to.
+/// Some machines link only a few of the programs into a folder of `PATH`.
 fn programs_of(folder: &Path) -> Option<PathBuf> {
     let is_whole =
         |folder: &Path| ["initdb", "pg_ctl", "postgres", "psql"].iter().all(|program| folder.join(program).is_file());

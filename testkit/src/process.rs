@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
-/// The time limit for starting and stopping: far more than either takes on the busiest machine.
+/// The time limit for starting and stopping. Both take far less time, even on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A program next to this one, such as `headwater`, unless a path is given.

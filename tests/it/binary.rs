@@ -164,7 +164,7 @@ async fn sigterm_drains_the_streams_and_stops_within_the_deadline() {
     assert_eq!(draining.reason(), pb::DrainReason::Shutdown);
     let (status, log) = stopping.await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0), "{log}");
-    // The server's deadline counts once for the connections and once for the writer; the rest is slack for a busy machine.
+    // The server waits once for the connections and once for the writer. The rest of the limit is slack for a busy machine.
     assert!(asked_at.elapsed() < Duration::from_secs(10), "it took {:?}", asked_at.elapsed());
     drop(silent);
 }

@@ -1,5 +1,5 @@
-//! The rules for every name, number and comment of the API, checked on its descriptor before the first release, because released
-//! names cannot change. Knows nothing of the server. `.ci/breaking` compares the API with the last release.
+//! The rules for every name, number and comment of the API. They are checked on its descriptor before the first release, because
+//! released names cannot change. Knows nothing of the server. `.ci/breaking` compares the API with the last release.
 
 mod breaches;
 mod rules;
@@ -67,7 +67,7 @@ fn every_language_has_its_reserved_words() {
         let of_language = || sections.iter().filter(|section| section.language == language);
         for named in [Named::Field, Named::Oneof, Named::Value] {
             for keyword in ["for", "FOR", "For", "while", "return"] {
-                // Go has one loop.
+                // Go has no `while`, because `for` is its only loop.
                 if keyword != "while" || language != "go" {
                     assert!(of_language().any(|section| section.has(named, keyword)), "{language} {named:?} {keyword}");
                 }

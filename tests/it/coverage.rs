@@ -1,6 +1,6 @@
-//! Every call of `headwater.v1`, taken from its descriptor, is checked for the rules common to all calls: keys, tenants, wrong
-//! fields, repeated requests, pages, errors. A method, a field or a name in a field without a case in `cases` fails, and the
-//! failure names it.
+//! Checks every call of `headwater.v1` for the rules that all calls share: keys, tenants, wrong fields, repeated requests, pages,
+//! errors. The calls are taken from the descriptor. The test fails if a method, a field or a reference in a field has no case in
+//! `cases`, and the failure names it.
 
 mod api;
 mod batch;

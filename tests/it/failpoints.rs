@@ -1,6 +1,6 @@
 //! Triggers every failpoint of the server under load: an error, a conflict, an unexpected fault, a pause, an abort. Clients retry
-//! unanswered calls; at the end every acknowledged write exists once. Uses the real binary, because failpoints are global to a
-//! process.
+//! unanswered calls. At the end every acknowledged write exists once. The tests use the real binary, because failpoints are
+//! global to a process.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
@@ -84,7 +84,8 @@ fn schedule(point: Point, passes: usize, actions: &[&str]) -> String {
         steps.extend((0..12).map(|passes| format!("{passes}*off->1*return(error)")));
     }
     for action in actions {
-        // Several times in a row, so that retries and single re-runs fail too. The process can end only once.
+        // The action runs several times in a row, because retries and single re-runs must fail too. The process can end only
+        // once.
         let times = if *action == "pause" { 1 } else { 3 };
         steps.push(format!("{passes}*off->{times}*return({action})"));
     }

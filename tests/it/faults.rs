@@ -46,7 +46,7 @@ async fn account_of(client: &Client) -> AccountId {
     account.account.unwrap().id.parse().unwrap()
 }
 
-/// Holds the account's write lock until it is dropped. On SQLite that is the lock of the whole file.
+/// Holds the account's write lock until the result is dropped. On SQLite that is the lock of the whole file.
 async fn hold(console: &DatabaseConnection, account: AccountId) -> DatabaseTransaction {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -214,7 +214,7 @@ async fn hanging_upkeep_blocks_no_other_account_on_postgres() {
 db_test!(old_events_are_removed_as_fast_as_they_came, |database: TestDatabase| async move {
     let first = TestServer::start(&database).await;
     let mut client = Shop::open(&first, "shop").await.client;
-    // More than one transaction removes.
+    // These are more events than one transaction removes.
     record_many(&mut client, leads(6_000)).await;
     let key = client.key.clone();
     first.server.stop().await;
@@ -238,7 +238,7 @@ db_test!(old_events_are_removed_as_fast_as_they_came, |database: TestDatabase| a
     }
 });
 
-/// A client with such a small window that a stream which it does not read soon stalls.
+/// A client with a small window. If it does not read a stream, the stream stalls soon.
 async fn narrow(server: &TestServer, key: &str) -> Client {
     let endpoint = Endpoint::from_shared(server.address.clone()).unwrap().initial_stream_window_size(65_535);
     Client::on(&endpoint.connect().await.unwrap(), key).unwrap()

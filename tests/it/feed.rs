@@ -136,7 +136,7 @@ db_test!(any_filter_from_any_cursor_narrows_the_same_feed, |database: TestDataba
         ..pb::CreateAffiliateRequest::default()
     };
     let bea = client.affiliates.create_affiliate(request).await.unwrap().into_inner().affiliate.unwrap().id;
-    // Long segments that mix the events of both, and short ones between them.
+    // Long segments that mix the events of both accounts, with short segments between them.
     for round in 0..6 {
         let items = (0..400).map(|number| {
             let code = if number % 3 == 0 { "ANN" } else { "BEA" };
@@ -150,7 +150,7 @@ db_test!(any_filter_from_any_cursor_narrows_the_same_feed, |database: TestDataba
     for (place, event) in (1..).zip(&all) {
         assert_eq!(event.sequence, place);
     }
-    // Several pages, so that some are read ahead.
+    // There are several pages, so that some are read ahead.
     assert!(all.len() > 2_400, "{}", all.len());
     let of_bea = pb::EventFilter { affiliate_ids: vec![bea], ..pb::EventFilter::default() };
     let sales = pb::EventFilter { kinds: vec![pb::EventKind::SaleRecorded.into()], ..pb::EventFilter::default() };
@@ -160,7 +160,7 @@ db_test!(any_filter_from_any_cursor_narrows_the_same_feed, |database: TestDataba
                 || affiliates_of(event).iter().any(|id| filter.affiliate_ids.contains(&(*id).to_owned())))
                 && (filter.kinds.is_empty() || filter.kinds.contains(&event.kind))
         };
-        // Also from the middle of segments.
+        // A reader may also start in the middle of a segment.
         for (skipped, max_batch_size) in [(0, 0), (7, 1_000), (250, 7), (all.len() - 2, 1)] {
             let start = if skipped == 0 { from_beginning() } else { from_cursor(all[skipped - 1].cursor.clone()) };
             let expected: Vec<_> = all[skipped..].iter().filter(fits).cloned().collect();
@@ -408,7 +408,7 @@ db_test!(a_slow_consumer_is_ended_and_others_go_on, |database: TestDatabase| asy
     tokio::time::sleep(Duration::from_secs(2)).await;
     stop.store(true, Ordering::Relaxed);
     writer.await.unwrap();
-    // Messages already sent still arrive, then the typed error with the cursor to resume from.
+    // The reader still gets the messages that were sent. Then it gets the typed error with the cursor to resume from.
     let mut seen = 0;
     let status = loop {
         match stalled.message().await {

@@ -85,7 +85,8 @@ impl Reader {
     }
 }
 
-/// Reads with one call, killed after a varying number of messages, on one server after the other. Ends once all sales are seen.
+/// Reads with one call. The reader is killed after a varying number of messages and continues on the next server. Ends once all
+/// sales are seen.
 async fn consume(call: Call, addresses: Vec<String>, key: String, is_written: Arc<AtomicBool>) -> Vec<pb::Event> {
     let mut cursor = None;
     let mut seen: Vec<pb::Event> = Vec::new();
@@ -140,7 +141,7 @@ db_test!(consumers_killed_again_and_again_miss_nothing_and_repeat_nothing, |data
                     let approve = pb::ApproveRewardsRequest { reward_ids, ..Default::default() };
                     client.rewards.approve_rewards(approve).await.unwrap();
                 }
-                // A pause, so that the consumers are killed many times before the writes end.
+                // The pause lets the consumers be killed many times before the writes end.
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }));

@@ -212,7 +212,7 @@ db_test!(an_operator_makes_a_key_for_an_account_whose_first_answer_was_lost, |da
         email: "owner@shop.example".to_owned(),
     };
     let account = operator.accounts.register_account(register.clone()).await.unwrap().into_inner().account.unwrap();
-    // The answer was lost, and a repeated one has no text.
+    // A repeated answer has no key text, even if the first answer was lost.
     assert_eq!(operator.accounts.register_account(register).await.unwrap().into_inner().api_key_text, "");
 
     let named = |selector: Selector, request_id: &str| pb::CreateAdminApiKeyRequest {

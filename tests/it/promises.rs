@@ -1,4 +1,4 @@
-//! Promises that no other test covered, found by the bugs of `tests/planted`. Callers and readers may rely on each of them.
+//! Promises on which callers and readers may rely. The bugs of `tests/planted` showed that no other test covered them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -180,7 +180,7 @@ db_test!(a_program_filter_shows_no_event_of_another_program, |database: TestData
     }
 });
 
-/// Polling also wakes readers where other servers may write. Here the poll interval is longer than the test.
+/// A reader may also be woken by polling where other servers may write. Here the poll interval is longer than the test.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_wakes_the_servers_own_readers_on_postgres() {
     let Some(database) = TestDatabase::postgres().await else { return };

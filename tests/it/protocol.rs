@@ -45,7 +45,7 @@ async fn another_content_type_than_grpc_is_answered_with_http_status_415() {
         let (raw, key) = (raw.clone(), key.clone());
         async move {
             let headers = [("x-api-key", &*key), ("content-type", content_type)];
-            // Without a content type for an empty one.
+            // If the content type is empty, the header is not sent.
             let headers = if content_type.is_empty() { &headers[..1] } else { &headers[..] };
             raw.call(RECORD_SALE, headers, &sale(number)).await
         }
@@ -115,7 +115,7 @@ db_test!(a_long_poll_answers_before_its_deadline, |database: TestDatabase| async
         let headers = [("content-type", "application/grpc"), ("x-api-key", &*client.key), ("grpc-timeout", timeout)];
         let answer = raw.call("headwater.v1.FeedService/ReadEvents", &headers, &request).await;
         assert_eq!(answer.status().unwrap().code(), Code::Ok, "{timeout}");
-        // After the five bytes of the frame.
+        // The message comes after the five bytes of the frame's header.
         let page = pb::ReadEventsResponse::decode(&answer.body[5..]).unwrap();
         assert!(page.events.is_empty() && !page.next_cursor.is_empty(), "{timeout}");
     }

@@ -1,5 +1,5 @@
-//! Runs the README's commands as a reader would paste them: every `sh` block that calls a local server, in order, in one shell.
-//! The output shown under a block must appear.
+//! Runs the README's commands as a reader would paste them. It takes every `sh` block that calls a local server, in order, in one
+//! shell. The output shown under a block must appear.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

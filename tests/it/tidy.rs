@@ -1,4 +1,4 @@
-//! Reads the sources and reports violations that the compiler cannot see: a dependency across a wall between layers, a file without
+//! Reads the sources and reports violations that the compiler cannot see: an import that the layers do not allow, a file without
 //! a header comment, a leftover marker, SQL or a status made outside its module. Knows the house rules and runs no product code.
 
 mod domain;
@@ -13,7 +13,7 @@ use lexer::{Kind, Token, tokens};
 /// Longer files mix two subjects. The goal is 400.
 const FILE_LINES_MAX: usize = 700;
 
-/// Modules that may lift the bans of `clippy.toml`, each for its own concern.
+/// Modules that may use the methods banned by `clippy.toml`. Each uses only those of its own concern.
 const KEEPERS_OF_BANNED_METHODS: [&str; 3] = ["src/clock", "src/error", "src/store/backend"];
 
 /// Names that write to the store.
@@ -66,7 +66,7 @@ fn check(path: &str, text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Tests may import the inputs of the code next to them.
+/// The tokens without unit tests, because a test may import whatever it needs as input.
 fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
     const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::new();
@@ -104,7 +104,7 @@ fn shape(text: &str) -> Vec<(usize, String)> {
 fn markers(text: &str, tokens: &[Token]) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (at, line) in text.lines().enumerate() {
-        // Written in two pieces, or this file would report itself.
+        // Each marker is written in two pieces, because this file would otherwise report itself.
         for marker in [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")] {
             if line.split(|character: char| !character.is_alphanumeric()).any(|word| word == marker) {
                 found.push((at + 1, format!("do it now or open an issue, but leave no {marker}")));

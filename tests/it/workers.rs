@@ -1,5 +1,5 @@
-//! The workers of a running server can be woken, report their status, and stop with the server. `src/app/worker/driver.rs` has the
-//! tests of the driver.
+//! The workers of a running server can be woken, report their status, and stop with the server. `src/app/worker/driver.rs` has
+//! the tests of the driver.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -71,7 +71,7 @@ db_test!(a_call_past_its_deadline_is_not_begun, |database: TestDatabase| async m
         amount: Some(pb::Money { amount_minor: 100, currency_code: "USD".to_owned() }),
         ..pb::RecordSaleRequest::default()
     });
-    // Sent without a client-side deadline, so that the client does not give up first.
+    // The deadline is sent only in the header. The client itself therefore does not give up first.
     request.metadata_mut().insert("grpc-timeout", "0n".parse().unwrap());
     let status = client.tracking.record_sale(request).await.unwrap_err();
     // tonic answers CANCELLED itself if it notices the deadline first.
@@ -163,8 +163,8 @@ db_test!(a_batch_item_may_refer_to_an_earlier_item, |database: TestDatabase| asy
     // A sale that nobody referred, and its refund.
     let items = vec![sale("order-1", "stranger", "", ""), refund("refund-1", "order-1", "", 100)];
     assert_eq!(record(items).await, ["NotReferred", "NotReferred 0"]);
-    // A customer known by external_id is refunded by the email address that the second sale adds, for more than was left of that
-    // sale.
+    // A customer known by external_id gets an email address with the second sale. A refund then names the customer by that
+    // address, and it is for more than was left of that sale.
     assert_eq!(record(vec![sale("order-2", "7", "", "ANN")]).await, ["Attributed"]);
     let items = vec![
         sale("order-3", "7", "bob@shop.example", ""),

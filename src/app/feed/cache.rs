@@ -1,6 +1,6 @@
-//! A cache of one account's segments for its followers. The newest segments and the pages last read for lagging readers are on
-//! separate shelves, so that a reader that catches up does not evict what all others need next. The cache is bounded and only a
-//! copy. Segments that are not cached are read from the table.
+//! A cache of one account's segments for its followers. It has two shelves: one for the newest segments, and one for the pages
+//! last read for lagging readers. A reader that catches up therefore does not evict the segments that all other readers need
+//! next. Each shelf has a maximum size. Segments that are not cached are read from the table.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -22,8 +22,8 @@ impl FeedCache {
         shelf.insert(segment, bytes_max);
     }
 
-    /// The consecutive segments from the one with the event after `position` on, about `events_max` events. Empty when that event
-    /// is not cached.
+    /// The consecutive segments that begin with the one of the event after `position`, with about `events_max` events. Empty when
+    /// that event is not cached.
     pub(super) fn after(&self, position: i64, events_max: i64) -> Vec<Arc<FeedSegment>> {
         let segments = self.newest.after(position, events_max);
         if segments.is_empty() { self.behind.after(position, events_max) } else { segments }

@@ -9,8 +9,8 @@ use crate::domain::event::EventHeader;
 use crate::domain::time::Time;
 use crate::store::event::Segment;
 
-/// The approximate size of an entry's fields other than the body: cursor, sequence, commit time, length. The event's header,
-/// which only the stored segment has, covers the rest.
+/// The approximate size of an entry's fields other than the body: cursor, sequence, commit time and length. An entry may be a
+/// little larger. The estimate covers this, because it also counts the event's header, which only the stored segment has.
 const PLACE_BYTES: usize = 100;
 
 /// Writes an event's entry: its body, with sequence, commit time and cursor.

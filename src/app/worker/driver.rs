@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::report::{Counts, Failure, RunResult, WorkerStatus};
 use crate::clock::{self, Clock};
 
-/// By how many percent the time between two runs varies, so that several servers do not all look at the same moment.
+/// By how many percent the time between two runs varies, so that several servers do not all run their workers at the same moment.
 const INTERVAL_JITTER_PERCENT: u32 = 10;
 
 /// How long a worker waits after its first failure. The wait doubles with each further one, up to the worker's interval.
@@ -22,8 +22,8 @@ const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 /// By how many percent that wait varies.
 const BACKOFF_JITTER_PERCENT: u32 = 25;
 
-/// A worker looks at the state and does the work that is due. It takes no input: the clock or a signal only makes it look. A
-/// restart therefore loses nothing, and several servers may look at once.
+/// A worker reads the state and does the work that is due. It takes no input: the clock or a signal only starts a run. A restart
+/// therefore loses nothing, and several servers may run the same worker at once.
 pub(super) trait Worker: Send + Sync + 'static {
     /// Its name, in the log and in its status.
     const NAME: &'static str;
@@ -165,7 +165,7 @@ impl<W: Worker> Driver<W> {
             _ => clock::jitter(self.interval, INTERVAL_JITTER_PERCENT),
         };
         log_work(W::NAME, &result);
-        // During a stop a failure that a retry would mend is not logged, because the queue may be closed already and there is no
+        // During a stop, a failure that a retry may fix is not logged, because the queue may be closed already and there is no
         // next run.
         if !(is_stopping && matches!(result.failure, Some(Failure::TryAgain(_)))) {
             log_failure(W::NAME, &result, failed_before, pause);

@@ -12,7 +12,7 @@ macro_rules! commands {
     ($($module:ident::$command:ident($held:ty),)*) => {
         $(pub use super::$module::$command;)*
 
-        /// All writes. Large, rare variants are boxed, so that the enum is no larger than the common ones.
+        /// All writes. Large, rare commands are boxed, so that they do not make the enum larger than the common commands.
         #[derive(Debug, Clone)]
         #[expect(missing_docs, reason = "each variant is named after the struct that it holds, which is documented")]
         pub enum Command {

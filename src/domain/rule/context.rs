@@ -16,10 +16,10 @@ pub trait Rule {
     /// The answer. It is stored, so that a repeated request gets it again.
     type Answer: Into<Outcome> + TryFrom<Outcome, Error = OtherOutcome>;
 
-    /// Whether it makes events or postings. If so, the account must be locked meanwhile.
+    /// Whether it makes events or postings. If so, the account must be locked while it runs.
     const LOCKS_ACCOUNT: bool = true;
 
-    /// Adds the rows that [`Rule::apply`] reads. A rule that reads others gets [`Refusal::NotLoaded`].
+    /// Adds the rows that [`Rule::apply`] reads. A rule that reads any other row gets [`Refusal::NotLoaded`].
     fn needs(&self, account: AccountId, needs: &mut Needs);
 
     /// Carries out the write. After an error the caller rolls the set back.

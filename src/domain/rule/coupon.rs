@@ -80,7 +80,7 @@ pub(super) fn make(
     Ok(put(context, EventKind::CouponAssigned, coupon, enrollment.program_id))
 }
 
-/// Checks that no coupon has the code. A removed coupon's code may be assigned again.
+/// Checks that no active coupon has the code. A removed coupon's code may be assigned again.
 fn code_is_free(context: &Context<'_>, field: Field, code: &str) -> Result<(), Refusal> {
     match context.set.coupon_with_code(context.account_id, code)? {
         Some(other) if other.state == CouponState::Active => Err(Refusal::AlreadyExists {

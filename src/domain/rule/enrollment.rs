@@ -184,8 +184,8 @@ fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment)
     with_coupon(context, enrollment, wanted)
 }
 
-/// Changes an enrollment's ref_id. [`put_link`] creates the new one's link. The old one stays an ordinary link until it is revoked, because it is in posts and mails that
-/// nobody will change, and because the affiliate owns the clicks through it.
+/// Changes an enrollment's ref_id. [`put_link`] creates the link of the new one. The old one stays an ordinary link until it is
+/// revoked, because old posts and mails still contain it and because the clicks through it belong to the affiliate.
 fn set_ref_id(context: &Context<'_>, enrollment: &mut Enrollment, ref_id: &str) -> Result<(), Refusal> {
     if ref_id == enrollment.ref_id {
         return Ok(());

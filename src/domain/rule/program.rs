@@ -175,7 +175,7 @@ impl Rule for ArchiveProgram {
         }
         let archived = Program {
             state: ProgramState::Archived,
-            // An archived program accepts nothing new, so that it cannot be the default.
+            // An archived program cannot be the default, because it accepts nothing new.
             is_default: false,
             version: program.version + 1,
             updated_at: context.now,

@@ -1,7 +1,7 @@
 //! The rule of refunds. Refunds take rewards back cumulatively, under the terms of the sale.
 //!
 //! `reversed so far = round(reward x refunded so far / base)`. Each refund takes back the difference to the amount taken back
-//! before. Any number of partial refunds therefore equals one full refund, and a full refund leaves exactly zero.
+//! before. Several partial refunds therefore take back as much as one refund of their sum. A full refund leaves exactly zero.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -178,7 +178,8 @@ fn book(
     sale: &Conversion,
     refund: Conversion,
 ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
-    // The feed has an event that the refund waits. Readers must also get an event about the outcome, referred or not.
+    // A waiting refund already has an event in the feed. Readers must also get an event about its outcome, even when nobody
+    // referred the sale.
     let was_waiting = refund.outcome == ConversionOutcome::Waiting;
     let refunded_minor = sale.refunded_minor - refund.amount.map_or(0, |amount| amount.amount_minor);
     let sale = context.put(Conversion { refunded_minor, version: sale.version + 1, ..sale.clone() });
@@ -227,7 +228,8 @@ fn reverse(
     };
     let base = reward.calculation.base_amount;
     let sale_minor = sale.amount.map_or(0, |amount| amount.amount_minor);
-    // A part that was refunded before the sale was priced is not in the base, so that it is not taken back a second time.
+    // The base does not contain the part that was refunded before the sale was priced. That part must not be taken back a second
+    // time.
     let refunded_of_base = sale.refunded_minor - (sale_minor - base.amount_minor);
     let target = portion(reward.value.amount_minor, refunded_of_base, base.amount_minor, reward.calculation.rounding)?;
     let difference = target - reward.reversed_minor;

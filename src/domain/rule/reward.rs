@@ -101,7 +101,8 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
             return Err(Refusal::RewardState { reward_id: *id, from: reward.state, to: step.to });
         }
         asked.push(*id);
-        // The part that refunds took back while the reward was pending changes state with it.
+        // Refunds may have taken back a part of the reward while it was pending. The rewards of those
+        // refunds change state with it.
         let reversals = context.set.reversals_of(context.account_id, *id)?;
         let with_it = reversals.into_iter().filter(|other| other.state == RewardState::Pending).cloned();
         let rewards: Vec<_> = std::iter::once(reward).chain(with_it).collect();

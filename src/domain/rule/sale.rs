@@ -153,7 +153,7 @@ impl RecordSale {
         Ok(())
     }
 
-    /// Stores a sale that nobody referred, so that it can be explained, and priced if its lead arrives in time.
+    /// Stores a sale that nobody referred. It can then be explained, and it is priced if its lead arrives in time.
     fn leave_unmatched(
         &self,
         context: &mut Context<'_>,

@@ -9,7 +9,7 @@ use crate::domain::click::Click;
 use crate::domain::id::{AccountId, ClickId};
 use crate::domain::refusal::Refusal;
 
-/// Account, tracking id and id, as in the table, where the clicks of one visitor are adjacent.
+/// The key of the table: account, tracking id and id. The clicks of one visitor are therefore adjacent.
 impl Key for (AccountId, ClickId, ClickId) {
     fn account_id(&self) -> AccountId {
         self.0
@@ -32,7 +32,7 @@ impl Kind for Click {
     }
 
     fn changed(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
-        // A visitor's first click starts the list.
+        // The list of a new visitor is complete, because the visitor's first click is new.
         if let (None, Some(new)) = (before, after)
             && new.tid == new.id
         {

@@ -69,7 +69,7 @@ impl Kind for WaitingRefund {
 }
 
 impl WorkingSet {
-    /// A conversion that another row refers to, so that it must exist.
+    /// A conversion that another row refers to. It must exist.
     pub fn conversion(&self, account_id: AccountId, id: ConversionId) -> Result<&Arc<Conversion>, Refusal> {
         self.existing(&(account_id, id))
     }
@@ -80,8 +80,8 @@ impl WorkingSet {
         Ok(rows)
     }
 
-    /// A customer's sales that nobody referred, earliest first. Found by all identifiers of the lead, if there is one, and those
-    /// of the request. A sale to another lead is not included, though its request may have named both.
+    /// A customer's sales that nobody referred, earliest first. They are found by all identifiers of the lead, if there is one,
+    /// and of the request. A sale that belongs to another lead is left out, even if its request had one of these identifiers.
     pub fn unmatched_sales_of(
         &self,
         account_id: AccountId,

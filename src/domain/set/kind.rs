@@ -22,13 +22,14 @@ pub trait Kind: Debug + PartialEq + Sized {
     /// The row's key.
     fn key(&self) -> Self::Key;
 
-    /// Updates the indexes when a row enters the set, changes or leaves it. `before` is none for a row that was not in the set,
-    /// `after` for one that leaves it.
+    /// Updates the indexes when a row enters the set, changes or leaves it. `before` is `None` for a row that enters the set.
+    /// `after` is `None` for a row that leaves it.
     fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
         let _ = (before, after, names);
     }
 
-    /// Updates the counts, and the lists that begin with a new row. Called for changes by commands, not for loads.
+    /// Updates the counts. Also marks a list as complete when it begins with a new row. Called for changes by commands, not for
+    /// loads.
     fn changed(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
         let _ = (before, after, names);
     }

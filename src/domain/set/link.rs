@@ -20,7 +20,7 @@ impl Kind for Link {
     }
 
     fn index(_before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
-        // A code belongs to its link for ever, so that it is never removed from the index.
+        // The index never loses a code, because a code belongs to its link for ever.
         if let Some(after) = after {
             names.link_codes.insert((after.account_id, after.code.clone()), Some(after.id));
         }

@@ -28,7 +28,7 @@ impl<K, V> Default for Index<K, V> {
     }
 }
 
-/// Prints the entries in order, so that equal indexes print alike, and no journal.
+/// Prints the entries in order, so that equal indexes print the same text. Does not print the journal.
 impl<K: Debug + Ord, V: Debug> Debug for Index<K, V> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_map().entries(self.found.iter().collect::<BTreeMap<_, _>>()).finish()
@@ -72,8 +72,8 @@ impl<K: Eq + Hash, V> Undo for Index<K, V> {
     }
 }
 
-/// An index of lists. A list is complete only once its key was looked up, because rows that were loaded for other reasons may not
-/// be all.
+/// An index of lists. A list is complete only once its key was looked up. Before that it has only the rows that were loaded for
+/// other reasons.
 pub struct Lists<K, V> {
     met: HashMap<K, Vec<V>>,
     whole: HashSet<K>,
@@ -95,7 +95,7 @@ impl<K, V> Default for Lists<K, V> {
     }
 }
 
-/// Prints as [`Index`] does, and marks incomplete lists.
+/// Prints the entries in order and marks incomplete lists. Does not print the journal.
 impl<K: Debug + Ord + Hash, V: Debug + Ord> Debug for Lists<K, V> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys: BTreeSet<_> = self.met.keys().chain(&self.whole).collect();

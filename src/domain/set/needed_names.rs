@@ -29,7 +29,8 @@ pub struct NeededNames {
     pub clicks_of: BTreeSet<(AccountId, ClickId)>,
     /// Leads.
     pub leads: BTreeSet<(AccountId, LeadSelector)>,
-    /// Customers whose sales without a referrer are needed, by this name and by all others of their lead.
+    /// Customers whose unmatched sales are needed. The sales are looked up by this name and by all other names of the customer's
+    /// lead.
     pub unmatched_sales: BTreeSet<(AccountId, LeadSelector)>,
     /// Customers whose latest sales are needed, with their rewards.
     pub latest_sales: BTreeSet<(AccountId, LeadSelector)>,

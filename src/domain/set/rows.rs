@@ -44,8 +44,8 @@ type Slot<K> = Option<Entry<K>>;
 /// The rows of one kind, by key. A key without an entry was never looked up.
 pub struct Rows<K: Kind> {
     slots: HashMap<K::Key, Slot<K>>,
-    /// The journal: the slots as they were before the command in progress changed them, in order of the changes. None for a key
-    /// that had no slot.
+    /// The journal: the slots as they were before the command in progress changed them, in order of the changes. The slot is
+    /// `None` for a key that had none.
     before: Vec<(K::Key, Option<Slot<K>>)>,
     is_complete: bool,
 }
@@ -56,7 +56,7 @@ impl<K: Kind> Default for Rows<K> {
     }
 }
 
-/// Prints the entries in order, so that equal sets print alike, and no journal.
+/// Prints the entries in order, so that equal sets print the same text. Does not print the journal.
 impl<K: Kind> fmt::Debug for Rows<K> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_map().entries(self.slots.iter().collect::<BTreeMap<_, _>>()).finish()

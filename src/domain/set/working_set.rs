@@ -184,7 +184,7 @@ impl WorkingSet {
         K::rows(self).get(key).ok_or(Refusal::NotLoaded(K::NAME))
     }
 
-    /// Begins a command. Its changes can be rolled back, those before it cannot.
+    /// Begins a command. Its changes can be rolled back, but not the changes before it.
     pub(in crate::domain) fn begin(&mut self) {
         self.parts(|part| part.keep());
         self.before = Before(self.postings.len(), self.events.len());

@@ -262,7 +262,7 @@ impl Fields {
         Some(code.to_owned())
     }
 
-    /// A code that a visitor or customer brought. Any text is accepted, because an unknown code must not spoil a sale. `None`
+    /// A code that a visitor or customer sent. Any text is accepted, because an unknown code must not make the sale fail. `None`
     /// when it is empty.
     pub(in crate::rpc) fn brought_code(&mut self, field: &str, text: &str) -> Option<String> {
         let code = self.line(field, text, KEY_LENGTH_MAX);

@@ -45,7 +45,6 @@ pub(in crate::rpc) enum FeedPosition {
 }
 
 impl FeedPosition {
-    /// Every position.
     pub(in crate::rpc) const ALL: &[Self] = &[Self::Beginning, Self::Latest];
 }
 
@@ -267,8 +266,8 @@ fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
     let _ = message.encode(out);
 }
 
-/// The subject of an event as stored in the feed. Personal data is left out, because the feed never changes and erasing a person
-/// must reach every place.
+/// The subject of an event as stored in the feed. Personal data is left out, because it must be possible to erase and stored
+/// events never change.
 fn subject(image: &EventImage) -> Subject {
     match image {
         EventImage::Conversion(image) => Subject::Conversion(conversion::image(image)),
@@ -308,8 +307,8 @@ mod tests {
         assert_eq!(wrong_fields(parse_watch(&pb::WatchEventsRequest::default())), ["start"]);
         assert_eq!(wrong_fields(parse_watch_conversions(&pb::WatchConversionsRequest::default())), ["start"]);
         assert_eq!(wrong_fields(parse_read(&pb::ReadEventsRequest::default())), ["start"]);
-        // A client that lost its position sends an empty cursor. It must be an error, because starting anew would repeat or lose
-        // everything.
+        // An empty cursor must be an error. A client that lost its position sends one, and starting anew would repeat or lose
+        // events.
         for (start, field) in [
             (at(feed_start::Place::AfterCursor(String::new())), "start.after_cursor"),
             (at(feed_start::Place::Position(0)), "start.position"),

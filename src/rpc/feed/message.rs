@@ -39,7 +39,7 @@ pub(super) fn write_entry(body: &[u8], sequence: i64, committed_at: Time, cursor
     out.extend_from_slice(body);
 }
 
-/// Events in order, encoded by `write_entry` as entries of a list. One piece of bytes has several entries.
+/// Events in order, encoded by `write_entry` as entries of a list. Each [`Bytes`] holds several entries.
 #[derive(Debug, Default)]
 pub struct Entries(Vec<Bytes>);
 

@@ -1,5 +1,5 @@
-//! One open stream of events: chooses the next message. The transport pulls: a message is built when the one before was
-//! taken, and one page is read ahead. A stalled reader holds at most two pages.
+//! One open stream of events: chooses the next message. The transport asks for each message, so a message is built only when the
+//! one before was taken. One page is read ahead. A stalled reader holds at most two pages.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -155,7 +155,8 @@ impl Reader {
                 return Ok(draining(reason));
             }
             if now >= self.recheck_at {
-                // However busy the stream is, a revoked key must not go on reading.
+                // The key is checked here and not while waiting, because a busy stream never waits and a revoked key must not go
+                // on reading.
                 self.authenticator.recheck(&self.principal).await?;
                 self.recheck_at = clock::monotonic_now() + self.heartbeat_delay;
             }

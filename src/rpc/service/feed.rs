@@ -36,7 +36,7 @@ service! {
         &self,
         mut request: Request<pb::ReadEventsRequest>,
     ) -> Result<Response<ReadEventsResponse>, Status> {
-        // Waits for news, so that the deadline of other reads does not apply.
+        // The deadline of other reads does not apply, because this call waits for new events.
         let call = self.rpc.call_of(&mut request)?;
         let answer = self.streams.list(&call.principal, call.sent_deadline, request.into_inner()).await;
         answer.map(Response::new).map_err(|error| error.into_status(&call.name))

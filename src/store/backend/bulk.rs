@@ -1,8 +1,8 @@
 //! Writes many rows in few statements, in the way that suits each database. Knows no table, nor why rows are written.
 //!
 //! PostgreSQL gets each column as one array parameter, so the text of a statement does not depend on the number of rows. The
-//! writes of several tables are one statement, which takes one round trip. SQLite has no round trips to save, so it gets row by
-//! row.
+//! writes of several tables are one statement, which takes one round trip. SQLite gets one row at a time, because it has no round
+//! trips to save.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ impl Writes {
         Ok(())
     }
 
-    /// Rows that may be there already.
+    /// Queues rows of which some may exist already. Existing rows stay as they are.
     pub(in crate::store) fn keep<E: Table>(&mut self, rows: Vec<E::Model>) -> Result<(), StoreError> {
         if !rows.is_empty() {
             self.rest.push(Part::new::<E>(rows, &Conflict::Keep)?);
@@ -116,7 +116,7 @@ impl Writes {
         Ok(())
     }
 
-    /// Rows that take the place of those with the same primary key: many in one statement, which an UPDATE cannot do.
+    /// Queues rows that replace the rows with the same primary key. One statement replaces many rows, which an UPDATE cannot do.
     pub(in crate::store) fn replace<E: Table>(&mut self, rows: Vec<E::Model>) -> Result<(), StoreError> {
         if !rows.is_empty() {
             self.rest.push(Part::new::<E>(rows, &Conflict::Replace)?);

@@ -1,6 +1,8 @@
-//! The connections that write. Each lane has one, held by one transaction at a time and kept with its prepared statements.
+//! The connections that write. Each lane has one connection. One transaction at a time holds it, and it keeps its prepared
+//! statements.
 //!
-//! They are not pooled. A pool pings every returned connection and hands it over through a task; each batch would wait for both.
+//! These connections are not pooled. A pool pings every returned connection and hands it over through a task, and each batch
+//! would wait for both.
 
 use std::sync::Arc;
 use std::time::Duration;

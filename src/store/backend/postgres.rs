@@ -29,8 +29,8 @@ const STALE_AFTER: Duration = Duration::from_secs(10);
 /// How long an open connection may take to begin a transaction. After that it counts as lost.
 const STILL_THERE: Duration = Duration::from_secs(2);
 
-/// Each statement of a batch sees everything committed before it; the lock on the heads keeps other writers away. The level is
-/// stated, because a database can have another default.
+/// Each statement of a batch sees everything that was committed before it. The lock on the heads excludes other writers. The
+/// isolation level is stated, because a database can have another default.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// Connects for reading, and makes the connections that write. They connect at their first use.

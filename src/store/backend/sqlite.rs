@@ -152,8 +152,8 @@ impl SqliteWriter {
         Ok(count.try_into().unwrap_or(u64::MAX))
     }
 
-    /// Runs the statement once per row. A statement that writes many rows would save each page before changing it, to be able to
-    /// roll back by itself.
+    /// Runs the statement once per row. A statement that writes many rows would save each page before changing it, because it
+    /// must be able to roll back by itself.
     pub(super) fn execute_rows(&self, sql: &str, width: usize, values: &[Value]) -> Result<(), DbErr> {
         let mut statement = self.prepare(sql)?;
         for row in values.chunks(width.max(1)) {
@@ -234,7 +234,7 @@ fn value(kind: Kind, value: ValueRef<'_>) -> Result<Value, DbErr> {
 fn failed(error: rusqlite::Error) -> DbErr {
     let rusqlite::Error::SqliteFailure(cause, _) = &error else { return unexpected(error.to_string()) };
     match (cause.code, cause.extended_code) {
-        // The two unique constraints: of a primary key, of an index.
+        // The violations of a primary key and of a unique index.
         (_, 1555 | 2067) => DbErr::RecordNotInserted,
         // Locked by another program longer than we wait; read-only, I/O, full, cannot open.
         (

@@ -79,7 +79,7 @@ pub(in crate::store) trait Reads: Sync {
         query: &SelectStatement,
     ) -> impl Future<Output = Result<Vec<E::Model>, StoreError>> + Send;
 
-    /// The rows whose columns match one of the keys. The keys are no more than one statement takes.
+    /// The rows whose columns match one of the keys. There are at most as many keys as one statement takes.
     fn models_by<E: Table>(
         &self,
         columns: &[E::Column],

@@ -93,7 +93,7 @@ impl<'value, T, F: FormOf<'value, T>> FormOf<'value, Arc<T>> for Box<F> {
     }
 }
 
-/// Values that are stored as their own, frozen text.
+/// Values whose own text is stored. That text is frozen.
 macro_rules! as_they_are {
     ($($type:ty),* $(,)?) => {$(
         impl FormOf<'_, $type> for $type {

@@ -1,13 +1,14 @@
 //! Macros that declare forms, and the texts that are stored as forms.
 
 /// Makes the form of a domain struct: a serde type with the same field names, and the conversions both ways. Fields in
-/// `unless_empty` are omitted from the text when they are empty, zero or none. Fields in `left_out` are never stored; a value
-/// that is read gets the value given there. A field that the domain renames keeps its stored name by `#[serde(rename = "...")]`.
+/// `unless_empty` are omitted from the text when they are empty, zero or none. Fields in `left_out` are never stored. When a
+/// value is read, such a field gets the value that `left_out` gives. A field that the domain renames keeps its stored name by
+/// `#[serde(rename = "...")]`.
 macro_rules! form {
     ($($form:tt)*) => { form_with! { [] $($form)* } };
 }
 
-/// Makes the form of a domain enum. Each variant holds one value, which is given a name here, or named fields.
+/// Makes the form of a domain enum. Each variant holds either one value, which is given a name here, or named fields.
 macro_rules! enum_form {
     ($($form:tt)*) => { enum_form_with! { $($form)* } };
 }

@@ -19,8 +19,8 @@
 //! **A new version** is needed for everything else: a field that is removed, renamed, or means something else, and a field that
 //! has no fitting empty value. A form inside other forms is part of their texts, so each of these texts gets a new version.
 //!
-//! 1. Keep the present form under a name with its version (`TermsDraftFormV1`). Its `left_out` gives the values that fields which
-//!    came later have in texts of that version. Where that does not suffice, write the conversion by hand.
+//! 1. Keep the present form under a name with its version (`TermsDraftFormV1`). Texts of that version lack the fields that were
+//!    added later. Its `left_out` gives the values of these fields. Where that does not suffice, write the conversion by hand.
 //! 2. Make the new form a struct of its own. One release **reads** it, the next one **writes** it. A server that reads an unknown
 //!    version fails with an error that names the row, and changes nothing.
 //! 3. Texts of the old version stay until their row changes, and are read for ever. No migration rewrites them.

@@ -1,4 +1,5 @@
-//! Caches, between batches, the rows that change seldom and that every sale reads: those of kinds that are `IN_CATALOGUE`.
+//! Caches rows between batches. The cached rows are of the kinds that are `IN_CATALOGUE`: they change seldom, and every sale
+//! reads them.
 //!
 //! The cache is never stale, because every change of an account's catalogue raises the version in the account's head. A batch
 //! reads the head first and drops rows that were cached under another version. A row that is not cached is read from the
@@ -18,7 +19,7 @@ use crate::domain::set::WorkingSet;
 /// How many rows are cached before all are dropped. They take some 50 MiB.
 const ROWS_MAX: usize = 100_000;
 
-/// The empty set of rows of an account counts as this many rows, because it takes as much memory.
+/// The set of an account counts as this many rows besides its own rows, because an empty set takes as much memory.
 const ROWS_PER_ACCOUNT: usize = 6;
 
 /// The cached catalogues of all accounts.
@@ -36,7 +37,7 @@ struct Catalogue {
     /// Found by key alone. Allocated with the first row.
     rows: Option<Box<WorkingSet>>,
     link_codes: HashMap<String, LinkId>,
-    /// For each code, the coupon that it means among all that ever had it.
+    /// The coupon that each code means. It is chosen among all coupons that ever had the code.
     coupon_codes: HashMap<String, CouponId>,
 }
 
@@ -72,7 +73,6 @@ impl Catalogues {
         self.accounts.get(&account_id).is_none_or(|catalogue| catalogue.has_waited_refunds)
     }
 
-    /// A row, by key.
     pub(in crate::store) fn row<S: Stored>(&self, key: &S::Key) -> Option<Arc<S>> {
         if !S::IN_CATALOGUE {
             return None;
@@ -80,7 +80,6 @@ impl Catalogues {
         self.accounts.get(&key.account_id())?.row::<S>(key).cloned()
     }
 
-    /// Caches a row.
     pub(in crate::store) fn keep<S: Stored>(&mut self, row: &Arc<S>) {
         if let Some(catalogue) = self.accounts.get_mut(&row.key().account_id()) {
             if catalogue.rows.is_none() {
@@ -91,7 +90,6 @@ impl Catalogues {
         }
     }
 
-    /// A link, by code.
     pub(in crate::store) fn link_with_code(&self, (account_id, code): &(AccountId, String)) -> Option<Arc<Link>> {
         let catalogue = self.accounts.get(account_id)?;
         catalogue.row::<Link>(&(*account_id, *catalogue.link_codes.get(code)?)).cloned()
@@ -111,7 +109,7 @@ impl Catalogues {
         catalogue.row::<Coupon>(&(*account_id, *catalogue.coupon_codes.get(code)?)).cloned()
     }
 
-    /// Caches a coupon that was read by its code, together with all others that ever had it. The highest rank wins.
+    /// Caches which coupon a code means. It is called for every coupon that ever had the code, and the highest rank wins.
     pub(in crate::store) fn keep_coupon_code(&mut self, coupon: &Coupon) {
         let Some(catalogue) = self.accounts.get_mut(&coupon.account_id) else { return };
         let other = catalogue.coupon_codes.get(&coupon.code).copied();

@@ -71,7 +71,6 @@ pub(in crate::store) const NEWEST_MAX: u64 = 100;
 
 /// A query for the newest rows of each key.
 pub(in crate::store) struct Newest<E: EntityTrait> {
-    /// The columns of the key.
     pub(in crate::store) key: [E::Column; 2],
     /// The column that orders rows by age. An index has it after the key.
     pub(in crate::store) age: E::Column,
@@ -79,7 +78,7 @@ pub(in crate::store) struct Newest<E: EntityTrait> {
     pub(in crate::store) age_least: Value,
     /// Only rows with this value in this column.
     pub(in crate::store) only: Option<(E::Column, &'static str)>,
-    /// How many rows to read for each key. Rows as old as the last of them are read too.
+    /// How many rows to read for each key. Rows of the same age as the last of them are read too.
     pub(in crate::store) limit: u64,
 }
 

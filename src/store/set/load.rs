@@ -15,11 +15,11 @@ use crate::domain::set::WorkingSet;
 use crate::store::backend::lane::WriteConnection;
 use crate::store::{StoreError, WriteTransaction};
 
-/// The most rounds. A further round is needed when rows lead back to kinds that were read before. Hardly any batch needs one,
-/// refunds need one, and more than the limit is a cycle.
+/// The maximum number of rounds. A further round is needed when rows lead back to kinds that were read before. Refunds need one
+/// further round, and hardly any other batch needs one. More rounds than the maximum mean that the rows lead in a cycle.
 const ROUNDS_MAX: usize = 8;
 
-/// Loads the needed rows, and the rows that those lead to.
+/// Loads the needed rows, and the rows that they lead to.
 ///
 /// # Errors
 /// [`StoreError`].

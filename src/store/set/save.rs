@@ -1,5 +1,5 @@
-//! Writes the changes of a batch: a few statements per table, whatever the size of the batch; the heads last.
-//! Knows the order of writing, not what the rows mean.
+//! Writes the changes of a batch. Each table takes a few statements, whatever the size of the batch. The heads are written after
+//! all other rows, and rows are deleted at the end. Knows the order of writing, not what the rows mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +14,11 @@ use crate::store::backend::lane::WriteConnection;
 use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger};
 
 /// Saves the set: writes its new and changed rows, numbers its events and ledger entries, writes the heads that changed, and
-/// deletes rows. The caller must have locked the heads of all accounts concerned; heads of new accounts are added to `heads`.
-/// Returns the segments that the feed has once this is committed.
+/// deletes rows. The caller must have locked the heads of all accounts concerned. Heads of new accounts are added to `heads`.
+/// Returns the segments that this transaction adds to the feed.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when a name that must be unique was taken meanwhile; else [`StoreError`].
+/// [`StoreError::Conflict`] when another writer has taken a name that must be unique; else [`StoreError`].
 pub async fn save(
     transaction: &WriteTransaction,
     set: &WorkingSet,
@@ -56,7 +56,6 @@ pub async fn save(
 /// Generates the functions that write all kinds.
 macro_rules! every_kind {
     ($($place:ident: $kind:ty,)*) => {
-        /// Rows to insert and to update.
         fn add_rows(writes: &mut Writes, set: &WorkingSet) -> Result<(), StoreError> {
             let mut lists = Lists::default();
             $(add::<$kind>(writes, &mut lists, set)?;)*
@@ -64,7 +63,6 @@ macro_rules! every_kind {
             writes.keep::<entity::affiliate_conversion::Entity>(lists.conversions)
         }
 
-        /// Rows to delete.
         async fn delete_rows(connection: &WriteConnection, set: &WorkingSet) -> Result<(), StoreError> {
             $(delete::<$kind>(connection, set).await?;)*
             Ok(())

@@ -15,7 +15,6 @@ use crate::store::entity::{affiliate_conversion, affiliate_lead};
 
 /// A kind of row with a table of its own.
 pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
-    /// The table.
     type Table: Table;
 
     /// Whether the table grows with use and is searched by more than one key, so that PostgreSQL needs statistics of it.

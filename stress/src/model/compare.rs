@@ -52,7 +52,6 @@ macro_rules! check {
 }
 
 impl Player {
-    /// Compares everything.
     pub(super) async fn check(&mut self) -> anyhow::Result<Option<Difference>> {
         let mut turn = Turn::new(&self.world);
         if let Some(difference) = self.check_setup(&mut turn).await? {
@@ -176,7 +175,7 @@ impl Player {
             sort(&mut expected, range, |event| inner(conversion_of(event)), |_, _| {});
             sort(&mut events, range, |event| symbol_of(conversion_of(event)), |_, _| {});
         }
-        // The numbering was checked before entries without a promised order were sorted.
+        // The sequences are removed, because they were checked before the events without a promised order were sorted.
         expected.iter_mut().chain(&mut events).for_each(|event| event.sequence = 0);
         check!(self, "ReadEvents", expected, events);
         for event in &events {
@@ -188,7 +187,7 @@ impl Player {
     }
 }
 
-/// The conversion that an event is about, or whose reward.
+/// The conversion that an event is about. For an event about a reward, it is the reward's conversion.
 fn conversion_of(event: &pb::Event) -> &str {
     match &event.subject {
         Some(Subject::Conversion(conversion)) => &conversion.id,

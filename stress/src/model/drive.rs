@@ -49,7 +49,7 @@ fn answer<M>(result: Result<Response<M>, Status>, reply: impl FnOnce(M) -> Reply
     }
 }
 
-/// Whether the server answered at all. A failed transport is not an answer to compare.
+/// Whether the call got no answer that can be compared, because the transport failed or the server could not take the call.
 fn is_trouble(reply: &Reply) -> bool {
     let troubles = [Code::Unavailable, Code::DeadlineExceeded, Code::ResourceExhausted, Code::Unknown, Code::Cancelled];
     matches!(reply, Reply::Refused(refused) if troubles.contains(&refused.code))

@@ -25,7 +25,6 @@ use run::{Failure, Place, Plan};
 /// How many replays may be used to shrink a failing sequence.
 const TRIES: u32 = 400;
 
-/// Options.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The server's database.

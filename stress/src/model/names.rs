@@ -7,7 +7,7 @@ use std::collections::HashMap;
 const OPEN: char = '⟦';
 const CLOSE: char = '⟧';
 
-/// Matches any text, a different one each time.
+/// Matches any text. Each occurrence may stand for another text.
 pub(super) const ANY: &str = "⟦any⟧";
 
 /// The symbol for the `count`th object of a kind that a step makes. The kind is the id's prefix.

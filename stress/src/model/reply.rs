@@ -8,7 +8,6 @@ use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::pb as rpc;
 
-/// An answer.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "there are some hundred answers at a time; they need not be small")]
 pub(super) enum Reply {
@@ -39,7 +38,7 @@ pub(super) enum Reply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Replayed(pub(super) bool);
 
-/// A refusal, as far as a program can read it.
+/// The parts of a refusal that a program can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) code: Code,
@@ -63,7 +62,6 @@ impl Refused {
         Self { fields, ..Self::new(Code::InvalidArgument, "INVALID_FIELDS", &[]) }
     }
 
-    /// From the status of a call.
     pub(super) fn of_call(status: &Status) -> Self {
         match rpc::Status::decode(status.details()) {
             Ok(decoded) if decoded.code != 0 => Self::of_item(&decoded),
@@ -71,7 +69,6 @@ impl Refused {
         }
     }
 
-    /// From the status of one item of a batch.
     pub(super) fn of_item(status: &rpc::Status) -> Self {
         let mut refused = Self::new(Code::from_i32(status.code), "", &[]);
         for detail in &status.details {
@@ -92,7 +89,6 @@ fn decode<M: Message + Default>(detail: &prost_types::Any, name: &str) -> Option
 }
 
 impl Reply {
-    /// From the result of one item of a batch.
     pub(super) fn of_item(result: pb::BatchResult) -> Self {
         match result.answer {
             Some(Recorded::Click(answer)) => Self::Click(answer),

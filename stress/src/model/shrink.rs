@@ -1,5 +1,5 @@
-//! Shrinks a failing list of steps: removes ever smaller parts while the rest still fails. Does not know what a step is or why it
-//! fails.
+//! Shrinks a failing list of steps. It removes smaller and smaller parts while the rest still fails. Does not know what a step is
+//! or why it fails.
 
 /// Returns a failing list from which no single item can be removed, unless `tries` ran out. `fails` plays a list.
 pub(super) async fn shrink<T: Clone>(

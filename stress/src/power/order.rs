@@ -1,5 +1,5 @@
-//! Checks whether the commit of a sale was synced before its acknowledgement left. Watches the answers as they leave, and the
-//! database's own log for what is synced by then. Knows nothing of the API except that an answer names its conversion.
+//! Checks whether the commit of a sale was synced before its acknowledgement left. It reads the answers as they leave, and the
+//! database's own log to know what is synced by then. Knows nothing of the API except that an answer names its conversion.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,5 +1,5 @@
-//! Reads PostgreSQL's write-ahead log as it is written, record by record: which sales are in transactions with a written commit
-//! record, and up to where the log is synced. The layout is that of PostgreSQL's `access/xlogrecord.h` and
+//! Reads PostgreSQL's write-ahead log as it is written, record by record. It finds the sales whose transaction has a written
+//! commit record, and the position up to which the log is synced. The layout is that of PostgreSQL's `access/xlogrecord.h` and
 //! `access/xlog_internal.h`, unchanged since version 9.5.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,5 +1,5 @@
-//! Reads SQLite's journal as it is written, frame by frame: which sales are in transactions with a written last frame, and which of
-//! these are synced.
+//! Reads SQLite's journal as it is written, frame by frame. It finds the sales whose transaction has a written last frame, and
+//! those of them that are synced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -120,8 +120,8 @@ fn parse(line: &str) -> anyhow::Result<Option<Call>> {
             } else if name.starts_with("pwrite") {
                 Call::Write { path, offset: last_number(arguments)?, bytes }
             } else {
-                // A write without an offset goes to a pipe, an event or a terminal, because databases write to files at explicit
-                // offsets.
+                // A write without an offset goes to a pipe, an event or a terminal. It is ignored, because databases write to
+                // files at explicit offsets.
                 return Ok(None);
             }
         }

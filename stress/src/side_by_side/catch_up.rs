@@ -97,13 +97,11 @@ impl CatchUp {
     }
 }
 
-/// An event as bytes.
 fn look_at(event: Bytes) -> anyhow::Result<()> {
     ensure!(!event.is_empty(), "an event is empty");
     Ok(())
 }
 
-/// A parsed event.
 fn parse(event: Bytes) -> anyhow::Result<()> {
     let event = pb::Event::decode(event)?;
     ensure!(event.sequence > 0, "an event has no sequence");

@@ -14,9 +14,7 @@ const INSERT: &str = "INSERT INTO bare_commit (id, note) VALUES ($1, $2)";
 
 /// A connection to either database.
 pub(super) enum BareCommits {
-    /// To SQLite.
     Sqlite(SqliteConnection, i64),
-    /// To PostgreSQL.
     Postgres(PgConnection, i64),
 }
 

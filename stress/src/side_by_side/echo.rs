@@ -1,4 +1,5 @@
-//! A bare tonic server that answers with a given number of bytes, in its own process, and calls to it: the cost of the wire alone.
+//! A bare tonic server in its own process, and calls to it. It answers with a given number of bytes and shows the cost of the
+//! wire alone.
 //! Knows nothing of Headwater.
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The feed: how fast a follower catches up, and how live followers do. Knows nothing of the write path except that it is under
-//! load.
+//! The feed: the rate at which a follower catches up, and the rate and delay of live followers. Knows nothing of the write path
+//! except that it is under load.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -123,7 +123,7 @@ impl Followers {
         self.delivered.load(Ordering::Relaxed)
     }
 
-    /// Waits until each has got this many sales. Returns how long after its commit each came.
+    /// Waits until each follower has got this many sales. Returns the delay of each sale from its commit to its receipt.
     async fn finish(mut self, expected: u64) -> anyhow::Result<Latencies> {
         /// Far more than pending events can take.
         const PATIENCE: Duration = Duration::from_secs(120);

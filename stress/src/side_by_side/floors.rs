@@ -32,7 +32,6 @@ pub(super) const LIVE: [(usize, &str, &str); 3] = [
 const LIVE_100: &str = "live feed, 100 followers, 64 callers";
 const PACED_100: &str = "live feed, 100 followers, 1,000 sales/s";
 
-/// The floors of this database.
 pub(super) fn floors(database: DatabaseKind) -> Vec<Ratio> {
     let mut ratios = match database {
         DatabaseKind::Postgres => on_postgres(),

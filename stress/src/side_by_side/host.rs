@@ -37,14 +37,13 @@ enum Running {
 }
 
 impl Host {
-    /// Starts it.
     pub(super) async fn start(place: &Place) -> anyhow::Result<Self> {
         let running = match &place.binary {
             Some(binary) => {
                 let options = ServerOptions {
                     data_dir: Some(place.data_dir.clone()),
                     database: place.database.clone(),
-                    // The limit is raised, because it is not meant for this many followers of one account.
+                    // The limit is raised, because the default is too low for this many followers of one account.
                     flags: vec!["--feed-streams-per-key-max".to_owned(), "200".to_owned()],
                     ..ServerOptions::new(binary)
                 };

@@ -30,7 +30,6 @@ use crate::shop::ShopSize;
 use rounds::Bench;
 use testkit::process;
 
-/// Options.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
     /// The database of both sides. With two servers and no value: both databases, one after the other.
@@ -45,8 +44,8 @@ pub(crate) struct Options {
     /// The figures to measure, separated by commas or by repeating the flag; everything when not given.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
-    /// The server's binary; the one beside this program when not given. Given twice, the old build first, the two are compared
-    /// with each other instead, by sales, batch and clicks.
+    /// The server's binary; the one beside this program when not given. If the flag is given twice, the old build first, the two
+    /// builds are compared with each other by sales, batch and clicks.
     #[arg(long)]
     server: Vec<PathBuf>,
     /// The least ratio of the new server's rate to the old one's, in the median of the rounds.
@@ -172,7 +171,7 @@ mod tests {
         bench
     }
 
-    /// The floors that can be measured here; without a broker, its floors are skipped.
+    /// The floors that can be measured here. A floor for a broker is skipped if the broker is not installed.
     fn measurable_floors(database: DatabaseKind) -> Vec<Ratio> {
         let is_beside_jetstream =
             |ratio: &Ratio| matches!(ratio.beside, Beside::One((floors::JETSTREAM | floors::JETSTREAM_PARSED, _)));

@@ -76,7 +76,6 @@ impl Ours {
         Ok(Self { place, host, target, operator_key })
     }
 
-    /// Stops the server.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         drop(self.target);
         self.host.stop().await

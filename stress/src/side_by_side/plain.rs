@@ -22,8 +22,8 @@ pub(super) struct Prepared {
     pub(super) shops: Vec<Shop>,
 }
 
-/// Lets the server make the database, compares one of its sales with one by `record`, and opens the merchants. `read` returns all
-/// rows of the database; `record` gets the samples and the account for one sale.
+/// Lets the server make the database, checks that one sale by `record` writes as much as one of the server's sales, and opens the
+/// merchants. `read` returns all rows of the database. `record` gets the samples and the account for one sale.
 pub(super) async fn prepare(
     place: &Place,
     shops: usize,

@@ -174,7 +174,7 @@ impl Bench {
     }
 
     async fn batches(&mut self) -> anyhow::Result<()> {
-        // The counterpart is measured, unless it was just measured for the sales.
+        // The counterpart is measured here only if it was not measured for the sales.
         if !self.plan.wants(Section::Sales) {
             self.plain_sales(floors::PLAIN_64, 64).await?;
             self.plain_sales(floors::PLAIN_1, 1).await?;

@@ -114,7 +114,6 @@ pub(super) struct Ratio {
     pub(super) ours: Name,
     /// The figure to divide by.
     pub(super) beside: Beside,
-    /// Its bound.
     pub(super) bound: Bound,
 }
 

@@ -26,8 +26,8 @@ const FIGURES: [(Section, &str, Load); 5] = [
     (Section::Clicks, CLICK_256, Load::Clicks(256)),
 ];
 
-/// The order of turns within a measurement: first or second server. It favours neither if the machine's speed changes steadily,
-/// or at a steadily growing rate.
+/// The order of turns within a measurement: first or second server. The order favours neither server if the machine's speed
+/// changes steadily, or at a steadily growing rate.
 const TURNS: [usize; 8] = [0, 1, 1, 0, 1, 0, 0, 1];
 
 /// The kind of load and its number of callers.
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn the_ratio_is_the_median_of_the_pairs_of_each_round() {
-        // The ratio of the medians would be 1; the machine was half as fast in the second round.
+        // The ratio of the medians would be 1, because the machine was half as fast in the second round.
         let (old, new) = (rates(&[100.0, 50.0, 100.0]), rates(&[97.0, 49.0, 100.0]));
         let comparison = Comparison::of(SALE_256, &old, &new).unwrap();
         assert_eq!(comparison.ratio, Spread { median: 0.98, least: 0.97, most: 1.0 });
@@ -307,8 +307,8 @@ mod tests {
         assert_eq!(whole.processor_micros, [17.5]);
     }
 
-    /// Everything, a few calls of each, with two servers in this process. The run itself checks that all acknowledged sales were
-    /// written.
+    /// Runs everything once with a few calls of each, with two servers in this process. The run itself checks that all
+    /// acknowledged sales were written.
     async fn compare_briefly(database: DatabaseKind) {
         let options = Options {
             database: Some(database),

@@ -1,5 +1,5 @@
-//! Followers that open the feed and do not read: half of them leave their streams unread, the other half even their connections.
-//! Later they wake up, check how they were ended, and resume. Knows nothing of sales.
+//! Followers that open the feed and do not read. Half of them leave only their streams unread, and the other half leave their
+//! connections unread too. Later they wake up, check how they were ended, and resume. Knows nothing of sales.
 
 use headwater_client::pb;
 use headwater_client::pb::watch_events_response::Content;

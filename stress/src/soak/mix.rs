@@ -264,7 +264,7 @@ impl Worker {
         };
         let start = Some(self.cursor.clone().map_or_else(feed::latest, feed::after));
         let messages = self.random.usize(1..=MESSAGES_MAX);
-        // All three calls have the same cursors, so that each goes on where another stopped.
+        // All three calls have the same cursors, so each call continues where another one stopped.
         match self.random.usize(0..3) {
             0 => {
                 let request = pb::WatchEventsRequest { start, ..pb::WatchEventsRequest::default() };

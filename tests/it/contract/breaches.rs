@@ -1,4 +1,4 @@
-//! Breaches of every rule of the contract, committed on a copy of its descriptor. Knows the names of the contract, not the rules.
+//! Breaks every rule of the contract on a copy of its descriptor. Knows the names of the contract, not the rules.
 
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::source_code_info::Location;

@@ -35,7 +35,7 @@ const TIMESTAMP: &str = ".google.protobuf.Timestamp";
 const DURATION: &str = ".google.protobuf.Duration";
 const FIELD_MASK: &str = ".google.protobuf.FieldMask";
 
-/// No name is a reserved word of a language, and none hides a member that generated code has there.
+/// No name is a reserved word of a language. No name is also the name of a member that generated code has in the same place.
 fn words(contract: &Contract<'_>) -> Vec<String> {
     let sections = sections();
     let mut found = Vec::new();
@@ -65,8 +65,9 @@ fn words(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// No name is an accessor of another name of its message: Java has `getEmailBytes` for a field `email`, Go `GetEmail`. In C# no
-/// member has the name of its class. JSON and C# drop the underscores.
+/// No name equals a name that generated code makes for another field of its message. For a field `email`, Java makes
+/// `getEmailBytes` and Go makes `GetEmail`. In C# no member may have the name of its class. Two names may not differ by
+/// underscores alone, because JSON and C# drop them.
 fn accessors(contract: &Contract<'_>) -> Vec<String> {
     const PREFIXES: [&str; 5] = ["get_", "set_", "has_", "clear_", "which_"];
     let mut found = Vec::new();
@@ -91,7 +92,7 @@ fn accessors(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// What Java adds to a field's name in the accessors of the field.
+/// The suffixes that Java adds to a field's name in its accessors.
 fn accessor_suffixes(field: &FieldDescriptorProto) -> &'static [&'static str] {
     match (is_repeated(field), field.r#type()) {
         (true, _) => &["_count", "_list", "_map", "_value_list", "_builder", "_builder_list", "_or_builder"],
@@ -102,7 +103,7 @@ fn accessor_suffixes(field: &FieldDescriptorProto) -> &'static [&'static str] {
     }
 }
 
-/// A name shows whether a value is a moment or a span of time. The name of a number of units ends in the unit.
+/// A name shows whether a value is a moment or a span of time. If a number counts units of time, its name ends in the unit.
 fn times(contract: &Contract<'_>) -> Vec<String> {
     const SPANS: [&str; 4] = ["delay", "wait", "age", "timeout"];
     const UNITS: [&str; 10] =
@@ -139,7 +140,7 @@ fn times(contract: &Contract<'_>) -> Vec<String> {
 /// Numbers are whole and signed, because not all languages have unsigned ones. int64 is only for numbers that may exceed 2^31,
 /// because JSON writes it as text.
 fn numbers(contract: &Contract<'_>) -> Vec<String> {
-    // Both count units of the merchant's own. The merchant may choose small units, so that the numbers are large.
+    // Both count units that the merchant chooses. The numbers may be large, because the units may be small.
     const LARGE: [&str; 2] = ["RewardValue.points", "RewardValue.credits"];
     let mut found = Vec::new();
     for message in contract.messages() {
@@ -253,7 +254,7 @@ fn lists(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// The value 0 means "not set", and each value begins with its enum's name, because values of all enums share one scope in C++.
+/// The value 0 means "not set". Each value begins with its enum's name, because values of all enums share one scope in C++.
 fn enums(contract: &Contract<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for an_enum in contract.enums() {
@@ -298,7 +299,7 @@ fn files(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// Each call that changes something may be repeated: its request begins with an id of the caller's choice, and its response says
+/// Each call that changes something may be repeated. Its request begins with an id that the caller chooses, and its response says
 /// whether the call was a repeat.
 fn changes(contract: &Contract<'_>) -> Vec<String> {
     const CHANGES: [&str; 11] =
@@ -384,7 +385,7 @@ fn shape(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// The first release has no unused numbers. A later one may leave out a number with `reserved`; this rule must then allow for it.
+/// The first release has no unused numbers. A later release may skip a number with `reserved`. This rule must then allow it.
 fn numbering(contract: &Contract<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for message in contract.messages() {

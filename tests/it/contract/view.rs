@@ -54,7 +54,7 @@ pub(super) fn full(name: &str) -> String {
     format!(".{PACKAGE}.{name}")
 }
 
-/// The oneofs of a message, without those that protobuf makes for a field that is `optional`.
+/// The oneofs of a message. The oneofs that protobuf makes for `optional` fields are left out.
 pub(super) fn oneofs(message: &DescriptorProto) -> impl Iterator<Item = (usize, &OneofDescriptorProto)> {
     let is_synthetic = |at: usize| {
         message
@@ -103,7 +103,8 @@ pub(super) fn camel(snake: &str) -> String {
     pascal[..1].to_lowercase() + &pascal[1..]
 }
 
-/// The places of all elements of a file that have a comment of their own, as source info numbers them, with their names.
+/// The elements of a file that have a comment of their own. Each has its path, in the numbers that source info uses, and its
+/// name.
 pub(super) fn places(file: &FileDescriptorProto) -> Vec<(Vec<i32>, String)> {
     // The numbers of the fields of FileDescriptorProto, DescriptorProto, EnumDescriptorProto and ServiceDescriptorProto.
     const MESSAGE: i32 = 4;

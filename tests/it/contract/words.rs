@@ -23,7 +23,7 @@ impl Section {
     }
 }
 
-/// The sections of the file. Each has its source in the line after its head.
+/// The sections of the file. The line after the head of each names its source.
 pub(super) fn sections() -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
     let mut lines = include_str!("reserved_words.txt").lines();

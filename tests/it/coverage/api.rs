@@ -175,7 +175,7 @@ fn details_picture(details: &ErrorDetails) -> String {
     format!("{info:?} {wrong:?} {others:?} {:?}", details.localized_message())
 }
 
-/// The message for a JSON value. Fields have their proto names, times, masks and durations are written as their messages, and
+/// The message for a JSON value. Fields have their proto names. Times, masks and durations are written as their messages, and
 /// enum values by name or number. Null leaves a field out.
 fn to_message(descriptor: &MessageDescriptor, json: &Json) -> DynamicMessage {
     let mut message = DynamicMessage::new(descriptor.clone());

@@ -52,7 +52,7 @@ db_test!(each_item_of_a_batch_is_answered_as_its_own_call, |database: TestDataba
     for ((item, expected), result) in items.iter().zip(&expected).zip(results) {
         let mut result = result.clone();
         if let Some(details) = result.pointer_mut("/error/details").and_then(Json::as_array_mut) {
-            // It has the name of the batch.
+            // RequestInfo is left out, because it has the name of the batch.
             details.retain(|detail| detail["type_url"] != "type.googleapis.com/google.rpc.RequestInfo");
         }
         assert!(result == *expected, "{item} is answered with {result} in place of {expected}");

@@ -1,6 +1,6 @@
-//! The table of cases: for every method a valid request, every way in which its fields can be wrong, and every field that can name
-//! another account's object. A check against the API's descriptor finds omissions. Each file in `cases` holds the methods of one
-//! subject; the golden files of the subject have its name.
+//! The table of cases. It has, for every method, a valid request, every way in which its fields can be wrong, and every field
+//! that can name another account's object. A check against the API's descriptor finds omissions. Each file in `cases` holds the
+//! methods of one subject. The golden files of the subject have its name.
 
 mod account;
 mod affiliate;

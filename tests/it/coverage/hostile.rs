@@ -50,7 +50,7 @@ fn hostile_messages(message: &MessageDescriptor) -> Vec<Json> {
     found
 }
 
-/// `request` with `value` in a field. In a message, only the parts that the value names are replaced, so that the rest stays valid.
+/// `request` with `value` in a field. In a message, only the parts that the value names are replaced, so the rest stays valid.
 fn with(request: &Json, name: &str, value: &Json) -> Json {
     let mut request = request.clone();
     match (request.get_mut(name), value) {

@@ -94,7 +94,7 @@ db_test!(another_accounts_objects_look_absent, |database: TestDatabase| async mo
     let mut nobodys = unknown(&world.alpha.names);
     nobodys.insert("cursor".to_owned(), elsewhere.alpha.names["cursor"].clone());
     let before = world.snapshot(&world.alpha).await;
-    // Reads run first and calls that create names run last, or Bravo would find its own rows under Alpha's names.
+    // Reads run first and calls that create names run last. Otherwise Bravo would find its own rows under Alpha's names.
     let reads = cases().iter().filter(|case| !case.changes_something());
     let changes = cases().iter().filter(|case| case.changes_something()).rev();
     let mut outcomes: BTreeMap<(&str, String), String> = BTreeMap::new();

@@ -23,7 +23,7 @@ pub(super) async fn requests(world: &World, account: &Account) -> Vec<(&'static 
     requests
 }
 
-/// A key with the public part of another, by which the database finds that key, and with a different secret.
+/// A key with the public part of an existing key and another secret. The database finds the existing key by the public part.
 fn forged(real: &str) -> String {
     const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut body = real[..real.len() - 6].to_owned();

@@ -56,7 +56,7 @@ db_test!(a_repeated_request_has_one_effect_and_one_answer, |database: TestDataba
         assert_eq!(told, (Code::FailedPrecondition, "IDEMPOTENCY_MISMATCH".to_owned()), "{}", case.method);
         let first_id = status.get_details_error_info().unwrap().metadata["first_id"].clone();
         assert!(!first_id.is_empty(), "{}", case.method);
-        // No answer shows the id of a conversion that nobody referred.
+        // No answer shows the id if the conversion is one that nobody referred.
         let is_told =
             first.to_string().contains(&first_id) || first["outcome"] == json!("CONVERSION_OUTCOME_NOT_REFERRED");
         assert!(is_told, "{}: {first_id} is in the first answer {first}", case.method);

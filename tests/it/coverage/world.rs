@@ -1,6 +1,6 @@
-//! Two merchants on one server, Alpha and Bravo, each with one object of every kind; and Nobody, whose names look like Alpha's
-//! and do not exist. Everything is created over the wire. Objects that several cases use are created here, the others by the
-//! cases themselves (`Case::furnish`).
+//! Two merchants on one server, Alpha and Bravo, each with one object of every kind. There is also Nobody, whose names look like
+//! Alpha's and do not exist. Everything is created over the wire. Objects that several cases use are created here. The cases
+//! create all other objects themselves (`Case::furnish`).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! Refunds are exact to the minor unit: the amount taken back is always the refunded share of the reward. That holds for refunds
+//! Refunds are exact to the minor unit. The amount taken back is always the refunded share of the reward. That holds for refunds
 //! in any parts and order, before or after the sale is known, priced, approved, denied or paid.
 
 use std::sync::Arc;
@@ -88,7 +88,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         )
 }
 
-/// A share of a value. It is computed by trying the neighbouring values, unlike in the code under test.
+/// A share of a value. Unlike the code under test, it compares the exact value with the two neighbouring numbers.
 fn share(value: i64, part: i64, whole: i64, rounding: Rounding) -> i64 {
     let (exact, whole) = (i128::from(value) * i128::from(part), i128::from(whole));
     let down = exact / whole;
@@ -281,7 +281,7 @@ fn play(plan: &Plan) -> std::result::Result<Till, TestCaseError> {
     Ok(till)
 }
 
-/// How many refunds come before the sale is both there and priced.
+/// How many refunds have come when the sale has arrived and is priced.
 fn priced_at(plan: &Plan, count: usize) -> usize {
     count.clamp(plan.early_count, plan.parts.len())
 }
@@ -301,8 +301,8 @@ fn expected(plan: &Plan) -> Option<Result> {
     if value == 0 {
         return None;
     }
-    // The number of refunds that are booked by the time of the decision, counted after pricing. Early ones are booked when the
-    // sale arrives.
+    // The decision takes effect if the reward exists by then and is not fully reversed. `before` is the amount that the refunds
+    // booked between pricing and the decision have reversed. Refunds that came before the sale are booked when it arrives.
     let decided = plan.verdict.and_then(|(place, verdict)| {
         let place = place.min(plan.parts.len());
         let reward_is_there = place >= priced_at.unwrap_or(plan.early_count);

@@ -71,8 +71,8 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
     Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
 }
 
-/// Replaces the ids that parsing draws at random, and the values that the handler of EnrollAffiliate looks up, by values that are the same
-/// in every world. Generated names collide on purpose.
+/// Replaces values that differ between worlds by values that are the same in all: the ids that parsing draws at random, and the
+/// values that the handler of EnrollAffiliate looks up. Generated names collide on purpose.
 fn without_chance(command: &mut Command) {
     let enrollment = match command {
         Command::CreateAffiliate(rule) => {

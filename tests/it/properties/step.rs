@@ -213,7 +213,8 @@ fn owner_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A buyer, with or without a name. A sale without name and trace is never drawn, because it could not belong to anybody.
+/// A buyer, with or without a name. A sale with neither a name nor a trace is never drawn, because it could not belong to
+/// anybody.
 fn buyer() -> impl Strategy<Value = (Who, Traces)> {
     (who(), traces()).prop_filter("a sale has a customer or a trace", |(who, traces)| {
         [who.external_id, who.email, traces.visitor, traces.ref_id, traces.coupon].iter().any(Option::is_some)

@@ -1,6 +1,6 @@
 //! Plays the same steps against the rules alone, and against the rules on a store, batch by batch. The answers must be equal, and
-//! so must rows, entries and events at the end. This shows that a batch loads all it needs, saves all it changed, and that its
-//! boundaries are not visible.
+//! the rows, entries and events at the end must be equal too. This shows that a batch loads all it needs and saves all it
+//! changed, and that batching does not change any result.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use super::rules::{Rules, START, account_id_of, register};
 use super::step::{Call, Moment, moments};
 use crate::support::database::TestDatabase;
 
-/// More than there is of anything.
+/// A limit that no number of rows reaches.
 const ALL: u64 = 10_000;
 
 /// Renames ids in the order of their first appearance, so that texts of two worlds can be compared.

@@ -15,7 +15,8 @@ pub(super) fn money(text: &str, currency: &str) -> pb::Money {
     pb::Money { amount_minor: minor_units(text, currency.parse().unwrap()), currency_code: currency.to_owned() }
 }
 
-/// Email and external_id from `bob@shop.example`, `external_id:42`, both joined by `+`, or `-` for nobody.
+/// The email address and the external_id of a customer. The text is `bob@shop.example`, `external_id:42`, both joined by `+`, or
+/// `-` for nobody.
 pub(super) fn customer(text: &str) -> (String, String) {
     let (mut email, mut external_id) = (String::new(), String::new());
     for name in text.split('+').filter(|name| *name != "-") {

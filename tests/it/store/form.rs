@@ -1,5 +1,5 @@
-//! Stored forms: every golden text stays readable for ever, and is written the same way today. A text of an unknown version is an
-//! error that names its row.
+//! Stored forms: every golden text stays readable for ever, and its value is written as the same text today. A text of an unknown
+//! version is an error that names its row.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

@@ -41,7 +41,6 @@ async fn load(transaction: &WriteTransaction, needs: Needs) -> Result<WorkingSet
     Ok(set)
 }
 
-/// The needs that this adds.
 fn needs(add: impl FnOnce(&mut Needs)) -> Needs {
     let mut needs = Needs::default();
     add(&mut needs);

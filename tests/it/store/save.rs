@@ -176,7 +176,7 @@ db_test!(a_time_is_found_in_the_feed_and_old_events_are_pruned, |database: TestD
     assert_eq!((head.pruned_sequence, head.event_sequence), (4, 10));
     assert_eq!(store::event::count(&store, ACCOUNT).await.unwrap(), 6);
     assert_eq!((at(NOW).await, at(NOW.plus_days(4)).await), (4, 6));
-    // A reader whose next event is gone gets the earliest kept one, so that it notices the gap.
+    // If a reader's next event is gone, it gets the earliest kept event. It can then notice the gap.
     let first_kept = store::event::read(&store, ACCOUNT, 0, 1).await.unwrap();
     assert_eq!(first_kept.iter().map(|segment| segment.first_sequence).collect::<Vec<_>>(), [5]);
     assert!(store::event::accounts_with_events_before(&store, before).await.unwrap().is_empty());

@@ -1,5 +1,5 @@
-//! The number of statements that a load takes on PostgreSQL, where each is a round trip. Each way to look up a kind takes one
-//! statement, however many commands need it. Kinds that no command needs take none.
+//! The number of statements that a load takes on PostgreSQL, where each statement is a round trip. Each way to look up a kind
+//! takes one statement, however many commands need it. A kind that no command needs takes none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -68,8 +68,8 @@ async fn pass(client: TcpStream, server: TcpStream, count: Arc<AtomicUsize>) {
     }
 }
 
-/// Reads a message of PostgreSQL's protocol: its type, the length of the rest, and the rest. The message that states the protocol
-/// version, and those before it, have no type.
+/// Reads a message of PostgreSQL's protocol: its type, the length of the rest, and the rest. The first messages have no type, up
+/// to and including the one that states the protocol version.
 async fn next_message(from: &mut (impl AsyncReadExt + Unpin), is_greeted: &mut bool) -> Option<Vec<u8>> {
     const WANTS_ENCRYPTION: [&[u8]; 2] = [&80_877_103_u32.to_be_bytes(), &80_877_104_u32.to_be_bytes()];
     let mut message = vec![0; if *is_greeted { 5 } else { 4 }];

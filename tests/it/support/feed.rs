@@ -14,7 +14,7 @@ pub(crate) fn from_latest() -> pb::FeedStart {
     pb::FeedStart { place: Some(Place::Position(pb::FeedPosition::Latest.into())) }
 }
 
-/// After the event of this cursor.
+/// After the event with this cursor.
 pub(crate) fn from_cursor(cursor: String) -> pb::FeedStart {
     pb::FeedStart { place: Some(Place::AfterCursor(cursor)) }
 }

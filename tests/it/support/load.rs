@@ -18,7 +18,7 @@ use crate::support::feed::{conversion_of, from_beginning, from_cursor};
 /// How many sales are in a batch, for the clients that send batches.
 const BATCH_LENGTH: usize = 20;
 
-/// A time limit: far more than anything takes on the busiest machine.
+/// A time limit. Everything takes far less time, even on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The server's current address, the key to call it with, and the progress of the load.
@@ -183,7 +183,7 @@ async fn record(client: &mut Client, event_ids: &[String]) -> Result<Vec<pb::Rec
         .into_iter()
         .map(|result| match result.answer.unwrap() {
             Recorded::Sale(sale) => Ok(sale),
-            // If a batch could not be committed, each of its items has the error.
+            // If a batch could not be committed, each of its items has the batch's error.
             Recorded::Error(status) => Err(as_status(&status)),
             other => panic!("{other:?}"),
         })

@@ -56,7 +56,7 @@ impl RawClient {
         let mut received = Vec::new();
         while let Some(data) = body.data().await {
             let data = data.unwrap();
-            // Else the answers of this connection would use up its window.
+            // Without this, the answers of this connection would use up its window.
             body.flow_control().release_capacity(data.len()).unwrap();
             received.extend(data);
         }

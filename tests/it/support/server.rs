@@ -89,13 +89,13 @@ pub(crate) fn reason(status: &Status) -> String {
     info.reason.clone()
 }
 
-/// An error without RequestInfo, which has the name of its call: to compare errors of different calls.
+/// An error without RequestInfo, so that errors of different calls can be compared. RequestInfo has the name of the call.
 pub(crate) fn nameless(mut status: tonic_types::Status) -> tonic_types::Status {
     status.details.retain(|detail| !detail.type_url.ends_with("/google.rpc.RequestInfo"));
     status
 }
 
-/// The same of the error that a call ended with.
+/// Like [`nameless`], for the error that a call ended with.
 pub(crate) fn nameless_details(status: &Status) -> tonic_types::Status {
     nameless(prost::Message::decode(status.details()).unwrap())
 }

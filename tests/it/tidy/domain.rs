@@ -1,5 +1,5 @@
-//! The layers inside the domain: rows and states, the working set, and the rules. Rows import neither set nor rules, the set
-//! imports no rule, and no files import each other in a cycle. Checks imports alone.
+//! The layers inside the domain: rows and states, the working set, and the rules. Rows import neither the set nor the rules. The
+//! set imports no rule. No files import each other in a cycle. Checks imports alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -44,7 +44,7 @@ fn graph(files: &[(String, String)]) -> Graph {
         let named = graph.entry(name.clone()).or_default();
         for (_, path) in paths_named(&module, &without_tests(tokens(text))) {
             let Some(rest) = path.strip_prefix(&["domain".to_owned()]) else { continue };
-            // The path names its longest prefix that is a module. For re-exports of a layer, it names the layer itself.
+            // The path names the module that is its longest prefix. For a re-export of a layer, it names the layer itself.
             let beginnings = (1..=rest.len()).rev().map(|length| rest[..length].join("::"));
             let target = beginnings.clone().find(|beginning| modules.contains(beginning));
             let of_room = || rest.first().filter(|first| ["set", "rule"].contains(&first.as_str())).cloned();

@@ -11,7 +11,8 @@ struct Part {
     libraries: &'static [&'static str],
 }
 
-/// Libraries that belong to a concern of one part: the wire, the tables, the outside world. All others may be used anywhere.
+/// Libraries that only some parts may use, because they belong to one concern: the wire, the tables, the outside world. All other
+/// libraries may be used anywhere.
 const GUARDED_LIBRARIES: [&str; 12] = [
     "headwater_client",
     "tonic",
@@ -29,8 +30,8 @@ const GUARDED_LIBRARIES: [&str; 12] = [
 
 const WIRE: [&str; 7] = ["headwater_client", "tonic", "tonic_types", "tonic_prost", "prost", "prost_types", "pb"];
 
-/// The walls, innermost first. `lib`, `main`, `cli`, `server` and `demo` connect the parts, so they may import everything. Some
-/// parts have walls already but no file yet.
+/// The parts, innermost first. `lib`, `main`, `cli`, `server` and `demo` are not listed. They connect the parts, so they may
+/// import everything. Some parts are listed here but have no file yet.
 const PARTS: [Part; 21] = [
     // Pure: its inputs are passed in.
     Part { name: "domain", parts: &[], libraries: &[] },
@@ -51,7 +52,7 @@ const PARTS: [Part; 21] = [
         parts: &["domain", "store", "clock", "config", "error", "worker"],
         libraries: &["tokio", "tracing"],
     },
-    // Workers are inside the folder of `app`. They are the only part that calls the outside.
+    // Workers are in the folder of `app`. They are the only part that calls other companies' servers.
     Part {
         name: "worker",
         parts: &["domain", "store", "app", "clock", "config", "error", "outbound"],
@@ -92,7 +93,7 @@ const WIRING: [&str; 5] = ["lib", "main", "cli", "server", "demo"];
 /// The parts that only compute.
 const PURE: [&str; 3] = ["domain", "inbound", "import"];
 
-/// Every import across a wall in the file, as line and message. Empty for a file outside `src`.
+/// Every import of the file that is not allowed, as line and message. Empty for a file outside `src`.
 pub(super) fn violations(path: &str, tokens: &[Token]) -> Vec<(usize, String)> {
     let Some(module) = module_path(path) else { return Vec::new() };
     let name = part_of(&module);
@@ -137,8 +138,8 @@ pub(super) fn module_path(path: &str) -> Option<Vec<String>> {
     Some(stem.split('/').map(str::to_owned).collect())
 }
 
-/// The part that a module belongs to. Entities and forms are parts of their own in the store's folder, and workers are one in the
-/// app's.
+/// The part that a module belongs to. Entities and forms are parts of their own, although they are in the store's folder. Workers
+/// are a part of their own, although they are in the app's folder.
 fn part_of(module: &[String]) -> String {
     match module {
         [store, inner, ..] if store == "store" && (inner == "entity" || inner == "form") => inner.clone(),

@@ -77,7 +77,7 @@ impl io::Write for Lines {
 }
 
 impl Lines {
-    /// Level, message, and the fields of these names that are there, of each line.
+    /// Each line as its level, its message and those of the named fields that it has.
     fn told(&self, fields: &[&str]) -> Vec<String> {
         let text = String::from_utf8(lock(&self.0).clone()).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
@@ -97,7 +97,7 @@ struct Stage {
     script: Arc<Script>,
     clock: ManualClock,
     lines: Lines,
-    /// Every test has its own log. Otherwise a log line that a test without one reaches first would be switched off for all
+    /// Every test has its own log. If a test without a log reached a log line first, `tracing` would disable that line for all
     /// tests.
     _logging: DefaultGuard,
 }

@@ -147,7 +147,7 @@ impl Generator {
         }
     }
 
-    /// Leaves at least two programs active, or later commands would have nothing to use.
+    /// Leaves at least two programs active, because later commands would otherwise have nothing to use.
     fn archive_program(&mut self, world: &World, label: u32) -> pb::ArchiveProgramRequest {
         let active = world.programs.iter().filter(|program| program.row.state() == pb::ProgramState::Active).count();
         let program_id = if active > 2 { self.program_id(world) } else { format!("prg{}", super::NOBODYS) };

@@ -12,7 +12,6 @@ const DEFAULT_ORDER: [Source; 3] = [Source::LeadBinding, Source::Coupon, Source:
 const CLICKS_MAX: usize = 100;
 const CLICKS_TOLD: usize = 20;
 
-/// The traces in a request.
 pub(super) struct Traces<'request> {
     pub(super) tid: &'request str,
     pub(super) ref_id: &'request str,

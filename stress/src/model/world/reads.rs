@@ -35,7 +35,6 @@ impl World {
         pb::Link { destination_url: self.destination(link), ..link.clone() }
     }
 
-    /// The affiliate of a selector.
     pub(super) fn selected(&self, selector: Option<&pb::AffiliateSelector>) -> Result<usize, Refused> {
         use pb::affiliate_selector::Selector;
         let place = match selector.and_then(|selector| selector.selector.as_ref()) {
@@ -53,7 +52,6 @@ impl World {
         place.map_or_else(|| missing("AFFILIATE_NOT_FOUND"), Ok)
     }
 
-    /// The lead of a selector.
     pub(super) fn selected_lead(&self, selector: &pb::LeadSelector) -> Option<usize> {
         use pb::lead_selector::Selector;
         match selector.selector.as_ref()? {

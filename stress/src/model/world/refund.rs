@@ -95,7 +95,7 @@ impl World {
         Ok(())
     }
 
-    /// Books the refunds that waited for a sale, as far as they fit, in order of occurrence.
+    /// Books the refunds that waited for a sale and that fit, in order of occurrence.
     pub(super) fn book_waiting_refunds(&mut self, sale: usize) {
         let event_id = self.conversions[sale].row.event_id.clone();
         let waits =
@@ -151,8 +151,8 @@ impl World {
         self.tell_settled(sale, &settled);
     }
 
-    /// Adds an event for each reward that was settled, and then one for each earlier refund that one of them belongs to. The feed
-    /// has the sale's new image already.
+    /// Adds an event for each settled reward, and then one for each earlier refund with a settled reward. The sale gets no event,
+    /// because the feed already has its new image.
     fn tell_settled(&mut self, sale: usize, settled: &[usize]) {
         let mut conversions = Vec::new();
         for place in settled {

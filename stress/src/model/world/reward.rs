@@ -108,7 +108,7 @@ impl World {
         self.rewards.push(reward);
     }
 
-    /// Books a reward's value; a negative one in reverse.
+    /// Books a reward's value. A negative value is booked in reverse.
     pub(super) fn post(
         &mut self,
         reward: &pb::Reward,
@@ -171,8 +171,8 @@ impl World {
         Ok(Reply::Rewards(rewards, Replayed(false)))
     }
 
-    /// Changes the state of pending rewards and of their refunds' rewards. Adds an event for each, and one for each conversion after
-    /// those of its rewards.
+    /// Changes the state of pending rewards and of their refunds' rewards. For each conversion, adds an event for each of its
+    /// rewards and then one for the conversion.
     fn carry_on(&mut self, places: &[usize], step: &Move<'_>) {
         let mut moved = Vec::new();
         for place in places {
