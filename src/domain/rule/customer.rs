@@ -48,8 +48,8 @@ pub(super) fn binding(credit: Credit, bound_at: Time) -> Binding {
     Binding { credits: smallvec![credit], bound_at }
 }
 
-/// Adds a request's identifiers and names to a lead. Identifiers that the lead already has stay, because only UpdateLead may
-/// change them.
+/// Adds a request's identifiers and names to a lead. Identifiers that the lead already has stay, because a request with another
+/// one may be about another customer.
 pub(super) fn add_names(
     context: &Context<'_>,
     lead: &mut Lead,

@@ -87,6 +87,15 @@ fn assert_tells_nothing(what: &str, request: &Json, answer: &Result<Json, Status
     }
 }
 
+/// Fails unless the error's message begins with one of the fields that were sent, or with a message that one of them is in.
+fn assert_names_a_field(what: &str, status: &Status, sent: &[String]) {
+    let named = status.message().split([':', ' ']).next().unwrap_or_default();
+    let is_sent = sent.iter().any(|field| {
+        field.strip_prefix(named).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    });
+    assert!(is_sent && !named.is_empty(), "{what}: of {sent:?}, none is named by: {}", status.message());
+}
+
 db_test!(another_accounts_objects_look_absent, |database: TestDatabase| async move {
     let world = World::open(&database).await;
     // A cursor is signed and cannot be made up, so this one is from another database.
@@ -114,7 +123,11 @@ db_test!(another_accounts_objects_look_absent, |database: TestDatabase| async mo
                 Ok(answer) => format!("Ok {}", answer["outcome"].as_str().unwrap_or_default()).trim_end().to_owned(),
                 Err(status) => format!("{:?} {}", status.code(), reason(status)),
             };
-            let field = leaves(fields, &method(case.method).input()).join(" ");
+            let leaves = leaves(fields, &method(case.method).input());
+            if let Err(status) = answer {
+                assert_names_a_field(case.method, status, &leaves);
+            }
+            let field = leaves.join(" ");
             outcomes.insert((case.subject, format!("{} {field}", case.method)), outcome);
         }
         assert_unchanged(&before, &world.snapshot(&world.alpha).await, &format!("another account's {}", case.method));

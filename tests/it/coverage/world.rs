@@ -57,7 +57,7 @@ impl World {
             assert!(answer["next_page_token"].is_null(), "{name}: the snapshot is whole");
             seen.insert(name, answer);
         }
-        let not_referred = json!({"page_size": 1_000, "outcome": "CONVERSION_OUTCOME_NOT_REFERRED"});
+        let not_referred = json!({"page_size": 1_000, "outcomes": ["CONVERSION_OUTCOME_NOT_REFERRED"]});
         let feed = json!({"page_size": 1_000, "start": {"position": "FEED_POSITION_BEGINNING"}});
         for (name, request) in [
             ("AccountService/GetAccount", json!({})),

@@ -72,23 +72,6 @@ fn a_command_that_is_refused_half_way_leaves_the_set_as_it_was() {
     // The names that it took meanwhile are free again.
     rules.carry_out(&affiliate("joe", "JOE")).unwrap();
 
-    // Before it refuses, the rule has made the link of the new ref_id.
-    let enrollment = pb::Enrollment {
-        id: rules.set.enrollments.iter().find(|row| row.ref_id == "ann").unwrap().id.to_string(),
-        ref_id: "ann-2".to_owned(),
-        commission_override: commission(Pay::Flat(500), "JPY"),
-        ..pb::Enrollment::default()
-    };
-    let update = |paths: [&str; 2]| pb::UpdateEnrollmentRequest {
-        enrollment: Some(enrollment.clone()),
-        update_mask: Some(prost_types::FieldMask { paths: paths.map(str::to_owned).to_vec() }),
-        ..pb::UpdateEnrollmentRequest::default()
-    };
-    let (refusal, ids) = refused(&mut rules, &update(["ref_id", "commission_override"]));
-    assert!(matches!(refusal, Refusal::InvalidField { field: Field::CommissionCurrency, .. }), "{refusal:?}");
-    assert!(ids > 0, "{ids}");
-    rules.carry_out(&update(["ref_id", "landing_url"])).unwrap();
-
     // Before it refuses, the rule has denied the first reward and posted it.
     let reward_ids = vec![reward_id(&rules, "sale-1"), reward_id(&rules, "sale-2")];
     let (refusal, _) = refused(&mut rules, &pb::DenyRewardsRequest { reward_ids: reward_ids.clone(), ..denial() });

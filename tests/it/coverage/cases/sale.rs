@@ -64,7 +64,7 @@ fn refund() -> Case {
     )
     .prepare(
         "TrackingService/GetConversion",
-        json!({"conversion_id": "${fresh_conversion_id}"}),
+        json!({"conversion": {"id": "${fresh_conversion_id}"}}),
         &[("fresh_sale_event_id", "/conversion/event_id")],
     )
     .other(json!({"amount": dollars(101)}))
