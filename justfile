@@ -10,7 +10,7 @@ check: lint test
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
-    cd proto && buf lint
+    cd proto && buf lint && buf format --diff --exit-code
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 # Runs all tests. Without PostgreSQL, one line says which are skipped.
@@ -21,9 +21,9 @@ test *arguments:
 test-postgres *arguments:
     HEADWATER_REQUIRE_POSTGRES=1 cargo test --workspace {{arguments}}
 
-# Checks the protos' style, and that they do not break the API of the last release.
+# Checks the protos' style and format, and that they do not break the API of the last release.
 proto:
-    cd proto && buf lint
+    cd proto && buf lint && buf format --diff --exit-code
     .ci/breaking
 
 # Rewrites the golden files; read the diff before you commit it.

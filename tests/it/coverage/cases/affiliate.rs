@@ -21,7 +21,13 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case(
             "AffiliateService/CreateAffiliate",
-            json!({"email": "${unique}@new.example", "program_id": "${program_id}", "ref_id": "${unique}"}),
+            // Several entries, because a map has no order, and a repeated request must be recognised all the same.
+            json!({
+                "email": "${unique}@new.example",
+                "program_id": "${program_id}",
+                "ref_id": "${unique}",
+                "profile": {"social_profiles": {"instagram": "a", "mastodon": "b", "tiktok": "c", "x": "d", "youtube": "e"}},
+            }),
         )
         .other(json!({"email": "${unique}@other.example"}))
         .reference(json!({"email": "${affiliate_email}"}))
