@@ -39,7 +39,8 @@ impl Deadline {
         Self { begun_at: clock::monotonic_now(), timeout }
     }
 
-    /// When a handler gives up: before [`Self::hold`] does, because only the handler knows whether it has changed anything.
+    /// When a handler gives up. It gives up earlier than [`Self::hold`], because only the handler knows whether it has changed
+    /// anything.
     pub fn handler_end(self) -> Instant {
         self.begun_at + self.timeout.saturating_sub((MARGIN * 2).min(self.timeout / 4 * 3))
     }
@@ -50,8 +51,8 @@ impl Deadline {
         self.begun_at + self.timeout.saturating_sub(way)
     }
 
-    /// The output of the call. `None` when the deadline passes first; the call is then dropped. If another timer with the same
-    /// timeout is set later and polled after this future, this future becomes ready first.
+    /// The output of the call. `None` when the deadline passes first; the call is then dropped. tonic has its own timer with the
+    /// same timeout. This future ends before that timer, because tonic sets its timer later and polls it after this future.
     pub async fn hold<F: Future>(self, call: F) -> Option<F::Output> {
         let end = self.begun_at + self.timeout.saturating_sub(MARGIN.min(self.timeout / 2));
         let mut call = pin!(call);

@@ -103,7 +103,7 @@ pub enum Error {
     },
     /// The deadline passed before the call was answered.
     DeadlineExceeded {
-        /// Whether nothing was changed and nothing will be, with certainty.
+        /// Whether it is certain that the call has changed nothing and will change nothing.
         is_unchanged: bool,
     },
     /// The database did not answer, or the server is stopping.
@@ -239,7 +239,7 @@ pub fn adopt(status: &Status) -> Option<Error> {
         _ if !status.details().is_empty() => None,
         Code::OutOfRange if text.contains("message length too large") => Some(Error::MessageTooLarge),
         Code::ResourceExhausted if text.contains("exceeded while decompressing") => Some(Error::MessageTooLarge),
-        // This error is about the bytes of the request, because our handlers never answer without details.
+        // This error comes from tonic and is about the bytes of the request. Our own handlers always answer with details.
         Code::Internal => Some(Error::InvalidFields(vec![FieldViolation {
             field: String::new(),
             description: format!("the request is no message of this method's request type: {text}"),

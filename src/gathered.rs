@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 use tonic::transport::server::Connected;
 
-/// The size of the buffer. A full buffer is always sent, and a larger piece is not buffered. The answers to a batch of sales on one
-/// connection are about 16 KiB.
+/// The size of the buffer. A full buffer is always sent, and a larger piece is not buffered. The answers to a batch of sales on
+/// one connection are about 16 KiB.
 const GATHERED_BYTES_MAX: usize = 32 * 1024;
 
 /// See the head of the file.

@@ -144,8 +144,8 @@ impl Feed {
         Ok(head)
     }
 
-    /// The consecutive segments that begin with the one of the event after `position`. If that event is no longer kept, they
-    /// begin with the oldest kept segment. The page is empty when there is no such segment.
+    /// Consecutive segments. The first one contains the event after `position`. If that event is no longer kept, the first one is
+    /// the oldest kept segment. The page is empty when there is no such segment.
     ///
     /// # Errors
     /// The store's errors.

@@ -103,8 +103,8 @@ impl EventKind {
     }
 }
 
-/// Makes [`EventSubject`] and [`EventImage`] from one list. Each variant has its value, the id of its subject, and the programs and affiliates that
-/// filters see.
+/// Makes [`EventSubject`] and [`EventImage`] from one list. Each variant has its value, the id of its subject, and the programs
+/// and affiliates that filters see.
 macro_rules! images {
     ($($(#[$doc:meta])* $variant:ident($image:ty): |$value:ident| $id:expr, [$($program_id:tt)*], [$($affiliate_id:tt)*];)*) => {
         /// The kind of thing that an event is about.

@@ -1,7 +1,7 @@
 //! Gives each value of a closed set one spelling, the same in tables, in stored JSON and in logs.
 
-/// Makes an enum whose values have one text each: `as_str`, `Into<&str>`, `FromStr`, `Display`, serde and the list of `ALL` values. Rows
-/// contain these texts, so a released one is never renamed.
+/// Makes an enum whose values have one text each: `as_str`, `Into<&str>`, `FromStr`, `Display`, serde and the list of `ALL`
+/// values. Rows contain these texts, so a released one is never renamed.
 macro_rules! text_enum {
     (
         $(#[$doc:meta])*

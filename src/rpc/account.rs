@@ -174,8 +174,8 @@ pub(super) async fn create_admin_key(
         AccountSelector::Email(email) => store::account::find_by_email(call.store(), email).await?,
     };
     let account = account.ok_or_else(|| Refusal::not_found(Resource::Account, selector))?;
-    // Logged as a warning, so that it is seen at every usual level, and before the command, because the caller may leave while the
-    // command is carried out.
+    // This is a warning, so that it is seen at every usual level. It is logged before the command is carried out, because the
+    // caller may leave during the command.
     tracing::warn!(
         request_id = &*call.name.request_id,
         operator_key_id = %call.principal.key_id,

@@ -82,8 +82,8 @@ pub async fn lock_heads(
 ) -> Result<BTreeMap<AccountId, AccountHead>, StoreError> {
     let Some(first) = accounts.first() else { return Ok(BTreeMap::new()) };
     let mut ids: Vec<_> = accounts.iter().map(|account_id| account_id.uuid()).collect();
-    // The list is padded to a power of two, so that there are few different statements. `keyed` also pads its lists, but it joins
-    // them to the table, and a lock cannot follow such a join.
+    // The list is padded to a power of two, so that there are few different statements. The functions in `keyed` cannot be used
+    // here, because they join the list to the table, and PostgreSQL cannot lock the rows of such a join.
     ids.resize(ids.len().next_power_of_two(), first.uuid());
     let query = table::Entity::find()
         .filter(table::Column::AccountId.is_in(ids))

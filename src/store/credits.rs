@@ -36,7 +36,7 @@ const SOURCES: [(u8, AttributionSource); 3] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// The stored form of credits. Fails if there are more than 255, because no rule shares a conversion among nearly as many.
+/// The stored form of credits. Fails if there are more than 255. No rule shares a conversion among nearly as many.
 pub(super) fn to_bytes(credits: &[Credit]) -> Result<Vec<u8>, StoreError> {
     let count = u8::try_from(credits.len())
         .map_err(|_| StoreError::Unexpected(format!("{} credits are too many to store", credits.len())))?;

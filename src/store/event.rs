@@ -135,9 +135,11 @@ pub(super) fn to_rows(segments: &[Segment]) -> Vec<table::Model> {
     segments.iter().map(Segment::to_row).collect()
 }
 
-/// Segments in order. The first is the one with the event after `after_sequence`, or else the first later one that is kept. Reads
-/// the segments that end at most `events_max` sequences later, or [`SEGMENT_EVENTS_MAX`] sequences later if that is more. Reads
-/// one segment if none ends there.
+/// Segments in order. The first one contains the event after `after_sequence`. If that event is no longer kept, the first one is
+/// the next segment that is kept.
+///
+/// Only segments that end within a range of sequences after `after_sequence` are read. The range has the length `events_max` or
+/// [`SEGMENT_EVENTS_MAX`], whichever is larger. If no segment ends in the range, the next segment is read alone.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -159,7 +161,7 @@ pub async fn read(
     let within = table::Column::LastSequence.lte(after_sequence.saturating_add(width));
     let mut rows = after().filter(within).limit(Ord::max(events_max, 1)).all(store.read()).await?;
     if rows.is_empty() {
-        // There is no segment in this range, or it is no longer kept.
+        // No segment ends in this range, because there are no newer events or because the segments are no longer kept.
         rows = after().limit(1).all(store.read()).await?;
     }
     rows.into_iter().map(Segment::from_row).collect()

@@ -80,7 +80,7 @@ pub(super) fn page<S: Listed>(account_id: AccountId, walk: Walk) -> Select<S::Ta
 /// `List` is the table that lists these rows by account, affiliate and id.
 ///
 /// The list is the driving table, because its rows are in the order of the page. The database then reads only as many rows as the
-/// page needs. Its row may be older than the credits, so the credits (the column `credits`) decide.
+/// page needs. A row of the list may be older than the credits. The query therefore also checks the column `credits`.
 pub(super) fn page_of_affiliate<S: Listed, List: Table>(
     connection: &impl ConnectionTrait,
     credits: impl ColumnTrait,

@@ -39,8 +39,8 @@ pub(super) struct Frame {
     pub(super) body: Range<usize>,
 }
 
-/// An event that does not fit: more than 255 ids of one kind, because no rule shares a conversion among nearly as many affiliates, or
-/// a body of 4 GiB.
+/// An event that does not fit. It has more than 255 ids of one kind, or a body of 4 GiB. No rule shares a conversion among nearly
+/// as many affiliates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLong;
 

@@ -21,7 +21,7 @@ pub(crate) enum Until {
 }
 
 impl Until {
-    /// Whether a caller goes on, from when it began and how many calls were made.
+    /// Whether a caller goes on. The run began at `begun`, and `done` calls were made since.
     pub(crate) fn goes_on(self, begun: Instant, done: u64) -> bool {
         match self {
             Self::Time(time) => begun.elapsed() < time,
@@ -52,8 +52,8 @@ impl Measured {
     }
 }
 
-/// Runs this many callers. `caller` makes a caller's calling function, which gets a unique number for each call and returns the
-/// call's units. The first error ends the run.
+/// Runs this many callers. `caller` makes the function that one caller calls again and again. That function gets a unique number
+/// for each call, and returns the units of the call. The first error ends the run.
 pub(crate) async fn run<Caller, Call, Answer>(
     callers: usize,
     until: Until,

@@ -57,7 +57,7 @@ pub(crate) struct Options {
     /// The number of followers that do not read.
     #[arg(long, default_value_t = 100)]
     pub(crate) stalled: usize,
-    /// How long sales are written without them, and with them.
+    /// How long sales are written without followers that do not read, and how long with them.
     #[arg(long, default_value_t = 20)]
     pub(crate) seconds: u64,
     /// The most sales written in a second; fewer if the machine cannot keep up.

@@ -44,7 +44,7 @@ fn find() -> anyhow::Result<DatabaseServer> {
         let admin_url = Url::parse(&url).context("HEADWATER_TEST_POSTGRES is not a URL")?;
         return Ok(DatabaseServer { admin_url, cluster: None });
     }
-    // Many servers run on the cluster, each with several connections.
+    // The shared buffers are small, because many servers run on the cluster, each with several connections.
     let cluster = Postgres::start_new_with(&std::env::temp_dir(), &["shared_buffers=32MB"])
         .context("there is no HEADWATER_TEST_POSTGRES")?;
     let admin_url = Url::parse(&cluster.url("postgres"))?;

@@ -84,8 +84,8 @@ fn schedule(point: Point, passes: usize, actions: &[&str]) -> String {
         steps.extend((0..12).map(|passes| format!("{passes}*off->1*return(error)")));
     }
     for action in actions {
-        // The action runs several times in a row, because retries and single re-runs must fail too. The process can end only
-        // once.
+        // An action other than a pause runs three times in a row, because retries and single re-runs must fail too. An abort ends
+        // the process the first time.
         let times = if *action == "pause" { 1 } else { 3 };
         steps.push(format!("{passes}*off->{times}*return({action})"));
     }

@@ -71,7 +71,7 @@ fn sales(count: usize) -> impl Iterator<Item = pb::batch_item::Item> {
     (0..count).map(|number| pb::batch_item::Item::Sale(sale(format!("sale-{number}"))))
 }
 
-/// Leads that create one event each, now and later.
+/// Leads. Unlike a sale, a lead creates no further event later.
 fn leads(count: usize) -> impl Iterator<Item = pb::batch_item::Item> {
     let lead = |number| pb::RecordLeadRequest {
         event_id: format!("lead-{number}"),

@@ -22,8 +22,8 @@ impl FeedCache {
         shelf.insert(segment, bytes_max);
     }
 
-    /// The consecutive segments that begin with the one of the event after `position`, with about `events_max` events. Empty when
-    /// that event is not cached.
+    /// Consecutive segments with about `events_max` events. The first one contains the event after `position`. Empty when that
+    /// event is not cached.
     pub(super) fn after(&self, position: i64, events_max: i64) -> Vec<Arc<FeedSegment>> {
         let segments = self.newest.after(position, events_max);
         if segments.is_empty() { self.behind.after(position, events_max) } else { segments }

@@ -165,8 +165,9 @@ fn candidate(runner: Runner<'_>) -> Candidate {
     }
 }
 
-/// A binding loses if it was made more than one window after the sale. `match_to_lead` in `sale.rs` has the same limit, so that a
-/// sale gets the same credit whether it is recorded in order or late.
+/// The binding loses if the lead was bound more than one attribution window after the sale. `match_to_lead` in `sale.rs` applies
+/// the same limit to sales that were recorded before the lead was bound. The credit therefore does not depend on whether the sale
+/// or the lead is recorded first.
 fn binding_runner<'set>(
     set: &'set WorkingSet,
     lead: &Lead,

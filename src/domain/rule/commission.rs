@@ -14,9 +14,9 @@ use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, Reward
 
 /// The value of a sale's reward, and its calculation. An enrollment's own commission takes precedence over the program's.
 ///
-/// `commission = round(base x ppm / 1,000,000)`, or `round(flat x base / sale)`. `sale` is the amount of the sale, and `base` is the
-/// part that is not refunded. `reward = round(commission x share / 1,000,000)`. A refund before pricing therefore leaves the same
-/// earnings as one after pricing.
+/// `commission = round(base x ppm / 1,000,000)`, or `round(flat x base / sale)`. `sale` is the amount of the sale, and `base` is
+/// the part that is not refunded. `reward = round(commission x share / 1,000,000)`. A refund before pricing therefore leaves the
+/// same earnings as one after pricing.
 fn price(
     enrollment: &Enrollment,
     terms: &Terms,

@@ -28,8 +28,8 @@ pub trait Kind: Debug + PartialEq + Sized {
         let _ = (before, after, names);
     }
 
-    /// Updates the counts. Also marks a list as complete when it begins with a new row. Called for changes by commands, not for
-    /// loads.
+    /// Updates the counts. Also marks the lists of a new row as complete, because the database has nothing in them yet. Called
+    /// for changes by commands, not for loads.
     fn changed(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
         let _ = (before, after, names);
     }

@@ -61,8 +61,9 @@ impl Rpc {
         Ok(self.call(caller.principal, caller.call, caller.deadline))
     }
 
-    /// Answers a call that runs to its end once it has begun. A write must not be cut in the middle. The audit of a long ledger
-    /// takes longer than a read may take. A write past its deadline is dropped only if it has not begun.
+    /// Answers a call that runs to its end once it has begun. A write is such a call, because it must not be cut in the middle.
+    /// The audit of the ledger is one too, because it may take longer than a read is allowed to take. A write past its deadline
+    /// is dropped only if it has not begun.
     pub(in crate::rpc) async fn write<Q, A, F>(
         self: &Arc<Self>,
         mut request: Request<Q>,

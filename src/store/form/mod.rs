@@ -1,5 +1,5 @@
-//! The forms: the types in which values are stored as text, separate from the domain's own. The domain may change its structs
-//! from release to release, but a stored text stays readable for ever. Knows no tables and no SQL.
+//! The forms: the types in which values are stored as text. They are separate from the domain's types, because the domain may
+//! change its types from release to release, but a stored text stays readable for ever. Knows no tables and no SQL.
 //!
 //! A stored text is a JSON list of two: a version number, and the form in that version, such as `[1,{"plan":"pro"}]`. The list in
 //! `kept!` below has every text with its versions. A form mirrors a domain type field by field (`form!`, `enum_form!`). It
@@ -8,10 +8,11 @@
 //!
 //! # A new field, or a new version
 //!
-//! **A new field** in `unless_empty` suffices if every text without it means its empty value. Readers ignore fields that they do
-//! not know, so servers of two releases can share a database. But an older server that changes a row writes it whole and drops
-//! the field. `request.outcome` and `terms.rules` are in rows that never change. In other rows, a field that must not be dropped
-//! is filled only once every server has the release that knows it.
+//! **A new field** needs no new version if a text without the field means the same as a text with its empty value. The field is
+//! then listed in `unless_empty`. Readers ignore fields that they do not know, so servers of two releases can share a database.
+//! But an older server drops the field when it changes a row, because it writes all of the row's text. `request.outcome` and
+//! `terms.rules` are in rows that never change. In other rows, a field that must not be dropped is filled only once every server
+//! has the release that knows it.
 //!
 //! **A new variant** of an enum or a new value of a closed set needs no new version either. An older server cannot read a text
 //! that has it, so it is written only once every server knows it. A value of a closed set is never renamed.
@@ -20,7 +21,8 @@
 //! has no fitting empty value. A form inside other forms is part of their texts, so each of these texts gets a new version.
 //!
 //! 1. Keep the present form under a name with its version (`TermsDraftFormV1`). Texts of that version lack the fields that were
-//!    added later. Its `left_out` gives the values of these fields. Where that does not suffice, write the conversion by hand.
+//!    added later. Give the values of these fields in `left_out` of the kept form. Where that does not suffice, write the
+//!    conversion by hand.
 //! 2. Make the new form a struct of its own. One release **reads** it, the next one **writes** it. A server that reads an unknown
 //!    version fails with an error that names the row, and changes nothing.
 //! 3. Texts of the old version stay until their row changes, and are read for ever. No migration rewrites them.

@@ -26,8 +26,8 @@ fn golden() -> Vec<(String, String)> {
     texts
 }
 
-/// Reads a text of version 1 with the later form, and reads what the later form writes with the present one. Returns the names of
-/// the forms that had the added field.
+/// Reads a text of version 1 with the later form. Writes the value with the later form, and reads that text with the present
+/// form. Returns the names of the forms that had the added field.
 macro_rules! pass_through {
     ($type:ty, $later:ty, $text:expr) => {{
         let present = <$type>::from_text($text).unwrap();

@@ -34,7 +34,7 @@ pub struct Catalogues {
 struct Catalogue {
     version: i64,
     has_waited_refunds: bool,
-    /// Found by key alone. Allocated with the first row.
+    /// The rows, which are looked up only by their keys. Allocated with the first row.
     rows: Option<Box<WorkingSet>>,
     link_codes: HashMap<String, LinkId>,
     /// The coupon that each code means. It is chosen among all coupons that ever had the code.

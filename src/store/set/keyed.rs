@@ -83,8 +83,8 @@ pub(in crate::store) struct Newest<E: EntityTrait> {
 }
 
 impl<E: Table> Newest<E> {
-    /// One statement finds, for each key, the age of the last wanted row, and then the rows from that age on. Both are short
-    /// index scans, however many older rows there are.
+    /// Reads the rows. For each key, the statement finds the age of the last row within the limit, and then reads the rows of
+    /// that age and newer. Both scans of the index stay short, because they do not reach the older rows.
     pub(in crate::store) async fn of(
         self,
         connection: &impl Reads,

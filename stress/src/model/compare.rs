@@ -175,7 +175,7 @@ impl Player {
             sort(&mut expected, range, |event| inner(conversion_of(event)), |_, _| {});
             sort(&mut events, range, |event| symbol_of(conversion_of(event)), |_, _| {});
         }
-        // The sequences are removed, because they were checked before the events without a promised order were sorted.
+        // The sequences were checked above. They are removed, because sorting has moved the events without a promised order.
         expected.iter_mut().chain(&mut events).for_each(|event| event.sequence = 0);
         check!(self, "ReadEvents", expected, events);
         for event in &events {

@@ -44,8 +44,8 @@ pub(crate) struct Options {
     /// The figures to measure, separated by commas or by repeating the flag; everything when not given.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
-    /// The server's binary; the one beside this program when not given. If the flag is given twice, the old build first, the two
-    /// builds are compared with each other by sales, batch and clicks.
+    /// The server's binary; the one beside this program when not given. If the flag is given twice, the two builds are compared
+    /// with each other by sales, batch and clicks. The old build is given first.
     #[arg(long)]
     server: Vec<PathBuf>,
     /// The least ratio of the new server's rate to the old one's, in the median of the rounds.

@@ -243,7 +243,7 @@ impl Comparison {
     }
 }
 
-/// The result of one turn.
+/// The limit of one turn, which is a part of the limit of the measurement.
 fn part(until: Until) -> Until {
     const PARTS: u32 = TURNS.len() as u32 / 2;
     match until {
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn the_ratio_is_the_median_of_the_pairs_of_each_round() {
-        // The ratio of the medians would be 1, because the machine was half as fast in the second round.
+        // The ratio of the medians would be 0.97, because the machine was half as fast in the second round.
         let (old, new) = (rates(&[100.0, 50.0, 100.0]), rates(&[97.0, 49.0, 100.0]));
         let comparison = Comparison::of(SALE_256, &old, &new).unwrap();
         assert_eq!(comparison.ratio, Spread { median: 0.98, least: 0.97, most: 1.0 });

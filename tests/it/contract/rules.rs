@@ -65,9 +65,9 @@ fn words(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// No name equals a name that generated code makes for another field of its message. For a field `email`, Java makes
-/// `getEmailBytes` and Go makes `GetEmail`. In C# no member may have the name of its class. Two names may not differ by
-/// underscores alone, because JSON and C# drop them.
+/// Generated code makes further names from the name of a field. From `email`, Java makes `getEmailBytes` and Go makes `GetEmail`.
+/// No other field of the message may lead to the same name. No field may have the name of its message, because a member of a C#
+/// class may not have the name of the class. Two names may not differ by underscores alone, because JSON and C# drop them.
 fn accessors(contract: &Contract<'_>) -> Vec<String> {
     const PREFIXES: [&str; 5] = ["get_", "set_", "has_", "clear_", "which_"];
     let mut found = Vec::new();

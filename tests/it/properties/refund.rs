@@ -301,8 +301,9 @@ fn expected(plan: &Plan) -> Option<Result> {
     if value == 0 {
         return None;
     }
-    // The decision takes effect if the reward exists by then and is not fully reversed. `before` is the amount that the refunds
-    // booked between pricing and the decision have reversed. Refunds that came before the sale are booked when it arrives.
+    // The decision takes effect if the reward exists by then and is not fully reversed. `before` is the amount that refunds have
+    // reversed before the decision. Only the refunds that are booked after pricing reverse anything. A refund that comes before
+    // the sale is booked when the sale arrives.
     let decided = plan.verdict.and_then(|(place, verdict)| {
         let place = place.min(plan.parts.len());
         let reward_is_there = place >= priced_at.unwrap_or(plan.early_count);

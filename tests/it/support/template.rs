@@ -22,7 +22,7 @@ pub(super) async fn sqlite_file() -> &'static [u8] {
     .await
 }
 
-/// A copy on PostgreSQL. On somebody else's server the database is empty, because the template would be left behind there.
+/// A copy on PostgreSQL. On somebody else's server the database is empty, because a template would stay there after the tests.
 pub(super) async fn postgres_copy(server: &'static DatabaseServer) -> PostgresDatabase {
     static TEMPLATE: OnceCell<PostgresDatabase> = OnceCell::const_new();
     if !server.is_private() {
