@@ -16,7 +16,7 @@ use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, Reward
 ///
 /// `commission = round(base x ppm / 1,000,000)`, or `round(flat x base / sale)`. `sale` is the amount of the sale, and `base` is
 /// the part that is not refunded. `reward = round(commission x share / 1,000,000)`. A refund before pricing therefore leaves the
-/// same earnings as one after pricing.
+/// same earnings as one after pricing, up to rounding.
 fn price(
     enrollment: &Enrollment,
     terms: &Terms,

@@ -4,6 +4,8 @@ use super::*;
 use crate::domain::id::{AffiliateId, RewardId};
 use crate::domain::link::LinkState;
 use crate::domain::reward::RewardState;
+use crate::pb;
+use crate::rpc::call::wire_enum::WireEnum;
 
 /// The violations of a parse, each as `field: description`.
 fn faults<T>(read: impl FnOnce(&mut Fields) -> T) -> Vec<String> {

@@ -1,0 +1,150 @@
+//! Parses texts that name something: ids, email addresses, codes and URLs.
+
+use std::str::FromStr;
+
+use url::Url;
+
+use super::{Fields, KEY_LENGTH_MAX, LIST_LENGTH_MAX};
+use crate::domain::id::{ClickId, MalformedId};
+
+const URL_LENGTH_MAX: usize = 2_048;
+const EMAIL_LENGTH_MAX: usize = 254;
+const CODE_LENGTH_MIN: usize = 2;
+const CODE_LENGTH_MAX: usize = 64;
+
+impl Fields {
+    /// One of our ids, required.
+    pub(in crate::rpc) fn id<I: FromStr<Err = MalformedId>>(&mut self, field: &str, text: &str) -> Option<I> {
+        if text.is_empty() {
+            self.wrong(field, "is required");
+            return None;
+        }
+        self.optional_id(field, text)
+    }
+
+    /// One of our ids; `None` when it is empty.
+    pub(in crate::rpc) fn optional_id<I: FromStr<Err = MalformedId>>(&mut self, field: &str, text: &str) -> Option<I> {
+        if text.is_empty() {
+            return None;
+        }
+        text.parse().map_err(|malformed: MalformedId| self.wrong(field, malformed.to_string())).ok()
+    }
+
+    /// 1 to 1,000 of our ids, without repeats.
+    pub(in crate::rpc) fn ids<I>(&mut self, field: &str, texts: &[String]) -> Vec<I>
+    where
+        I: FromStr<Err = MalformedId> + Copy + Ord,
+    {
+        if texts.is_empty() || texts.len() > LIST_LENGTH_MAX {
+            self.wrong(field, format!("has {} ids; send 1 to {LIST_LENGTH_MAX}", texts.len()));
+            return Vec::new();
+        }
+        let mut seen = std::collections::BTreeMap::new();
+        for (index, text) in texts.iter().enumerate() {
+            let place = format!("{field}[{index}]");
+            if let Some(id) = self.id::<I>(&place, text)
+                && let Some(first) = seen.insert(id, index)
+            {
+                self.wrong(&place, format!("is the same as {field}[{first}]; send each id once"));
+                seen.insert(id, first);
+            }
+        }
+        texts.iter().filter_map(|text| text.parse().ok()).collect()
+    }
+
+    /// An email address in lower case; `None` when it is empty.
+    pub(in crate::rpc) fn optional_email(&mut self, field: &str, text: &str) -> Option<String> {
+        let email = text.trim().to_lowercase();
+        if email.is_empty() {
+            return None;
+        }
+        let is_refused = |character: char| character.is_whitespace() || character.is_control();
+        let parts: Vec<&str> = email.split('@').collect();
+        let is_address = matches!(parts.as_slice(), [name, host] if !name.is_empty() && !host.is_empty())
+            && !email.chars().any(is_refused);
+        if !is_address {
+            self.wrong(field, "must be an email address such as jo@example.com");
+            return None;
+        }
+        if email.len() > EMAIL_LENGTH_MAX {
+            self.wrong(field, format!("has {} bytes; at most {EMAIL_LENGTH_MAX} are taken", email.len()));
+            return None;
+        }
+        Some(email)
+    }
+
+    /// An email address in lower case, required.
+    pub(in crate::rpc) fn email(&mut self, field: &str, text: &str) -> Option<String> {
+        if text.trim().is_empty() {
+            self.wrong(field, "is required");
+        }
+        self.optional_email(field, text)
+    }
+
+    /// A new code: letters, digits, `-` and `_`; `None` when it is empty. The case is unchanged.
+    pub(in crate::rpc) fn new_code(&mut self, field: &str, text: &str) -> Option<String> {
+        let code = text.trim();
+        if code.is_empty() {
+            return None;
+        }
+        let is_code = (CODE_LENGTH_MIN..=CODE_LENGTH_MAX).contains(&code.len())
+            && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        if !is_code {
+            let lengths = format!("{CODE_LENGTH_MIN} to {CODE_LENGTH_MAX}");
+            self.wrong(field, format!("must be {lengths} letters, digits, `-` or `_`"));
+            return None;
+        }
+        Some(code.to_owned())
+    }
+
+    /// A code that a visitor or customer sent. Any text is accepted, because an unknown code must not make the sale fail. `None`
+    /// when it is empty.
+    pub(in crate::rpc) fn brought_code(&mut self, field: &str, text: &str) -> Option<String> {
+        let code = self.line(field, text, KEY_LENGTH_MAX);
+        (!code.is_empty()).then_some(code)
+    }
+
+    /// A visitor's tracking id; `None` when it is empty. `Err` keeps a text that is not one of our ids, to explain the
+    /// attribution.
+    pub(in crate::rpc) fn brought_tid(&mut self, field: &str, text: &str) -> Option<Result<ClickId, String>> {
+        let tid = self.line(field, text, KEY_LENGTH_MAX);
+        (!tid.is_empty()).then(|| tid.parse().map_err(|_| tid))
+    }
+
+    /// An http or https URL, normalized; empty when it is empty.
+    pub(in crate::rpc) fn optional_url(&mut self, field: &str, text: &str) -> String {
+        let text = text.trim();
+        if text.is_empty() {
+            return String::new();
+        }
+        let fault = "must be an http or https URL such as https://example.com/page, without user name or password";
+        let url = match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
+            _ => {
+                self.wrong(field, fault);
+                return String::new();
+            }
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            self.wrong(field, fault);
+        }
+        let length = url.as_str().len().max(text.len());
+        if length > URL_LENGTH_MAX {
+            self.wrong(field, format!("has {length} bytes; at most {URL_LENGTH_MAX} are taken"));
+        }
+        url.into()
+    }
+
+    /// An http or https URL, normalized and required.
+    pub(in crate::rpc) fn url(&mut self, field: &str, text: &str) -> String {
+        if text.trim().is_empty() {
+            self.wrong(field, "is required");
+        }
+        self.optional_url(field, text)
+    }
+
+    /// The page that a visitor came from, as the browser sent it. Any text is accepted, because some referrers are not URLs.
+    pub(in crate::rpc) fn referrer(&mut self, field: &str, text: &str) -> String {
+        self.line(field, text, URL_LENGTH_MAX)
+    }
+}

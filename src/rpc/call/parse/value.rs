@@ -1,0 +1,176 @@
+//! Parses money, numbers, times and values of closed sets.
+
+use super::{Fields, LIST_LENGTH_MAX, shortened};
+use crate::domain::money::{AMOUNT_MINOR_MAX, Currency, Money};
+use crate::domain::time::{Interval, Time};
+use crate::pb;
+use crate::rpc::call::wire_enum::WireEnum;
+
+/// How far in the future an event may be by our clock, because clocks differ. In microseconds.
+const AHEAD_MICROS_MAX: i64 = 10 * 60 * 1_000_000;
+/// The first second of the year 10000. RFC 3339 ends there.
+const SECONDS_END: i64 = 253_402_300_800;
+
+/// The amounts that a field accepts.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rpc) enum Amounts {
+    /// More than zero.
+    Positive,
+    /// Zero or more.
+    NotNegative,
+}
+
+impl Fields {
+    /// An ISO 4217 currency code, required.
+    pub(in crate::rpc) fn currency(&mut self, field: &str, code: &str) -> Option<Currency> {
+        if code.is_empty() {
+            self.wrong(field, "is required");
+            return None;
+        }
+        code.parse()
+            .map_err(|unknown: crate::domain::money::UnknownCurrency| self.wrong(field, unknown.to_string()))
+            .ok()
+    }
+
+    /// An amount; `None` when it is not set.
+    pub(in crate::rpc) fn optional_money(
+        &mut self,
+        field: &str,
+        money: Option<&pb::Money>,
+        amounts: Amounts,
+    ) -> Option<Money> {
+        let money = money?;
+        self.within(field, |fields| {
+            let currency = fields.currency("currency_code", &money.currency_code);
+            let (least, words) = match amounts {
+                Amounts::Positive => (1, "more than zero"),
+                Amounts::NotNegative => (0, "zero or more"),
+            };
+            if money.amount_minor < least {
+                fields.wrong("amount_minor", format!("must be {words}"));
+            } else if money.amount_minor > AMOUNT_MINOR_MAX {
+                fields.wrong("amount_minor", format!("must be at most {AMOUNT_MINOR_MAX}"));
+            }
+            Some(Money::new(money.amount_minor, currency?))
+        })
+    }
+
+    /// An amount, required.
+    pub(in crate::rpc) fn money(&mut self, field: &str, money: Option<&pb::Money>, amounts: Amounts) -> Option<Money> {
+        self.required(field, money)?;
+        self.optional_money(field, money, amounts)
+    }
+
+    /// A number within a range.
+    pub(in crate::rpc) fn number(&mut self, field: &str, number: i32, range: std::ops::RangeInclusive<i32>) -> i32 {
+        if !range.contains(&number) {
+            self.wrong(field, format!("must be {} to {}", range.start(), range.end()));
+        }
+        number
+    }
+
+    /// A point in time; `None` when it is not set.
+    pub(in crate::rpc) fn time(&mut self, field: &str, time: Option<&prost_types::Timestamp>) -> Option<Time> {
+        let time = time?;
+        if !(0..SECONDS_END).contains(&time.seconds) || !(0..1_000_000_000).contains(&time.nanos) {
+            self.wrong(field, "must be a time of the years 1970 to 9999");
+            return None;
+        }
+        Some(Time::from_micros(time.seconds * 1_000_000 + i64::from(time.nanos / 1_000)))
+    }
+
+    /// A span of time. A side that is not set is open.
+    pub(in crate::rpc) fn interval(&mut self, field: &str, sent: Option<&pb::TimeInterval>) -> Interval {
+        let Some(sent) = sent else { return Interval::default() };
+        self.within(field, |fields| {
+            let start = fields.time("start_time", sent.start_time.as_ref());
+            let end = fields.time("end_time", sent.end_time.as_ref());
+            if start.zip(end).is_some_and(|(start, end)| end <= start) {
+                fields.wrong("end_time", "must be later than start_time: it is the first moment after the interval");
+            }
+            Interval { start, end }
+        })
+    }
+
+    /// When an event happened; `None` for now.
+    pub(in crate::rpc) fn occur_time(
+        &mut self,
+        field: &str,
+        time: Option<&prost_types::Timestamp>,
+        now: Time,
+    ) -> Option<Time> {
+        let time = self.time(field, time)?;
+        if time.micros() > now.micros().saturating_add(AHEAD_MICROS_MAX) {
+            self.wrong(field, "is more than 10 minutes ahead of the server's clock; send the time when it happened");
+            return None;
+        }
+        Some(time)
+    }
+
+    /// A value of a closed set; `None` when it is not set.
+    pub(in crate::rpc) fn optional_value<E: WireEnum>(&mut self, field: &str, number: i32) -> Option<E> {
+        self.optional_value_of(field, number, E::VALUES)
+    }
+
+    /// One of these values of a closed set; `None` when it is not set.
+    pub(in crate::rpc) fn optional_value_of<E: WireEnum>(
+        &mut self,
+        field: &str,
+        number: i32,
+        values: &[E],
+    ) -> Option<E> {
+        if number == 0 {
+            return None;
+        }
+        let value = values.iter().copied().find(|value| value.number() == number);
+        if value.is_none() {
+            self.wrong(field, alternatives(values));
+        }
+        value
+    }
+
+    /// Values of a closed set, each once. A list filter has few of them.
+    pub(in crate::rpc) fn values<E: WireEnum>(&mut self, field: &str, numbers: &[i32]) -> Vec<E> {
+        if numbers.len() > LIST_LENGTH_MAX {
+            self.wrong(field, format!("has {} values; at most {LIST_LENGTH_MAX} are taken", numbers.len()));
+        }
+        let mut values = Vec::new();
+        for (index, number) in numbers.iter().take(LIST_LENGTH_MAX).enumerate() {
+            match self.value_of(&format!("{field}[{index}]"), *number, E::VALUES) {
+                Some(value) if !values.contains(&value) => values.push(value),
+                _ => {}
+            }
+        }
+        values
+    }
+
+    /// One of these values of a closed set, required.
+    pub(in crate::rpc) fn value_of<E: WireEnum>(&mut self, field: &str, number: i32, values: &[E]) -> Option<E> {
+        if number == 0 {
+            self.wrong(field, format!("is required and {}", alternatives(values)));
+        }
+        self.optional_value_of(field, number, values)
+    }
+
+    /// The names in an update mask. Each must be one of `known`.
+    pub(in crate::rpc) fn update_mask<'mask>(
+        &mut self,
+        mask: Option<&'mask prost_types::FieldMask>,
+        known: &[&str],
+    ) -> Vec<&'mask str> {
+        let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
+        if paths.is_empty() {
+            self.wrong("update_mask", format!("is required: name the fields to change, of {}", known.join(", ")));
+        }
+        for path in paths {
+            if !known.contains(&path.as_str()) {
+                self.wrong("update_mask", format!("names `{}`; it may name {}", shortened(path), known.join(", ")));
+            }
+        }
+        paths.iter().map(String::as_str).collect()
+    }
+}
+
+fn alternatives<E: WireEnum>(values: &[E]) -> String {
+    format!("must be one of {}", values.iter().map(|value| value.wire_name()).collect::<Vec<_>>().join(", "))
+}
