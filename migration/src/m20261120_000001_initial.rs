@@ -178,6 +178,7 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(text("first_name"))
             .col(text("last_name"))
             .col(state("state"))
+            .col(id_null("sole_affiliate_id"))
             .col(bytes("credits"))
             .col(time_null("bound_at"))
             .col(text("plan"))
@@ -187,7 +188,7 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(time("created_at"))
             .col(time("updated_at"))
             .take(),
-        // These lists are tables and not indexes, because a row may be credited to several affiliates.
+        // The rows that several affiliates share. An index cannot have them, because it has one entry for each row.
         table("affiliate_lead", &["account_id", "affiliate_id", "lead_id"])
             .col(id("account_id"))
             .col(id("affiliate_id"))
@@ -227,6 +228,7 @@ fn conversions() -> Vec<TableCreateStatement> {
             .col(id_null("sale_id"))
             .col(text("sale_event_id"))
             .col(id_null("lead_id"))
+            .col(id_null("sole_affiliate_id"))
             .col(bytes("credits"))
             .col(state("channel"))
             .col(json("order_details"))
@@ -346,6 +348,7 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("coupon_by_affiliate", "coupon", &["account_id", "affiliate_id"]),
         unique_index_of_named("lead_by_email", "lead", &["account_id", "email"], "email"),
         unique_index_of_named("lead_by_external_id", "lead", &["account_id", "external_id"], "external_id"),
+        index("conversion_by_sole_affiliate", "conversion", &["account_id", "sole_affiliate_id", "id"]),
         index("conversion_by_lead", "conversion", &["account_id", "lead_id", "occurred_at"]),
         partial_index(
             "unmatched_sale_by_email",

@@ -11,7 +11,7 @@ use super::credits;
 use super::entity::affiliate_conversion as list_table;
 use super::entity::waiting_refund as waiting_table;
 use super::entity::{conversion as table, reward as reward_table};
-use super::list::{self, Walk};
+use super::list::{self, Credited, Walk};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
@@ -33,6 +33,10 @@ use sea_orm::QueryTrait;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// The columns that say who is credited with a row.
+const CREDITED: Credited<table::Entity> =
+    Credited { sole_affiliate_id: table::Column::SoleAffiliateId, credits: table::Column::Credits, id: |row| row.id };
+
 impl Stored for Conversion {
     type Table = table::Entity;
 
@@ -51,6 +55,7 @@ impl Stored for Conversion {
             sale_id: self.sale_id.map(ConversionId::uuid),
             sale_event_id: self.sale_event_id.clone(),
             lead_id: self.lead_id.map(LeadId::uuid),
+            sole_affiliate_id: credits::sole_affiliate_id(&self.credits),
             credits: credits::to_bytes(&self.credits)?,
             channel: self.channel.as_str().to_owned(),
             order_details: to_json(&self.order)?,
@@ -87,7 +92,7 @@ impl Stored for Conversion {
     const IS_LISTED: bool = true;
 
     fn add_to_lists(&self, loaded: Option<&Self>, lists: &mut Lists) {
-        if loaded.is_some_and(|loaded| loaded.credits == self.credits) {
+        if self.credits.len() < 2 || loaded.is_some_and(|loaded| loaded.credits == self.credits) {
             return;
         }
         lists.conversions.extend(self.credits.iter().map(|credit| list_table::Model {
@@ -219,32 +224,36 @@ pub async fn list(
     wanted: &ConversionQuery,
     walk: Walk,
 ) -> Result<Vec<ConversionImage>, StoreError> {
-    let query = list::page_of_affiliate::<Conversion, list_table::Entity>(
+    let no_candidates = to_json(&Vec::<Candidate>::new())?;
+    let filter = |query: Select<table::Entity>| {
+        let query = query
+            // Searches the bytes of the credits, because programs are few and no other bytes look like an id.
+            .apply_if(wanted.program_id, |query, id| {
+                query.filter(bytes_contain(store.read(), table::Column::Credits, id.uuid().as_bytes()))
+            })
+            .apply_if(wanted.lead_id, |query, id| query.filter(table::Column::LeadId.eq(id.uuid())))
+            .apply_if(wanted.occurred.start, |query, start| query.filter(table::Column::OccurredAt.gte(start.micros())))
+            .apply_if(wanted.occurred.end, |query, end| query.filter(table::Column::OccurredAt.lt(end.micros())));
+        let query = list::one_of(query, table::Column::Kind, &wanted.kinds);
+        let query = list::one_of(query, table::Column::Outcome, &wanted.outcomes);
+        if wanted.without_candidates { with_candidates(query, &no_candidates) } else { query }
+    };
+    let affiliate_id = wanted.affiliate_id;
+    let rows = list::rows_of_affiliate::<Conversion, list_table::Entity>(
         store.read(),
-        table::Column::Credits,
+        CREDITED,
         account_id,
-        wanted.affiliate_id,
+        affiliate_id,
         walk,
-    )
-    // Searches the bytes of the credits, because programs are few and no other bytes look like an id.
-    .apply_if(wanted.program_id, |query, id| {
-        query.filter(bytes_contain(store.read(), table::Column::Credits, id.uuid().as_bytes()))
-    })
-    .apply_if(wanted.lead_id, |query, id| query.filter(table::Column::LeadId.eq(id.uuid())))
-    .apply_if(wanted.occurred.start, |query, start| query.filter(table::Column::OccurredAt.gte(start.micros())))
-    .apply_if(wanted.occurred.end, |query, end| query.filter(table::Column::OccurredAt.lt(end.micros())));
-    let query = list::one_of(query, table::Column::Kind, &wanted.kinds);
-    let query = list::one_of(query, table::Column::Outcome, &wanted.outcomes);
-    let query = if wanted.without_candidates { without_candidates(query)? } else { query };
-    let rows = query.all(store.read()).await?;
-    with_rewards(store, rows).await
+        filter,
+    );
+    with_rewards(store, rows.await?).await
 }
 
-/// Reads rows with an empty list of candidates.
-fn without_candidates(query: Select<table::Entity>) -> Result<Select<table::Entity>, StoreError> {
+/// Reads this text in place of the candidates of each row.
+fn with_candidates(query: Select<table::Entity>, candidates: &str) -> Select<table::Entity> {
     let others = table::Column::iter().filter(|column| !matches!(column, table::Column::Candidates));
-    let none = to_json(&Vec::<Candidate>::new())?;
-    Ok(query.select_only().columns(others).expr_as(Expr::value(none), table::Column::Candidates.as_str()))
+    query.select_only().columns(others).expr_as(Expr::value(candidates), table::Column::Candidates.as_str())
 }
 
 async fn with_rewards(store: &Store, rows: Vec<table::Model>) -> Result<Vec<ConversionImage>, StoreError> {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::credits;
 use super::entity::{affiliate_lead as list_table, lead as table, unmatched_sale as unmatched_table};
-use super::list::{self, Walk};
+use super::list::{self, Credited, Walk};
 use super::row::RowName;
 use super::set::Loading;
 use super::set::stored::{Lists, Stored};
@@ -18,6 +18,10 @@ use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
 use crate::domain::time::Time;
 use std::collections::BTreeSet;
+
+/// The columns that say who is credited with a row.
+const CREDITED: Credited<table::Entity> =
+    Credited { sole_affiliate_id: table::Column::SoleAffiliateId, credits: table::Column::Credits, id: |row| row.id };
 
 impl Stored for Lead {
     type Table = table::Entity;
@@ -33,6 +37,7 @@ impl Stored for Lead {
             first_name: self.first_name.clone(),
             last_name: self.last_name.clone(),
             state: self.state.as_str().to_owned(),
+            sole_affiliate_id: credits::sole_affiliate_id(self.credits()),
             credits: credits::to_bytes(self.credits())?,
             bound_at: self.binding.as_ref().map(|binding| binding.bound_at.micros()),
             plan: self.plan.clone(),
@@ -72,7 +77,7 @@ impl Stored for Lead {
     const IS_LISTED: bool = true;
 
     fn add_to_lists(&self, loaded: Option<&Self>, lists: &mut Lists) {
-        if loaded.is_some_and(|loaded| loaded.credits() == self.credits()) {
+        if self.credits().len() < 2 || loaded.is_some_and(|loaded| loaded.credits() == self.credits()) {
             return;
         }
         lists.leads.extend(self.credits().iter().map(|credit| list_table::Model {
@@ -216,12 +221,15 @@ pub async fn list(
     wanted: &LeadQuery,
     walk: Walk,
 ) -> Result<Vec<Lead>, StoreError> {
-    let query = list::page_of_affiliate::<Lead, list_table::Entity>(
+    let filter = |query| list::one_of(query, table::Column::State, &wanted.states);
+    let affiliate_id = wanted.affiliate_id;
+    let rows = list::rows_of_affiliate::<Lead, list_table::Entity>(
         store.read(),
-        table::Column::Credits,
+        CREDITED,
         account_id,
-        wanted.affiliate_id,
+        affiliate_id,
         walk,
+        filter,
     );
-    list::read(list::one_of(query, table::Column::State, &wanted.states), store.read()).await
+    rows.await?.into_iter().map(Lead::from_row).collect()
 }

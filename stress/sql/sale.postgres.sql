@@ -44,12 +44,10 @@ INSERT INTO conversion LIKE SAMPLE
     id = :conversion_id,
     event_id = :run::text || '-' || :client_id::text || '-' || :number::text,
     lead_id = :lead_id,
+    sole_affiliate_id = :affiliate_id,
     credits = :credits,
     occurred_at = :now,
     created_at = :now;
-
-INSERT INTO affiliate_conversion (account_id, affiliate_id, conversion_id)
-VALUES (:account_id, :affiliate_id, :conversion_id);
 
 INSERT INTO reward LIKE SAMPLE
     account_id = :account_id,

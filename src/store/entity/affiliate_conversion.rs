@@ -1,4 +1,4 @@
-//! Table `affiliate_conversion`: the conversions that each affiliate is credited with. Columns alone; `migration` makes them.
+//! Table `affiliate_conversion`: for each affiliate, the conversions that it shares with others. Columns alone; `migration` makes them.
 
 use sea_orm::entity::prelude::*;
 

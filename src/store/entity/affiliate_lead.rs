@@ -1,4 +1,4 @@
-//! Table `affiliate_lead`: the leads that each affiliate is credited with. Columns alone; `migration` makes them.
+//! Table `affiliate_lead`: for each affiliate, the leads that it shares with others. Columns alone; `migration` makes them.
 
 use sea_orm::entity::prelude::*;
 

@@ -18,6 +18,7 @@ pub struct Model {
     pub sale_id: Option<Uuid>,
     pub sale_event_id: String,
     pub lead_id: Option<Uuid>,
+    pub sole_affiliate_id: Option<Uuid>,
     pub credits: Vec<u8>,
     pub channel: String,
     pub order_details: String,

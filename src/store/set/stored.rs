@@ -29,8 +29,8 @@ pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
     /// Whether [`Self::add_to_lists`] does anything.
     const IS_LISTED: bool = false;
 
-    /// Adds the row to the lists of the affiliates that are credited with it, unless it is on them: `loaded` is the row as the
-    /// database has it. A row is never taken off a list, so a query by affiliate looks at the credits too.
+    /// Adds a row that several affiliates share to the list of each, unless the row is on their lists already. `loaded` is the row
+    /// in the database. A row is never taken off a list, so a query by affiliate checks the credits too.
     fn add_to_lists(&self, _loaded: Option<&Self>, _lists: &mut Lists) {}
 
     /// Adds the rows that are always needed together with this one.

@@ -80,6 +80,7 @@ conversion.refunded_minor bigint NOT NULL
 conversion.sale_id uuid
 conversion.sale_event_id text NOT NULL
 conversion.lead_id uuid
+conversion.sole_affiliate_id uuid
 conversion.credits bytea NOT NULL
 conversion.channel character varying(32) NOT NULL
 conversion.order_details text NOT NULL
@@ -88,6 +89,7 @@ conversion.occurred_at bigint NOT NULL
 conversion.created_at bigint NOT NULL
 conversion.version integer NOT NULL
 CREATE INDEX conversion_by_lead ON public.conversion USING btree (account_id, lead_id, occurred_at)
+CREATE INDEX conversion_by_sole_affiliate ON public.conversion USING btree (account_id, sole_affiliate_id, id)
 CREATE UNIQUE INDEX conversion_pkey ON public.conversion USING btree (account_id, id)
 coupon.account_id uuid NOT NULL
 coupon.id uuid NOT NULL
@@ -131,6 +133,7 @@ lead.external_id text
 lead.first_name text NOT NULL
 lead.last_name text NOT NULL
 lead.state character varying(32) NOT NULL
+lead.sole_affiliate_id uuid
 lead.credits bytea NOT NULL
 lead.bound_at bigint
 lead.plan text NOT NULL

@@ -89,6 +89,7 @@ CREATE TABLE "conversion" (
   "sale_id" uuid_text NULL,
   "sale_event_id" text NOT NULL,
   "lead_id" uuid_text NULL,
+  "sole_affiliate_id" uuid_text NULL,
   "credits" blob NOT NULL,
   "channel" varchar(32) NOT NULL,
   "order_details" text NOT NULL,
@@ -98,6 +99,7 @@ CREATE TABLE "conversion" (
   "version" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") )
 CREATE INDEX "conversion_by_lead" ON "conversion" ("account_id", "lead_id", "occurred_at")
+CREATE INDEX "conversion_by_sole_affiliate" ON "conversion" ("account_id", "sole_affiliate_id", "id")
 CREATE TABLE "coupon" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -144,6 +146,7 @@ CREATE TABLE "lead" (
   "first_name" text NOT NULL,
   "last_name" text NOT NULL,
   "state" varchar(32) NOT NULL,
+  "sole_affiliate_id" uuid_text NULL,
   "credits" blob NOT NULL,
   "bound_at" integer NULL,
   "plan" text NOT NULL,

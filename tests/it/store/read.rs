@@ -26,7 +26,7 @@ use headwater::store::{self, Store};
 use smallvec::smallvec;
 use uuid::Uuid;
 
-use super::{open_with_account, write};
+use super::{needs, open_with_account, write};
 use crate::support::database::TestDatabase;
 use crate::support::rows::{self, ACCOUNT, NOW, uuid};
 
@@ -297,13 +297,27 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
         let leads = store::lead::list(&store, ACCOUNT, &query, Walk::first(9)).await.unwrap();
         assert_eq!(leads, std::slice::from_ref(&lead));
     }
+    // When the other one gets the whole credit, it is on the list of that one only, and once.
+    let credits: Credits = smallvec![Credit {
+        affiliate_id: other,
+        enrollment_id: EnrollmentId::from_uuid(uuid(8)),
+        program_id: ProgramId::from_uuid(uuid(9)),
+        ..rows::credit()
+    }];
+    let moved = Conversion { credits, version: shared.version + 1, ..shared.clone() };
+    let needs = needs(|needs| needs.row::<Conversion>((ACCOUNT, shared.id)));
+    write(&store, needs, |set: &mut WorkingSet| _ = set.put(moved.clone()), NOW).await.unwrap();
+    for (affiliate_id, expected) in [(rows::affiliate().id, vec![1]), (other, vec![4])] {
+        let query = ConversionQuery { affiliate_id: Some(affiliate_id), ..ConversionQuery::default() };
+        assert_lists!(store::conversion::list, &store, (&query), |row| row.conversion.id, expected);
+    }
     assert_eq!(
         *store::conversion::find(&store, ACCOUNT, &ConversionSelector::Id(shared.id))
             .await
             .unwrap()
             .unwrap()
             .conversion,
-        shared
+        moved
     );
 
     assert_eq!(store::reward::find(&store, ACCOUNT, second.id).await, Ok(Some(second.clone())));
