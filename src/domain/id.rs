@@ -32,6 +32,21 @@ fn parse(text: &str, prefix: &'static str) -> Result<Uuid, MalformedId> {
     Uuid::try_parse(digits).map_err(|_| malformed)
 }
 
+const PREFIX_LENGTH: usize = 3;
+
+/// The length of an id's text: the prefix, an underscore and 32 digits.
+const TEXT_LENGTH: usize = PREFIX_LENGTH + 1 + 32;
+
+/// Writes the text of an id to the buffer, and returns it. The text is made in one piece, because each sale writes dozens of ids.
+fn text<'buffer>(prefix: &str, uuid: Uuid, buffer: &'buffer mut [u8; TEXT_LENGTH]) -> &'buffer str {
+    let (letters, rest) = buffer.split_at_mut(PREFIX_LENGTH);
+    letters.copy_from_slice(prefix.as_bytes());
+    rest[0] = b'_';
+    uuid.simple().encode_lower(&mut rest[1..]);
+    // All bytes are ASCII.
+    std::str::from_utf8(buffer).unwrap_or_default()
+}
+
 /// An id with a type of its own, so that the compiler tells the kinds apart.
 pub trait TypedId: fmt::Display {
     /// The UUID inside, as stored.
@@ -64,6 +79,8 @@ macro_rules! typed_ids {
             }
         }
 
+        const _: () = assert!($prefix.len() == PREFIX_LENGTH);
+
         impl TypedId for $name {
             fn uuid(&self) -> Uuid {
                 self.0
@@ -72,7 +89,7 @@ macro_rules! typed_ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(formatter, "{}_{}", Self::PREFIX, self.0.simple())
+                formatter.write_str(text(Self::PREFIX, self.0, &mut [0; TEXT_LENGTH]))
             }
         }
 
@@ -86,7 +103,7 @@ macro_rules! typed_ids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(text(Self::PREFIX, self.0, &mut [0; TEXT_LENGTH]))
             }
         }
 
