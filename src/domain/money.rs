@@ -5,7 +5,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
+use hashbrown::HashMap;
+use iso_currency::IntoEnumIterator;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::text_enum::text_enum;
@@ -41,10 +44,13 @@ impl FromStr for Currency {
     type Err = UnknownCurrency;
 
     fn from_str(code: &str) -> Result<Self, UnknownCurrency> {
-        let currency = iso_currency::Currency::from_code(code).ok_or(UnknownCurrency)?;
-        // Codes with no exponent (gold, special drawing rights) have no minor unit to count in.
-        currency.exponent().ok_or(UnknownCurrency)?;
-        Ok(Self(currency))
+        // The library compares a code with all others in turn, and each sale parses several.
+        static BY_CODE: LazyLock<HashMap<&str, Currency>> = LazyLock::new(|| {
+            // Codes with no exponent (gold, special drawing rights) have no minor unit to count in.
+            let countable = iso_currency::Currency::iter().filter(|currency| currency.exponent().is_some());
+            countable.map(|currency| (currency.code(), Currency(currency))).collect()
+        });
+        BY_CODE.get(code).copied().ok_or(UnknownCurrency)
     }
 }
 
