@@ -1,5 +1,5 @@
 //! Compiles the protos to servers and to the description for reflection. It uses protox, so that building needs no protoc.
-//! `clients/rust/build.rs` makes the messages and clients.
+//! The messages and clients are in `clients/rust`.
 
 use std::path::{Path, PathBuf};
 
@@ -40,6 +40,8 @@ fn proto_files() -> std::io::Result<Vec<String>> {
             files.push(format!("headwater/v1/{name}"));
         }
     }
+    // Nothing imports the details of errors. Tools that print errors need their description.
+    files.push("google/rpc/error_details.proto".to_owned());
     files.sort();
     Ok(files)
 }

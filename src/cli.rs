@@ -1,6 +1,7 @@
 //! The command line: runs the binary's commands. Only this file and the demo write to standard output.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on the terminal")]
 
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -74,8 +75,26 @@ async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
                 return Ok(ExitCode::FAILURE);
             }
         },
+        Action::Protoset => {
+            if let Err(error) = write_protoset() {
+                eprintln!("headwater: cannot write the API's description: {error}");
+                return Ok(ExitCode::FAILURE);
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a `google.protobuf.FileDescriptorSet`. A terminal is refused, because the description is binary.
+fn write_protoset() -> std::io::Result<()> {
+    let mut output = std::io::stdout().lock();
+    if output.is_terminal() {
+        return Err(std::io::Error::other(
+            "it is binary; redirect it to a file, as in `headwater protoset > headwater.protoset`",
+        ));
+    }
+    output.write_all(crate::pb::FILE_DESCRIPTOR_SET)?;
+    output.flush()
 }
 
 async fn create_operator_key(settings: &Settings) -> Result<secrecy::SecretString, ServerError> {

@@ -50,6 +50,8 @@ pub enum Action {
     CreateOperatorKey,
     /// Print the settings in force as a TOML file, secrets masked.
     Config,
+    /// Write the API's description to standard output, for grpcurl's `-protoset` and similar tools.
+    Protoset,
 }
 
 /// Every setting, by section. In the TOML file, which has no sections, a setting has its field's name. In the environment it has

@@ -1,27 +1,56 @@
-//! The Rust client of Headwater, a self-hosted affiliate and referral engine: the messages and clients of its gRPC API,
-//! generated from the protos with their comments. Knows nothing of the server.
+//! The Rust client of Headwater, a self-hosted affiliate and referral engine.
+//!
+//! [`Client`] calls the server. Every call has a deadline, is repeated where that is safe, and fails with a typed [`Error`].
+//! [`Follower`] follows the feed of events and resumes from a cursor. [`pb`] has the messages of the API, with the comments of the
+//! protos.
 //!
 //! ```no_run
-//! # async fn record() -> Result<(), Box<dyn std::error::Error>> {
-//! use headwater_client::pb;
-//! use headwater_client::pb::tracking_service_client::TrackingServiceClient;
+//! use headwater_client::{Client, ConnectOptions, FollowOptions, pb};
 //!
-//! let channel = tonic::transport::Endpoint::from_static("http://localhost:50051").connect().await?;
-//! let key: tonic::metadata::MetadataValue<_> = "Bearer hw_tracking_...".parse()?;
-//! let mut tracking = TrackingServiceClient::with_interceptor(channel, move |mut request: tonic::Request<()>| {
-//!     request.metadata_mut().insert("authorization", key.clone());
-//!     Ok(request)
-//! });
+//! # async fn record() -> Result<(), headwater_client::Error> {
+//! let client = Client::connect(ConnectOptions::new("https://headwater.internal:50051", "hw_tracking_...")).await?;
 //! let sale = pb::RecordSaleRequest {
 //!     event_id: "order-1001".to_owned(),
 //!     email: "kim@customers.example".to_owned(),
 //!     amount: Some(pb::Money { amount_minor: 4_999, currency_code: "USD".to_owned() }),
 //!     ..pb::RecordSaleRequest::default()
 //! };
-//! tracking.record_sale(sale).await?;
-//! # Ok(())
+//! let answer = client.tracking().record_sale(sale).await?;
+//! println!("the sale is {:?}", answer.outcome());
+//!
+//! let mut follower = client.follow(FollowOptions::resume(""));
+//! loop {
+//!     let delivery = follower.next().await?;
+//!     for event in &delivery.events {
+//!         println!("{} {:?}", event.sequence, event.kind());
+//!     }
+//!     // Store `delivery.cursor` in the transaction that stores the effects of the events.
+//! }
 //! # }
 //! ```
+//!
+//! # What the client does by default
+//!
+//! - **Deadline**: 10 seconds for a call with all its repeats; `max_wait` and 5 seconds for a long poll; none for `VerifyLedger`.
+//!   See [`ConnectOptions::timeout`] and [`Client::with_timeout`].
+//! - **Ids**: an empty `request_id` gets a random UUID, as does the `event_id` of a click. All attempts of a call have the same id,
+//!   so a repeat has no second effect. The `event_id` of other events is the merchant's and is never invented.
+//! - **Repeats**: a call is repeated until its deadline if the server was not reached, was stopping, or was overloaded.
+//! - **Connections**: a lost connection is opened again by the next attempt. The client sends a ping after 30 seconds of silence. It
+//!   does not use the environment's proxy settings.
+
+mod call;
+#[rustfmt::skip]
+#[path = "generated/calls.rs"]
+mod calls;
+mod client;
+mod error;
+mod follow;
+
+pub use calls::{AccountCalls, AffiliateCalls, FeedCalls, RewardCalls, TrackingCalls};
+pub use client::{Client, ConnectOptions, Key, KeyedChannel};
+pub use error::{Error, Violation};
+pub use follow::{Delivery, FollowOptions, Follower};
 
 /// The messages and clients of `proto/headwater/v1`.
 pub mod pb {
@@ -34,5 +63,5 @@ pub mod pb {
         clippy::allow_attributes,
         reason = "generated"
     )]
-    tonic::include_proto!("headwater.v1");
+    include!("generated/headwater.v1.rs");
 }
