@@ -156,12 +156,22 @@ func newError(from *status.Status, trailer metadata.MD) *Error {
 	return failure
 }
 
+// statusOf returns the status of the last attempt. When gRPC gives up repeating it wraps that, and status.Convert would add the
+// wrapper's text to the message.
+func statusOf(err error) *status.Status {
+	var attempt interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &attempt) {
+		return attempt.GRPCStatus()
+	}
+	return status.Convert(err)
+}
+
 // typedErrors turns the error of a unary call into an *Error.
 func typedErrors(ctx context.Context, method string, request, answer any, connection *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	var trailer metadata.MD
 	options = append(options[:len(options):len(options)], grpc.Trailer(&trailer))
 	if err := invoke(ctx, method, request, answer, connection, options...); err != nil {
-		return newError(status.Convert(err), trailer)
+		return newError(statusOf(err), trailer)
 	}
 	return nil
 }
@@ -170,7 +180,7 @@ func typedErrors(ctx context.Context, method string, request, answer any, connec
 func typedStreamErrors(ctx context.Context, description *grpc.StreamDesc, connection *grpc.ClientConn, method string, open grpc.Streamer, options ...grpc.CallOption) (grpc.ClientStream, error) {
 	stream, err := open(ctx, description, connection, method, options...)
 	if err != nil {
-		return nil, newError(status.Convert(err), nil)
+		return nil, newError(statusOf(err), nil)
 	}
 	return typedStream{stream}, nil
 }
@@ -182,5 +192,5 @@ func (stream typedStream) RecvMsg(message any) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	return newError(status.Convert(err), stream.Trailer())
+	return newError(statusOf(err), stream.Trailer())
 }
