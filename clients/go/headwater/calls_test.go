@@ -89,6 +89,7 @@ func TestDeadlines(t *testing.T) {
 }
 
 func TestRepeats(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name     string
 		code     codes.Code
@@ -103,6 +104,7 @@ func TestRepeats(t *testing.T) {
 		{"etag", codes.Aborted, "ETAG_MISMATCH", "-1", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			var ids []string
 			fake := &fakeServer{createLink: func(ctx context.Context, request *hw.CreateLinkRequest) error {
 				ids = append(ids, request.GetRequestId())
@@ -128,6 +130,7 @@ func TestRepeats(t *testing.T) {
 }
 
 func TestErrorAfterTheLastRepeat(t *testing.T) {
+	t.Parallel()
 	attempts := 0
 	fake := &fakeServer{createLink: func(ctx context.Context, _ *hw.CreateLinkRequest) error {
 		attempts++
@@ -144,6 +147,7 @@ func TestErrorAfterTheLastRepeat(t *testing.T) {
 }
 
 func TestRepeatWaitsForTheDelayOfTheServer(t *testing.T) {
+	t.Parallel()
 	var times []time.Time
 	fake := &fakeServer{createLink: func(ctx context.Context, _ *hw.CreateLinkRequest) error {
 		times = append(times, time.Now())

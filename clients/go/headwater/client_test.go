@@ -22,6 +22,7 @@ import (
 )
 
 func TestConnectChecksTheKey(t *testing.T) {
+	t.Parallel()
 	fake := &fakeServer{}
 	if client := fake.client(t); client.Key.GetAccountId() != "acc_1" {
 		t.Errorf("got %v", client.Key)
@@ -33,6 +34,7 @@ func TestConnectChecksTheKey(t *testing.T) {
 }
 
 func TestConnectFailsFastWithTheCause(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +49,7 @@ func TestConnectFailsFastWithTheCause(t *testing.T) {
 		{"TLS to a plaintext server", (&fakeServer{}).serve(t), "tls: first record does not look like a TLS handshake", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			begun := time.Now()
 			_, err := Connect(t.Context(), test.address, "key", test.options...)
 			if err == nil || !strings.Contains(err.Error(), test.cause) {
@@ -60,6 +63,7 @@ func TestConnectFailsFastWithTheCause(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	certificate, caFile := selfSigned(t)
 	address := (&fakeServer{}).serve(t, grpc.Creds(credentials.NewServerTLSFromCert(&certificate)))
 	client, err := Connect(t.Context(), address, "hw_admin_right", WithCAFile(caFile))
@@ -107,6 +111,7 @@ func selfSigned(t *testing.T) (tls.Certificate, string) {
 }
 
 func TestConnectRefusesWrongSettings(t *testing.T) {
+	t.Parallel()
 	for _, address := range []string{"", "localhost", "localhost:", "http://localhost:50051", "https://localhost"} {
 		if _, err := Connect(t.Context(), address, "key", WithPlaintext()); err == nil || !strings.Contains(err.Error(), "host:port") {
 			t.Errorf("%q: got %v", address, err)

@@ -72,6 +72,7 @@ func expect(t *testing.T, what string, got, expected any) {
 }
 
 func TestFollowResumesAfterEachEnd(t *testing.T) {
+	t.Parallel()
 	client, starts := fakeFeed(t, script{
 		{[]*hw.WatchEventsResponse{opened("c0", time.Minute), batch("c2", 1, 2), caughtUp("c2"), heartbeat("c2"), heartbeat("c3")}, orderly},
 		{nil, func(ctx context.Context) error { return status.Error(codes.Unauthenticated, "a proxy says no") }},
@@ -99,6 +100,7 @@ func TestFollowResumesAfterEachEnd(t *testing.T) {
 }
 
 func TestFollowStopsByReasonAlone(t *testing.T) {
+	t.Parallel()
 	for _, reason := range []hw.ErrorReason{
 		hw.ErrorReason_ERROR_REASON_KEY_MISSING, hw.ErrorReason_ERROR_REASON_KEY_INVALID, hw.ErrorReason_ERROR_REASON_KEY_KIND_NOT_ALLOWED,
 		hw.ErrorReason_ERROR_REASON_INVALID_FIELDS, hw.ErrorReason_ERROR_REASON_METHOD_UNKNOWN, hw.ErrorReason_ERROR_REASON_CURSOR_MALFORMED,
@@ -127,8 +129,9 @@ func TestFollowStopsByReasonAlone(t *testing.T) {
 }
 
 func TestFollowNoticesSilence(t *testing.T) {
+	t.Parallel()
 	client, starts := fakeFeed(t, script{
-		{[]*hw.WatchEventsResponse{opened("c0", 20*time.Millisecond), batch("c1", 1)}, nil},
+		{[]*hw.WatchEventsResponse{opened("c0", 200*time.Millisecond), batch("c1", 1)}, nil},
 		{[]*hw.WatchEventsResponse{opened("c1", time.Minute), batch("c2", 2)}, nil},
 	})
 	recorder := recorder{last: 2}
@@ -140,12 +143,13 @@ func TestFollowNoticesSilence(t *testing.T) {
 }
 
 func TestFollowDoesNotCountTheHandlerAsSilence(t *testing.T) {
-	client, starts := fakeFeed(t, script{{[]*hw.WatchEventsResponse{opened("c0", 50*time.Millisecond), batch("c1", 1), batch("c2", 2)}, nil}})
+	t.Parallel()
+	client, starts := fakeFeed(t, script{{[]*hw.WatchEventsResponse{opened("c0", 200*time.Millisecond), batch("c1", 1), batch("c2", 2)}, nil}})
 	err := client.Follow(t.Context(), FollowOptions{Start: Resume("")}, func(_ context.Context, delivery Delivery) error {
 		if delivery.Cursor == "c2" {
 			return ErrStop
 		}
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(time.Second) // The watchdog waits for 600 ms.
 		return nil
 	})
 	expect(t, "the error", err, nil)
@@ -153,6 +157,7 @@ func TestFollowDoesNotCountTheHandlerAsSilence(t *testing.T) {
 }
 
 func TestFollowWaitsAsLongAsTheServerSays(t *testing.T) {
+	t.Parallel()
 	client, _ := fakeFeed(t, script{
 		{[]*hw.WatchEventsResponse{opened("c0", time.Minute), draining("c0", 500*time.Millisecond)}, orderly},
 		{[]*hw.WatchEventsResponse{opened("c0", time.Minute), batch("c1", 1)}, nil},
@@ -167,6 +172,7 @@ func TestFollowWaitsAsLongAsTheServerSays(t *testing.T) {
 }
 
 func TestFollowKeepsTheCursorOfWhatTheHandlerRefused(t *testing.T) {
+	t.Parallel()
 	client, _ := fakeFeed(t, script{{[]*hw.WatchEventsResponse{opened("c0", time.Minute), batch("c1", 1)}, nil}})
 	broken := errors.New("the disk is full")
 	follower := follower{feed: client.Feed, start: Resume(""), handle: func(_ context.Context, delivery Delivery) error {
@@ -180,6 +186,7 @@ func TestFollowKeepsTheCursorOfWhatTheHandlerRefused(t *testing.T) {
 }
 
 func TestFollowEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	client, _ := fakeFeed(t, script{{[]*hw.WatchEventsResponse{opened("c0", time.Minute), caughtUp("c0")}, nil}})
 	ctx, cancel := context.WithCancel(t.Context())
 	err := client.Follow(ctx, FollowOptions{Start: Resume("")}, func(_ context.Context, delivery Delivery) error {
@@ -192,6 +199,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 }
 
 func TestFollowConversions(t *testing.T) {
+	t.Parallel()
 	fake := &fakeServer{watchConversions: func(request *hw.WatchConversionsRequest, stream grpc.ServerStreamingServer[hw.WatchConversionsResponse]) error {
 		events := &hw.EventBatch{Events: []*hw.Event{{Sequence: 8}}}
 		return stream.Send(&hw.WatchConversionsResponse{Cursor: "c8", Content: &hw.WatchConversionsResponse_Batch{Batch: events}})
