@@ -30,8 +30,9 @@ const (
 )
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), storyTimeout)
-	defer cancel()
+	// A timer ends the story, and not a deadline of the context: a call whose context has a deadline does not get the client's own.
+	ctx, cancel := context.WithCancel(context.Background())
+	defer time.AfterFunc(storyTimeout, cancel).Stop()
 	summary, err := tellStory(ctx)
 	if err != nil {
 		log.Fatal("the story failed: ", err)
