@@ -87,13 +87,9 @@ class HeadwaterError(Exception):
         """Returns the typed form of an error of gRPC. Calls raise HeadwaterError already. You need this for the errors of
         `future()` and of streams that you read yourself.
         """
-        trailers = {name: value for name, value in error.trailing_metadata() or ()}  # noqa: C416 (typed as pairs this way)
-        details = None
-        encoded = trailers.get("grpc-status-details-bin")
-        if isinstance(encoded, bytes):
-            details = status_pb2.Status.FromString(encoded)
-        request_id = trailers.get("x-request-id", "")
-        return cls(error.code(), error.details() or "", details, str(request_id))
+        trailers: dict[str, Any] = {entry.key: entry.value for entry in error.trailing_metadata() or ()}
+        details = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
+        return cls(error.code(), error.details() or "", details, trailers.get("x-request-id", ""))
 
     @classmethod
     def from_status(cls, status: status_pb2.Status) -> "HeadwaterError":
