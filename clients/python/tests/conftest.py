@@ -5,9 +5,9 @@ from concurrent import futures
 
 import grpc
 import pytest
-from fakes import Handlers, Server
 
 import headwater
+from fakes import Handlers, Server
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import grpc
 import pytest
-from fakes import Fault, Server
 from google.protobuf.duration_pb2 import Duration
 
 import headwater
+from fakes import Fault, Server
 from headwater import HeadwaterError
 from headwater import v1 as hw
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import grpc
 import pytest
-from fakes import Fault, Server
 
 import headwater
+from fakes import Fault, Server
 from headwater import FieldViolation, HeadwaterError
 from headwater import v1 as hw
 

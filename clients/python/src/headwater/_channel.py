@@ -59,8 +59,9 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.http2.max_pings_without_data", 0),
     # The defaults are 1 s and 120 s. A call that waits for a restarted server would then miss its deadline.
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
+    # In spite of its name, this is the time that one attempt to connect may take. The default is 20 s.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
 ]
 
 _ROOT_FILES = (
