@@ -1,0 +1,120 @@
+"""Channels: TLS, keepalive, retries and proxies."""
+
+import ipaddress
+import json
+import os
+import ssl
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+
+_RETRY = {
+    "maxAttempts": 5,
+    "initialBackoff": "0.1s",
+    "maxBackoff": "5s",
+    "backoffMultiplier": 2,
+    # The server's trailer `grpc-retry-pushback-ms` stops the retries of RESOURCE_EXHAUSTED where repeating never helps, as with
+    # MESSAGE_TOO_LARGE.
+    "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
+}
+
+# An entry for a method replaces the entry for its service as a whole. The streams have no retries, because a follower resumes
+# them from its cursor.
+SERVICE_CONFIG = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": [
+                    {"service": f"headwater.v1.{service}"}
+                    for service in (
+                        "AccountService",
+                        "AffiliateService",
+                        "FeedService",
+                        "RewardService",
+                        "TrackingService",
+                    )
+                ],
+                "waitForReady": True,
+                "retryPolicy": _RETRY,
+            },
+            {
+                "name": [
+                    {"service": "headwater.v1.FeedService", "method": "WatchEvents"},
+                    {"service": "headwater.v1.TrackingService", "method": "WatchConversions"},
+                ]
+            },
+        ],
+        "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
+    }
+)
+
+_OPTIONS: list[tuple[str, Any]] = [
+    ("grpc.service_config", SERVICE_CONFIG),
+    # A request above this size would not be repeated. The default is 256 KiB, and the server takes 4 MiB.
+    ("grpc.per_rpc_retry_buffer_size", 8 << 20),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # The defaults are 1 s and 120 s. A call that waits for a restarted server would then miss its deadline.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    # In spite of its name, this is the time that one attempt to connect may take. The default is 20 s.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
+]
+
+_ROOT_FILES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+def open_channel(
+    address: str,
+    *,
+    ca_certificate: bytes | None,
+    plaintext: bool,
+    server_name: str | None,
+    options: Sequence[tuple[str, Any]],
+) -> grpc.Channel:
+    """Opens a channel. It connects when the first call is made."""
+    all_options = [*_OPTIONS]
+    if is_loopback(address):
+        all_options.append(("grpc.enable_http_proxy", 0))
+    if server_name is not None:
+        all_options.append(("grpc.ssl_target_name_override", server_name))
+    all_options += options
+    if plaintext:
+        return grpc.insecure_channel(address, all_options)
+    credentials = grpc.ssl_channel_credentials(ca_certificate or system_roots())
+    return grpc.secure_channel(address, credentials, all_options)
+
+
+def is_loopback(address: str) -> bool:
+    """Says whether the address is on this machine. A proxy cannot reach it."""
+    host = address.rsplit("/", 1)[-1].rsplit(":", 1)[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def system_roots() -> bytes | None:
+    """Returns the system's root certificates as PEM. None: gRPC uses the roots that it brings along.
+
+    gRPC for Python does not use the system's roots by itself.
+    """
+    if "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" in os.environ:
+        return None
+    for path in (ssl.get_default_verify_paths().cafile, *_ROOT_FILES):
+        if path is not None and os.path.isfile(path):
+            with open(path, "rb") as file:
+                return file.read()
+    roots = ssl.create_default_context().get_ca_certs(binary_form=True)
+    return "".join(ssl.DER_cert_to_PEM_cert(root) for root in roots).encode() or None
