@@ -55,8 +55,8 @@ export function baseUrlOf({ address, tls, plaintext = false }: ServerOptions): s
   if (plaintext && tls) {
     throw new TypeError("choose `tls` or `plaintext`, not both");
   }
-  const isHostAndPort = /^(\[[0-9a-fA-F:.]+\]|[^\s:/?#@[\]]+):\d{1,5}$/.test(address);
-  if (!isHostAndPort) {
+  const [, port] = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/?#@[\]]+):(\d{1,5})$/.exec(address) ?? [];
+  if (port === undefined || Number(port) > 65_535) {
     throw new TypeError(`the address must be host:port, such as hw.internal:50051, not "${address}"`);
   }
   return `${plaintext ? "http" : "https"}://${address}`;

@@ -3,6 +3,7 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { CallTransport } from "./call_transport.js";
 import { type Channel, openChannel, type ServerOptions } from "./channel.js";
+import { HeadwaterError } from "./error.js";
 import { type FeedMessage, type FollowOptions, follow } from "./follow.js";
 import { AccountService } from "./generated/headwater/v1/account_service_pb.js";
 import { AffiliateService } from "./generated/headwater/v1/affiliate_service_pb.js";
@@ -47,7 +48,7 @@ export class HeadwaterClient {
   readonly #closed = new AbortController();
 
   private constructor(options: ClientOptions) {
-    this.#options = options;
+    this.#options = { ...options, key: checkedKey(options.key) };
     this.#channel = openChannel(options);
     const transport = this.#transport(this.#channel, true);
     this.accounts = createClient(AccountService, transport);
@@ -59,16 +60,16 @@ export class HeadwaterClient {
 
   /**
    * Makes a client, and checks address, certificate and key with one CheckApiKey. If one of them is wrong, it throws a
-   * {@link HeadwaterError} with the cause at once.
+   * {@link HeadwaterError} with the cause at once. It throws a TypeError for an address or key that cannot be right.
    */
   static async connect(options: ClientOptions): Promise<HeadwaterClient> {
     const client = new HeadwaterClient(options);
     if (options.checkKey ?? true) {
       try {
         await client.checkKey();
-      } catch (error) {
+      } catch (thrown) {
         client.close();
-        throw error;
+        throw namingServer(HeadwaterError.from(thrown), options);
       }
     }
     return client;
@@ -144,6 +145,24 @@ export class HeadwaterClient {
       closed: this.#closed.signal,
     });
   }
+}
+
+/** Returns the key without white space around it, such as the line end of a file. Its error must not contain the key. */
+function checkedKey(key: string): string {
+  const trimmed = key.trim();
+  if (!/^[\x21-\x7e]+$/.test(trimmed)) {
+    throw new TypeError("the key is empty, or has characters that no key has");
+  }
+  return trimmed;
+}
+
+/** Adds to an error that no server sent how the client tried to connect. */
+function namingServer(error: HeadwaterError, { address, plaintext }: ClientOptions): HeadwaterError {
+  if (error.reasonName !== "") {
+    return error;
+  }
+  const how = plaintext ? "without TLS" : "with TLS";
+  return new HeadwaterError(`${error.message} (connecting to ${address} ${how})`, { code: error.code, cause: error });
 }
 
 /** The request of a stream: WatchEventsRequest and WatchConversionsRequest have the same fields. */

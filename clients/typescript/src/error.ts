@@ -77,9 +77,11 @@ export class HeadwaterError extends Error {
     const [info] = error.findDetails(ErrorInfoSchema);
     const [retry] = error.findDetails(RetryInfoSchema);
     const pushbackMs = pushbackOf(error.metadata);
-    const code = info === undefined && isConnectionFault(error) ? Code.Unavailable : error.code;
+    const isLost = info === undefined && isConnectionFault(error);
+    const code = isLost ? Code.Unavailable : error.code;
     const reasonName = info?.reason ?? "";
-    return new HeadwaterError(`${reasonName || Code[code]}: ${error.rawMessage}`, {
+    const message = isLost ? `the connection failed: ${error.rawMessage}` : error.rawMessage;
+    return new HeadwaterError(`${reasonName || Code[code]}: ${message}`, {
       code,
       reasonName,
       fieldViolations: error

@@ -171,6 +171,13 @@ test("connect checks the key, and fails at once with the cause", async () => {
   const begin = performance.now();
   const error = await errorOf(HeadwaterClient.connect(options));
   assert.equal(error.code, Code.Unavailable);
-  assert.match(error.message, /ECONNREFUSED/);
+  assert.match(error.message, /ECONNREFUSED.*without TLS/);
   assert.ok(performance.now() - begin < 2_000);
+});
+
+test("a key that cannot be right is refused without being shown", async () => {
+  for (const key of ["", " ", "secret\nsecret", "schlüssel"]) {
+    const connecting = HeadwaterClient.connect({ address: "127.0.0.1:1", key, plaintext: true });
+    await assert.rejects(connecting, (error) => error instanceof TypeError && !/secret|schl/.test(error.message));
+  }
 });

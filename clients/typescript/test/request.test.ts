@@ -63,7 +63,13 @@ test("deadlines follow the call", () => {
 test("addresses are host:port, and plaintext is a choice", () => {
   assert.equal(baseUrlOf({ address: "hw.internal:50051" }), "https://hw.internal:50051");
   assert.equal(baseUrlOf({ address: "[::1]:50051", plaintext: true }), "http://[::1]:50051");
-  for (const address of ["hw.internal", "https://hw.internal:50051", "hw.internal:50051/path", ""]) {
+  for (const address of [
+    "hw.internal",
+    "https://hw.internal:50051",
+    "hw.internal:50051/path",
+    "hw.internal:99999",
+    "",
+  ]) {
     assert.throws(() => baseUrlOf({ address }), TypeError);
   }
   assert.throws(() => baseUrlOf({ address: "hw.internal:50051", plaintext: true, tls: {} }), TypeError);
