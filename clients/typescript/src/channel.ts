@@ -36,7 +36,7 @@ export function openChannel(options: ServerOptions): Channel {
   const baseUrl = baseUrlOf(options);
   const sessionManager = new Http2SessionManager(
     baseUrl,
-    { pingIntervalMs: 30_000, pingTimeoutMs: 10_000 },
+    { pingIntervalMs: 30_000, pingTimeoutMs: 10_000, pingIdleConnection: true },
     options.plaintext ? undefined : tlsOf(options.tls ?? {}),
   );
   return {
