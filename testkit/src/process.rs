@@ -248,8 +248,8 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_serves_is_run_by_its_runner_until_it_is_stopped() {
         let line = r#"{"fields":{"message":"serving","address":"127.0.0.1:4000"}}"#;
-        // The script is the runner. It ignores the server's arguments, which follow.
-        let script = format!("echo '{line}' >&2; echo \"$GREETING\" >&2; exec sleep 60");
+        // The script is the runner. It ignores the server's arguments, which follow. It serves last, because it is stopped then.
+        let script = format!("echo \"$GREETING\" >&2; echo '{line}' >&2; exec sleep 60");
         let options = ServerOptions {
             runner: vec!["sh".to_owned(), "-c".to_owned(), script],
             environment: vec![("GREETING".to_owned(), "hello".to_owned())],

@@ -91,16 +91,18 @@ impl Caller {
         F: Future<Output = Result<Response<A>, Status>>,
     {
         request.fill_ids();
-        let mut deadline = request.timeout(self.rules.timeout).map(|timeout| Instant::now() + timeout);
-        let has_deadline = deadline.is_some();
+        // A time that no clock reaches is no deadline.
+        let deadline = request.timeout(self.rules.timeout).and_then(|timeout| Instant::now().checked_add(timeout));
+        // A call without a deadline is repeated for as long as others, from its first failure on.
+        let mut repeat_until = deadline;
         let mut failures = 0;
         let mut last: Option<Error> = None;
         loop {
             let mut message = Request::new(request.clone());
-            let answer = match deadline.filter(|_| has_deadline) {
+            let answer = match deadline {
                 None => attempt(self.channel.clone(), message).await,
                 Some(deadline) => {
-                    message.set_timeout(deadline.saturating_duration_since(Instant::now()));
+                    message.set_timeout(deadline.saturating_duration_since(Instant::now()).min(LONGEST_TIMEOUT));
                     match timeout_at(deadline, attempt(self.channel.clone(), message)).await {
                         Ok(answer) => answer,
                         Err(_) => return Err(Error::deadline(last)),
@@ -112,12 +114,11 @@ impl Caller {
                 Err(status) => Error::from(status),
             };
             let now = Instant::now();
-            if has_deadline && deadline.is_some_and(|deadline| now >= deadline) && error.reason_name().is_empty() {
+            if deadline.is_some_and(|deadline| now >= deadline) && error.reason_name().is_empty() {
                 return Err(Error::deadline(last)); // The connection's own timer ends a call a moment earlier than ours.
             }
             failures += 1;
-            // A call without a deadline is repeated for as long as others, from its first failure on.
-            let until = *deadline.get_or_insert(now + self.rules.timeout);
+            let until = *repeat_until.get_or_insert_with(|| now + self.rules.timeout.min(LONGEST_TIMEOUT));
             let delay = delay_after(failures, error.retry_delay(), LONGEST_CALL_DELAY);
             if !self.rules.is_repeating || !error.is_temporary() || now + delay >= until {
                 return Err(error);
@@ -130,12 +131,17 @@ impl Caller {
 
 /// Short, because a call should continue soon after a restart of the server.
 const LONGEST_CALL_DELAY: Duration = Duration::from_secs(1);
+/// What a deadline on the wire can be.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 86_400);
 const FIRST_DELAY: Duration = Duration::from_millis(100);
+
+/// A server that names a longer delay is not believed.
+const LONGEST_SERVER_DELAY: Duration = Duration::from_secs(3_600);
 
 /// How long to wait after some failures in a row: the server's delay, or else half of a delay that doubles up to the longest; and
 /// a random part of up to the other half. The random part spreads the clients of a server that restarts.
 pub(crate) fn delay_after(failures: u32, server_delay: Option<Duration>, longest: Duration) -> Duration {
     let half = longest.min(FIRST_DELAY * 2_u32.pow(failures.saturating_sub(1).min(16))) / 2;
     let random = Duration::from_micros(fastrand::u64(0..=u64::try_from(half.as_micros()).unwrap_or(u64::MAX)));
-    server_delay.unwrap_or(half) + random
+    server_delay.unwrap_or(half).min(LONGEST_SERVER_DELAY) + random
 }

@@ -1,8 +1,9 @@
 //! Following the feed over every end of a stream.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, Status, Streaming};
 
 use crate::call::delay_after;
@@ -17,6 +18,8 @@ const DEFAULT_HEARTBEAT_DELAY: Duration = Duration::from_secs(15);
 /// How many heartbeats a stream may miss before it counts as dead.
 const SILENT_HEARTBEATS: u32 = 3;
 const LONGEST_RECONNECT_DELAY: Duration = Duration::from_secs(10);
+/// The server counts a longer heartbeat delay as this one.
+const LONGEST_HEARTBEAT_DELAY: Duration = Duration::from_secs(60);
 
 /// What to follow.
 pub struct FollowOptions {
@@ -81,7 +84,7 @@ impl FollowOptions {
     /// reconnects after three times this delay without a message.
     #[must_use]
     pub fn heartbeat_delay(mut self, delay: Duration) -> Self {
-        self.heartbeat_delay = Some(delay);
+        self.heartbeat_delay = Some(delay.min(LONGEST_HEARTBEAT_DELAY));
         self
     }
 
@@ -117,7 +120,9 @@ pub struct Delivery {
 pub struct Follower {
     channel: KeyedChannel,
     options: FollowOptions,
-    stream: Option<Stream>,
+    phase: Phase,
+    /// When the last message came, or when the stream was opened.
+    alive_at: Instant,
     /// The cursor of the last delivery.
     cursor: String,
     /// How long the stream may be silent.
@@ -126,8 +131,14 @@ pub struct Follower {
     failures: u32,
     /// What the server named when it drained the stream.
     drain_delay: Option<Duration>,
-    /// When the next stream may be opened.
-    reconnect_at: Option<Instant>,
+}
+
+/// Where a follower is. It is kept between two calls of `next`, so that a caller that gives up waiting loses no progress.
+enum Phase {
+    /// Waits until it may open a stream.
+    Waiting(Instant),
+    Opening(Pin<Box<dyn Future<Output = Result<Stream, Status>> + Send>>),
+    Reading(Box<Stream>),
 }
 
 impl Follower {
@@ -136,12 +147,12 @@ impl Follower {
         Self {
             channel,
             options,
-            stream: None,
+            phase: Phase::Waiting(Instant::now()),
+            alive_at: Instant::now(),
             cursor: String::new(),
             silence_limit: heartbeat_delay * SILENT_HEARTBEATS,
             failures: 0,
             drain_delay: None,
-            reconnect_at: None,
         }
     }
 
@@ -162,7 +173,7 @@ impl Follower {
                     continue;
                 }
                 Err(error) if is_final(&error) => {
-                    self.stream = None;
+                    self.schedule(Some(&error));
                     return Err(error);
                 }
                 Err(error) => {
@@ -179,20 +190,27 @@ impl Follower {
 
     /// The next message of the stream, which it opens first if there is none.
     async fn receive(&mut self) -> Result<Option<Message>, Error> {
-        if let Some(time) = self.reconnect_at {
-            sleep_until(time).await;
-        }
-        let silent = |_| Error::silence(self.silence_limit);
-        let stream = match &mut self.stream {
-            Some(stream) => stream,
-            none => {
-                let opening = Stream::open(self.channel.clone(), &self.options);
-                let stream = timeout(self.silence_limit, opening).await.map_err(silent)??;
-                self.reconnect_at = None;
-                none.insert(stream)
+        let limit = self.silence_limit;
+        let silent = |_| Error::silence(limit);
+        loop {
+            match &mut self.phase {
+                Phase::Waiting(until) => {
+                    sleep_until(*until).await;
+                    self.phase = Phase::Opening(Box::pin(Stream::open(self.channel.clone(), &self.options)));
+                }
+                Phase::Opening(opening) => {
+                    let stream = timeout_at(self.alive_at + limit, opening).await.map_err(silent)??;
+                    self.phase = Phase::Reading(Box::new(stream));
+                }
+                Phase::Reading(stream) => {
+                    // A message that arrived while the caller was busy is taken, even if the time is over.
+                    let message = timeout_at(self.alive_at + limit, stream.message()).await.map_err(silent)??;
+                    self.alive_at = Instant::now();
+                    return Ok(message);
+                }
             }
-        };
-        Ok(timeout(self.silence_limit, stream.message()).await.map_err(silent)??)
+            self.alive_at = Instant::now();
+        }
     }
 
     /// Keeps what the message says, and makes a delivery of it unless it has nothing new.
@@ -203,7 +221,7 @@ impl Follower {
             Content::Opened(opened) => {
                 let delay = opened.heartbeat_delay.and_then(|delay| Duration::try_from(delay).ok()).unwrap_or_default();
                 if !delay.is_zero() {
-                    self.silence_limit = delay * SILENT_HEARTBEATS;
+                    self.silence_limit = delay.min(LONGEST_HEARTBEAT_DELAY) * SILENT_HEARTBEATS;
                 }
             }
             Content::Batch(batch) => delivery.events = batch.events,
@@ -229,14 +247,13 @@ impl Follower {
 
     /// Ends the stream and chooses the time of the next one.
     fn schedule(&mut self, end: Option<&Error>) {
-        self.stream = None;
         self.failures = self.failures.saturating_add(1);
         let server_delay = end.and_then(Error::retry_delay).max(self.drain_delay.take());
         let delay = delay_after(self.failures, server_delay, LONGEST_RECONNECT_DELAY);
+        self.phase = Phase::Waiting(Instant::now() + delay);
         if let Some(call) = &self.options.on_reconnect {
             call(end, delay);
         }
-        self.reconnect_at = Some(Instant::now() + delay);
     }
 }
 
@@ -304,19 +321,25 @@ message_from!(WatchEventsResponse, watch_events_response);
 message_from!(WatchConversionsResponse, watch_conversions_response);
 
 impl Stream {
-    async fn open(channel: KeyedChannel, options: &FollowOptions) -> Result<Self, Status> {
+    fn open(
+        channel: KeyedChannel,
+        options: &FollowOptions,
+    ) -> impl Future<Output = Result<Self, Status>> + Send + use<> {
         let start = Some(options.start.clone());
         let filter = options.filter.clone();
         let heartbeat_delay = options.heartbeat_delay.and_then(|delay| delay.try_into().ok());
         let max_batch_size = options.max_batch_size;
-        if options.is_conversions_only {
-            let request = pb::WatchConversionsRequest { start, filter, heartbeat_delay, max_batch_size };
-            let answer = TrackingServiceClient::new(channel).watch_conversions(Request::new(request)).await?;
-            return Ok(Self::Conversions(answer.into_inner()));
+        let is_conversions_only = options.is_conversions_only;
+        async move {
+            if is_conversions_only {
+                let request = pb::WatchConversionsRequest { start, filter, heartbeat_delay, max_batch_size };
+                let answer = TrackingServiceClient::new(channel).watch_conversions(Request::new(request)).await?;
+                return Ok(Self::Conversions(answer.into_inner()));
+            }
+            let request = pb::WatchEventsRequest { start, filter, heartbeat_delay, max_batch_size };
+            let answer = FeedServiceClient::new(channel).watch_events(Request::new(request)).await?;
+            Ok(Self::Events(answer.into_inner()))
         }
-        let request = pb::WatchEventsRequest { start, filter, heartbeat_delay, max_batch_size };
-        let answer = FeedServiceClient::new(channel).watch_events(Request::new(request)).await?;
-        Ok(Self::Events(answer.into_inner()))
     }
 
     async fn message(&mut self) -> Result<Option<Message>, Status> {
