@@ -35,7 +35,7 @@ pub(super) const PROGRAMS: [ProgramLine; 3] = [
     },
 ];
 
-/// The affiliates: name, email, ref_id, promo code, and the index of the program in [`PROGRAMS`].
+/// The affiliates: name, email, ref_id, coupon code, and the index of the program in [`PROGRAMS`].
 pub(super) const AFFILIATES: [(&str, &str, &str, &str, usize); 4] = [
     ("Lena", "lena@filterblog.example", "lena", "LENA10", 0),
     ("Kenji", "kenji@kissaten.example", "kenji", "KENJI8", 1),

@@ -1,7 +1,6 @@
 //! The binary as an operator runs it: the settings it refuses, the files it leaves, and how it stops. `crash.rs` tests crashes.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
@@ -15,7 +14,8 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::binary::{run_to_end, serve};
+use crate::support::binary::{operator_key, run_to_end, serve};
+use crate::support::certificate::make_certificates;
 use crate::support::database::TestDatabase;
 use crate::support::feed::from_latest;
 use crate::support::server::register;
@@ -26,10 +26,6 @@ fn folder() -> TempDir {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn operator_key(directory: &Path) -> String {
-    std::fs::read_to_string(directory.join("headwater-data/operator.key")).unwrap().trim().to_owned()
 }
 
 db_test!(the_demo_plays_its_day_and_ends_well, empty, |database: TestDatabase| async move {
@@ -191,24 +187,4 @@ async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
 
     let plaintext = Endpoint::from_shared(server.url()).unwrap().connect_lazy();
     assert!(health(plaintext).await.is_err(), "plaintext was answered");
-}
-
-/// Makes a certificate authority and a certificate for localhost. False without openssl.
-async fn make_certificates(folder: &Path) -> bool {
-    const SCRIPT: &str = "
-        openssl ecparam -name prime256v1 -genkey -noout -out authority.key
-        openssl req -x509 -new -key authority.key -subj /CN=authority -days 2 -out authority.pem
-        openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out server.key
-        openssl req -new -key server.key -subj /CN=localhost -out server.csr
-        printf 'subjectAltName=DNS:localhost\\nbasicConstraints=CA:FALSE\\n' >extensions
-        openssl x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -days 2 \
-            -extfile extensions -out server.pem";
-    let has_openssl = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .any(|folder| folder.join("openssl").is_file());
-    if has_openssl {
-        let made = tokio::process::Command::new("sh").args(["-eu", "-c", SCRIPT]).current_dir(folder).output();
-        let made = made.await.unwrap();
-        assert!(made.status.success(), "{}", stderr(&made));
-    }
-    has_openssl
 }

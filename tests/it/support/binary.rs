@@ -5,7 +5,8 @@ use std::process::Output;
 
 use testkit::process::{self, ServerOptions, Serving};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_headwater");
+/// The path of the binary.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_headwater");
 
 /// Options to run the binary in the directory. Its data is in `headwater-data` there, unless the flags say otherwise.
 pub(crate) fn options(directory: &Path, flags: &[&str]) -> ServerOptions {
@@ -26,4 +27,9 @@ pub(crate) async fn run_to_end(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = process::command(Path::new(BINARY), arguments);
     command.current_dir(directory);
     process::run_to_end(command).await.unwrap()
+}
+
+/// The operator key that the first start wrote.
+pub(crate) fn operator_key(directory: &Path) -> String {
+    std::fs::read_to_string(directory.join("headwater-data/operator.key")).unwrap().trim().to_owned()
 }

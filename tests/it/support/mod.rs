@@ -1,6 +1,7 @@
 //! Helpers of the integration tests. They know the environment of the test process, not what Headwater does.
 
 pub(crate) mod binary;
+pub(crate) mod certificate;
 #[macro_use]
 pub(crate) mod database;
 pub(crate) mod feed;
