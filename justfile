@@ -26,6 +26,14 @@ proto:
     cd proto && buf lint && buf format --diff --exit-code
     .ci/breaking
 
+# Makes the generated code of all clients from the protos.
+generate *arguments:
+    clients/generate {{arguments}}
+
+# Runs the clients, or some of them, against one server that is restarted.
+clients *arguments:
+    clients/test {{arguments}}
+
 # Rewrites the golden files; read the diff before you commit it.
 golden:
     HEADWATER_UPDATE_GOLDEN=1 cargo test --workspace

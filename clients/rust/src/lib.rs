@@ -65,3 +65,8 @@ pub mod pb {
     )]
     include!("generated/headwater.v1.rs");
 }
+
+/// The README's examples are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
