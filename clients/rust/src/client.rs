@@ -91,6 +91,9 @@ impl ConnectOptions {
                 Err(Error::usage("ca_pem and server_name need a URL with https".to_owned()))
             }
             Some("http") => Ok(endpoint),
+            Some("https") if self.ca_pem.as_ref().is_some_and(|pem| !has_certificate(pem)) => {
+                Err(Error::usage("ca_pem has no certificate in PEM".to_owned()))
+            }
             Some("https") => {
                 let mut tls = ClientTlsConfig::new();
                 tls = match &self.ca_pem {
@@ -105,6 +108,12 @@ impl ConnectOptions {
             _ => Err(Error::usage(format!("the URL {} begins with neither https:// nor http://", self.url))),
         }
     }
+}
+
+/// The TLS library takes a text without certificates for an empty list, which trusts nobody.
+fn has_certificate(pem: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    pem.windows(BEGIN.len()).any(|window| window == BEGIN)
 }
 
 impl std::fmt::Debug for ConnectOptions {

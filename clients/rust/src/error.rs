@@ -164,25 +164,25 @@ impl From<Status> for Error {
             }
         }
         if let Some(cause) = std::error::Error::source(&status) {
-            // tonic's own text is only "transport error".
-            parts.message = format!("{}: {}", status.message(), chain(cause));
+            parts.message = chain(cause);
         }
         Self(Box::new(parts))
     }
 }
 
-/// An error with its causes, without the texts that repeat.
+/// The texts of an error and its causes. Leaves out texts that repeat, and tonic's "transport error", which says nothing.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
         let message = error.to_string();
-        if !text.contains(&message) {
-            text = format!("{text}: {message}");
+        if message != "transport error" && !text.contains(&message) {
+            let separator = if text.is_empty() { "" } else { ": " };
+            text = format!("{text}{separator}{message}");
         }
-        cause = error.source();
+        next = error.source();
     }
-    text
+    if text.is_empty() { error.to_string() } else { text }
 }
 
 impl std::fmt::Display for Error {

@@ -145,6 +145,8 @@ async fn a_wrong_connection_fails_at_once_and_says_why() {
         let error = Client::connect(ConnectOptions::new(url, "hw_tracking_1")).await.unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument, "{url}: {error}");
     }
+    let options = ConnectOptions::new("https://127.0.0.1:1", "hw_tracking_1").ca_pem("no certificate");
+    assert_eq!(Client::connect(options).await.unwrap_err().code(), Code::InvalidArgument);
     let options = ConnectOptions::new("http://127.0.0.1:1", "a key\nwith lines");
     assert_eq!(Client::connect(options).await.unwrap_err().code(), Code::InvalidArgument);
 }
