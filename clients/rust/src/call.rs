@@ -68,7 +68,7 @@ impl Call for pb::ReadEventsRequest {
     /// Longer than the wait, so that the server and not the deadline ends it.
     fn timeout(&self, default: Duration) -> Option<Duration> {
         let wait = self.max_wait.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or_default();
-        Some(if wait.is_zero() { default } else { wait + Duration::from_secs(5) })
+        Some(if wait.is_zero() { default } else { default.max(wait.saturating_add(Duration::from_secs(5))) })
     }
 }
 
@@ -105,7 +105,7 @@ impl Caller {
                     message.set_timeout(deadline.saturating_duration_since(Instant::now()).min(LONGEST_TIMEOUT));
                     match timeout_at(deadline, attempt(self.channel.clone(), message)).await {
                         Ok(answer) => answer,
-                        Err(_) => return Err(Error::deadline(last)),
+                        Err(_) => return Err(Error::deadline(last.as_ref())),
                     }
                 }
             };
@@ -113,10 +113,10 @@ impl Caller {
                 Ok(answer) => return Ok(answer.into_inner()),
                 Err(status) => Error::from(status),
             };
-            let now = Instant::now();
-            if deadline.is_some_and(|deadline| now >= deadline) && error.reason_name().is_empty() {
-                return Err(Error::deadline(last)); // The connection's own timer ends a call a moment earlier than ours.
+            if error.is_timer() {
+                return Err(Error::deadline(last.as_ref())); // The connection has a timer too, which may be first.
             }
+            let now = Instant::now();
             failures += 1;
             let until = *repeat_until.get_or_insert_with(|| now + self.rules.timeout.min(LONGEST_TIMEOUT));
             let delay = delay_after(failures, error.retry_delay(), LONGEST_CALL_DELAY);

@@ -14,6 +14,9 @@ use crate::error::Error;
 use crate::follow::{FollowOptions, Follower};
 use crate::pb;
 
+/// How long a connection, and then a TLS handshake, may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A connection that sends the API key with every call. The generated clients of [`pb`] work on it.
 pub type KeyedChannel = InterceptedService<Channel, Key>;
 
@@ -66,7 +69,8 @@ impl ConnectOptions {
         self
     }
 
-    /// The deadline of a call with all its repeats. Default: 10 seconds.
+    /// The deadline of a call with all its repeats. Default: 10 seconds. A long poll has at least `max_wait` and 5 seconds.
+    /// `VerifyLedger` has no deadline, and is repeated for this long after its first failure.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -81,7 +85,7 @@ impl ConnectOptions {
         let endpoint = endpoint
             .user_agent(concat!("headwater-rust/", env!("CARGO_PKG_VERSION")))
             .map_err(|error| refused(&error))?
-            .connect_timeout(Duration::from_secs(5))
+            .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(Duration::from_secs(10))
@@ -95,7 +99,8 @@ impl ConnectOptions {
                 Err(Error::usage("ca_pem has no certificate in PEM".to_owned()))
             }
             Some("https") => {
-                let mut tls = ClientTlsConfig::new();
+                // The limit of the connection ends before the handshake begins.
+                let mut tls = ClientTlsConfig::new().timeout(CONNECT_TIMEOUT);
                 tls = match &self.ca_pem {
                     Some(pem) => tls.ca_certificate(Certificate::from_pem(pem)),
                     None => tls.with_native_roots(),
@@ -145,6 +150,9 @@ impl Client {
 
     /// Makes a client that connects with its first call. Use it where the server may start later than its caller.
     ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    ///
     /// # Errors
     /// The URL, the key or the PEM text cannot be used.
     pub fn connect_lazy(options: ConnectOptions) -> Result<Self, Error> {
@@ -159,7 +167,7 @@ impl Client {
         Ok(Self { caller: Caller { channel, rules }, endpoint, key })
     }
 
-    /// The same client with another deadline for each call.
+    /// The same client with another deadline, see [`ConnectOptions::timeout`].
     ///
     /// ```no_run
     /// # async fn record(client: headwater_client::Client) -> Result<(), headwater_client::Error> {
@@ -203,6 +211,9 @@ impl Client {
 
     /// Follows the feed, on a connection of its own so that large answers of other calls do not delay it. It connects with the first
     /// [`Follower::next`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn follow(&self, options: FollowOptions) -> Follower {
         Follower::new(InterceptedService::new(self.endpoint.connect_lazy(), self.key.clone()), options)
     }

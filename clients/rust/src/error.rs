@@ -1,6 +1,7 @@
 //! The typed error of calls.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::{Code, Status};
@@ -26,10 +27,12 @@ struct Parts {
     /// The server says that the same request would fail again.
     is_repeat_useless: bool,
     status: Status,
+    cause: Option<Cause>,
 }
 
 /// One wrong field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Violation {
     /// The path of the field, such as `amount.amount_minor` or `reward_ids[3]`.
     pub field: String,
@@ -88,16 +91,17 @@ impl Error {
     /// Whether the same call may succeed later. Repeat it with the same `event_id` or `request_id`: the failed call may have had its
     /// effect, and then the repeat returns the same answer.
     pub fn is_temporary(&self) -> bool {
-        use pb::ErrorReason::{DeadlineExceeded, Overloaded, TooManyStreams, Unavailable};
+        use pb::ErrorReason::{DeadlineExceeded, Overloaded, TooManyStreams, Unavailable, Unspecified};
         if self.0.is_repeat_useless {
             return false;
         }
-        if self.0.reason_name.is_empty() {
-            // A connection that breaks has one of several codes. Its status has a cause in this process.
-            let is_broken = std::error::Error::source(&self.0.status).is_some();
-            return is_broken || matches!(self.code(), Code::Unavailable | Code::DeadlineExceeded);
+        match self.reason() {
+            Unavailable | Overloaded | TooManyStreams | DeadlineExceeded => true,
+            // Not from the server, or newer than this client. A connection that breaks has one of several codes, but its status has
+            // a cause in this process.
+            Unspecified => self.0.cause.is_some() || matches!(self.code(), Code::Unavailable | Code::DeadlineExceeded),
+            _ => false,
         }
-        matches!(self.reason(), Unavailable | Overloaded | TooManyStreams | DeadlineExceeded)
     }
 
     /// Reads a status from inside an answer: the error of one result of `BatchRecordEvents`.
@@ -112,19 +116,36 @@ impl Error {
     }
 
     /// The stream of the feed brought no message for so long.
-    pub(crate) fn silence(limit: Duration) -> Self {
-        Self::from(new_status(Code::Unavailable, format!("no message for {limit:.0?}"), Vec::new()))
+    pub(crate) fn silence(limit: Duration, phase: &str) -> Self {
+        Self::from(new_status(Code::Unavailable, format!("no message for {limit:.0?} while {phase}"), Vec::new()))
     }
 
-    /// The deadline passed. The failure before it, if there was one, is the cause.
-    pub(crate) fn deadline(last: Option<Self>) -> Self {
-        let mut message = "the deadline passed; the call may have had its effect".to_owned();
+    /// The deadline passed. The failure of the attempt before, if there was one, is the cause.
+    pub(crate) fn deadline(last: Option<&Self>) -> Self {
+        let mut message = "there was no answer before the deadline; the call may have had its effect".to_owned();
         if let Some(last) = last {
             message = format!("{message}; the attempt before failed with {last}");
         }
-        Self::from(new_status(Code::DeadlineExceeded, message, Vec::new()))
+        let mut error = Self::from(new_status(Code::DeadlineExceeded, message, Vec::new()));
+        error.0.cause = last.map(|last| Arc::new(last.clone()) as Cause);
+        error
+    }
+
+    /// Whether the timer of the connection ended the call at its deadline.
+    pub(crate) fn is_timer(&self) -> bool {
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            if cause.is::<tonic::TimeoutExpired>() {
+                return true;
+            }
+            next = cause.source();
+        }
+        false
     }
 }
+
+/// What broke in this process.
+type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 fn new_status(code: Code, message: String, details: Vec<u8>) -> Status {
     Status::with_details(code, message, details.into())
@@ -141,6 +162,8 @@ impl From<Status> for Error {
             request_id: String::new(),
             retry_delay: details.retry_info().and_then(|info| info.retry_delay),
             is_repeat_useless: false,
+            // The clone of a status keeps its cause.
+            cause: std::error::Error::source(&status).map(|_| Arc::new(status.clone()) as Cause),
             status: status.clone(),
         };
         if let Some(info) = details.error_info().filter(|info| info.domain == DOMAIN) {
@@ -156,6 +179,8 @@ impl From<Status> for Error {
         }
         if let Some(info) = details.request_info() {
             parts.request_id.clone_from(&info.request_id);
+        } else if let Some(id) = status.metadata().get("x-request-id").and_then(|value| value.to_str().ok()) {
+            id.clone_into(&mut parts.request_id);
         }
         if let Some(pushback) = status.metadata().get("grpc-retry-pushback-ms").and_then(|value| value.to_str().ok()) {
             match pushback.parse::<u64>() {
@@ -215,6 +240,6 @@ impl std::fmt::Debug for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(&self.0.status)
+        self.0.cause.as_deref().map(|cause| cause as &(dyn std::error::Error + 'static))
     }
 }

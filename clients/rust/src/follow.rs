@@ -90,8 +90,8 @@ impl FollowOptions {
 
     /// The largest number of events in a delivery, up to 1,000. Default: 100.
     #[must_use]
-    pub fn max_batch_size(mut self, size: i32) -> Self {
-        self.max_batch_size = size;
+    pub fn max_batch_size(mut self, size: u32) -> Self {
+        self.max_batch_size = i32::try_from(size).unwrap_or(i32::MAX);
         self
     }
 
@@ -106,6 +106,7 @@ impl FollowOptions {
 
 /// What a message of the feed brings.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Delivery {
     /// The next events, in order. There are none if the message only moves the cursor, as a heartbeat may.
     pub events: Vec<pb::Event>,
@@ -159,7 +160,7 @@ impl Follower {
     /// Waits for the next delivery. If the stream ends, it reconnects after the last delivery, with a growing, random delay or the
     /// delay that the server named. One follower neither loses nor repeats an event. Its future may be dropped, for example by
     /// `tokio::select!`, without losing a delivery. A caller that takes longer between two calls than the server's limit, 30 seconds by
-    /// default, costs a reconnect.
+    /// default, costs a reconnect. While the server cannot be reached it waits, and only [`FollowOptions::on_reconnect`] tells.
     ///
     /// # Errors
     /// The server's reason says that a reconnect cannot help: the key was refused, the request is wrong, or the server cannot
@@ -173,7 +174,7 @@ impl Follower {
                     continue;
                 }
                 Err(error) if is_final(&error) => {
-                    self.schedule(Some(&error));
+                    self.pause(Some(&error));
                     return Err(error);
                 }
                 Err(error) => {
@@ -181,7 +182,6 @@ impl Follower {
                     continue;
                 }
             };
-            self.failures = 0;
             if let Some(delivery) = self.take(message) {
                 return Ok(delivery);
             }
@@ -191,7 +191,6 @@ impl Follower {
     /// The next message of the stream, which it opens first if there is none.
     async fn receive(&mut self) -> Result<Option<Message>, Error> {
         let limit = self.silence_limit;
-        let silent = |_| Error::silence(limit);
         loop {
             match &mut self.phase {
                 Phase::Waiting(until) => {
@@ -199,12 +198,16 @@ impl Follower {
                     self.phase = Phase::Opening(Box::pin(Stream::open(self.channel.clone(), &self.options)));
                 }
                 Phase::Opening(opening) => {
-                    let stream = timeout_at(self.alive_at + limit, opening).await.map_err(silent)??;
+                    let stream = timeout_at(self.alive_at + limit, opening)
+                        .await
+                        .map_err(|_| Error::silence(limit, "opening the stream"))??;
                     self.phase = Phase::Reading(Box::new(stream));
                 }
                 Phase::Reading(stream) => {
                     // A message that arrived while the caller was busy is taken, even if the time is over.
-                    let message = timeout_at(self.alive_at + limit, stream.message()).await.map_err(silent)??;
+                    let message = timeout_at(self.alive_at + limit, stream.message())
+                        .await
+                        .map_err(|_| Error::silence(limit, "reading the stream"))??;
                     self.alive_at = Instant::now();
                     return Ok(message);
                 }
@@ -216,6 +219,9 @@ impl Follower {
     /// Keeps what the message says, and makes a delivery of it unless it has nothing new.
     fn take(&mut self, message: Message) -> Option<Delivery> {
         let Message { cursor, content } = message;
+        if !matches!(content, Content::Opened(_)) {
+            self.failures = 0; // A stream that only opens is no success, or a fault after that would be tried without end.
+        }
         let mut delivery = Delivery { events: Vec::new(), cursor, is_caught_up: false };
         match content {
             Content::Opened(opened) => {
@@ -245,15 +251,37 @@ impl Follower {
         Some(delivery)
     }
 
-    /// Ends the stream and chooses the time of the next one.
+    /// Ends the stream, and announces the next one.
     fn schedule(&mut self, end: Option<&Error>) {
+        let delay = self.pause(end);
+        if let Some(call) = &self.options.on_reconnect {
+            call(end, delay);
+        }
+    }
+
+    /// Ends the stream and chooses the time of the next one.
+    fn pause(&mut self, end: Option<&Error>) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let server_delay = end.and_then(Error::retry_delay).max(self.drain_delay.take());
         let delay = delay_after(self.failures, server_delay, LONGEST_RECONNECT_DELAY);
         self.phase = Phase::Waiting(Instant::now() + delay);
-        if let Some(call) = &self.options.on_reconnect {
-            call(end, delay);
-        }
+        delay
+    }
+}
+
+impl std::fmt::Debug for FollowOptions {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("FollowOptions")
+            .field("start", &self.start)
+            .field("filter", &self.filter)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Follower {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Follower").field("options", &self.options).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The Rust client of Headwater, a self-hosted affiliate and referral engine.
 //!
-//! [`Client`] calls the server. Every call has a deadline, is repeated where that is safe, and fails with a typed [`Error`].
+//! [`Client`] calls the server. Calls have deadlines, are repeated where that is safe, and fail with a typed [`Error`].
 //! [`Follower`] follows the feed of events and resumes from a cursor. [`pb`] has the messages of the API, with the comments of the
 //! protos.
 //!
@@ -31,7 +31,7 @@
 //!
 //! # What the client does by default
 //!
-//! - **Deadline**: 10 seconds for a call with all its repeats; `max_wait` and 5 seconds for a long poll; none for `VerifyLedger`.
+//! - **Deadline**: 10 seconds for a call with all its repeats; at least `max_wait` and 5 seconds for a long poll; none for `VerifyLedger`.
 //!   See [`ConnectOptions::timeout`] and [`Client::with_timeout`].
 //! - **Ids**: an empty `request_id` gets a random UUID, as does the `event_id` of a click. All attempts of a call have the same id,
 //!   so a repeat has no second effect. The `event_id` of other events is the merchant's and is never invented.

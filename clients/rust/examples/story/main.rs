@@ -48,10 +48,10 @@ async fn main() -> Result<(), Failure> {
     shop.check_bad_request().await?;
 
     // A warehouse follows the feed while the shop sells.
-    let mut follower = client.follow(Warehouse::options());
+    let reader = client.clone();
     let following = tokio::spawn(async move {
         let mut warehouse = Warehouse::default();
-        warehouse.follow(&mut follower).await.map(|()| warehouse)
+        warehouse.follow(&reader).await.map(|()| warehouse)
     });
 
     shop.sell(sale_count, pause).await?;

@@ -6,6 +6,9 @@ use headwater_client::{Client, Error, pb};
 
 use crate::{COUPON_CODE, CURRENCY, CUSTOMER_EMAIL, Failure, REFUND_MINOR, SALE_MINOR};
 
+/// How often a sale is sent before the shop gives up. A real shop keeps it in a queue.
+const TRIES_MAX: u32 = 20;
+
 pub(crate) struct Shop {
     pub client: Client,
     /// The tracking id of the visitor who buys.
@@ -44,9 +47,13 @@ impl Shop {
     /// Repeats the call for as long as it may succeed later. The client itself repeats too, but only until the deadline of the call.
     /// The `event_id` makes it safe: the sale counts once, however often it is sent.
     async fn record_sale(&self, request: pb::RecordSaleRequest) -> Result<pb::RecordSaleResponse, Error> {
+        let mut tries = 0;
         loop {
+            tries += 1;
             match self.client.tracking().record_sale(request.clone()).await {
-                Err(error) if error.is_temporary() => eprintln!("repeat {} after: {error}", request.event_id),
+                Err(error) if error.is_temporary() && tries < TRIES_MAX => {
+                    eprintln!("repeat {} after: {error}", request.event_id);
+                }
                 answer => return answer,
             }
             tokio::time::sleep(Duration::from_secs(1)).await;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use headwater_client::{Client, Delivery, FollowOptions, Follower, pb};
+use headwater_client::{Client, Delivery, FollowOptions, pb};
 
 use crate::Failure;
 use crate::sales::sale_event_id;
@@ -18,6 +18,9 @@ pub(crate) struct Warehouse {
     is_complete: bool,
 }
 
+/// After this event the warehouse is restarted.
+const RESTART_SEQUENCE: i64 = 20;
+
 static RECONNECTS: AtomicU32 = AtomicU32::new(0);
 
 /// How often the follower reconnected.
@@ -26,19 +29,23 @@ pub(crate) fn reconnects() -> u32 {
 }
 
 impl Warehouse {
-    pub(crate) fn options() -> FollowOptions {
-        FollowOptions::resume(Self::default().cursor).on_reconnect(|error, delay| {
+    /// Reads the feed until the refund was booked against its sale, which is the last event of the story. The warehouse itself is
+    /// restarted in between, and continues after the stored cursor.
+    pub(crate) async fn follow(&mut self, client: &Client) -> Result<(), Failure> {
+        self.read_until(client, |warehouse| warehouse.last_sequence >= RESTART_SEQUENCE).await?;
+        self.read_until(client, |warehouse| warehouse.is_complete).await
+    }
+
+    async fn read_until(&mut self, client: &Client, is_over: impl Fn(&Self) -> bool) -> Result<(), Failure> {
+        let options = FollowOptions::resume(self.cursor.clone()).on_reconnect(|error, delay| {
             RECONNECTS.fetch_add(1, Ordering::Relaxed);
             match error {
                 Some(error) => eprintln!("reconnect in {delay:.0?} after: {error}"),
                 None => eprintln!("reconnect in {delay:.0?}, because the server ended the stream"),
             }
-        })
-    }
-
-    /// Reads the feed until the refund was booked against its sale, which is the last event of the story.
-    pub(crate) async fn follow(&mut self, follower: &mut Follower) -> Result<(), Failure> {
-        while !self.is_complete {
+        });
+        let mut follower = client.follow(options);
+        while !is_over(self) {
             let delivery = follower.next().await?;
             self.apply(delivery)?;
         }

@@ -49,7 +49,10 @@ fn descriptors() -> anyhow::Result<FileDescriptorSet> {
     let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../proto");
     let mut files = Vec::new();
     for entry in std::fs::read_dir(proto.join("headwater/v1"))? {
-        files.push(Path::new("headwater/v1").join(entry?.file_name()));
+        let file = Path::new("headwater/v1").join(entry?.file_name());
+        if file.extension().is_some_and(|extension| extension == "proto") {
+            files.push(file);
+        }
     }
     files.sort();
     let mut compiler = protox::Compiler::new([&proto])?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use headwater_client::{Client, ConnectOptions, Error, Violation, pb};
+use headwater_client::{Client, ConnectOptions, Error, pb};
 use tonic::Code;
 
 use crate::fake::{Act, Fake, failure, retry_after, violations};
@@ -62,9 +62,9 @@ async fn a_refused_call_is_not_repeated_and_its_error_is_typed() {
     let error = client.tracking().record_sale(sale()).await.unwrap_err();
     assert_eq!(fake.asked().len(), 1);
     assert_eq!((error.code(), error.reason()), (Code::InvalidArgument, pb::ErrorReason::InvalidFields));
-    let fields =
-        ["event_id", "amount"].map(|field| Violation { field: field.to_owned(), description: "is wrong".to_owned() });
-    assert_eq!(error.violations(), fields);
+    let fields: Vec<_> =
+        error.violations().iter().map(|wrong| (wrong.field.as_str(), wrong.description.as_str())).collect();
+    assert_eq!(fields, [("event_id", "is wrong"), ("amount", "is wrong")]);
     assert_eq!(error.metadata()["key"], "value");
     assert_eq!(error.to_string(), "InvalidArgument INVALID_FIELDS: event_id: is wrong; amount: is wrong");
     assert!(!error.is_temporary());
@@ -77,7 +77,7 @@ async fn the_reason_and_not_the_code_decides_about_repeats() {
         failure(Code::Unavailable, "REWARD_STATE", vec![], None),
         failure(Code::Unavailable, "UNAVAILABLE", vec![], Some("-1")),
         failure(Code::Aborted, "ETAG_MISMATCH", vec![retry_after(Duration::ZERO)], None),
-        failure(Code::Unavailable, "NEWER_THAN_THIS_CLIENT", vec![], None),
+        failure(Code::NotFound, "NEWER_THAN_THIS_CLIENT", vec![], None),
     ];
     for status in useless {
         let (client, fake) = Fake::start([Act::Fail(status)]).await;
@@ -86,6 +86,7 @@ async fn the_reason_and_not_the_code_decides_about_repeats() {
     }
     let newer = Error::from(failure(Code::Unavailable, "NEWER_THAN_THIS_CLIENT", vec![], None));
     assert_eq!((newer.reason(), newer.reason_name()), (pb::ErrorReason::Unspecified, "NEWER_THAN_THIS_CLIENT"));
+    assert!(newer.is_temporary(), "the code decides where the reason is not known");
 }
 
 #[tokio::test]
@@ -107,6 +108,8 @@ async fn a_call_without_an_answer_ends_at_its_deadline() {
     assert_eq!(error.code(), Code::DeadlineExceeded);
     assert!(error.message().contains("UNAVAILABLE"), "the cause is named: {error}");
     assert!(error.is_temporary());
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<Error>());
+    assert_eq!(cause.map(Error::reason), Some(pb::ErrorReason::Unavailable));
     assert!(fake.asked().iter().all(|asked| asked.timeout.is_some()), "the server knows the deadline");
 }
 
@@ -140,6 +143,15 @@ async fn a_wrong_connection_fails_at_once_and_says_why() {
     let error = Client::connect(ConnectOptions::new("http://127.0.0.1:1", "hw_tracking_1")).await.unwrap_err();
     assert!(error.message().contains("refused"), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5));
+
+    // A server that accepts and stays silent, also for the second call over the same connection.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = ConnectOptions::new(format!("https://{}", silent.local_addr().unwrap()), "hw_tracking_1");
+    let client = Client::connect_lazy(options.timeout(Duration::from_millis(200))).unwrap();
+    for _ in 0..2 {
+        let error = client.tracking().record_sale(sale()).await.unwrap_err();
+        assert_eq!(error.code(), Code::DeadlineExceeded, "{error}");
+    }
 
     for url in ["127.0.0.1:50051", "", "ftp://127.0.0.1:1", "http://"] {
         let error = Client::connect(ConnectOptions::new(url, "hw_tracking_1")).await.unwrap_err();

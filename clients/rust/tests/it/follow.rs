@@ -103,6 +103,20 @@ async fn only_a_reason_stops_it() {
 }
 
 #[tokio::test]
+async fn a_stream_that_only_opens_is_tried_more_and_more_slowly() {
+    let opens = || Act::Send(vec![opened("c1", MINUTE)], Some(Status::new(Code::Ok, "")));
+    let last = Act::Send(vec![batch("c2", &[1])], None);
+    let (client, _fake) = Fake::start([opens(), opens(), opens(), opens(), last]).await;
+    let delays = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&delays);
+    let options = FollowOptions::resume("c1").on_reconnect(move |_, delay| seen.lock().unwrap().push(delay));
+    read_until(&mut client.follow(options), 1).await;
+    let delays = delays.lock().unwrap();
+    // The delay doubles, and its random part is at most a half of it.
+    assert!(delays.len() == 4 && delays.windows(2).all(|pair| pair[0] <= pair[1]), "{delays:?}");
+}
+
+#[tokio::test]
 async fn a_silent_stream_is_given_up() {
     let (client, fake) = Fake::start([
         Act::Send(vec![opened("c1", Duration::from_millis(50)), batch("c2", &[1])], None),
