@@ -71,7 +71,7 @@ public final class FeedFollower {
     private FeedFollower(Builder settings) {
         this.newChannel = settings.newChannel;
         this.handler = settings.handler;
-        this.start = Objects.requireNonNull(settings.start, "a follower needs a position to start from");
+        this.start = settings.start;
         this.filter = settings.filter;
         this.heartbeatDelay = settings.heartbeatDelay;
         this.maxBatchSize = settings.maxBatchSize;
@@ -372,8 +372,12 @@ public final class FeedFollower {
          * Returns the follower. {@link FeedFollower#run()} starts it.
          *
          * @return the follower
+         * @throws IllegalStateException if there is no position to start from
          */
         public FeedFollower build() {
+            if (start == null) {
+                throw new IllegalStateException("a follower needs a position to start from, such as resume(cursor)");
+            }
             return new FeedFollower(this);
         }
 

@@ -239,8 +239,8 @@ public final class HeadwaterClient implements AutoCloseable {
         }
 
         /**
-         * Connects and checks the API key. A wrong address, certificate or key fails at once: the call does not wait
-         * for the connection, and its exception has the cause.
+         * Connects and checks the API key. A wrong address, certificate or key fails within about two seconds: the call
+         * does not wait for the connection, and the message of its exception names the cause.
          *
          * @return the client
          * @throws io.grpc.StatusRuntimeException if the connection or the key does not work
