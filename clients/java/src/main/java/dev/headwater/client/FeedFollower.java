@@ -144,42 +144,44 @@ public final class FeedFollower {
     }
 
     private Ending followStream(Channel channel) throws InterruptedException {
-        Draining draining = null;
+        // What a draining server asks for holds even if the connection breaks before the stream ends.
+        Duration drainDelay = Duration.ZERO;
+        String cause = "the stream ended";
         Duration silence = silenceBeforeOpened();
         try (MessageStream open = openStream(channel)) {
             stream = open;
             while (!isStopped()) {
                 FeedMessage message = open.next(silence);
                 if (message == null) {
-                    return draining == null
-                            ? new Ending("the stream ended", Duration.ZERO)
-                            : new Ending(draining.getReason().name(), Durations.of(draining.getReconnectDelay()));
+                    return new Ending(cause, drainDelay);
                 }
                 if (message.content() instanceof Opened opened) {
                     Duration used = Durations.of(opened.getHeartbeatDelay());
                     silence = isPositive(used) ? used.multipliedBy(SILENT_HEARTBEATS) : silence;
                 }
-                if (message.content() instanceof Draining last) {
-                    draining = last;
+                if (message.content() instanceof Draining draining) {
+                    drainDelay = Durations.of(draining.getReconnectDelay());
+                    cause = draining.getReason().name();
                 }
                 handle(message);
             }
             return new Ending("stopped", Duration.ZERO);
         } catch (TimeoutException silent) {
-            return new Ending(silent.getMessage(), Duration.ZERO);
+            return new Ending(silent.getMessage(), drainDelay);
         } catch (StatusRuntimeException failure) {
-            return endingOf(failure);
+            return endingOf(failure, drainDelay);
         } finally {
             stream = null;
         }
     }
 
-    private Ending endingOf(StatusRuntimeException failure) {
+    private Ending endingOf(StatusRuntimeException failure, Duration drainDelay) {
         HeadwaterError error = HeadwaterError.of(failure);
         if (!isStopped() && STOP_REASONS.contains(error.reason())) {
             throw new FeedStoppedException(error, failure);
         }
-        return new Ending(failure.getMessage(), error.retryDelay().orElse(Duration.ZERO));
+        Duration retryDelay = error.retryDelay().orElse(Duration.ZERO);
+        return new Ending(failure.getMessage(), retryDelay.compareTo(drainDelay) > 0 ? retryDelay : drainDelay);
     }
 
     /** The watchdog's limit until the stream says which heartbeat delay it uses. Opening a stream may take a while. */

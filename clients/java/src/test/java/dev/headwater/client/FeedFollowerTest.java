@@ -219,14 +219,19 @@ final class FeedFollowerTest {
         assertTrue(System.nanoTime() - begun >= 300_000_000, "the stream was replaced before three heartbeats");
     }
 
-    @Test
-    void theFollowerWaitsAsLongAsADrainingServerAsks() {
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void theFollowerWaitsAsLongAsADrainingServerAsks(boolean isOrderly) {
         streams.add(stream -> {
             stream.onNext(WatchEventsResponse.newBuilder()
                     .setCursor("c5")
                     .setDraining(Draining.newBuilder().setReconnectDelay(millis(400)))
                     .build());
-            stream.onCompleted();
+            if (isOrderly) {
+                stream.onCompleted();
+            } else {
+                stream.onError(Status.UNAVAILABLE.asRuntimeException());
+            }
         });
         refuse();
         List<java.time.Duration> delays = new ArrayList<>();
