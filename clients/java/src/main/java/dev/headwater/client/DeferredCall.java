@@ -2,7 +2,9 @@ package dev.headwater.client;
 
 import io.grpc.Attributes;
 import io.grpc.ClientCall;
+import io.grpc.ForwardingClientCallListener.SimpleForwardingClientCallListener;
 import io.grpc.Metadata;
+import io.grpc.Status;
 
 /**
  * A unary call that starts when its request is known, because the request decides the call's deadline.
@@ -76,9 +78,21 @@ abstract class DeferredCall<Q, A> extends ClientCall<Q, A> {
         if (listener == null) {
             return; // Cancelled before its start.
         }
-        call.start(listener, headers);
+        call.start(new CauseListener<>(listener), headers);
         if (requestedAnswers > 0) {
             call.request(requestedAnswers);
+        }
+    }
+
+    /** Makes the text of a failure name its cause. */
+    private static final class CauseListener<A> extends SimpleForwardingClientCallListener<A> {
+        CauseListener(Listener<A> listener) {
+            super(listener);
+        }
+
+        @Override
+        public void onClose(Status status, Metadata trailers) {
+            super.onClose(status.isOk() ? status : StatusText.withCauses(status), trailers);
         }
     }
 }

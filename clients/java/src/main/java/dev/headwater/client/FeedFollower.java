@@ -51,12 +51,14 @@ public final class FeedFollower {
             ErrorReason.ERROR_REASON_CURSOR_EXPIRED,
             ErrorReason.ERROR_REASON_CURSOR_AHEAD_OF_HEAD);
     private static final Duration DEFAULT_HEARTBEAT_DELAY = Duration.ofSeconds(15);
+    private static final Duration LONGEST_HEARTBEAT_DELAY = Duration.ofSeconds(60);
     private static final int SILENT_HEARTBEATS = 3;
 
     private final Supplier<ManagedChannel> newChannel;
     private final FeedHandler handler;
     private final EventFilter filter;
     private final Duration heartbeatDelay;
+    private final int maxBatchSize;
     private final boolean conversionsOnly;
 
     private final AtomicBoolean started = new AtomicBoolean();
@@ -69,9 +71,10 @@ public final class FeedFollower {
     private FeedFollower(Builder settings) {
         this.newChannel = settings.newChannel;
         this.handler = settings.handler;
-        this.start = Objects.requireNonNull(settings.start, "a follower needs a position to start from");
+        this.start = settings.start;
         this.filter = settings.filter;
         this.heartbeatDelay = settings.heartbeatDelay;
+        this.maxBatchSize = settings.maxBatchSize;
         this.conversionsOnly = settings.conversionsOnly;
     }
 
@@ -94,7 +97,7 @@ public final class FeedFollower {
                     return;
                 }
                 Duration delay = backoff.delay(ending.requestedDelay());
-                handler.reconnecting(ending.cause(), delay);
+                notifyReconnecting(ending, delay);
                 if (stopped.await(delay.toMillis(), TimeUnit.MILLISECONDS)) {
                     return;
                 }
@@ -141,41 +144,59 @@ public final class FeedFollower {
     }
 
     private Ending followStream(Channel channel) throws InterruptedException {
-        Draining draining = null;
-        Duration silence = heartbeatDelay.multipliedBy(SILENT_HEARTBEATS);
+        // What a draining server asks for holds even if the connection breaks before the stream ends.
+        Duration drainDelay = Duration.ZERO;
+        String cause = "the stream ended";
+        Duration silence = silenceBeforeOpened();
         try (MessageStream open = openStream(channel)) {
             stream = open;
             while (!isStopped()) {
                 FeedMessage message = open.next(silence);
                 if (message == null) {
-                    return draining == null
-                            ? new Ending("the stream ended", Duration.ZERO)
-                            : new Ending(draining.getReason().name(), Durations.of(draining.getReconnectDelay()));
+                    return new Ending(cause, drainDelay);
                 }
-                if (message.content() instanceof Opened opened && opened.hasHeartbeatDelay()) {
-                    silence = Durations.of(opened.getHeartbeatDelay()).multipliedBy(SILENT_HEARTBEATS);
+                if (message.content() instanceof Opened opened) {
+                    Duration used = Durations.of(opened.getHeartbeatDelay());
+                    silence = isPositive(used) ? used.multipliedBy(SILENT_HEARTBEATS) : silence;
                 }
-                if (message.content() instanceof Draining last) {
-                    draining = last;
+                if (message.content() instanceof Draining draining) {
+                    drainDelay = Durations.of(draining.getReconnectDelay());
+                    cause = draining.getReason().name();
                 }
                 handle(message);
             }
             return new Ending("stopped", Duration.ZERO);
         } catch (TimeoutException silent) {
-            return new Ending(silent.getMessage(), Duration.ZERO);
+            return new Ending(silent.getMessage(), drainDelay);
         } catch (StatusRuntimeException failure) {
-            return endingOf(failure);
+            return endingOf(failure, drainDelay);
         } finally {
             stream = null;
         }
     }
 
-    private Ending endingOf(StatusRuntimeException failure) {
+    private Ending endingOf(StatusRuntimeException failure, Duration drainDelay) {
         HeadwaterError error = HeadwaterError.of(failure);
         if (!isStopped() && STOP_REASONS.contains(error.reason())) {
             throw new FeedStoppedException(error, failure);
         }
-        return new Ending(failure.getMessage(), error.retryDelay().orElse(Duration.ZERO));
+        Duration retryDelay = error.retryDelay().orElse(Duration.ZERO);
+        return new Ending(failure.getMessage(), retryDelay.compareTo(drainDelay) > 0 ? retryDelay : drainDelay);
+    }
+
+    /** The watchdog's limit until the stream says which heartbeat delay it uses. Opening a stream may take a while. */
+    private Duration silenceBeforeOpened() {
+        Duration delay = heartbeatDelay;
+        if (delay.compareTo(DEFAULT_HEARTBEAT_DELAY) < 0) {
+            delay = DEFAULT_HEARTBEAT_DELAY;
+        } else if (delay.compareTo(LONGEST_HEARTBEAT_DELAY) > 0) {
+            delay = LONGEST_HEARTBEAT_DELAY;
+        }
+        return delay.multipliedBy(SILENT_HEARTBEATS);
+    }
+
+    private static boolean isPositive(Duration duration) {
+        return duration.compareTo(Duration.ZERO) > 0;
     }
 
     private MessageStream openStream(Channel channel) {
@@ -184,6 +205,7 @@ public final class FeedFollower {
                     .setStart(start)
                     .setFilter(filter)
                     .setHeartbeatDelay(Durations.of(heartbeatDelay))
+                    .setMaxBatchSize(maxBatchSize)
                     .build();
             return MessageStream.open(
                     channel, TrackingServiceGrpc.getWatchConversionsMethod(), request, FeedMessage::of);
@@ -192,22 +214,35 @@ public final class FeedFollower {
                 .setStart(start)
                 .setFilter(filter)
                 .setHeartbeatDelay(Durations.of(heartbeatDelay))
+                .setMaxBatchSize(maxBatchSize)
                 .build();
         return MessageStream.open(channel, FeedServiceGrpc.getWatchEventsMethod(), request, FeedMessage::of);
     }
 
     private void handle(FeedMessage message) throws InterruptedException {
+        // The server always sends a cursor. Without one, the last cursor stays.
+        String cursor = message.cursor().isEmpty() ? cursor() : message.cursor();
         try {
             if (message.content() instanceof EventBatch batch) {
-                handler.handle(batch.getEventsList(), message.cursor());
-            } else if (!message.cursor().equals(start.getAfterCursor())) {
-                handler.handle(List.of(), message.cursor());
+                handler.handle(batch.getEventsList(), cursor);
+            } else if (!cursor.equals(cursor())) {
+                handler.handle(List.of(), cursor);
             }
-            start = FeedStart.newBuilder().setAfterCursor(message.cursor()).build();
+            if (!cursor.isEmpty()) {
+                start = FeedStart.newBuilder().setAfterCursor(cursor).build();
+            }
             notify(message);
         } catch (InterruptedException interrupted) {
             throw interrupted;
         } catch (Exception failure) {
+            throw new FeedHandlerException(failure);
+        }
+    }
+
+    private void notifyReconnecting(Ending ending, Duration delay) {
+        try {
+            handler.reconnecting(ending.cause(), delay);
+        } catch (RuntimeException failure) {
             throw new FeedHandlerException(failure);
         }
     }
@@ -232,11 +267,22 @@ public final class FeedFollower {
         private FeedStart start;
         private EventFilter filter = EventFilter.getDefaultInstance();
         private Duration heartbeatDelay = DEFAULT_HEARTBEAT_DELAY;
+        private int maxBatchSize;
         private boolean conversionsOnly;
 
         Builder(Supplier<ManagedChannel> newChannel, FeedHandler handler) {
             this.newChannel = newChannel;
             this.handler = Objects.requireNonNull(handler, "handler");
+        }
+
+        /**
+         * Starts after the cursor that was stored, or at the beginning if none was stored yet.
+         *
+         * @param cursor the cursor; null or empty if there is none
+         * @return this builder
+         */
+        public Builder resume(String cursor) {
+            return cursor == null || cursor.isEmpty() ? fromBeginning() : after(cursor);
         }
 
         /**
@@ -314,11 +360,26 @@ public final class FeedFollower {
         }
 
         /**
+         * Sets the largest number of events in one call of the handler. Default 100. The server allows at most 1,000.
+         *
+         * @param maxBatchSize the number; 0 is the default
+         * @return this builder
+         */
+        public Builder maxBatchSize(int maxBatchSize) {
+            this.maxBatchSize = maxBatchSize;
+            return this;
+        }
+
+        /**
          * Returns the follower. {@link FeedFollower#run()} starts it.
          *
          * @return the follower
+         * @throws IllegalStateException if there is no position to start from
          */
         public FeedFollower build() {
+            if (start == null) {
+                throw new IllegalStateException("a follower needs a position to start from, such as resume(cursor)");
+            }
             return new FeedFollower(this);
         }
 

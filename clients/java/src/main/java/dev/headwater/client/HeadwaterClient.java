@@ -58,7 +58,8 @@ public final class HeadwaterClient implements AutoCloseable {
     private HeadwaterClient(Builder settings) {
         this.settings = settings;
         this.managedChannel = settings.newChannel();
-        this.channel = ClientInterceptors.intercept(managedChannel, new UnaryDefaults(settings.timeout));
+        this.channel = ClientInterceptors.intercept(
+                managedChannel, new EarlyReconnect(managedChannel), new UnaryDefaults(settings.timeout));
     }
 
     /**
@@ -67,8 +68,9 @@ public final class HeadwaterClient implements AutoCloseable {
      *
      * @param address the server's host and port, such as {@code headwater.internal:50051}, or any target of gRPC, such
      *     as {@code dns:///headwater.internal:50051}
-     * @param apiKey the text of the API key
+     * @param apiKey the text of the API key; white space around it is left out
      * @return the builder
+     * @throws IllegalArgumentException if the address has no port, or the key has characters that no key has
      */
     public static Builder builder(String address, String apiKey) {
         return new Builder(address, apiKey);
@@ -163,8 +165,8 @@ public final class HeadwaterClient implements AutoCloseable {
         private Consumer<ManagedChannelBuilder<?>> configureChannel = channel -> {};
 
         private Builder(String address, String apiKey) {
-            this.address = Objects.requireNonNull(address, "address");
-            this.apiKey = Objects.requireNonNull(apiKey, "apiKey");
+            this.address = Connection.checkAddress(address);
+            this.apiKey = Connection.checkKey(apiKey);
         }
 
         private Builder(Builder other) {
@@ -180,9 +182,10 @@ public final class HeadwaterClient implements AutoCloseable {
          *
          * @param certificates the file
          * @return this builder
-         * @throws IOException if the file cannot be read
+         * @throws IOException if the file cannot be read, or has no certificate
          */
         public Builder trustCertificates(Path certificates) throws IOException {
+            Connection.checkCertificates(certificates);
             return credentials(TlsChannelCredentials.newBuilder()
                     .trustManager(certificates.toFile())
                     .build());
@@ -212,11 +215,14 @@ public final class HeadwaterClient implements AutoCloseable {
         /**
          * Sets the deadline of unary calls that have none. Default 10 seconds.
          *
-         * @param timeout the time from the start of a call to its deadline
+         * @param timeout the time from the start of a call to its deadline; more than zero
          * @return this builder
          */
         public Builder timeout(Duration timeout) {
-            this.timeout = Objects.requireNonNull(timeout, "timeout");
+            if (timeout.isNegative() || timeout.isZero()) {
+                throw new IllegalArgumentException("the timeout must be more than zero, not " + timeout);
+            }
+            this.timeout = timeout;
             return this;
         }
 
@@ -233,8 +239,8 @@ public final class HeadwaterClient implements AutoCloseable {
         }
 
         /**
-         * Connects and checks the API key. A wrong address, certificate or key fails at once: the call does not wait
-         * for the connection, and its exception has the cause.
+         * Connects and checks the API key. A wrong address, certificate or key fails within about two seconds: the call
+         * does not wait for the connection, and the message of its exception names the cause.
          *
          * @return the client
          * @throws io.grpc.StatusRuntimeException if the connection or the key does not work

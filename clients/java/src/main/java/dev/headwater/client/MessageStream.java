@@ -62,7 +62,7 @@ final class MessageStream implements AutoCloseable {
      * @throws TimeoutException if no message arrived in time
      */
     FeedMessage next(Duration timeout) throws InterruptedException, TimeoutException {
-        Item item = items.poll(timeout.toMillis(), TimeUnit.MILLISECONDS);
+        Item item = items.poll(Durations.nanos(timeout), TimeUnit.NANOSECONDS);
         if (item == null) {
             throw new TimeoutException("no message for " + timeout);
         }
@@ -75,7 +75,7 @@ final class MessageStream implements AutoCloseable {
         if (ended.status().isOk()) {
             return null;
         }
-        throw ended.status().asRuntimeException(ended.trailers());
+        throw StatusText.withCauses(ended.status()).asRuntimeException(ended.trailers());
     }
 
     /** Ends the stream. May be called from any thread and more than once. */

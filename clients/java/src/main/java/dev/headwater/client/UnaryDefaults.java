@@ -49,7 +49,7 @@ final class UnaryDefaults implements ClientInterceptor {
         if (hasDeadline || method.equals(RewardServiceGrpc.getVerifyLedgerMethod())) {
             return changed;
         }
-        return changed.withDeadlineAfter(timeoutOf(request).toMillis(), TimeUnit.MILLISECONDS);
+        return changed.withDeadlineAfter(Durations.nanos(timeoutOf(request)), TimeUnit.NANOSECONDS);
     }
 
     private Duration timeoutOf(Object request) {

@@ -38,7 +38,11 @@ final class FakeServer implements AutoCloseable {
     private final Server server;
 
     FakeServer(BindableService... services) throws IOException {
-        ServerBuilder<?> builder = Grpc.newServerBuilderForPort(0, InsecureServerCredentials.create());
+        this(0, services);
+    }
+
+    FakeServer(int port, BindableService... services) throws IOException {
+        ServerBuilder<?> builder = Grpc.newServerBuilderForPort(port, InsecureServerCredentials.create());
         for (BindableService service : services) {
             builder.addService(service);
         }

@@ -11,6 +11,7 @@ import dev.headwater.v1.Draining;
 import dev.headwater.v1.ErrorReason;
 import dev.headwater.v1.Event;
 import dev.headwater.v1.EventBatch;
+import dev.headwater.v1.FeedPosition;
 import dev.headwater.v1.FeedServiceGrpc;
 import dev.headwater.v1.FeedStart;
 import dev.headwater.v1.Heartbeat;
@@ -130,6 +131,82 @@ final class FeedFollowerTest {
     }
 
     @Test
+    void aMessageWithoutACursorKeepsTheLastOne() {
+        streams.add(stream -> {
+            stream.onNext(events("c1", 1));
+            stream.onNext(heartbeat(""));
+            stream.onNext(events("", 2));
+            stream.onCompleted();
+        });
+        refuse();
+
+        FeedFollower follower = client.followFeed(this::handle).resume("").build();
+        assertThrows(FeedStoppedException.class, follower::run);
+
+        assertEquals("c1", starts.get(1).getAfterCursor());
+        assertEquals(List.of("[1] c1", "[2] c1"), handled);
+    }
+
+    @Test
+    void aFollowerResumesAtTheBeginningOrAfterACursor() {
+        for (String cursor : new String[] {null, "", "stored"}) {
+            refuse();
+            FeedFollower follower =
+                    client.followFeed(this::handle).resume(cursor).build();
+            assertThrows(FeedStoppedException.class, follower::run);
+        }
+
+        assertEquals(FeedPosition.FEED_POSITION_BEGINNING, starts.get(0).getPosition());
+        assertEquals(FeedPosition.FEED_POSITION_BEGINNING, starts.get(1).getPosition());
+        assertEquals("stored", starts.get(2).getAfterCursor());
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {-1, 0, 1, Long.MAX_VALUE})
+    void theWatchdogDoesNotTrustAHeartbeatDelayThatNobodyUses(long seconds) {
+        streams.add(stream -> {
+            stream.onNext(WatchEventsResponse.newBuilder()
+                    .setCursor("c0")
+                    .setOpened(Opened.newBuilder().setHeartbeatDelay(Duration.newBuilder()))
+                    .build());
+            sleep(100);
+            stream.onNext(events("c1", 1));
+            stream.onError(FakeServer.error(Status.Code.OUT_OF_RANGE, "CURSOR_EXPIRED"));
+        });
+
+        FeedFollower follower = client.followFeed(this::handle)
+                .fromBeginning()
+                .heartbeatDelay(java.time.Duration.ofSeconds(seconds))
+                .build();
+        assertThrows(FeedStoppedException.class, follower::run);
+
+        assertEquals("c1", follower.cursor());
+        assertEquals(0, follower.reconnectCount());
+    }
+
+    @Test
+    void aFaultOfTheConnectionIsNamed() throws IOException {
+        server.close();
+        List<String> causes = new ArrayList<>();
+        FeedHandler handler = new FeedHandler() {
+            @Override
+            public void handle(List<Event> events, String cursor) {}
+
+            @Override
+            public void reconnecting(String cause, java.time.Duration delay) {
+                causes.add(cause);
+                throw new IllegalStateException("enough");
+            }
+        };
+
+        FeedFollower follower = client.followFeed(handler).fromBeginning().build();
+        FeedHandlerException failure = assertThrows(FeedHandlerException.class, follower::run);
+
+        assertEquals("enough", failure.getCause().getMessage());
+        assertTrue(causes.get(0).contains("Connection refused"), causes::toString);
+    }
+
+    @Test
     void aSilentStreamIsReplaced() {
         streams.add(stream -> stream.onNext(opened("c0")));
         refuse();
@@ -142,14 +219,19 @@ final class FeedFollowerTest {
         assertTrue(System.nanoTime() - begun >= 300_000_000, "the stream was replaced before three heartbeats");
     }
 
-    @Test
-    void theFollowerWaitsAsLongAsADrainingServerAsks() {
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void theFollowerWaitsAsLongAsADrainingServerAsks(boolean isOrderly) {
         streams.add(stream -> {
             stream.onNext(WatchEventsResponse.newBuilder()
                     .setCursor("c5")
                     .setDraining(Draining.newBuilder().setReconnectDelay(millis(400)))
                     .build());
-            stream.onCompleted();
+            if (isOrderly) {
+                stream.onCompleted();
+            } else {
+                stream.onError(Status.UNAVAILABLE.asRuntimeException());
+            }
         });
         refuse();
         List<java.time.Duration> delays = new ArrayList<>();
@@ -251,6 +333,14 @@ final class FeedFollowerTest {
                 .setCursor(cursor)
                 .setHeartbeat(Heartbeat.getDefaultInstance())
                 .build();
+    }
+
+    private static void sleep(long millis) {
+        try {
+            Thread.sleep(millis);
+        } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private static Duration millis(int millis) {

@@ -1,6 +1,7 @@
 package dev.headwater.client;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -8,6 +9,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.google.protobuf.Duration;
 import dev.headwater.v1.AccountServiceGrpc;
 import dev.headwater.v1.AffiliateServiceGrpc;
+import dev.headwater.v1.BatchItem;
+import dev.headwater.v1.BatchRecordEventsRequest;
+import dev.headwater.v1.BatchRecordEventsResponse;
 import dev.headwater.v1.CheckApiKeyRequest;
 import dev.headwater.v1.CheckApiKeyResponse;
 import dev.headwater.v1.CreateProgramRequest;
@@ -29,6 +33,8 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
@@ -40,6 +46,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(30)
 final class HeadwaterClientTest {
@@ -97,6 +106,42 @@ final class HeadwaterClientTest {
     }
 
     @Test
+    void theEventIdsOfClicksInABatchAreFilled() {
+        RecordClickRequest own =
+                RecordClickRequest.newBuilder().setEventId("mine").build();
+        BatchItem sale = BatchItem.newBuilder()
+                .setSale(RecordSaleRequest.getDefaultInstance())
+                .build();
+
+        client.tracking()
+                .batchRecordEvents(BatchRecordEventsRequest.newBuilder()
+                        .addItems(BatchItem.newBuilder().setClick(RecordClickRequest.getDefaultInstance()))
+                        .addItems(sale)
+                        .addItems(BatchItem.newBuilder().setClick(own))
+                        .build());
+
+        BatchRecordEventsRequest sent = (BatchRecordEventsRequest) requests.get(0);
+        assertEquals(36, sent.getItems(0).getClick().getEventId().length());
+        assertEquals(sale, sent.getItems(1));
+        assertEquals(own, sent.getItems(2).getClick());
+    }
+
+    @Test
+    void durationsWithoutMeasureAreShortened() {
+        HeadwaterClient.Builder patient = HeadwaterClient.builder(server.address(), "hw_test")
+                .plaintext()
+                .timeout(java.time.Duration.ofSeconds(Long.MAX_VALUE));
+        try (HeadwaterClient slow = patient.connect()) {
+            slow.feed()
+                    .readEvents(ReadEventsRequest.newBuilder()
+                            .setMaxWait(Duration.newBuilder().setSeconds(Long.MAX_VALUE))
+                            .build());
+        }
+
+        assertEquals(2, requests.size());
+    }
+
+    @Test
     void callsGetTheirDefaultDeadlines() {
         client.affiliates().createProgram(CreateProgramRequest.getDefaultInstance());
         client.feed()
@@ -150,17 +195,105 @@ final class HeadwaterClientTest {
 
     @Test
     void aWrongAddressFailsAtOnce() throws IOException {
-        int freePort;
-        try (ServerSocket socket = new ServerSocket(0)) {
-            freePort = socket.getLocalPort();
-        }
         HeadwaterClient.Builder builder =
-                HeadwaterClient.builder("127.0.0.1:" + freePort, "hw_test").plaintext();
+                HeadwaterClient.builder(unusedAddress(), "hw_test").plaintext();
 
         StatusRuntimeException failure = assertThrows(StatusRuntimeException.class, builder::connect);
 
         assertEquals(Status.Code.UNAVAILABLE, failure.getStatus().getCode());
-        assertTrue(String.valueOf(failure.getCause()).contains("refused"), () -> "the cause: " + failure.getCause());
+        assertTrue(failure.getMessage().contains("Connection refused"), failure::getMessage);
+        assertTrue(HeadwaterError.of(failure).message().contains("Connection refused"), failure::getMessage);
+    }
+
+    @Test
+    void aDeadlineThatPassesWhileTheServerIsDownNamesTheCauseInOneLine() throws IOException {
+        HeadwaterClient.Builder builder = HeadwaterClient.builder(unusedAddress(), "hw_test")
+                .plaintext()
+                .timeout(java.time.Duration.ofMillis(300));
+        try (HeadwaterClient down = builder.build()) {
+            StatusRuntimeException failure = assertThrows(
+                    StatusRuntimeException.class,
+                    () -> down.tracking().recordSale(RecordSaleRequest.getDefaultInstance()));
+
+            assertEquals(Status.Code.DEADLINE_EXCEEDED, failure.getStatus().getCode());
+            assertTrue(failure.getMessage().contains("Connection refused"), failure::getMessage);
+            assertEquals(1, failure.getMessage().lines().count(), failure::getMessage);
+        }
+    }
+
+    @Test
+    void aCallConnectsAtOnceWhenTheServerIsBack() throws IOException, InterruptedException {
+        String address = unusedAddress();
+        HeadwaterClient.Builder builder =
+                HeadwaterClient.builder(address, "hw_test").plaintext().timeout(java.time.Duration.ofMillis(700));
+        try (HeadwaterClient down = builder.build()) {
+            RecordSaleRequest sale = RecordSaleRequest.getDefaultInstance();
+            assertThrows(StatusRuntimeException.class, () -> down.tracking().recordSale(sale));
+            Thread.sleep(2_700); // gRPC now waits for 2.6 seconds before it connects again.
+
+            try (FakeServer back = new FakeServer(Integer.parseInt(address.split(":")[1]), new Tracking())) {
+                down.tracking().recordSale(sale);
+                assertEquals(1, back.headers.size());
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "headwater.internal", "https://headwater.internal:50051", ":50051", "2001:db8::1"})
+    void anAddressWithoutAPortIsRefused(String address) {
+        assertThrows(IllegalArgumentException.class, () -> HeadwaterClient.builder(address, "hw_test"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "headwater.internal:50051",
+                "[2001:db8::1]:50051",
+                "dns:///headwater.internal:50051",
+                "unix:/run/hw"
+            })
+    void anAddressWithAPortIsTaken(String address) {
+        HeadwaterClient.builder(address, "hw_test");
+    }
+
+    @Test
+    void whiteSpaceAroundTheKeyIsNotSent() {
+        HeadwaterClient.builder(server.address(), " hw_test\n")
+                .plaintext()
+                .connect()
+                .close();
+
+        assertEquals("Bearer hw_test", server.headers.get(0).get(FakeServer.AUTHORIZATION));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", " \n", "hw_\ntest", "hw_t\u00e4st"})
+    void aKeyThatCannotBeSentIsRefusedAndNotShown(String key) {
+        IllegalArgumentException failure =
+                assertThrows(IllegalArgumentException.class, () -> HeadwaterClient.builder("localhost:1", key));
+
+        assertFalse(failure.getMessage().contains("hw_"), failure::getMessage);
+    }
+
+    @Test
+    void aFileWithoutCertificatesIsRefused(@TempDir Path folder) throws IOException {
+        Path file = Files.writeString(folder.resolve("ca.pem"), "no certificate");
+        HeadwaterClient.Builder builder = HeadwaterClient.builder("localhost:1", "hw_test");
+
+        assertThrows(IOException.class, () -> builder.trustCertificates(file));
+    }
+
+    @Test
+    void aTimeoutMustBeMoreThanZero() {
+        HeadwaterClient.Builder builder = HeadwaterClient.builder("localhost:1", "hw_test");
+
+        assertThrows(IllegalArgumentException.class, () -> builder.timeout(java.time.Duration.ZERO));
+    }
+
+    private static String unusedAddress() throws IOException {
+        try (ServerSocket socket = new ServerSocket(0)) {
+            return "127.0.0.1:" + socket.getLocalPort();
+        }
     }
 
     @Test
@@ -209,6 +342,12 @@ final class HeadwaterClientTest {
         @Override
         public void recordSale(RecordSaleRequest request, StreamObserver<RecordSaleResponse> observer) {
             answer(request, RecordSaleResponse.getDefaultInstance(), observer);
+        }
+
+        @Override
+        public void batchRecordEvents(
+                BatchRecordEventsRequest request, StreamObserver<BatchRecordEventsResponse> observer) {
+            answer(request, BatchRecordEventsResponse.getDefaultInstance(), observer);
         }
     }
 

@@ -113,11 +113,9 @@ public final class Story {
         // Two followers, one after the other, as if the reading process was restarted. The second one continues after
         // the cursor that the first one stored.
         int half = saleCount / 2;
-        FeedFollower first = client.followFeed(copy).fromBeginning().build();
+        FeedFollower first = client.followFeed(copy).resume(copy.cursor()).build();
         whileFollowing(first, () -> recordSales(1, half, customer, saleDelayMillis));
-        FeedFollower second = copy.cursor().isEmpty()
-                ? client.followFeed(copy).fromBeginning().build()
-                : client.followFeed(copy).after(copy.cursor()).build();
+        FeedFollower second = client.followFeed(copy).resume(copy.cursor()).build();
         long eventCount = whileFollowing(second, () -> {
             recordSales(half + 1, saleCount, customer, saleDelayMillis);
             recordRefund();
