@@ -99,7 +99,7 @@ fn write_protoset() -> std::io::Result<()> {
 
 async fn create_operator_key(settings: &Settings) -> Result<secrecy::SecretString, ServerError> {
     let store = Arc::new(server::open_store(settings).await?);
-    let options = server::app_options(settings, &store);
+    let options = server::app_options(settings, &store).await?;
     let (app, writer) = App::start(store, Arc::new(SystemClock), &options).map_err(ServerError::Writer)?;
     let key = operator::create(&app).await;
     app.close();

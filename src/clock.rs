@@ -1,9 +1,9 @@
 //! The clock and the random source: the only place in the crate that reads the time or draws random values.
 #![expect(clippy::disallowed_methods, reason = "this is the one place that may")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
@@ -14,6 +14,9 @@ use crate::domain::time::Time;
 pub trait Clock: Send + Sync + 'static {
     /// Now, in UTC.
     fn now(&self) -> Time;
+
+    /// The time since some moment, by a clock that nobody sets. A jump of [`Clock::now`] is found by comparison with it.
+    fn monotonic(&self) -> Duration;
 }
 
 /// The machine's clock.
@@ -26,23 +29,47 @@ impl Clock for SystemClock {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Time::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
     }
+
+    fn monotonic(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
 }
 
 /// A clock that moves only when it is set, for tests.
 #[derive(Debug, Clone)]
 pub struct ManualClock {
     micros: Arc<AtomicI64>,
+    /// The microseconds of the monotonic clock.
+    passed_micros: Arc<AtomicI64>,
 }
 
 impl ManualClock {
     /// A clock that is set to this time.
     pub fn new(time: Time) -> Self {
-        Self { micros: Arc::new(AtomicI64::new(time.micros())) }
+        Self { micros: Arc::new(AtomicI64::new(time.micros())), passed_micros: Arc::default() }
     }
 
-    /// Sets the clock, forward or back.
+    /// Sets the clock, forward or back. Time passes with it: the monotonic clock moves too, but never back.
     pub fn set(&self, time: Time) {
-        self.micros.store(time.micros(), Ordering::SeqCst);
+        let before = self.micros.swap(time.micros(), Ordering::SeqCst);
+        self.passed_micros.fetch_add(time.micros().saturating_sub(before).max(0), Ordering::SeqCst);
+    }
+
+    /// Lets this much time pass.
+    pub fn pass(&self, duration: Duration) {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        self.set(Time::from_micros(self.now().micros().saturating_add(micros)));
+    }
+
+    /// Makes the clock jump by this many microseconds, without any time passing.
+    pub fn jump(&self, micros: i64) {
+        self.micros.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    /// Makes the clock jump by this many days, without any time passing.
+    pub fn jump_days(&self, days: i32) {
+        self.jump(Time::from_micros(0).plus_days(days).micros());
     }
 
     /// Moves the clock on by this many days.
@@ -54,6 +81,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Time {
         Time::from_micros(self.micros.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_micros(self.passed_micros.load(Ordering::SeqCst).unsigned_abs())
     }
 }
 

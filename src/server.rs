@@ -113,8 +113,9 @@ impl Server {
     /// See [`ServerError`].
     pub async fn start(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, ServerError> {
         let store = Arc::new(open_store(settings).await?);
-        let (app, writer) = App::start(Arc::clone(&store), Arc::clone(&clock), &app_options(settings, &store))
-            .map_err(ServerError::Writer)?;
+        let options = app_options(settings, &store).await?;
+        let (app, writer) =
+            App::start(Arc::clone(&store), Arc::clone(&clock), &options).map_err(ServerError::Writer)?;
         operator::ensure_first(&app, &settings.database.data_dir).await?;
 
         let authenticator = Arc::new(Authenticator::new(Arc::clone(&store), clock));
@@ -252,10 +253,13 @@ pub async fn open_store(settings: &Settings) -> Result<Store, ServerError> {
 }
 
 /// The app's options from these settings.
-pub fn app_options(settings: &Settings, store: &Store) -> AppOptions {
+///
+/// # Errors
+/// The newest commit cannot be read.
+pub async fn app_options(settings: &Settings, store: &Store) -> Result<AppOptions, StoreError> {
     /// If no other process can write, polling is only a backstop.
     const BACKSTOP_POLL: Duration = Duration::from_secs(1);
-    AppOptions {
+    Ok(AppOptions {
         queue_commands_max: settings.limits.queue_commands_max as usize,
         batch_commands_max: settings.limits.batch_commands_max as usize,
         feed_poll_interval: if store.wants_polling() {
@@ -264,9 +268,10 @@ pub fn app_options(settings: &Settings, store: &Store) -> AppOptions {
             BACKSTOP_POLL
         },
         upkeep_interval: seconds(settings.workers.upkeep_interval_seconds),
+        newest_commit: crate::store::account_head::newest_commit(store).await?,
         event_retention_days: retention_days(settings),
         event_form: crate::rpc::feed::event::FORM,
-    }
+    })
 }
 
 fn retention_days(settings: &Settings) -> Option<i32> {

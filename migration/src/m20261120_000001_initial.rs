@@ -304,6 +304,7 @@ fn heads() -> Vec<TableCreateStatement> {
             .col(hash("ledger_hash"))
             .col(sequence("catalogue_version"))
             .col(sequence("waited_refund_count"))
+            .col(time("committed_at"))
             .take(),
     ]
 }

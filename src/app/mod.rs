@@ -8,7 +8,6 @@ pub mod worker;
 mod writer;
 
 use std::io;
-use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use crate::clock::Clock;
 use crate::domain::outcome::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::Envelope;
+use crate::domain::time::Time;
 use crate::store::set::catalogue::Catalogues;
 use crate::store::{Store, StoreError};
 use feed::{EventForm, Feed};
@@ -86,6 +86,8 @@ pub struct AppOptions {
     pub feed_poll_interval: Duration,
     /// How often due rewards are approved and old rows removed.
     pub upkeep_interval: Duration,
+    /// The newest commit of any account when the server starts, see [`store::account_head::newest_commit`].
+    pub newest_commit: Option<Time>,
     /// For how many days events are kept; none for ever.
     pub event_retention_days: Option<i32>,
     /// The encoding of events for readers of the feed.
@@ -119,7 +121,6 @@ impl App {
         options: &AppOptions,
     ) -> io::Result<(Arc<Self>, JoinHandle<()>)> {
         let feed = Arc::new(Feed::new(Arc::clone(&store), options.event_form.write_entry));
-        let last_commit_micros = Arc::new(AtomicI64::new(i64::MIN));
         let (mut queues, mut writers) = (Vec::new(), Vec::new());
         for lane in 0..store.lanes() {
             let (sender, receiver) = mpsc::unbounded_channel();
@@ -134,7 +135,6 @@ impl App {
                 catalogues: Catalogues::default(),
                 commands_since_start: 0,
                 statistics_at_commands: STATISTICS_FIRST_COMMANDS,
-                last_commit_micros: Arc::clone(&last_commit_micros),
             };
             queues.push(sender);
             writers.push(writer.start(receiver)?);
@@ -144,7 +144,7 @@ impl App {
         let stop = CancellationToken::new();
         let app = Arc::new(Self {
             store,
-            workers: Workers::new(Arc::clone(&clock), stop.child_token()),
+            workers: Workers::new(Arc::clone(&clock), options.newest_commit, stop.child_token()),
             clock,
             feed: Arc::clone(&feed),
             queues: Mutex::new(queues),

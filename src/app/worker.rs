@@ -2,6 +2,7 @@
 //! the one write path. It begins no transaction of its own.
 
 pub mod approve_due;
+mod clock_watch;
 mod driver;
 pub mod forget_requests;
 pub mod prune_events;

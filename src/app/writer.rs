@@ -9,7 +9,6 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -109,8 +108,6 @@ pub(super) struct Writer {
     /// How many commands were carried out, and at which number the database analyzes its tables next.
     pub(super) commands_since_start: usize,
     pub(super) statistics_at_commands: usize,
-    /// The latest commit time in any lane.
-    pub(super) last_commit_micros: Arc<AtomicI64>,
 }
 
 impl Writer {
@@ -242,6 +239,7 @@ impl Writer {
         let mut ids = RandomIds;
         let mut replies: Vec<Reply> = Vec::with_capacity(envelopes.len());
         for envelope in envelopes {
+            let now = heads.get(&envelope.account_id).map_or(now, |head| head.decision_time(now));
             let decision = decide(&mut set, envelope, now, &mut ids);
             // The command uses a name that an earlier one made, so its rows were not loaded. The next transaction loads them.
             if !replies.is_empty() && matches!(decision, Err(Refusal::NotLoaded(_))) {
@@ -252,8 +250,7 @@ impl Writer {
         }
 
         failpoint!(BeforeSave);
-        let committed_at = self.commit_time(now);
-        let segments = store::set::save(&transaction, &set, &mut heads, committed_at, self.encode_event).await?;
+        let segments = store::set::save(&transaction, &set, &mut heads, now, self.encode_event).await?;
         for account_id in set.accounts_with_changed_catalogue() {
             self.catalogues.forget(account_id);
         }
@@ -280,12 +277,6 @@ impl Writer {
                 tracing::warn!(%error, "could not renew the database's statistics");
             }
         });
-    }
-
-    /// The commit time: now, but never earlier than the commit before, even when the clock was set back.
-    fn commit_time(&self, now: Time) -> Time {
-        let before = self.last_commit_micros.fetch_max(now.micros(), Ordering::Relaxed);
-        Time::from_micros(before.max(now.micros()))
     }
 
     async fn keep_up(&self, upkeep: Upkeep) -> Result<u64, StoreError> {

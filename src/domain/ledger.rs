@@ -256,6 +256,8 @@ pub struct AccountHead {
     pub catalogue_version: i64,
     /// How many refunds have ever arrived before their sale. While it is 0, no sale looks for a waiting refund.
     pub waited_refund_count: i64,
+    /// The time of the newest commit with an event. It never goes back, whatever the clock of a server does.
+    pub committed_at: Time,
 }
 
 impl AccountHead {
@@ -269,7 +271,21 @@ impl AccountHead {
             ledger_hash: GENESIS_HASH,
             catalogue_version: 0,
             waited_refund_count: 0,
+            committed_at: Time::from_micros(0),
         }
+    }
+
+    /// The time of a commit: now, but never earlier than the commit before.
+    pub fn commit(&mut self, now: Time) -> Time {
+        self.committed_at = self.committed_at.max(now);
+        self.committed_at
+    }
+
+    /// The time at which commands are decided: now, or the time of the last commit if the clock was set back by up to a day. Without
+    /// this, a sale right after the clock was set back would be earlier than the visitor's click. If the last commit is further in the
+    /// future, the clock was wrong then, and it is believed now.
+    pub fn decision_time(&self, now: Time) -> Time {
+        if now < self.committed_at && self.committed_at <= now.plus_days(1) { self.committed_at } else { now }
     }
 
     /// Gives a posting the next sequence and its hash.
@@ -288,6 +304,25 @@ impl AccountHead {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_are_decided_no_earlier_than_the_last_commit() {
+        let mut head = AccountHead::new(AccountId::from_uuid(Uuid::nil()));
+        let noon = Time::from_micros(1_767_268_800_000_000);
+        assert_eq!(head.decision_time(noon), noon);
+        assert_eq!(head.commit(noon), noon);
+        // The clock is set back: by an hour, by a day, and by more.
+        let hour_micros = 3_600 * Time::MICROS_PER_SECOND;
+        for (behind_micros, decided_at) in [
+            (hour_micros, noon),
+            (24 * hour_micros, noon),
+            (24 * hour_micros + 1, noon.plus_micros(-24 * hour_micros - 1)),
+        ] {
+            assert_eq!(head.decision_time(noon.plus_micros(-behind_micros)), decided_at);
+            assert_eq!(head.commit(noon.plus_micros(-behind_micros)), noon);
+        }
+        assert_eq!(head.decision_time(noon.plus_days(1)), noon.plus_days(1));
+    }
 
     fn posting() -> Posting {
         Posting {

@@ -8,7 +8,11 @@ use serde::{Deserialize, Serialize};
 pub struct Time(i64);
 
 impl Time {
-    const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
+    /// A second in microseconds.
+    pub const MICROS_PER_SECOND: i64 = 1_000_000;
+    /// By how much the clocks of Headwater and of a caller may differ, in microseconds.
+    pub const CLOCK_DIFFERENCE_MICROS_MAX: i64 = 10 * 60 * Self::MICROS_PER_SECOND;
+    const MICROS_PER_DAY: i64 = 24 * 60 * 60 * Self::MICROS_PER_SECOND;
 
     /// The time this many microseconds after 1970.
     pub const fn from_micros(micros: i64) -> Self {
@@ -20,9 +24,19 @@ impl Time {
         self.0
     }
 
+    /// This many microseconds later; earlier for a negative number. Saturates at the smallest and the largest time.
+    pub const fn plus_micros(self, micros: i64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
     /// This many days of 24 hours later; earlier for a negative number. Saturates at the smallest and the largest time.
     pub const fn plus_days(self, days: i32) -> Self {
-        Self(self.0.saturating_add((days as i64).saturating_mul(Self::MICROS_PER_DAY)))
+        self.plus_micros((days as i64).saturating_mul(Self::MICROS_PER_DAY))
+    }
+
+    /// Whether the time has no fraction of a second, as times of senders that count in seconds.
+    pub const fn is_whole_second(self) -> bool {
+        self.0 % Self::MICROS_PER_SECOND == 0
     }
 }
 

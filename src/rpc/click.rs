@@ -43,7 +43,11 @@ impl Change for pb::RecordClickRequest {
         fields.key("event_id", &self.event_id);
         let code = fields.required_line("ref_id", &self.ref_id, KEY_LENGTH_MAX);
         let referrer_url = fields.referrer("referrer_url", &self.referrer_url);
-        let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
+        // The time that a visitor's browser sends is not to be trusted.
+        let occurred_at = match asking.key_kind {
+            KeyKind::Publishable => None,
+            _ => fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now),
+        };
         fields.finish()?;
         let rule = RecordClick {
             code: code.to_ascii_lowercase(),
@@ -84,6 +88,16 @@ mod tests {
             pb::RecordClickRequest { ref_id: " JO ".to_owned(), tid: "x".repeat(5_000), ..Default::default() };
         let command = read(&message).unwrap();
         assert_eq!((command.code.as_str(), command.tid), ("jo", None));
+    }
+
+    #[test]
+    fn only_a_backend_may_say_when_a_click_was() {
+        let occur_time = Some(prost_types::Timestamp { seconds: 1_600_000_000, nanos: 0 });
+        let message = pb::RecordClickRequest { ref_id: "jo".to_owned(), occur_time, ..Default::default() };
+        let asking = |key_kind| Asking { now: Time::from_micros(1_700_000_000_000_000), key_kind };
+        let time = |key_kind| message.read(&asking(key_kind)).unwrap().0.occurred_at;
+        assert_eq!(time(KeyKind::Tracking), Some(Time::from_micros(1_600_000_000_000_000)));
+        assert_eq!(time(KeyKind::Publishable), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::set::keyed::rows_by;
 use super::{Source, Store, StoreError, WriteTransaction};
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
+use crate::domain::time::Time;
 
 pub(super) fn head_to_row(head: &AccountHead) -> table::Model {
     table::Model {
@@ -24,6 +25,7 @@ pub(super) fn head_to_row(head: &AccountHead) -> table::Model {
         ledger_hash: head.ledger_hash.to_vec(),
         catalogue_version: head.catalogue_version,
         waited_refund_count: head.waited_refund_count,
+        committed_at: head.committed_at.micros(),
     }
 }
 
@@ -36,6 +38,7 @@ pub(super) fn head_from_row(row: table::Model) -> Result<AccountHead, StoreError
         ledger_hash: RowName::new("account_head", row.account_id).hash(row.ledger_hash)?,
         catalogue_version: row.catalogue_version,
         waited_refund_count: row.waited_refund_count,
+        committed_at: Time::from_micros(row.committed_at),
     })
 }
 
@@ -69,6 +72,15 @@ pub async fn heads(store: &Store, accounts: &[AccountId]) -> Result<Vec<(Account
     let keys = accounts.iter().map(|account_id| account_id.uuid());
     let rows = rows_by::<table::Entity, _>(store.read(), &[table::Column::AccountId], keys).await?;
     Ok(rows.into_iter().map(|row| (AccountId::from_uuid(row.account_id), row.event_sequence)).collect())
+}
+
+/// The time of the newest commit of any account. `None`: nothing was committed yet.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn newest_commit(store: &Store) -> Result<Option<Time>, StoreError> {
+    let row = table::Entity::find().order_by_desc(table::Column::CommittedAt).one(store.read()).await?;
+    Ok(row.map(|row| Time::from_micros(row.committed_at)).filter(|time| time.micros() > 0))
 }
 
 /// Locks the heads of these accounts until the end of the transaction, and returns the heads that exist. The holder of an

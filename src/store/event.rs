@@ -99,7 +99,7 @@ impl Segment {
 pub(super) fn number<'facts>(
     facts: impl IntoIterator<Item = &'facts NewEvent>,
     heads: &mut BTreeMap<AccountId, AccountHead>,
-    committed_at: Time,
+    now: Time,
     encode_body: EncodeBody,
 ) -> Result<Vec<Segment>, StoreError> {
     let mut open: BTreeMap<AccountId, SegmentWriter> = BTreeMap::new();
@@ -112,6 +112,7 @@ pub(super) fn number<'facts>(
         let first_sequence = head.event_sequence + 1;
         head.event_sequence += count;
         let last_sequence = head.event_sequence;
+        let committed_at = head.commit(now);
         segments.push(Segment { account_id, first_sequence, last_sequence, committed_at, frames, bytes: bytes.into() });
         Ok::<_, StoreError>(())
     };

@@ -13,6 +13,7 @@ mod support;
 mod answers;
 mod api;
 mod binary;
+mod clocks;
 mod contract;
 mod coverage;
 mod crash;

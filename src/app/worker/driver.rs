@@ -10,8 +10,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::clock_watch::ClockWatch;
 use super::report::{Counts, Failure, RunResult, WorkerStatus};
 use crate::clock::{self, Clock};
+use crate::domain::time::Time;
 
 /// By how many percent the time between two runs varies, so that several servers do not all run their workers at the same moment.
 const INTERVAL_JITTER_PERCENT: u32 = 10;
@@ -36,13 +38,15 @@ pub(super) trait Worker: Send + Sync + 'static {
 /// One run of a worker.
 pub(super) struct Run {
     stop: CancellationToken,
+    /// A detached run does not watch the clock.
+    watch: Option<Arc<ClockWatch>>,
     counts: Counts,
 }
 
 impl Run {
     /// A run without a driver, which nothing stops.
     pub(super) fn detached() -> Self {
-        Self { stop: CancellationToken::new(), counts: Counts::default() }
+        Self { stop: CancellationToken::new(), watch: None, counts: Counts::default() }
     }
 
     /// The sum of all counts.
@@ -55,15 +59,16 @@ impl Run {
         self.counts.add(thing, count);
     }
 
-    /// Whether to end the run now. The rest is done after the next start.
+    /// Whether to end the run now, because the server stops or the clock jumped. A later run does the rest.
     pub(super) fn is_stopping(&self) -> bool {
-        self.stop.is_cancelled()
+        self.stop.is_cancelled() || self.watch.as_ref().is_some_and(|watch| watch.doubt().is_some())
     }
 }
 
 /// The workers that were started.
 pub(in crate::app) struct Workers {
     clock: Arc<dyn Clock>,
+    watch: Arc<ClockWatch>,
     stop: CancellationToken,
     started: Mutex<Vec<Started>>,
 }
@@ -81,9 +86,11 @@ struct Shared {
 }
 
 impl Workers {
-    /// No worker yet. All of them end when `stop` is cancelled.
-    pub(in crate::app) fn new(clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
-        Self { clock, stop, started: Mutex::default() }
+    /// No worker yet. All of them end when `stop` is cancelled. They wait while the clock cannot be believed, also because it is
+    /// far from the newest commit.
+    pub(in crate::app) fn new(clock: Arc<dyn Clock>, newest_commit: Option<Time>, stop: CancellationToken) -> Self {
+        let watch = Arc::new(ClockWatch::new(Arc::clone(&clock), newest_commit));
+        Self { clock, watch, stop, started: Mutex::default() }
     }
 
     /// Starts a worker. It runs at once, and then at this interval.
@@ -94,6 +101,7 @@ impl Workers {
             interval,
             shared: Arc::clone(&shared),
             clock: Arc::clone(&self.clock),
+            watch: Arc::clone(&self.watch),
             stop: self.stop.clone(),
         };
         let task = Some(AbortOnDropHandle::new(tokio::spawn(driver.drive())));
@@ -126,6 +134,7 @@ struct Driver<W> {
     interval: Duration,
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
+    watch: Arc<ClockWatch>,
     stop: CancellationToken,
 }
 
@@ -133,7 +142,10 @@ impl<W: Worker> Driver<W> {
     async fn drive(self) {
         tracing::info!(worker = W::NAME, interval_ms = millis(self.interval), "a worker started");
         while !self.stop.is_cancelled() {
-            let pause = self.run().await;
+            let pause = match self.watch.doubt() {
+                None => self.run().await,
+                Some(wait) => wait.min(self.interval),
+            };
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = self.shared.wake.notified() => {}
@@ -151,7 +163,7 @@ impl<W: Worker> Driver<W> {
             status.is_running = true;
             status.last_begun_at = Some(self.clock.now());
         }
-        let mut run = Run { stop: self.stop.clone(), counts: Counts::default() };
+        let mut run = Run { stop: self.stop.clone(), watch: Some(Arc::clone(&self.watch)), counts: Counts::default() };
         // A panic must not end the worker.
         let result = AssertUnwindSafe(self.worker.run(&mut run)).catch_unwind().await;
         let failure = result.unwrap_or_else(|_| Err(Failure::AskPerson("it panicked".to_owned()))).err();

@@ -65,12 +65,21 @@ struct Runner<'set> {
     program: Option<&'set Program>,
     /// When a click happened.
     clicked_at: Option<Time>,
+    /// Whether the click made the tracking id that the event brought.
+    is_origin_of_tid: bool,
     result: Option<CandidateResult>,
 }
 
 impl<'set> Runner<'set> {
     fn unknown(evidence: Evidence) -> Self {
-        Self { evidence, enrollment: None, program: None, clicked_at: None, result: Some(CandidateResult::Unknown) }
+        Self {
+            evidence,
+            enrollment: None,
+            program: None,
+            clicked_at: None,
+            is_origin_of_tid: false,
+            result: Some(CandidateResult::Unknown),
+        }
     }
 
     fn new(set: &'set WorkingSet, evidence: Evidence, enrollment: &'set Arc<Enrollment>) -> Result<Self, Refusal> {
@@ -82,7 +91,27 @@ impl<'set> Runner<'set> {
         } else {
             None
         };
-        Ok(Self { evidence, enrollment: Some(enrollment), program: Some(program), clicked_at: None, result })
+        Ok(Self {
+            evidence,
+            enrollment: Some(enrollment),
+            program: Some(program),
+            clicked_at: None,
+            is_origin_of_tid: false,
+            result,
+        })
+    }
+
+    /// Whether the click is later than an event. An event that brings a tracking id is later than the click that made the id, so that
+    /// click may seem later by as much as clocks differ. A time in whole seconds may be any moment of its second.
+    fn is_click_after(&self, occurred_at: Time) -> bool {
+        let tolerance_micros = if self.is_origin_of_tid {
+            Time::CLOCK_DIFFERENCE_MICROS_MAX
+        } else if occurred_at.is_whole_second() {
+            Time::MICROS_PER_SECOND - 1
+        } else {
+            0
+        };
+        self.clicked_at.is_some_and(|clicked_at| clicked_at > occurred_at.plus_micros(tolerance_micros))
     }
 
     fn lose(&mut self, result: CandidateResult) {
@@ -96,6 +125,20 @@ impl<'set> Runner<'set> {
     fn is_open(&self) -> bool {
         self.result.is_none()
     }
+}
+
+/// When an event happened that was sent without a time: now, or at the visitor's latest click if the server's clock was set back by up
+/// to a day since then. Such an event is later than every click that was recorded before it.
+pub(super) fn arrival_time(
+    set: &WorkingSet,
+    account_id: AccountId,
+    referral: &Referral,
+    now: Time,
+) -> Result<Time, Refusal> {
+    let Some(Ok(tid)) = referral.tid else { return Ok(now) };
+    let clicks = set.clicks_of(account_id, tid)?;
+    let latest = clicks.iter().map(|click| click.occurred_at).filter(|time| *time <= now.plus_days(1)).max();
+    Ok(latest.map_or(now, |latest| latest.max(now)))
 }
 
 /// Finds who referred a conversion. The winner is the source of highest precedence that leads to an active enrollment in an
@@ -232,7 +275,9 @@ fn click_runners<'set>(
             }
             for click in clicks {
                 let link = set.link(account_id, click.link_id)?;
-                runners.push(link_runner(set, link, Evidence::Click(click.id), click.occurred_at)?);
+                let mut runner = link_runner(set, link, Evidence::Click(click.id), click.occurred_at)?;
+                runner.is_origin_of_tid = click.id == *tid;
+                runners.push(runner);
             }
         }
         Some(Err(text)) => runners.push(Runner::unknown(Evidence::Tid(text.clone()))),
@@ -251,7 +296,7 @@ fn click_runners<'set>(
 fn choose_click(set: &WorkingSet, runners: &mut [Runner<'_>], occurred_at: Time) -> Result<(), Refusal> {
     for runner in runners.iter_mut() {
         let (Some(clicked_at), Some(program)) = (runner.clicked_at, runner.program) else { continue };
-        if clicked_at > occurred_at {
+        if runner.is_click_after(occurred_at) {
             runner.lose(CandidateResult::AfterConversion);
         } else if clicked_at.plus_days(window_days(set, program, occurred_at)?) < occurred_at {
             runner.lose(CandidateResult::OutsideWindow);

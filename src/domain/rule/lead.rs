@@ -49,7 +49,10 @@ impl Rule for RecordLead {
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<LeadOutcome, Refusal> {
-        let occurred_at = self.occurred_at.unwrap_or(context.now);
+        let occurred_at = match self.occurred_at {
+            Some(time) => time,
+            None => attribution::arrival_time(context.set, context.account_id, &self.referral, context.now)?,
+        };
         let known = context.set.find_customer(context.account_id, &self.customer)?.cloned();
         let mut lead = match &known {
             Some(lead) => lead.as_ref().clone(),

@@ -61,7 +61,10 @@ impl Rule for RecordSale {
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<SaleOutcome, Refusal> {
-        let occurred_at = self.occurred_at.unwrap_or(context.now);
+        let occurred_at = match self.occurred_at {
+            Some(time) => time,
+            None => attribution::arrival_time(context.set, context.account_id, &self.referral, context.now)?,
+        };
         let known = context.set.find_customer(context.account_id, &self.customer)?.cloned();
         let attribution =
             attribution::attribute(context.set, context.account_id, known.as_deref(), &self.referral, occurred_at)?;

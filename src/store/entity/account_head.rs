@@ -13,6 +13,7 @@ pub struct Model {
     pub ledger_hash: Vec<u8>,
     pub catalogue_version: i64,
     pub waited_refund_count: i64,
+    pub committed_at: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -13,6 +13,7 @@ account_head.ledger_sequence bigint NOT NULL
 account_head.ledger_hash bytea NOT NULL
 account_head.catalogue_version bigint NOT NULL
 account_head.waited_refund_count bigint NOT NULL
+account_head.committed_at bigint NOT NULL
 CREATE UNIQUE INDEX account_head_pkey ON public.account_head USING btree (account_id)
 affiliate.account_id uuid NOT NULL
 affiliate.id uuid NOT NULL

@@ -13,7 +13,8 @@ CREATE TABLE "account_head" (
   "ledger_sequence" integer NOT NULL,
   "ledger_hash" blob NOT NULL,
   "catalogue_version" integer NOT NULL,
-  "waited_refund_count" integer NOT NULL, PRIMARY KEY ("account_id") ) WITHOUT ROWID
+  "waited_refund_count" integer NOT NULL,
+  "committed_at" integer NOT NULL, PRIMARY KEY ("account_id") ) WITHOUT ROWID
 CREATE TABLE "affiliate" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,

@@ -103,6 +103,7 @@ impl Stored {
             batch_commands_max: 100,
             feed_poll_interval: never,
             upkeep_interval: never,
+            newest_commit: None,
             event_retention_days: None,
             // Event bodies are readable, so that they can be compared.
             event_form: EventForm {

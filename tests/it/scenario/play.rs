@@ -7,7 +7,7 @@ use headwater::pb;
 use tonic::Status;
 
 use super::World;
-use super::request::{commission, customer, money, occur_time, terms};
+use super::request::{commission, customer, money, occur_time, terms, time};
 use super::script::{Step, amount};
 use crate::support::feed::cash;
 use crate::support::server::{START_MICROS, reason};
@@ -38,8 +38,7 @@ impl<'world, W: World> Player<'world, W> {
     async fn try_perform(&mut self, step: &Step) -> Result<String, Status> {
         match step.verb.as_str() {
             "day" => {
-                let start = Time::from_micros(START_MICROS);
-                self.world.set_now(start.plus_days(step.word(0).parse().unwrap()));
+                self.world.set_now(time(step.word(0), step.option("second")));
                 Ok("ok".to_owned())
             }
             "program" | "terms" | "archive" => self.program_step(step).await,

@@ -1,14 +1,26 @@
 //! Converts words of steps to parts of requests. Knows the notation of scenarios and the messages, not how they are executed.
 
+use headwater::domain::time::Time;
 use headwater::pb;
 use prost_types::Timestamp;
 
 use super::script::{Step, minor_units};
 use crate::support::server::START_MICROS;
 
+/// When the event of a step happened: `day=` counts from day 0, and `second=` within that day. `None`: now.
 pub(super) fn occur_time(step: &Step) -> Option<Timestamp> {
-    step.option("day")
-        .map(|day| Timestamp { seconds: START_MICROS / 1_000_000 + day.parse::<i64>().unwrap() * 86_400, nanos: 0 })
+    let (day, second) = (step.option("day"), step.option("second"));
+    day.or(second)?;
+    let micros = time(day.unwrap_or("0"), second).micros();
+    let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap();
+    Some(Timestamp { seconds: micros.div_euclid(1_000_000), nanos })
+}
+
+/// A time by its day and its second, which may have a fraction of up to six digits.
+pub(super) fn time(day: &str, second: Option<&str>) -> Time {
+    let (whole, fraction) = second.unwrap_or("0").split_once('.').unwrap_or((second.unwrap_or("0"), "0"));
+    let micros = whole.parse::<i64>().unwrap() * 1_000_000 + format!("{fraction:0<6}").parse::<i64>().unwrap();
+    Time::from_micros(START_MICROS + micros).plus_days(day.parse().unwrap())
 }
 
 pub(super) fn money(text: &str, currency: &str) -> pb::Money {

@@ -12,7 +12,7 @@ use super::play::short;
 use super::{SaleFacts, World};
 use crate::support::database::TestDatabase;
 use crate::support::feed::{cash, from_beginning};
-use crate::support::server::TestServer;
+use crate::support::server::{START_MICROS, TestServer};
 
 pub(crate) struct WireWorld {
     server: TestServer,
@@ -28,6 +28,7 @@ impl WireWorld {
 
     /// Begins another scenario on the same server, in a new account.
     pub(crate) async fn begin(&mut self, name: &str) {
+        self.server.clock.set(Time::from_micros(START_MICROS));
         self.client = self.server.new_account(name).await;
     }
 

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use tracing::subscriber::DefaultGuard;
 
 use super::*;
+use crate::app::worker::clock_watch::SETTLE_TIME;
 use crate::clock::ManualClock;
 use crate::domain::time::Time;
 
@@ -109,7 +110,7 @@ impl Stage {
         let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
         let logging = tracing::subscriber::set_default(subscriber);
         let clock = ManualClock::new(Time::from_micros(0));
-        let workers = Workers::new(Arc::new(clock.clone()), CancellationToken::new());
+        let workers = Workers::new(Arc::new(clock.clone()), None, CancellationToken::new());
         let steps = Mutex::new(steps.into_iter().collect());
         let script = Arc::new(Script { begun: Mutex::default(), steps });
         workers.start(Scripted(Arc::clone(&script), run_takes), INTERVAL);
@@ -130,6 +131,24 @@ impl Stage {
 
 fn no_answer() -> Failure {
     Failure::TryAgain("no answer".to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_wait_while_the_clock_is_doubted() {
+    let stage = Stage::new(Duration::ZERO, [Step::Done(1)]);
+    stage.runs(1).await;
+    stage.clock.jump_days(30);
+    sleep(3 * INTERVAL).await;
+    assert_eq!(stage.script.runs(), 1, "a worker ran although the clock had jumped");
+    assert!(stage.workers.wake(Scripted::NAME));
+    sleep(INTERVAL).await;
+    assert_eq!(stage.script.runs(), 1, "a worker that is woken does not wait");
+    let told = stage.lines.told(&["wait_seconds"]);
+    let expected = "WARN the clock jumped ahead by 30 days, so the workers wait; set the clock right if it is wrong \
+                    wait_seconds=600";
+    assert_eq!(told.iter().filter(|line| line.starts_with("WARN")).collect::<Vec<_>>(), [expected]);
+    stage.clock.pass(SETTLE_TIME);
+    stage.runs(2).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,8 +6,8 @@ use crate::domain::time::{Interval, Time};
 use crate::pb;
 use crate::rpc::call::wire_enum::WireEnum;
 
-/// How far in the future an event may be by our clock, because clocks differ. In microseconds.
-const AHEAD_MICROS_MAX: i64 = 10 * 60 * 1_000_000;
+/// Events of this time or before are of a sender that never set the time: 1970-01-02, in seconds since 1970.
+const SECONDS_UNSET_MAX: i64 = 86_400;
 /// The first second of the year 10000. RFC 3339 ends there.
 const SECONDS_END: i64 = 253_402_300_800;
 
@@ -73,7 +73,9 @@ impl Fields {
     pub(in crate::rpc) fn time(&mut self, field: &str, time: Option<&prost_types::Timestamp>) -> Option<Time> {
         let time = time?;
         if !(0..SECONDS_END).contains(&time.seconds) || !(0..1_000_000_000).contains(&time.nanos) {
-            self.wrong(field, "must be a time of the years 1970 to 9999");
+            // Today in milliseconds, as seconds, is a time after the year 50000.
+            let hint = if time.seconds >= SECONDS_END { "; seconds are expected, not milliseconds" } else { "" };
+            self.wrong(field, format!("must be a time of the years 1970 to 9999{hint}"));
             return None;
         }
         Some(Time::from_micros(time.seconds * 1_000_000 + i64::from(time.nanos / 1_000)))
@@ -100,7 +102,14 @@ impl Fields {
         now: Time,
     ) -> Option<Time> {
         let time = self.time(field, time)?;
-        if time.micros() > now.micros().saturating_add(AHEAD_MICROS_MAX) {
+        if time.micros() <= SECONDS_UNSET_MAX * Time::MICROS_PER_SECOND {
+            self.wrong(
+                field,
+                "is 1970-01-02 or earlier, so it was never set; send the time when it happened, or leave it out",
+            );
+            return None;
+        }
+        if time > now.plus_micros(Time::CLOCK_DIFFERENCE_MICROS_MAX) {
             self.wrong(field, "is more than 10 minutes ahead of the server's clock; send the time when it happened");
             return None;
         }
