@@ -90,6 +90,8 @@ class Client:
     """Rewards, balances and the ledger."""
     tracking: v1.TrackingServiceStub
     """Clicks, leads, sales, refunds, cancellations and conversions."""
+    channel: grpc.Channel
+    """The channel of the stubs, for other services of the server such as grpc.health.v1."""
 
     def __init__(
         self,
