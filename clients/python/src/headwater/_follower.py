@@ -90,7 +90,8 @@ class Follower:
         return self._reconnect_count
 
     def run(self) -> None:
-        """Follows the feed until `stop` is called. Blocks. Each end of the stream is logged under the name `headwater`.
+        """Follows the feed until `stop` is called or the client is closed. Blocks. Each end of the stream is logged under the
+        name `headwater`.
 
         Raises:
             HeadwaterError: Reconnecting cannot help. The reason is one of KEY_MISSING, KEY_INVALID, KEY_KIND_NOT_ALLOWED,
@@ -146,7 +147,8 @@ class Follower:
                     end.error = HeadwaterError.from_rpc_error(error)
                     if watchdog.fired and end.error.code == grpc.StatusCode.CANCELLED:
                         end.error.message = f"no message for {silence_max:.0f} s"
-                    end.delay = end.error.retry_delay.total_seconds() if end.error.retry_delay else 0.0
+                    if end.error.retry_delay is not None:
+                        end.delay = max(end.delay, end.error.retry_delay.total_seconds())
                     return end
                 finally:
                     watchdog.end()
