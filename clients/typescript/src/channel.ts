@@ -31,12 +31,14 @@ export interface Channel {
   close(): void;
 }
 
+const KEEPALIVE = { pingIntervalMs: 30_000, pingTimeoutMs: 10_000, pingIdleConnection: true };
+
 /** Makes a channel. Does not connect. */
-export function openChannel(options: ServerOptions): Channel {
+export function openChannel(options: ServerOptions, keepalive = KEEPALIVE): Channel {
   const baseUrl = baseUrlOf(options);
   const sessionManager = new Http2SessionManager(
     baseUrl,
-    { pingIntervalMs: 30_000, pingTimeoutMs: 10_000, pingIdleConnection: true },
+    keepalive,
     options.plaintext ? undefined : tlsOf(options.tls ?? {}),
   );
   return {

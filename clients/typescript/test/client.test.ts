@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Code, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import { Code, type ConnectRouter } from "@connectrpc/connect";
 import { type ClientOptions, HeadwaterClient } from "../src/client.js";
 import { HeadwaterError } from "../src/error.js";
 import {
@@ -11,7 +11,7 @@ import {
   TrackingService,
 } from "../src/generated/index.js";
 import { delayAfter, isRetryable } from "../src/retry.js";
-import { overloaded, serverError, startServer } from "./fake_server.js";
+import { overloaded, serverError, startServer, untilAborted } from "./fake_server.js";
 
 async function withServer(
   routes: (router: ConnectRouter) => void,
@@ -27,13 +27,6 @@ async function withServer(
     client.close();
     await server.stop();
   }
-}
-
-/** A handler that answers nothing. */
-function untilAborted(_: unknown, { signal }: HandlerContext): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason));
-  });
 }
 
 /** Asserts that a call fails, and returns its error. */

@@ -3,7 +3,7 @@
 import * as http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import { create } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   BadRequestSchema,
@@ -44,6 +44,13 @@ export async function startServer(routes: (router: ConnectRouter) => void): Prom
       });
     },
   };
+}
+
+/** A handler that answers nothing. */
+export function untilAborted(_: unknown, { signal }: HandlerContext): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
 }
 
 interface Details {
