@@ -124,16 +124,20 @@ function pushbackOf(metadata: Headers): number | undefined {
   return text !== null && /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
+/** What Connect says about an answer without an end, because something between client and server ended the stream. */
+const CUT_OFF_ANSWER = /^protocol error: (missing status|incomplete envelope)|before the response was received$/;
+
 /**
  * Whether the connection failed, so that the server may or may not have carried out the call. Connect and Node report this with
- * different codes: a server that was killed gives CANCELED, a reset connection ABORTED, an unreachable network INTERNAL.
+ * different codes: a server that was killed gives CANCELED, a reset connection ABORTED, an unreachable network INTERNAL, half an
+ * answer INVALID_ARGUMENT.
  * The caller must rule out first that it aborted the call itself.
  */
 function isConnectionFault(error: ConnectError): boolean {
   if (error.metadata.has(STATUS_TRAILER)) {
     return false;
   }
-  if (error.code === Code.Canceled || error.code === Code.Aborted) {
+  if (error.code === Code.Canceled || error.code === Code.Aborted || CUT_OFF_ANSWER.test(error.rawMessage)) {
     return true;
   }
   for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import * as http2 from "node:http2";
 import { test } from "node:test";
 import { Code, type ConnectRouter } from "@connectrpc/connect";
 import { type ClientOptions, HeadwaterClient } from "../src/client.js";
@@ -11,7 +12,13 @@ import {
   TrackingService,
 } from "../src/generated/index.js";
 import { delayAfter, isRetryable } from "../src/retry.js";
-import { overloaded, serverError, startServer, untilAborted } from "./fake_server.js";
+import { addressOf, listen, overloaded, serverError, startServer, untilAborted } from "./fake_server.js";
+
+const GRPC_HEADERS = { ":status": 200, "content-type": "application/grpc+proto" };
+
+function connectTo(address: string, options: Partial<ClientOptions> = {}): Promise<HeadwaterClient> {
+  return HeadwaterClient.connect({ address, key: "hw_test", plaintext: true, checkKey: false, ...options });
+}
 
 async function withServer(
   routes: (router: ConnectRouter) => void,
@@ -19,8 +26,7 @@ async function withServer(
   options: Partial<ClientOptions> = {},
 ): Promise<void> {
   const server = await startServer(routes);
-  const own = { address: server.address, key: "hw_test", plaintext: true, checkKey: false };
-  const client = await HeadwaterClient.connect({ ...own, ...options });
+  const client = await connectTo(server.address, options);
   try {
     await run(client);
   } finally {
@@ -137,18 +143,44 @@ test("a call survives the loss of its connection", async () => {
       return calls === 1 ? untilAborted(request, context) : { affiliateId: "aff_1" };
     }),
   );
-  const client = await HeadwaterClient.connect({
-    address: server.address,
-    key: "hw_test",
-    plaintext: true,
-    checkKey: false,
-  });
+  const client = await connectTo(server.address);
   const balance = client.rewards.getBalance({});
   setTimeout(() => server.dropConnections(), 100);
   assert.equal((await balance).affiliateId, "aff_1");
   assert.equal(calls, 2);
   client.close();
   await server.stop();
+});
+
+test("a call survives an answer that is cut off", async () => {
+  const cuts: ((stream: http2.ServerHttp2Stream) => void)[] = [
+    () => undefined,
+    (stream) => stream.respond(GRPC_HEADERS),
+    (stream) => {
+      stream.respond(GRPC_HEADERS);
+      stream.write(Buffer.from([0, 0, 0, 0, 9, 1]));
+    },
+  ];
+  for (const cut of cuts) {
+    let calls = 0;
+    const server = await listen(http2.createServer());
+    server.on("stream", (stream: http2.ServerHttp2Stream) => {
+      calls += 1;
+      if (calls === 1) {
+        cut(stream);
+        setTimeout(() => stream.close(), 20);
+      } else {
+        stream.respond(GRPC_HEADERS, { waitForTrailers: true });
+        stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+        stream.end(Buffer.from([0, 0, 0, 0, 0]));
+      }
+    });
+    const client = await connectTo(addressOf(server));
+    await client.rewards.getBalance({});
+    assert.equal(calls, 2);
+    client.close();
+    server.close();
+  }
 });
 
 test("connect checks the key, and fails at once with the cause", async () => {
