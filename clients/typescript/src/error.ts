@@ -80,7 +80,8 @@ export class HeadwaterError extends Error {
     const isLost = info === undefined && isConnectionFault(error);
     const code = isLost ? Code.Unavailable : error.code;
     const reasonName = info?.reason ?? "";
-    const message = isLost ? `the connection failed: ${error.rawMessage}` : error.rawMessage;
+    const text = error.rawMessage.trim();
+    const message = isLost ? `the connection failed: ${text}` : text;
     return new HeadwaterError(`${reasonName || Code[code]}: ${message}`, {
       code,
       reasonName,

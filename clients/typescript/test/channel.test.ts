@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import * as tls from "node:tls";
 import { createClient } from "@connectrpc/connect";
 import { openChannel } from "../src/channel.js";
 import { RewardService } from "../src/generated/index.js";
@@ -25,3 +26,15 @@ test("no ping is sent on a connection that was lost or closed", async () => {
   }
   await server.stop();
 });
+
+test("authorities that are no certificates are refused", () => {
+  const address = "hw.internal:50051";
+  for (const ca of ["", "rubbish", Buffer.from("rubbish"), pem("AAAA"), tls.rootCertificates[0] + pem("AAAA")]) {
+    assert.throws(() => openChannel({ address, tls: { ca } }), /TypeError: `tls.ca`/);
+  }
+  openChannel({ address, tls: { ca: tls.rootCertificates.slice(0, 2).join("\n") } });
+});
+
+function pem(content: string): string {
+  return `\n-----BEGIN CERTIFICATE-----\n${content}\n-----END CERTIFICATE-----\n`;
+}

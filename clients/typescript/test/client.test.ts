@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as http2 from "node:http2";
+import * as net from "node:net";
 import { test } from "node:test";
 import { Code, type ConnectRouter } from "@connectrpc/connect";
 import { type ClientOptions, HeadwaterClient } from "../src/client.js";
@@ -133,6 +134,55 @@ test("a call ends at its deadline, and when the client is closed", async () => {
     setTimeout(() => client.close(), 50);
     assert.equal((await call).code, Code.Canceled);
   });
+});
+
+test("a call whose deadline has passed is not sent", async () => {
+  let calls = 0;
+  const routes = (router: ConnectRouter) =>
+    router.rpc(RewardService.method.getBalance, () => {
+      calls += 1;
+      return {};
+    });
+  await withServer(routes, async (client) => {
+    const error = await errorOf(client.rewards.getBalance({}, { timeoutMs: -1 }));
+    assert.equal(error.code, Code.DeadlineExceeded);
+    assert.equal(calls, 0);
+  });
+});
+
+test("a client without a deadline calls and repeats", async () => {
+  let calls = 0;
+  const routes = (router: ConnectRouter) =>
+    router.rpc(RewardService.method.getBalance, (_, context) => {
+      assert.equal(context.timeoutMs(), undefined);
+      calls += 1;
+      if (calls === 1) {
+        throw overloaded(50);
+      }
+      return {};
+    });
+  await withServer(routes, (client) => client.rewards.getBalance({}).then(() => undefined), { timeoutMs: 0 });
+  assert.equal(calls, 2);
+});
+
+test("options that cannot be right are refused", async () => {
+  for (const timeoutMs of [-1, Number.NaN]) {
+    await assert.rejects(connectTo("127.0.0.1:1", { timeoutMs }), TypeError);
+  }
+  const key = undefined as unknown as string;
+  await assert.rejects(connectTo("127.0.0.1:1", { key }), /TypeError: the key is missing/);
+});
+
+test("TLS against a server without TLS, and the reverse, are named as the cause", async () => {
+  const server = await startServer(() => undefined);
+  const noTls = HeadwaterClient.connect({ address: server.address, key: "hw_test" });
+  assert.match((await errorOf(noTls)).message, /wrong version number.*with TLS; the server answers without TLS\)$/);
+  await server.stop();
+  // A TLS server ends a connection that begins otherwise.
+  const tlsServer = await listen(net.createServer((socket) => socket.destroy()));
+  const needsTls = connectTo(addressOf(tlsServer), { checkKey: true });
+  assert.match((await errorOf(needsTls)).message, /without TLS; does the server need TLS\?\)$/);
+  tlsServer.close();
 });
 
 test("a call survives the loss of its connection", async () => {
