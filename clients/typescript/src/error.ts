@@ -19,7 +19,7 @@ export interface FieldViolation {
   readonly description: string;
 }
 
-/** The values of a {@link HeadwaterError}. */
+/** The values of a {@link HeadwaterError}, where each is explained. What is left out is empty. */
 export interface HeadwaterErrorInit {
   readonly code: Code;
   readonly reasonName?: string | undefined;
@@ -38,6 +38,7 @@ export interface HeadwaterErrorInit {
  * does not come from a Headwater server: the connection failed, the deadline passed, or the caller aborted the call.
  */
 export class HeadwaterError extends Error {
+  /** Always "HeadwaterError". */
   override readonly name = "HeadwaterError";
   /** The gRPC code. A connection that fails in the middle of a call has `Code.Unavailable`. */
   readonly code: Code;
@@ -56,6 +57,7 @@ export class HeadwaterError extends Error {
   /** The id of the call in the server's log. Empty if no server answered. It is not the field `request_id`. */
   readonly callId: string;
 
+  /** Makes an error, such as one that a test of yours throws. */
   constructor(message: string, init: HeadwaterErrorInit) {
     super(message, { cause: init.cause });
     this.code = init.code;
