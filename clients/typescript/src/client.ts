@@ -64,7 +64,7 @@ export class HeadwaterClient {
 
   /**
    * Makes a client, and checks address, certificate and key with one CheckApiKey. If one of them is wrong, it throws a
-   * {@link HeadwaterError} with the cause at once. It throws a TypeError for an address or key that cannot be right.
+   * {@link HeadwaterError} with the cause at once. It throws a TypeError for options that cannot be right.
    */
   static async connect(options: ClientOptions): Promise<HeadwaterClient> {
     const client = new HeadwaterClient(options);

@@ -19,17 +19,14 @@ export interface FieldViolation {
   readonly description: string;
 }
 
-/** The values of a {@link HeadwaterError}, where each is explained. What is left out is empty. */
-export interface HeadwaterErrorInit {
-  readonly code: Code;
-  readonly reasonName?: string | undefined;
-  readonly fieldViolations?: readonly FieldViolation[] | undefined;
-  readonly metadata?: Readonly<Record<string, string>> | undefined;
-  readonly retryDelayMs?: number | undefined;
-  readonly isRepeatUseless?: boolean | undefined;
-  readonly callId?: string | undefined;
-  readonly cause?: unknown;
-}
+/** The values of a {@link HeadwaterError}. What is left out is empty. */
+export type HeadwaterErrorInit = Pick<HeadwaterError, "code"> &
+  Partial<
+    Pick<
+      HeadwaterError,
+      "reasonName" | "fieldViolations" | "metadata" | "retryDelayMs" | "isRepeatUseless" | "callId" | "cause"
+    >
+  >;
 
 /**
  * The error of a call. Every call of a {@link HeadwaterClient} that fails throws this class.
@@ -91,7 +88,7 @@ export class HeadwaterError extends Error {
         .findDetails(BadRequestSchema)
         .flatMap((detail) => detail.fieldViolations)
         .map(({ field, description }) => ({ field, description })),
-      metadata: info?.metadata,
+      metadata: info?.metadata ?? {},
       retryDelayMs: pushbackMs ?? (retry?.retryDelay && durationMs(retry.retryDelay)),
       isRepeatUseless: error.metadata.get(PUSHBACK_TRAILER) === "-1",
       callId: error.findDetails(RequestInfoSchema)[0]?.requestId || (error.metadata.get("x-request-id") ?? ""),
