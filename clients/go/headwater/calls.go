@@ -63,7 +63,7 @@ func withDeadline(timeout time.Duration) grpc.UnaryClientInterceptor {
 
 func timeoutFor(request any, timeout time.Duration) time.Duration {
 	if poll, ok := request.(*hw.ReadEventsRequest); ok && poll.GetMaxWait() != nil {
-		return poll.GetMaxWait().AsDuration() + longPollMargin
+		return max(timeout, poll.GetMaxWait().AsDuration()+longPollMargin)
 	}
 	return timeout
 }

@@ -115,7 +115,7 @@ type follower struct {
 	tracking hw.TrackingServiceClient
 	// cursor is that of the last delivery that was handled.
 	cursor string
-	// failures counts the streams in a row that brought no message.
+	// failures counts the streams in a row that brought no message after the first.
 	failures int
 	// reconnectDelay is what the server named when it drained the stream.
 	reconnectDelay time.Duration
@@ -178,7 +178,9 @@ func (follower *follower) readStream(ctx context.Context) error {
 			break
 		}
 		silence.Stop()
-		follower.failures = 0
+		if message.GetOpened() == nil {
+			follower.failures = 0 // A stream that only opens is no success, or a fault after that would be tried without end.
+		}
 		if opened := message.GetOpened(); opened.GetHeartbeatDelay().AsDuration() > 0 {
 			limit = silentHeartbeats * opened.GetHeartbeatDelay().AsDuration()
 		}

@@ -66,5 +66,6 @@ function usualTimeoutOf(request: MessageShape<DescMessage>, defaultMs: number): 
   }
   const { maxWait } = request as { maxWait?: Duration };
   const waitMs = maxWait ? durationMs(maxWait) : 0;
-  return waitMs > 0 ? waitMs + LONG_POLL_MARGIN_MS : defaultMs;
+  // A default of 0 is no deadline.
+  return waitMs > 0 && defaultMs !== 0 ? Math.max(defaultMs, waitMs + LONG_POLL_MARGIN_MS) : defaultMs;
 }

@@ -63,6 +63,8 @@ test("deadlines follow the call", () => {
   assert.equal(deadlineOf(create(ReadEventsRequestSchema), undefined, 10_000), 10_000);
   const longPoll = create(ReadEventsRequestSchema, { maxWait: { seconds: 30n } });
   assert.equal(deadlineOf(longPoll, undefined, 10_000), 35_000);
+  assert.equal(deadlineOf(longPoll, undefined, 60_000), 60_000);
+  assert.equal(deadlineOf(longPoll, undefined, 0), undefined);
 });
 
 test("addresses are host:port, and plaintext is a choice", () => {

@@ -86,7 +86,7 @@ def deadline(request: Message, timeout: float | None, default: float) -> float |
     if isinstance(request, VerifyLedgerRequest):
         return None
     if isinstance(request, ReadEventsRequest) and request.HasField("max_wait"):
-        return request.max_wait.ToTimedelta().total_seconds() + LONG_POLL_MARGIN
+        return _finite(max(default, request.max_wait.ToTimedelta().total_seconds() + LONG_POLL_MARGIN))
     return _finite(default)
 
 
