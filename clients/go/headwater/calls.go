@@ -18,6 +18,7 @@ const longPollMargin = 5 * time.Second
 
 // serviceConfig has gRPC's rules for repeats. RESOURCE_EXHAUSTED is repeated because the server's trailer grpc-retry-pushback-ms
 // says when a repeat cannot help: a message that is too large has -1 there. Streams have no rule, because followers reconnect.
+// The throttling must allow that all calls of a full connection, 256 by the server's default, fail at once when the server restarts.
 const serviceConfig = `{
 	"methodConfig": [
 		{
@@ -45,7 +46,7 @@ const serviceConfig = `{
 			"waitForReady": true
 		}
 	],
-	"retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1}
+	"retryThrottling": {"maxTokens": 1000, "tokenRatio": 1}
 }`
 
 // withDeadline gives a deadline to unary calls that have none.
@@ -62,7 +63,7 @@ func withDeadline(timeout time.Duration) grpc.UnaryClientInterceptor {
 
 func timeoutFor(request any, timeout time.Duration) time.Duration {
 	if poll, ok := request.(*hw.ReadEventsRequest); ok && poll.GetMaxWait() != nil {
-		return poll.GetMaxWait().AsDuration() + longPollMargin
+		return max(timeout, poll.GetMaxWait().AsDuration()+longPollMargin)
 	}
 	return timeout
 }

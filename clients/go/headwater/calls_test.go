@@ -2,7 +2,10 @@ package headwater
 
 import (
 	"context"
+	"errors"
 	"regexp"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -161,5 +164,64 @@ func TestRepeatWaitsForTheDelayOfTheServer(t *testing.T) {
 	}
 	if waited := times[1].Sub(times[0]); waited < 700*time.Millisecond {
 		t.Errorf("repeated after %s", waited)
+	}
+}
+
+// A restart of the server fails all calls of a connection at once. Each of them must be repeated.
+func TestAllCallsOfAConnectionAreRepeated(t *testing.T) {
+	t.Parallel()
+	var lock sync.Mutex
+	attempts := map[string]int{}
+	fake := &fakeServer{createLink: func(ctx context.Context, request *hw.CreateLinkRequest) error {
+		lock.Lock()
+		defer lock.Unlock()
+		attempts[request.GetRequestId()]++
+		if attempts[request.GetRequestId()] == 1 {
+			return failure(ctx, codes.Unavailable, "UNAVAILABLE", "1")
+		}
+		return nil
+	}}
+	client := fake.client(t)
+	var calls sync.WaitGroup
+	for range 256 {
+		calls.Go(func() {
+			if _, err := client.Affiliates.CreateLink(t.Context(), &hw.CreateLinkRequest{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	calls.Wait()
+	if len(attempts) != 256 {
+		t.Errorf("got %d calls", len(attempts))
+	}
+}
+
+func TestDeadlineNamesTheCauseWhileTheServerIsDown(t *testing.T) {
+	t.Parallel()
+	fake := &fakeServer{createLink: func(context.Context, *hw.CreateLinkRequest) error { return nil }}
+	client := fake.client(t)
+	fake.server.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err := client.Affiliates.CreateLink(ctx, &hw.CreateLinkRequest{})
+	if status.Code(err) != codes.DeadlineExceeded || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("got %v", err)
+	}
+	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		t.Errorf("errors.Is does not recognise %v", err)
+	}
+}
+
+func TestCancelledCall(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	fake := &fakeServer{createLink: func(ctx context.Context, _ *hw.CreateLinkRequest) error {
+		cancel()
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+	_, err := fake.client(t).Affiliates.CreateLink(ctx, &hw.CreateLinkRequest{})
+	if !errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || AsError(err).Temporary() {
+		t.Errorf("got %v", err)
 	}
 }

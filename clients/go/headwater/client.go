@@ -44,7 +44,13 @@ type Client struct {
 	connection *grpc.ClientConn
 	// dial opens another connection with the same settings.
 	dial func() (*grpc.ClientConn, error)
+	// closed ends when Close is called.
+	closed context.Context
+	close  context.CancelFunc
 }
+
+// ErrClosed is what [Client.Follow] returns after [Client.Close].
+var ErrClosed = errors.New("headwater: the client is closed")
 
 // Option changes a setting of [Connect].
 type Option func(*settings)
@@ -93,7 +99,11 @@ func Connect(ctx context.Context, address, key string, options ...Option) (*Clie
 	if err := checkAddress(address); err != nil {
 		return nil, err
 	}
-	dialOptions, err := settings.toDialOptions(strings.TrimSpace(key))
+	key = strings.TrimSpace(key)
+	if strings.ContainsFunc(key, func(character rune) bool { return character <= ' ' || character > '~' }) {
+		return nil, errors.New("headwater: the key has characters that no key has; pass the text of one key alone")
+	}
+	dialOptions, err := settings.toDialOptions(key)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +112,7 @@ func Connect(ctx context.Context, address, key string, options ...Option) (*Clie
 	if err != nil {
 		return nil, fmt.Errorf("headwater: connect to %s: %w", address, err)
 	}
+	closed, closeFollowers := context.WithCancel(context.Background())
 	client := &Client{
 		Accounts:   hw.NewAccountServiceClient(connection),
 		Affiliates: hw.NewAffiliateServiceClient(connection),
@@ -110,17 +121,21 @@ func Connect(ctx context.Context, address, key string, options ...Option) (*Clie
 		Tracking:   hw.NewTrackingServiceClient(connection),
 		connection: connection,
 		dial:       dial,
+		closed:     closed,
+		close:      closeFollowers,
 	}
 	// Without wait-for-ready a failed connection ends the call with the cause, not with a deadline that hides it.
 	client.Key, err = client.Accounts.CheckApiKey(ctx, &hw.CheckApiKeyRequest{}, grpc.WaitForReady(false))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("headwater: connect to %s: %w", address, err), connection.Close())
+		return nil, errors.Join(fmt.Errorf("headwater: connect to %s: %w", address, err), client.Close())
 	}
 	return client, nil
 }
 
-// Close closes the connection. Calls in progress fail. Followers have connections of their own and continue.
+// Close closes all connections. Calls in progress fail with code Canceled. [Client.Follow] returns [ErrClosed], after the handler if
+// it is at work.
 func (client *Client) Close() error {
+	client.close()
 	return client.connection.Close()
 }
 

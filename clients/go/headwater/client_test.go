@@ -124,6 +124,16 @@ func TestConnectRefusesWrongSettings(t *testing.T) {
 	}
 }
 
+func TestConnectRefusesTextsThatAreNoKeys(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"hw_admin_right\nhw_admin_other", "hw_admin_r\u00efght", "Bearer hw_admin_right"} {
+		_, err := Connect(t.Context(), "localhost:50051", key, WithPlaintext())
+		if err == nil || !strings.Contains(err.Error(), "the key has characters") || strings.Contains(err.Error(), key) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 func TestAddressesOfOtherResolvers(t *testing.T) {
 	for _, address := range []string{"localhost:50051", "[::1]:50051", "dns:///headwater.internal:50051", "unix:/run/headwater.sock"} {
 		if err := checkAddress(address); err != nil {

@@ -69,8 +69,12 @@ func ReasonOf(err error) hw.ErrorReason {
 	return hw.ErrorReason_ERROR_REASON_UNSPECIFIED
 }
 
-// ErrorFromStatus reads a status from inside an answer: the error of one result of BatchRecordEvents.
+// ErrorFromStatus reads a status from inside an answer: the error of one result of BatchRecordEvents. It returns nil for nil, which
+// is what GetError returns for a result without an error.
 func ErrorFromStatus(inner *spb.Status) *Error {
+	if inner == nil {
+		return nil
+	}
 	return newError(status.FromProto(inner), nil)
 }
 
@@ -101,6 +105,12 @@ func (failure *Error) Error() string {
 // GRPCStatus returns the status as gRPC has it, so that status.Code and status.FromError accept the error.
 func (failure *Error) GRPCStatus() *status.Status {
 	return failure.status
+}
+
+// Is makes errors.Is accept context.Canceled for a call that was cancelled, and context.DeadlineExceeded for one whose deadline passed.
+func (failure *Error) Is(target error) bool {
+	return target == context.Canceled && failure.Code == codes.Canceled ||
+		target == context.DeadlineExceeded && failure.Code == codes.DeadlineExceeded
 }
 
 // RetryDelay returns how long to wait before a repeat, if the server says so.

@@ -85,3 +85,9 @@ func TestErrorOfBatchResult(t *testing.T) {
 		t.Error("an error was made from nothing")
 	}
 }
+
+func TestBatchResultWithoutErrorHasNone(t *testing.T) {
+	if failure := ErrorFromStatus((&hw.BatchResult{}).GetError()); failure != nil {
+		t.Errorf("got %v", failure)
+	}
+}

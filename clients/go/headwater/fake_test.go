@@ -24,6 +24,7 @@ type fakeServer struct {
 	hw.UnimplementedFeedServiceServer
 	hw.UnimplementedTrackingServiceServer
 
+	server           *grpc.Server
 	createLink       func(ctx context.Context, request *hw.CreateLinkRequest) error
 	watchEvents      func(request *hw.WatchEventsRequest, stream grpc.ServerStreamingServer[hw.WatchEventsResponse]) error
 	watchConversions func(request *hw.WatchConversionsRequest, stream grpc.ServerStreamingServer[hw.WatchConversionsResponse]) error
@@ -64,6 +65,7 @@ func (fake *fakeServer) serve(t *testing.T, options ...grpc.ServerOption) string
 	hw.RegisterAffiliateServiceServer(server, fake)
 	hw.RegisterFeedServiceServer(server, fake)
 	hw.RegisterTrackingServiceServer(server, fake)
+	fake.server = server
 	go server.Serve(listener)
 	t.Cleanup(server.Stop)
 	return listener.Addr().String()

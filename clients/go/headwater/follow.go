@@ -82,6 +82,7 @@ func FromTime(commitTime time.Time) *hw.FeedStart {
 //   - nil, if handle returned [ErrStop];
 //   - the error of handle, if it returned another one;
 //   - the error of ctx, if ctx ended;
+//   - [ErrClosed], if the client was closed;
 //   - an [*Error], if its reason says that a reconnect cannot help: the key was refused, the request is wrong, or the server cannot
 //     continue after the cursor. With CURSOR_EXPIRED, events were missed. Decide how to make up for them before you start again.
 //
@@ -93,6 +94,9 @@ func (client *Client) Follow(ctx context.Context, options FollowOptions, handle 
 		return fmt.Errorf("headwater: follow the feed: %w", err)
 	}
 	defer connection.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(client.closed, func() { cancel(ErrClosed) })()
 	follower := follower{
 		options:  options,
 		handle:   handle,
@@ -111,7 +115,7 @@ type follower struct {
 	tracking hw.TrackingServiceClient
 	// cursor is that of the last delivery that was handled.
 	cursor string
-	// failures counts the streams in a row that brought no message.
+	// failures counts the streams in a row that brought no message after the first.
 	failures int
 	// reconnectDelay is what the server named when it drained the stream.
 	reconnectDelay time.Duration
@@ -134,7 +138,7 @@ func (follower *follower) run(ctx context.Context) error {
 		case errors.As(err, &fromHandler):
 			return fromHandler.error
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return endOf(ctx)
 		case isFinal(err):
 			return err
 		}
@@ -144,10 +148,18 @@ func (follower *follower) run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return endOf(ctx)
 		case <-time.After(delay):
 		}
 	}
+}
+
+// endOf returns why the context of Follow ended: ErrClosed, or the error of the caller's context.
+func endOf(ctx context.Context) error {
+	if context.Cause(ctx) == ErrClosed {
+		return ErrClosed
+	}
+	return ctx.Err()
 }
 
 // readStream opens a stream and handles its messages. It returns why the stream ended, never nil.
@@ -166,7 +178,9 @@ func (follower *follower) readStream(ctx context.Context) error {
 			break
 		}
 		silence.Stop()
-		follower.failures = 0
+		if message.GetOpened() == nil {
+			follower.failures = 0 // A stream that only opens is no success, or a fault after that would be tried without end.
+		}
 		if opened := message.GetOpened(); opened.GetHeartbeatDelay().AsDuration() > 0 {
 			limit = silentHeartbeats * opened.GetHeartbeatDelay().AsDuration()
 		}

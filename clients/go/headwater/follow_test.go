@@ -198,6 +198,39 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	expect(t, "the error", err, context.Canceled)
 }
 
+func TestCloseEndsFollowers(t *testing.T) {
+	t.Parallel()
+	for name, scene := range map[string]script{
+		"idle": {{messages: []*hw.WatchEventsResponse{opened("c1", time.Minute)}}},
+		"waits to reconnect": {{
+			messages: []*hw.WatchEventsResponse{opened("c1", time.Minute), draining("c1", time.Minute)},
+			end:      orderly,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client, _ := fakeFeed(t, scene)
+			begun := time.Now()
+			err := client.Follow(t.Context(), FollowOptions{Start: Resume("")}, func(context.Context, Delivery) error {
+				time.AfterFunc(200*time.Millisecond, func() { client.Close() })
+				return nil
+			})
+			if err != ErrClosed || time.Since(begun) > 10*time.Second {
+				t.Errorf("got %v after %s", err, time.Since(begun))
+			}
+		})
+	}
+}
+
+func TestFollowAfterClose(t *testing.T) {
+	t.Parallel()
+	client, starts := fakeFeed(t, nil)
+	client.Close()
+	if err := client.Follow(t.Context(), FollowOptions{Start: Resume("")}, nil); err != ErrClosed || len(*starts) != 0 {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestFollowConversions(t *testing.T) {
 	t.Parallel()
 	fake := &fakeServer{watchConversions: func(request *hw.WatchConversionsRequest, stream grpc.ServerStreamingServer[hw.WatchConversionsResponse]) error {

@@ -10,16 +10,21 @@ import headwater
 from fakes import Handlers, Server
 
 
+def stop(grpc_server: grpc.Server) -> None:
+    grpc_server.stop(None).wait()
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server that answers as the test says."""
-    grpc_server = grpc.server(futures.ThreadPoolExecutor(16))
+    grpc_server = grpc.server(futures.ThreadPoolExecutor(64))
     server = Server()
     grpc_server.add_generic_rpc_handlers((Handlers(server),))
     server.address = f"127.0.0.1:{grpc_server.add_insecure_port('127.0.0.1:0')}"
     grpc_server.start()
+    server.stop = lambda: stop(grpc_server)
     yield server
-    grpc_server.stop(None).wait()
+    server.stop()
 
 
 @pytest.fixture

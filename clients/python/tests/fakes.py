@@ -1,7 +1,8 @@
 """A fake server that records calls and fails as it is told."""
 
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -22,11 +23,12 @@ class Fault:
     pushback_ms: int | None = None
     fields: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+    domain: str = "headwater.dev"
 
     def status(self) -> status_pb2.Status:
         details = []
         if self.reason:
-            details.append(error_details_pb2.ErrorInfo(reason=self.reason, domain="headwater.dev", metadata=self.metadata))
+            details.append(error_details_pb2.ErrorInfo(reason=self.reason, domain=self.domain, metadata=self.metadata))
             details.append(error_details_pb2.RequestInfo(request_id="call-1"))
         if self.fields:
             violations = [error_details_pb2.BadRequest.FieldViolation(field=name, description="is wrong") for name in self.fields]
@@ -67,9 +69,11 @@ class Server:
     """What the server does, and what it saw."""
 
     address: str
+    stop: Callable[[], None]
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
+        self.delay = 0.0
         self.faults: deque[Fault] = deque()
         self.streams: deque[Script] = deque()
 
@@ -78,6 +82,7 @@ class Server:
         # gRPC says "no deadline" as a time that is many years away.
         seconds_left = None if left is None or left > 1e6 else left
         self.calls.append(Call(request, seconds_left, dict(context.invocation_metadata())))
+        time.sleep(self.delay)
         if self.faults:
             self.faults.popleft().abort(context)
         return answer

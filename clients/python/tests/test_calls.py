@@ -4,6 +4,7 @@ import math
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -89,6 +90,30 @@ def test_large_request_is_retried(server: Server, client: headwater.Client) -> N
     assert 3 << 20 < batch.ByteSize() < 4 << 20
     client.tracking.BatchRecordEvents(batch)
     assert len(server.calls) == 2
+
+
+def test_all_calls_of_a_connection_are_retried(server: Server, client: headwater.Client) -> None:
+    # A restart of the server fails all calls in progress at once.
+    server.faults += [Fault(grpc.StatusCode.UNAVAILABLE)] * 256
+    with ThreadPoolExecutor(64) as pool:
+        answers = [pool.submit(client.tracking.RecordSale, hw.RecordSaleRequest(event_id=str(n))) for n in range(200)]
+    assert [answer.exception() for answer in answers] == [None] * 200
+
+
+def test_deadline_names_the_cause_while_the_server_is_down(server: Server, client: headwater.Client) -> None:
+    client.tracking.RecordSale(hw.RecordSaleRequest())
+    server.stop()
+    with pytest.raises(HeadwaterError, match=r"Connection refused|Socket closed") as raised:
+        client.tracking.RecordSale(hw.RecordSaleRequest(), timeout=1)
+    assert raised.value.code == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert raised.value.is_transient
+
+
+def test_deadline_of_a_slow_answer_names_no_connection(server: Server, client: headwater.Client) -> None:
+    server.delay = 1
+    with pytest.raises(HeadwaterError) as raised:
+        client.tracking.RecordSale(hw.RecordSaleRequest(), timeout=0.3)
+    assert raised.value.message == "Deadline Exceeded"
 
 
 def test_default_deadlines(server: Server, client: headwater.Client) -> None:

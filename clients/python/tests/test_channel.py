@@ -9,7 +9,7 @@ import pytest
 
 import headwater
 from fakes import Server
-from headwater._channel import is_loopback, system_roots
+from headwater._channel import check_address, is_loopback, system_roots
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,8 @@ from headwater._channel import is_loopback, system_roots
         ("127.0.0.1:50051", True),
         ("[::1]:50051", True),
         ("dns:///localhost:50051", True),
+        ("ipv4:127.0.0.1:50051", True),
+        ("ipv6:[::1]:50051", True),
         ("hw.internal:50051", False),
         ("10.0.0.1:50051", False),
         ("127.example.com:50051", False),
@@ -26,6 +28,34 @@ from headwater._channel import is_loopback, system_roots
 )
 def test_loopback(address: str, loopback: bool) -> None:
     assert is_loopback(address) is loopback
+
+
+@pytest.mark.parametrize("address", ["", "localhost", "localhost:", "http://localhost:50051", "https://localhost", "::1", "a b"])
+def test_wrong_addresses_are_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="host:port"):
+        headwater.connect(address, "hw_admin_test", plaintext=True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["localhost:1", "[::1]:1", "dns:1", "dns:///hw.internal:1", "unix:/run/hw.sock", "ipv4:10.0.0.1:1,10.0.0.2:1", "ipv6:[::1]:1"],
+)
+def test_addresses_of_all_resolvers_are_taken(address: str) -> None:
+    check_address(address)
+
+
+@pytest.mark.parametrize("key", ["hw_admin_a\nhw_admin_b", "hw_admin_\u00e4", "Bearer hw_admin_a"])
+def test_texts_that_are_no_key_are_refused(key: str) -> None:
+    with pytest.raises(ValueError, match="the key has characters that no key has") as raised:
+        headwater.connect("localhost:50051", key, plaintext=True)
+    assert key not in str(raised.value)
+
+
+def test_wrong_certificates_are_refused() -> None:
+    with pytest.raises(ValueError, match="no certificate in PEM"):
+        headwater.connect("localhost:50051", "hw_admin_test", ca_certificate=b"no certificate")
+    with pytest.raises(TypeError, match="not its name"):
+        headwater.connect("localhost:50051", "hw_admin_test", ca_certificate="ca.pem")  # type: ignore[arg-type]
 
 
 def test_system_roots_are_pem_unless_a_variable_names_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,14 @@ def test_unknown_reason_survives() -> None:
     assert error.retry_delay == timedelta(milliseconds=250)
 
 
+def test_reason_of_another_domain_is_ignored() -> None:
+    fault = Fault(grpc.StatusCode.PERMISSION_DENIED, "KEY_INVALID", domain="proxy.example")
+    error = HeadwaterError.from_status(fault.status())
+    assert error.reason == hw.ERROR_REASON_UNSPECIFIED
+    assert error.reason_name == ""
+    assert error.request_id == "call-1"
+
+
 def test_error_without_details_has_the_code(server: Server, client: headwater.Client) -> None:
     server.faults.append(Fault(grpc.StatusCode.PERMISSION_DENIED))
     with pytest.raises(HeadwaterError) as raised:
@@ -56,6 +64,7 @@ def test_error_without_details_has_the_code(server: Server, client: headwater.Cl
         (Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE"), False),
         (Fault(grpc.StatusCode.RESOURCE_EXHAUSTED), False),
         (Fault(grpc.StatusCode.ABORTED, "ETAG_MISMATCH"), False),
+        (Fault(grpc.StatusCode.CANCELLED), False),
     ],
 )
 def test_transient_errors(fault: Fault, transient: bool) -> None:

@@ -173,6 +173,40 @@ def test_stop_ends_a_follower_that_waits_to_reconnect(server: Server, client: he
     assert not thread.is_alive()
 
 
+@pytest.mark.parametrize("script", ["idle", "waits to reconnect"])
+def test_close_ends_followers(server: Server, client: headwater.Client, script: str) -> None:
+    release, handled = threading.Event(), threading.Event()
+    draining = hw.WatchEventsResponse(cursor="c1", draining=hw.Draining(reconnect_delay=Duration(seconds=60)))
+    server.streams.append([opened("c1"), release] if script == "idle" else [opened("c1"), draining])
+    follower = client.follow_events(lambda events, cursor: handled.set())
+    thread = threading.Thread(target=follower.run)
+    thread.start()
+    assert handled.wait(5)
+    time.sleep(0.2)
+    client.close()
+    thread.join(5)
+    release.set()
+    assert not thread.is_alive()
+
+
+def test_follower_of_a_closed_client_ends(server: Server, client: headwater.Client, store: Store) -> None:
+    client.close()
+    client.follow_events(store.handle).run()
+    assert not server.calls
+
+
+def test_draining_delays_the_reconnect_after_an_error_too(server: Server, client: headwater.Client, store: Store) -> None:
+    draining = hw.Draining(reconnect_delay=Duration(nanos=600_000_000))
+    end = Fault(grpc.StatusCode.UNAVAILABLE)
+    late = Fault(grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE", 1)
+    for fault in (end, late):
+        server.streams.append([opened("c1"), hw.WatchEventsResponse(cursor="c2", draining=draining), fault])
+    server.streams.append([STOP])
+    begun = time.monotonic()
+    run_to_stop(client.follow_events(store.handle))
+    assert time.monotonic() - begun > 1.2
+
+
 def test_stop_in_the_handler_keeps_the_cursor(server: Server, client: headwater.Client) -> None:
     server.streams.append([opened("c0"), batch(1), batch(2)])
     follower = client.follow_events(lambda events, cursor: follower.stop() if events else None)

@@ -17,6 +17,11 @@ export interface CallTransportOptions {
   readonly closed: AbortSignal;
 }
 
+/** How long a call without a deadline is repeated, from its first failure on. */
+const RETRY_PERIOD_MS = 10_000;
+
+const PASSED_DEADLINE = "DeadlineExceeded: the deadline had passed before the call was sent";
+
 /** A transport that follows the rules of Headwater on top of a plain gRPC transport. */
 export class CallTransport implements Transport {
   readonly #channel: Channel;
@@ -42,8 +47,14 @@ export class CallTransport implements Transport {
     let last: HeadwaterError | undefined;
     for (let failures = 0; ; ) {
       throwIfOver(closed, signal, last);
-      const leftMs = endTime === undefined ? Number.POSITIVE_INFINITY : endTime - performance.now();
-      const attemptMs = deadlineMs === undefined ? 0 : Math.max(1, Math.round(leftMs));
+      let attemptMs = 0;
+      if (deadlineMs !== undefined && endTime !== undefined) {
+        const leftMs = endTime - performance.now();
+        if (leftMs <= 0) {
+          throw last ?? new HeadwaterError(PASSED_DEADLINE, { code: Code.DeadlineExceeded });
+        }
+        attemptMs = Math.ceil(leftMs);
+      }
       try {
         const headers = this.#headers(header);
         return await this.#channel.transport.unary(method, signal, attemptMs, headers, request, contextValues);
@@ -55,8 +66,7 @@ export class CallTransport implements Transport {
           throw last === undefined ? error : afterRetries(error, failures, last);
         }
         failures += 1;
-        // A call without a deadline is repeated for the default deadline from its first failure on.
-        endTime ??= performance.now() + defaultTimeoutMs;
+        endTime ??= performance.now() + RETRY_PERIOD_MS;
         const delayMs = delayAfter(failures, error.retryDelayMs, CALL_BACKOFF);
         if (!retries || !isRetryable(error) || performance.now() + delayMs >= endTime) {
           throw error;

@@ -1,5 +1,6 @@
 // A connection to a server: address, TLS and keepalive.
 
+import { X509Certificate } from "node:crypto";
 import * as tls from "node:tls";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
@@ -31,12 +32,14 @@ export interface Channel {
   close(): void;
 }
 
+const KEEPALIVE = { pingIntervalMs: 30_000, pingTimeoutMs: 10_000, pingIdleConnection: true };
+
 /** Makes a channel. Does not connect. */
-export function openChannel(options: ServerOptions): Channel {
+export function openChannel(options: ServerOptions, keepalive = KEEPALIVE): Channel {
   const baseUrl = baseUrlOf(options);
   const sessionManager = new Http2SessionManager(
     baseUrl,
-    { pingIntervalMs: 30_000, pingTimeoutMs: 10_000, pingIdleConnection: true },
+    keepalive,
     options.plaintext ? undefined : tlsOf(options.tls ?? {}),
   );
   return {
@@ -63,11 +66,27 @@ export function baseUrlOf({ address, tls, plaintext = false }: ServerOptions): s
 }
 
 function tlsOf({ ca, serverName }: TlsOptions): tls.SecureContextOptions & { servername?: string } {
-  const trusted = ca ?? systemAuthorities();
+  const trusted = ca === undefined ? systemAuthorities() : checkedAuthorities(ca);
   return {
     ...(trusted && { ca: trusted }),
     ...(serverName && { servername: serverName }),
   };
+}
+
+/** Throws a TypeError for what is no certificate, because Node ignores it. */
+function checkedAuthorities(ca: string | Buffer): string | Buffer {
+  const certificates = ca.toString().match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
+  if (!certificates) {
+    throw new TypeError("`tls.ca` has no certificate in PEM");
+  }
+  for (const certificate of certificates) {
+    try {
+      new X509Certificate(certificate);
+    } catch (cause) {
+      throw new TypeError("`tls.ca` has a certificate that cannot be read", { cause });
+    }
+  }
+  return ca;
 }
 
 /** The authorities of Node and the system. Undefined before Node 22.15, which cannot read those of the system. */

@@ -43,12 +43,16 @@ export class HeadwaterClient {
   /** The feed, call by call. {@link followEvents} does the rest: resuming, reconnecting, keeping the cursor. */
   readonly feed: Client<typeof FeedService>;
 
-  readonly #options: ClientOptions;
+  readonly #options: ClientOptions & { readonly timeoutMs: number };
   readonly #channel: Channel;
   readonly #closed = new AbortController();
 
   private constructor(options: ClientOptions) {
-    this.#options = { ...options, key: checkedKey(options.key) };
+    const { key, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+    if (!(timeoutMs >= 0)) {
+      throw new TypeError(`timeoutMs must be 0 or more, not ${timeoutMs}`);
+    }
+    this.#options = { ...options, key: checkedKey(key), timeoutMs };
     this.#channel = openChannel(options);
     const transport = this.#transport(this.#channel, true);
     this.accounts = createClient(AccountService, transport);
@@ -60,7 +64,7 @@ export class HeadwaterClient {
 
   /**
    * Makes a client, and checks address, certificate and key with one CheckApiKey. If one of them is wrong, it throws a
-   * {@link HeadwaterError} with the cause at once. It throws a TypeError for an address or key that cannot be right.
+   * {@link HeadwaterError} with the cause at once. It throws a TypeError for options that cannot be right.
    */
   static async connect(options: ClientOptions): Promise<HeadwaterClient> {
     const client = new HeadwaterClient(options);
@@ -140,7 +144,7 @@ export class HeadwaterClient {
   #transport(channel: Channel, retries: boolean): CallTransport {
     return new CallTransport(channel, {
       key: this.#options.key,
-      defaultTimeoutMs: this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      defaultTimeoutMs: this.#options.timeoutMs,
       retries,
       closed: this.#closed.signal,
     });
@@ -148,7 +152,10 @@ export class HeadwaterClient {
 }
 
 /** Returns the key without white space around it, such as the line end of a file. Its error must not contain the key. */
-function checkedKey(key: string): string {
+function checkedKey(key: unknown): string {
+  if (typeof key !== "string") {
+    throw new TypeError("the key is missing");
+  }
   const trimmed = key.trim();
   if (!/^[\x21-\x7e]+$/.test(trimmed)) {
     throw new TypeError("the key is empty, or has characters that no key has");
@@ -161,9 +168,20 @@ function namingServer(error: HeadwaterError, { address, plaintext }: ClientOptio
   if (error.reasonName !== "") {
     return error;
   }
-  const how = plaintext ? "without TLS" : "with TLS";
+  let how = plaintext ? "without TLS" : "with TLS";
+  if (plaintext && ENDED_BY_SERVER.test(error.message)) {
+    how += "; does the server need TLS?";
+  } else if (!plaintext && NO_TLS.test(error.message)) {
+    how += "; the server answers without TLS";
+  }
   return new HeadwaterError(`${error.message} (connecting to ${address} ${how})`, { code: error.code, cause: error });
 }
+
+/** What Node says if the server ends the connection before it answers. */
+const ENDED_BY_SERVER = /error code CANCEL|ECONNRESET|Protocol error/;
+
+/** What Node says if the answer to its TLS greeting is not TLS. */
+const NO_TLS = /wrong version number/;
 
 /** The request of a stream: WatchEventsRequest and WatchConversionsRequest have the same fields. */
 type WatchRequest = Pick<FollowOptions, "filter" | "heartbeatDelay" | "maxBatchSize"> & { start: FeedStart };

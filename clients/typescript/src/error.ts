@@ -19,17 +19,14 @@ export interface FieldViolation {
   readonly description: string;
 }
 
-/** The values of a {@link HeadwaterError}. */
-export interface HeadwaterErrorInit {
-  readonly code: Code;
-  readonly reasonName?: string | undefined;
-  readonly fieldViolations?: readonly FieldViolation[] | undefined;
-  readonly metadata?: Readonly<Record<string, string>> | undefined;
-  readonly retryDelayMs?: number | undefined;
-  readonly isRepeatUseless?: boolean | undefined;
-  readonly callId?: string | undefined;
-  readonly cause?: unknown;
-}
+/** The values of a {@link HeadwaterError}. What is left out is empty. */
+export type HeadwaterErrorInit = Pick<HeadwaterError, "code"> &
+  Partial<
+    Pick<
+      HeadwaterError,
+      "reasonName" | "fieldViolations" | "metadata" | "retryDelayMs" | "isRepeatUseless" | "callId" | "cause"
+    >
+  >;
 
 /**
  * The error of a call. Every call of a {@link HeadwaterClient} that fails throws this class.
@@ -38,6 +35,7 @@ export interface HeadwaterErrorInit {
  * does not come from a Headwater server: the connection failed, the deadline passed, or the caller aborted the call.
  */
 export class HeadwaterError extends Error {
+  /** Always "HeadwaterError". */
   override readonly name = "HeadwaterError";
   /** The gRPC code. A connection that fails in the middle of a call has `Code.Unavailable`. */
   readonly code: Code;
@@ -56,6 +54,7 @@ export class HeadwaterError extends Error {
   /** The id of the call in the server's log. Empty if no server answered. It is not the field `request_id`. */
   readonly callId: string;
 
+  /** Makes an error, such as one that a test of yours throws. */
   constructor(message: string, init: HeadwaterErrorInit) {
     super(message, { cause: init.cause });
     this.code = init.code;
@@ -80,7 +79,8 @@ export class HeadwaterError extends Error {
     const isLost = info === undefined && isConnectionFault(error);
     const code = isLost ? Code.Unavailable : error.code;
     const reasonName = info?.reason ?? "";
-    const message = isLost ? `the connection failed: ${error.rawMessage}` : error.rawMessage;
+    const text = error.rawMessage.trim();
+    const message = isLost ? `the connection failed: ${text}` : text;
     return new HeadwaterError(`${reasonName || Code[code]}: ${message}`, {
       code,
       reasonName,
@@ -88,7 +88,7 @@ export class HeadwaterError extends Error {
         .findDetails(BadRequestSchema)
         .flatMap((detail) => detail.fieldViolations)
         .map(({ field, description }) => ({ field, description })),
-      metadata: info?.metadata,
+      metadata: info?.metadata ?? {},
       retryDelayMs: pushbackMs ?? (retry?.retryDelay && durationMs(retry.retryDelay)),
       isRepeatUseless: error.metadata.get(PUSHBACK_TRAILER) === "-1",
       callId: error.findDetails(RequestInfoSchema)[0]?.requestId || (error.metadata.get("x-request-id") ?? ""),
@@ -124,16 +124,20 @@ function pushbackOf(metadata: Headers): number | undefined {
   return text !== null && /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
+/** What Connect says about an answer without an end, because something between client and server ended the stream. */
+const CUT_OFF_ANSWER = /^protocol error: (missing status|incomplete envelope)|before the response was received$/;
+
 /**
  * Whether the connection failed, so that the server may or may not have carried out the call. Connect and Node report this with
- * different codes: a server that was killed gives CANCELED, a reset connection ABORTED, an unreachable network INTERNAL.
+ * different codes: a server that was killed gives CANCELED, a reset connection ABORTED, an unreachable network INTERNAL, half an
+ * answer INVALID_ARGUMENT.
  * The caller must rule out first that it aborted the call itself.
  */
 function isConnectionFault(error: ConnectError): boolean {
   if (error.metadata.has(STATUS_TRAILER)) {
     return false;
   }
-  if (error.code === Code.Canceled || error.code === Code.Aborted) {
+  if (error.code === Code.Canceled || error.code === Code.Aborted || CUT_OFF_ANSWER.test(error.rawMessage)) {
     return true;
   }
   for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {

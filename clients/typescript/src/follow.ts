@@ -112,7 +112,7 @@ class Follower {
   #start: FeedStart;
   #cursor: string;
   #watchdogMs: number;
-  /** Streams that ended in a row without a message. */
+  /** Streams that ended in a row without a message after the first. */
   #failures = 0;
 
   constructor(openStream: OpenStream, options: FollowOptions) {
@@ -165,7 +165,10 @@ class Follower {
       if (message === undefined) {
         break;
       }
-      this.#failures = 0;
+      // A stream that only opens is no success, or a fault after that would be tried without end.
+      if (message.content.case !== "opened") {
+        this.#failures = 0;
+      }
       await this.#process(message);
       if (message.content.case === "draining") {
         reconnectDelay = message.content.value.reconnectDelay;

@@ -14,6 +14,9 @@ import { BatchRecordEventsRequestSchema } from "./generated/headwater/v1/batch_p
 import { RecordClickRequestSchema } from "./generated/headwater/v1/click_pb.js";
 import { VerifyLedgerRequestSchema } from "./generated/headwater/v1/ledger_pb.js";
 
+/** The largest delay of Node's timers, 24 days. For more they end at once. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
 /** What a long poll may take beyond the wait that it asks for. */
 const LONG_POLL_MARGIN_MS = 5_000;
 
@@ -42,21 +45,27 @@ export function withRequestId<Desc extends DescMessage>(
 }
 
 /**
- * Returns the deadline of a unary call in milliseconds, or undefined for none. The default holds except for a long poll, which may
- * take its wait and 5 seconds, and for VerifyLedger, which reads the whole ledger.
+ * Returns the deadline of a unary call in milliseconds, or undefined for none. It is negative if it has passed. The default holds
+ * except for a long poll, which may take its wait and 5 seconds, and for VerifyLedger, which reads the whole ledger.
  */
 export function deadlineOf(
   request: MessageShape<DescMessage>,
   chosenMs: number | undefined,
   defaultMs: number,
 ): number | undefined {
-  if (chosenMs !== undefined) {
-    return chosenMs > 0 ? chosenMs : undefined;
+  const timeoutMs = chosenMs ?? usualTimeoutOf(request, defaultMs);
+  if (Number.isNaN(timeoutMs)) {
+    throw new TypeError("timeoutMs is not a number");
   }
+  return timeoutMs === 0 ? undefined : Math.min(timeoutMs, MAX_TIMEOUT_MS);
+}
+
+function usualTimeoutOf(request: MessageShape<DescMessage>, defaultMs: number): number {
   if (isMessage(request, VerifyLedgerRequestSchema)) {
-    return undefined;
+    return 0;
   }
   const { maxWait } = request as { maxWait?: Duration };
   const waitMs = maxWait ? durationMs(maxWait) : 0;
-  return waitMs > 0 ? waitMs + LONG_POLL_MARGIN_MS : defaultMs;
+  // A default of 0 is no deadline.
+  return waitMs > 0 && defaultMs !== 0 ? Math.max(defaultMs, waitMs + LONG_POLL_MARGIN_MS) : defaultMs;
 }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import * as http2 from "node:http2";
+import * as net from "node:net";
 import { test } from "node:test";
-import { Code, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import { Code, type ConnectRouter } from "@connectrpc/connect";
 import { type ClientOptions, HeadwaterClient } from "../src/client.js";
 import { HeadwaterError } from "../src/error.js";
 import {
@@ -11,7 +13,13 @@ import {
   TrackingService,
 } from "../src/generated/index.js";
 import { delayAfter, isRetryable } from "../src/retry.js";
-import { overloaded, serverError, startServer } from "./fake_server.js";
+import { addressOf, listen, overloaded, serverError, startServer, untilAborted } from "./fake_server.js";
+
+const GRPC_HEADERS = { ":status": 200, "content-type": "application/grpc+proto" };
+
+function connectTo(address: string, options: Partial<ClientOptions> = {}): Promise<HeadwaterClient> {
+  return HeadwaterClient.connect({ address, key: "hw_test", plaintext: true, checkKey: false, ...options });
+}
 
 async function withServer(
   routes: (router: ConnectRouter) => void,
@@ -19,21 +27,13 @@ async function withServer(
   options: Partial<ClientOptions> = {},
 ): Promise<void> {
   const server = await startServer(routes);
-  const own = { address: server.address, key: "hw_test", plaintext: true, checkKey: false };
-  const client = await HeadwaterClient.connect({ ...own, ...options });
+  const client = await connectTo(server.address, options);
   try {
     await run(client);
   } finally {
     client.close();
     await server.stop();
   }
-}
-
-/** A handler that answers nothing. */
-function untilAborted(_: unknown, { signal }: HandlerContext): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason));
-  });
 }
 
 /** Asserts that a call fails, and returns its error. */
@@ -136,6 +136,55 @@ test("a call ends at its deadline, and when the client is closed", async () => {
   });
 });
 
+test("a call whose deadline has passed is not sent", async () => {
+  let calls = 0;
+  const routes = (router: ConnectRouter) =>
+    router.rpc(RewardService.method.getBalance, () => {
+      calls += 1;
+      return {};
+    });
+  await withServer(routes, async (client) => {
+    const error = await errorOf(client.rewards.getBalance({}, { timeoutMs: -1 }));
+    assert.equal(error.code, Code.DeadlineExceeded);
+    assert.equal(calls, 0);
+  });
+});
+
+test("a client without a deadline calls and repeats", async () => {
+  let calls = 0;
+  const routes = (router: ConnectRouter) =>
+    router.rpc(RewardService.method.getBalance, (_, context) => {
+      assert.equal(context.timeoutMs(), undefined);
+      calls += 1;
+      if (calls === 1) {
+        throw overloaded(50);
+      }
+      return {};
+    });
+  await withServer(routes, (client) => client.rewards.getBalance({}).then(() => undefined), { timeoutMs: 0 });
+  assert.equal(calls, 2);
+});
+
+test("options that cannot be right are refused", async () => {
+  for (const timeoutMs of [-1, Number.NaN]) {
+    await assert.rejects(connectTo("127.0.0.1:1", { timeoutMs }), TypeError);
+  }
+  const key = undefined as unknown as string;
+  await assert.rejects(connectTo("127.0.0.1:1", { key }), /TypeError: the key is missing/);
+});
+
+test("TLS against a server without TLS, and the reverse, are named as the cause", async () => {
+  const server = await startServer(() => undefined);
+  const noTls = HeadwaterClient.connect({ address: server.address, key: "hw_test" });
+  assert.match((await errorOf(noTls)).message, /wrong version number.*with TLS; the server answers without TLS\)$/);
+  await server.stop();
+  // A TLS server ends a connection that begins otherwise.
+  const tlsServer = await listen(net.createServer((socket) => socket.destroy()));
+  const needsTls = connectTo(addressOf(tlsServer), { checkKey: true });
+  assert.match((await errorOf(needsTls)).message, /without TLS; does the server need TLS\?\)$/);
+  tlsServer.close();
+});
+
 test("a call survives the loss of its connection", async () => {
   let calls = 0;
   const server = await startServer((router) =>
@@ -144,18 +193,44 @@ test("a call survives the loss of its connection", async () => {
       return calls === 1 ? untilAborted(request, context) : { affiliateId: "aff_1" };
     }),
   );
-  const client = await HeadwaterClient.connect({
-    address: server.address,
-    key: "hw_test",
-    plaintext: true,
-    checkKey: false,
-  });
+  const client = await connectTo(server.address);
   const balance = client.rewards.getBalance({});
   setTimeout(() => server.dropConnections(), 100);
   assert.equal((await balance).affiliateId, "aff_1");
   assert.equal(calls, 2);
   client.close();
   await server.stop();
+});
+
+test("a call survives an answer that is cut off", async () => {
+  const cuts: ((stream: http2.ServerHttp2Stream) => void)[] = [
+    () => undefined,
+    (stream) => stream.respond(GRPC_HEADERS),
+    (stream) => {
+      stream.respond(GRPC_HEADERS);
+      stream.write(Buffer.from([0, 0, 0, 0, 9, 1]));
+    },
+  ];
+  for (const cut of cuts) {
+    let calls = 0;
+    const server = await listen(http2.createServer());
+    server.on("stream", (stream: http2.ServerHttp2Stream) => {
+      calls += 1;
+      if (calls === 1) {
+        cut(stream);
+        setTimeout(() => stream.close(), 20);
+      } else {
+        stream.respond(GRPC_HEADERS, { waitForTrailers: true });
+        stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+        stream.end(Buffer.from([0, 0, 0, 0, 0]));
+      }
+    });
+    const client = await connectTo(addressOf(server));
+    await client.rewards.getBalance({});
+    assert.equal(calls, 2);
+    client.close();
+    server.close();
+  }
 });
 
 test("connect checks the key, and fails at once with the cause", async () => {

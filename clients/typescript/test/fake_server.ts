@@ -1,9 +1,9 @@
 // A server in this process that speaks gRPC and answers as a test says.
 
 import * as http2 from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Server } from "node:net";
 import { create } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   BadRequestSchema,
@@ -18,16 +18,25 @@ export interface FakeServer {
   stop(): Promise<void>;
 }
 
+/** Makes a server listen on a free port. Returns the server. */
+export async function listen<T extends Server>(server: T): Promise<T> {
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  return server;
+}
+
+export function addressOf(server: Server): string {
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
 export async function startServer(routes: (router: ConnectRouter) => void): Promise<FakeServer> {
   const sessions = new Set<http2.ServerHttp2Session>();
   const server = http2.createServer(connectNodeAdapter({ routes }));
   server.on("session", (session) => {
     sessions.add(session);
   });
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const { port } = server.address() as AddressInfo;
+  await listen(server);
   const dropConnections = () => {
     for (const session of sessions) {
       session.destroy();
@@ -35,7 +44,7 @@ export async function startServer(routes: (router: ConnectRouter) => void): Prom
     sessions.clear();
   };
   return {
-    address: `127.0.0.1:${port}`,
+    address: addressOf(server),
     dropConnections,
     async stop() {
       dropConnections();
@@ -44,6 +53,13 @@ export async function startServer(routes: (router: ConnectRouter) => void): Prom
       });
     },
   };
+}
+
+/** A handler that answers nothing. */
+export function untilAborted(_: unknown, { signal }: HandlerContext): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
 }
 
 interface Details {

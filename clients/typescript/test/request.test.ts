@@ -54,10 +54,17 @@ test("deadlines follow the call", () => {
   assert.equal(deadlineOf(sale, undefined, 10_000), 10_000);
   assert.equal(deadlineOf(sale, 300, 10_000), 300);
   assert.equal(deadlineOf(sale, 0, 10_000), undefined);
+  assert.equal(deadlineOf(sale, undefined, 0), undefined);
+  assert.equal(deadlineOf(sale, -1, 10_000), -1);
+  // Node's timers take no more than 31 bits of milliseconds, and end at once for more.
+  assert.equal(deadlineOf(sale, Number.POSITIVE_INFINITY, 10_000), 2 ** 31 - 1);
+  assert.throws(() => deadlineOf(sale, Number.NaN, 10_000), TypeError);
   assert.equal(deadlineOf(create(VerifyLedgerRequestSchema), undefined, 10_000), undefined);
   assert.equal(deadlineOf(create(ReadEventsRequestSchema), undefined, 10_000), 10_000);
   const longPoll = create(ReadEventsRequestSchema, { maxWait: { seconds: 30n } });
   assert.equal(deadlineOf(longPoll, undefined, 10_000), 35_000);
+  assert.equal(deadlineOf(longPoll, undefined, 60_000), 60_000);
+  assert.equal(deadlineOf(longPoll, undefined, 0), undefined);
 });
 
 test("addresses are host:port, and plaintext is a choice", () => {

@@ -15,6 +15,12 @@ LONG_POLL_MARGIN = 5.0
 """How many seconds the deadline of a long poll is longer than its `max_wait`."""
 
 
+CONNECTION_CHECK_TIMEOUT = 0.1
+"""How many seconds a call whose deadline has passed may take to find out whether there is a connection."""
+
+_HEALTH_CHECK = "/grpc.health.v1.Health/Check"
+
+
 class _Details(grpc.ClientCallDetails):
     def __init__(self, details: grpc.ClientCallDetails, timeout: float | None, authorization: str) -> None:
         self.method = details.method
@@ -40,8 +46,31 @@ class Defaults(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercept
         call = continuation(_Details(details, timeout, self._authorization), with_id(request))
         # `future()` returns a call in progress, which can be iterated. Its errors stay those of gRPC.
         if isinstance(call, grpc.RpcError) and not hasattr(call, "__next__"):
-            raise HeadwaterError.from_rpc_error(call) from call
+            error = HeadwaterError.from_rpc_error(call)
+            if error.code == grpc.StatusCode.DEADLINE_EXCEEDED and not error.reason_name:
+                fault = self._connection_fault(continuation, details, request)
+                if fault:
+                    error = HeadwaterError(error.code, f"{error.message}: {fault}")
+            raise error from call
         return call
+
+    def _connection_fault(
+        self, continuation: Callable[[grpc.ClientCallDetails, Any], Any], details: grpc.ClientCallDetails, request: Message
+    ) -> str:
+        """Says why there is no connection. Empty if there is one.
+
+        A call that waited for a connection until its deadline does not say it. A call that does not wait fails at once with
+        the cause. It has no entry in the service config, so it is not repeated.
+        """
+        check = _Details(details, CONNECTION_CHECK_TIMEOUT, self._authorization)
+        check.method = _HEALTH_CHECK
+        check.metadata = ()
+        check.wait_for_ready = False
+        # The serializer is that of the call. An empty message of any type is an empty request.
+        answer = continuation(check, type(request)())
+        if isinstance(answer, grpc.RpcError) and answer.code() == grpc.StatusCode.UNAVAILABLE:
+            return answer.details() or ""
+        return ""
 
     def intercept_unary_stream(
         self, continuation: Callable[[grpc.ClientCallDetails, Any], Any], details: grpc.ClientCallDetails, request: Any
@@ -57,7 +86,7 @@ def deadline(request: Message, timeout: float | None, default: float) -> float |
     if isinstance(request, VerifyLedgerRequest):
         return None
     if isinstance(request, ReadEventsRequest) and request.HasField("max_wait"):
-        return request.max_wait.ToTimedelta().total_seconds() + LONG_POLL_MARGIN
+        return _finite(max(default, request.max_wait.ToTimedelta().total_seconds() + LONG_POLL_MARGIN))
     return _finite(default)
 
 

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+import re
 import ssl
 from collections.abc import Sequence
 from typing import Any
@@ -45,7 +46,8 @@ SERVICE_CONFIG = json.dumps(
                 ]
             },
         ],
-        "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
+        # A restart of the server fails all calls of a connection at once, 256 by the server's default. All are repeated.
+        "retryThrottling": {"maxTokens": 1000, "tokenRatio": 1},
     }
 )
 
@@ -73,6 +75,30 @@ _ROOT_FILES = (
 )
 
 
+def check_address(address: str) -> None:
+    """Refuses addresses that gRPC would misread: it takes `host` for port 443, and a URL for the name of a host."""
+    if re.match(r"(dns|unix|ipv4|ipv6|vsock|xds|unix-abstract):", address) and not re.fullmatch(r"[^:/]+:\d+", address):
+        return
+    if "//" in address or not re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]+):\d+", address):
+        raise ValueError(f"the address {address!r} is not host:port, such as hw.internal:50051")
+
+
+def check_key(key: str) -> None:
+    """Refuses a text that is no key, such as two lines of a file, because gRPC says only that the metadata is invalid."""
+    if re.search(r"[^!-~]", key):
+        raise ValueError("the key has characters that no key has; pass the text of one key alone")
+
+
+def check_certificate(ca_certificate: bytes) -> None:
+    """Refuses what is no certificate, because gRPC says only that it could not make a handshaker."""
+    if not isinstance(ca_certificate, bytes):
+        raise TypeError("ca_certificate must be bytes: the content of a PEM file, not its name")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=ca_certificate.decode("ascii", "ignore"))
+    except ssl.SSLError as error:
+        raise ValueError(f"ca_certificate has no certificate in PEM: {error}") from error
+
+
 def open_channel(
     address: str,
     *,
@@ -96,7 +122,7 @@ def open_channel(
 
 def is_loopback(address: str) -> bool:
     """Says whether the address is on this machine. A proxy cannot reach it."""
-    host = address.rsplit("/", 1)[-1].rsplit(":", 1)[0].strip("[]")
+    host = re.sub(r"^ipv[46]:", "", address.rsplit("/", 1)[-1]).rsplit(":", 1)[0].strip("[]")
     if host == "localhost":
         return True
     try:

@@ -1,6 +1,7 @@
 """The client: one channel, a stub for each service, and followers of the feed."""
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
@@ -10,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from . import v1
 from ._calls import Defaults
-from ._channel import open_channel
+from ._channel import check_address, check_certificate, check_key, open_channel
 from ._follower import Follower, Handler
 
 # Channels with equal options share connections. A stream that fills its window would then hold up calls.
@@ -31,7 +32,7 @@ def connect(
     """Connects to a server and checks the key, so that a wrong address, certificate or key fails at once.
 
     Args:
-        address: Host and port, such as `hw.internal:50051`, or any target of gRPC.
+        address: Host and port, such as `hw.internal:50051`, or a target of gRPC with a scheme, such as `unix:/run/hw.sock`.
         key: The text of the API key.
         ca_certificate: The certificates to trust, PEM, in place of the system's roots.
         plaintext: Connect without TLS. The key is then sent unencrypted: use this only on the same machine, or where something
@@ -43,12 +44,18 @@ def connect(
 
     Raises:
         HeadwaterError: The server cannot be reached, or does not accept the key.
+        ValueError: An argument is wrong, such as an address without a port.
     """
     if plaintext and (ca_certificate is not None or server_name is not None):
         raise ValueError("plaintext excludes ca_certificate and server_name")
+    key = key.strip()
+    check_address(address)
+    check_key(key)
+    if ca_certificate is not None:
+        check_certificate(ca_certificate)
     client = Client(
         address,
-        key.strip(),
+        key,
         ca_certificate=ca_certificate,
         plaintext=plaintext,
         server_name=server_name,
@@ -83,6 +90,8 @@ class Client:
     """Rewards, balances and the ledger."""
     tracking: v1.TrackingServiceStub
     """Clicks, leads, sales, refunds, cancellations and conversions."""
+    channel: grpc.Channel
+    """The channel of the stubs, for other services of the server such as grpc.health.v1."""
 
     def __init__(
         self,
@@ -106,6 +115,8 @@ class Client:
             return grpc.intercept_channel(channel, Defaults(key, timeout))
 
         self._open = open_one
+        self._followers: weakref.WeakSet[Follower] = weakref.WeakSet()
+        self._closed = False
         self.channel = open_one(())
         self.accounts = v1.AccountServiceStub(self.channel)
         self.affiliates = v1.AffiliateServiceStub(self.channel)
@@ -139,7 +150,7 @@ class Client:
             heartbeat_delay=_duration(heartbeat_delay),
             max_batch_size=max_batch_size,
         )
-        return Follower(self._open_own, lambda channel: v1.FeedServiceStub(channel).WatchEvents, request, handler)
+        return self._follower(lambda channel: v1.FeedServiceStub(channel).WatchEvents, request, handler)
 
     def follow_conversions(
         self,
@@ -160,13 +171,27 @@ class Client:
             heartbeat_delay=_duration(heartbeat_delay),
             max_batch_size=max_batch_size,
         )
-        return Follower(self._open_own, lambda channel: v1.TrackingServiceStub(channel).WatchConversions, request, handler)
+        return self._follower(lambda channel: v1.TrackingServiceStub(channel).WatchConversions, request, handler)
 
-    def _open_own(self) -> grpc.Channel:
-        return self._open(_OWN_CONNECTION)
+    def _follower(
+        self,
+        method: Callable[[grpc.Channel], Callable[[Any], Any]],
+        request: v1.WatchEventsRequest | v1.WatchConversionsRequest,
+        handler: Handler,
+    ) -> Follower:
+        follower = Follower(lambda: self._open(_OWN_CONNECTION), method, request, handler)
+        self._followers.add(follower)
+        if self._closed:
+            follower.stop()
+        return follower
 
     def close(self) -> None:
-        """Closes the connection. Calls in progress end as CANCELLED. Followers have connections of their own and go on."""
+        """Closes all connections. Calls in progress raise HeadwaterError with the code CANCELLED, and later calls ValueError.
+        Followers stop, after the handler if it is at work.
+        """
+        self._closed = True
+        for follower in list(self._followers):
+            follower.stop()
         self.channel.close()
 
     def __enter__(self) -> "Client":

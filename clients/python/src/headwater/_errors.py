@@ -16,7 +16,9 @@ from .v1 import (
 )
 
 _CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
-_TRANSIENT_CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
+_TRANSIENT_CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
+# An ErrorInfo of another domain was made by something in between, such as a proxy.
+_DOMAIN = "headwater.dev"
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class HeadwaterError(Exception):
     def _add(self, detail: Any) -> None:
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
             info = error_details_pb2.ErrorInfo.FromString(detail.value)
+            if info.domain != _DOMAIN:
+                return
             self.reason_name = info.reason
             self.metadata = dict(info.metadata)
             name = f"ERROR_REASON_{info.reason}"

@@ -44,7 +44,8 @@ _log = logging.getLogger("headwater")
 class _End:
     """How a stream ended."""
 
-    opened: bool = False
+    advanced: bool = False
+    """Whether the stream brought a message after the first."""
     error: HeadwaterError | None = None
     delay: float = 0.0
     """How long the server asked to wait before connecting again, in seconds."""
@@ -90,7 +91,8 @@ class Follower:
         return self._reconnect_count
 
     def run(self) -> None:
-        """Follows the feed until `stop` is called. Blocks. Each end of the stream is logged under the name `headwater`.
+        """Follows the feed until `stop` is called or the client is closed. Blocks. Each end of the stream is logged under the
+        name `headwater`.
 
         Raises:
             HeadwaterError: Reconnecting cannot help. The reason is one of KEY_MISSING, KEY_INVALID, KEY_KIND_NOT_ALLOWED,
@@ -105,7 +107,7 @@ class Follower:
                     return
                 if end.error is not None and end.error.reason in STOP_REASONS:
                     raise end.error
-                failures = 0 if end.opened else failures + 1
+                failures = 0 if end.advanced else failures + 1
                 delay = reconnect_delay(end.delay, failures)
                 level = logging.INFO if end.error is None else logging.WARNING
                 _log.log(level, "feed: the stream ended (%s), connecting again in %.1f s", end.error or "OK", delay)
@@ -146,15 +148,16 @@ class Follower:
                     end.error = HeadwaterError.from_rpc_error(error)
                     if watchdog.fired and end.error.code == grpc.StatusCode.CANCELLED:
                         end.error.message = f"no message for {silence_max:.0f} s"
-                    end.delay = end.error.retry_delay.total_seconds() if end.error.retry_delay else 0.0
+                    if end.error.retry_delay is not None:
+                        end.delay = max(end.delay, end.error.retry_delay.total_seconds())
                     return end
                 finally:
                     watchdog.end()
                 content = message.WhichOneof("content")
-                if content == "opened":
-                    end.opened = True
-                    if message.opened.HasField("heartbeat_delay"):
-                        silence_max = _HEARTBEATS_MISSED_MAX * _seconds(message.opened.heartbeat_delay)
+                # A stream that only opens is no success, or a fault after that would be tried without end.
+                end.advanced = end.advanced or content != "opened"
+                if content == "opened" and message.opened.HasField("heartbeat_delay"):
+                    silence_max = _HEARTBEATS_MISSED_MAX * _seconds(message.opened.heartbeat_delay)
                 elif content == "draining":
                     end.delay = _seconds(message.draining.reconnect_delay)
                 events = message.batch.events if content == "batch" else ()
