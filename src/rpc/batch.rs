@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::call::change::{self, Asking, Change, Method};
-use super::call::parse::{Fields, LIST_LENGTH_MAX};
+use super::call::parse::{Fields, LIST_LENGTH_MAX, Warnings};
 use crate::app::Answer;
 use crate::domain::rule::Envelope;
 use crate::error::{Error, FieldPaths};
@@ -14,8 +14,12 @@ use crate::pb::{self, batch_result};
 struct ReadItem {
     envelope: Envelope,
     paths: FieldPaths,
-    render: fn(Answer, &Asking) -> Result<ItemResult, Error>,
+    render: Render,
+    warnings: Warnings,
 }
+
+/// Turns an answer into a result.
+type Render = fn(Answer, Warnings, &Asking) -> Result<ItemResult, Error>;
 
 pub(super) async fn record(
     call: Call,
@@ -32,9 +36,9 @@ pub(super) async fn record(
     // For each item: its error, or what is needed to turn its answer into a result.
     let mut read = Vec::with_capacity(count);
     for item in &message.items {
-        read.push(read_item(&call, item.item.as_ref(), &asking).map(|ReadItem { envelope, paths, render }| {
-            envelopes.push(envelope);
-            (paths, render)
+        read.push(read_item(&call, item.item.as_ref(), &asking).map(|item| {
+            envelopes.push(item.envelope);
+            (item.paths, item.render, item.warnings)
         }));
     }
     let mut answers = match envelopes.len() {
@@ -43,8 +47,8 @@ pub(super) async fn record(
     }
     .into_iter();
     let results = read.into_iter().map(|read| {
-        let result = read.and_then(|(paths, render)| match answers.next() {
-            Some(Ok(answer)) => render(answer, &asking),
+        let result = read.and_then(|(paths, render, warnings)| match answers.next() {
+            Some(Ok(answer)) => render(answer, warnings, &asking),
             Some(Err(error)) => Err(Error::from(error).with_paths(paths)),
             None => Err(Error::Internal("a batch has fewer answers than events".to_owned())),
         });
@@ -56,20 +60,20 @@ pub(super) async fn record(
 
 fn read_item(call: &Call, item: Option<&Item>, asking: &Asking) -> Result<ReadItem, Error> {
     match item {
-        Some(Item::Click(message)) => read_change(call, message, asking, |answer, asking| {
-            result::<pb::RecordClickRequest>(answer, asking).map(ItemResult::Click)
+        Some(Item::Click(message)) => read_change(call, message, asking, |answer, warnings, asking| {
+            result::<pb::RecordClickRequest>(answer, warnings, asking).map(ItemResult::Click)
         }),
-        Some(Item::Lead(message)) => read_change(call, message, asking, |answer, asking| {
-            result::<pb::RecordLeadRequest>(answer, asking).map(ItemResult::Lead)
+        Some(Item::Lead(message)) => read_change(call, message, asking, |answer, warnings, asking| {
+            result::<pb::RecordLeadRequest>(answer, warnings, asking).map(ItemResult::Lead)
         }),
-        Some(Item::Sale(message)) => read_change(call, message, asking, |answer, asking| {
-            result::<pb::RecordSaleRequest>(answer, asking).map(ItemResult::Sale)
+        Some(Item::Sale(message)) => read_change(call, message, asking, |answer, warnings, asking| {
+            result::<pb::RecordSaleRequest>(answer, warnings, asking).map(ItemResult::Sale)
         }),
-        Some(Item::Refund(message)) => read_change(call, message, asking, |answer, asking| {
-            result::<pb::RecordRefundRequest>(answer, asking).map(ItemResult::Refund)
+        Some(Item::Refund(message)) => read_change(call, message, asking, |answer, warnings, asking| {
+            result::<pb::RecordRefundRequest>(answer, warnings, asking).map(ItemResult::Refund)
         }),
-        Some(Item::Cancellation(message)) => read_change(call, message, asking, |answer, asking| {
-            result::<pb::RecordCancellationRequest>(answer, asking).map(ItemResult::Cancellation)
+        Some(Item::Cancellation(message)) => read_change(call, message, asking, |answer, warnings, asking| {
+            result::<pb::RecordCancellationRequest>(answer, warnings, asking).map(ItemResult::Cancellation)
         }),
         None => {
             let mut fields = Fields::default();
@@ -79,16 +83,20 @@ fn read_item(call: &Call, item: Option<&Item>, asking: &Asking) -> Result<ReadIt
     }
 }
 
-fn read_change<M: Change<Kept = ()>>(
+fn read_change<M: Change<Kept = Warnings>>(
     call: &Call,
     message: &M,
     asking: &Asking,
-    render: fn(Answer, &Asking) -> Result<ItemResult, Error>,
+    render: Render,
 ) -> Result<ReadItem, Error> {
-    let (rule, ()) = message.read(asking)?;
-    Ok(ReadItem { envelope: call.envelope(message, rule), paths: M::PATHS, render })
+    let (rule, warnings) = message.read(asking)?;
+    Ok(ReadItem { envelope: call.envelope(message, rule), paths: M::PATHS, render, warnings })
 }
 
-fn result<M: Change<Kept = ()>>(answer: Answer, asking: &Asking) -> Result<<M as Method>::Response, Error> {
-    Ok(M::render(change::answer::<M>(answer.outcome)?, answer.replayed, (), asking))
+fn result<M: Change<Kept = Warnings>>(
+    answer: Answer,
+    warnings: Warnings,
+    asking: &Asking,
+) -> Result<<M as Method>::Response, Error> {
+    Ok(M::render(change::answer::<M>(answer.outcome)?, answer.replayed, warnings, asking))
 }

@@ -1,8 +1,11 @@
 //! Clicks on the wire.
 
+use std::borrow::Cow;
+
 use super::call::Call;
+use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
-use super::call::parse::{Fields, KEY_LENGTH_MAX};
+use super::call::parse::{Fields, Warnings};
 use crate::domain::account::KeyKind;
 use crate::domain::click::ClickOutcome;
 use crate::domain::refusal::{Field, Refusal};
@@ -15,7 +18,7 @@ use crate::pb;
 /// another visitor's tracking id by sending an event_id that is in use.
 pub(super) async fn record(call: Call, message: pb::RecordClickRequest) -> Result<pb::RecordClickResponse, Error> {
     let asking = call.asking();
-    let (rule, ()) = message.read(&asking)?;
+    let (rule, warnings) = message.read(&asking)?;
     let carried_out = call.carry_out(&message, rule).await;
     let (click, replayed) = carried_out.map_err(|error| match error {
         Error::Refused(Refusal::IdempotencyMismatch { field, key, .. }, paths)
@@ -25,12 +28,12 @@ pub(super) async fn record(call: Call, message: pb::RecordClickRequest) -> Resul
         }
         error => error,
     })?;
-    Ok(pb::RecordClickRequest::render(click, replayed, (), &asking))
+    Ok(pb::RecordClickRequest::render(click, replayed, warnings, &asking))
 }
 
 impl Change for pb::RecordClickRequest {
     type Rule = RecordClick;
-    type Kept = ();
+    type Kept = Warnings;
 
     const PATHS: FieldPaths = &[(Field::LinkId, "ref_id")];
 
@@ -38,17 +41,28 @@ impl Change for pb::RecordClickRequest {
         RepeatKey::Event(RecordedKind::Click, &self.event_id)
     }
 
-    fn read(&self, asking: &Asking) -> Result<(RecordClick, ()), Error> {
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            self,
+            ref_id: canonical::code(&self.ref_id),
+            tid: canonical::tid(&self.tid),
+            referrer_url: canonical::description(&self.referrer_url),
+        )
+    }
+
+    fn read(&self, asking: &Asking) -> Result<(RecordClick, Warnings), Error> {
         let mut fields = Fields::default();
         fields.key("event_id", &self.event_id);
-        let code = fields.required_line("ref_id", &self.ref_id, KEY_LENGTH_MAX);
+        let code = fields.brought_code("ref_id", &self.ref_id);
+        let code = fields.required("ref_id", code);
         let referrer_url = fields.referrer("referrer_url", &self.referrer_url);
         // The time that a visitor's browser sends is not to be trusted.
         let occurred_at = match asking.key_kind {
             KeyKind::Publishable => None,
             _ => fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now),
         };
-        fields.finish()?;
+        let warnings = fields.take_warnings();
+        let code = fields.complete(code)?;
         let rule = RecordClick {
             code: code.to_ascii_lowercase(),
             // An unknown or changed cookie makes a new visitor and not an error.
@@ -56,10 +70,10 @@ impl Change for pb::RecordClickRequest {
             referrer_url,
             occurred_at,
         };
-        Ok((rule, ()))
+        Ok((rule, warnings))
     }
 
-    fn render(click: ClickOutcome, replayed: bool, (): (), asking: &Asking) -> pb::RecordClickResponse {
+    fn render(click: ClickOutcome, replayed: bool, warnings: Warnings, asking: &Asking) -> pb::RecordClickResponse {
         // Public pages get the visitor's destination, but not the affiliate.
         let is_public = asking.key_kind == KeyKind::Publishable;
         pb::RecordClickResponse {
@@ -68,6 +82,7 @@ impl Change for pb::RecordClickRequest {
             destination_url: click.destination_url,
             affiliate_id: if is_public { String::new() } else { click.affiliate_id.to_string() },
             replayed,
+            warnings,
         }
     }
 }
@@ -79,7 +94,7 @@ mod tests {
 
     fn read(message: &pb::RecordClickRequest) -> Result<RecordClick, Error> {
         let asking = Asking { now: Time::from_micros(1_700_000_000_000_000), key_kind: KeyKind::Admin };
-        message.read(&asking).map(|(rule, ())| rule)
+        message.read(&asking).map(|(rule, _)| rule)
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Leads on the wire: sign-ups, cancellations, and reading leads back.
 
+use std::borrow::Cow;
+
+use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
-use super::call::parse::{Fields, NAME_LENGTH_MAX};
+use super::call::parse::{Fields, NAME_LENGTH_MAX, Warnings};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
@@ -18,42 +21,64 @@ use crate::store::lead::LeadQuery;
 
 impl Change for pb::RecordLeadRequest {
     type Rule = RecordLead;
-    type Kept = ();
+    type Kept = Warnings;
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Event(RecordedKind::Lead, &self.event_id)
     }
 
-    fn read(&self, asking: &Asking) -> Result<(RecordLead, ()), Error> {
-        let mut fields = Fields::default();
-        let event_id = fields.required_key("event_id", &self.event_id);
-        let customer = customer(&mut fields, &self.email, &self.external_id);
-        require_name(&mut fields, &self.email, &self.external_id);
-        let referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
-        let first_name = fields.line("first_name", &self.first_name, NAME_LENGTH_MAX);
-        let last_name = fields.line("last_name", &self.last_name, NAME_LENGTH_MAX);
-        // Only sales and cancellations set the other states.
-        let states = [LeadState::Subscribed, LeadState::SignedUp];
-        let state = fields.optional_value_of("state", self.state, &states).unwrap_or(LeadState::SignedUp);
-        let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
-        fields.finish()?;
-        Ok((RecordLead { event_id, customer, referral, first_name, last_name, state, occurred_at }, ()))
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            self,
+            email: canonical::email(&self.email),
+            tid: canonical::tid(&self.tid),
+            ref_id: canonical::code(&self.ref_id),
+            coupon_code: canonical::code(&self.coupon_code),
+            first_name: canonical::description(&self.first_name),
+            last_name: canonical::description(&self.last_name),
+            state: canonical::default_number(self.state, LeadState::SignedUp.number()),
+        )
     }
 
-    fn render(lead: LeadOutcome, replayed: bool, (): (), _asking: &Asking) -> pb::RecordLeadResponse {
+    fn read(&self, asking: &Asking) -> Result<(RecordLead, Warnings), Error> {
+        let mut fields = Fields::default();
+        let event_id = fields.required_key("event_id", &self.event_id);
+        let customer = customer(&mut fields, &self.email, &self.external_id, !self.external_id.is_empty());
+        require_name(&mut fields, &self.email, &self.external_id);
+        let referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
+        let first_name = fields.description("first_name", &self.first_name, NAME_LENGTH_MAX);
+        let last_name = fields.description("last_name", &self.last_name, NAME_LENGTH_MAX);
+        // Only sales and cancellations set the other states.
+        let states = [LeadState::Subscribed, LeadState::SignedUp];
+        let state = fields.or_without(|fields| fields.optional_value_of("state", self.state, &states));
+        let state = state.unwrap_or(LeadState::SignedUp);
+        let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
+        let warnings = fields.take_warnings();
+        fields.finish()?;
+        Ok((RecordLead { event_id, customer, referral, first_name, last_name, state, occurred_at }, warnings))
+    }
+
+    fn render(lead: LeadOutcome, replayed: bool, warnings: Warnings, _asking: &Asking) -> pb::RecordLeadResponse {
         pb::RecordLeadResponse {
             outcome: conversion::outcome_of(&lead.credits).number(),
             lead_id: lead.lead_id.to_string(),
             conversion_id: id_or_empty(lead.conversion_id),
             credits: conversion::credits(&lead.credits),
             replayed,
+            warnings,
         }
     }
 }
 
-/// The customer that a request names.
-pub(super) fn customer(fields: &mut Fields, email: &str, external_id: &str) -> Customer {
-    Customer { email: fields.optional_email("email", email), external_id: fields.key("external_id", external_id) }
+/// The customer that a request names. An impossible address is left out with a warning if the request names who it is about in another
+/// way.
+pub(super) fn customer(fields: &mut Fields, email: &str, external_id: &str, has_other_name: bool) -> Customer {
+    let email = if has_other_name {
+        fields.or_without(|fields| fields.optional_email("email", email))
+    } else {
+        fields.optional_email("email", email)
+    };
+    Customer { email, external_id: fields.key("external_id", external_id) }
 }
 
 fn require_name(fields: &mut Fields, email: &str, external_id: &str) {
@@ -73,7 +98,7 @@ pub(super) fn referral(fields: &mut Fields, tid: &str, ref_id: &str, coupon_code
 
 impl Change for pb::RecordCancellationRequest {
     type Rule = RecordCancellation;
-    type Kept = ();
+    type Kept = Warnings;
 
     const PATHS: FieldPaths = &[(Field::Lead, "email or external_id")];
 
@@ -81,20 +106,25 @@ impl Change for pb::RecordCancellationRequest {
         RepeatKey::Event(RecordedKind::Cancellation, &self.event_id)
     }
 
-    fn read(&self, asking: &Asking) -> Result<(RecordCancellation, ()), Error> {
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(self, email: canonical::email(&self.email))
+    }
+
+    fn read(&self, asking: &Asking) -> Result<(RecordCancellation, Warnings), Error> {
         let mut fields = Fields::default();
         let event_id = fields.required_key("event_id", &self.event_id);
-        let customer = customer(&mut fields, &self.email, &self.external_id);
+        let customer = customer(&mut fields, &self.email, &self.external_id, !self.external_id.is_empty());
         require_name(&mut fields, &self.email, &self.external_id);
         let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
+        let warnings = fields.take_warnings();
         fields.finish()?;
-        Ok((RecordCancellation { event_id, customer, occurred_at }, ()))
+        Ok((RecordCancellation { event_id, customer, occurred_at }, warnings))
     }
 
     fn render(
         cancellation: CancellationOutcome,
         replayed: bool,
-        (): (),
+        warnings: Warnings,
         _asking: &Asking,
     ) -> pb::RecordCancellationResponse {
         pb::RecordCancellationResponse {
@@ -102,6 +132,7 @@ impl Change for pb::RecordCancellationRequest {
             conversion_id: cancellation.conversion_id.to_string(),
             lead_id: cancellation.lead_id.to_string(),
             replayed,
+            warnings,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::call::change::{Asking, Change, RepeatKey};
-use super::call::parse::{Amounts, Fields, NAME_LENGTH_MAX};
+use super::call::parse::{Fields, NAME_LENGTH_MAX};
 use super::call::render::{money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page};
@@ -205,9 +205,7 @@ pub(super) fn optional_commission(
             }
             Some(Commission::PercentPpm(*ppm))
         }
-        commission::Rate::Flat(flat) => {
-            fields.optional_money("flat", Some(flat), Amounts::NotNegative).map(Commission::Flat)
-        }
+        commission::Rate::Flat(flat) => fields.optional_money("flat", Some(flat)).map(Commission::Flat),
     })
 }
 

@@ -1,7 +1,10 @@
 //! Sales and refunds on the wire.
 
+use std::borrow::Cow;
+
+use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
-use super::call::parse::{Amounts, Fields, KEY_LENGTH_MAX, NAME_LENGTH_MAX};
+use super::call::parse::{Fields, KEY_LENGTH_MAX, NAME_LENGTH_MAX, Warnings};
 use super::call::render::id_or_empty;
 use super::call::wire_enum::WireEnum;
 use super::lead::{customer, referral};
@@ -16,35 +19,54 @@ const QUANTITY_MAX: i32 = 1_000_000;
 
 impl Change for pb::RecordSaleRequest {
     type Rule = RecordSale;
-    type Kept = ();
+    type Kept = Warnings;
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Event(RecordedKind::Sale, &self.event_id)
     }
 
-    fn read(&self, asking: &Asking) -> Result<(RecordSale, ()), Error> {
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            self,
+            email: canonical::email(&self.email),
+            tid: canonical::tid(&self.tid),
+            ref_id: canonical::code(&self.ref_id),
+            coupon_code: canonical::code(&self.coupon_code),
+            channel: canonical::default_number(self.channel, SaleChannel::Online.number()),
+            first_name: canonical::description(&self.first_name),
+            last_name: canonical::description(&self.last_name),
+            plan: canonical::description(&self.plan),
+            quantity: canonical::default_number(self.quantity, 1),
+            order_number: canonical::description(&self.order_number),
+        )
+    }
+
+    fn read(&self, asking: &Asking) -> Result<(RecordSale, Warnings), Error> {
         let mut fields = Fields::default();
         let event_id = fields.required_key("event_id", &self.event_id);
-        let customer = customer(&mut fields, &self.email, &self.external_id);
+        let others = [&self.external_id, &self.tid, &self.ref_id, &self.coupon_code];
+        let has_other_name = others.iter().any(|name| !name.trim().is_empty());
+        let customer = customer(&mut fields, &self.email, &self.external_id, has_other_name);
         let referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
-        let names = [&self.email, &self.external_id, &self.tid, &self.ref_id, &self.coupon_code];
-        if names.iter().all(|name| name.trim().is_empty()) {
+        if !has_other_name && self.email.trim().is_empty() {
             fields.wrong("email", "is required, or one of external_id, tid, ref_id and coupon_code in its place");
         }
-        let amount = fields.money("amount", self.amount.as_ref(), Amounts::Positive);
+        let amount = fields.money("amount", self.amount.as_ref());
         let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
-        let channel = fields.optional_value("channel", self.channel).unwrap_or(SaleChannel::Online);
-        let first_name = fields.line("first_name", &self.first_name, NAME_LENGTH_MAX);
-        let last_name = fields.line("last_name", &self.last_name, NAME_LENGTH_MAX);
-        let mrr = fields.optional_money("mrr", self.mrr.as_ref(), Amounts::NotNegative);
+        let channel = fields.or_without(|fields| fields.optional_value("channel", self.channel));
+        let first_name = fields.description("first_name", &self.first_name, NAME_LENGTH_MAX);
+        let last_name = fields.description("last_name", &self.last_name, NAME_LENGTH_MAX);
+        let mrr = self.mrr.as_ref();
+        let mrr = fields.or_without(|fields| fields.optional_money("mrr", mrr));
         let order = OrderDetails {
             coupon_code: referral.coupon_code.clone().unwrap_or_default(),
-            plan: fields.line("plan", &self.plan, KEY_LENGTH_MAX),
-            quantity: fields.number("quantity", if self.quantity == 0 { 1 } else { self.quantity }, 1..=QUANTITY_MAX),
-            order_id: fields.key("order_id", &self.order_id).unwrap_or_default(),
-            order_number: fields.line("order_number", &self.order_number, KEY_LENGTH_MAX),
+            plan: fields.description("plan", &self.plan, KEY_LENGTH_MAX),
+            quantity: quantity(&mut fields, self.quantity),
+            order_id: fields.or_without(|fields| fields.key("order_id", &self.order_id)).unwrap_or_default(),
+            order_number: fields.description("order_number", &self.order_number, KEY_LENGTH_MAX),
             refund_id: String::new(),
         };
+        let warnings = fields.take_warnings();
         let amount = fields.complete(amount)?;
         let rule = RecordSale {
             event_id,
@@ -52,16 +74,16 @@ impl Change for pb::RecordSaleRequest {
             referral,
             amount,
             occurred_at,
-            channel,
+            channel: channel.unwrap_or(SaleChannel::Online),
             first_name,
             last_name,
             mrr,
             order,
         };
-        Ok((rule, ()))
+        Ok((rule, warnings))
     }
 
-    fn render(sale: SaleOutcome, replayed: bool, (): (), _asking: &Asking) -> pb::RecordSaleResponse {
+    fn render(sale: SaleOutcome, replayed: bool, warnings: Warnings, _asking: &Asking) -> pb::RecordSaleResponse {
         pb::RecordSaleResponse {
             outcome: conversion::outcome_of(&sale.credits).number(),
             conversion_id: sale.conversion_id.to_string(),
@@ -69,40 +91,57 @@ impl Change for pb::RecordSaleRequest {
             credits: conversion::credits(&sale.credits),
             rewards: sale.rewards.iter().map(reward::summary).collect(),
             replayed,
+            warnings,
         }
     }
 }
 
+/// How many were bought. It is only stored, so a number that is out of range becomes the nearest one.
+fn quantity(fields: &mut Fields, sent: i32) -> i32 {
+    let kept = if sent == 0 { 1 } else { sent.clamp(1, QUANTITY_MAX) };
+    if sent != 0 && sent != kept {
+        fields.warn("quantity", format!("must be 1 to {QUANTITY_MAX}; {kept} was kept"));
+    }
+    kept
+}
+
 impl Change for pb::RecordRefundRequest {
     type Rule = RecordRefund;
-    type Kept = ();
+    type Kept = Warnings;
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Event(RecordedKind::Refund, &self.event_id)
     }
 
-    fn read(&self, asking: &Asking) -> Result<(RecordRefund, ()), Error> {
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(self, email: canonical::email(&self.email))
+    }
+
+    fn read(&self, asking: &Asking) -> Result<(RecordRefund, Warnings), Error> {
         let mut fields = Fields::default();
         let event_id = fields.required_key("event_id", &self.event_id);
         let sale_event_id = fields.key("sale_event_id", &self.sale_event_id);
-        let customer = customer(&mut fields, &self.email, &self.external_id);
+        let has_other_name = sale_event_id.is_some() || !self.external_id.is_empty();
+        let customer = customer(&mut fields, &self.email, &self.external_id, has_other_name);
         if sale_event_id.is_none() && self.email.trim().is_empty() && self.external_id.is_empty() {
             fields.wrong("sale_event_id", "is required, or one of email and external_id in its place");
         }
-        let amount = fields.money("amount", self.amount.as_ref(), Amounts::Positive);
-        let refund_id = fields.key("refund_id", &self.refund_id).unwrap_or_default();
+        let amount = fields.money("amount", self.amount.as_ref());
+        let refund_id = fields.or_without(|fields| fields.key("refund_id", &self.refund_id)).unwrap_or_default();
         let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
+        let warnings = fields.take_warnings();
         let amount = fields.complete(amount)?;
-        Ok((RecordRefund { event_id, sale_event_id, customer, amount, refund_id, occurred_at }, ()))
+        Ok((RecordRefund { event_id, sale_event_id, customer, amount, refund_id, occurred_at }, warnings))
     }
 
-    fn render(refund: RefundOutcome, replayed: bool, (): (), _asking: &Asking) -> pb::RecordRefundResponse {
+    fn render(refund: RefundOutcome, replayed: bool, warnings: Warnings, _asking: &Asking) -> pb::RecordRefundResponse {
         pb::RecordRefundResponse {
             outcome: refund.outcome.number(),
             conversion_id: refund.conversion_id.to_string(),
             sale_conversion_id: id_or_empty(refund.sale_id),
             rewards: refund.rewards.iter().map(reward::summary).collect(),
             replayed,
+            warnings,
         }
     }
 }
@@ -115,8 +154,8 @@ mod tests {
 
     const NOW: Time = Time::from_micros(1_700_000_000_000_000);
 
-    fn read<M: Change<Kept = ()>>(message: &M) -> Result<M::Rule, Error> {
-        message.read(&Asking { now: NOW, key_kind: KeyKind::Admin }).map(|(rule, ())| rule)
+    fn read<M: Change<Kept = Warnings>>(message: &M) -> Result<M::Rule, Error> {
+        message.read(&Asking { now: NOW, key_kind: KeyKind::Admin }).map(|(rule, _)| rule)
     }
 
     fn sale() -> pb::RecordSaleRequest {
@@ -147,30 +186,82 @@ mod tests {
         let message = pb::RecordSaleRequest {
             email: "jo".to_owned(),
             external_id: "u\0".to_owned(),
-            amount: Some(pb::Money { amount_minor: 0, currency_code: "dollars".to_owned() }),
-            mrr: Some(pb::Money { amount_minor: -1, currency_code: "USD".to_owned() }),
+            amount: Some(pb::Money { amount_minor: -1, currency_code: "dollars".to_owned() }),
             occur_time: Some(prost_types::Timestamp { seconds: 1_700_000_601, nanos: 0 }),
-            channel: 7,
-            quantity: -1,
-            plan: "p".repeat(129),
             ..Default::default()
         };
+        let wrong = ["event_id", "external_id", "amount.currency_code", "amount.amount_minor", "occur_time"];
+        assert_eq!(wrong_fields(&message), wrong);
+        assert_eq!(wrong_fields(&pb::RecordSaleRequest::default()), ["event_id", "email", "amount"]);
+    }
+
+    #[test]
+    fn what_only_describes_a_sale_spoils_none() {
+        let message = pb::RecordSaleRequest {
+            email: "no address".to_owned(),
+            external_id: "17".to_owned(),
+            channel: 7,
+            first_name: "x".repeat(201),
+            last_name: "Lee\nJones".to_owned(),
+            plan: "p".repeat(129),
+            mrr: Some(pb::Money { amount_minor: -1, currency_code: "USD".to_owned() }),
+            quantity: 5_000_000,
+            order_id: "o\0".to_owned(),
+            order_number: "9".repeat(200),
+            tid: "t".repeat(200),
+            coupon_code: "LE\u{200b}NA10\n".to_owned(),
+            ..sale()
+        };
+        let (rule, warnings) = message.read(&Asking { now: NOW, key_kind: KeyKind::Admin }).unwrap();
+        let told: Vec<_> =
+            warnings.iter().map(|warning| format!("{}: {}", warning.field, warning.explanation)).collect();
         assert_eq!(
-            wrong_fields(&message),
+            told,
             [
-                "event_id",
-                "email",
-                "external_id",
-                "amount.currency_code",
-                "amount.amount_minor",
-                "occur_time",
-                "channel",
-                "mrr.amount_minor",
-                "plan",
-                "quantity",
+                "email: must be an email address such as jo@example.com; it was left out",
+                "tid: has 200 characters; the first 128 were kept",
+                "coupon_code: had characters that are not text; they were removed",
+                "channel: must be one of SALE_CHANNEL_ONLINE, SALE_CHANNEL_POINT_OF_SALE; it was left out",
+                "first_name: has 201 characters; the first 200 were kept",
+                "last_name: had characters that are not text; they were removed",
+                "mrr.amount_minor: must be zero or more; it was left out",
+                "plan: has 129 characters; the first 128 were kept",
+                "quantity: must be 1 to 1000000; 1000000 was kept",
+                "order_id: must not contain control characters; it was left out",
+                "order_number: has 200 characters; the first 128 were kept",
             ]
         );
-        assert_eq!(wrong_fields(&pb::RecordSaleRequest::default()), ["event_id", "email", "amount"]);
+        assert_eq!((rule.customer.email, rule.customer.external_id.as_deref()), (None, Some("17")));
+        assert_eq!((rule.last_name.as_str(), rule.mrr, rule.order.quantity), ("Lee Jones", None, QUANTITY_MAX));
+        assert_eq!(rule.referral.coupon_code.as_deref(), Some("LENA10"));
+    }
+
+    #[test]
+    fn requests_that_mean_the_same_have_one_canonical_form() {
+        let canonical = pb::RecordSaleRequest {
+            email: "jo@example.com".to_owned(),
+            first_name: "Jo".to_owned(),
+            ref_id: "lena".to_owned(),
+            ..sale()
+        };
+        assert!(matches!(canonical.canonical(), Cow::Borrowed(_)), "a canonical message is not copied");
+        let same = pb::RecordSaleRequest {
+            email: " JO@example.com.".to_owned(),
+            first_name: "Jo ".to_owned(),
+            ref_id: "Lena".to_owned(),
+            quantity: 1,
+            channel: pb::SaleChannel::Online.into(),
+            ..sale()
+        };
+        assert_eq!(same.canonical().as_ref(), &canonical);
+        for other in [
+            pb::RecordSaleRequest { quantity: 2, ..canonical.clone() },
+            pb::RecordSaleRequest { channel: pb::SaleChannel::PointOfSale.into(), ..canonical.clone() },
+            pb::RecordSaleRequest { email: "joe@example.com".to_owned(), ..canonical.clone() },
+            pb::RecordSaleRequest { first_name: "JO".to_owned(), ..canonical.clone() },
+        ] {
+            assert_ne!(other.canonical().as_ref(), &canonical);
+        }
     }
 
     #[test]

@@ -11,5 +11,6 @@ mod keys;
 mod paging;
 mod permissions;
 mod replay;
+mod tolerance;
 mod violations;
 mod world;

@@ -14,7 +14,7 @@ use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, Reward
 
 /// The value of a sale's reward, and its calculation. An enrollment's own commission takes precedence over the program's.
 ///
-/// `commission = round(base x ppm / 1,000,000)`, or `round(flat x base / sale)`. `sale` is the amount of the sale, and `base` is
+/// `commission = round(base x ppm / 1,000,000)`, or `round(flat x base / sale)`, or `flat` if the sale is free. `sale` is the amount of the sale, and `base` is
 /// the part that is not refunded. `reward = round(commission x share / 1,000,000)`. A refund before pricing therefore leaves the
 /// same earnings as one after pricing, up to rounding.
 fn price(
@@ -33,6 +33,8 @@ fn price(
         Commission::PercentPpm(ppm) => {
             Money::new(portion(base_amount.amount_minor, ppm.into(), PPM, rounding)?, base_amount.currency)
         }
+        // A free order earns the flat commission whole.
+        Commission::Flat(flat) if sale_amount.amount_minor == 0 => flat,
         Commission::Flat(flat) => {
             let (part, whole) = (base_amount.amount_minor, sale_amount.amount_minor);
             Money::new(portion(flat.amount_minor, part, whole, rounding)?, flat.currency)

@@ -17,7 +17,7 @@ use crate::domain::id::{AccountId, ConversionId, RewardId};
 use crate::domain::lead::Customer;
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use crate::domain::money::{Money, portion};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Field, Refusal};
 use crate::domain::request::{RecordedKind, Request, RequestKey};
 use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState};
 use crate::domain::set::Needs;
@@ -32,7 +32,7 @@ pub struct RecordRefund {
     pub sale_event_id: Option<String>,
     /// The customer who gets the refund.
     pub customer: Customer,
-    /// The refunded amount, more than zero.
+    /// The refunded amount. It is more than zero, unless the sale is free.
     pub amount: Money,
     /// The merchant's id of the refund; may be empty.
     pub refund_id: String,
@@ -122,6 +122,10 @@ impl RecordRefund {
 
 fn check_fits(sale: &Conversion, amount: Money) -> Result<(), Refusal> {
     let Some(left) = sale.left() else { return Err(Refusal::NoSaleToRefund) };
+    if amount.amount_minor == 0 && sale.amount.is_some_and(|amount| amount.amount_minor > 0) {
+        let problem = "must be more than zero, because the sale is not free".to_owned();
+        return Err(Refusal::InvalidField { field: Field::Amount, problem });
+    }
     if left.currency != amount.currency {
         return Err(Refusal::CurrencyMismatch { sale_id: sale.id, currency: left.currency });
     }
@@ -231,7 +235,12 @@ fn reverse(
     // The base does not contain the part that was refunded before the sale was priced. That part must not be taken back a second
     // time.
     let refunded_of_base = sale.refunded_minor - (sale_minor - base.amount_minor);
-    let target = portion(reward.value.amount_minor, refunded_of_base, base.amount_minor, reward.calculation.rounding)?;
+    let value_minor = reward.value.amount_minor;
+    let target = match base.amount_minor {
+        // A refund of a free order takes all of its flat commission back.
+        0 => value_minor,
+        base_minor => portion(value_minor, refunded_of_base, base_minor, reward.calculation.rounding)?,
+    };
     let difference = target - reward.reversed_minor;
     if difference == 0 {
         return Ok(None);

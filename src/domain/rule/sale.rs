@@ -35,7 +35,7 @@ pub struct RecordSale {
     pub customer: Customer,
     /// The referral data of the request.
     pub referral: Referral,
-    /// The net amount, more than zero.
+    /// The net amount; zero for a free order or a trial.
     pub amount: Money,
     /// When the sale happened; `None` for now.
     pub occurred_at: Option<Time>,
@@ -206,8 +206,8 @@ fn credit_sale(
     sale.credits = smallvec![credit];
     let sale = context.put(sale);
     let rewards: Vec<_> = match sale.left() {
-        // The part that was refunded before pricing earns nothing.
-        Some(base) if base.amount_minor > 0 => {
+        // The part that was refunded before pricing earns nothing. A free order has no part, and may earn a flat commission.
+        Some(base) if base.amount_minor > 0 || sale.amount == Some(base) => {
             commission::earn(context, &sale, base, enrollment, credit, terms)?.into_iter().collect()
         }
         _ => Vec::new(),

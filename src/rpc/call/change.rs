@@ -4,6 +4,8 @@
 //! Nothing here needs a server or a database. The scenario tests can therefore carry out the same messages against the rules
 //! alone, and transports other than gRPC can use the same parsing.
 
+use std::borrow::Cow;
+
 use prost::Message;
 
 use crate::domain::account::KeyKind;
@@ -42,7 +44,7 @@ pub trait Method: Message + Default + 'static {
 }
 
 /// A method that carries out a rule.
-pub trait Change: Method {
+pub trait Change: Method + Clone {
     /// The rule that the method carries out.
     type Rule: Rule + Into<Command>;
 
@@ -54,6 +56,11 @@ pub trait Change: Method {
 
     /// The key by which a repeated call is recognised.
     fn repeat_key(&self) -> RepeatKey<'_>;
+
+    /// The message in the form that all messages of the same meaning have. A repeat is recognised by it.
+    fn canonical(&self) -> Cow<'_, Self> {
+        Cow::Borrowed(self)
+    }
 
     /// Parses the message.
     ///
@@ -85,7 +92,7 @@ pub fn envelope<M: Change>(
         scope: scope.as_str().to_owned(),
         key: key.to_owned(),
         is_kept_for_ever: scope.is_kept_for_ever(),
-        content_hash: content_hash(scope.as_str(), &message.encode_to_vec()),
+        content_hash: content_hash(scope.as_str(), &message.canonical().encode_to_vec()),
     });
     Envelope { account_id, fingerprint, command: rule.into() }
 }

@@ -1,5 +1,6 @@
 //! One call: the caller, the call's resources, and how it is parsed, carried out and answered. Knows no subject.
 
+pub(in crate::rpc) mod canonical;
 pub mod change;
 pub(in crate::rpc) mod page;
 pub(in crate::rpc) mod parse;

@@ -1,14 +1,17 @@
 //! Parses the fields of a request. Collects every violation of a message with the field's path and how to fix it, so that the
 //! caller gets all violations at once. Checks only that values are well-formed; the rules decide whether they are allowed.
 //!
-//! Texts are parsed here, `name.rs` parses texts that name something, and `value.rs` money, times and values of closed sets.
+//! Texts are parsed here, `text.rs` cleans texts instead of refusing them, `name.rs` parses texts that name something, and `value.rs` money, times and values of closed sets.
 
 mod name;
+pub(super) mod text;
 mod value;
 
-pub(in crate::rpc) use value::Amounts;
+/// What was cleaned, cut or left out of a request.
+pub(in crate::rpc) type Warnings = Vec<pb::Warning>;
 
 use crate::error::{Error, FieldViolation};
+use crate::pb;
 
 /// The maximum length of the merchant's own ids, event ids and request ids.
 pub(in crate::rpc) const KEY_LENGTH_MAX: usize = 128;
@@ -26,6 +29,7 @@ const REPEATED_LENGTH_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(in crate::rpc) struct Fields {
     violations: Vec<FieldViolation>,
+    warnings: Vec<pb::Warning>,
     /// The path of the message being parsed, with a dot at its end. Empty for the request itself.
     path: String,
 }
@@ -60,6 +64,30 @@ impl Fields {
     pub(in crate::rpc) fn wrong(&mut self, field: &str, description: impl Into<String>) {
         self.violations
             .push(FieldViolation { field: format!("{}{field}", self.path), description: description.into() });
+    }
+
+    /// Adds a warning: the field, and what was done with its value.
+    pub(in crate::rpc) fn warn(&mut self, field: &str, explanation: impl Into<String>) {
+        self.warnings.push(pb::Warning { field: format!("{}{field}", self.path), explanation: explanation.into() });
+    }
+
+    /// The warnings so far.
+    pub(in crate::rpc) fn take_warnings(&mut self) -> Vec<pb::Warning> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// Parses a value without which the event is recorded too. If it is wrong, it is left out, and its violations become warnings.
+    pub(in crate::rpc) fn or_without<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let before = self.violations.len();
+        let value = read(self);
+        if self.violations.len() == before {
+            return value;
+        }
+        for violation in self.violations.split_off(before) {
+            let explanation = format!("{}; it was left out", violation.description);
+            self.warnings.push(pb::Warning { field: violation.field, explanation });
+        }
+        None
     }
 
     /// Parses a message nested in this one.

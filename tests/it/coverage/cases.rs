@@ -44,6 +44,8 @@ pub(super) struct Case {
     pub(super) references: Vec<Json>,
     /// Requests in which every field that is set is wrong.
     pub(super) wrong: Vec<Json>,
+    /// Fields that may be wrong in a valid request. The event is recorded, and the answer has a warning for each of them.
+    pub(super) tolerated: Vec<Json>,
     /// Fields that cannot be wrong, because any value is valid or they are not read.
     free: &'static [&'static str],
     /// Fields that look like references and are not.
@@ -101,6 +103,7 @@ fn case(method: &'static str, valid: Json) -> Case {
         other: Json::Null,
         references: Vec::new(),
         wrong: Vec::new(),
+        tolerated: Vec::new(),
         free: &[],
         not_references: &[],
     }
@@ -144,6 +147,11 @@ impl Case {
 
     fn wrong(mut self, request: Json) -> Self {
         self.wrong.push(request);
+        self
+    }
+
+    fn tolerated(mut self, fields: Json) -> Self {
+        self.tolerated.push(fields);
         self
     }
 
@@ -359,8 +367,14 @@ fn every_field_has_an_invalid_value_or_is_said_to_be_free() {
             .flat_map(|request| leaves(request, &input))
             .map(|path| without_index(&path).to_owned())
             .collect();
+        let tolerated: BTreeSet<String> = case
+            .tolerated
+            .iter()
+            .flat_map(|fields| leaves(fields, &input))
+            .map(|path| without_index(&path).to_owned())
+            .collect();
         for field in all_fields(&input) {
-            let is_sent_wrong = wrong.contains(&field);
+            let is_sent_wrong = wrong.contains(&field) || tolerated.contains(&field);
             let is_free = is_listed(&field, case.free) || field == "page_token";
             assert!(is_sent_wrong != is_free, "{}: {field}: wrong {is_sent_wrong}, free {is_free}", case.method);
         }

@@ -3,8 +3,7 @@
 /// 1250.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Money {
-    /// The amount in minor units, at most 10^15 in requests. Amounts of sales and refunds must be more than zero. Other amounts in
-    /// requests must be zero or more. Amounts in answers may be negative.
+    /// The amount in minor units. Amounts in requests must be zero or more, and at most 10^15. Amounts in answers may be negative.
     #[prost(int64, tag = "1")]
     pub amount_minor: i64,
     /// The three-letter ISO 4217 code in capitals, such as `USD`. Required. A code without a minor unit, such as that of gold, is
@@ -21,6 +20,17 @@ pub struct TimeInterval {
     /// The first moment after the interval. Must be later than `start_time`.
     #[prost(message, optional, tag = "2")]
     pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Something in a request that was not as it should be, and was recorded all the same. An event is not refused over a text that only
+/// describes something, because its money would be lost.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Warning {
+    /// The path of the field, such as `first_name`.
+    #[prost(string, tag = "1")]
+    pub field: ::prost::alloc::string::String,
+    /// What is wrong, and what was done with the value. For people to read.
+    #[prost(string, tag = "2")]
+    pub explanation: ::prost::alloc::string::String,
 }
 /// The order of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -3343,7 +3353,7 @@ pub struct RecordCancellationRequest {
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The answer of RecordCancellation.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordCancellationResponse {
     /// ATTRIBUTED when the lead is bound to an affiliate, otherwise NOT_REFERRED.
     #[prost(enumeration = "ConversionOutcome", tag = "1")]
@@ -3357,6 +3367,9 @@ pub struct RecordCancellationResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "4")]
     pub replayed: bool,
+    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "5")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// The request of RecordClick.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3379,7 +3392,7 @@ pub struct RecordClickRequest {
     pub referrer_url: ::prost::alloc::string::String,
 }
 /// The answer of RecordClick.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordClickResponse {
     /// The click's id, `clk_` and 32 hexadecimal digits.
     #[prost(string, tag = "1")]
@@ -3396,6 +3409,9 @@ pub struct RecordClickResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
+    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// A person or customer of the merchant.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3440,7 +3456,8 @@ pub struct Lead {
     #[prost(message, optional, tag = "13")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// The request of RecordLead.
+/// The request of RecordLead. A lead is not refused over its names: they are cleaned of characters that are not text, and cut to their
+/// length. The answer then has a warning.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordLeadRequest {
     /// The merchant's id for the sign-up, up to 128 characters. Unique among the account's lead events, for ever. Required.
@@ -3471,8 +3488,7 @@ pub struct RecordLeadRequest {
     #[prost(string, tag = "8")]
     pub last_name: ::prost::alloc::string::String,
     /// The state for a lead that is new or SUBSCRIBED: `LEAD_STATE_SUBSCRIBED` or `LEAD_STATE_SIGNED_UP`. Default
-    /// `LEAD_STATE_SIGNED_UP`.
-    /// A lead in another state keeps its state.
+    /// `LEAD_STATE_SIGNED_UP`, also for another value. A lead in another state keeps its state.
     #[prost(enumeration = "LeadState", tag = "9")]
     pub state: i32,
     /// When the lead signed up, at most 10 minutes ahead of the server's clock. Not set: now.
@@ -3497,6 +3513,9 @@ pub struct RecordLeadResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
+    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// The request of GetLead.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3607,11 +3626,11 @@ pub struct RecordRefundRequest {
     /// used when `sale_event_id` is set.
     #[prost(string, tag = "4")]
     pub external_id: ::prost::alloc::string::String,
-    /// The refunded amount, more than zero, in the sale's currency. Required. All refunds of a sale together may not exceed the
-    /// sale's amount.
+    /// The refunded amount, in the sale's currency. Required. More than zero, unless the sale is free: a refund of zero takes back what a
+    /// free sale has earned. All refunds of a sale together may not exceed the sale's amount.
     #[prost(message, optional, tag = "5")]
     pub amount: ::core::option::Option<Money>,
-    /// The merchant's id of the refund, up to 128 characters. Optional. It is only stored; `event_id` identifies the event.
+    /// The merchant's id of the refund, up to 128 characters. A longer one is left out with a warning. Optional. It is only stored; `event_id` identifies the event.
     #[prost(string, tag = "6")]
     pub refund_id: ::prost::alloc::string::String,
     /// When the refund happened, at most 10 minutes ahead of the server's clock. Not set: now.
@@ -3638,15 +3657,20 @@ pub struct RecordRefundResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
+    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
-/// The request of RecordSale.
+/// The request of RecordSale. A sale is not refused over a text that only describes it, because its money would be lost: names, `plan`
+/// and `order_number` are cleaned of characters that are not text, and cut to their length. The answer then has a warning.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordSaleRequest {
     /// The merchant's id for the sale, such as the charge's id, up to 128 characters. Unique among the account's sales, for ever.
     /// Required.
     #[prost(string, tag = "1")]
     pub event_id: ::prost::alloc::string::String,
-    /// The customer's email address, up to 254 bytes. One of `email`, `external_id`, `tid`, `ref_id` and `coupon_code` is required.
+    /// The customer's email address, up to 254 bytes. One of `email`, `external_id`, `tid`, `ref_id` and `coupon_code` is required. An
+    /// impossible address is left out with a warning if another of these fields is set, and refused otherwise.
     /// The address is added to a known lead without an address, unless another lead has this address. An address that the lead
     /// already has is never replaced.
     #[prost(string, tag = "2")]
@@ -3666,13 +3690,14 @@ pub struct RecordSaleRequest {
     /// Optional.
     #[prost(string, tag = "6")]
     pub coupon_code: ::prost::alloc::string::String,
-    /// The net amount, after discount and before tax; more than zero. Required.
+    /// The net amount, after discount and before tax. Zero for a free order or a trial, which binds the customer and earns a flat
+    /// commission. Required.
     #[prost(message, optional, tag = "7")]
     pub amount: ::core::option::Option<Money>,
     /// When the sale happened, at most 10 minutes ahead of the server's clock. Not set: now.
     #[prost(message, optional, tag = "8")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The place of the sale. Default `SALE_CHANNEL_ONLINE`.
+    /// The place of the sale. Default `SALE_CHANNEL_ONLINE`, also for an unknown value.
     #[prost(enumeration = "SaleChannel", tag = "9")]
     pub channel: i32,
     /// The customer's first name, up to 200 characters. Empty: a known lead keeps its first name.
@@ -3684,13 +3709,15 @@ pub struct RecordSaleRequest {
     /// The plan that was bought, up to 128 characters. Optional.
     #[prost(string, tag = "12")]
     pub plan: ::prost::alloc::string::String,
-    /// The customer's monthly recurring revenue from this sale on, zero or more. Stored with the lead, if there is one. Optional.
+    /// The customer's monthly recurring revenue from this sale on, zero or more. Stored with the lead, if there is one. A wrong one is
+    /// left out with a warning. Optional.
     #[prost(message, optional, tag = "13")]
     pub mrr: ::core::option::Option<Money>,
-    /// How many were bought, 1 to 1,000,000. Not set: 1. It is only stored: `amount` is the amount of the whole sale.
+    /// How many were bought, 1 to 1,000,000. Not set: 1. A number beyond is kept as the nearest of these, with a warning. It is only
+    /// stored: `amount` is the amount of the whole sale.
     #[prost(int32, tag = "14")]
     pub quantity: i32,
-    /// The merchant's id of the order, up to 128 characters. Optional.
+    /// The merchant's id of the order, up to 128 characters. A longer one is left out with a warning. Optional.
     #[prost(string, tag = "15")]
     pub order_id: ::prost::alloc::string::String,
     /// The order number that people see, up to 128 characters. Optional.
@@ -3718,6 +3745,9 @@ pub struct RecordSaleResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "6")]
     pub replayed: bool,
+    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "7")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// One event of a batch.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

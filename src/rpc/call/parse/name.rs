@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use url::Url;
 
+use super::text::normalized_email;
 use super::{Fields, KEY_LENGTH_MAX, LIST_LENGTH_MAX};
 use crate::domain::id::{ClickId, MalformedId};
 
@@ -52,20 +53,15 @@ impl Fields {
         texts.iter().filter_map(|text| text.parse().ok()).collect()
     }
 
-    /// An email address in lower case; `None` when it is empty.
+    /// An email address, normalized; `None` when it is empty.
     pub(in crate::rpc) fn optional_email(&mut self, field: &str, text: &str) -> Option<String> {
-        let email = text.trim().to_lowercase();
-        if email.is_empty() {
+        if text.trim().is_empty() {
             return None;
         }
-        let is_refused = |character: char| character.is_whitespace() || character.is_control();
-        let parts: Vec<&str> = email.split('@').collect();
-        let is_address = matches!(parts.as_slice(), [name, host] if !name.is_empty() && !host.is_empty())
-            && !email.chars().any(is_refused);
-        if !is_address {
+        let Some(email) = normalized_email(text) else {
             self.wrong(field, "must be an email address such as jo@example.com");
             return None;
-        }
+        };
         if email.len() > EMAIL_LENGTH_MAX {
             self.wrong(field, format!("has {} bytes; at most {EMAIL_LENGTH_MAX} are taken", email.len()));
             return None;
@@ -73,7 +69,7 @@ impl Fields {
         Some(email)
     }
 
-    /// An email address in lower case, required.
+    /// An email address, normalized and required.
     pub(in crate::rpc) fn email(&mut self, field: &str, text: &str) -> Option<String> {
         if text.trim().is_empty() {
             self.wrong(field, "is required");
@@ -100,14 +96,14 @@ impl Fields {
     /// A code that a visitor or customer sent. Any text is accepted, because an unknown code must not make the sale fail. `None`
     /// when it is empty.
     pub(in crate::rpc) fn brought_code(&mut self, field: &str, text: &str) -> Option<String> {
-        let code = self.line(field, text, KEY_LENGTH_MAX);
+        let code = self.brought_text(field, text, KEY_LENGTH_MAX);
         (!code.is_empty()).then_some(code)
     }
 
     /// A visitor's tracking id; `None` when it is empty. `Err` keeps a text that is not one of our ids, to explain the
     /// attribution.
     pub(in crate::rpc) fn brought_tid(&mut self, field: &str, text: &str) -> Option<Result<ClickId, String>> {
-        let tid = self.line(field, text, KEY_LENGTH_MAX);
+        let tid = self.brought_text(field, text, KEY_LENGTH_MAX);
         (!tid.is_empty()).then(|| tid.parse().map_err(|_| tid))
     }
 
@@ -145,6 +141,6 @@ impl Fields {
 
     /// The page that a visitor came from, as the browser sent it. Any text is accepted, because some referrers are not URLs.
     pub(in crate::rpc) fn referrer(&mut self, field: &str, text: &str) -> String {
-        self.line(field, text, URL_LENGTH_MAX)
+        self.description(field, text, URL_LENGTH_MAX)
     }
 }

@@ -11,15 +11,6 @@ const SECONDS_UNSET_MAX: i64 = 86_400;
 /// The first second of the year 10000. RFC 3339 ends there.
 const SECONDS_END: i64 = 253_402_300_800;
 
-/// The amounts that a field accepts.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::rpc) enum Amounts {
-    /// More than zero.
-    Positive,
-    /// Zero or more.
-    NotNegative,
-}
-
 impl Fields {
     /// An ISO 4217 currency code, required.
     pub(in crate::rpc) fn currency(&mut self, field: &str, code: &str) -> Option<Currency> {
@@ -32,22 +23,13 @@ impl Fields {
             .ok()
     }
 
-    /// An amount; `None` when it is not set.
-    pub(in crate::rpc) fn optional_money(
-        &mut self,
-        field: &str,
-        money: Option<&pb::Money>,
-        amounts: Amounts,
-    ) -> Option<Money> {
+    /// An amount of zero or more; `None` when it is not set.
+    pub(in crate::rpc) fn optional_money(&mut self, field: &str, money: Option<&pb::Money>) -> Option<Money> {
         let money = money?;
         self.within(field, |fields| {
             let currency = fields.currency("currency_code", &money.currency_code);
-            let (least, words) = match amounts {
-                Amounts::Positive => (1, "more than zero"),
-                Amounts::NotNegative => (0, "zero or more"),
-            };
-            if money.amount_minor < least {
-                fields.wrong("amount_minor", format!("must be {words}"));
+            if money.amount_minor < 0 {
+                fields.wrong("amount_minor", "must be zero or more");
             } else if money.amount_minor > AMOUNT_MINOR_MAX {
                 fields.wrong("amount_minor", format!("must be at most {AMOUNT_MINOR_MAX}"));
             }
@@ -55,10 +37,10 @@ impl Fields {
         })
     }
 
-    /// An amount, required.
-    pub(in crate::rpc) fn money(&mut self, field: &str, money: Option<&pb::Money>, amounts: Amounts) -> Option<Money> {
+    /// An amount of zero or more, required.
+    pub(in crate::rpc) fn money(&mut self, field: &str, money: Option<&pb::Money>) -> Option<Money> {
         self.required(field, money)?;
-        self.optional_money(field, money, amounts)
+        self.optional_money(field, money)
     }
 
     /// A number within a range.

@@ -15,8 +15,10 @@ fn click() -> Case {
         .reference(json!({"ref_id": "${link_code}"}))
         .reference(json!({"ref_id": "${affiliate_ref_id}"}))
         .reference(json!({"tid": "${tid}"}))
-        .wrong(json!({"event_id": long(), "ref_id": "", "occur_time": far_ahead(), "referrer_url": long()}))
-        .wrong(json!({"event_id": " ", "ref_id": long(), "occur_time": no_time(), "referrer_url": "a\u{7}b"}))
+        .wrong(json!({"event_id": long(), "ref_id": "", "occur_time": far_ahead()}))
+        .wrong(json!({"event_id": " ", "ref_id": " ", "occur_time": no_time()}))
+        .tolerated(json!({"referrer_url": long()}))
+        .tolerated(json!({"referrer_url": "a\u{7}b"}))
         // An unknown cookie makes a new visitor.
         .free(&["tid"])
 }

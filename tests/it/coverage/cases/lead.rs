@@ -30,19 +30,18 @@ fn lead() -> Case {
         .reference(json!({"tid": "${tid}"}))
         .reference(json!({"ref_id": "${affiliate_ref_id}"}))
         .reference(json!({"coupon_code": "${coupon_code}"}))
-        .wrong(json!({
-            "event_id": long(),
-            "email": "bob",
-            "external_id": long(),
+        .wrong(json!({"event_id": long(), "external_id": long(), "occur_time": far_ahead()}))
+        .wrong(json!({"event_id": "", "email": "bob", "occur_time": no_time()}))
+        .wrong(json!({"event_id": " ", "email": ""}))
+        .tolerated(json!({
             "tid": long(),
             "ref_id": long(),
             "coupon_code": long(),
             "first_name": long(),
             "last_name": long(),
             "state": 99,
-            "occur_time": far_ahead(),
         }))
-        .wrong(json!({"event_id": "", "email": "", "state": "LEAD_STATE_ACTIVE", "occur_time": no_time()}))
+        .tolerated(json!({"state": "LEAD_STATE_ACTIVE"}))
 }
 
 fn cancellation() -> Case {
@@ -56,6 +55,7 @@ fn cancellation() -> Case {
         .reference(json!({"event_id": "${cancellation_event_id}"}))
         .reference(json!({"email": "${lead_email}"}))
         .reference(json!({"email": null, "external_id": "${lead_external_id}"}))
-        .wrong(json!({"event_id": long(), "email": "bob", "external_id": long(), "occur_time": far_ahead()}))
-        .wrong(json!({"event_id": "", "email": "", "occur_time": no_time()}))
+        .wrong(json!({"event_id": long(), "external_id": long(), "occur_time": far_ahead()}))
+        .wrong(json!({"event_id": "", "email": "bob", "occur_time": no_time()}))
+        .wrong(json!({"event_id": " ", "email": ""}))
 }
