@@ -44,7 +44,7 @@ pub(super) struct Player {
 
 fn answer<M>(result: Result<Response<M>, Status>, reply: impl FnOnce(M) -> Reply) -> Reply {
     match result {
-        Ok(response) => reply(response.into_inner()),
+        Ok(response) => reply(response.into_inner()).without_warnings(),
         Err(status) => Reply::Refused(Refused::of_call(&status)),
     }
 }
@@ -121,7 +121,7 @@ impl Player {
             .results;
         anyhow::ensure!(results.len() == waiting.len(), "{} results for {} items", results.len(), waiting.len());
         for ((step, _, expected), result) in waiting.into_iter().zip(results) {
-            if let Some(difference) = self.compare_reply(&step, &expected, Reply::of_item(result))? {
+            if let Some(difference) = self.compare_reply(&step, &expected, Reply::of_item(result).without_warnings())? {
                 return Ok(Some(difference));
             }
         }

@@ -89,6 +89,19 @@ fn decode<M: Message + Default>(detail: &prost_types::Any, name: &str) -> Option
 }
 
 impl Reply {
+    /// The answer without its warnings, which are texts and have no effect.
+    pub(super) fn without_warnings(mut self) -> Self {
+        match &mut self {
+            Self::Click(answer) => answer.warnings.clear(),
+            Self::Lead(answer) => answer.warnings.clear(),
+            Self::Sale(answer) => answer.warnings.clear(),
+            Self::Refund(answer) => answer.warnings.clear(),
+            Self::Cancellation(answer) => answer.warnings.clear(),
+            _ => {}
+        }
+        self
+    }
+
     pub(super) fn of_item(result: pb::BatchResult) -> Self {
         match result.answer {
             Some(Recorded::Click(answer)) => Self::Click(answer),

@@ -136,7 +136,7 @@ impl Generator {
 
     fn sale(&mut self, world: &World, elapsed: i64, label: u32) -> pb::RecordSaleRequest {
         let (who, brought) = (self.who(), self.brought(world));
-        let amount = self.money(1);
+        let amount = self.money(0);
         pb::RecordSaleRequest {
             event_id: self.event_id("sale", label),
             email: who.email,
@@ -187,7 +187,7 @@ impl Generator {
             amount = self.refunded(sale);
         } else if drawn < 16 {
             sale_event_id = format!("sale-{}", self.rng.u32(0..40));
-            amount = self.money(1);
+            amount = self.money(0);
         } else {
             who = self.who();
             amount = pb::Money { amount_minor: self.rng.i64(1..60), currency_code: "USD".to_owned() };

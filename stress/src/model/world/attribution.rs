@@ -5,9 +5,10 @@ use pb::attribution_candidate::Evidence;
 use pb::{AttributionSource as Source, CandidateResult as Fate};
 
 use super::World;
-use crate::model::command::{MICROS_PER_DAY, micros};
+use crate::model::command::{MICROS_PER_DAY, MICROS_PER_SECOND, micros};
 
 const DEFAULT_ORDER: [Source; 3] = [Source::LeadBinding, Source::Coupon, Source::Click];
+const CLOCK_DIFFERENCE_MAX: i64 = 600 * MICROS_PER_SECOND;
 /// How many of a visitor's clicks are considered, and how many are listed.
 const CLICKS_MAX: usize = 100;
 const CLICKS_TOLD: usize = 20;
@@ -124,6 +125,15 @@ impl World {
         candidate
     }
 
+    /// When an event without a time happened: now, or at the visitor's latest click if that is said to be later.
+    pub(super) fn arrival(&self, tid: &str) -> i64 {
+        let mut clicks: Vec<i64> =
+            self.clicks.iter().filter(|click| click.tid == tid).map(|click| click.occurred).collect();
+        clicks.drain(..clicks.len().saturating_sub(CLICKS_MAX));
+        clicks.retain(|clicked| *clicked <= self.now + MICROS_PER_DAY);
+        clicks.into_iter().max().map_or(self.now, |clicked| clicked.max(self.now))
+    }
+
     fn visits(&self, tid: &str, occurred: i64) -> Vec<Candidate> {
         if tid.is_empty() {
             return Vec::new();
@@ -136,11 +146,17 @@ impl World {
         clicks.sort_by_key(|click| click.occurred);
         let links = clicks.into_iter().filter_map(|click| {
             let link = self.links.iter().find(|link| link.id == click.link_id)?;
-            Some((self.through_link(link, Evidence::ClickId(click.id.clone())), click.occurred))
+            // The visitor has made the click before whatever brings the tracking id, so clocks differ if that seems earlier.
+            let tolerance = match occurred % MICROS_PER_SECOND {
+                _ if click.id == tid => CLOCK_DIFFERENCE_MAX,
+                0 => MICROS_PER_SECOND - 1,
+                _ => 0,
+            };
+            Some((self.through_link(link, Evidence::ClickId(click.id.clone())), click.occurred, tolerance))
         });
-        let outside = |(mut candidate, clicked): (Candidate, i64)| {
+        let outside = |(mut candidate, clicked, tolerance): (Candidate, i64, i64)| {
             let window = candidate.enrollment.map_or(0, |place| self.window(place, occurred));
-            let late = (clicked > occurred).then_some(Fate::AfterConversion);
+            let late = (clicked > occurred + tolerance).then_some(Fate::AfterConversion);
             let fate = late.or((clicked + window < occurred).then_some(Fate::OutsideWindow));
             candidate.fate = candidate.fate.or(fate);
             candidate

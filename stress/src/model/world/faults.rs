@@ -47,18 +47,14 @@ pub(super) fn of(command: &Command, now: i64) -> Vec<String> {
             faults.unless(!request.event_id.is_empty(), "event_id");
             let names = [&request.email, &request.external_id, &request.tid, &request.ref_id, &request.coupon_code];
             faults.unless(names.iter().any(|name| !name.is_empty()), "email");
-            faults.amount("amount", request.amount.as_ref(), 1);
-            if request.mrr.is_some() {
-                faults.amount("mrr", request.mrr.as_ref(), 0);
-            }
+            faults.amount("amount", request.amount.as_ref());
             faults.time(request.occur_time.as_ref());
-            faults.unless((0..=1_000_000).contains(&request.quantity), "quantity");
         }
         Command::Refund(request) => {
             faults.unless(!request.event_id.is_empty(), "event_id");
             let names = [&request.sale_event_id, &request.email, &request.external_id];
             faults.unless(names.iter().any(|name| !name.is_empty()), "sale_event_id");
-            faults.amount("amount", request.amount.as_ref(), 1);
+            faults.amount("amount", request.amount.as_ref());
             faults.time(request.occur_time.as_ref());
         }
         Command::Cancellation(request) => {
@@ -83,6 +79,13 @@ pub(super) fn flat_currency(commission: Option<&pb::Commission>) -> Option<&str>
     }
 }
 
+/// Whether an amount that only describes is taken. A wrong one is left out.
+pub(super) fn is_amount(amount: &pb::Money) -> bool {
+    let mut faults = Faults { now: 0, fields: Vec::new() };
+    faults.amount("amount", Some(amount));
+    faults.fields.is_empty()
+}
+
 struct Faults {
     now: i64,
     fields: Vec<String>,
@@ -99,9 +102,9 @@ impl Faults {
         self.unless(time.is_none_or(|time| micros(time) <= self.now + AHEAD_MAX), "occur_time");
     }
 
-    fn amount(&mut self, field: &str, amount: Option<&pb::Money>, least: i64) {
+    fn amount(&mut self, field: &str, amount: Option<&pb::Money>) {
         let Some(amount) = amount else { return self.unless(false, field) };
-        self.unless((least..=AMOUNT_MAX).contains(&amount.amount_minor), &format!("{field}.amount_minor"));
+        self.unless((0..=AMOUNT_MAX).contains(&amount.amount_minor), &format!("{field}.amount_minor"));
         self.unless(CURRENCIES.contains(&amount.currency_code.as_str()), &format!("{field}.currency_code"));
     }
 

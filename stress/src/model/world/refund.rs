@@ -45,7 +45,7 @@ impl World {
             conversion_id: image.id,
             sale_conversion_id: image.sale_conversion_id,
             rewards: image.rewards.iter().map(summary).collect(),
-            replayed: false,
+            ..Default::default()
         }))
     }
 
@@ -83,6 +83,9 @@ impl World {
         let sale = &self.conversions[sale].row;
         let currency = sale.amount.as_ref().map(|amount| amount.currency_code.as_str()).unwrap_or_default();
         let left = minor(sale.amount.as_ref()) - minor(sale.refunded_amount.as_ref());
+        if amount.amount_minor == 0 && minor(sale.amount.as_ref()) > 0 {
+            return Err(Refused::fields(["amount".to_owned()]));
+        }
         let named = [("sale_conversion_id", sale.id.as_str()), ("currency_code", currency)];
         if currency != amount.currency_code {
             return refused(Code::FailedPrecondition, "CURRENCY_MISMATCH", &named);
@@ -189,7 +192,11 @@ impl World {
         let base = minor(calculation.base_amount.as_ref());
         let before_priced = minor(sale.amount.as_ref()) - base;
         let refunded = minor(sale.refunded_amount.as_ref()) - before_priced;
-        let so_far = share(value.amount_minor, refunded, base, calculation.rounding());
+        // A refund of a free order takes all of its flat commission back.
+        let so_far = match base {
+            0 => value.amount_minor,
+            base => share(value.amount_minor, refunded, base, calculation.rounding()),
+        };
         let more = so_far - value::minor(reward.reversed.as_ref());
         if more == 0 {
             return Vec::new();

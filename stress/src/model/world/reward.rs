@@ -69,7 +69,11 @@ impl World {
                 (pb::Money { amount_minor, ..amount.clone() }, Rate::PercentPpm(ppm))
             }
             Some(pb::commission::Rate::Flat(flat)) => {
-                let amount_minor = share(flat.amount_minor, left, amount.amount_minor, terms.rounding());
+                // A free order earns the flat commission whole.
+                let amount_minor = match amount.amount_minor {
+                    0 => flat.amount_minor,
+                    whole => share(flat.amount_minor, left, whole, terms.rounding()),
+                };
                 (pb::Money { amount_minor, ..flat.clone() }, Rate::Flat(flat))
             }
             None => return,

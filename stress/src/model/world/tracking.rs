@@ -6,6 +6,7 @@ use pb::{AttributionSource as Source, ConversionKind as Kind, ConversionOutcome 
 use prost_types::Timestamp;
 
 use super::attribution::Traces;
+use super::faults::is_amount;
 use super::{Click, Conversion, Ruling, World, email, missing};
 use crate::model::command::{micros, stamp};
 use crate::model::reply::Reply;
@@ -41,7 +42,7 @@ impl World {
             tid,
             destination_url: self.destination(&link),
             affiliate_id: link.affiliate_id,
-            replayed: false,
+            ..Default::default()
         }))
     }
 
@@ -139,7 +140,7 @@ impl World {
     }
 
     pub(super) fn record_lead(&mut self, request: &pb::RecordLeadRequest) -> Ruling {
-        let occurred = self.occurred(request.occur_time.as_ref());
+        let occurred = request.occur_time.as_ref().map_or_else(|| self.arrival(&request.tid), micros);
         let email = email(&request.email);
         let state = match request.state() {
             pb::LeadState::Unspecified => pb::LeadState::SignedUp,
@@ -246,7 +247,7 @@ impl World {
     }
 
     pub(super) fn record_sale(&mut self, request: &pb::RecordSaleRequest) -> Ruling {
-        let occurred = self.occurred(request.occur_time.as_ref());
+        let occurred = request.occur_time.as_ref().map_or_else(|| self.arrival(&request.tid), micros);
         let email = email(&request.email);
         let known = self.customer(&request.external_id, &email);
         let before = known.map(|lead| self.leads[lead].clone());
@@ -282,7 +283,7 @@ impl World {
             if !request.plan.is_empty() {
                 self.leads[lead].plan.clone_from(&request.plan);
             }
-            if request.mrr.is_some() {
+            if request.mrr.as_ref().is_some_and(is_amount) {
                 self.leads[lead].mrr.clone_from(&request.mrr);
             }
             self.touch(lead, before.as_ref());
@@ -306,7 +307,7 @@ impl World {
             lead_id: image.lead_id,
             credits: image.credits,
             rewards: image.rewards.iter().map(super::reward::summary).collect(),
-            replayed: false,
+            ..Default::default()
         }
     }
 
@@ -336,7 +337,7 @@ impl World {
             outcome: made.row.outcome,
             conversion_id: made.row.id.clone(),
             lead_id: row.id,
-            replayed: false,
+            ..Default::default()
         };
         self.conversions.push(made);
         if enrollment.is_some() {
