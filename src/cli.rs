@@ -10,13 +10,13 @@ use secrecy::ExposeSecret;
 use crate::app::App;
 use crate::auth::operator;
 use crate::clock::SystemClock;
-use crate::config::{Action, CommandLine, ConfigError, Settings};
+use crate::config::{self, Action, CommandLine, ConfigError, Settings};
 use crate::server::{self, Server, ServerError, StopSignals};
 use crate::{demo, logging};
 
 /// Runs the binary. Returns 0 on success, 2 for a wrong command line or setting, 1 for any other failure.
 pub fn main() -> ExitCode {
-    let line = match CommandLine::read(std::env::args().collect::<Vec<_>>()) {
+    let line = match CommandLine::read(std::env::args_os()) {
         Ok(line) => line,
         Err(ConfigError::CommandLine(error)) => {
             // Help and version are errors of clap too, and are no failure.
@@ -33,8 +33,12 @@ pub fn main() -> ExitCode {
     let log = &line.settings.log;
     let filter = if is_demo && log.log_filter == "info" { "warn" } else { &log.log_filter };
     if let Err(error) = logging::start(log.log_format, filter) {
-        eprintln!("headwater: log_filter: {error}");
+        eprintln!("headwater: {}: `{}` is refused: {error}", line.settings.places.of("log_filter"), log.log_filter);
         return ExitCode::from(2);
+    }
+    for unknown in config::unknown_variables() {
+        let similar = unknown.similar.map(|name| format!("; is it {name}?")).unwrap_or_default();
+        tracing::warn!("the environment variable {} is no setting and has no effect{similar}", unknown.name);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -48,7 +52,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("headwater: {error}");
-            ExitCode::FAILURE
+            if matches!(error, ServerError::Setting(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

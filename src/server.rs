@@ -1,7 +1,10 @@
 //! The only wiring: takes settings, starts a listening server, and stops it in order.
 
+mod listener;
+mod tls;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +12,9 @@ use futures::TryStreamExt;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use secrecy::ExposeSecret;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Identity as TlsIdentity, ServerTlsConfig};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use uuid::Uuid;
@@ -25,13 +25,14 @@ use crate::auth::layer::AuthLayer;
 pub use crate::auth::operator::OPERATOR_KEY_FILE;
 use crate::auth::operator::{self, OperatorKeyError};
 use crate::clock::{self, Clock};
-use crate::config::Settings;
+use crate::config::{ConfigError, Place, Settings};
 use crate::gathered::Gathered;
 use crate::limit::LimitLayer;
 use crate::pb;
 use crate::rpc::Services;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::store::{Identity, Store, StoreError, StoreOptions};
+use listener::Bound;
 
 /// The minimum time that the writer and the database get to close on a stop, even when the connections have used up the time
 /// limit.
@@ -48,11 +49,26 @@ pub enum ServerError {
         /// The cause.
         source: std::io::Error,
     },
+    /// A setting cannot be used on this machine.
+    #[error(transparent)]
+    Setting(#[from] ConfigError),
+    /// A TLS file cannot be used.
+    #[error("{place}: cannot use {}: {problem}", path.display())]
+    TlsFile {
+        /// Where the setting comes from.
+        place: Place,
+        /// The path of the file.
+        path: PathBuf,
+        /// The cause.
+        problem: String,
+    },
     /// The server cannot listen on the address.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("{place}: cannot listen on {address}: {source}")]
     Listen {
-        /// The address.
-        address: SocketAddr,
+        /// Where the setting comes from.
+        place: Place,
+        /// The address as it was set.
+        address: String,
         /// The cause.
         source: std::io::Error,
     },
@@ -124,11 +140,8 @@ impl Server {
         let services =
             Services::new(Arc::clone(&app), Arc::clone(&authenticator), streams, settings.limits.request_timeout());
 
-        let tls = tls_config(settings)?;
-        let listen_error = |source| ServerError::Listen { address: settings.listen.listen_address, source };
-        let listener = TcpListener::bind(settings.listen.listen_address).await.map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).map_ok(Gathered::new);
+        let tls = tls::read(settings)?;
+        let bound = Bound::bind(settings).await?;
 
         let (health, health_service) = tonic_health::server::health_reporter();
         let mut builder = tonic::transport::Server::builder()
@@ -151,6 +164,8 @@ impl Server {
 
         let service_names = service_names()?;
         let closing = CancellationToken::new();
+        let address = bound.address;
+        let incoming = bound.listen(settings)?.map_ok(Gathered::new);
         let serving = tokio::spawn(router.serve_with_incoming_shutdown(incoming, closing.clone().cancelled_owned()));
         for name in &service_names {
             health.set_service_status(name, ServingStatus::Serving).await;
@@ -285,14 +300,6 @@ fn feed_limits(settings: &Settings) -> FeedLimits {
 
 fn seconds(seconds: u32) -> Duration {
     Duration::from_secs(seconds.into())
-}
-
-fn tls_config(settings: &Settings) -> Result<Option<ServerTlsConfig>, ServerError> {
-    let (Some(certificate), Some(key)) = (&settings.listen.tls_certificate_file, &settings.listen.tls_key_file) else {
-        return Ok(None);
-    };
-    let read = |path: &Path| std::fs::read(path).map_err(|source| ServerError::File { path: path.to_owned(), source });
-    Ok(Some(ServerTlsConfig::new().identity(TlsIdentity::from_pem(read(certificate)?, read(key)?))))
 }
 
 /// The service names that the health service knows: every service of the API, and the empty name for all of them.

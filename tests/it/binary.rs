@@ -92,10 +92,10 @@ async fn wrong_settings_are_refused_with_what_to_do() {
         (vec!["--listen-address", "0.0.0.0:0"], "allow_plaintext"),
         (vec!["--database", "mysql://localhost/headwater"], "postgres://"),
         (vec!["--queue-commands-max", "many"], "--queue-commands-max"),
-        (vec!["--tls-key-file", "key.pem"], "--tls-certificate-file"),
+        (vec!["--tls-key-file", "key.pem"], "`tls_certificate_file`"),
         (vec!["--config", file.to_str().unwrap()], "`listen_adress`, which is no setting"),
         (vec!["--config", "missing.toml"], "missing.toml"),
-        (vec!["--log-filter", "headwater=loud"], "log_filter"),
+        (vec!["--log-filter", "headwater=loud"], "the flag --log-filter"),
         (vec!["fly"], "fly"),
     ] {
         let output = run_to_end(folder.path(), &arguments).await;

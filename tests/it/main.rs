@@ -34,6 +34,7 @@ mod protocol;
 mod resources;
 mod scenario;
 mod schema;
+mod start;
 mod store;
 mod tidy;
 mod verify;
