@@ -123,11 +123,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the database, creates the first operator key if there is none, and starts to listen.
+    /// Checks the settings that depend on this machine, opens the database, creates the first operator key if there is none, and
+    /// starts to listen.
     ///
     /// # Errors
     /// See [`ServerError`].
     pub async fn start(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, ServerError> {
+        // All that can fail without the database comes first. A mistake in a setting must not migrate the database, because the
+        // version before could then not be started again.
+        let bound = Bound::bind(settings).await?;
+        let builder = builder(settings)?;
+        let reflection = match settings.listen.reflection {
+            true => Some((reflection()?.build_v1()?, reflection()?.build_v1alpha()?)),
+            false => None,
+        };
+        let service_names = service_names()?;
+
         let store = Arc::new(open_store(settings).await?);
         let (app, writer) = App::start(Arc::clone(&store), Arc::clone(&clock), &app_options(settings, &store))
             .map_err(ServerError::Writer)?;
@@ -139,30 +150,16 @@ impl Server {
             FeedStreams::new(Arc::clone(&app), Arc::clone(&authenticator), feed_limits(settings), draining.clone());
         let services =
             Services::new(Arc::clone(&app), Arc::clone(&authenticator), streams, settings.limits.request_timeout());
-
-        let tls = tls::read(settings)?;
-        let bound = Bound::bind(settings).await?;
-
         let (health, health_service) = tonic_health::server::health_reporter();
-        let mut builder = tonic::transport::Server::builder()
-            .http2_keepalive_interval(Some(seconds(settings.listen.keepalive_interval_seconds)))
-            .http2_keepalive_timeout(Some(seconds(settings.listen.keepalive_timeout_seconds)))
-            .max_connection_age(seconds(settings.listen.connection_age_minutes * 60))
-            .max_concurrent_streams(settings.listen.connection_streams_max)
-            .http2_max_header_list_size(16 * 1024);
-        if let Some(tls) = tls {
-            builder = builder.tls_config(tls)?;
-        }
         let mut router = builder
             .layer(AuthLayer::new(authenticator, crate::rpc::METHODS))
             .layer(LimitLayer::new(settings.limits.calls_max as usize, settings.limits.request_timeout()))
             .add_service(health_service);
-        if settings.listen.reflection {
-            router = router.add_service(reflection()?.build_v1()?).add_service(reflection()?.build_v1alpha()?);
+        if let Some((v1, v1alpha)) = reflection {
+            router = router.add_service(v1).add_service(v1alpha);
         }
         let router = services.add_to(router, settings.limits.message_bytes_max as usize);
 
-        let service_names = service_names()?;
         let closing = CancellationToken::new();
         let address = bound.address;
         let incoming = bound.listen(settings)?.map_ok(Gathered::new);
@@ -251,19 +248,40 @@ impl Server {
     }
 }
 
+/// The transport with its limits, and with TLS if the settings name a certificate.
+fn builder(settings: &Settings) -> Result<tonic::transport::Server, ServerError> {
+    let builder = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(seconds(settings.listen.keepalive_interval_seconds)))
+        .http2_keepalive_timeout(Some(seconds(settings.listen.keepalive_timeout_seconds)))
+        .max_connection_age(seconds(settings.listen.connection_age_minutes * 60))
+        .max_concurrent_streams(settings.listen.connection_streams_max)
+        .http2_max_header_list_size(16 * 1024);
+    match tls::read(settings)? {
+        Some(tls) => Ok(builder.tls_config(tls)?),
+        None => Ok(builder),
+    }
+}
+
 /// Opens the database that the settings name.
 ///
 /// # Errors
 /// See [`ServerError`].
 pub async fn open_store(settings: &Settings) -> Result<Store, ServerError> {
-    let file_error = |source| ServerError::File { path: settings.database.data_dir.clone(), source };
-    tokio::fs::create_dir_all(&settings.database.data_dir).await.map_err(file_error)?;
+    let data_dir = &settings.database.data_dir;
+    let file_error = |source| ServerError::File { path: data_dir.clone(), source };
+    let is_new_dir = !tokio::fs::try_exists(data_dir).await.map_err(file_error)?;
+    tokio::fs::create_dir_all(data_dir).await.map_err(file_error)?;
     let options = StoreOptions {
         url: settings.database.url().expose_secret().to_owned(),
         read_connections_max: settings.database.read_connections_max,
         new_identity: Identity { database_id: Uuid::from_bytes(clock::random_bytes()), secret: clock::random_bytes() },
     };
-    Ok(Store::open(&options).await?)
+    let opened = Store::open(&options).await;
+    if opened.is_err() && is_new_dir {
+        // Only an empty directory is removed.
+        let _ = tokio::fs::remove_dir(data_dir).await;
+    }
+    Ok(opened?)
 }
 
 /// The app's options from these settings.

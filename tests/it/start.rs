@@ -3,10 +3,15 @@
 use std::path::Path;
 use std::process::Output;
 
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::{ConnectionTrait, Database};
 use tempfile::TempDir;
 use testkit::process::{self, ServerOptions, Serving};
+use testkit::say;
 
-use crate::support::binary::{BINARY, operator_key, options};
+use crate::support::binary::{BINARY, operator_key, options, run_to_end};
+use crate::support::certificate::make_certificates;
+use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::server::register;
 
 fn folder() -> TempDir {
@@ -78,3 +83,73 @@ async fn a_variable_that_is_no_setting_is_named_in_the_log() {
     assert!(said.contains(words), "{said}");
     assert_eq!((said.lines().count(), said.contains("secret")), (1, false), "{said}");
 }
+
+/// Whether anything was made in the database.
+async fn is_untouched(database: &TestDatabase) -> bool {
+    match database.kind {
+        DatabaseKind::Sqlite => !Path::new(database.url.trim_start_matches("sqlite://")).exists(),
+        DatabaseKind::Postgres => {
+            let connection = Database::connect(&database.url).await.unwrap();
+            let tables = Query::select()
+                .column("table_name")
+                .from(("information_schema", "tables"))
+                .and_where(Expr::col("table_schema").eq("public"))
+                .take();
+            let found = connection.query_one(&tables).await.unwrap();
+            connection.close().await.unwrap();
+            found.is_none()
+        }
+    }
+}
+
+db_test!(a_start_that_cannot_listen_changes_nothing, empty, |database: TestDatabase| async move {
+    let folder = folder();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let has_certificates = make_certificates(folder.path()).await;
+    std::fs::write(folder.path().join("empty.pem"), "").unwrap();
+    let key = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
+    std::fs::write(folder.path().join("locked.key"), key).unwrap();
+    let address = format!("127.0.0.1:{port}");
+    let by_name = format!("localhost:{port}");
+    let mut cases = vec![
+        (vec!["--listen-address", &address], format!("the flag --listen-address: cannot listen on {address}: Address")),
+        (vec!["--listen-address", &by_name], format!("the flag --listen-address: cannot listen on {by_name}: Address")),
+        (
+            vec!["--listen-address", "nobody.invalid:0"],
+            "the flag --listen-address: cannot listen on nobody.invalid:0: ".to_owned(),
+        ),
+        (
+            vec!["--tls-certificate-file", "none.pem", "--tls-key-file", "locked.key"],
+            "the flag --tls-certificate-file: cannot use none.pem: No such file".to_owned(),
+        ),
+        (
+            vec!["--tls-certificate-file", "empty.pem", "--tls-key-file", "locked.key"],
+            "the flag --tls-certificate-file: cannot use empty.pem: it has no certificate".to_owned(),
+        ),
+    ];
+    if has_certificates {
+        for (key, words) in [
+            ("none.key", "the flag --tls-key-file: cannot use none.key: No such file"),
+            ("empty.pem", "the flag --tls-key-file: cannot use empty.pem: it has no private key"),
+            ("locked.key", "the flag --tls-key-file: cannot use locked.key: its key has a passphrase"),
+            (
+                "authority.key",
+                "the flag --tls-certificate-file: cannot use server.pem: cannot be used with the key authority.key: ",
+            ),
+        ] {
+            cases.push((vec!["--tls-certificate-file", "server.pem", "--tls-key-file", key], words.to_owned()));
+        }
+    } else {
+        say("wrong TLS keys are not tested: there is no openssl in PATH");
+    }
+    for (arguments, words) in cases {
+        let listen = if arguments[0] == "--listen-address" { &[][..] } else { &["--listen-address", "127.0.0.1:0"] };
+        let arguments = [&["--database", &database.url], listen, &arguments].concat();
+        let output = run_to_end(folder.path(), &arguments).await;
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(&words), "{arguments:?}: {}", stderr(&output));
+        assert!(!folder.path().join("headwater-data").exists(), "{arguments:?} left a directory behind");
+        assert!(is_untouched(&database).await, "{arguments:?} changed the database");
+    }
+});
