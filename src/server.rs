@@ -23,7 +23,7 @@ use crate::app::{App, AppOptions};
 use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
 pub use crate::auth::operator::OPERATOR_KEY_FILE;
-use crate::auth::operator::{self, OperatorKeyError};
+use crate::auth::operator::{self, FirstKeyProblem, OperatorKeyError};
 use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Place, Settings};
 use crate::gathered::Gathered;
@@ -75,6 +75,9 @@ pub enum ServerError {
     /// The database cannot be used.
     #[error("cannot use the database: {0}")]
     Store(#[from] StoreError),
+    /// The database is new, and its first operator key must not be created.
+    #[error(transparent)]
+    FirstKey(#[from] FirstKeyProblem),
     /// The first operator key cannot be created.
     #[error("cannot make the operator key: {0}")]
     OperatorKey(#[from] crate::app::SubmitError),
@@ -271,17 +274,22 @@ pub async fn open_store(settings: &Settings) -> Result<Store, ServerError> {
     let file_error = |source| ServerError::File { path: data_dir.clone(), source };
     let is_new_dir = !tokio::fs::try_exists(data_dir).await.map_err(file_error)?;
     tokio::fs::create_dir_all(data_dir).await.map_err(file_error)?;
+    let problem = operator::first_key_problem(data_dir);
     let options = StoreOptions {
         url: settings.database.url().expose_secret().to_owned(),
         read_connections_max: settings.database.read_connections_max,
         new_identity: Identity { database_id: Uuid::from_bytes(clock::random_bytes()), secret: clock::random_bytes() },
+        may_be_new: problem.is_none(),
     };
     let opened = Store::open(&options).await;
     if opened.is_err() && is_new_dir {
         // Only an empty directory is removed.
         let _ = tokio::fs::remove_dir(data_dir).await;
     }
-    Ok(opened?)
+    match (opened, problem) {
+        (Err(StoreError::New), Some(problem)) => Err(problem.into()),
+        (opened, _) => Ok(opened?),
+    }
 }
 
 /// The app's options from these settings.

@@ -68,7 +68,7 @@ impl From<StoreError> for SubmitError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict | StoreError::Unavailable => Self::Unavailable,
-            StoreError::Inconsistent { .. } | StoreError::Unexpected(_) | StoreError::Refused(_) => {
+            StoreError::Inconsistent { .. } | StoreError::Unexpected(_) | StoreError::Refused(_) | StoreError::New => {
                 Self::Internal(error.to_string())
             }
         }

@@ -76,10 +76,14 @@ pub(super) async fn open(options: &StoreOptions) -> Result<Opened, StoreError> {
 }
 
 async fn open_sqlite(options: &StoreOptions) -> Result<Opened, StoreError> {
+    // Even the lock would leave a file behind.
+    if !options.may_be_new && sqlite::is_missing(options)? {
+        return Err(StoreError::New);
+    }
     let file = SqliteFile::lock(options)?;
     // This connection creates the file, its journal and its schema.
     let maker = sqlite::connect(&options.url, 1, true).await?;
-    let identity = migrate(&maker, &options.new_identity).await?;
+    let identity = migrate(&maker, options).await?;
     let writer = SqliteWriter::open(&file)?;
     maker.close().await?;
     let read = sqlite::connect(&options.url, Ord::max(options.read_connections_max, 1), false).await?;
@@ -89,7 +93,7 @@ async fn open_sqlite(options: &StoreOptions) -> Result<Opened, StoreError> {
 async fn open_postgres(options: &StoreOptions) -> Result<Opened, StoreError> {
     let (read, writers) = postgres::open(options).await?;
     check_durability(&read).await?;
-    let identity = migrate(&read, &options.new_identity).await?;
+    let identity = migrate(&read, options).await?;
     let lanes = Lanes::new(writers.into_iter().map(Writer::Postgres).collect());
     Ok(Opened { read, lanes, identity, lock: None })
 }
@@ -118,7 +122,7 @@ async fn ask<T: sea_orm::TryGetable>(connection: &impl ConnectionTrait, sql: &st
 }
 
 /// Migrates the schema, then reads or creates the identity. One transaction does both, in one process at a time.
-async fn migrate(write: &DatabaseConnection, new_identity: &Identity) -> Result<Identity, StoreError> {
+async fn migrate(write: &DatabaseConnection, options: &StoreOptions) -> Result<Identity, StoreError> {
     let transaction = begin_write(write).await?;
     if is_shared(write) {
         let lock = Statement::from_sql_and_values(
@@ -137,9 +141,12 @@ async fn migrate(write: &DatabaseConnection, new_identity: &Identity) -> Result<
             newer.version
         ));
     }
+    if applied.is_empty() && !options.may_be_new {
+        return Err(StoreError::New);
+    }
     Migrator::up(&transaction, None).await?;
     failpoint!(BeforeIdentity);
-    let identity = read_or_make_identity(&transaction, new_identity).await?;
+    let identity = read_or_make_identity(&transaction, &options.new_identity).await?;
     failpoint!(BeforeMigrationCommit);
     transaction.commit().await?;
     failpoint!(AfterMigrationCommit);

@@ -51,6 +51,9 @@ pub enum StoreError {
         /// The UUID that names the row.
         row: Uuid,
     },
+    /// The database is new, although [`StoreOptions::may_be_new`] says that it must not be. Nothing was changed.
+    #[error("the database is new")]
+    New,
     /// The store may not be opened; the text says what to do.
     #[error("{0}")]
     Refused(String),
@@ -83,6 +86,8 @@ pub struct StoreOptions {
     pub read_connections_max: u32,
     /// The identity that a new database gets.
     pub new_identity: Identity,
+    /// Whether a database without a schema may be used. If not, opening it is [`StoreError::New`].
+    pub may_be_new: bool,
 }
 
 /// An open database.

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use testkit::process::{self, ServerOptions, Serving};
 use testkit::say;
 
-use crate::support::binary::{BINARY, operator_key, options, run_to_end};
+use crate::support::binary::{BINARY, operator_key, options, run_to_end, serve};
 use crate::support::certificate::make_certificates;
 use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::server::register;
@@ -152,4 +152,54 @@ db_test!(a_start_that_cannot_listen_changes_nothing, empty, |database: TestDatab
         assert!(!folder.path().join("headwater-data").exists(), "{arguments:?} left a directory behind");
         assert!(is_untouched(&database).await, "{arguments:?} changed the database");
     }
+});
+
+db_test!(a_new_database_never_gets_a_key_over_that_of_another, empty, |database: TestDatabase| async move {
+    let folder = folder();
+    let server = serve(folder.path(), &[]).await;
+    let key = operator_key(folder.path());
+    server.terminate().await.unwrap();
+    let data_dir = folder.path().join("headwater-data");
+    // As if the volume of the database were not mounted, or with another database.
+    for file in ["headwater.sqlite", "headwater.sqlite.lock"] {
+        std::fs::rename(data_dir.join(file), folder.path().join(file)).unwrap();
+    }
+    let flags = ["--listen-address", "127.0.0.1:0", "--database"];
+    for (database_url, action) in
+        [("sqlite", "serve"), (&database.url, "serve"), (&database.url, "create-operator-key")]
+    {
+        let output = run_to_end(folder.path(), &[&flags[..], &[database_url, action]].concat()).await;
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("headwater-data/operator.key has the operator key of another database"), "{said}");
+        assert_eq!(operator_key(folder.path()), key);
+        assert_eq!(std::fs::read_dir(&data_dir).unwrap().count(), 1, "something was made beside the key");
+        assert!(is_untouched(&database).await);
+    }
+    // An empty file is what a failed mount or a restore can leave.
+    std::fs::write(data_dir.join("headwater.sqlite"), "").unwrap();
+    let output = run_to_end(folder.path(), &flags[..2]).await;
+    assert!(stderr(&output).contains("operator key of another database"), "{}", stderr(&output));
+
+    for file in ["headwater.sqlite", "headwater.sqlite.lock"] {
+        std::fs::rename(folder.path().join(file), data_dir.join(file)).unwrap();
+    }
+    let server = serve(folder.path(), &[]).await;
+    register(&server.url(), &key, "shop").await;
+    server.terminate().await.unwrap();
+    // Without the key's file the other database is a first start like any.
+    std::fs::remove_file(data_dir.join("operator.key")).unwrap();
+    let server = serve(folder.path(), &["--database", &database.url]).await;
+    register(&server.url(), &operator_key(folder.path()), "shop").await;
+});
+
+db_test!(a_new_database_is_not_made_where_its_key_cannot_be_written, empty, |database: TestDatabase| async move {
+    let folder = folder();
+    // Nobody may make files there, not even the superuser.
+    std::os::unix::fs::symlink("/proc", folder.path().join("headwater-data")).unwrap();
+    let flags = ["--listen-address", "127.0.0.1:0", "--database", &database.url];
+    let output = run_to_end(folder.path(), &flags).await;
+    let said = stderr(&output);
+    assert!(said.contains("its operator key cannot be written to headwater-data/operator.key"), "{said}");
+    assert!(is_untouched(&database).await);
 });

@@ -26,7 +26,7 @@ impl From<StoreError> for Failure {
         let text = error.to_string();
         match error {
             StoreError::Conflict | StoreError::Unavailable => Self::TryAgain(text),
-            StoreError::Inconsistent { .. } | StoreError::Unexpected(_) | StoreError::Refused(_) => {
+            StoreError::Inconsistent { .. } | StoreError::Unexpected(_) | StoreError::Refused(_) | StoreError::New => {
                 Self::AskPerson(text)
             }
         }

@@ -2,6 +2,7 @@
 //! takes a few microseconds and a message to another thread ten times as long.
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -32,8 +33,7 @@ pub(super) struct SqliteFile {
 
 impl SqliteFile {
     pub(super) fn lock(options: &StoreOptions) -> Result<Self, StoreError> {
-        let parsed = SqliteConnectOptions::from_str(&options.url)
-            .map_err(|error| StoreError::Refused(format!("the database URL is wrong: {error}")))?;
+        let parsed = parse(options)?;
         if options.url.contains(":memory:") || options.url.contains("mode=memory") {
             return refuse(
                 "a database in memory would lose everything; name a file, such as sqlite://headwater.sqlite",
@@ -42,6 +42,19 @@ impl SqliteFile {
         let lock = lock_file(parsed.get_filename())?;
         Ok(Self { parsed, lock })
     }
+}
+
+/// Whether the file is missing or empty. SQLite makes a database of an empty file too.
+pub(super) fn is_missing(options: &StoreOptions) -> Result<bool, StoreError> {
+    match std::fs::metadata(parse(options)?.get_filename()) {
+        Ok(found) => Ok(found.len() == 0),
+        Err(error) => Ok(error.kind() == ErrorKind::NotFound),
+    }
+}
+
+fn parse(options: &StoreOptions) -> Result<SqliteConnectOptions, StoreError> {
+    SqliteConnectOptions::from_str(&options.url)
+        .map_err(|error| StoreError::Refused(format!("the database URL is wrong: {error}")))
 }
 
 /// Opens pooled connections: those that read, or the one that creates the file and its schema.
