@@ -1,6 +1,7 @@
 //! The only wiring: takes settings, starts a listening server, and stops it in order.
 
 mod listener;
+mod signals;
 mod tls;
 
 use std::net::SocketAddr;
@@ -12,7 +13,6 @@ use futures::TryStreamExt;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use secrecy::ExposeSecret;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
@@ -33,6 +33,7 @@ use crate::rpc::Services;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::store::{Identity, Store, StoreError, StoreOptions};
 use listener::Bound;
+pub use signals::StopSignals;
 
 /// The minimum time that the writer and the database get to close on a stop, even when the connections have used up the time
 /// limit.
@@ -344,31 +345,4 @@ fn reflection<'data>() -> Result<tonic_reflection::server::Builder<'data>, Serve
         .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET))
-}
-
-/// The signals that ask the process to stop: Ctrl-C and SIGTERM.
-#[derive(Debug)]
-pub struct StopSignals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl StopSignals {
-    /// Listens from now on. A signal that comes earlier ends the process at once.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the operating system refuses to deliver the signals.
-    pub fn listen() -> Result<Self, ServerError> {
-        let listen = |kind| signal(kind).map_err(ServerError::Signals);
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
-    }
-
-    /// Completes when the process is asked to stop.
-    pub async fn received(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
