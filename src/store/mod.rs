@@ -43,6 +43,12 @@ pub enum StoreError {
     /// The database does not answer. A commit may or may not have happened.
     #[error("the database does not answer")]
     Unavailable,
+    /// The disk of the database is full. Nothing was changed.
+    #[error("the disk of the database is full")]
+    DiskFull,
+    /// The database takes no writes. Nothing was changed.
+    #[error("the database is read-only")]
+    ReadOnly,
     /// A row has content that no version of this program has written.
     #[error("a row of {table} does not make sense: {row}")]
     Inconsistent {

@@ -203,3 +203,29 @@ db_test!(a_new_database_is_not_made_where_its_key_cannot_be_written, empty, |dat
     assert!(said.contains("its operator key cannot be written to headwater-data/operator.key"), "{said}");
     assert!(is_untouched(&database).await);
 });
+
+#[tokio::test]
+async fn a_full_disk_is_named() {
+    let folder = folder();
+    // A file system of its own, which only this process and its children see. The first has no room for anything, the second none
+    // for the schema.
+    for size in ["4k", "64k"] {
+        let script = format!(
+            "mount -t tmpfs -o size={size} tmpfs . && cd \"$PWD\" && exec \"$0\" --data-dir . --listen-address 127.0.0.1:0"
+        );
+        let arguments = ["--user", "--map-root-user", "--mount", "sh", "-c", &script, BINARY];
+        let mut command = process::command(Path::new("unshare"), &arguments);
+        command.current_dir(folder.path());
+        let Ok(output) = process::run_to_end(command).await else {
+            say("a full disk is not tested: there is no unshare");
+            return;
+        };
+        let said = stderr(&output);
+        if said.contains("unshare: ") || said.contains("mount: ") {
+            say("a full disk is not tested: this user may not mount");
+            return;
+        }
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("cannot use the database: the disk of the database is full"), "{size}: {said}");
+    }
+}
