@@ -11,8 +11,8 @@ pub struct Money {
     /// requests must be zero or more. Amounts in answers may be negative.
     #[prost(int64, tag = "1")]
     pub amount_minor: i64,
-    /// The three-letter ISO 4217 code in capitals, such as `USD`. Required. A code without a minor unit, such as that of gold, is
-    /// refused.
+    /// The three-letter ISO 4217 code in capitals, such as `USD`. Required. Currencies that are no longer in use, such as LTL,
+    /// are taken at any time. Codes that nobody pays in, such as those of funds and metals, are refused.
     #[prost(string, tag = "2")]
     pub currency_code: ::prost::alloc::string::String,
 }

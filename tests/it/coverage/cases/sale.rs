@@ -16,6 +16,10 @@ fn too_much() -> Json {
     json!({"amount_minor": i64::MAX, "currency_code": ""})
 }
 
+fn not_paid() -> Json {
+    json!({"amount_minor": -1, "currency_code": "USN"})
+}
+
 fn sale() -> Case {
     case(
         "TrackingService/RecordSale",
@@ -46,7 +50,7 @@ fn sale() -> Case {
         "order_id": long(),
         "order_number": long(),
     }))
-    .wrong(json!({"event_id": "", "email": "", "amount": null}))
+    .wrong(json!({"event_id": "", "email": "", "amount": null, "mrr": not_paid()}))
     .wrong(json!({"event_id": " ", "email": "", "amount": too_much(), "mrr": too_much(), "quantity": 1_000_001}))
     // These are the merchant's own numbers. The server looks nothing up by them.
     .not_references(&["order_id"])
