@@ -1,5 +1,5 @@
 //! The command line: runs the binary's commands. Only this file and the demo write to standard output.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on the terminal")]
+#![expect(clippy::print_stdout, reason = "a command line answers on the terminal")]
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -10,13 +10,13 @@ use secrecy::ExposeSecret;
 use crate::app::App;
 use crate::auth::operator;
 use crate::clock::SystemClock;
-use crate::config::{Action, CommandLine, ConfigError, Settings};
+use crate::config::{self, Action, CommandLine, ConfigError, Settings};
 use crate::server::{self, Server, ServerError, StopSignals};
 use crate::{demo, logging};
 
 /// Runs the binary. Returns 0 on success, 2 for a wrong command line or setting, 1 for any other failure.
 pub fn main() -> ExitCode {
-    let line = match CommandLine::read(std::env::args().collect::<Vec<_>>()) {
+    let line = match CommandLine::read(std::env::args_os()) {
         Ok(line) => line,
         Err(ConfigError::CommandLine(error)) => {
             // Help and version are errors of clap too, and are no failure.
@@ -24,7 +24,7 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
         Err(error) => {
-            eprintln!("headwater: {error}");
+            complain(&error.to_string());
             return ExitCode::from(2);
         }
     };
@@ -33,13 +33,17 @@ pub fn main() -> ExitCode {
     let log = &line.settings.log;
     let filter = if is_demo && log.log_filter == "info" { "warn" } else { &log.log_filter };
     if let Err(error) = logging::start(log.log_format, filter) {
-        eprintln!("headwater: log_filter: {error}");
+        complain(&format!("{}: `{}` is refused: {error}", line.settings.places.of("log_filter"), log.log_filter));
         return ExitCode::from(2);
+    }
+    for unknown in config::unknown_variables() {
+        let similar = unknown.similar.map(|name| format!("; is it {name}?")).unwrap_or_default();
+        tracing::warn!("the environment variable {} is no setting and has no effect{similar}", unknown.name);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("headwater: cannot start: {error}");
+            complain(&format!("cannot start: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -47,10 +51,15 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("headwater: {error}");
-            ExitCode::FAILURE
+            complain(&error.to_string());
+            if matches!(error, ServerError::Setting(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Says on standard error why the command failed. Unlike `eprintln`, it does not panic if nobody can read it.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "headwater: {text}");
 }
 
 async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
@@ -71,13 +80,13 @@ async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
         Action::Config => match settings.to_toml() {
             Ok(text) => print!("{text}"),
             Err(error) => {
-                eprintln!("headwater: {error}");
+                complain(&error.to_string());
                 return Ok(ExitCode::FAILURE);
             }
         },
         Action::Protoset => {
             if let Err(error) = write_protoset() {
-                eprintln!("headwater: cannot write the API's description: {error}");
+                complain(&format!("cannot write the API's description: {error}"));
                 return Ok(ExitCode::FAILURE);
             }
         }

@@ -2,13 +2,19 @@
 //! overrides the default.
 
 mod database;
+mod environment;
 mod feed;
+mod file;
 mod limits;
 mod listen;
 mod log;
+mod place;
 mod shutdown;
+mod similar;
 mod workers;
+mod wrong;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -16,10 +22,13 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
 pub use database::{DatabaseSettings, DatabaseUrl};
+pub use environment::UnknownVariable;
 pub use feed::FeedSettings;
+use file::FileSettings;
 pub use limits::LimitSettings;
-pub use listen::ListenSettings;
+pub use listen::{ListenAddress, ListenSettings};
 pub use log::{LogFormat, LogSettings};
+pub use place::{Place, Places};
 pub use shutdown::ShutdownSettings;
 pub use workers::WorkerSettings;
 
@@ -63,6 +72,11 @@ pub struct Settings {
     #[arg(long, global = true, env = "HEADWATER_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 
+    /// Where the values come from.
+    #[serde(skip)]
+    #[arg(skip)]
+    pub places: Places,
+
     /// The listener and its connections.
     #[command(flatten)]
     #[serde(flatten)]
@@ -99,36 +113,55 @@ pub enum ConfigError {
     /// The database URL has no scheme that is known.
     #[error("must be `sqlite`, `sqlite:///path/to/file` or `postgres://user:password@host/name`")]
     DatabaseUrl,
+    /// The text is no address to listen on.
+    #[error("must be an address or a host name, and a port, such as 127.0.0.1:50051, [::1]:50051 or localhost:50051")]
+    ListenAddress,
     /// The settings file cannot be read.
-    #[error("cannot read the settings file {path}: {problem}")]
+    #[error("cannot read the settings file {}: {problem}", path.display())]
     File {
         /// The file.
-        path: String,
+        path: PathBuf,
         /// The cause.
         problem: String,
     },
     /// The settings file has a key that is no setting.
-    #[error("the settings file {path} has `{key}`, which is no setting; `headwater --help` lists them")]
+    #[error(
+        "the settings file {}, line {line}, has `{key}`, which is no setting{}; `headwater --help` lists them",
+        path.display(),
+        similar.as_ref().map(|similar| format!(" (is it `{similar}`?)")).unwrap_or_default()
+    )]
     UnknownKey {
         /// The file.
-        path: String,
+        path: PathBuf,
+        /// The line of the key.
+        line: usize,
         /// The key.
         key: String,
+        /// The setting that was probably meant.
+        similar: Option<String>,
     },
     /// The settings file has a value of a kind that no setting has.
-    #[error("the settings file {path}: `{key}` must be a text, a whole number, or true or false")]
-    ValueKind {
-        /// The file.
-        path: String,
-        /// The key.
-        key: String,
+    #[error("{0} must be a text, a whole number, or true or false")]
+    ValueKind(Place),
+    /// A value that the setting does not take.
+    #[error("{place}: {problem}")]
+    Value {
+        /// Where the value comes from.
+        place: Place,
+        /// What is wrong with it.
+        problem: String,
     },
     /// Plaintext on an address that other machines can reach.
     #[error(
-        "{0} can be reached from other machines and keys would travel in the clear: set tls_certificate_file and tls_key_file, \
-         listen on 127.0.0.1, or set allow_plaintext when a proxy in front adds TLS"
+        "{place}: {address} can be reached from other machines and keys would travel in the clear: set tls_certificate_file and \
+         tls_key_file, listen on 127.0.0.1, or set allow_plaintext when a proxy in front adds TLS"
     )]
-    Plaintext(SocketAddr),
+    Plaintext {
+        /// Where the listen address comes from.
+        place: Place,
+        /// The address itself, or one that the host name has.
+        address: SocketAddr,
+    },
     /// The command line is wrong, or help was asked for.
     #[error(transparent)]
     CommandLine(#[from] clap::Error),
@@ -139,53 +172,57 @@ impl CommandLine {
     ///
     /// # Errors
     /// See [`ConfigError`].
-    pub fn read(arguments: impl IntoIterator<Item = String> + Clone) -> Result<Self, ConfigError> {
+    pub fn read(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Self, ConfigError> {
+        let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
         let mut command = Self::command();
-        if let Some(path) = config_path(&arguments.clone().into_iter().collect::<Vec<_>>()) {
-            command = with_file(command, &path)?;
+        let mut file = FileSettings::default();
+        if let Some(path) = config_path(&arguments) {
+            file = FileSettings::read(path, &command)?;
+            command = file.as_defaults(command);
         }
-        let line = Self::from_arg_matches(&command.try_get_matches_from(arguments)?)?;
-        line.settings.listen.check()?;
+        let explain = |error| wrong::explained(error, &Self::command(), &arguments);
+        let matches = command.clone().try_get_matches_from(&arguments).map_err(explain)?;
+        let mut line = Self::from_arg_matches(&matches).map_err(explain)?;
+        line.settings.places = Places::of_matches(file.places, &command, &matches);
+        line.settings.check()?;
         Ok(line)
     }
 }
 
-/// The path of the settings file. It is found before anything else is read, because the file gives the defaults.
-fn config_path(arguments: &[String]) -> Option<String> {
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        if argument == "--config" {
-            return arguments.next().cloned();
-        }
-        if let Some(path) = argument.strip_prefix("--config=") {
-            return Some(path.to_owned());
-        }
-    }
-    std::env::var("HEADWATER_CONFIG").ok().filter(|path| !path.is_empty())
+/// The environment's variables that begin with `HEADWATER_` and have no effect, because they are no settings.
+pub fn unknown_variables() -> Vec<UnknownVariable> {
+    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let variables = variables.map(|(name, value)| (name, value.to_string_lossy().into_owned()));
+    environment::unknown(variables, &CommandLine::command())
 }
 
-/// Makes the file's values the defaults of the command, so that a flag and the environment override them.
-fn with_file(mut command: clap::Command, path: &str) -> Result<clap::Command, ConfigError> {
-    let unreadable = |problem: String| ConfigError::File { path: path.to_owned(), problem };
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| unreadable(error.to_string()))?;
-    for (key, value) in table {
-        let is_setting = key != "config" && command.get_arguments().any(|argument| argument.get_id() == key.as_str());
-        if !is_setting {
-            return Err(ConfigError::UnknownKey { path: path.to_owned(), key });
+/// The path of the settings file. It is found before anything else is read, because the file gives the defaults.
+fn config_path(arguments: &[OsString]) -> Option<PathBuf> {
+    const FLAG: &str = "--config";
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if argument == FLAG {
+            return arguments.next().map(PathBuf::from);
         }
-        let value = match value {
-            toml::Value::String(text) => text,
-            toml::Value::Integer(number) => number.to_string(),
-            toml::Value::Boolean(truth) => truth.to_string(),
-            _ => return Err(ConfigError::ValueKind { path: path.to_owned(), key }),
-        };
-        command = command.mut_arg(&key, |argument| argument.default_value(value));
+        // A path that is not valid UTF-8 can follow the flag or be in the environment.
+        if let Some(path) = argument.to_str().and_then(|text| text.strip_prefix(FLAG)?.strip_prefix('=')) {
+            return Some(PathBuf::from(path));
+        }
     }
-    Ok(command)
+    std::env::var_os("HEADWATER_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 impl Settings {
+    /// Checks what a single value cannot tell.
+    fn check(&self) -> Result<(), ConfigError> {
+        self.listen.check_tls(&self.places)?;
+        match self.listen.listen_address.literal() {
+            Some(address) => self.listen.check_plaintext(&[address], &self.places),
+            // A host name is checked when it is resolved.
+            None => Ok(()),
+        }
+    }
+
     /// The settings in force as a TOML file. The database URL is masked when it holds a password.
     ///
     /// # Errors
@@ -196,88 +233,4 @@ impl Settings {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(arguments: &[&str]) -> Result<CommandLine, ConfigError> {
-        CommandLine::read(
-            std::iter::once("headwater").chain(arguments.iter().copied()).map(str::to_owned).collect::<Vec<_>>(),
-        )
-    }
-
-    fn file(text: &str) -> tempfile::NamedTempFile {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), text).unwrap();
-        file
-    }
-
-    #[test]
-    fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
-        let file = file("shutdown_seconds = 7\nfeed_stall_seconds = 8\nallow_plaintext = true\n");
-        let path = file.path().to_str().unwrap();
-        let settings = read(&["--config", path, "--shutdown-seconds", "9"]).unwrap().settings;
-        assert_eq!((settings.shutdown.shutdown_seconds, settings.feed.feed_stall_seconds), (9, 8));
-        assert!(settings.listen.allow_plaintext);
-        assert_eq!(settings.limits.request_timeout_seconds, 10);
-    }
-
-    #[test]
-    fn a_key_that_is_no_setting_is_named() {
-        let file = file("shutdown_second = 7\n");
-        let error = read(&["--config", file.path().to_str().unwrap()]).unwrap_err();
-        assert!(error.to_string().contains("`shutdown_second`"), "{error}");
-    }
-
-    #[test]
-    fn plaintext_is_for_loopback_unless_allowed() {
-        let error = read(&["--listen-address", "0.0.0.0:50051"]).unwrap_err();
-        assert!(matches!(error, ConfigError::Plaintext(_)));
-        assert!(error.to_string().contains("allow_plaintext"), "{error}");
-        assert!(read(&["--listen-address", "0.0.0.0:50051", "--allow-plaintext"]).is_ok());
-        assert!(read(&["--listen-address", "[::1]:0"]).is_ok());
-    }
-
-    #[test]
-    fn a_password_is_not_shown() {
-        for url in [
-            "postgres://me:hunter2@localhost/headwater",
-            "postgres://localhost/headwater?user=me&password=hunter2&sslmode=require",
-        ] {
-            let line = read(&["--database", url]).unwrap();
-            assert!(!format!("{line:?}").contains("hunter2"));
-            let printed = line.settings.to_toml().unwrap();
-            assert!(!printed.contains("hunter2"), "{printed}");
-        }
-    }
-
-    #[test]
-    fn the_printed_settings_can_be_read_back() {
-        let file = file(&read(&["--shutdown-seconds", "9"]).unwrap().settings.to_toml().unwrap());
-        let settings = read(&["--config", file.path().to_str().unwrap()]).unwrap().settings;
-        assert_eq!(settings.shutdown.shutdown_seconds, 9);
-    }
-
-    #[test]
-    fn every_setting_has_help_and_is_printed() {
-        let printed = read(&["--tls-certificate-file", "certificate.pem", "--tls-key-file", "key.pem"])
-            .unwrap()
-            .settings
-            .to_toml()
-            .unwrap();
-        for argument in CommandLine::command().get_arguments() {
-            let name = argument.get_id().as_str();
-            assert!(argument.get_help().is_some(), "{name} has no help");
-            if !matches!(name, "config" | "help" | "version") {
-                assert!(printed.contains(&format!("{name} =")), "{name} is not printed");
-            }
-        }
-    }
-
-    #[test]
-    fn commands_are_known() {
-        assert_eq!(read(&[]).unwrap().action, None);
-        assert_eq!(read(&["demo", "--once"]).unwrap().action, Some(Action::Demo { once: true }));
-        assert_eq!(read(&["demo", "--shutdown-seconds", "3"]).unwrap().settings.shutdown.shutdown_seconds, 3);
-        assert!(read(&["--database", "mysql://x"]).is_err());
-    }
-}
+mod tests;

@@ -1,7 +1,11 @@
 //! The only wiring: takes settings, starts a listening server, and stops it in order.
 
+mod listener;
+mod signals;
+mod tls;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +13,8 @@ use futures::TryStreamExt;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use secrecy::ExposeSecret;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Identity as TlsIdentity, ServerTlsConfig};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use uuid::Uuid;
@@ -23,15 +23,17 @@ use crate::app::{App, AppOptions};
 use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
 pub use crate::auth::operator::OPERATOR_KEY_FILE;
-use crate::auth::operator::{self, OperatorKeyError};
+use crate::auth::operator::{self, FirstKeyProblem, OperatorKeyError};
 use crate::clock::{self, Clock};
-use crate::config::Settings;
+use crate::config::{ConfigError, Place, Settings};
 use crate::gathered::Gathered;
 use crate::limit::LimitLayer;
 use crate::pb;
 use crate::rpc::Services;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::store::{Identity, Store, StoreError, StoreOptions};
+use listener::Bound;
+pub use signals::StopSignals;
 
 /// The minimum time that the writer and the database get to close on a stop, even when the connections have used up the time
 /// limit.
@@ -48,17 +50,35 @@ pub enum ServerError {
         /// The cause.
         source: std::io::Error,
     },
+    /// A setting cannot be used on this machine.
+    #[error(transparent)]
+    Setting(#[from] ConfigError),
+    /// A TLS file cannot be used.
+    #[error("{place}: cannot use {}: {problem}", path.display())]
+    TlsFile {
+        /// Where the setting comes from.
+        place: Place,
+        /// The path of the file.
+        path: PathBuf,
+        /// The cause.
+        problem: String,
+    },
     /// The server cannot listen on the address.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("{place}: cannot listen on {address}: {source}")]
     Listen {
-        /// The address.
-        address: SocketAddr,
+        /// Where the setting comes from.
+        place: Place,
+        /// The address as it was set.
+        address: String,
         /// The cause.
         source: std::io::Error,
     },
     /// The database cannot be used.
     #[error("cannot use the database: {0}")]
     Store(#[from] StoreError),
+    /// The database is new, and its first operator key must not be created.
+    #[error(transparent)]
+    FirstKey(#[from] FirstKeyProblem),
     /// The first operator key cannot be created.
     #[error("cannot make the operator key: {0}")]
     OperatorKey(#[from] crate::app::SubmitError),
@@ -107,11 +127,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the database, creates the first operator key if there is none, and starts to listen.
+    /// Checks the settings that depend on this machine, opens the database, creates the first operator key if there is none, and
+    /// starts to listen.
     ///
     /// # Errors
     /// See [`ServerError`].
     pub async fn start(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, ServerError> {
+        // All that can fail without the database comes first. A mistake in a setting must not migrate the database, because the
+        // version before could then not be started again.
+        let bound = Bound::bind(settings).await?;
+        let builder = builder(settings)?;
+        let reflection = match settings.listen.reflection {
+            true => Some((reflection()?.build_v1()?, reflection()?.build_v1alpha()?)),
+            false => None,
+        };
+        let service_names = service_names()?;
+
         let store = Arc::new(open_store(settings).await?);
         let options = app_options(settings, &store).await?;
         let (app, writer) =
@@ -124,34 +155,19 @@ impl Server {
             FeedStreams::new(Arc::clone(&app), Arc::clone(&authenticator), feed_limits(settings), draining.clone());
         let services =
             Services::new(Arc::clone(&app), Arc::clone(&authenticator), streams, settings.limits.request_timeout());
-
-        let tls = tls_config(settings)?;
-        let listen_error = |source| ServerError::Listen { address: settings.listen.listen_address, source };
-        let listener = TcpListener::bind(settings.listen.listen_address).await.map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).map_ok(Gathered::new);
-
         let (health, health_service) = tonic_health::server::health_reporter();
-        let mut builder = tonic::transport::Server::builder()
-            .http2_keepalive_interval(Some(seconds(settings.listen.keepalive_interval_seconds)))
-            .http2_keepalive_timeout(Some(seconds(settings.listen.keepalive_timeout_seconds)))
-            .max_connection_age(seconds(settings.listen.connection_age_minutes * 60))
-            .max_concurrent_streams(settings.listen.connection_streams_max)
-            .http2_max_header_list_size(16 * 1024);
-        if let Some(tls) = tls {
-            builder = builder.tls_config(tls)?;
-        }
         let mut router = builder
             .layer(AuthLayer::new(authenticator, crate::rpc::METHODS))
             .layer(LimitLayer::new(settings.limits.calls_max as usize, settings.limits.request_timeout()))
             .add_service(health_service);
-        if settings.listen.reflection {
-            router = router.add_service(reflection()?.build_v1()?).add_service(reflection()?.build_v1alpha()?);
+        if let Some((v1, v1alpha)) = reflection {
+            router = router.add_service(v1).add_service(v1alpha);
         }
         let router = services.add_to(router, settings.limits.message_bytes_max as usize);
 
-        let service_names = service_names()?;
         let closing = CancellationToken::new();
+        let address = bound.address;
+        let incoming = bound.listen(settings)?.map_ok(Gathered::new);
         let serving = tokio::spawn(router.serve_with_incoming_shutdown(incoming, closing.clone().cancelled_owned()));
         for name in &service_names {
             health.set_service_status(name, ServingStatus::Serving).await;
@@ -237,19 +253,45 @@ impl Server {
     }
 }
 
+/// The transport with its limits, and with TLS if the settings name a certificate.
+fn builder(settings: &Settings) -> Result<tonic::transport::Server, ServerError> {
+    let builder = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(seconds(settings.listen.keepalive_interval_seconds)))
+        .http2_keepalive_timeout(Some(seconds(settings.listen.keepalive_timeout_seconds)))
+        .max_connection_age(seconds(settings.listen.connection_age_minutes * 60))
+        .max_concurrent_streams(settings.listen.connection_streams_max)
+        .http2_max_header_list_size(16 * 1024);
+    match tls::read(settings)? {
+        Some(tls) => Ok(builder.tls_config(tls)?),
+        None => Ok(builder),
+    }
+}
+
 /// Opens the database that the settings name.
 ///
 /// # Errors
 /// See [`ServerError`].
 pub async fn open_store(settings: &Settings) -> Result<Store, ServerError> {
-    let file_error = |source| ServerError::File { path: settings.database.data_dir.clone(), source };
-    tokio::fs::create_dir_all(&settings.database.data_dir).await.map_err(file_error)?;
+    let data_dir = &settings.database.data_dir;
+    let file_error = |source| ServerError::File { path: data_dir.clone(), source };
+    let is_new_dir = !tokio::fs::try_exists(data_dir).await.map_err(file_error)?;
+    tokio::fs::create_dir_all(data_dir).await.map_err(file_error)?;
+    let problem = operator::first_key_problem(data_dir);
     let options = StoreOptions {
         url: settings.database.url().expose_secret().to_owned(),
         read_connections_max: settings.database.read_connections_max,
         new_identity: Identity { database_id: Uuid::from_bytes(clock::random_bytes()), secret: clock::random_bytes() },
+        may_be_new: problem.is_none(),
     };
-    Ok(Store::open(&options).await?)
+    let opened = Store::open(&options).await;
+    if opened.is_err() && is_new_dir {
+        // Only an empty directory is removed.
+        let _ = tokio::fs::remove_dir(data_dir).await;
+    }
+    match (opened, problem) {
+        (Err(StoreError::New), Some(problem)) => Err(problem.into()),
+        (opened, _) => Ok(opened?),
+    }
 }
 
 /// The app's options from these settings.
@@ -292,14 +334,6 @@ fn seconds(seconds: u32) -> Duration {
     Duration::from_secs(seconds.into())
 }
 
-fn tls_config(settings: &Settings) -> Result<Option<ServerTlsConfig>, ServerError> {
-    let (Some(certificate), Some(key)) = (&settings.listen.tls_certificate_file, &settings.listen.tls_key_file) else {
-        return Ok(None);
-    };
-    let read = |path: &Path| std::fs::read(path).map_err(|source| ServerError::File { path: path.to_owned(), source });
-    Ok(Some(ServerTlsConfig::new().identity(TlsIdentity::from_pem(read(certificate)?, read(key)?))))
-}
-
 /// The service names that the health service knows: every service of the API, and the empty name for all of them.
 fn service_names() -> Result<Vec<String>, ServerError> {
     let api =
@@ -316,31 +350,4 @@ fn reflection<'data>() -> Result<tonic_reflection::server::Builder<'data>, Serve
         .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET))
-}
-
-/// The signals that ask the process to stop: Ctrl-C and SIGTERM.
-#[derive(Debug)]
-pub struct StopSignals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl StopSignals {
-    /// Listens from now on. A signal that comes earlier ends the process at once.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the operating system refuses to deliver the signals.
-    pub fn listen() -> Result<Self, ServerError> {
-        let listen = |kind| signal(kind).map_err(ServerError::Signals);
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
-    }
-
-    /// Completes when the process is asked to stop.
-    pub async fn received(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }

@@ -67,8 +67,10 @@ pub enum SubmitError {
 impl From<StoreError> for SubmitError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict | StoreError::Unavailable => Self::Unavailable,
-            StoreError::Inconsistent { .. } | StoreError::Unexpected(_) | StoreError::Refused(_) => {
+            StoreError::Conflict | StoreError::Unavailable | StoreError::DiskFull | StoreError::ReadOnly => {
+                Self::Unavailable
+            }
+            StoreError::Inconsistent { .. } | StoreError::Unexpected(_) | StoreError::Refused(_) | StoreError::New => {
                 Self::Internal(error.to_string())
             }
         }

@@ -180,8 +180,10 @@ impl Writer {
             let rest = &envelopes[replies.len()..];
             match self.attempt(rest).await {
                 Ok(done) => replies.extend(done),
-                // No retry: the batch may have been committed, and a retry would wait as long.
-                Err(error @ StoreError::Unavailable) => replies.resize(envelopes.len(), Err(error.into())),
+                // No retry: the batch may have been committed, and a retry would wait as long or fail as well.
+                Err(error @ (StoreError::Unavailable | StoreError::DiskFull | StoreError::ReadOnly)) => {
+                    replies.resize(envelopes.len(), Err(error.into()));
+                }
                 Err(error) => {
                     tracing::debug!(commands = rest.len(), %error, "batch was refused, re-running one by one");
                     for envelope in rest {

@@ -36,6 +36,45 @@ pub enum OperatorKeyError {
     Submit(#[from] SubmitError),
 }
 
+/// Why a new database must not get its first operator key.
+#[derive(Debug, thiserror::Error)]
+pub enum FirstKeyProblem {
+    /// There is a key already, which a new one would overwrite.
+    #[error(
+        "the database is new, but {} has the operator key of another database. Nothing was changed. Perhaps the volume of \
+         the database is not mounted, or the setting `database` is not as it was before: correct this. For a new database, \
+         set another data_dir, or move the file away and keep it for the other database",
+        .0.display()
+    )]
+    Exists(PathBuf),
+    /// The file cannot be made.
+    #[error(
+        "the database is new, and its operator key cannot be written to {path}: {source}. Nothing was changed. Make the \
+         directory writable, or set another data_dir",
+        path = path.display()
+    )]
+    NotWritable {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+/// The reason why a new database must not get its first operator key with this data directory.
+pub fn first_key_problem(data_dir: &Path) -> Option<FirstKeyProblem> {
+    let path = data_dir.join(OPERATOR_KEY_FILE);
+    // Whatever is there, even a broken link, is not ours to overwrite.
+    match std::fs::symlink_metadata(&path) {
+        Ok(_) => return Some(FirstKeyProblem::Exists(path)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(source) => return Some(FirstKeyProblem::NotWritable { path, source }),
+    }
+    let trial = data_dir.join(format!("{OPERATOR_KEY_FILE}.{}.trial", std::process::id()));
+    let tried = std::fs::File::create(&trial).and_then(|_| std::fs::remove_file(&trial));
+    tried.err().map(|source| FirstKeyProblem::NotWritable { path, source })
+}
+
 /// Makes the first operator key of an empty database and writes it to a file that only its owner can read.
 ///
 /// # Errors

@@ -1,26 +1,29 @@
 //! The listener: its address, TLS, and its connections.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::Args;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::ConfigError;
+use super::{ConfigError, Places};
 
 /// The listener and its connections.
 #[derive(Debug, Clone, Args, Serialize)]
 pub struct ListenSettings {
-    /// Where to listen, address and port. Port 0 takes a free one.
+    /// Where to listen: an address or a host name, and a port. The server listens on every address of a host name. Port 0 takes a
+    /// free one.
     #[arg(long, global = true, env = "HEADWATER_LISTEN_ADDRESS", default_value = "127.0.0.1:50051")]
-    pub listen_address: SocketAddr,
+    pub listen_address: ListenAddress,
 
     /// The TLS certificate chain, PEM. With `tls_key_file` the server speaks TLS only.
-    #[arg(long, global = true, env = "HEADWATER_TLS_CERTIFICATE_FILE", value_name = "FILE", requires = "tls_key_file")]
+    #[arg(long, global = true, env = "HEADWATER_TLS_CERTIFICATE_FILE", value_name = "FILE")]
     pub tls_certificate_file: Option<PathBuf>,
 
     /// The TLS private key, PEM.
-    #[arg(long, global = true, env = "HEADWATER_TLS_KEY_FILE", value_name = "FILE", requires = "tls_certificate_file")]
+    #[arg(long, global = true, env = "HEADWATER_TLS_KEY_FILE", value_name = "FILE")]
     pub tls_key_file: Option<PathBuf>,
 
     /// Serve without TLS on an address that other machines can reach. Use this only behind a proxy that adds TLS, because keys
@@ -50,12 +53,87 @@ pub struct ListenSettings {
 }
 
 impl ListenSettings {
-    /// Refuses plaintext where other machines could read it.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let is_open = !self.listen_address.ip().is_loopback();
-        if is_open && self.tls_certificate_file.is_none() && !self.allow_plaintext {
-            return Err(ConfigError::Plaintext(self.listen_address));
+    /// Refuses plaintext where other machines could read it. The addresses are all those that the server will listen on.
+    ///
+    /// # Errors
+    /// [`ConfigError::Plaintext`] with the first address that is not loopback.
+    pub fn check_plaintext(&self, addresses: &[SocketAddr], places: &Places) -> Result<(), ConfigError> {
+        if self.tls_files().is_some() || self.allow_plaintext {
+            return Ok(());
         }
-        Ok(())
+        match addresses.iter().find(|address| !is_loopback(address.ip())) {
+            Some(address) => Err(ConfigError::Plaintext { place: places.of("listen_address"), address: *address }),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a certificate without a key, and a key without a certificate.
+    pub(super) fn check_tls(&self, places: &Places) -> Result<(), ConfigError> {
+        let (given, missing) = match (&self.tls_certificate_file, &self.tls_key_file) {
+            (Some(_), None) => ("tls_certificate_file", "tls_key_file"),
+            (None, Some(_)) => ("tls_key_file", "tls_certificate_file"),
+            _ => return Ok(()),
+        };
+        let flag = missing.replace('_', "-");
+        let problem =
+            format!("`{given}` needs `{missing}` too; set it with --{flag}, in the environment or in the file");
+        Err(ConfigError::Value { place: places.of(given), problem })
+    }
+
+    /// The files of the certificate and of its key, if the server speaks TLS.
+    pub fn tls_files(&self) -> Option<(&Path, &Path)> {
+        Some((self.tls_certificate_file.as_deref()?, self.tls_key_file.as_deref()?))
+    }
+}
+
+/// Whether only this machine reaches the address. An IPv4 address can be written as an IPv6 one.
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// An address or a host name, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenAddress {
+    text: String,
+    literal: Option<SocketAddr>,
+}
+
+impl ListenAddress {
+    /// The address. `None` for a host name, which must be resolved.
+    pub fn literal(&self) -> Option<SocketAddr> {
+        self.literal
+    }
+
+    /// The address or host name with its port, as it was set.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let literal = text.parse().ok();
+        let is_name = |host: &str| {
+            let is_letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+            // What has only digits and dots is an address with a mistake. The resolver would read `127.1` as 127.0.0.1.
+            !host.is_empty() && host.chars().all(is_letter) && host.chars().any(|letter| letter.is_ascii_alphabetic())
+        };
+        let is_address = literal.is_some()
+            || text.rsplit_once(':').is_some_and(|(host, port)| is_name(host) && port.parse::<u16>().is_ok());
+        if is_address { Ok(Self { text: text.to_owned(), literal }) } else { Err(ConfigError::ListenAddress) }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl Serialize for ListenAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
     }
 }

@@ -19,38 +19,164 @@ pub const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000_000;
 /// One whole, in parts per million.
 pub const PPM: i64 = 1_000_000;
 
-/// An ISO 4217 currency. Stored as its code, for ever.
+/// An ISO 4217 currency, in use or not. Stored as its code, for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Currency(iso_currency::Currency);
+pub struct Currency(Code);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Code {
+    Listed(iso_currency::Currency),
+    Withdrawn(WithdrawnCurrency),
+}
+
+text_enum! {
+    /// Currencies that ISO 4217 withdrew since 2006 and that the library does not list.
+    WithdrawnCurrency {
+        /// Netherlands Antillean guilder, until 2025.
+        Ang = "ANG",
+        /// Azerbaijani manat, until 2006.
+        Azm = "AZM",
+        /// Belarusian ruble, until 2016.
+        Byr = "BYR",
+        /// Serbian dinar, until 2006.
+        Csd = "CSD",
+        /// Cypriot pound, until 2008.
+        Cyp = "CYP",
+        /// Estonian kroon, until 2011.
+        Eek = "EEK",
+        /// Ghanaian cedi, until 2007.
+        Ghc = "GHC",
+        /// Lithuanian litas, until 2015.
+        Ltl = "LTL",
+        /// Latvian lats, until 2014.
+        Lvl = "LVL",
+        /// Mauritanian ouguiya, until 2018.
+        Mro = "MRO",
+        /// Maltese lira, until 2008.
+        Mtl = "MTL",
+        /// Mozambican metical, until 2006.
+        Mzm = "MZM",
+        /// Sudanese dinar, until 2007.
+        Sdd = "SDD",
+        /// Slovenian tolar, until 2007.
+        Sit = "SIT",
+        /// Slovak koruna, until 2009.
+        Skk = "SKK",
+        /// Dobra of Sao Tome and Principe, until 2018.
+        Std = "STD",
+        /// Turkmenistani manat, until 2009.
+        Tmm = "TMM",
+        /// Venezuelan bolivar, until 2008.
+        Veb = "VEB",
+        /// Venezuelan bolivar, until 2018.
+        Vef = "VEF",
+        /// Zambian kwacha, until 2013.
+        Zmk = "ZMK",
+        /// Zimbabwean dollar, until 2008.
+        Zwd = "ZWD",
+        /// Zimbabwean dollar, until 2009.
+        Zwn = "ZWN",
+        /// Zimbabwean dollar, until 2009.
+        Zwr = "ZWR",
+    }
+}
+
+impl WithdrawnCurrency {
+    const fn exponent(self) -> u16 {
+        match self {
+            Self::Byr => 0,
+            _ => 2,
+        }
+    }
+}
 
 /// The text is no ISO 4217 currency code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be an ISO 4217 currency code in capitals, such as USD")]
 pub struct UnknownCurrency;
 
+/// Why a code is not taken for a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoPayment {
+    /// The text is no code.
+    #[error(transparent)]
+    Unknown(#[from] UnknownCurrency),
+    /// Nobody pays in it.
+    #[error(
+        "is an ISO 4217 code that nobody pays in, such as that of a fund or a metal; send the currency that was paid"
+    )]
+    NotPaid,
+}
+
+/// What we know of a code.
+#[derive(Clone, Copy)]
+struct Known {
+    currency: Currency,
+    /// Whether the currency has a minor unit to count in. Gold and special drawing rights have none.
+    is_countable: bool,
+    is_paid: bool,
+}
+
+impl Known {
+    fn find(code: &str) -> Result<Self, UnknownCurrency> {
+        // The library compares a code with all others in turn, and each sale parses several.
+        static BY_CODE: LazyLock<HashMap<&str, Known>> = LazyLock::new(|| {
+            let withdrawn = WithdrawnCurrency::ALL.iter().map(|code| (code.as_str(), Known::withdrawn(*code)));
+            withdrawn.chain(iso_currency::Currency::iter().map(|code| (code.code(), Known::listed(code)))).collect()
+        });
+        BY_CODE.get(code).copied().ok_or(UnknownCurrency)
+    }
+
+    fn withdrawn(code: WithdrawnCurrency) -> Self {
+        Self { currency: Currency(Code::Withdrawn(code)), is_countable: true, is_paid: true }
+    }
+
+    fn listed(code: iso_currency::Currency) -> Self {
+        // Merchants in Chile bill rents, insurances and subscriptions in this fund's unit.
+        let is_billed = code == iso_currency::Currency::CLF;
+        let is_countable = code.exponent().is_some();
+        let is_paid = is_countable && (is_billed || !code.is_fund()) && !code.is_special();
+        Self { currency: Currency(Code::Listed(code)), is_countable, is_paid }
+    }
+}
+
 impl Currency {
+    /// The currency of a payment that a merchant tells us of.
+    ///
+    /// A currency that is no longer in use is taken whenever the payment was: old sales are imported, and refunds, disputes and
+    /// corrections come after a currency has ended. The last days also differ between ISO 4217, the law and the banks. A refusal
+    /// would lose a sale, and it would protect nobody.
+    ///
+    /// # Errors
+    /// See [`NoPayment`].
+    pub fn of_payment(code: &str) -> Result<Self, NoPayment> {
+        let known = Known::find(code)?;
+        if known.is_paid { Ok(known.currency) } else { Err(NoPayment::NotPaid) }
+    }
+
     /// The code in capitals.
     pub fn code(self) -> &'static str {
-        self.0.code()
+        match self.0 {
+            Code::Listed(code) => code.code(),
+            Code::Withdrawn(code) => code.as_str(),
+        }
     }
 
     /// How many decimals people write: 0 for JPY, 2 for USD, 3 for KWD.
     pub fn exponent(self) -> u32 {
-        u32::from(self.0.exponent().unwrap_or(0))
+        u32::from(match self.0 {
+            Code::Listed(code) => code.exponent().unwrap_or(0),
+            Code::Withdrawn(code) => code.exponent(),
+        })
     }
 }
 
+/// Reads what is stored. Rows may have a currency that is no longer taken for payments.
 impl FromStr for Currency {
     type Err = UnknownCurrency;
 
     fn from_str(code: &str) -> Result<Self, UnknownCurrency> {
-        // The library compares a code with all others in turn, and each sale parses several.
-        static BY_CODE: LazyLock<HashMap<&str, Currency>> = LazyLock::new(|| {
-            // Codes with no exponent (gold, special drawing rights) have no minor unit to count in.
-            let countable = iso_currency::Currency::iter().filter(|currency| currency.exponent().is_some());
-            countable.map(|currency| (currency.code(), Currency(currency))).collect()
-        });
-        BY_CODE.get(code).copied().ok_or(UnknownCurrency)
+        Known::find(code).and_then(|known| if known.is_countable { Ok(known.currency) } else { Err(UnknownCurrency) })
     }
 }
 
@@ -183,6 +309,39 @@ mod tests {
     fn only_currencies_with_minor_units_are_known() {
         for wrong in ["", "usd", "US", "USDX", "XAU", "ZZZ"] {
             assert!(wrong.parse::<Currency>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn currencies_that_are_no_longer_in_use_are_taken() {
+        let listed = ["BGN", "CUC", "HRK", "SLL", "VES", "ZWL"];
+        for code in WithdrawnCurrency::ALL.iter().map(|code| code.as_str()).chain(listed) {
+            let currency = Currency::of_payment(code).unwrap();
+            assert_eq!((currency.code(), currency), (code, code.parse().unwrap()));
+            assert_eq!(currency.exponent(), if code == "BYR" { 0 } else { 2 }, "{code}");
+        }
+        // Every currency that the library says another one has replaced.
+        let replaced = iso_currency::Currency::iter().filter(|currency| currency.is_superseded().is_some());
+        assert!(replaced.clone().count() >= listed.len());
+        assert!(replaced.into_iter().all(|currency| Currency::of_payment(currency.code()).is_ok()));
+    }
+
+    #[test]
+    fn codes_that_nobody_pays_in_are_refused_but_read_from_rows() {
+        for code in ["USN", "BOV", "CHE", "CHW", "COU", "MXV", "UYI", "UYW", "XAD"] {
+            assert_eq!(Currency::of_payment(code), Err(NoPayment::NotPaid), "{code}");
+            assert!(code.parse::<Currency>().is_ok(), "{code}");
+        }
+        for code in ["XAU", "XAG", "XPT", "XBA", "XDR", "XSU", "XUA", "XTS"] {
+            assert_eq!(Currency::of_payment(code), Err(NoPayment::NotPaid), "{code}");
+            assert!(code.parse::<Currency>().is_err(), "{code}");
+        }
+        let special = iso_currency::Currency::iter().filter(|code| code.is_special());
+        assert!(special.into_iter().all(|code| Currency::of_payment(code.code()) == Err(NoPayment::NotPaid)));
+        assert_eq!(Currency::of_payment("usd"), Err(NoPayment::Unknown(UnknownCurrency)));
+        // Currencies whose codes look like those of funds.
+        for code in ["XAF", "XCD", "XCG", "XOF", "XPF", "CLF"] {
+            assert!(Currency::of_payment(code).is_ok(), "{code}");
         }
     }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one file with SQL in it")]
 
 pub(super) mod bulk;
+mod fault;
 pub(super) mod keys;
 pub(super) mod kind;
 pub(super) mod lane;
@@ -17,12 +18,10 @@ use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func, SimpleExpr};
-use sea_orm::sqlx::error::DatabaseError;
-use sea_orm::sqlx::sqlite::SqliteError;
 use sea_orm::{
     AccessMode, ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, EntityTrait, IntoActiveModel, IsolationLevel, RuntimeErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait, sqlx,
+    EntityTrait, IntoActiveModel, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
 
 use super::entity::store_identity;
@@ -76,10 +75,14 @@ pub(super) async fn open(options: &StoreOptions) -> Result<Opened, StoreError> {
 }
 
 async fn open_sqlite(options: &StoreOptions) -> Result<Opened, StoreError> {
+    // Even the lock would leave a file behind.
+    if !options.may_be_new && sqlite::is_missing(options)? {
+        return Err(StoreError::New);
+    }
     let file = SqliteFile::lock(options)?;
     // This connection creates the file, its journal and its schema.
     let maker = sqlite::connect(&options.url, 1, true).await?;
-    let identity = migrate(&maker, &options.new_identity).await?;
+    let identity = migrate(&maker, options).await?;
     let writer = SqliteWriter::open(&file)?;
     maker.close().await?;
     let read = sqlite::connect(&options.url, Ord::max(options.read_connections_max, 1), false).await?;
@@ -88,27 +91,13 @@ async fn open_sqlite(options: &StoreOptions) -> Result<Opened, StoreError> {
 
 async fn open_postgres(options: &StoreOptions) -> Result<Opened, StoreError> {
     let (read, writers) = postgres::open(options).await?;
-    check_durability(&read).await?;
-    let identity = migrate(&read, &options.new_identity).await?;
+    let identity = migrate(&read, options).await?;
     let lanes = Lanes::new(writers.into_iter().map(Writer::Postgres).collect());
     Ok(Opened { read, lanes, identity, lock: None })
 }
 
 fn refuse<T>(text: impl Into<String>) -> Result<T, StoreError> {
     Err(StoreError::Refused(text.into()))
-}
-
-/// Refuses a PostgreSQL database whose settings let it lose confirmed writes.
-async fn check_durability(connection: &DatabaseConnection) -> Result<(), StoreError> {
-    for setting in ["fsync", "synchronous_commit"] {
-        let value: String = ask(connection, &format!("SHOW {setting}")).await?;
-        if value == "off" {
-            return refuse(format!(
-                "PostgreSQL's setting {setting} is off; a crash could lose confirmed writes. Switch it on"
-            ));
-        }
-    }
-    Ok(())
 }
 
 async fn ask<T: sea_orm::TryGetable>(connection: &impl ConnectionTrait, sql: &str) -> Result<T, StoreError> {
@@ -118,7 +107,7 @@ async fn ask<T: sea_orm::TryGetable>(connection: &impl ConnectionTrait, sql: &st
 }
 
 /// Migrates the schema, then reads or creates the identity. One transaction does both, in one process at a time.
-async fn migrate(write: &DatabaseConnection, new_identity: &Identity) -> Result<Identity, StoreError> {
+async fn migrate(write: &DatabaseConnection, options: &StoreOptions) -> Result<Identity, StoreError> {
     let transaction = begin_write(write).await?;
     if is_shared(write) {
         let lock = Statement::from_sql_and_values(
@@ -137,9 +126,12 @@ async fn migrate(write: &DatabaseConnection, new_identity: &Identity) -> Result<
             newer.version
         ));
     }
+    if applied.is_empty() && !options.may_be_new {
+        return Err(StoreError::New);
+    }
     Migrator::up(&transaction, None).await?;
     failpoint!(BeforeIdentity);
-    let identity = read_or_make_identity(&transaction, new_identity).await?;
+    let identity = read_or_make_identity(&transaction, &options.new_identity).await?;
     failpoint!(BeforeMigrationCommit);
     transaction.commit().await?;
     failpoint!(AfterMigrationCommit);
@@ -216,55 +208,4 @@ pub(super) fn lanes(connection: &DatabaseConnection) -> usize {
 /// Whether other processes may write to the database too.
 pub(super) fn is_shared(connection: &DatabaseConnection) -> bool {
     connection.get_database_backend() == DbBackend::Postgres
-}
-
-impl From<DbErr> for StoreError {
-    fn from(error: DbErr) -> Self {
-        let kind = match &error {
-            DbErr::ConnectionAcquire(_) => Self::Unavailable,
-            DbErr::RecordNotInserted => Self::Conflict,
-            DbErr::Conn(RuntimeErr::SqlxError(cause))
-            | DbErr::Exec(RuntimeErr::SqlxError(cause))
-            | DbErr::Query(RuntimeErr::SqlxError(cause)) => match &**cause {
-                sqlx::Error::Database(cause) => of_database(&**cause),
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed => Self::Unavailable,
-                _ => Self::Unexpected(error.to_string()),
-            },
-            _ => Self::Unexpected(error.to_string()),
-        };
-        match kind {
-            Self::Conflict => tracing::debug!(%error, "another writer came first"),
-            Self::Unavailable => tracing::warn!(%error, "the database does not answer"),
-            _ => {}
-        }
-        kind
-    }
-}
-
-fn of_database(error: &(dyn DatabaseError + 'static)) -> StoreError {
-    let code = error.code().unwrap_or_default();
-    if error.try_downcast_ref::<SqliteError>().is_some() {
-        let code: i32 = code.parse().unwrap_or_default();
-        // The lower byte is the primary code. The extended codes 1555 and 2067 mean a violated primary key and a violated unique
-        // index.
-        return match (code, code & 0xff) {
-            (1555 | 2067, _) => StoreError::Conflict,
-            // Locked by another program longer than we wait; read-only, I/O, full, cannot open.
-            (_, 5 | 6 | 8 | 10 | 13 | 14) => StoreError::Unavailable,
-            _ => StoreError::Unexpected(error.to_string()),
-        };
-    }
-    match &*code {
-        // Unique violation, serialization failure, deadlock, lock not available.
-        "23505" | "40001" | "40P01" | "55P03" => StoreError::Conflict,
-        // A read-only standby; a transaction that was idle too long.
-        "25006" | "25P03" => StoreError::Unavailable,
-        // Connection exceptions; out of disk, memory or connections; cancelled, shutting down, crashed or starting; I/O.
-        code if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => StoreError::Unavailable,
-        _ => StoreError::Unexpected(error.to_string()),
-    }
 }

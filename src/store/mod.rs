@@ -43,6 +43,12 @@ pub enum StoreError {
     /// The database does not answer. A commit may or may not have happened.
     #[error("the database does not answer")]
     Unavailable,
+    /// The disk of the database is full. Nothing was changed.
+    #[error("the disk of the database is full")]
+    DiskFull,
+    /// The database takes no writes. Nothing was changed.
+    #[error("the database is read-only")]
+    ReadOnly,
     /// A row has content that no version of this program has written.
     #[error("a row of {table} does not make sense: {row}")]
     Inconsistent {
@@ -51,6 +57,9 @@ pub enum StoreError {
         /// The UUID that names the row.
         row: Uuid,
     },
+    /// The database is new, although [`StoreOptions::may_be_new`] says that it must not be. Nothing was changed.
+    #[error("the database is new")]
+    New,
     /// The store may not be opened; the text says what to do.
     #[error("{0}")]
     Refused(String),
@@ -83,6 +92,8 @@ pub struct StoreOptions {
     pub read_connections_max: u32,
     /// The identity that a new database gets.
     pub new_identity: Identity,
+    /// Whether a database without a schema may be used. If not, opening it is [`StoreError::New`].
+    pub may_be_new: bool,
 }
 
 /// An open database.

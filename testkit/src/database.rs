@@ -65,6 +65,15 @@ impl DatabaseServer {
         self.create_from(postgres::EMPTY).await
     }
 
+    /// Makes an empty database with an encoding other than UTF8.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub async fn create_encoded(&'static self, encoding: &str) -> anyhow::Result<PostgresDatabase> {
+        // Only these locales allow every encoding.
+        self.create_from(&format!("{} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'", postgres::EMPTY)).await
+    }
+
     /// Copies a database, which must have no connections.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The binary as an operator runs it: the settings it refuses, the files it leaves, and how it stops. `crash.rs` tests crashes.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
@@ -8,13 +9,13 @@ use headwater::{clock, pb};
 use pb::watch_events_response::Content;
 use tempfile::TempDir;
 use testkit::client::Client;
-use testkit::say;
+use testkit::{process, say};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::binary::{operator_key, run_to_end, serve};
+use crate::support::binary::{BINARY, operator_key, run_to_end, serve};
 use crate::support::certificate::make_certificates;
 use crate::support::database::TestDatabase;
 use crate::support::feed::from_latest;
@@ -92,10 +93,10 @@ async fn wrong_settings_are_refused_with_what_to_do() {
         (vec!["--listen-address", "0.0.0.0:0"], "allow_plaintext"),
         (vec!["--database", "mysql://localhost/headwater"], "postgres://"),
         (vec!["--queue-commands-max", "many"], "--queue-commands-max"),
-        (vec!["--tls-key-file", "key.pem"], "--tls-certificate-file"),
+        (vec!["--tls-key-file", "key.pem"], "`tls_certificate_file`"),
         (vec!["--config", file.to_str().unwrap()], "`listen_adress`, which is no setting"),
         (vec!["--config", "missing.toml"], "missing.toml"),
-        (vec!["--log-filter", "headwater=loud"], "log_filter"),
+        (vec!["--log-filter", "headwater=loud"], "the flag --log-filter"),
         (vec!["fly"], "fly"),
     ] {
         let output = run_to_end(folder.path(), &arguments).await;
@@ -163,6 +164,71 @@ async fn sigterm_drains_the_streams_and_stops_within_the_deadline() {
     // The server waits once for the connections and once for the writer. The rest of the limit is slack for a busy machine.
     assert!(asked_at.elapsed() < Duration::from_secs(10), "it took {:?}", asked_at.elapsed());
     drop(silent);
+}
+
+#[tokio::test]
+async fn sighup_changes_nothing_and_is_logged() {
+    let folder = folder();
+    let server = serve(folder.path(), &[]).await;
+    let mut client = register(&server.url(), &operator_key(folder.path()), "shop").await;
+    let request = pb::WatchEventsRequest { start: Some(from_latest()), ..pb::WatchEventsRequest::default() };
+    let mut stream = client.feed.watch_events(request).await.unwrap().into_inner();
+    stream.message().await.unwrap().unwrap();
+    for _ in 0..2 {
+        process::signal(server.pid().unwrap(), "HUP").await.unwrap();
+        // A further event proves that the stream and the server go on.
+        let program = pb::CreateProgramRequest {
+            display_name: "Shop".to_owned(),
+            currency_code: "EUR".to_owned(),
+            landing_url: "https://shop.example/".to_owned(),
+            terms: Some(pb::Terms {
+                commission: Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(1)) }),
+                ..pb::Terms::default()
+            }),
+            ..pb::CreateProgramRequest::default()
+        };
+        client.affiliates.create_program(program).await.unwrap();
+        loop {
+            let message = stream.message().await.unwrap().unwrap();
+            if matches!(message.content, Some(Content::Batch(_))) {
+                break;
+            }
+        }
+    }
+    let (status, log) = server.terminate().await.unwrap();
+    assert_eq!(status.code(), Some(0), "{log}");
+    // The kernel may deliver two signals that come shortly after each other as one.
+    let lines = log.lines().filter(|line| line.contains("SIGHUP has no effect")).count();
+    assert!((1..=2).contains(&lines), "{log}");
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_stops_nothing() {
+    let folder = folder();
+    // Every write to this device fails as on a full disk.
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else {
+        say("a full log is not tested: there is no /dev/full");
+        return;
+    };
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let mut command =
+        process::command(Path::new(BINARY), &["--log-filter", "trace", "--listen-address", address.as_str()]);
+    let mut child = command.current_dir(folder.path()).stderr(full).spawn().unwrap();
+    let url = format!("http://{address}");
+    let connected = async {
+        loop {
+            match Endpoint::from_shared(url.clone()).unwrap().connect().await {
+                Ok(channel) => return channel,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let channel = tokio::time::timeout(Duration::from_secs(60), connected).await.expect("it did not serve");
+    assert_eq!(health(channel).await.unwrap(), ServingStatus::Serving);
+    register(&url, &operator_key(folder.path()), "shop").await;
+    process::signal(child.id().unwrap(), "TERM").await.unwrap();
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
 }
 
 async fn health(channel: Channel) -> Result<ServingStatus, tonic::Status> {

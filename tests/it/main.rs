@@ -35,6 +35,7 @@ mod protocol;
 mod resources;
 mod scenario;
 mod schema;
+mod start;
 mod store;
 mod tidy;
 mod verify;

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headwater::store::{SchemaColumn, Store, StoreError, StoreOptions};
 use sea_orm::sea_query::{ColumnType, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, Database, EntityTrait, IdenStatic, Iterable};
+use sea_orm::{ColumnTrait, ConnectionTrait, Database, DatabaseConnection, EntityTrait, IdenStatic, Iterable};
+use url::Url;
 
 use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::golden::assert_golden;
@@ -152,18 +153,86 @@ async fn unusable_database_urls_are_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn postgres_without_synchronous_commit_is_refused() {
+async fn postgres_that_loses_or_refuses_writes_is_refused() {
     let Some(database) = TestDatabase::empty_postgres().await else { return };
-    let mut options = options(&database);
-    options.url.push_str("?options=-c%20synchronous_commit%3Doff");
-    let refusal = refusal_of(&options).await;
-    assert!(refusal.contains("synchronous_commit"), "{refusal}");
+    for setting in ["synchronous_commit%3Doff", "default_transaction_read_only%3Don"] {
+        let mut options = options(&database);
+        options.url.push_str(&format!("?options=-c%20{setting}"));
+        let refusal = refusal_of(&options).await;
+        let (name, _) = setting.split_once('%').unwrap();
+        assert!(refusal.contains(name), "{refusal}");
+    }
 }
 
 #[tokio::test]
-async fn an_unreachable_database_is_unavailable() {
+async fn postgres_without_utf8_is_refused() {
+    let Some(server) = testkit::database::server().unwrap() else { return };
+    let template = options(&TestDatabase::empty_sqlite().await);
+    for encoding in ["LATIN1", "SQL_ASCII", "EUC_JP"] {
+        let database = server.create_encoded(encoding).await.unwrap();
+        let options = StoreOptions { url: database.url.clone(), ..template.clone() };
+        let refusal = refusal_of(&options).await;
+        assert!(refusal.contains(&format!("has the encoding {encoding}")) && refusal.contains("UTF8"), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn postgres_that_refuses_the_connection_is_reported_with_the_reason() {
+    let Some(database) = TestDatabase::empty_postgres().await else { return };
+    let with = |change: &dyn Fn(&mut Url)| {
+        let mut url = Url::parse(&database.url).unwrap();
+        change(&mut url);
+        StoreOptions { url: url.into(), ..options(&database) }
+    };
+    let missing = with(&|url| url.set_path("/no_such_database"));
+    let nobody = with(&|url| url.set_username("nobody_here").unwrap());
+    let nowhere = with(&|url| url.set_host(Some("nowhere.invalid")).unwrap());
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_port = silent.local_addr().unwrap().port();
+    let silent = with(&|url| url.set_port(Some(silent_port)).unwrap());
+    for (options, words) in [
+        (missing, ["database \"no_such_database\" does not exist", "createdb"]),
+        (nobody, ["refuses user `nobody_here`", "does not exist"]),
+        (nowhere, ["cannot reach PostgreSQL at nowhere.invalid:", "Is it running"]),
+        (silent, ["cannot reach PostgreSQL at 127.0.0.1:", "there is no answer"]),
+    ] {
+        let refusal = refusal_of(&options).await;
+        assert!(words.iter().all(|word| refusal.contains(word)), "{words:?}: {refusal}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "no query builder makes roles")]
+async fn run(connection: &DatabaseConnection, statement: &str) {
+    connection.execute_unprepared(statement).await.unwrap();
+}
+
+#[tokio::test]
+async fn postgres_that_lacks_rights_is_reported_with_the_reason() {
+    let Some(database) = TestDatabase::empty_postgres().await else { return };
+    let connection = Database::connect(&database.url).await.unwrap();
+    let role = format!("guest_{}", std::process::id());
+    run(&connection, &format!("CREATE ROLE {role} LOGIN PASSWORD 'guest'")).await;
+    run(&connection, "REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
+    let mut url = Url::parse(&database.url).unwrap();
+    url.set_username(&role).unwrap();
+    url.set_password(Some("guest")).unwrap();
+    let as_guest = StoreOptions { url: url.into(), ..options(&database) };
+    let refusal = refusal_of(&as_guest).await;
+    assert!(refusal.contains("permission denied for schema public") && refusal.contains("GRANT"), "{refusal}");
+    // The tables belong to another user.
+    open(&database).await.close().await.unwrap();
+    let refusal = refusal_of(&as_guest).await;
+    assert!(refusal.contains("lacks a right") && refusal.contains("GRANT"), "{refusal}");
+    run(&connection, &format!("DROP ROLE {role}")).await;
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_unreachable_database_is_reported_with_its_address() {
     let database = TestDatabase::empty_sqlite().await;
     let mut options = options(&database);
     options.url = "postgres://127.0.0.1:1/headwater".to_owned();
-    assert_eq!(Store::open(&options).await.err(), Some(StoreError::Unavailable));
+    let refusal = refusal_of(&options).await;
+    assert!(refusal.contains("cannot reach PostgreSQL at 127.0.0.1:1: "), "{refusal}");
+    assert!(refusal.contains("refused"), "{refusal}");
 }

@@ -25,8 +25,10 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let text = error.to_string();
         match error {
-            StoreError::Conflict | StoreError::Unavailable => Self::TryAgain(text),
-            StoreError::Inconsistent { .. } | StoreError::Unexpected(_) | StoreError::Refused(_) => {
+            StoreError::Conflict | StoreError::Unavailable | StoreError::DiskFull | StoreError::ReadOnly => {
+                Self::TryAgain(text)
+            }
+            StoreError::Inconsistent { .. } | StoreError::Unexpected(_) | StoreError::Refused(_) | StoreError::New => {
                 Self::AskPerson(text)
             }
         }

@@ -1,4 +1,6 @@
-//! PostgreSQL: connecting, and the connection that writes.
+//! PostgreSQL: connecting, and the connection that writes. `trial.rs` refuses a server or a database that cannot be used.
+
+mod trial;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -33,8 +35,13 @@ const STILL_THERE: Duration = Duration::from_secs(2);
 /// isolation level is stated, because a database can have another default.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-/// Connects for reading, and makes the connections that write. They connect at their first use.
+/// Connects for reading, and makes the connections that write. They connect at their first use. Refuses a database that cannot be
+/// used.
 pub(super) async fn open(options: &StoreOptions) -> Result<(DatabaseConnection, Vec<PostgresWriter>), StoreError> {
+    let parsed = PgConnectOptions::from_str(&options.url)
+        .map_err(|error| StoreError::Refused(format!("the database URL is wrong: {error}")))?
+        .disable_statement_logging();
+    trial::run(&parsed).await?;
     let mut connect = ConnectOptions::new(&options.url);
     connect
         .sqlx_logging(false)
@@ -46,9 +53,7 @@ pub(super) async fn open(options: &StoreOptions) -> Result<(DatabaseConnection, 
         .set_application_name("headwater reader")
         .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(PREPARED_STATEMENTS_MAX));
     let read = Database::connect(connect).await?;
-    let writer = PgConnectOptions::from_str(&options.url)
-        .map_err(|error| StoreError::Refused(format!("the database URL is wrong: {error}")))?
-        .disable_statement_logging()
+    let writer = parsed
         .application_name("headwater writer")
         .statement_cache_capacity(PREPARED_STATEMENTS_MAX)
         // Writers read rows only by key. Without the last five options the planner sometimes reads a whole table when its

@@ -2,16 +2,18 @@
 //! takes a few microseconds and a message to another thread ten times as long.
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::str::FromStr;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
+use rusqlite::{CachedStatement, Connection, OpenFlags};
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, Value, sqlx};
 use uuid::Uuid;
 
 use super::super::{StoreError, StoreOptions};
+use super::fault::of_sqlite;
 use super::kind::Kind;
 use super::{PREPARED_STATEMENTS_MAX, WAIT, refuse};
 
@@ -32,8 +34,7 @@ pub(super) struct SqliteFile {
 
 impl SqliteFile {
     pub(super) fn lock(options: &StoreOptions) -> Result<Self, StoreError> {
-        let parsed = SqliteConnectOptions::from_str(&options.url)
-            .map_err(|error| StoreError::Refused(format!("the database URL is wrong: {error}")))?;
+        let parsed = parse(options)?;
         if options.url.contains(":memory:") || options.url.contains("mode=memory") {
             return refuse(
                 "a database in memory would lose everything; name a file, such as sqlite://headwater.sqlite",
@@ -42,6 +43,19 @@ impl SqliteFile {
         let lock = lock_file(parsed.get_filename())?;
         Ok(Self { parsed, lock })
     }
+}
+
+/// Whether the file is missing or empty. SQLite makes a database of an empty file too.
+pub(super) fn is_missing(options: &StoreOptions) -> Result<bool, StoreError> {
+    match std::fs::metadata(parse(options)?.get_filename()) {
+        Ok(found) => Ok(found.len() == 0),
+        Err(error) => Ok(error.kind() == ErrorKind::NotFound),
+    }
+}
+
+fn parse(options: &StoreOptions) -> Result<SqliteConnectOptions, StoreError> {
+    SqliteConnectOptions::from_str(&options.url)
+        .map_err(|error| StoreError::Refused(format!("the database URL is wrong: {error}")))
 }
 
 /// Opens pooled connections: those that read, or the one that creates the file and its schema.
@@ -178,7 +192,8 @@ impl SqliteWriter {
     }
 
     fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, DbErr> {
-        let connection = self.0.as_ref().ok_or_else(|| unavailable("the database is closed".to_owned()))?;
+        let connection =
+            self.0.as_ref().ok_or_else(|| unavailable(ErrorKind::Other, "the database is closed".to_owned()))?;
         connection.prepare_cached(sql).map_err(failed)
     }
 }
@@ -233,25 +248,19 @@ fn value(kind: Kind, value: ValueRef<'_>) -> Result<Value, DbErr> {
 /// Maps a failure to the `DbErr` that `StoreError` is made from.
 fn failed(error: rusqlite::Error) -> DbErr {
     let rusqlite::Error::SqliteFailure(cause, _) = &error else { return unexpected(error.to_string()) };
-    match (cause.code, cause.extended_code) {
-        // The violations of a primary key and of a unique index.
-        (_, 1555 | 2067) => DbErr::RecordNotInserted,
-        // Locked by another program longer than we wait; read-only, I/O, full, cannot open.
-        (
-            ErrorCode::DatabaseBusy
-            | ErrorCode::DatabaseLocked
-            | ErrorCode::ReadOnly
-            | ErrorCode::SystemIoFailure
-            | ErrorCode::DiskFull
-            | ErrorCode::CannotOpen,
-            _,
-        ) => unavailable(error.to_string()),
-        _ => unexpected(error.to_string()),
-    }
+    let kind = match of_sqlite(cause.extended_code, String::new) {
+        StoreError::Conflict => return DbErr::RecordNotInserted,
+        StoreError::DiskFull => ErrorKind::StorageFull,
+        StoreError::ReadOnly => ErrorKind::ReadOnlyFilesystem,
+        StoreError::Unavailable => ErrorKind::Other,
+        _ => return unexpected(error.to_string()),
+    };
+    unavailable(kind, error.to_string())
 }
 
-fn unavailable(text: String) -> DbErr {
-    DbErr::Exec(RuntimeErr::SqlxError(std::sync::Arc::new(sqlx::Error::Io(std::io::Error::other(text)))))
+fn unavailable(kind: ErrorKind, text: String) -> DbErr {
+    let cause = std::io::Error::new(kind, text);
+    DbErr::Exec(RuntimeErr::SqlxError(std::sync::Arc::new(sqlx::Error::Io(cause))))
 }
 
 fn unexpected(text: String) -> DbErr {

@@ -94,7 +94,8 @@ struct Stored {
 impl Stored {
     async fn start(database: &TestDatabase) -> Self {
         let new_identity = Identity { database_id: Uuid::from_u128(1), secret: [1; 32] };
-        let options = StoreOptions { url: database.url.clone(), read_connections_max: 2, new_identity };
+        let options =
+            StoreOptions { url: database.url.clone(), read_connections_max: 2, new_identity, may_be_new: true };
         let store = Arc::new(Store::open(&options).await.unwrap());
         let clock = ManualClock::new(START);
         let never = Duration::from_secs(1_000_000);

@@ -10,6 +10,7 @@ pub(crate) fn options(database: &TestDatabase) -> StoreOptions {
         url: database.url.clone(),
         read_connections_max: 2,
         new_identity: Identity { database_id: Uuid::from_u128(1), secret: [7; 32] },
+        may_be_new: true,
     }
 }
 

@@ -107,7 +107,9 @@ type RecordCancellationResponse struct {
 	// The lead's id.
 	LeadId string `protobuf:"bytes,3,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
-	Replayed      bool `protobuf:"varint,4,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Replayed bool `protobuf:"varint,4,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+	Warnings      []*Warning `protobuf:"bytes,5,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -170,23 +172,31 @@ func (x *RecordCancellationResponse) GetReplayed() bool {
 	return false
 }
 
+func (x *RecordCancellationResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 var File_headwater_v1_cancellation_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_cancellation_proto_rawDesc = "" +
 	"\n" +
-	"\x1fheadwater/v1/cancellation.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dheadwater/v1/conversion.proto\"\xa8\x01\n" +
+	"\x1fheadwater/v1/cancellation.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\"\xa8\x01\n" +
 	"\x19RecordCancellationRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
 	"\vexternal_id\x18\x03 \x01(\tR\n" +
 	"externalId\x129\n" +
 	"\n" +
-	"occur_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xb1\x01\n" +
+	"occur_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xe4\x01\n" +
 	"\x1aRecordCancellationResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12\x17\n" +
 	"\alead_id\x18\x03 \x01(\tR\x06leadId\x12\x1a\n" +
-	"\breplayed\x18\x04 \x01(\bR\breplayedBS\n" +
+	"\breplayed\x18\x04 \x01(\bR\breplayed\x121\n" +
+	"\bwarnings\x18\x05 \x03(\v2\x15.headwater.v1.WarningR\bwarningsBS\n" +
 	"\x10dev.headwater.v1B\x11CancellationProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -207,15 +217,17 @@ var file_headwater_v1_cancellation_proto_goTypes = []any{
 	(*RecordCancellationResponse)(nil), // 1: headwater.v1.RecordCancellationResponse
 	(*timestamppb.Timestamp)(nil),      // 2: google.protobuf.Timestamp
 	(ConversionOutcome)(0),             // 3: headwater.v1.ConversionOutcome
+	(*Warning)(nil),                    // 4: headwater.v1.Warning
 }
 var file_headwater_v1_cancellation_proto_depIdxs = []int32{
 	2, // 0: headwater.v1.RecordCancellationRequest.occur_time:type_name -> google.protobuf.Timestamp
 	3, // 1: headwater.v1.RecordCancellationResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	4, // 2: headwater.v1.RecordCancellationResponse.warnings:type_name -> headwater.v1.Warning
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_cancellation_proto_init() }
@@ -223,6 +235,7 @@ func file_headwater_v1_cancellation_proto_init() {
 	if File_headwater_v1_cancellation_proto != nil {
 		return
 	}
+	file_headwater_v1_common_proto_init()
 	file_headwater_v1_conversion_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -119,7 +119,9 @@ type RecordClickResponse struct {
 	// The id of the affiliate whose link it is. Empty when the calling key is publishable.
 	AffiliateId string `protobuf:"bytes,4,opt,name=affiliate_id,json=affiliateId,proto3" json:"affiliate_id,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
-	Replayed      bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -189,24 +191,32 @@ func (x *RecordClickResponse) GetReplayed() bool {
 	return false
 }
 
+func (x *RecordClickResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 var File_headwater_v1_click_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_click_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/click.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x01\n" +
+	"\x18headwater/v1/click.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\"\xb6\x01\n" +
 	"\x12RecordClickRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x15\n" +
 	"\x06ref_id\x18\x02 \x01(\tR\x05refId\x12\x10\n" +
 	"\x03tid\x18\x03 \x01(\tR\x03tid\x129\n" +
 	"\n" +
 	"occur_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12!\n" +
-	"\freferrer_url\x18\x05 \x01(\tR\vreferrerUrl\"\xaa\x01\n" +
+	"\freferrer_url\x18\x05 \x01(\tR\vreferrerUrl\"\xdd\x01\n" +
 	"\x13RecordClickResponse\x12\x19\n" +
 	"\bclick_id\x18\x01 \x01(\tR\aclickId\x12\x10\n" +
 	"\x03tid\x18\x02 \x01(\tR\x03tid\x12'\n" +
 	"\x0fdestination_url\x18\x03 \x01(\tR\x0edestinationUrl\x12!\n" +
 	"\faffiliate_id\x18\x04 \x01(\tR\vaffiliateId\x12\x1a\n" +
-	"\breplayed\x18\x05 \x01(\bR\breplayedBL\n" +
+	"\breplayed\x18\x05 \x01(\bR\breplayed\x121\n" +
+	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarningsBL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ClickProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
@@ -227,14 +237,16 @@ var file_headwater_v1_click_proto_goTypes = []any{
 	(*RecordClickRequest)(nil),    // 0: headwater.v1.RecordClickRequest
 	(*RecordClickResponse)(nil),   // 1: headwater.v1.RecordClickResponse
 	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
+	(*Warning)(nil),               // 3: headwater.v1.Warning
 }
 var file_headwater_v1_click_proto_depIdxs = []int32{
 	2, // 0: headwater.v1.RecordClickRequest.occur_time:type_name -> google.protobuf.Timestamp
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	3, // 1: headwater.v1.RecordClickResponse.warnings:type_name -> headwater.v1.Warning
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_click_proto_init() }
@@ -242,6 +254,7 @@ func file_headwater_v1_click_proto_init() {
 	if File_headwater_v1_click_proto != nil {
 		return
 	}
+	file_headwater_v1_common_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -79,13 +79,16 @@ func (ListOrder) EnumDescriptor() ([]byte, []int) {
 
 // An amount in the minor unit of an ISO 4217 currency, always a whole number: 12.34 USD is 1234, 500 JPY is 500, 1.250 KWD is
 // 1250.
+//
+// Some payment providers count a few currencies in other units than ISO 4217, and their amounts must be converted first. Stripe, for
+// example, counts ISK and UGX in hundredths: its 50000 for 500 ISK is 500 here. An amount that is passed on as it is would earn a
+// commission 100 times too large. Compare the provider's list of currencies with the decimals of ISO 4217.
 type Money struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The amount in minor units, at most 10^15 in requests. Amounts of sales and refunds must be more than zero. Other amounts in
-	// requests must be zero or more. Amounts in answers may be negative.
+	// The amount in minor units. Amounts in requests must be zero or more, and at most 10^15. Amounts in answers may be negative.
 	AmountMinor int64 `protobuf:"varint,1,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
-	// The three-letter ISO 4217 code in capitals, such as `USD`. Required. A code without a minor unit, such as that of gold, is
-	// refused.
+	// The three-letter ISO 4217 code in capitals, such as `USD`. Required. Currencies that are no longer in use, such as LTL,
+	// are taken at any time. Codes that nobody pays in, such as those of funds and metals, are refused.
 	CurrencyCode  string `protobuf:"bytes,2,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -190,6 +193,62 @@ func (x *TimeInterval) GetEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// Something in a request that was not as it should be, and was recorded all the same. An event is not refused over a text that only
+// describes something, because its money would be lost.
+type Warning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The path of the field, such as `first_name`.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// What is wrong, and what was done with the value. For people to read.
+	Explanation   string `protobuf:"bytes,2,opt,name=explanation,proto3" json:"explanation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Warning) Reset() {
+	*x = Warning{}
+	mi := &file_headwater_v1_common_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Warning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Warning) ProtoMessage() {}
+
+func (x *Warning) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_common_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Warning.ProtoReflect.Descriptor instead.
+func (*Warning) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_common_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Warning) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Warning) GetExplanation() string {
+	if x != nil {
+		return x.Explanation
+	}
+	return ""
+}
+
 var File_headwater_v1_common_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_common_proto_rawDesc = "" +
@@ -201,7 +260,10 @@ const file_headwater_v1_common_proto_rawDesc = "" +
 	"\fTimeInterval\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime*a\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"A\n" +
+	"\aWarning\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12 \n" +
+	"\vexplanation\x18\x02 \x01(\tR\vexplanation*a\n" +
 	"\tListOrder\x12\x1a\n" +
 	"\x16LIST_ORDER_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17LIST_ORDER_OLDEST_FIRST\x10\x01\x12\x1b\n" +
@@ -221,16 +283,17 @@ func file_headwater_v1_common_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_common_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_headwater_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_headwater_v1_common_proto_goTypes = []any{
 	(ListOrder)(0),                // 0: headwater.v1.ListOrder
 	(*Money)(nil),                 // 1: headwater.v1.Money
 	(*TimeInterval)(nil),          // 2: headwater.v1.TimeInterval
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(*Warning)(nil),               // 3: headwater.v1.Warning
+	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
 }
 var file_headwater_v1_common_proto_depIdxs = []int32{
-	3, // 0: headwater.v1.TimeInterval.start_time:type_name -> google.protobuf.Timestamp
-	3, // 1: headwater.v1.TimeInterval.end_time:type_name -> google.protobuf.Timestamp
+	4, // 0: headwater.v1.TimeInterval.start_time:type_name -> google.protobuf.Timestamp
+	4, // 1: headwater.v1.TimeInterval.end_time:type_name -> google.protobuf.Timestamp
 	2, // [2:2] is the sub-list for method output_type
 	2, // [2:2] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
@@ -249,7 +312,7 @@ func file_headwater_v1_common_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_common_proto_rawDesc), len(file_headwater_v1_common_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -93,7 +93,7 @@ type Enrollment struct {
 	// The affiliate's own landing page. Empty when the program's page is used. Empty in the feed.
 	LandingUrl string `protobuf:"bytes,5,opt,name=landing_url,json=landingUrl,proto3" json:"landing_url,omitempty"`
 	// The link to share. It is the affiliate's own landing page, or else the program's, with the ref_id in the query parameter
-	// `ref`. Empty in the feed.
+	// `ref`, in the place of any `ref` that the page has. Empty in the feed.
 	ReferralLink string `protobuf:"bytes,6,opt,name=referral_link,json=referralLink,proto3" json:"referral_link,omitempty"`
 	// The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to sales
 	// that are priced after it.

@@ -239,7 +239,8 @@ func (x *Lead) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// The request of RecordLead.
+// The request of RecordLead. A lead is not refused over its names: they are cleaned of characters that are not text, and cut to their
+// length. The answer then has a warning.
 type RecordLeadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The merchant's id for the sign-up, up to 128 characters. Unique among the account's lead events, for ever. Required.
@@ -262,8 +263,7 @@ type RecordLeadRequest struct {
 	// Last name, up to 200 characters. Empty: a known lead keeps its last name.
 	LastName string `protobuf:"bytes,8,opt,name=last_name,json=lastName,proto3" json:"last_name,omitempty"`
 	// The state for a lead that is new or SUBSCRIBED: `LEAD_STATE_SUBSCRIBED` or `LEAD_STATE_SIGNED_UP`. Default
-	// `LEAD_STATE_SIGNED_UP`.
-	// A lead in another state keeps its state.
+	// `LEAD_STATE_SIGNED_UP`, also for another value. A lead in another state keeps its state.
 	State LeadState `protobuf:"varint,9,opt,name=state,proto3,enum=headwater.v1.LeadState" json:"state,omitempty"`
 	// When the lead signed up, at most 10 minutes ahead of the server's clock. Not set: now.
 	OccurTime     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
@@ -383,7 +383,9 @@ type RecordLeadResponse struct {
 	// The affiliates that the lead is bound to. Empty when NOT_REFERRED.
 	Credits []*Credit `protobuf:"bytes,4,rep,name=credits,proto3" json:"credits,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
-	Replayed      bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -451,6 +453,13 @@ func (x *RecordLeadResponse) GetReplayed() bool {
 		return x.Replayed
 	}
 	return false
+}
+
+func (x *RecordLeadResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 // The request of GetLead.
@@ -740,13 +749,14 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\x05state\x18\t \x01(\x0e2\x17.headwater.v1.LeadStateR\x05state\x129\n" +
 	"\n" +
 	"occur_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xd9\x01\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\x8c\x02\n" +
 	"\x12RecordLeadResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12\x17\n" +
 	"\alead_id\x18\x02 \x01(\tR\x06leadId\x12#\n" +
 	"\rconversion_id\x18\x03 \x01(\tR\fconversionId\x12.\n" +
 	"\acredits\x18\x04 \x03(\v2\x14.headwater.v1.CreditR\acredits\x12\x1a\n" +
-	"\breplayed\x18\x05 \x01(\bR\breplayed\"@\n" +
+	"\breplayed\x18\x05 \x01(\bR\breplayed\x121\n" +
+	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarnings\"@\n" +
 	"\x0eGetLeadRequest\x12.\n" +
 	"\x04lead\x18\x01 \x01(\v2\x1a.headwater.v1.LeadSelectorR\x04lead\"\xae\x01\n" +
 	"\x0fGetLeadResponse\x12&\n" +
@@ -800,11 +810,12 @@ var file_headwater_v1_lead_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 	(*Money)(nil),                 // 10: headwater.v1.Money
 	(ConversionOutcome)(0),        // 11: headwater.v1.ConversionOutcome
-	(*LeadSelector)(nil),          // 12: headwater.v1.LeadSelector
-	(*Enrollment)(nil),            // 13: headwater.v1.Enrollment
-	(*Affiliate)(nil),             // 14: headwater.v1.Affiliate
-	(ListOrder)(0),                // 15: headwater.v1.ListOrder
-	(*AffiliateSelector)(nil),     // 16: headwater.v1.AffiliateSelector
+	(*Warning)(nil),               // 12: headwater.v1.Warning
+	(*LeadSelector)(nil),          // 13: headwater.v1.LeadSelector
+	(*Enrollment)(nil),            // 14: headwater.v1.Enrollment
+	(*Affiliate)(nil),             // 15: headwater.v1.Affiliate
+	(ListOrder)(0),                // 16: headwater.v1.ListOrder
+	(*AffiliateSelector)(nil),     // 17: headwater.v1.AffiliateSelector
 }
 var file_headwater_v1_lead_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Lead.state:type_name -> headwater.v1.LeadState
@@ -818,19 +829,20 @@ var file_headwater_v1_lead_proto_depIdxs = []int32{
 	9,  // 8: headwater.v1.RecordLeadRequest.occur_time:type_name -> google.protobuf.Timestamp
 	11, // 9: headwater.v1.RecordLeadResponse.outcome:type_name -> headwater.v1.ConversionOutcome
 	8,  // 10: headwater.v1.RecordLeadResponse.credits:type_name -> headwater.v1.Credit
-	12, // 11: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
-	1,  // 12: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
-	13, // 13: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
-	14, // 14: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
-	15, // 15: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 16: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
-	16, // 17: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	1,  // 18: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	12, // 11: headwater.v1.RecordLeadResponse.warnings:type_name -> headwater.v1.Warning
+	13, // 12: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 13: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
+	14, // 14: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
+	15, // 15: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
+	16, // 16: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 17: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
+	17, // 18: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	1,  // 19: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_lead_proto_init() }

@@ -38,10 +38,10 @@ type RecordRefundRequest struct {
 	// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. Not
 	// used when `sale_event_id` is set.
 	ExternalId string `protobuf:"bytes,4,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
-	// The refunded amount, more than zero, in the sale's currency. Required. All refunds of a sale together may not exceed the
-	// sale's amount.
+	// The refunded amount, in the sale's currency. Required. More than zero, unless the sale is free: a refund of zero takes back what a
+	// free sale has earned. All refunds of a sale together may not exceed the sale's amount.
 	Amount *Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
-	// The merchant's id of the refund, up to 128 characters. Optional. It is only stored; `event_id` identifies the event.
+	// The merchant's id of the refund, up to 128 characters. A longer one is left out with a warning. Optional. It is only stored; `event_id` identifies the event.
 	RefundId string `protobuf:"bytes,6,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
 	// When the refund happened, at most 10 minutes ahead of the server's clock. Not set: now.
 	OccurTime     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
@@ -142,7 +142,9 @@ type RecordRefundResponse struct {
 	// take back rounds to zero.
 	Rewards []*RewardSummary `protobuf:"bytes,4,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
-	Replayed      bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -212,6 +214,13 @@ func (x *RecordRefundResponse) GetReplayed() bool {
 	return false
 }
 
+func (x *RecordRefundResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 var File_headwater_v1_refund_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_refund_proto_rawDesc = "" +
@@ -226,13 +235,14 @@ const file_headwater_v1_refund_proto_rawDesc = "" +
 	"\x06amount\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\x06amount\x12\x1b\n" +
 	"\trefund_id\x18\x06 \x01(\tR\brefundId\x129\n" +
 	"\n" +
-	"occur_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xf7\x01\n" +
+	"occur_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xaa\x02\n" +
 	"\x14RecordRefundResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12,\n" +
 	"\x12sale_conversion_id\x18\x03 \x01(\tR\x10saleConversionId\x125\n" +
 	"\arewards\x18\x04 \x03(\v2\x1b.headwater.v1.RewardSummaryR\arewards\x12\x1a\n" +
-	"\breplayed\x18\x05 \x01(\bR\breplayedBM\n" +
+	"\breplayed\x18\x05 \x01(\bR\breplayed\x121\n" +
+	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarningsBM\n" +
 	"\x10dev.headwater.v1B\vRefundProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -255,17 +265,19 @@ var file_headwater_v1_refund_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
 	(ConversionOutcome)(0),        // 4: headwater.v1.ConversionOutcome
 	(*RewardSummary)(nil),         // 5: headwater.v1.RewardSummary
+	(*Warning)(nil),               // 6: headwater.v1.Warning
 }
 var file_headwater_v1_refund_proto_depIdxs = []int32{
 	2, // 0: headwater.v1.RecordRefundRequest.amount:type_name -> headwater.v1.Money
 	3, // 1: headwater.v1.RecordRefundRequest.occur_time:type_name -> google.protobuf.Timestamp
 	4, // 2: headwater.v1.RecordRefundResponse.outcome:type_name -> headwater.v1.ConversionOutcome
 	5, // 3: headwater.v1.RecordRefundResponse.rewards:type_name -> headwater.v1.RewardSummary
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	6, // 4: headwater.v1.RecordRefundResponse.warnings:type_name -> headwater.v1.Warning
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_refund_proto_init() }

@@ -24,13 +24,15 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The request of RecordSale.
+// The request of RecordSale. A sale is not refused over a text that only describes it, because its money would be lost: names, `plan`
+// and `order_number` are cleaned of characters that are not text, and cut to their length. The answer then has a warning.
 type RecordSaleRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The merchant's id for the sale, such as the charge's id, up to 128 characters. Unique among the account's sales, for ever.
 	// Required.
 	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	// The customer's email address, up to 254 bytes. One of `email`, `external_id`, `tid`, `ref_id` and `coupon_code` is required.
+	// The customer's email address, up to 254 bytes. One of `email`, `external_id`, `tid`, `ref_id` and `coupon_code` is required. An
+	// impossible address is left out with a warning if another of these fields is set, and refused otherwise.
 	// The address is added to a known lead without an address, unless another lead has this address. An address that the lead
 	// already has is never replaced.
 	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
@@ -45,11 +47,12 @@ type RecordSaleRequest struct {
 	// The coupon code that the customer used, up to 128 characters, in upper or lower case. An unknown code is not an error.
 	// Optional.
 	CouponCode string `protobuf:"bytes,6,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
-	// The net amount, after discount and before tax; more than zero. Required.
+	// The net amount, after discount and before tax. Zero for a free order or a trial, which binds the customer and earns a flat
+	// commission. Required.
 	Amount *Money `protobuf:"bytes,7,opt,name=amount,proto3" json:"amount,omitempty"`
 	// When the sale happened, at most 10 minutes ahead of the server's clock. Not set: now.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
-	// The place of the sale. Default `SALE_CHANNEL_ONLINE`.
+	// The place of the sale. Default `SALE_CHANNEL_ONLINE`, also for an unknown value.
 	Channel SaleChannel `protobuf:"varint,9,opt,name=channel,proto3,enum=headwater.v1.SaleChannel" json:"channel,omitempty"`
 	// The customer's first name, up to 200 characters. Empty: a known lead keeps its first name.
 	FirstName string `protobuf:"bytes,10,opt,name=first_name,json=firstName,proto3" json:"first_name,omitempty"`
@@ -57,11 +60,13 @@ type RecordSaleRequest struct {
 	LastName string `protobuf:"bytes,11,opt,name=last_name,json=lastName,proto3" json:"last_name,omitempty"`
 	// The plan that was bought, up to 128 characters. Optional.
 	Plan string `protobuf:"bytes,12,opt,name=plan,proto3" json:"plan,omitempty"`
-	// The customer's monthly recurring revenue from this sale on, zero or more. Stored with the lead, if there is one. Optional.
+	// The customer's monthly recurring revenue from this sale on, zero or more. Stored with the lead, if there is one. A wrong one is
+	// left out with a warning. Optional.
 	Mrr *Money `protobuf:"bytes,13,opt,name=mrr,proto3" json:"mrr,omitempty"`
-	// How many were bought, 1 to 1,000,000. Not set: 1. It is only stored: `amount` is the amount of the whole sale.
+	// How many were bought, 1 to 1,000,000. Not set: 1. A number beyond is kept as the nearest of these, with a warning. It is only
+	// stored: `amount` is the amount of the whole sale.
 	Quantity int32 `protobuf:"varint,14,opt,name=quantity,proto3" json:"quantity,omitempty"`
-	// The merchant's id of the order, up to 128 characters. Optional.
+	// The merchant's id of the order, up to 128 characters. A longer one is left out with a warning. Optional.
 	OrderId string `protobuf:"bytes,15,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// The order number that people see, up to 128 characters. Optional.
 	OrderNumber   string `protobuf:"bytes,16,opt,name=order_number,json=orderNumber,proto3" json:"order_number,omitempty"`
@@ -225,7 +230,9 @@ type RecordSaleResponse struct {
 	// The rewards that the sale earned. Empty when NOT_REFERRED, and when the reward rounds to zero.
 	Rewards []*RewardSummary `protobuf:"bytes,5,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
-	Replayed      bool `protobuf:"varint,6,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Replayed bool `protobuf:"varint,6,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+	Warnings      []*Warning `protobuf:"bytes,7,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -302,6 +309,13 @@ func (x *RecordSaleResponse) GetReplayed() bool {
 	return false
 }
 
+func (x *RecordSaleResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 var File_headwater_v1_sale_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_sale_proto_rawDesc = "" +
@@ -328,14 +342,15 @@ const file_headwater_v1_sale_proto_rawDesc = "" +
 	"\x03mrr\x18\r \x01(\v2\x13.headwater.v1.MoneyR\x03mrr\x12\x1a\n" +
 	"\bquantity\x18\x0e \x01(\x05R\bquantity\x12\x19\n" +
 	"\border_id\x18\x0f \x01(\tR\aorderId\x12!\n" +
-	"\forder_number\x18\x10 \x01(\tR\vorderNumber\"\x90\x02\n" +
+	"\forder_number\x18\x10 \x01(\tR\vorderNumber\"\xc3\x02\n" +
 	"\x12RecordSaleResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12\x17\n" +
 	"\alead_id\x18\x03 \x01(\tR\x06leadId\x12.\n" +
 	"\acredits\x18\x04 \x03(\v2\x14.headwater.v1.CreditR\acredits\x125\n" +
 	"\arewards\x18\x05 \x03(\v2\x1b.headwater.v1.RewardSummaryR\arewards\x12\x1a\n" +
-	"\breplayed\x18\x06 \x01(\bR\breplayedBK\n" +
+	"\breplayed\x18\x06 \x01(\bR\breplayed\x121\n" +
+	"\bwarnings\x18\a \x03(\v2\x15.headwater.v1.WarningR\bwarningsBK\n" +
 	"\x10dev.headwater.v1B\tSaleProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -360,6 +375,7 @@ var file_headwater_v1_sale_proto_goTypes = []any{
 	(ConversionOutcome)(0),        // 5: headwater.v1.ConversionOutcome
 	(*Credit)(nil),                // 6: headwater.v1.Credit
 	(*RewardSummary)(nil),         // 7: headwater.v1.RewardSummary
+	(*Warning)(nil),               // 8: headwater.v1.Warning
 }
 var file_headwater_v1_sale_proto_depIdxs = []int32{
 	2, // 0: headwater.v1.RecordSaleRequest.amount:type_name -> headwater.v1.Money
@@ -369,11 +385,12 @@ var file_headwater_v1_sale_proto_depIdxs = []int32{
 	5, // 4: headwater.v1.RecordSaleResponse.outcome:type_name -> headwater.v1.ConversionOutcome
 	6, // 5: headwater.v1.RecordSaleResponse.credits:type_name -> headwater.v1.Credit
 	7, // 6: headwater.v1.RecordSaleResponse.rewards:type_name -> headwater.v1.RewardSummary
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	8, // 7: headwater.v1.RecordSaleResponse.warnings:type_name -> headwater.v1.Warning
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_sale_proto_init() }

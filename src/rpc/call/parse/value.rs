@@ -18,9 +18,7 @@ impl Fields {
             self.wrong(field, "is required");
             return None;
         }
-        code.parse()
-            .map_err(|unknown: crate::domain::money::UnknownCurrency| self.wrong(field, unknown.to_string()))
-            .ok()
+        Currency::of_payment(code).map_err(|problem| self.wrong(field, problem.to_string())).ok()
     }
 
     /// An amount of zero or more; `None` when it is not set.

@@ -16,6 +16,10 @@ fn too_much() -> Json {
     json!({"amount_minor": i64::MAX, "currency_code": ""})
 }
 
+fn not_paid() -> Json {
+    json!({"amount_minor": -1, "currency_code": "USN"})
+}
+
 fn sale() -> Case {
     case(
         "TrackingService/RecordSale",
@@ -46,6 +50,7 @@ fn sale() -> Case {
         "order_number": long(),
     }))
     .tolerated(json!({"mrr": too_much(), "quantity": 1_000_001}))
+    .tolerated(json!({"mrr": not_paid()}))
     // These are the merchant's own numbers. The server looks nothing up by them.
     .not_references(&["order_id"])
 }

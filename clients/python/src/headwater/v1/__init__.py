@@ -98,6 +98,7 @@ from .common_pb2 import (
     ListOrder,
     Money,
     TimeInterval,
+    Warning,
 )
 from .conversion_pb2 import (
     CONVERSION_KIND_CANCELLATION,
@@ -711,6 +712,7 @@ __all__ = [
     "UpdateProgramResponse",
     "VerifyLedgerRequest",
     "VerifyLedgerResponse",
+    "Warning",
     "WatchConversionsRequest",
     "WatchConversionsResponse",
     "WatchEventsRequest",

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 from headwater.v1 import conversion_pb2 as headwater_dot_v1_dot_conversion__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fheadwater/v1/cancellation.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dheadwater/v1/conversion.proto\"\xa8\x01\n\x19RecordCancellationRequest\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x1f\n\x0b\x65xternal_id\x18\x03 \x01(\tR\nexternalId\x12\x39\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\"\xb1\x01\n\x1aRecordCancellationResponse\x12\x39\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.headwater.v1.ConversionOutcomeR\x07outcome\x12#\n\rconversion_id\x18\x02 \x01(\tR\x0c\x63onversionId\x12\x17\n\x07lead_id\x18\x03 \x01(\tR\x06leadId\x12\x1a\n\x08replayed\x18\x04 \x01(\x08R\x08replayedBS\n\x10\x64\x65v.headwater.v1B\x11\x43\x61ncellationProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fheadwater/v1/cancellation.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\"\xa8\x01\n\x19RecordCancellationRequest\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x1f\n\x0b\x65xternal_id\x18\x03 \x01(\tR\nexternalId\x12\x39\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\"\xe4\x01\n\x1aRecordCancellationResponse\x12\x39\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.headwater.v1.ConversionOutcomeR\x07outcome\x12#\n\rconversion_id\x18\x02 \x01(\tR\x0c\x63onversionId\x12\x17\n\x07lead_id\x18\x03 \x01(\tR\x06leadId\x12\x1a\n\x08replayed\x18\x04 \x01(\x08R\x08replayed\x12\x31\n\x08warnings\x18\x05 \x03(\x0b\x32\x15.headwater.v1.WarningR\x08warningsBS\n\x10\x64\x65v.headwater.v1B\x11\x43\x61ncellationProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +35,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.cancellation_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\021CancellationProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_RECORDCANCELLATIONREQUEST']._serialized_start=114
-  _globals['_RECORDCANCELLATIONREQUEST']._serialized_end=282
-  _globals['_RECORDCANCELLATIONRESPONSE']._serialized_start=285
-  _globals['_RECORDCANCELLATIONRESPONSE']._serialized_end=462
+  _globals['_RECORDCANCELLATIONREQUEST']._serialized_start=141
+  _globals['_RECORDCANCELLATIONREQUEST']._serialized_end=309
+  _globals['_RECORDCANCELLATIONRESPONSE']._serialized_start=312
+  _globals['_RECORDCANCELLATIONRESPONSE']._serialized_end=540
 # @@protoc_insertion_point(module_scope)

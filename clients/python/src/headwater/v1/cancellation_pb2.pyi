@@ -3,9 +3,12 @@
 isort:skip_file
 Recording that a customer cancelled."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
 import builtins as _builtins
 import sys
@@ -64,6 +67,7 @@ class RecordCancellationResponse(_message.Message):
     CONVERSION_ID_FIELD_NUMBER: _builtins.int
     LEAD_ID_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     outcome: _conversion_pb2.ConversionOutcome.ValueType
     """ATTRIBUTED when the lead is bound to an affiliate, otherwise NOT_REFERRED."""
     conversion_id: _builtins.str
@@ -72,6 +76,10 @@ class RecordCancellationResponse(_message.Message):
     """The lead's id."""
     replayed: _builtins.bool
     """True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
+        """What was cleaned, cut or left out of the request. A repeat has the warnings of its own request."""
+
     def __init__(
         self,
         *,
@@ -79,10 +87,11 @@ class RecordCancellationResponse(_message.Message):
         conversion_id: _builtins.str = ...,
         lead_id: _builtins.str = ...,
         replayed: _builtins.bool = ...,
+        warnings: _abc.Iterable[_common_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "lead_id", b"lead_id", "outcome", b"outcome", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "lead_id", b"lead_id", "outcome", b"outcome", "replayed", b"replayed", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

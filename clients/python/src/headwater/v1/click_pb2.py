@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18headwater/v1/click.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x01\n\x12RecordClickRequest\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x15\n\x06ref_id\x18\x02 \x01(\tR\x05refId\x12\x10\n\x03tid\x18\x03 \x01(\tR\x03tid\x12\x39\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12!\n\x0creferrer_url\x18\x05 \x01(\tR\x0breferrerUrl\"\xaa\x01\n\x13RecordClickResponse\x12\x19\n\x08\x63lick_id\x18\x01 \x01(\tR\x07\x63lickId\x12\x10\n\x03tid\x18\x02 \x01(\tR\x03tid\x12\'\n\x0f\x64\x65stination_url\x18\x03 \x01(\tR\x0e\x64\x65stinationUrl\x12!\n\x0c\x61\x66\x66iliate_id\x18\x04 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x1a\n\x08replayed\x18\x05 \x01(\x08R\x08replayedBL\n\x10\x64\x65v.headwater.v1B\nClickProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18headwater/v1/click.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\"\xb6\x01\n\x12RecordClickRequest\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x15\n\x06ref_id\x18\x02 \x01(\tR\x05refId\x12\x10\n\x03tid\x18\x03 \x01(\tR\x03tid\x12\x39\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12!\n\x0creferrer_url\x18\x05 \x01(\tR\x0breferrerUrl\"\xdd\x01\n\x13RecordClickResponse\x12\x19\n\x08\x63lick_id\x18\x01 \x01(\tR\x07\x63lickId\x12\x10\n\x03tid\x18\x02 \x01(\tR\x03tid\x12\'\n\x0f\x64\x65stination_url\x18\x03 \x01(\tR\x0e\x64\x65stinationUrl\x12!\n\x0c\x61\x66\x66iliate_id\x18\x04 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x1a\n\x08replayed\x18\x05 \x01(\x08R\x08replayed\x12\x31\n\x08warnings\x18\x06 \x03(\x0b\x32\x15.headwater.v1.WarningR\x08warningsBL\n\x10\x64\x65v.headwater.v1B\nClickProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +34,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.click_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\nClickProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_RECORDCLICKREQUEST']._serialized_start=76
-  _globals['_RECORDCLICKREQUEST']._serialized_end=258
-  _globals['_RECORDCLICKRESPONSE']._serialized_start=261
-  _globals['_RECORDCLICKRESPONSE']._serialized_end=431
+  _globals['_RECORDCLICKREQUEST']._serialized_start=103
+  _globals['_RECORDCLICKREQUEST']._serialized_end=285
+  _globals['_RECORDCLICKRESPONSE']._serialized_start=288
+  _globals['_RECORDCLICKRESPONSE']._serialized_end=509
 # @@protoc_insertion_point(module_scope)

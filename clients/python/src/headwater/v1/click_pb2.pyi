@@ -3,9 +3,12 @@
 isort:skip_file
 Clicks: visits through referral links."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from headwater.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -70,6 +73,7 @@ class RecordClickResponse(_message.Message):
     DESTINATION_URL_FIELD_NUMBER: _builtins.int
     AFFILIATE_ID_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     click_id: _builtins.str
     """The click's id, `clk_` and 32 hexadecimal digits."""
     tid: _builtins.str
@@ -80,6 +84,10 @@ class RecordClickResponse(_message.Message):
     """The id of the affiliate whose link it is. Empty when the calling key is publishable."""
     replayed: _builtins.bool
     """True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
+        """What was cleaned, cut or left out of the request. A repeat has the warnings of its own request."""
+
     def __init__(
         self,
         *,
@@ -88,10 +96,11 @@ class RecordClickResponse(_message.Message):
         destination_url: _builtins.str = ...,
         affiliate_id: _builtins.str = ...,
         replayed: _builtins.bool = ...,
+        warnings: _abc.Iterable[_common_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "click_id", b"click_id", "destination_url", b"destination_url", "replayed", b"replayed", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "click_id", b"click_id", "destination_url", b"destination_url", "replayed", b"replayed", "tid", b"tid", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

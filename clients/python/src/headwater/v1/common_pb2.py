@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/common.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"O\n\x05Money\x12!\n\x0c\x61mount_minor\x18\x01 \x01(\x03R\x0b\x61mountMinor\x12#\n\rcurrency_code\x18\x02 \x01(\tR\x0c\x63urrencyCode\"\x80\x01\n\x0cTimeInterval\x12\x39\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime*a\n\tListOrder\x12\x1a\n\x16LIST_ORDER_UNSPECIFIED\x10\x00\x12\x1b\n\x17LIST_ORDER_OLDEST_FIRST\x10\x01\x12\x1b\n\x17LIST_ORDER_NEWEST_FIRST\x10\x02\x42M\n\x10\x64\x65v.headwater.v1B\x0b\x43ommonProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/common.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"O\n\x05Money\x12!\n\x0c\x61mount_minor\x18\x01 \x01(\x03R\x0b\x61mountMinor\x12#\n\rcurrency_code\x18\x02 \x01(\tR\x0c\x63urrencyCode\"\x80\x01\n\x0cTimeInterval\x12\x39\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\"A\n\x07Warning\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12 \n\x0b\x65xplanation\x18\x02 \x01(\tR\x0b\x65xplanation*a\n\tListOrder\x12\x1a\n\x16LIST_ORDER_UNSPECIFIED\x10\x00\x12\x1b\n\x17LIST_ORDER_OLDEST_FIRST\x10\x01\x12\x1b\n\x17LIST_ORDER_NEWEST_FIRST\x10\x02\x42M\n\x10\x64\x65v.headwater.v1B\x0b\x43ommonProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.common_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\013CommonProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_LISTORDER']._serialized_start=288
-  _globals['_LISTORDER']._serialized_end=385
+  _globals['_LISTORDER']._serialized_start=355
+  _globals['_LISTORDER']._serialized_end=452
   _globals['_MONEY']._serialized_start=76
   _globals['_MONEY']._serialized_end=155
   _globals['_TIMEINTERVAL']._serialized_start=158
   _globals['_TIMEINTERVAL']._serialized_end=286
+  _globals['_WARNING']._serialized_start=288
+  _globals['_WARNING']._serialized_end=353
 # @@protoc_insertion_point(module_scope)

@@ -46,6 +46,10 @@ Global___ListOrder: _TypeAlias = ListOrder  # noqa: Y015
 class Money(_message.Message):
     """An amount in the minor unit of an ISO 4217 currency, always a whole number: 12.34 USD is 1234, 500 JPY is 500, 1.250 KWD is
     1250.
+
+    Some payment providers count a few currencies in other units than ISO 4217, and their amounts must be converted first. Stripe, for
+    example, counts ISK and UGX in hundredths: its 50000 for 500 ISK is 500 here. An amount that is passed on as it is would earn a
+    commission 100 times too large. Compare the provider's list of currencies with the decimals of ISO 4217.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -53,12 +57,10 @@ class Money(_message.Message):
     AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     amount_minor: _builtins.int
-    """The amount in minor units, at most 10^15 in requests. Amounts of sales and refunds must be more than zero. Other amounts in
-    requests must be zero or more. Amounts in answers may be negative.
-    """
+    """The amount in minor units. Amounts in requests must be zero or more, and at most 10^15. Amounts in answers may be negative."""
     currency_code: _builtins.str
-    """The three-letter ISO 4217 code in capitals, such as `USD`. Required. A code without a minor unit, such as that of gold, is
-    refused.
+    """The three-letter ISO 4217 code in capitals, such as `USD`. Required. Currencies that are no longer in use, such as LTL,
+    are taken at any time. Codes that nobody pays in, such as those of funds and metals, are refused.
     """
     def __init__(
         self,
@@ -103,3 +105,31 @@ class TimeInterval(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TimeInterval: _TypeAlias = TimeInterval  # noqa: Y015
+
+@_typing.final
+class Warning(_message.Message):
+    """Something in a request that was not as it should be, and was recorded all the same. An event is not refused over a text that only
+    describes something, because its money would be lost.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """The path of the field, such as `first_name`."""
+    explanation: _builtins.str
+    """What is wrong, and what was done with the value. For people to read."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        explanation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "field", b"field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Warning: _TypeAlias = Warning  # noqa: Y015

@@ -80,7 +80,7 @@ class Enrollment(_message.Message):
     """The affiliate's own landing page. Empty when the program's page is used. Empty in the feed."""
     referral_link: _builtins.str
     """The link to share. It is the affiliate's own landing page, or else the program's, with the ref_id in the query parameter
-    `ref`. Empty in the feed.
+    `ref`, in the place of any `ref` that the page has. Empty in the feed.
     """
     state: Global___EnrollmentState.ValueType
     """The state."""

@@ -142,7 +142,9 @@ Global___Lead: _TypeAlias = Lead  # noqa: Y015
 
 @_typing.final
 class RecordLeadRequest(_message.Message):
-    """The request of RecordLead."""
+    """The request of RecordLead. A lead is not refused over its names: they are cleaned of characters that are not text, and cut to their
+    length. The answer then has a warning.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -180,8 +182,7 @@ class RecordLeadRequest(_message.Message):
     """Last name, up to 200 characters. Empty: a known lead keeps its last name."""
     state: Global___LeadState.ValueType
     """The state for a lead that is new or SUBSCRIBED: `LEAD_STATE_SUBSCRIBED` or `LEAD_STATE_SIGNED_UP`. Default
-    `LEAD_STATE_SIGNED_UP`.
-    A lead in another state keeps its state.
+    `LEAD_STATE_SIGNED_UP`, also for another value. A lead in another state keeps its state.
     """
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
@@ -220,6 +221,7 @@ class RecordLeadResponse(_message.Message):
     CONVERSION_ID_FIELD_NUMBER: _builtins.int
     CREDITS_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     outcome: _conversion_pb2.ConversionOutcome.ValueType
     """ATTRIBUTED if the lead is bound to an affiliate, by this call or before. Otherwise NOT_REFERRED."""
     lead_id: _builtins.str
@@ -232,6 +234,10 @@ class RecordLeadResponse(_message.Message):
     def credits(self) -> _containers.RepeatedCompositeFieldContainer[_attribution_pb2.Credit]:
         """The affiliates that the lead is bound to. Empty when NOT_REFERRED."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
+        """What was cleaned, cut or left out of the request. A repeat has the warnings of its own request."""
+
     def __init__(
         self,
         *,
@@ -240,10 +246,11 @@ class RecordLeadResponse(_message.Message):
         conversion_id: _builtins.str = ...,
         credits: _abc.Iterable[_attribution_pb2.Credit] | None = ...,
         replayed: _builtins.bool = ...,
+        warnings: _abc.Iterable[_common_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "credits", b"credits", "lead_id", b"lead_id", "outcome", b"outcome", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "credits", b"credits", "lead_id", b"lead_id", "outcome", b"outcome", "replayed", b"replayed", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

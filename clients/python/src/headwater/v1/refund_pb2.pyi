@@ -50,11 +50,11 @@ class RecordRefundRequest(_message.Message):
     used when `sale_event_id` is set.
     """
     refund_id: _builtins.str
-    """The merchant's id of the refund, up to 128 characters. Optional. It is only stored; `event_id` identifies the event."""
+    """The merchant's id of the refund, up to 128 characters. A longer one is left out with a warning. Optional. It is only stored; `event_id` identifies the event."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
-        """The refunded amount, more than zero, in the sale's currency. Required. All refunds of a sale together may not exceed the
-        sale's amount.
+        """The refunded amount, in the sale's currency. Required. More than zero, unless the sale is free: a refund of zero takes back what a
+        free sale has earned. All refunds of a sale together may not exceed the sale's amount.
         """
 
     @_builtins.property
@@ -91,6 +91,7 @@ class RecordRefundResponse(_message.Message):
     SALE_CONVERSION_ID_FIELD_NUMBER: _builtins.int
     REWARDS_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     outcome: _conversion_pb2.ConversionOutcome.ValueType
     """ATTRIBUTED if the sale is ATTRIBUTED. NOT_REFERRED if the sale is NOT_REFERRED, or if the customer is unknown. WAITING if the
     named sale has not arrived.
@@ -107,6 +108,10 @@ class RecordRefundResponse(_message.Message):
         take back rounds to zero.
         """
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
+        """What was cleaned, cut or left out of the request. A repeat has the warnings of its own request."""
+
     def __init__(
         self,
         *,
@@ -115,10 +120,11 @@ class RecordRefundResponse(_message.Message):
         sale_conversion_id: _builtins.str = ...,
         rewards: _abc.Iterable[_reward_pb2.RewardSummary] | None = ...,
         replayed: _builtins.bool = ...,
+        warnings: _abc.Iterable[_common_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "outcome", b"outcome", "replayed", b"replayed", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "outcome", b"outcome", "replayed", b"replayed", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

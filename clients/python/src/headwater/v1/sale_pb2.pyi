@@ -25,7 +25,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class RecordSaleRequest(_message.Message):
-    """The request of RecordSale."""
+    """The request of RecordSale. A sale is not refused over a text that only describes it, because its money would be lost: names, `plan`
+    and `order_number` are cleaned of characters that are not text, and cut to their length. The answer then has a warning.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -50,7 +52,8 @@ class RecordSaleRequest(_message.Message):
     Required.
     """
     email: _builtins.str
-    """The customer's email address, up to 254 bytes. One of `email`, `external_id`, `tid`, `ref_id` and `coupon_code` is required.
+    """The customer's email address, up to 254 bytes. One of `email`, `external_id`, `tid`, `ref_id` and `coupon_code` is required. An
+    impossible address is left out with a warning if another of these fields is set, and refused otherwise.
     The address is added to a known lead without an address, unless another lead has this address. An address that the lead
     already has is never replaced.
     """
@@ -69,7 +72,7 @@ class RecordSaleRequest(_message.Message):
     Optional.
     """
     channel: _conversion_pb2.SaleChannel.ValueType
-    """The place of the sale. Default `SALE_CHANNEL_ONLINE`."""
+    """The place of the sale. Default `SALE_CHANNEL_ONLINE`, also for an unknown value."""
     first_name: _builtins.str
     """The customer's first name, up to 200 characters. Empty: a known lead keeps its first name."""
     last_name: _builtins.str
@@ -77,14 +80,18 @@ class RecordSaleRequest(_message.Message):
     plan: _builtins.str
     """The plan that was bought, up to 128 characters. Optional."""
     quantity: _builtins.int
-    """How many were bought, 1 to 1,000,000. Not set: 1. It is only stored: `amount` is the amount of the whole sale."""
+    """How many were bought, 1 to 1,000,000. Not set: 1. A number beyond is kept as the nearest of these, with a warning. It is only
+    stored: `amount` is the amount of the whole sale.
+    """
     order_id: _builtins.str
-    """The merchant's id of the order, up to 128 characters. Optional."""
+    """The merchant's id of the order, up to 128 characters. A longer one is left out with a warning. Optional."""
     order_number: _builtins.str
     """The order number that people see, up to 128 characters. Optional."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
-        """The net amount, after discount and before tax; more than zero. Required."""
+        """The net amount, after discount and before tax. Zero for a free order or a trial, which binds the customer and earns a flat
+        commission. Required.
+        """
 
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
@@ -92,7 +99,9 @@ class RecordSaleRequest(_message.Message):
 
     @_builtins.property
     def mrr(self) -> _common_pb2.Money:
-        """The customer's monthly recurring revenue from this sale on, zero or more. Stored with the lead, if there is one. Optional."""
+        """The customer's monthly recurring revenue from this sale on, zero or more. Stored with the lead, if there is one. A wrong one is
+        left out with a warning. Optional.
+        """
 
     def __init__(
         self,
@@ -134,6 +143,7 @@ class RecordSaleResponse(_message.Message):
     CREDITS_FIELD_NUMBER: _builtins.int
     REWARDS_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     outcome: _conversion_pb2.ConversionOutcome.ValueType
     """ATTRIBUTED or NOT_REFERRED."""
     conversion_id: _builtins.str
@@ -150,6 +160,10 @@ class RecordSaleResponse(_message.Message):
     def rewards(self) -> _containers.RepeatedCompositeFieldContainer[_reward_pb2.RewardSummary]:
         """The rewards that the sale earned. Empty when NOT_REFERRED, and when the reward rounds to zero."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
+        """What was cleaned, cut or left out of the request. A repeat has the warnings of its own request."""
+
     def __init__(
         self,
         *,
@@ -159,10 +173,11 @@ class RecordSaleResponse(_message.Message):
         credits: _abc.Iterable[_attribution_pb2.Credit] | None = ...,
         rewards: _abc.Iterable[_reward_pb2.RewardSummary] | None = ...,
         replayed: _builtins.bool = ...,
+        warnings: _abc.Iterable[_common_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "credits", b"credits", "lead_id", b"lead_id", "outcome", b"outcome", "replayed", b"replayed", "rewards", b"rewards"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "credits", b"credits", "lead_id", b"lead_id", "outcome", b"outcome", "replayed", b"replayed", "rewards", b"rewards", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

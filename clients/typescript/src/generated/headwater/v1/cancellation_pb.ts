@@ -8,6 +8,8 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Warning } from "./common_pb.js";
+import { file_headwater_v1_common } from "./common_pb.js";
 import type { ConversionOutcome } from "./conversion_pb.js";
 import { file_headwater_v1_conversion } from "./conversion_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/cancellation.proto.
  */
 export const file_headwater_v1_cancellation: GenFile = /*@__PURE__*/
-  fileDesc("Ch9oZWFkd2F0ZXIvdjEvY2FuY2VsbGF0aW9uLnByb3RvEgxoZWFkd2F0ZXIudjEigQEKGVJlY29yZENhbmNlbGxhdGlvblJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSDQoFZW1haWwYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLgoKb2NjdXJfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiiAEKGlJlY29yZENhbmNlbGxhdGlvblJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIPCgdsZWFkX2lkGAMgASgJEhAKCHJlcGxheWVkGAQgASgIQlMKEGRldi5oZWFkd2F0ZXIudjFCEUNhbmNlbGxhdGlvblByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_conversion]);
+  fileDesc("Ch9oZWFkd2F0ZXIvdjEvY2FuY2VsbGF0aW9uLnByb3RvEgxoZWFkd2F0ZXIudjEigQEKGVJlY29yZENhbmNlbGxhdGlvblJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSDQoFZW1haWwYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSLgoKb2NjdXJfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAisQEKGlJlY29yZENhbmNlbGxhdGlvblJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIPCgdsZWFkX2lkGAMgASgJEhAKCHJlcGxheWVkGAQgASgIEicKCHdhcm5pbmdzGAUgAygLMhUuaGVhZHdhdGVyLnYxLldhcm5pbmdCUwoQZGV2LmhlYWR3YXRlci52MUIRQ2FuY2VsbGF0aW9uUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_conversion]);
 
 /**
  * The request of RecordCancellation.
@@ -93,6 +95,13 @@ export type RecordCancellationResponse = Message<"headwater.v1.RecordCancellatio
    * @generated from field: bool replayed = 4;
    */
   replayed: boolean;
+
+  /**
+   * What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+   *
+   * @generated from field: repeated headwater.v1.Warning warnings = 5;
+   */
+  warnings: Warning[];
 };
 
 /**

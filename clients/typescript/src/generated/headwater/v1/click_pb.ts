@@ -8,13 +8,15 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Warning } from "./common_pb.js";
+import { file_headwater_v1_common } from "./common_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file headwater/v1/click.proto.
  */
 export const file_headwater_v1_click: GenFile = /*@__PURE__*/
-  fileDesc("ChhoZWFkd2F0ZXIvdjEvY2xpY2sucHJvdG8SDGhlYWR3YXRlci52MSKJAQoSUmVjb3JkQ2xpY2tSZXF1ZXN0EhAKCGV2ZW50X2lkGAEgASgJEg4KBnJlZl9pZBgCIAEoCRILCgN0aWQYAyABKAkSLgoKb2NjdXJfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMcmVmZXJyZXJfdXJsGAUgASgJInUKE1JlY29yZENsaWNrUmVzcG9uc2USEAoIY2xpY2tfaWQYASABKAkSCwoDdGlkGAIgASgJEhcKD2Rlc3RpbmF0aW9uX3VybBgDIAEoCRIUCgxhZmZpbGlhdGVfaWQYBCABKAkSEAoIcmVwbGF5ZWQYBSABKAhCTAoQZGV2LmhlYWR3YXRlci52MUIKQ2xpY2tQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChhoZWFkd2F0ZXIvdjEvY2xpY2sucHJvdG8SDGhlYWR3YXRlci52MSKJAQoSUmVjb3JkQ2xpY2tSZXF1ZXN0EhAKCGV2ZW50X2lkGAEgASgJEg4KBnJlZl9pZBgCIAEoCRILCgN0aWQYAyABKAkSLgoKb2NjdXJfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMcmVmZXJyZXJfdXJsGAUgASgJIp4BChNSZWNvcmRDbGlja1Jlc3BvbnNlEhAKCGNsaWNrX2lkGAEgASgJEgsKA3RpZBgCIAEoCRIXCg9kZXN0aW5hdGlvbl91cmwYAyABKAkSFAoMYWZmaWxpYXRlX2lkGAQgASgJEhAKCHJlcGxheWVkGAUgASgIEicKCHdhcm5pbmdzGAYgAygLMhUuaGVhZHdhdGVyLnYxLldhcm5pbmdCTAoQZGV2LmhlYWR3YXRlci52MUIKQ2xpY2tQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_common]);
 
 /**
  * The request of RecordClick.
@@ -106,6 +108,13 @@ export type RecordClickResponse = Message<"headwater.v1.RecordClickResponse"> & 
    * @generated from field: bool replayed = 5;
    */
   replayed: boolean;
+
+  /**
+   * What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+   *
+   * @generated from field: repeated headwater.v1.Warning warnings = 6;
+   */
+  warnings: Warning[];
 };
 
 /**

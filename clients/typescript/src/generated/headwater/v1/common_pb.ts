@@ -14,26 +14,29 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/common.proto.
  */
 export const file_headwater_v1_common: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvY29tbW9uLnByb3RvEgxoZWFkd2F0ZXIudjEiNAoFTW9uZXkSFAoMYW1vdW50X21pbm9yGAEgASgDEhUKDWN1cnJlbmN5X2NvZGUYAiABKAkibAoMVGltZUludGVydmFsEi4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCphCglMaXN0T3JkZXISGgoWTElTVF9PUkRFUl9VTlNQRUNJRklFRBAAEhsKF0xJU1RfT1JERVJfT0xERVNUX0ZJUlNUEAESGwoXTElTVF9PUkRFUl9ORVdFU1RfRklSU1QQAkJNChBkZXYuaGVhZHdhdGVyLnYxQgtDb21tb25Qcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvY29tbW9uLnByb3RvEgxoZWFkd2F0ZXIudjEiNAoFTW9uZXkSFAoMYW1vdW50X21pbm9yGAEgASgDEhUKDWN1cnJlbmN5X2NvZGUYAiABKAkibAoMVGltZUludGVydmFsEi4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCItCgdXYXJuaW5nEg0KBWZpZWxkGAEgASgJEhMKC2V4cGxhbmF0aW9uGAIgASgJKmEKCUxpc3RPcmRlchIaChZMSVNUX09SREVSX1VOU1BFQ0lGSUVEEAASGwoXTElTVF9PUkRFUl9PTERFU1RfRklSU1QQARIbChdMSVNUX09SREVSX05FV0VTVF9GSVJTVBACQk0KEGRldi5oZWFkd2F0ZXIudjFCC0NvbW1vblByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * An amount in the minor unit of an ISO 4217 currency, always a whole number: 12.34 USD is 1234, 500 JPY is 500, 1.250 KWD is
  * 1250.
  *
+ * Some payment providers count a few currencies in other units than ISO 4217, and their amounts must be converted first. Stripe, for
+ * example, counts ISK and UGX in hundredths: its 50000 for 500 ISK is 500 here. An amount that is passed on as it is would earn a
+ * commission 100 times too large. Compare the provider's list of currencies with the decimals of ISO 4217.
+ *
  * @generated from message headwater.v1.Money
  */
 export type Money = Message<"headwater.v1.Money"> & {
   /**
-   * The amount in minor units, at most 10^15 in requests. Amounts of sales and refunds must be more than zero. Other amounts in
-   * requests must be zero or more. Amounts in answers may be negative.
+   * The amount in minor units. Amounts in requests must be zero or more, and at most 10^15. Amounts in answers may be negative.
    *
    * @generated from field: int64 amount_minor = 1;
    */
   amountMinor: bigint;
 
   /**
-   * The three-letter ISO 4217 code in capitals, such as `USD`. Required. A code without a minor unit, such as that of gold, is
-   * refused.
+   * The three-letter ISO 4217 code in capitals, such as `USD`. Required. Currencies that are no longer in use, such as LTL,
+   * are taken at any time. Codes that nobody pays in, such as those of funds and metals, are refused.
    *
    * @generated from field: string currency_code = 2;
    */
@@ -74,6 +77,35 @@ export type TimeInterval = Message<"headwater.v1.TimeInterval"> & {
  */
 export const TimeIntervalSchema: GenMessage<TimeInterval> = /*@__PURE__*/
   messageDesc(file_headwater_v1_common, 1);
+
+/**
+ * Something in a request that was not as it should be, and was recorded all the same. An event is not refused over a text that only
+ * describes something, because its money would be lost.
+ *
+ * @generated from message headwater.v1.Warning
+ */
+export type Warning = Message<"headwater.v1.Warning"> & {
+  /**
+   * The path of the field, such as `first_name`.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * What is wrong, and what was done with the value. For people to read.
+   *
+   * @generated from field: string explanation = 2;
+   */
+  explanation: string;
+};
+
+/**
+ * Describes the message headwater.v1.Warning.
+ * Use `create(WarningSchema)` to create a new message.
+ */
+export const WarningSchema: GenMessage<Warning> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_common, 2);
 
 /**
  * The order of a list.

@@ -68,7 +68,7 @@ export type Enrollment = Message<"headwater.v1.Enrollment"> & {
 
   /**
    * The link to share. It is the affiliate's own landing page, or else the program's, with the ref_id in the query parameter
-   * `ref`. Empty in the feed.
+   * `ref`, in the place of any `ref` that the page has. Empty in the feed.
    *
    * @generated from field: string referral_link = 6;
    */

@@ -12,7 +12,7 @@ import type { Affiliate } from "./affiliate_pb.js";
 import { file_headwater_v1_affiliate } from "./affiliate_pb.js";
 import type { Credit } from "./attribution_pb.js";
 import { file_headwater_v1_attribution } from "./attribution_pb.js";
-import type { ListOrder, Money } from "./common_pb.js";
+import type { ListOrder, Money, Warning } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { ConversionOutcome } from "./conversion_pb.js";
 import { file_headwater_v1_conversion } from "./conversion_pb.js";
@@ -26,7 +26,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/lead.proto.
  */
 export const file_headwater_v1_lead: GenFile = /*@__PURE__*/
-  fileDesc("ChdoZWFkd2F0ZXIvdjEvbGVhZC5wcm90bxIMaGVhZHdhdGVyLnYxIqIDCgRMZWFkEgoKAmlkGAEgASgJEg0KBWVtYWlsGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEhIKCmZpcnN0X25hbWUYBCABKAkSEQoJbGFzdF9uYW1lGAUgASgJEiYKBXN0YXRlGAYgASgOMhcuaGVhZHdhdGVyLnYxLkxlYWRTdGF0ZRIlCgdjcmVkaXRzGAcgAygLMhQuaGVhZHdhdGVyLnYxLkNyZWRpdBItCgliaW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHBsYW4YCSABKAkSIAoDbXJyGAogASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EjMKD2ZpcnN0X3NhbGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCL6AQoRUmVjb3JkTGVhZFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSDQoFZW1haWwYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSCwoDdGlkGAQgASgJEg4KBnJlZl9pZBgFIAEoCRITCgtjb3Vwb25fY29kZRgGIAEoCRISCgpmaXJzdF9uYW1lGAcgASgJEhEKCWxhc3RfbmFtZRgIIAEoCRImCgVzdGF0ZRgJIAEoDjIXLmhlYWR3YXRlci52MS5MZWFkU3RhdGUSLgoKb2NjdXJfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAipwEKElJlY29yZExlYWRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgOMh8uaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25PdXRjb21lEg8KB2xlYWRfaWQYAiABKAkSFQoNY29udmVyc2lvbl9pZBgDIAEoCRIlCgdjcmVkaXRzGAQgAygLMhQuaGVhZHdhdGVyLnYxLkNyZWRpdBIQCghyZXBsYXllZBgFIAEoCCI6Cg5HZXRMZWFkUmVxdWVzdBIoCgRsZWFkGAEgASgLMhouaGVhZHdhdGVyLnYxLkxlYWRTZWxlY3RvciKPAQoPR2V0TGVhZFJlc3BvbnNlEiAKBGxlYWQYASABKAsyEi5oZWFkd2F0ZXIudjEuTGVhZBItCgtlbnJvbGxtZW50cxgCIAMoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EisKCmFmZmlsaWF0ZXMYAyADKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlIr4BChBMaXN0TGVhZHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchInCgZzdGF0ZXMYBCADKA4yFy5oZWFkd2F0ZXIudjEuTGVhZFN0YXRlEjIKCWFmZmlsaWF0ZRgFIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvciJPChFMaXN0TGVhZHNSZXNwb25zZRIhCgVsZWFkcxgBIAMoCzISLmhlYWR3YXRlci52MS5MZWFkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSqNAQoJTGVhZFN0YXRlEhoKFkxFQURfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVMRUFEX1NUQVRFX1NVQlNDUklCRUQQARIYChRMRUFEX1NUQVRFX1NJR05FRF9VUBACEhUKEUxFQURfU1RBVEVfQUNUSVZFEAMSGAoUTEVBRF9TVEFURV9DQU5DRUxMRUQQBEJLChBkZXYuaGVhZHdhdGVyLnYxQglMZWFkUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_affiliate, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_enrollment, file_headwater_v1_selector]);
+  fileDesc("ChdoZWFkd2F0ZXIvdjEvbGVhZC5wcm90bxIMaGVhZHdhdGVyLnYxIqIDCgRMZWFkEgoKAmlkGAEgASgJEg0KBWVtYWlsGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEhIKCmZpcnN0X25hbWUYBCABKAkSEQoJbGFzdF9uYW1lGAUgASgJEiYKBXN0YXRlGAYgASgOMhcuaGVhZHdhdGVyLnYxLkxlYWRTdGF0ZRIlCgdjcmVkaXRzGAcgAygLMhQuaGVhZHdhdGVyLnYxLkNyZWRpdBItCgliaW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHBsYW4YCSABKAkSIAoDbXJyGAogASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EjMKD2ZpcnN0X3NhbGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCL6AQoRUmVjb3JkTGVhZFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSDQoFZW1haWwYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSCwoDdGlkGAQgASgJEg4KBnJlZl9pZBgFIAEoCRITCgtjb3Vwb25fY29kZRgGIAEoCRISCgpmaXJzdF9uYW1lGAcgASgJEhEKCWxhc3RfbmFtZRgIIAEoCRImCgVzdGF0ZRgJIAEoDjIXLmhlYWR3YXRlci52MS5MZWFkU3RhdGUSLgoKb2NjdXJfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi0AEKElJlY29yZExlYWRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgOMh8uaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25PdXRjb21lEg8KB2xlYWRfaWQYAiABKAkSFQoNY29udmVyc2lvbl9pZBgDIAEoCRIlCgdjcmVkaXRzGAQgAygLMhQuaGVhZHdhdGVyLnYxLkNyZWRpdBIQCghyZXBsYXllZBgFIAEoCBInCgh3YXJuaW5ncxgGIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nIjoKDkdldExlYWRSZXF1ZXN0EigKBGxlYWQYASABKAsyGi5oZWFkd2F0ZXIudjEuTGVhZFNlbGVjdG9yIo8BCg9HZXRMZWFkUmVzcG9uc2USIAoEbGVhZBgBIAEoCzISLmhlYWR3YXRlci52MS5MZWFkEi0KC2Vucm9sbG1lbnRzGAIgAygLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSKwoKYWZmaWxpYXRlcxgDIAMoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUivgEKEExpc3RMZWFkc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEicKBnN0YXRlcxgEIAMoDjIXLmhlYWR3YXRlci52MS5MZWFkU3RhdGUSMgoJYWZmaWxpYXRlGAUgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yIk8KEUxpc3RMZWFkc1Jlc3BvbnNlEiEKBWxlYWRzGAEgAygLMhIuaGVhZHdhdGVyLnYxLkxlYWQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKo0BCglMZWFkU3RhdGUSGgoWTEVBRF9TVEFURV9VTlNQRUNJRklFRBAAEhkKFUxFQURfU1RBVEVfU1VCU0NSSUJFRBABEhgKFExFQURfU1RBVEVfU0lHTkVEX1VQEAISFQoRTEVBRF9TVEFURV9BQ1RJVkUQAxIYChRMRUFEX1NUQVRFX0NBTkNFTExFRBAEQksKEGRldi5oZWFkd2F0ZXIudjFCCUxlYWRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_affiliate, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_enrollment, file_headwater_v1_selector]);
 
 /**
  * A person or customer of the merchant.
@@ -134,7 +134,8 @@ export const LeadSchema: GenMessage<Lead> = /*@__PURE__*/
   messageDesc(file_headwater_v1_lead, 0);
 
 /**
- * The request of RecordLead.
+ * The request of RecordLead. A lead is not refused over its names: they are cleaned of characters that are not text, and cut to their
+ * length. The answer then has a warning.
  *
  * @generated from message headwater.v1.RecordLeadRequest
  */
@@ -200,8 +201,7 @@ export type RecordLeadRequest = Message<"headwater.v1.RecordLeadRequest"> & {
 
   /**
    * The state for a lead that is new or SUBSCRIBED: `LEAD_STATE_SUBSCRIBED` or `LEAD_STATE_SIGNED_UP`. Default
-   * `LEAD_STATE_SIGNED_UP`.
-   * A lead in another state keeps its state.
+   * `LEAD_STATE_SIGNED_UP`, also for another value. A lead in another state keeps its state.
    *
    * @generated from field: headwater.v1.LeadState state = 9;
    */
@@ -262,6 +262,13 @@ export type RecordLeadResponse = Message<"headwater.v1.RecordLeadResponse"> & {
    * @generated from field: bool replayed = 5;
    */
   replayed: boolean;
+
+  /**
+   * What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+   *
+   * @generated from field: repeated headwater.v1.Warning warnings = 6;
+   */
+  warnings: Warning[];
 };
 
 /**

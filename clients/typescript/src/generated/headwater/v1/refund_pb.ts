@@ -8,7 +8,7 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Money } from "./common_pb.js";
+import type { Money, Warning } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { ConversionOutcome } from "./conversion_pb.js";
 import { file_headwater_v1_conversion } from "./conversion_pb.js";
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/refund.proto.
  */
 export const file_headwater_v1_refund: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvcmVmdW5kLnByb3RvEgxoZWFkd2F0ZXIudjEiygEKE1JlY29yZFJlZnVuZFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSFQoNc2FsZV9ldmVudF9pZBgCIAEoCRINCgVlbWFpbBgDIAEoCRITCgtleHRlcm5hbF9pZBgEIAEoCRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJcmVmdW5kX2lkGAYgASgJEi4KCm9jY3VyX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrsBChRSZWNvcmRSZWZ1bmRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgOMh8uaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25PdXRjb21lEhUKDWNvbnZlcnNpb25faWQYAiABKAkSGgoSc2FsZV9jb252ZXJzaW9uX2lkGAMgASgJEiwKB3Jld2FyZHMYBCADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgFIAEoCEJNChBkZXYuaGVhZHdhdGVyLnYxQgtSZWZ1bmRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvcmVmdW5kLnByb3RvEgxoZWFkd2F0ZXIudjEiygEKE1JlY29yZFJlZnVuZFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSFQoNc2FsZV9ldmVudF9pZBgCIAEoCRINCgVlbWFpbBgDIAEoCRITCgtleHRlcm5hbF9pZBgEIAEoCRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJcmVmdW5kX2lkGAYgASgJEi4KCm9jY3VyX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIuQBChRSZWNvcmRSZWZ1bmRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgOMh8uaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25PdXRjb21lEhUKDWNvbnZlcnNpb25faWQYAiABKAkSGgoSc2FsZV9jb252ZXJzaW9uX2lkGAMgASgJEiwKB3Jld2FyZHMYBCADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgFIAEoCBInCgh3YXJuaW5ncxgGIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nQk0KEGRldi5oZWFkd2F0ZXIudjFCC1JlZnVuZFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
 
 /**
  * The request of RecordRefund.
@@ -60,15 +60,15 @@ export type RecordRefundRequest = Message<"headwater.v1.RecordRefundRequest"> & 
   externalId: string;
 
   /**
-   * The refunded amount, more than zero, in the sale's currency. Required. All refunds of a sale together may not exceed the
-   * sale's amount.
+   * The refunded amount, in the sale's currency. Required. More than zero, unless the sale is free: a refund of zero takes back what a
+   * free sale has earned. All refunds of a sale together may not exceed the sale's amount.
    *
    * @generated from field: headwater.v1.Money amount = 5;
    */
   amount?: Money | undefined;
 
   /**
-   * The merchant's id of the refund, up to 128 characters. Optional. It is only stored; `event_id` identifies the event.
+   * The merchant's id of the refund, up to 128 characters. A longer one is left out with a warning. Optional. It is only stored; `event_id` identifies the event.
    *
    * @generated from field: string refund_id = 6;
    */
@@ -131,6 +131,13 @@ export type RecordRefundResponse = Message<"headwater.v1.RecordRefundResponse"> 
    * @generated from field: bool replayed = 5;
    */
   replayed: boolean;
+
+  /**
+   * What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+   *
+   * @generated from field: repeated headwater.v1.Warning warnings = 6;
+   */
+  warnings: Warning[];
 };
 
 /**

@@ -10,7 +10,7 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Credit } from "./attribution_pb.js";
 import { file_headwater_v1_attribution } from "./attribution_pb.js";
-import type { Money } from "./common_pb.js";
+import type { Money, Warning } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { ConversionOutcome, SaleChannel } from "./conversion_pb.js";
 import { file_headwater_v1_conversion } from "./conversion_pb.js";
@@ -22,10 +22,11 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/sale.proto.
  */
 export const file_headwater_v1_sale: GenFile = /*@__PURE__*/
-  fileDesc("ChdoZWFkd2F0ZXIvdjEvc2FsZS5wcm90bxIMaGVhZHdhdGVyLnYxIo0DChFSZWNvcmRTYWxlUmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRITCgtleHRlcm5hbF9pZBgDIAEoCRILCgN0aWQYBCABKAkSDgoGcmVmX2lkGAUgASgJEhMKC2NvdXBvbl9jb2RlGAYgASgJEiMKBmFtb3VudBgHIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuCgpvY2N1cl90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdjaGFubmVsGAkgASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsEhIKCmZpcnN0X25hbWUYCiABKAkSEQoJbGFzdF9uYW1lGAsgASgJEgwKBHBsYW4YDCABKAkSIAoDbXJyGA0gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCSLVAQoSUmVjb3JkU2FsZVJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIPCgdsZWFkX2lkGAMgASgJEiUKB2NyZWRpdHMYBCADKAsyFC5oZWFkd2F0ZXIudjEuQ3JlZGl0EiwKB3Jld2FyZHMYBSADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgGIAEoCEJLChBkZXYuaGVhZHdhdGVyLnYxQglTYWxlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
+  fileDesc("ChdoZWFkd2F0ZXIvdjEvc2FsZS5wcm90bxIMaGVhZHdhdGVyLnYxIo0DChFSZWNvcmRTYWxlUmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRITCgtleHRlcm5hbF9pZBgDIAEoCRILCgN0aWQYBCABKAkSDgoGcmVmX2lkGAUgASgJEhMKC2NvdXBvbl9jb2RlGAYgASgJEiMKBmFtb3VudBgHIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuCgpvY2N1cl90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdjaGFubmVsGAkgASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsEhIKCmZpcnN0X25hbWUYCiABKAkSEQoJbGFzdF9uYW1lGAsgASgJEgwKBHBsYW4YDCABKAkSIAoDbXJyGA0gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCSL+AQoSUmVjb3JkU2FsZVJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIPCgdsZWFkX2lkGAMgASgJEiUKB2NyZWRpdHMYBCADKAsyFC5oZWFkd2F0ZXIudjEuQ3JlZGl0EiwKB3Jld2FyZHMYBSADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgGIAEoCBInCgh3YXJuaW5ncxgHIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nQksKEGRldi5oZWFkd2F0ZXIudjFCCVNhbGVQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
 
 /**
- * The request of RecordSale.
+ * The request of RecordSale. A sale is not refused over a text that only describes it, because its money would be lost: names, `plan`
+ * and `order_number` are cleaned of characters that are not text, and cut to their length. The answer then has a warning.
  *
  * @generated from message headwater.v1.RecordSaleRequest
  */
@@ -39,7 +40,8 @@ export type RecordSaleRequest = Message<"headwater.v1.RecordSaleRequest"> & {
   eventId: string;
 
   /**
-   * The customer's email address, up to 254 bytes. One of `email`, `external_id`, `tid`, `ref_id` and `coupon_code` is required.
+   * The customer's email address, up to 254 bytes. One of `email`, `external_id`, `tid`, `ref_id` and `coupon_code` is required. An
+   * impossible address is left out with a warning if another of these fields is set, and refused otherwise.
    * The address is added to a known lead without an address, unless another lead has this address. An address that the lead
    * already has is never replaced.
    *
@@ -79,7 +81,8 @@ export type RecordSaleRequest = Message<"headwater.v1.RecordSaleRequest"> & {
   couponCode: string;
 
   /**
-   * The net amount, after discount and before tax; more than zero. Required.
+   * The net amount, after discount and before tax. Zero for a free order or a trial, which binds the customer and earns a flat
+   * commission. Required.
    *
    * @generated from field: headwater.v1.Money amount = 7;
    */
@@ -93,7 +96,7 @@ export type RecordSaleRequest = Message<"headwater.v1.RecordSaleRequest"> & {
   occurTime?: Timestamp | undefined;
 
   /**
-   * The place of the sale. Default `SALE_CHANNEL_ONLINE`.
+   * The place of the sale. Default `SALE_CHANNEL_ONLINE`, also for an unknown value.
    *
    * @generated from field: headwater.v1.SaleChannel channel = 9;
    */
@@ -121,21 +124,23 @@ export type RecordSaleRequest = Message<"headwater.v1.RecordSaleRequest"> & {
   plan: string;
 
   /**
-   * The customer's monthly recurring revenue from this sale on, zero or more. Stored with the lead, if there is one. Optional.
+   * The customer's monthly recurring revenue from this sale on, zero or more. Stored with the lead, if there is one. A wrong one is
+   * left out with a warning. Optional.
    *
    * @generated from field: headwater.v1.Money mrr = 13;
    */
   mrr?: Money | undefined;
 
   /**
-   * How many were bought, 1 to 1,000,000. Not set: 1. It is only stored: `amount` is the amount of the whole sale.
+   * How many were bought, 1 to 1,000,000. Not set: 1. A number beyond is kept as the nearest of these, with a warning. It is only
+   * stored: `amount` is the amount of the whole sale.
    *
    * @generated from field: int32 quantity = 14;
    */
   quantity: number;
 
   /**
-   * The merchant's id of the order, up to 128 characters. Optional.
+   * The merchant's id of the order, up to 128 characters. A longer one is left out with a warning. Optional.
    *
    * @generated from field: string order_id = 15;
    */
@@ -203,6 +208,13 @@ export type RecordSaleResponse = Message<"headwater.v1.RecordSaleResponse"> & {
    * @generated from field: bool replayed = 6;
    */
   replayed: boolean;
+
+  /**
+   * What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+   *
+   * @generated from field: repeated headwater.v1.Warning warnings = 7;
+   */
+  warnings: Warning[];
 };
 
 /**
