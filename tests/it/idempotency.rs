@@ -82,6 +82,30 @@ db_test!(the_same_id_with_another_amount_is_refused_with_the_first_ones_id, |dat
     assert_eq!(first_answer(again), first);
 });
 
+db_test!(a_repeat_that_means_the_same_is_the_same, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let first = pb::RecordSaleRequest { email: "jo@customers.example".to_owned(), ..sale("charge-1", 6_000) };
+    let answer = client.tracking.record_sale(first.clone()).await.unwrap().into_inner();
+    for same in [
+        pb::RecordSaleRequest { email: " JO@Customers.example.".to_owned(), ..first.clone() },
+        pb::RecordSaleRequest { quantity: 1, channel: pb::SaleChannel::Online.into(), ..first.clone() },
+        pb::RecordSaleRequest { coupon_code: format!(" {} ", first.coupon_code.to_lowercase()), ..first.clone() },
+    ] {
+        let again = client.tracking.record_sale(same).await.unwrap().into_inner();
+        assert!(again.replayed);
+        assert_eq!(first_answer(again), answer);
+    }
+    for other in [
+        pb::RecordSaleRequest { email: "joe@customers.example".to_owned(), ..first.clone() },
+        pb::RecordSaleRequest { quantity: 2, ..first.clone() },
+        pb::RecordSaleRequest { plan: "gold".to_owned(), ..first.clone() },
+    ] {
+        let status = client.tracking.record_sale(other).await.unwrap_err();
+        assert_eq!(reason(&status), "IDEMPOTENCY_MISMATCH");
+    }
+});
+
 db_test!(a_batch_answers_item_by_item_in_order, |database: TestDatabase| async move {
     use pb::batch_item::Item;
     use pb::batch_result::Answer as Recorded;
