@@ -4048,8 +4048,8 @@ pub struct Event {
     /// When the fact happened. For a recorded event it is the `occur_time` of the request.
     #[prost(message, optional, tag = "5")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the fact was committed. The commit times of one server never go back. Order events by `sequence`, because the clocks of
-    /// several servers differ.
+    /// When the fact was committed. The commit times of an account never go back, whatever the clocks of the servers do. Several events
+    /// may have the same commit time, so order events by `sequence`.
     #[prost(message, optional, tag = "6")]
     pub commit_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The request_id or event_id of the call that caused the event. Empty for a call without one, and for the server's own work.

@@ -219,8 +219,8 @@ class Event(_message.Message):
 
     @_builtins.property
     def commit_time(self) -> _timestamp_pb2.Timestamp:
-        """When the fact was committed. The commit times of one server never go back. Order events by `sequence`, because the clocks of
-        several servers differ.
+        """When the fact was committed. The commit times of an account never go back, whatever the clocks of the servers do. Several events
+        may have the same commit time, so order events by `sequence`.
         """
 
     @_builtins.property

@@ -79,8 +79,8 @@ export type Event = Message<"headwater.v1.Event"> & {
   occurTime?: Timestamp | undefined;
 
   /**
-   * When the fact was committed. The commit times of one server never go back. Order events by `sequence`, because the clocks of
-   * several servers differ.
+   * When the fact was committed. The commit times of an account never go back, whatever the clocks of the servers do. Several events
+   * may have the same commit time, so order events by `sequence`.
    *
    * @generated from field: google.protobuf.Timestamp commit_time = 6;
    */
