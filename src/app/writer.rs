@@ -241,7 +241,6 @@ impl Writer {
         let mut ids = RandomIds;
         let mut replies: Vec<Reply> = Vec::with_capacity(envelopes.len());
         for envelope in envelopes {
-            let now = heads.get(&envelope.account_id).map_or(now, |head| head.decision_time(now));
             let decision = decide(&mut set, envelope, now, &mut ids);
             // The command uses a name that an earlier one made, so its rows were not loaded. The next transaction loads them.
             if !replies.is_empty() && matches!(decision, Err(Refusal::NotLoaded(_))) {

@@ -281,13 +281,6 @@ impl AccountHead {
         self.committed_at
     }
 
-    /// The time at which commands are decided: now, or the time of the last commit if the clock was set back by up to a day. Without
-    /// this, a sale right after the clock was set back would be earlier than the visitor's click. If the last commit is further in the
-    /// future, the clock was wrong then, and it is believed now.
-    pub fn decision_time(&self, now: Time) -> Time {
-        if now < self.committed_at && self.committed_at <= now.plus_days(1) { self.committed_at } else { now }
-    }
-
     /// Gives a posting the next sequence and its hash.
     pub fn enter(&mut self, posting: Posting) -> LedgerEntry {
         self.ledger_sequence += 1;
@@ -306,22 +299,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_decided_no_earlier_than_the_last_commit() {
+    fn the_time_of_commits_never_goes_back() {
         let mut head = AccountHead::new(AccountId::from_uuid(Uuid::nil()));
         let noon = Time::from_micros(1_767_268_800_000_000);
-        assert_eq!(head.decision_time(noon), noon);
-        assert_eq!(head.commit(noon), noon);
-        // The clock is set back: by an hour, by a day, and by more.
-        let hour_micros = 3_600 * Time::MICROS_PER_SECOND;
-        for (behind_micros, decided_at) in [
-            (hour_micros, noon),
-            (24 * hour_micros, noon),
-            (24 * hour_micros + 1, noon.plus_micros(-24 * hour_micros - 1)),
+        for (now, committed_at) in [
+            (noon, noon),
+            (noon.plus_micros(-1), noon),
+            (noon.plus_days(-30), noon),
+            (noon.plus_days(1), noon.plus_days(1)),
         ] {
-            assert_eq!(head.decision_time(noon.plus_micros(-behind_micros)), decided_at);
-            assert_eq!(head.commit(noon.plus_micros(-behind_micros)), noon);
+            assert_eq!((head.commit(now), head.committed_at), (committed_at, committed_at));
         }
-        assert_eq!(head.decision_time(noon.plus_days(1)), noon.plus_days(1));
     }
 
     fn posting() -> Posting {

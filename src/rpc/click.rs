@@ -16,8 +16,12 @@ use crate::pb;
 
 /// Records a click. The tracking id of a visitor is the id of the visitor's first click. A public page must therefore not get
 /// another visitor's tracking id by sending an event_id that is in use.
-pub(super) async fn record(call: Call, message: pb::RecordClickRequest) -> Result<pb::RecordClickResponse, Error> {
+pub(super) async fn record(call: Call, mut message: pb::RecordClickRequest) -> Result<pb::RecordClickResponse, Error> {
     let asking = call.asking();
+    if asking.key_kind == KeyKind::Publishable {
+        // A browser's time is not read, so a repeat with another one is the same click.
+        message.occur_time = None;
+    }
     let (rule, warnings) = message.read(&asking)?;
     let carried_out = call.carry_out(&message, rule).await;
     let (click, replayed) = carried_out.map_err(|error| match error {

@@ -11,7 +11,7 @@ use super::lead::{customer, referral};
 use super::{conversion, reward};
 use crate::domain::conversion::{OrderDetails, RefundOutcome, SaleChannel, SaleOutcome};
 use crate::domain::request::RecordedKind;
-use crate::domain::rule::{RecordRefund, RecordSale};
+use crate::domain::rule::{RecordRefund, RecordSale, Referral};
 use crate::error::Error;
 use crate::pb;
 
@@ -44,10 +44,9 @@ impl Change for pb::RecordSaleRequest {
     fn read(&self, asking: &Asking) -> Result<(RecordSale, Warnings), Error> {
         let mut fields = Fields::default();
         let event_id = fields.required_key("event_id", &self.event_id);
-        let others = [&self.external_id, &self.tid, &self.ref_id, &self.coupon_code];
-        let has_other_name = others.iter().any(|name| !name.trim().is_empty());
-        let customer = customer(&mut fields, &self.email, &self.external_id, has_other_name);
         let referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
+        let has_other_name = !self.external_id.is_empty() || referral != Referral::default();
+        let customer = customer(&mut fields, &self.email, &self.external_id, has_other_name);
         if !has_other_name && self.email.trim().is_empty() {
             fields.wrong("email", "is required, or one of external_id, tid, ref_id and coupon_code in its place");
         }
@@ -218,9 +217,9 @@ mod tests {
         assert_eq!(
             told,
             [
-                "email: must be an email address such as jo@example.com; it was left out",
                 "tid: has 200 characters; the first 128 were kept",
                 "coupon_code: had characters that are not text; they were removed",
+                "email: must be an email address such as jo@example.com; it was left out",
                 "channel: must be one of SALE_CHANNEL_ONLINE, SALE_CHANNEL_POINT_OF_SALE; it was left out",
                 "first_name: has 201 characters; the first 200 were kept",
                 "last_name: had characters that are not text; they were removed",

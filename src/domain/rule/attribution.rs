@@ -65,21 +65,12 @@ struct Runner<'set> {
     program: Option<&'set Program>,
     /// When a click happened.
     clicked_at: Option<Time>,
-    /// Whether the click made the tracking id that the event brought.
-    is_origin_of_tid: bool,
     result: Option<CandidateResult>,
 }
 
 impl<'set> Runner<'set> {
     fn unknown(evidence: Evidence) -> Self {
-        Self {
-            evidence,
-            enrollment: None,
-            program: None,
-            clicked_at: None,
-            is_origin_of_tid: false,
-            result: Some(CandidateResult::Unknown),
-        }
+        Self { evidence, enrollment: None, program: None, clicked_at: None, result: Some(CandidateResult::Unknown) }
     }
 
     fn new(set: &'set WorkingSet, evidence: Evidence, enrollment: &'set Arc<Enrollment>) -> Result<Self, Refusal> {
@@ -91,27 +82,20 @@ impl<'set> Runner<'set> {
         } else {
             None
         };
-        Ok(Self {
-            evidence,
-            enrollment: Some(enrollment),
-            program: Some(program),
-            clicked_at: None,
-            is_origin_of_tid: false,
-            result,
-        })
+        Ok(Self { evidence, enrollment: Some(enrollment), program: Some(program), clicked_at: None, result })
     }
 
-    /// Whether the click is later than an event. An event that brings a tracking id is later than the click that made the id, so that
-    /// click may seem later by as much as clocks differ. A time in whole seconds may be any moment of its second.
+    /// Whether the click is later than an event. A time in whole seconds may be any moment of its second.
     fn is_click_after(&self, occurred_at: Time) -> bool {
-        let tolerance_micros = if self.is_origin_of_tid {
-            Time::CLOCK_DIFFERENCE_MICROS_MAX
-        } else if occurred_at.is_whole_second() {
-            Time::MICROS_PER_SECOND - 1
-        } else {
-            0
-        };
+        let tolerance_micros = if occurred_at.is_whole_second() { Time::MICROS_PER_SECOND - 1 } else { 0 };
         self.clicked_at.is_some_and(|clicked_at| clicked_at > occurred_at.plus_micros(tolerance_micros))
+    }
+
+    /// Whether the click only seems later than an event, because clocks differ.
+    fn may_be_before(&self, occurred_at: Time) -> bool {
+        let latest = occurred_at.plus_micros(Time::CLOCK_DIFFERENCE_MICROS_MAX);
+        self.result == Some(CandidateResult::AfterConversion)
+            && self.clicked_at.is_some_and(|clicked_at| clicked_at <= latest)
     }
 
     fn lose(&mut self, result: CandidateResult) {
@@ -275,9 +259,7 @@ fn click_runners<'set>(
             }
             for click in clicks {
                 let link = set.link(account_id, click.link_id)?;
-                let mut runner = link_runner(set, link, Evidence::Click(click.id), click.occurred_at)?;
-                runner.is_origin_of_tid = click.id == *tid;
-                runners.push(runner);
+                runners.push(link_runner(set, link, Evidence::Click(click.id), click.occurred_at)?);
             }
         }
         Some(Err(text)) => runners.push(Runner::unknown(Evidence::Tid(text.clone()))),
@@ -302,9 +284,14 @@ fn choose_click(set: &WorkingSet, runners: &mut [Runner<'_>], occurred_at: Time)
             runner.lose(CandidateResult::OutsideWindow);
         }
     }
-    let open: Vec<usize> = (0..runners.len())
-        .filter(|place| runners[*place].source() == AttributionSource::Click && runners[*place].is_open())
-        .collect();
+    // Who brings a tracking id has clicked before. If no click was early enough, the first one only seems later.
+    let is_open = |runner: &Runner<'_>| runner.source() == AttributionSource::Click && runner.is_open();
+    if !runners.iter().any(is_open)
+        && let Some(runner) = runners.iter_mut().find(|runner| runner.may_be_before(occurred_at))
+    {
+        runner.result = None;
+    }
+    let open: Vec<usize> = (0..runners.len()).filter(|place| is_open(&runners[*place])).collect();
     let (Some(first), Some(last)) = (open.first().copied(), open.last().copied()) else { return Ok(()) };
     let Some(program) = runners[last].program else { return Ok(()) };
     let chosen = match applicable_terms(set, program, occurred_at, None)?.rules.attribution_model {

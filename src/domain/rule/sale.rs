@@ -83,7 +83,8 @@ impl Rule for RecordSale {
                 if let Some(lead) = self.referred_lead(context, known, credit, occurred_at)? {
                     sale.lead_id = Some(lead.id);
                 }
-                credit_sale(context, sale, credit, &enrollment, &terms, EventKind::SaleRecorded)?
+                let base = base_of(&sale);
+                credit_sale(context, sale, base, credit, &enrollment, &terms, EventKind::SaleRecorded)?
             }
             None => (self.leave_unmatched(context, known, sale)?, Vec::new()),
         };
@@ -193,10 +194,17 @@ fn terms_of(
     applicable_terms(context.set, program, occurred_at, bound_at).cloned()
 }
 
-/// Credits a sale to an enrollment: fixes the terms, prices the reward, writes the sale, and adds the event.
+/// The part of a sale that can earn, because it was not refunded. A free order can earn a flat commission as long as nothing was
+/// refunded. Every refund makes a new version of its sale.
+fn base_of(sale: &Conversion) -> Option<Money> {
+    sale.left().filter(|left| left.amount_minor > 0 || (sale.amount == Some(*left) && sale.version == 1))
+}
+
+/// Credits a sale to an enrollment, for the part that can earn: fixes the terms, prices the reward, writes the sale, and adds the event.
 fn credit_sale(
     context: &mut Context<'_>,
     mut sale: Conversion,
+    base: Option<Money>,
     credit: Credit,
     enrollment: &Enrollment,
     terms: &Terms,
@@ -205,12 +213,9 @@ fn credit_sale(
     sale.outcome = ConversionOutcome::Attributed;
     sale.credits = smallvec![credit];
     let sale = context.put(sale);
-    let rewards: Vec<_> = match sale.left() {
-        // The part that was refunded before pricing earns nothing. A free order has no part, and may earn a flat commission.
-        Some(base) if base.amount_minor > 0 || sale.amount == Some(base) => {
-            commission::earn(context, &sale, base, enrollment, credit, terms)?.into_iter().collect()
-        }
-        _ => Vec::new(),
+    let rewards: Vec<_> = match base {
+        Some(base) => commission::earn(context, &sale, base, enrollment, credit, terms)?.into_iter().collect(),
+        None => Vec::new(),
     };
     let image = ConversionImage { conversion: Arc::clone(&sale), rewards: rewards.clone() };
     context.tell_conversion(kind, sale.occurred_at, image);
@@ -246,6 +251,7 @@ pub(super) fn match_to_lead(
         lead.first_sale_at = Some(lead.first_sale_at.map_or(sale.occurred_at, |since| since.min(sale.occurred_at)));
         let terms = terms_of(context, enrollment, sale.occurred_at, None)?;
         let credit = customer::whole_credit(enrollment, terms.version, AttributionSource::LeadBinding);
+        let base = base_of(&sale);
         let mut sale = Conversion { lead_id: Some(lead.id), version: sale.version + 1, ..sale.as_ref().clone() };
         let won = Candidate {
             evidence: Evidence::Lead(lead.id),
@@ -254,7 +260,7 @@ pub(super) fn match_to_lead(
             result: CandidateResult::Won,
         };
         sale.candidates.insert(0, won);
-        credit_sale(context, sale, credit, enrollment, &terms, EventKind::SaleAttributed)?;
+        credit_sale(context, sale, base, credit, enrollment, &terms, EventKind::SaleAttributed)?;
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ pub(in crate::rpc) fn code(sent: &str) -> Option<String> {
     if is_plain(sent) && !sent.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;
     }
-    changed(sent, text::clean_brought(sent).to_lowercase())
+    changed(sent, text::clean_brought(sent).to_ascii_lowercase())
 }
 
 /// A tracking id, which may have blanks around it.

@@ -33,6 +33,8 @@ fn texts() -> Vec<(&'static str, String)> {
         ("NFC", "J\u{f6}rg".to_owned()),
         ("NFD", "Jo\u{308}rg".to_owned()),
         ("zero-width", "a\u{200b}b\u{feff}".to_owned()),
+        ("an address with a control character", "jo@xn--mller-kva.a\0b".to_owned()),
+        ("an address with a blank in its host", "jo@m\u{fc} ller.example".to_owned()),
         ("bidi", "a\u{202e}b\u{2066}c".to_owned()),
     ]
 }

@@ -34,7 +34,8 @@ type RecordClickRequest struct {
 	RefId string `protobuf:"bytes,2,opt,name=ref_id,json=refId,proto3" json:"ref_id,omitempty"`
 	// The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one.
 	Tid string `protobuf:"bytes,3,opt,name=tid,proto3" json:"tid,omitempty"`
-	// When the visitor clicked, at most 10 minutes ahead of the server's clock. Not set: now.
+	// When the visitor clicked, at most 10 minutes ahead of the server's clock. Not set: now. Publishable keys' clicks always have the
+	// server's time.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
 	// The page that the visitor came from, up to 2,048 characters of any text. Optional.
 	ReferrerUrl   string `protobuf:"bytes,5,opt,name=referrer_url,json=referrerUrl,proto3" json:"referrer_url,omitempty"`

@@ -260,7 +260,7 @@ type Conversion struct {
 	EventId string `protobuf:"bytes,3,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// The outcome.
 	Outcome ConversionOutcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=headwater.v1.ConversionOutcome" json:"outcome,omitempty"`
-	// The net amount of a sale. Negative for a refund. Not set for leads and cancellations.
+	// The net amount of a sale. Negative, or zero, for a refund. Not set for leads and cancellations.
 	Amount *Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
 	// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
 	RefundedAmount *Money `protobuf:"bytes,6,opt,name=refunded_amount,json=refundedAmount,proto3" json:"refunded_amount,omitempty"`

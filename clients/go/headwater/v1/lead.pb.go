@@ -239,8 +239,8 @@ func (x *Lead) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// The request of RecordLead. A lead is not refused over its names: they are cleaned of characters that are not text, and cut to their
-// length. The answer then has a warning.
+// The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
+// are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
 type RecordLeadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The merchant's id for the sign-up, up to 128 characters. Unique among the account's lead events, for ever. Required.

@@ -24,8 +24,9 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The request of RecordSale. A sale is not refused over a text that only describes it, because its money would be lost: names, `plan`
-// and `order_number` are cleaned of characters that are not text, and cut to their length. The answer then has a warning.
+// The request of RecordSale. A sale is not refused over a text that only describes it or that a visitor brought, because its money would
+// be lost: names, `plan`, `order_number`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and cut to
+// their length. The answer then has a warning.
 type RecordSaleRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The merchant's id for the sale, such as the charge's id, up to 128 characters. Unique among the account's sales, for ever.

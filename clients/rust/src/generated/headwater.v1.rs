@@ -3040,7 +3040,7 @@ pub struct Conversion {
     /// The outcome.
     #[prost(enumeration = "ConversionOutcome", tag = "4")]
     pub outcome: i32,
-    /// The net amount of a sale. Negative for a refund. Not set for leads and cancellations.
+    /// The net amount of a sale. Negative, or zero, for a refund. Not set for leads and cancellations.
     #[prost(message, optional, tag = "5")]
     pub amount: ::core::option::Option<Money>,
     /// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
@@ -3388,7 +3388,8 @@ pub struct RecordClickRequest {
     /// The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one.
     #[prost(string, tag = "3")]
     pub tid: ::prost::alloc::string::String,
-    /// When the visitor clicked, at most 10 minutes ahead of the server's clock. Not set: now.
+    /// When the visitor clicked, at most 10 minutes ahead of the server's clock. Not set: now. Publishable keys' clicks always have the
+    /// server's time.
     #[prost(message, optional, tag = "4")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The page that the visitor came from, up to 2,048 characters of any text. Optional.
@@ -3460,8 +3461,8 @@ pub struct Lead {
     #[prost(message, optional, tag = "13")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// The request of RecordLead. A lead is not refused over its names: they are cleaned of characters that are not text, and cut to their
-/// length. The answer then has a warning.
+/// The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
+/// are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordLeadRequest {
     /// The merchant's id for the sign-up, up to 128 characters. Unique among the account's lead events, for ever. Required.
@@ -3665,8 +3666,9 @@ pub struct RecordRefundResponse {
     #[prost(message, repeated, tag = "6")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
-/// The request of RecordSale. A sale is not refused over a text that only describes it, because its money would be lost: names, `plan`
-/// and `order_number` are cleaned of characters that are not text, and cut to their length. The answer then has a warning.
+/// The request of RecordSale. A sale is not refused over a text that only describes it or that a visitor brought, because its money would
+/// be lost: names, `plan`, `order_number`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and cut to
+/// their length. The answer then has a warning.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordSaleRequest {
     /// The merchant's id for the sale, such as the charge's id, up to 128 characters. Unique among the account's sales, for ever.

@@ -95,29 +95,30 @@ const fn is_invisible(character: char) -> bool {
 /// An email address as it is stored and compared. Two addresses of one mailbox that differ only in case, in the form of letters, in
 /// width or in invisible characters are equal. `None`: the text is no address.
 ///
-/// The name is folded in width, normalized to NFC and made lower case by the rules of Unicode. The host is made ASCII by IDNA
-/// (UTS 46), without a dot at its end.
+/// The text is folded in width. The name is normalized to NFC and made lower case by the rules of Unicode. The host is made ASCII by
+/// IDNA (UTS 46), without a dot at its end.
 pub(in crate::rpc::call) fn normalized_email(text: &str) -> Option<String> {
-    let trimmed = text.trim();
-    let text: String = if trimmed.is_ascii() {
-        trimmed.to_ascii_lowercase()
+    let narrowed: String = text.trim().chars().map(narrow).collect();
+    let (name, host) = narrowed.split_once('@')?;
+    let name = if name.is_ascii() {
+        name.to_ascii_lowercase()
     } else {
-        let folded: String = trimmed.chars().filter(|character| !is_invisible(*character)).map(narrow).nfc().collect();
-        folded.to_lowercase().nfc().collect()
+        let seen: String = name.chars().filter(|character| !is_invisible(*character)).nfc().collect();
+        seen.to_lowercase().nfc().collect()
     };
-    let (name, host) = text.trim().split_once('@')?;
-    let is_refused = |character: char| character.is_whitespace() || character.is_control();
-    if name.is_empty() || name.chars().any(is_refused) || host.contains('@') {
+    let name = name.trim_start();
+    if name.is_empty() || name.chars().any(|character| character.is_whitespace() || character.is_control()) {
         return None;
     }
+    // IDNA itself decides about joiners, which are significant in some scripts.
+    let is_kept = |character: &char| matches!(character, '\u{200c}' | '\u{200d}') || !is_invisible(*character);
+    let host: String = host.chars().filter(is_kept).collect();
+    let host = host.trim_end().to_lowercase();
+    let host = if host.is_ascii() && !host.contains("xn--") { host } else { idna::domain_to_ascii(&host).ok()? };
     let host = host.trim_end_matches('.');
-    let host = if host.is_ascii() && !host.contains("xn--") {
-        let is_host = |byte: u8| byte.is_ascii_graphic();
-        host.bytes().all(is_host).then(|| host.to_owned())?
-    } else {
-        idna::domain_to_ascii(host).ok()?
-    };
-    (!host.is_empty()).then(|| format!("{name}@{host}"))
+    // IDNA lets characters of ASCII pass that no host has.
+    let is_host = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@');
+    is_host.then(|| format!("{name}@{host}"))
 }
 
 /// The usual form of a full-width letter, digit or sign.
@@ -150,6 +151,9 @@ mod tests {
             ("jo@mu\u{308}ller.example.", "jo@xn--mller-kva.example"),
             ("jo@xn--mller-kva.example", "jo@xn--mller-kva.example"),
             ("jo@XN--MLLER-KVA.example", "jo@xn--mller-kva.example"),
+            // Other dots.
+            ("jo@example\u{3002}com\u{ff61}", "jo@example.com"),
+            ("jo@\u{646}\u{627}\u{645}\u{647}\u{200c}\u{627}\u{6cc}.com", "jo@xn--mgba3gch31f060k.com"),
             // The tag belongs to the mailbox's name.
             ("jo+shop@example.com", "jo+shop@example.com"),
         ] {
@@ -164,6 +168,11 @@ mod tests {
         }
         assert_eq!(normalized_email("jo@xn--\u{fc}.example"), None);
         assert_eq!(normalized_email("jo\n@example.com"), None);
+        for host in
+            ["xn--mller-kva.a\0b", "m\u{fc} ller.example", "\u{fc}\u{fe6b}b.com", "\u{3002}", "m\u{fc}\u{7}.example"]
+        {
+            assert_eq!(normalized_email(&format!("jo@{host}")), None, "{host:?}");
+        }
     }
 
     #[test]

@@ -39,8 +39,18 @@ impl World {
         let mut candidates: Vec<Candidate> = Vec::new();
         candidates.extend(lead.and_then(|lead| self.bound(lead, occurred)));
         candidates.extend(self.coupon_used(traces.coupon_code));
-        candidates.extend(self.visits(traces.tid, occurred));
-        candidates.extend(self.ref_id_sent(traces.ref_id));
+        let mut visits = self.visits(traces.tid, occurred);
+        let sent = self.ref_id_sent(traces.ref_id);
+        // If no click was early enough, the first one that may only seem later counts.
+        let is_open = |one: &Candidate| one.fate.is_none();
+        if !visits.iter().any(|(visit, _)| is_open(visit))
+            && !sent.as_ref().is_some_and(is_open)
+            && let Some((visit, _)) = visits.iter_mut().find(|(_, seems_late)| *seems_late)
+        {
+            visit.fate = None;
+        }
+        candidates.extend(visits.into_iter().map(|(visit, _)| visit));
+        candidates.extend(sent);
         self.choose_click(&mut candidates, occurred);
 
         let order = self.order(&candidates, occurred);
@@ -134,32 +144,30 @@ impl World {
         clicks.into_iter().max().map_or(self.now, |clicked| clicked.max(self.now))
     }
 
-    fn visits(&self, tid: &str, occurred: i64) -> Vec<Candidate> {
+    /// The visitor's clicks, and whether each may only seem later than the event.
+    fn visits(&self, tid: &str, occurred: i64) -> Vec<(Candidate, bool)> {
         if tid.is_empty() {
             return Vec::new();
         }
         let mut clicks: Vec<_> = self.clicks.iter().filter(|click| click.tid == tid).collect();
         if clicks.is_empty() {
-            return vec![self.candidate(Source::Click, Evidence::Tid(tid.to_owned()), "")];
+            return vec![(self.candidate(Source::Click, Evidence::Tid(tid.to_owned()), ""), false)];
         }
         clicks.drain(..clicks.len().saturating_sub(CLICKS_MAX));
         clicks.sort_by_key(|click| click.occurred);
         let links = clicks.into_iter().filter_map(|click| {
             let link = self.links.iter().find(|link| link.id == click.link_id)?;
-            // The visitor has made the click before whatever brings the tracking id, so clocks differ if that seems earlier.
-            let tolerance = match occurred % MICROS_PER_SECOND {
-                _ if click.id == tid => CLOCK_DIFFERENCE_MAX,
-                0 => MICROS_PER_SECOND - 1,
-                _ => 0,
-            };
-            Some((self.through_link(link, Evidence::ClickId(click.id.clone())), click.occurred, tolerance))
+            Some((self.through_link(link, Evidence::ClickId(click.id.clone())), click.occurred))
         });
-        let outside = |(mut candidate, clicked, tolerance): (Candidate, i64, i64)| {
+        let tolerance = if occurred % MICROS_PER_SECOND == 0 { MICROS_PER_SECOND - 1 } else { 0 };
+        let outside = |(mut candidate, clicked): (Candidate, i64)| {
             let window = candidate.enrollment.map_or(0, |place| self.window(place, occurred));
             let late = (clicked > occurred + tolerance).then_some(Fate::AfterConversion);
             let fate = late.or((clicked + window < occurred).then_some(Fate::OutsideWindow));
+            let is_near = clicked <= occurred + CLOCK_DIFFERENCE_MAX;
+            let seems_late = is_near && candidate.fate.is_none() && fate == Some(Fate::AfterConversion);
             candidate.fate = candidate.fate.or(fate);
-            candidate
+            (candidate, seems_late)
         };
         links.map(outside).collect()
     }

@@ -57,10 +57,15 @@ const APPROVAL: Move<'static> = Move {
 
 impl World {
     /// The reward of a newly credited sale, for the amount not yet refunded.
-    pub(super) fn earn(&mut self, sale: usize, enrollment: usize, terms: &pb::Terms) {
+    pub(super) fn earn(&mut self, sale: usize, enrollment: usize, terms: &pb::Terms, is_priced_late: bool) {
         let (row, occurred) = (self.conversions[sale].row.clone(), self.conversions[sale].occurred);
         let amount = row.amount.clone().unwrap_or_default();
         let left = amount.amount_minor - row.refunded_amount.map_or(0, |refunded| refunded.amount_minor);
+        // A free order that was refunded before it is priced earns nothing. Its version is that of the pricing.
+        let untouched_version = if is_priced_late { 2 } else { 1 };
+        if left == 0 && (amount.amount_minor > 0 || row.version > untouched_version) {
+            return;
+        }
         let own = self.enrollments[enrollment].commission_override.clone();
         let rule = if own.is_some() { pb::RewardRule::Enrollment } else { pb::RewardRule::Program };
         let (value, rate) = match own.or_else(|| terms.commission.clone()).and_then(|commission| commission.rate) {

@@ -232,18 +232,25 @@ impl World {
                 result: pb::CandidateResult::Won.into(),
             };
             sale.candidates.insert(0, won);
-            self.credit_sale(place, Source::LeadBinding, enrollment, None);
+            self.credit_sale(place, Source::LeadBinding, enrollment, None, true);
             self.tell_of(EventKind::SaleAttributed, place, occurred);
         }
     }
 
     /// Credits a sale and adds its reward.
-    fn credit_sale(&mut self, place: usize, source: Source, enrollment: usize, bound: Option<i64>) {
+    fn credit_sale(
+        &mut self,
+        place: usize,
+        source: Source,
+        enrollment: usize,
+        bound: Option<i64>,
+        is_priced_late: bool,
+    ) {
         let terms = self.program_of(enrollment).terms(self.conversions[place].occurred, bound).clone();
         let credit = self.credit(source, enrollment, terms.version);
         self.conversions[place].row.set_outcome(Outcome::Attributed);
         self.conversions[place].row.credits = vec![credit];
-        self.earn(place, enrollment, &terms);
+        self.earn(place, enrollment, &terms, is_priced_late);
     }
 
     pub(super) fn record_sale(&mut self, request: &pb::RecordSaleRequest) -> Ruling {
@@ -291,7 +298,7 @@ impl World {
         self.conversions.push(sale);
         let place = self.conversions.len() - 1;
         if let Some((source, enrollment)) = verdict.winner {
-            self.credit_sale(place, source, enrollment, bound);
+            self.credit_sale(place, source, enrollment, bound, false);
             self.tell_of(EventKind::SaleRecorded, place, occurred);
         }
         let answer = self.sale_answer(place);

@@ -43,7 +43,9 @@ class RecordClickRequest(_message.Message):
     """The page that the visitor came from, up to 2,048 characters of any text. Optional."""
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
-        """When the visitor clicked, at most 10 minutes ahead of the server's clock. Not set: now."""
+        """When the visitor clicked, at most 10 minutes ahead of the server's clock. Not set: now. Publishable keys' clicks always have the
+        server's time.
+        """
 
     def __init__(
         self,

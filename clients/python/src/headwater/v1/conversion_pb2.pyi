@@ -202,7 +202,7 @@ class Conversion(_message.Message):
     """
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
-        """The net amount of a sale. Negative for a refund. Not set for leads and cancellations."""
+        """The net amount of a sale. Negative, or zero, for a refund. Not set for leads and cancellations."""
 
     @_builtins.property
     def refunded_amount(self) -> _common_pb2.Money:

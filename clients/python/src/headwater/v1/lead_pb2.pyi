@@ -142,8 +142,8 @@ Global___Lead: _TypeAlias = Lead  # noqa: Y015
 
 @_typing.final
 class RecordLeadRequest(_message.Message):
-    """The request of RecordLead. A lead is not refused over its names: they are cleaned of characters that are not text, and cut to their
-    length. The answer then has a warning.
+    """The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
+    are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -25,8 +25,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class RecordSaleRequest(_message.Message):
-    """The request of RecordSale. A sale is not refused over a text that only describes it, because its money would be lost: names, `plan`
-    and `order_number` are cleaned of characters that are not text, and cut to their length. The answer then has a warning.
+    """The request of RecordSale. A sale is not refused over a text that only describes it or that a visitor brought, because its money would
+    be lost: names, `plan`, `order_number`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and cut to
+    their length. The answer then has a warning.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

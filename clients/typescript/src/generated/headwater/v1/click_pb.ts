@@ -47,7 +47,8 @@ export type RecordClickRequest = Message<"headwater.v1.RecordClickRequest"> & {
   tid: string;
 
   /**
-   * When the visitor clicked, at most 10 minutes ahead of the server's clock. Not set: now.
+   * When the visitor clicked, at most 10 minutes ahead of the server's clock. Not set: now. Publishable keys' clicks always have the
+   * server's time.
    *
    * @generated from field: google.protobuf.Timestamp occur_time = 4;
    */

@@ -59,7 +59,7 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
   outcome: ConversionOutcome;
 
   /**
-   * The net amount of a sale. Negative for a refund. Not set for leads and cancellations.
+   * The net amount of a sale. Negative, or zero, for a refund. Not set for leads and cancellations.
    *
    * @generated from field: headwater.v1.Money amount = 5;
    */

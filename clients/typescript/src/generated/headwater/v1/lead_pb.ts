@@ -134,8 +134,8 @@ export const LeadSchema: GenMessage<Lead> = /*@__PURE__*/
   messageDesc(file_headwater_v1_lead, 0);
 
 /**
- * The request of RecordLead. A lead is not refused over its names: they are cleaned of characters that are not text, and cut to their
- * length. The answer then has a warning.
+ * The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
+ * are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
  *
  * @generated from message headwater.v1.RecordLeadRequest
  */

@@ -25,8 +25,9 @@ export const file_headwater_v1_sale: GenFile = /*@__PURE__*/
   fileDesc("ChdoZWFkd2F0ZXIvdjEvc2FsZS5wcm90bxIMaGVhZHdhdGVyLnYxIo0DChFSZWNvcmRTYWxlUmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRITCgtleHRlcm5hbF9pZBgDIAEoCRILCgN0aWQYBCABKAkSDgoGcmVmX2lkGAUgASgJEhMKC2NvdXBvbl9jb2RlGAYgASgJEiMKBmFtb3VudBgHIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuCgpvY2N1cl90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdjaGFubmVsGAkgASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsEhIKCmZpcnN0X25hbWUYCiABKAkSEQoJbGFzdF9uYW1lGAsgASgJEgwKBHBsYW4YDCABKAkSIAoDbXJyGA0gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCSL+AQoSUmVjb3JkU2FsZVJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIPCgdsZWFkX2lkGAMgASgJEiUKB2NyZWRpdHMYBCADKAsyFC5oZWFkd2F0ZXIudjEuQ3JlZGl0EiwKB3Jld2FyZHMYBSADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgGIAEoCBInCgh3YXJuaW5ncxgHIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nQksKEGRldi5oZWFkd2F0ZXIudjFCCVNhbGVQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
 
 /**
- * The request of RecordSale. A sale is not refused over a text that only describes it, because its money would be lost: names, `plan`
- * and `order_number` are cleaned of characters that are not text, and cut to their length. The answer then has a warning.
+ * The request of RecordSale. A sale is not refused over a text that only describes it or that a visitor brought, because its money would
+ * be lost: names, `plan`, `order_number`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and cut to
+ * their length. The answer then has a warning.
  *
  * @generated from message headwater.v1.RecordSaleRequest
  */
