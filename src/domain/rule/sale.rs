@@ -18,7 +18,7 @@ use crate::domain::conversion::{
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId};
-use crate::domain::lead::{Customer, Lead, LeadState, UnmatchedSale};
+use crate::domain::lead::{Binding, Customer, Lead, LeadState, UnmatchedSale};
 use crate::domain::money::Money;
 use crate::domain::program::Terms;
 use crate::domain::refusal::Refusal;
@@ -75,12 +75,13 @@ impl Rule for RecordSale {
             Some((source, enrollment)) => {
                 // A binding counts only in its own program: a customer bound in another program is new to this one.
                 let binding = known.as_ref().and_then(|lead| lead.binding.as_ref());
+                let binding = binding.filter(|binding| !gives_way(binding, &sale.candidates, occurred_at));
                 let bound_at = binding
                     .filter(|binding| binding.credits.iter().any(|credit| credit.program_id == enrollment.program_id))
                     .map(|binding| binding.bound_at);
                 let terms = terms_of(context, &enrollment, occurred_at, bound_at)?;
                 let credit = customer::whole_credit(&enrollment, terms.version, source);
-                if let Some(lead) = self.referred_lead(context, known, credit, occurred_at)? {
+                if let Some(lead) = self.referred_lead(context, known, credit, &sale.candidates, occurred_at)? {
                     sale.lead_id = Some(lead.id);
                 }
                 let base = base_of(&sale);
@@ -122,13 +123,14 @@ impl RecordSale {
         }
     }
 
-    /// Writes the customer of a referred sale, whether known or new. The credit binds a lead that is not yet bound, and the lead
-    /// becomes active. `None` for a sale without a customer.
+    /// Writes the customer of a referred sale, whether known or new. The credit binds a lead that is not yet bound, or whose binding
+    /// leads to an ended enrollment or an archived program. The lead becomes active. `None` for a sale without a customer.
     fn referred_lead(
         &self,
         context: &mut Context<'_>,
         known: Option<Arc<Lead>>,
         credit: Credit,
+        candidates: &[Candidate],
         occurred_at: Time,
     ) -> Result<Option<Arc<Lead>>, Refusal> {
         if known.is_none() && self.customer.is_unnamed() {
@@ -138,6 +140,7 @@ impl RecordSale {
             Some(lead) => lead.as_ref().clone(),
             None => customer::new_lead(context, &self.customer, LeadState::Active),
         };
+        lead.binding = lead.binding.filter(|binding| !gives_way(binding, candidates, occurred_at));
         lead.binding.get_or_insert_with(|| customer::binding(credit, occurred_at));
         self.mark_as_buyer(context, &mut lead, occurred_at)?;
         Ok(Some(customer::put_touched(context, lead, known.as_deref())))
@@ -192,6 +195,14 @@ fn terms_of(
 ) -> Result<Arc<Terms>, Refusal> {
     let program = context.set.program(context.account_id, enrollment.program_id)?;
     applicable_terms(context.set, program, occurred_at, bound_at).cloned()
+}
+
+/// Whether a lead's binding gives way to the referrer of a sale, because it leads only to ended enrollments and archived programs. A
+/// sale that is told late does not replace a later binding.
+fn gives_way(binding: &Binding, candidates: &[Candidate], occurred_at: Time) -> bool {
+    let is_over = |result| matches!(result, CandidateResult::EnrollmentEnded | CandidateResult::ProgramArchived);
+    let bindings = candidates.iter().filter(|candidate| candidate.evidence.source() == AttributionSource::LeadBinding);
+    binding.bound_at <= occurred_at && bindings.map(|candidate| candidate.result).all(is_over)
 }
 
 /// The part of a sale that can earn, because it was not refunded. A free order can earn a flat commission as long as nothing was

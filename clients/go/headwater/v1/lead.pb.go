@@ -100,7 +100,8 @@ type Lead struct {
 	LastName string `protobuf:"bytes,5,opt,name=last_name,json=lastName,proto3" json:"last_name,omitempty"`
 	// The state. A sale sets ACTIVE, and a cancellation sets CANCELLED.
 	State LeadState `protobuf:"varint,6,opt,name=state,proto3,enum=headwater.v1.LeadState" json:"state,omitempty"`
-	// The affiliates that the lead is bound to. Empty while it is not bound.
+	// The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment or an archived program gives
+	// way at the next sale that another affiliate referred.
 	Credits []*Credit `protobuf:"bytes,7,rep,name=credits,proto3" json:"credits,omitempty"`
 	// When the lead was bound: the `occur_time` of the event that bound it. Not set while it is not bound.
 	BindTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=bind_time,json=bindTime,proto3" json:"bind_time,omitempty"`

@@ -3439,7 +3439,8 @@ pub struct Lead {
     /// The state. A sale sets ACTIVE, and a cancellation sets CANCELLED.
     #[prost(enumeration = "LeadState", tag = "6")]
     pub state: i32,
-    /// The affiliates that the lead is bound to. Empty while it is not bound.
+    /// The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment or an archived program gives
+    /// way at the next sale that another affiliate referred.
     #[prost(message, repeated, tag = "7")]
     pub credits: ::prost::alloc::vec::Vec<Credit>,
     /// When the lead was bound: the `occur_time` of the event that bound it. Not set while it is not bound.

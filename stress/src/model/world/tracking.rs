@@ -266,8 +266,15 @@ impl World {
         sale.row = sale_row(request, sale.row);
         sale.row.candidates = verdict.candidates;
 
+        // A binding gives way if its enrollment has ended or its program is archived, unless it is later than the sale.
+        let gives_way = sale.row.candidates.iter().any(|candidate| {
+            let fates = [pb::CandidateResult::EnrollmentEnded, pb::CandidateResult::ProgramArchived];
+            candidate.source() == Source::LeadBinding && fates.contains(&candidate.result())
+        }) && known
+            .and_then(|lead| self.leads[lead].bind_time.as_ref().map(micros))
+            .is_some_and(|at| at <= occurred);
         // A lead that is bound in another program counts as new in this one.
-        let bound = known.zip(verdict.winner).and_then(|(lead, (_, enrollment))| {
+        let bound = known.filter(|_| !gives_way).zip(verdict.winner).and_then(|(lead, (_, enrollment))| {
             let here = &self.enrollments[enrollment].program_id;
             let is_here = self.leads[lead].credits.iter().any(|credit| credit.program_id == *here);
             is_here.then(|| self.leads[lead].bind_time.as_ref().map(micros)).flatten()
@@ -280,7 +287,7 @@ impl World {
         if let Some(lead) = lead {
             sale.row.lead_id.clone_from(&self.leads[lead].id);
             if let Some((source, enrollment)) = verdict.winner
-                && self.leads[lead].bind_time.is_none()
+                && (self.leads[lead].bind_time.is_none() || gives_way)
             {
                 let terms_version = self.program_of(enrollment).terms(occurred, None).version;
                 self.bind(lead, self.credit(source, enrollment, terms_version), occurred);

@@ -93,7 +93,9 @@ class Lead(_message.Message):
     """The plan of the last sale that named one. May be empty."""
     @_builtins.property
     def credits(self) -> _containers.RepeatedCompositeFieldContainer[_attribution_pb2.Credit]:
-        """The affiliates that the lead is bound to. Empty while it is not bound."""
+        """The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment or an archived program gives
+        way at the next sale that another affiliate referred.
+        """
 
     @_builtins.property
     def bind_time(self) -> _timestamp_pb2.Timestamp:

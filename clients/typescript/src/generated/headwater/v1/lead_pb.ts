@@ -77,7 +77,8 @@ export type Lead = Message<"headwater.v1.Lead"> & {
   state: LeadState;
 
   /**
-   * The affiliates that the lead is bound to. Empty while it is not bound.
+   * The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment or an archived program gives
+   * way at the next sale that another affiliate referred.
    *
    * @generated from field: repeated headwater.v1.Credit credits = 7;
    */
