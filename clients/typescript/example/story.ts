@@ -115,7 +115,7 @@ async function followTo(client: HeadwaterClient, warehouse: Warehouse, lastCurso
 /** Sends a sale with wrong fields. Returns their names. */
 async function wrongFields(client: HeadwaterClient): Promise<string[]> {
   try {
-    await client.tracking.recordSale({ email: "anna", amount: { amountMinor: 0n, currencyCode: "dollars" } });
+    await client.tracking.recordSale({ email: "anna", amount: { amountMinor: -1n, currencyCode: "dollars" } });
   } catch (error) {
     if (error instanceof HeadwaterError && error.reason === ErrorReason.INVALID_FIELDS) {
       return error.fieldViolations.map(({ field }) => field).sort();
