@@ -35,7 +35,7 @@ pub struct Binding {
 pub struct Lead {
     pub id: LeadId,
     pub account_id: AccountId,
-    /// The email address in lower case, unique in the account.
+    /// The email address, normalized, unique in the account.
     pub email: Option<String>,
     /// The merchant's own id, unique in the account.
     pub external_id: Option<String>,
@@ -59,7 +59,7 @@ pub struct Lead {
 pub struct Customer {
     /// The merchant's own id.
     pub external_id: Option<String>,
-    /// The email address in lower case.
+    /// The email address, normalized.
     pub email: Option<String>,
 }
 
@@ -70,7 +70,7 @@ pub enum LeadSelector {
     Id(LeadId),
     /// The merchant's own id.
     ExternalId(String),
-    /// The email address in lower case.
+    /// The email address, normalized.
     Email(String),
 }
 
@@ -90,7 +90,7 @@ pub struct UnmatchedSale {
     pub account_id: AccountId,
     /// The sale.
     pub conversion_id: ConversionId,
-    /// The customer's email address in lower case.
+    /// The customer's email address, normalized.
     pub email: Option<String>,
     /// The merchant's own id for the customer.
     pub external_id: Option<String>,

@@ -30,7 +30,7 @@ pub(crate) struct Caller {
     pub rules: Rules,
 }
 
-/// What the client must know about the request of a unary call.
+/// The rules of a unary call, by its request.
 pub(crate) trait Call: Clone {
     /// Sets the ids that make a repeat safe, where the caller left them empty.
     fn fill_ids(&mut self) {}
@@ -131,7 +131,7 @@ impl Caller {
 
 /// Short, because a call should continue soon after a restart of the server.
 const LONGEST_CALL_DELAY: Duration = Duration::from_secs(1);
-/// What a deadline on the wire can be.
+/// The largest deadline that is sent.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 86_400);
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 

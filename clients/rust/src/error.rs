@@ -36,7 +36,7 @@ struct Parts {
 pub struct Violation {
     /// The path of the field, such as `amount.amount_minor` or `reward_ids[3]`.
     pub field: String,
-    /// What is wrong and how to fix it.
+    /// The fault and how to fix it.
     pub description: String,
 }
 
@@ -46,7 +46,7 @@ impl Error {
         self.0.status.code()
     }
 
-    /// What is wrong and how to fix it.
+    /// The fault and how to fix it, for people to read.
     pub fn message(&self) -> &str {
         &self.0.message
     }

@@ -3,7 +3,7 @@
 //!
 //! The functions return `None` for a value that has this form already, which is the usual case and costs no copy.
 
-use super::parse::text;
+use super::parse::text::{self, is_plain};
 
 /// Sets fields of a message to their canonical values, where there are some. Copies the message only then.
 macro_rules! canonical {
@@ -53,10 +53,6 @@ pub(in crate::rpc) fn tid(sent: &str) -> Option<String> {
 /// A number whose default may be spelled out.
 pub(in crate::rpc) fn default_number(sent: i32, default: i32) -> Option<i32> {
     (sent == default).then_some(0)
-}
-
-fn is_plain(sent: &str) -> bool {
-    sent.bytes().all(|byte| (b' '..0x7f).contains(&byte)) && !sent.starts_with(' ') && !sent.ends_with(' ')
 }
 
 fn changed(sent: &str, canonical: String) -> Option<String> {

@@ -32,7 +32,7 @@ type Account struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The merchant's name, 1 to 200 characters.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// The owner's email address in lower case, up to 254 bytes, unique on the server. Empty in the feed.
+	// The owner's email address as it is compared, see `Lead.email`, up to 254 bytes, unique on the server. Empty in the feed.
 	Email string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
 	// How many active coupons one affiliate may have, 1 to 10,000. A new account has 100.
 	MaxActiveCouponsPerAffiliate int32 `protobuf:"varint,4,opt,name=max_active_coupons_per_affiliate,json=maxActiveCouponsPerAffiliate,proto3" json:"max_active_coupons_per_affiliate,omitempty"`
@@ -126,7 +126,7 @@ type RegisterAccountRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The merchant's name, 1 to 200 characters. Required.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// The owner's email address, up to 254 bytes. Stored in lower case. Required.
+	// The owner's email address, up to 254 bytes. Stored as it is compared. Required.
 	Email         string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

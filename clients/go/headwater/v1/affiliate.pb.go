@@ -214,7 +214,7 @@ type Affiliate struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The merchant's own id for the affiliate, unique in the account. May be empty. Empty in the feed.
 	ExternalId string `protobuf:"bytes,2,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
-	// The email address in lower case, unique in the account. Empty in the feed.
+	// The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed.
 	Email string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
 	// First name. May be empty. Empty in the feed.
 	FirstName string `protobuf:"bytes,4,opt,name=first_name,json=firstName,proto3" json:"first_name,omitempty"`
@@ -323,7 +323,7 @@ type CreateAffiliateRequest struct {
 	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
 	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The email address, up to 254 bytes, unique in the account. Stored in lower case. Required.
+	// The email address, up to 254 bytes, unique in the account. Stored as it is compared. Required.
 	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
 	// The merchant's own id for the affiliate, up to 128 characters, unique in the account. Optional.
 	ExternalId string `protobuf:"bytes,3,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`

@@ -29,7 +29,8 @@ type RecordCancellationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The merchant's id for the cancellation, up to 128 characters. Unique among the account's cancellations, for ever. Required.
 	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	// The customer's email address. `email` or `external_id` is required.
+	// The customer's email address. `email` or `external_id` is required. An impossible address is left out with a warning if
+	// `external_id` is set, and refused otherwise.
 	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
 	// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead.
 	ExternalId string `protobuf:"bytes,3,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`

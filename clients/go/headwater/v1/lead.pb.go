@@ -90,7 +90,8 @@ type Lead struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id, `led_` and 32 hexadecimal digits.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The email address in lower case, unique in the account. May be empty when `external_id` is set. Empty in the feed.
+	// The email address as it is compared, unique in the account: in lower case and in Unicode's form NFC, with an ASCII host (IDNA). May
+	// be empty when `external_id` is set. Empty in the feed.
 	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
 	// The merchant's own id for the customer, unique in the account. May be empty when `email` is set. Empty in the feed.
 	ExternalId string `protobuf:"bytes,3,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`

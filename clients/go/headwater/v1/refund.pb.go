@@ -33,7 +33,7 @@ type RecordRefundRequest struct {
 	// refund's currency that has enough left to refund.
 	SaleEventId string `protobuf:"bytes,2,opt,name=sale_event_id,json=saleEventId,proto3" json:"sale_event_id,omitempty"`
 	// The customer's email address. One of `sale_event_id`, `email` and `external_id` is required. Not used when `sale_event_id` is
-	// set.
+	// set. An impossible address is left out with a warning if another of these fields is set, and refused otherwise.
 	Email string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
 	// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. Not
 	// used when `sale_event_id` is set.

@@ -37,7 +37,7 @@ class HeadwaterError(Exception):
     code: grpc.StatusCode
     """The gRPC code."""
     message: str
-    """What is wrong and how to fix it, for people to read."""
+    """The fault and how to fix it, for people to read."""
     reason: ErrorReason.ValueType
     """The reason, such as `headwater.v1.ERROR_REASON_KEY_INVALID`. ERROR_REASON_UNSPECIFIED if the error has no reason, or a
     reason that this version of the client does not know."""

@@ -368,7 +368,7 @@ pub struct Account {
     /// The merchant's name, 1 to 200 characters.
     #[prost(string, tag = "2")]
     pub display_name: ::prost::alloc::string::String,
-    /// The owner's email address in lower case, up to 254 bytes, unique on the server. Empty in the feed.
+    /// The owner's email address as it is compared, see `Lead.email`, up to 254 bytes, unique on the server. Empty in the feed.
     #[prost(string, tag = "3")]
     pub email: ::prost::alloc::string::String,
     /// How many active coupons one affiliate may have, 1 to 10,000. A new account has 100.
@@ -393,7 +393,7 @@ pub struct RegisterAccountRequest {
     /// The merchant's name, 1 to 200 characters. Required.
     #[prost(string, tag = "2")]
     pub display_name: ::prost::alloc::string::String,
-    /// The owner's email address, up to 254 bytes. Stored in lower case. Required.
+    /// The owner's email address, up to 254 bytes. Stored as it is compared. Required.
     #[prost(string, tag = "3")]
     pub email: ::prost::alloc::string::String,
 }
@@ -1739,7 +1739,7 @@ pub struct Affiliate {
     /// The merchant's own id for the affiliate, unique in the account. May be empty. Empty in the feed.
     #[prost(string, tag = "2")]
     pub external_id: ::prost::alloc::string::String,
-    /// The email address in lower case, unique in the account. Empty in the feed.
+    /// The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed.
     #[prost(string, tag = "3")]
     pub email: ::prost::alloc::string::String,
     /// First name. May be empty. Empty in the feed.
@@ -1766,7 +1766,7 @@ pub struct CreateAffiliateRequest {
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The email address, up to 254 bytes, unique in the account. Stored in lower case. Required.
+    /// The email address, up to 254 bytes, unique in the account. Stored as it is compared. Required.
     #[prost(string, tag = "2")]
     pub email: ::prost::alloc::string::String,
     /// The merchant's own id for the affiliate, up to 128 characters, unique in the account. Optional.
@@ -3346,7 +3346,8 @@ pub struct RecordCancellationRequest {
     /// The merchant's id for the cancellation, up to 128 characters. Unique among the account's cancellations, for ever. Required.
     #[prost(string, tag = "1")]
     pub event_id: ::prost::alloc::string::String,
-    /// The customer's email address. `email` or `external_id` is required.
+    /// The customer's email address. `email` or `external_id` is required. An impossible address is left out with a warning if
+    /// `external_id` is set, and refused otherwise.
     #[prost(string, tag = "2")]
     pub email: ::prost::alloc::string::String,
     /// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead.
@@ -3424,7 +3425,8 @@ pub struct Lead {
     /// The id, `led_` and 32 hexadecimal digits.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    /// The email address in lower case, unique in the account. May be empty when `external_id` is set. Empty in the feed.
+    /// The email address as it is compared, unique in the account: in lower case and in Unicode's form NFC, with an ASCII host (IDNA). May
+    /// be empty when `external_id` is set. Empty in the feed.
     #[prost(string, tag = "2")]
     pub email: ::prost::alloc::string::String,
     /// The merchant's own id for the customer, unique in the account. May be empty when `email` is set. Empty in the feed.
@@ -3625,7 +3627,7 @@ pub struct RecordRefundRequest {
     #[prost(string, tag = "2")]
     pub sale_event_id: ::prost::alloc::string::String,
     /// The customer's email address. One of `sale_event_id`, `email` and `external_id` is required. Not used when `sale_event_id` is
-    /// set.
+    /// set. An impossible address is left out with a warning if another of these fields is set, and refused otherwise.
     #[prost(string, tag = "3")]
     pub email: ::prost::alloc::string::String,
     /// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. Not

@@ -1,6 +1,8 @@
 //! Cleans texts of people and their programs. A text that only describes something is never a reason to refuse an event, because then
 //! its money would be lost. It is cleaned and cut, and the answer has a warning.
 
+use std::borrow::Cow;
+
 use unicode_normalization::UnicodeNormalization;
 
 use super::Fields;
@@ -27,7 +29,7 @@ impl Fields {
 
     fn cleaned(&mut self, field: &str, text: &str, length_max: usize, cleaning: Cleaning) -> String {
         let trimmed = text.trim();
-        if trimmed.len() <= length_max && trimmed.bytes().all(|byte| (b' '..0x7f).contains(&byte)) {
+        if trimmed.len() <= length_max && is_plain(trimmed) {
             return trimmed.to_owned();
         }
         let (clean, is_changed) = clean(trimmed, cleaning);
@@ -41,6 +43,11 @@ impl Fields {
         self.warn(field, format!("has {length} characters; the first {length_max} were kept"));
         clean.chars().take(length_max).collect::<String>().trim_end().to_owned()
     }
+}
+
+/// Whether the text needs no cleaning: printable ASCII without blanks around it.
+pub(in crate::rpc::call) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..0x7f).contains(&byte)) && !text.starts_with(' ') && !text.ends_with(' ')
 }
 
 /// The text in Unicode's normal form NFC without characters that are not text, and whether there were any.
@@ -98,7 +105,9 @@ const fn is_invisible(character: char) -> bool {
 /// The text is folded in width. The name is normalized to NFC and made lower case by the rules of Unicode. The host is made ASCII by
 /// IDNA (UTS 46), without a dot at its end.
 pub(in crate::rpc::call) fn normalized_email(text: &str) -> Option<String> {
-    let narrowed: String = text.trim().chars().map(narrow).collect();
+    let trimmed = text.trim();
+    let narrowed: Cow<'_, str> =
+        if trimmed.is_ascii() { trimmed.into() } else { trimmed.chars().map(narrow).collect::<String>().into() };
     let (name, host) = narrowed.split_once('@')?;
     let name = if name.is_ascii() {
         name.to_ascii_lowercase()
@@ -112,8 +121,11 @@ pub(in crate::rpc::call) fn normalized_email(text: &str) -> Option<String> {
     }
     // IDNA itself decides about joiners, which are significant in some scripts.
     let is_kept = |character: &char| matches!(character, '\u{200c}' | '\u{200d}') || !is_invisible(*character);
-    let host: String = host.chars().filter(is_kept).collect();
-    let host = host.trim_end().to_lowercase();
+    let host = if host.is_ascii() {
+        host.to_ascii_lowercase()
+    } else {
+        host.chars().filter(is_kept).collect::<String>().trim_end().to_lowercase()
+    };
     let host = if host.is_ascii() && !host.contains("xn--") { host } else { idna::domain_to_ascii(&host).ok()? };
     let host = host.trim_end_matches('.');
     // IDNA lets characters of ASCII pass that no host has.

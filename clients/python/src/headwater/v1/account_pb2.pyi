@@ -36,7 +36,7 @@ class Account(_message.Message):
     display_name: _builtins.str
     """The merchant's name, 1 to 200 characters."""
     email: _builtins.str
-    """The owner's email address in lower case, up to 254 bytes, unique on the server. Empty in the feed."""
+    """The owner's email address as it is compared, see `Lead.email`, up to 254 bytes, unique on the server. Empty in the feed."""
     max_active_coupons_per_affiliate: _builtins.int
     """How many active coupons one affiliate may have, 1 to 10,000. A new account has 100."""
     @_builtins.property
@@ -83,7 +83,7 @@ class RegisterAccountRequest(_message.Message):
     display_name: _builtins.str
     """The merchant's name, 1 to 200 characters. Required."""
     email: _builtins.str
-    """The owner's email address, up to 254 bytes. Stored in lower case. Required."""
+    """The owner's email address, up to 254 bytes. Stored as it is compared. Required."""
     def __init__(
         self,
         *,

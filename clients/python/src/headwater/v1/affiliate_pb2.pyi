@@ -153,7 +153,7 @@ class Affiliate(_message.Message):
     external_id: _builtins.str
     """The merchant's own id for the affiliate, unique in the account. May be empty. Empty in the feed."""
     email: _builtins.str
-    """The email address in lower case, unique in the account. Empty in the feed."""
+    """The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed."""
     first_name: _builtins.str
     """First name. May be empty. Empty in the feed."""
     last_name: _builtins.str
@@ -213,7 +213,7 @@ class CreateAffiliateRequest(_message.Message):
     id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     """
     email: _builtins.str
-    """The email address, up to 254 bytes, unique in the account. Stored in lower case. Required."""
+    """The email address, up to 254 bytes, unique in the account. Stored as it is compared. Required."""
     external_id: _builtins.str
     """The merchant's own id for the affiliate, up to 128 characters, unique in the account. Optional."""
     first_name: _builtins.str

@@ -34,7 +34,9 @@ class RecordCancellationRequest(_message.Message):
     event_id: _builtins.str
     """The merchant's id for the cancellation, up to 128 characters. Unique among the account's cancellations, for ever. Required."""
     email: _builtins.str
-    """The customer's email address. `email` or `external_id` is required."""
+    """The customer's email address. `email` or `external_id` is required. An impossible address is left out with a warning if
+    `external_id` is set, and refused otherwise.
+    """
     external_id: _builtins.str
     """The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead."""
     @_builtins.property

@@ -80,7 +80,9 @@ class Lead(_message.Message):
     id: _builtins.str
     """The id, `led_` and 32 hexadecimal digits."""
     email: _builtins.str
-    """The email address in lower case, unique in the account. May be empty when `external_id` is set. Empty in the feed."""
+    """The email address as it is compared, unique in the account: in lower case and in Unicode's form NFC, with an ASCII host (IDNA). May
+    be empty when `external_id` is set. Empty in the feed.
+    """
     external_id: _builtins.str
     """The merchant's own id for the customer, unique in the account. May be empty when `email` is set. Empty in the feed."""
     first_name: _builtins.str

@@ -43,7 +43,7 @@ class RecordRefundRequest(_message.Message):
     """
     email: _builtins.str
     """The customer's email address. One of `sale_event_id`, `email` and `external_id` is required. Not used when `sale_event_id` is
-    set.
+    set. An impossible address is left out with a warning if another of these fields is set, and refused otherwise.
     """
     external_id: _builtins.str
     """The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. Not

@@ -39,7 +39,7 @@ export type Account = Message<"headwater.v1.Account"> & {
   displayName: string;
 
   /**
-   * The owner's email address in lower case, up to 254 bytes, unique on the server. Empty in the feed.
+   * The owner's email address as it is compared, see `Lead.email`, up to 254 bytes, unique on the server. Empty in the feed.
    *
    * @generated from field: string email = 3;
    */
@@ -98,7 +98,7 @@ export type RegisterAccountRequest = Message<"headwater.v1.RegisterAccountReques
   displayName: string;
 
   /**
-   * The owner's email address, up to 254 bytes. Stored in lower case. Required.
+   * The owner's email address, up to 254 bytes. Stored as it is compared. Required.
    *
    * @generated from field: string email = 3;
    */

@@ -160,7 +160,7 @@ export type Affiliate = Message<"headwater.v1.Affiliate"> & {
   externalId: string;
 
   /**
-   * The email address in lower case, unique in the account. Empty in the feed.
+   * The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed.
    *
    * @generated from field: string email = 3;
    */
@@ -225,7 +225,7 @@ export type CreateAffiliateRequest = Message<"headwater.v1.CreateAffiliateReques
   requestId: string;
 
   /**
-   * The email address, up to 254 bytes, unique in the account. Stored in lower case. Required.
+   * The email address, up to 254 bytes, unique in the account. Stored as it is compared. Required.
    *
    * @generated from field: string email = 2;
    */

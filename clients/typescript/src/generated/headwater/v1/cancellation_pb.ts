@@ -34,7 +34,8 @@ export type RecordCancellationRequest = Message<"headwater.v1.RecordCancellation
   eventId: string;
 
   /**
-   * The customer's email address. `email` or `external_id` is required.
+   * The customer's email address. `email` or `external_id` is required. An impossible address is left out with a warning if
+   * `external_id` is set, and refused otherwise.
    *
    * @generated from field: string email = 2;
    */

@@ -42,7 +42,8 @@ export type Lead = Message<"headwater.v1.Lead"> & {
   id: string;
 
   /**
-   * The email address in lower case, unique in the account. May be empty when `external_id` is set. Empty in the feed.
+   * The email address as it is compared, unique in the account: in lower case and in Unicode's form NFC, with an ASCII host (IDNA). May
+   * be empty when `external_id` is set. Empty in the feed.
    *
    * @generated from field: string email = 2;
    */

@@ -45,7 +45,7 @@ export type RecordRefundRequest = Message<"headwater.v1.RecordRefundRequest"> & 
 
   /**
    * The customer's email address. One of `sale_event_id`, `email` and `external_id` is required. Not used when `sale_event_id` is
-   * set.
+   * set. An impossible address is left out with a warning if another of these fields is set, and refused otherwise.
    *
    * @generated from field: string email = 3;
    */
