@@ -95,6 +95,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(count("version"))
             .col(time("created_at"))
             .col(time("updated_at"))
+            .col(time_null("archived_at"))
             .take(),
         table("terms", &["account_id", "program_id", "version"])
             .col(id("account_id"))
@@ -127,6 +128,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(time("created_at"))
             .col(time("updated_at"))
             .col(time_null("ended_at"))
+            .col(json_null("past"))
             .take(),
         table("link", &["account_id", "id"])
             .col(id("account_id"))
@@ -181,6 +183,7 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(id_null("sole_affiliate_id"))
             .col(bytes("credits"))
             .col(time_null("bound_at"))
+            .col(time_null("referred_at"))
             .col(text("plan"))
             .col(money_null("mrr_minor"))
             .col(state_null("mrr_currency"))
@@ -225,9 +228,12 @@ fn conversions() -> Vec<TableCreateStatement> {
             .col(money_null("amount_minor"))
             .col(state_null("currency"))
             .col(money("refunded_minor"))
+            .col(count("refund_count"))
+            .col(money("excess_minor"))
             .col(id_null("sale_id"))
             .col(text("sale_event_id"))
             .col(id_null("lead_id"))
+            .col(id_null("tid"))
             .col(id_null("sole_affiliate_id"))
             .col(bytes("credits"))
             .col(state("channel"))
@@ -350,6 +356,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
         unique_index_of_named("lead_by_email", "lead", &["account_id", "email"], "email"),
         unique_index_of_named("lead_by_external_id", "lead", &["account_id", "external_id"], "external_id"),
         index("conversion_by_sole_affiliate", "conversion", &["account_id", "sole_affiliate_id", "id"]),
+        // Only requests from a visitor's browser have a tracking id; renewals have none.
+        partial_index("conversion_by_tid", "conversion", &["account_id", "tid"], Expr::col("tid").is_not_null()),
         index("conversion_by_lead", "conversion", &["account_id", "lead_id", "occurred_at"]),
         partial_index(
             "unmatched_sale_by_email",

@@ -33,6 +33,9 @@ use crate::store::{self, Store, StoreError};
 /// How many times a single command is tried when it conflicts with another server instance.
 const TRIES_MAX: u32 = 5;
 
+/// How many times more rows are loaded for one command: a customer's conversions, and then what they refer to.
+const FURTHER_LOADS_MAX: u32 = 4;
+
 /// The longest that a transaction may take before it is abandoned, so that a stuck database does not block all writes for ever.
 const TRANSACTION_SECONDS_MAX: u64 = 20;
 
@@ -178,7 +181,7 @@ impl Writer {
         let mut replies = Vec::with_capacity(envelopes.len());
         while replies.len() < envelopes.len() {
             let rest = &envelopes[replies.len()..];
-            match self.attempt(rest).await {
+            match self.attempt(rest, replies.len()).await {
                 Ok(done) => replies.extend(done),
                 // No retry: the batch may have been committed, and a retry would wait as long or fail as well.
                 Err(error @ (StoreError::Unavailable | StoreError::DiskFull | StoreError::ReadOnly)) => {
@@ -187,7 +190,7 @@ impl Writer {
                 Err(error) => {
                     tracing::debug!(commands = rest.len(), %error, "batch was refused, re-running one by one");
                     for envelope in rest {
-                        replies.push(self.carry_out_one(envelope).await);
+                        replies.push(self.carry_out_one(envelope, replies.len()).await);
                     }
                 }
             }
@@ -195,9 +198,9 @@ impl Writer {
         replies
     }
 
-    async fn carry_out_one(&mut self, envelope: &Envelope) -> Reply {
+    async fn carry_out_one(&mut self, envelope: &Envelope, place: usize) -> Reply {
         for attempt in 1..=TRIES_MAX {
-            match self.attempt(std::slice::from_ref(envelope)).await {
+            match self.attempt(std::slice::from_ref(envelope), place).await {
                 Ok(mut replies) => {
                     return replies.pop().unwrap_or_else(|| Err(SubmitError::Internal("no reply".to_owned())));
                 }
@@ -212,14 +215,15 @@ impl Writer {
         Err(SubmitError::Unavailable)
     }
 
-    async fn attempt(&mut self, envelopes: &[Envelope]) -> Result<Vec<Reply>, StoreError> {
+    async fn attempt(&mut self, envelopes: &[Envelope], place: usize) -> Result<Vec<Reply>, StoreError> {
         let limit = Duration::from_secs(TRANSACTION_SECONDS_MAX);
         // Dropping the transaction rolls it back.
-        tokio::time::timeout(limit, self.transact(envelopes)).await.unwrap_or(Err(StoreError::Unavailable))
+        tokio::time::timeout(limit, self.transact(envelopes, place)).await.unwrap_or(Err(StoreError::Unavailable))
     }
 
-    /// Carries out commands, at least the first. Returns a reply for each that was decided.
-    async fn transact(&mut self, envelopes: &[Envelope]) -> Result<Vec<Reply>, StoreError> {
+    /// Carries out commands, at least the first. `place` is the place of the first in its batch. Returns a reply for each that was
+    /// decided.
+    async fn transact(&mut self, envelopes: &[Envelope], place: usize) -> Result<Vec<Reply>, StoreError> {
         let mut wanted = Needs::default();
         for envelope in envelopes {
             add_needs(&mut wanted, envelope);
@@ -237,17 +241,28 @@ impl Writer {
         store::set::load(&transaction, wanted, &mut self.catalogues, &mut set).await?;
         failpoint!(BeforeDecide);
 
-        let now = self.clock.now();
         let mut ids = RandomIds;
         let mut replies: Vec<Reply> = Vec::with_capacity(envelopes.len());
+        // Each command of a batch has a time of its own, so that a change and an event of one batch are in order for ever.
+        let mut now = self.clock.now().plus_micros(i64::try_from(place).unwrap_or(i64::MAX));
         for envelope in envelopes {
-            let decision = decide(&mut set, envelope, now, &mut ids);
+            let mut decision = decide(&mut set, envelope, now, &mut ids);
+            // A command that turned out to need more rows is decided again with them.
+            for _ in 0..FURTHER_LOADS_MAX {
+                if !matches!(decision, Err(Refusal::NotLoaded(_))) || set.wanted == Needs::default() {
+                    break;
+                }
+                let wanted = std::mem::take(&mut set.wanted);
+                store::set::load(&transaction, wanted, &mut self.catalogues, &mut set).await?;
+                decision = decide(&mut set, envelope, now, &mut ids);
+            }
             // The command uses a name that an earlier one made, so its rows were not loaded. The next transaction loads them.
             if !replies.is_empty() && matches!(decision, Err(Refusal::NotLoaded(_))) {
                 break;
             }
             let answer = decision.map(|decision| Answer { outcome: decision.outcome, replayed: decision.replayed });
             replies.push(answer.map_err(SubmitError::from));
+            now = now.plus_micros(1);
         }
 
         failpoint!(BeforeSave);

@@ -36,6 +36,8 @@ text_enum! {
         LinkRevoked = "link_revoked",
         /// The coupon is removed.
         CouponRemoved = "coupon_removed",
+        /// The coupon was assigned, or the link made, after the conversion.
+        NotYetMade = "not_yet_made",
         /// The account has no such coupon, click or link.
         Unknown = "unknown",
     }

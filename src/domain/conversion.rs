@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::attribution::{AttributionSource, Candidate};
-use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
+use super::id::{AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, ProgramId};
 use super::money::Money;
 use super::reward::{Reward, RewardSummary};
 use super::text_enum::text_enum;
@@ -126,11 +126,17 @@ pub struct Conversion {
     pub amount: Option<Money>,
     /// For a sale: the refunded amount, in minor units, positive.
     pub refunded_minor: i64,
+    /// For a sale: how many refunds were booked.
+    pub refund_count: i32,
+    /// For a refund: the part that was more than the sale had left when the sale arrived. It takes nothing back.
+    pub excess_minor: i64,
     /// For a refund: the refunded sale.
     pub sale_id: Option<ConversionId>,
     /// For a refund: the event_id of the sale. Empty when it was neither sent nor found.
     pub sale_event_id: String,
     pub lead_id: Option<LeadId>,
+    /// The visitor's tracking id, if the request had one that belongs to a click.
+    pub tid: Option<ClickId>,
     /// The largest share first. Empty unless the outcome is attributed.
     pub credits: Credits,
     pub channel: SaleChannel,
@@ -150,6 +156,20 @@ pub struct ConversionImage {
     pub conversion: Arc<Conversion>,
     /// In the order of their ids.
     pub rewards: Vec<Arc<Reward>>,
+}
+
+impl ConversionImage {
+    /// The programs of the credits, and of all rewards.
+    pub fn program_ids(&self) -> impl Iterator<Item = ProgramId> {
+        let credited = self.conversion.credits.iter().map(|credit| credit.program_id);
+        credited.chain(self.rewards.iter().map(|reward| reward.program_id))
+    }
+
+    /// The affiliates that are credited, and those that were and whose rewards were taken back.
+    pub fn affiliate_ids(&self) -> impl Iterator<Item = AffiliateId> {
+        let credited = self.conversion.credits.iter().map(|credit| credit.affiliate_id);
+        credited.chain(self.rewards.iter().map(|reward| reward.affiliate_id))
+    }
 }
 
 /// A refund that waits for its sale. These rows have their own table, because every sale looks for one and hardly any refund

@@ -32,18 +32,9 @@ pub struct Coupon {
     pub removed_at: Option<Time>,
 }
 
-/// The rank of a coupon among all coupons with its code. The active one ranks highest, then the one removed last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "fields are named after what they hold")]
-pub struct CouponRank {
-    is_active: bool,
-    removed_at: Option<Time>,
-    pub id: CouponId,
-}
-
 impl Coupon {
-    /// The coupon's rank. A code means the coupon with the highest rank.
-    pub fn rank(&self) -> CouponRank {
-        CouponRank { is_active: self.state == CouponState::Active, removed_at: self.removed_at, id: self.id }
+    /// Whether the coupon was removed at a time.
+    pub fn is_removed_at(&self, time: Time) -> bool {
+        self.removed_at.is_some_and(|removed_at| removed_at <= time)
     }
 }

@@ -18,6 +18,27 @@ text_enum! {
     }
 }
 
+/// The properties of an enrollment that decide what it earns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct EnrollmentStanding {
+    pub state: EnrollmentState,
+    /// The affiliate's own commission. It replaces the program's.
+    pub commission_override: Option<Commission>,
+}
+
+/// The standing of an enrollment until a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct PastStanding {
+    /// The time of the change. The standing applied before it.
+    pub ended_at: Time,
+    pub standing: EnrollmentStanding,
+}
+
+/// How many past standings are kept. When there are more, the oldest one is dropped, and the next one counts for its time too.
+const PAST_STANDINGS_MAX: usize = 500;
+
 /// An affiliate in a program. There is one enrollment for each pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -36,6 +57,40 @@ pub struct Enrollment {
     pub created_at: Time,
     pub updated_at: Time,
     pub ended_at: Option<Time>,
+    /// The standings before the present one, earliest first. Events are judged by the standing at their time.
+    pub past: Vec<PastStanding>,
+}
+
+impl Enrollment {
+    /// The present standing.
+    pub fn standing(&self) -> EnrollmentStanding {
+        EnrollmentStanding { state: self.state, commission_override: self.commission_override }
+    }
+
+    /// The standing at a time. The first one also applies to the time before the enrollment existed.
+    pub fn standing_at(&self, time: Time) -> EnrollmentStanding {
+        // Most events are later than the last change.
+        match self.past.last() {
+            Some(last) if time < last.ended_at => {
+                let place = self.past.partition_point(|past| past.ended_at <= time);
+                self.past.get(place).map_or(self.standing(), |past| past.standing)
+            }
+            _ => self.standing(),
+        }
+    }
+
+    /// Keeps the standing that the enrollment had before a change, if the change is one of its standing.
+    pub fn keep_past(&mut self, before: &Self, changed_at: Time) {
+        if self.standing() == before.standing() {
+            return;
+        }
+        // The server's clock may have been set back, and the standings must stay in order.
+        let ended_at = self.past.last().map_or(changed_at, |last| last.ended_at.max(changed_at));
+        self.past.push(PastStanding { ended_at, standing: before.standing() });
+        if self.past.len() > PAST_STANDINGS_MAX {
+            self.past.remove(0);
+        }
+    }
 }
 
 /// An enrollment with the page that its links lead to, as answers show it.

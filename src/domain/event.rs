@@ -17,12 +17,15 @@ text_enum! {
         LeadRecorded = "lead_recorded",
         /// A sale was credited.
         SaleRecorded = "sale_recorded",
-        /// A sale that nobody had referred was credited, because its lead arrived after it.
+        /// The credit of a sale or sign-up changed, because an earlier event was recorded after it. A sale that nobody had
+        /// referred is credited when its lead arrives.
         SaleAttributed = "sale_attributed",
         /// A refund was booked against the sale.
         SaleRefunded = "sale_refunded",
         /// A refund was booked.
         RefundRecorded = "refund_recorded",
+        /// A refund that waited was booked, and was larger than what its sale had left. The owner should look at it.
+        RefundExceededSale = "refund_exceeded_sale",
         /// A refund waits for its sale.
         RefundWaiting = "refund_waiting",
         /// A customer cancelled.
@@ -82,6 +85,7 @@ impl EventKind {
             | Self::SaleAttributed
             | Self::SaleRefunded
             | Self::RefundRecorded
+            | Self::RefundExceededSale
             | Self::RefundWaiting
             | Self::CancellationRecorded
             | Self::ConversionUpdated => EventSubject::Conversion,
@@ -175,8 +179,7 @@ macro_rules! ids {
 images! {
     /// A conversion with its rewards. The feed leaves its candidates out.
     Conversion(super::conversion::ConversionImage): |image| image.conversion.id,
-        [..image.conversion.credits.iter().map(|credit| credit.program_id)],
-        [..image.conversion.credits.iter().map(|credit| credit.affiliate_id)];
+        [..image.program_ids()], [..image.affiliate_ids()];
     /// A reward.
     Reward(Arc<super::reward::Reward>): |reward| reward.id, [reward.program_id], [reward.affiliate_id];
     /// A program with its newest terms.

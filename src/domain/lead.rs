@@ -27,6 +27,15 @@ pub struct Binding {
     /// The largest share first. Never empty.
     pub credits: Credits,
     pub bound_at: Time,
+    /// When the evidence that won happened: the click, or the use of the coupon or ref_id. Nothing earlier is paid for.
+    pub referred_at: Time,
+}
+
+impl Binding {
+    /// Whether an event is early enough to be earlier than the evidence of the binding, even if clocks differ.
+    pub fn is_later_than(&self, occurred_at: Time) -> bool {
+        occurred_at.plus_micros(Time::CLOCK_DIFFERENCE_MICROS_MAX) < self.referred_at
+    }
 }
 
 /// A person or customer of the merchant.

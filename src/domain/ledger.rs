@@ -40,6 +40,8 @@ text_enum! {
         Denied = "denied",
         /// A refund took back all or part of a reward.
         Refunded = "refunded",
+        /// An earlier event was told later and changed who earns, or how much.
+        Reattributed = "reattributed",
     }
 }
 

@@ -36,6 +36,11 @@ pub struct Link {
 }
 
 impl Link {
+    /// Whether the link was revoked at a time.
+    pub fn is_revoked_at(&self, time: Time) -> bool {
+        self.revoked_at.is_some_and(|revoked_at| revoked_at <= time)
+    }
+
     /// Whether the link's code can be the enrollment's ref_id. The link must be active, belong to the enrollment, and lead to its
     /// landing page.
     pub fn serves_as_ref_id_of(&self, enrollment: &Enrollment) -> bool {

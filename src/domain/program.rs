@@ -41,9 +41,22 @@ pub struct Program {
     pub version: i32,
     pub created_at: Time,
     pub updated_at: Time,
+    pub archived_at: Option<Time>,
 }
 
 impl Program {
+    /// Whether the program was archived at a time.
+    pub fn is_archived_at(&self, time: Time) -> bool {
+        self.archived_at.is_some_and(|archived_at| archived_at <= time)
+    }
+
+    /// Whether something of the program existed at a time, such as a link or a coupon. What was made first counts for all time
+    /// before the program, so that earlier sales can be imported. Clocks may differ by
+    /// [`Time::CLOCK_DIFFERENCE_MICROS_MAX`].
+    pub fn has_begun(&self, created_at: Time, time: Time) -> bool {
+        created_at.plus_micros(-Time::CLOCK_DIFFERENCE_MICROS_MAX) <= time || time < self.created_at
+    }
+
     /// The etag. It is different after every change of the program.
     pub fn etag(&self) -> String {
         format!("v{}", self.version)

@@ -104,6 +104,8 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
     let is_sale = conversion.kind == ConversionKind::Sale;
     let refunded =
         conversion.amount.filter(|_| is_sale).map(|sold| Money::new(conversion.refunded_minor, sold.currency));
+    let excess = conversion.amount.filter(|_| conversion.excess_minor > 0);
+    let excess = excess.map(|amount| Money::new(conversion.excess_minor, amount.currency));
     pb::Conversion {
         id: conversion.id.to_string(),
         kind: conversion.kind.number(),
@@ -111,6 +113,7 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
         outcome: conversion.outcome.number(),
         amount: conversion.amount.map(money),
         refunded_amount: refunded.map(money),
+        excess_amount: excess.map(money),
         sale_conversion_id: id_or_empty(conversion.sale_id),
         sale_event_id: conversion.sale_event_id.clone(),
         lead_id: id_or_empty(conversion.lead_id),

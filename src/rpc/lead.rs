@@ -187,6 +187,7 @@ fn render(lead: &Lead) -> pb::Lead {
         state: lead.state.number(),
         credits: conversion::credits(lead.credits()),
         bind_time: lead.binding.as_ref().map(|binding| timestamp(binding.bound_at)),
+        referral_time: lead.binding.as_ref().map(|binding| timestamp(binding.referred_at)),
         plan: lead.plan.clone(),
         mrr: lead.mrr.map(money),
         first_sale_time: lead.first_sale_at.map(timestamp),

@@ -23,11 +23,11 @@ use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, ConversionSelector, WaitingRefund,
 };
-use crate::domain::id::{AccountId, AffiliateId, ConversionId, LeadId, ProgramId};
+use crate::domain::id::{AccountId, AffiliateId, ClickId, ConversionId, LeadId, ProgramId};
 use crate::domain::request::RequestKey;
 use crate::domain::reward::Reward;
-use crate::domain::set::Kind;
 use crate::domain::set::Needs;
+use crate::domain::set::{Kind, TIMELINE_LENGTH_MAX};
 use crate::domain::time::{Interval, Time};
 use sea_orm::QueryTrait;
 use std::collections::BTreeSet;
@@ -52,9 +52,12 @@ impl Stored for Conversion {
             amount_minor: self.amount.map(|amount| amount.amount_minor),
             currency: self.amount.map(|amount| amount.currency.code().to_owned()),
             refunded_minor: self.refunded_minor,
+            refund_count: self.refund_count,
+            excess_minor: self.excess_minor,
             sale_id: self.sale_id.map(ConversionId::uuid),
             sale_event_id: self.sale_event_id.clone(),
             lead_id: self.lead_id.map(LeadId::uuid),
+            tid: self.tid.map(ClickId::uuid),
             sole_affiliate_id: credits::sole_affiliate_id(&self.credits),
             credits: credits::to_bytes(&self.credits)?,
             channel: self.channel.as_str().to_owned(),
@@ -75,8 +78,11 @@ impl Stored for Conversion {
             outcome: name.parse(&row.outcome)?,
             amount: name.money_null(row.amount_minor, row.currency.as_deref())?,
             refunded_minor: row.refunded_minor,
+            refund_count: row.refund_count,
+            excess_minor: row.excess_minor,
             sale_id: row.sale_id.map(ConversionId::from_uuid),
             lead_id: row.lead_id.map(LeadId::from_uuid),
+            tid: row.tid.map(ClickId::from_uuid),
             credits: credits::from_bytes(&row.credits).map_err(|_| name.inconsistent())?,
             channel: name.parse(&row.channel)?,
             order: name.json(&row.order_details)?,
@@ -111,6 +117,8 @@ impl Stored for Conversion {
 
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
         load_latest_sales(loading).await?;
+        load_timelines(loading).await?;
+        load_conversions_of_visitor(loading).await?;
         // Runs at most twice, because a refund leads to its sale and a sale leads to no other conversion.
         while !loading.needs.conversions.is_empty() {
             loading.by_key::<Self>().await?;
@@ -172,6 +180,34 @@ async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<(), StoreError> 
         loading.enter(Conversion::from_row(row)?);
     }
     leads.into_iter().for_each(|lead| loading.set.names.latest_sales.insert_absent(lead));
+    Ok(())
+}
+
+/// Reads the conversions of leads.
+async fn load_timelines(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+    let mut leads = std::mem::take(&mut loading.needs.names.timelines);
+    leads.retain(|lead| loading.set.names.timelines.get(lead).is_none());
+    let newest = Newest::<table::Entity> {
+        key: [table::Column::AccountId, table::Column::LeadId],
+        age: table::Column::OccurredAt,
+        age_least: i64::MIN.into(),
+        only: None,
+        limit: TIMELINE_LENGTH_MAX,
+    };
+    for row in newest.of(loading.connection, leads.iter().map(SqlKey::values)).await? {
+        loading.enter(Conversion::from_row(row)?);
+    }
+    leads.into_iter().for_each(|lead| loading.set.names.timelines.insert_absent(lead));
+    Ok(())
+}
+
+/// Reads the conversions whose requests had a visitor's tracking id.
+async fn load_conversions_of_visitor(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+    let mut visitors = std::mem::take(&mut loading.needs.names.conversions_of_visitor);
+    visitors.retain(|visitor| loading.set.names.conversions_of_visitor.get(visitor).is_none());
+    let columns = [table::Column::AccountId, table::Column::Tid];
+    loading.by::<Conversion, _>(&columns, visitors.iter().map(SqlKey::values)).await?;
+    visitors.into_iter().for_each(|visitor| loading.set.names.conversions_of_visitor.insert_absent(visitor));
     Ok(())
 }
 

@@ -64,9 +64,10 @@ impl Stored for Coupon {
 
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
         let mut codes = std::mem::take(&mut loading.needs.names.coupon_codes);
-        codes.retain(|code| match loading.catalogues.coupon_with_code(code) {
-            Some(coupon) => {
-                loading.enter_remembered(coupon);
+        codes.retain(|code| match loading.catalogues.coupons_with_code(code) {
+            Some(coupons) => {
+                coupons.into_iter().for_each(|coupon| loading.enter_remembered(coupon));
+                loading.set.names.coupon_codes.insert_absent(code.clone());
                 false
             }
             None => true,

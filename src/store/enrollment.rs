@@ -35,6 +35,7 @@ impl Stored for Enrollment {
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
             ended_at: self.ended_at.map(Time::micros),
+            past: if self.past.is_empty() { None } else { Some(to_json(&self.past)?) },
         })
     }
 
@@ -52,6 +53,7 @@ impl Stored for Enrollment {
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
             ended_at: row.ended_at.map(Time::from_micros),
+            past: row.past.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
         })
     }
 

@@ -40,6 +40,7 @@ impl Stored for Lead {
             sole_affiliate_id: credits::sole_affiliate_id(self.credits()),
             credits: credits::to_bytes(self.credits())?,
             bound_at: self.binding.as_ref().map(|binding| binding.bound_at.micros()),
+            referred_at: self.binding.as_ref().map(|binding| binding.referred_at.micros()),
             plan: self.plan.clone(),
             mrr_minor: self.mrr.map(|mrr| mrr.amount_minor),
             mrr_currency: self.mrr.map(|mrr| mrr.currency.code().to_owned()),
@@ -53,7 +54,10 @@ impl Stored for Lead {
         let name = RowName::new("lead", row.id);
         let credits = credits::from_bytes(&row.credits).map_err(|_| name.inconsistent())?;
         let binding = match row.bound_at.map(Time::from_micros) {
-            Some(bound_at) if !credits.is_empty() => Some(Binding { credits, bound_at }),
+            Some(bound_at) if !credits.is_empty() => {
+                let referred_at = row.referred_at.map_or(bound_at, Time::from_micros);
+                Some(Binding { credits, bound_at, referred_at })
+            }
             None if credits.is_empty() => None,
             _ => return Err(name.inconsistent()),
         };
@@ -138,7 +142,10 @@ impl Stored for UnmatchedSale {
 
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
         let wanted = std::mem::take(&mut loading.needs.names.unmatched_sales);
-        let wanted = with_other_names(loading.set, wanted);
+        let mut wanted = with_other_names(loading.set, wanted);
+        let unbound = std::mem::take(&mut loading.needs.names.unmatched_sales_of_unbound);
+        wanted.extend(with_other_names(loading.set, without_bound(loading.set, unbound)));
+        wanted.retain(|name| loading.set.names.unmatched_sales.get(name).is_none());
         let names = LeadNames::sort(&wanted);
         let column = unmatched_table::Column::AccountId;
         loading.by::<Self, _>(&[column, unmatched_table::Column::ExternalId], names.external_ids).await?;
@@ -170,6 +177,19 @@ impl LeadNames {
         }
         sorted
     }
+}
+
+/// Leaves the names of bound leads out. The leads must be loaded already.
+fn without_bound(
+    set: &WorkingSet,
+    mut names: BTreeSet<(AccountId, LeadSelector)>,
+) -> BTreeSet<(AccountId, LeadSelector)> {
+    let is_bound = |name: &(AccountId, LeadSelector)| {
+        let lead = set.names.leads.get(name).flatten().and_then(|id| set.leads.get(&(name.0, id)));
+        lead.is_some_and(|lead| lead.binding.is_some())
+    };
+    names.retain(|name| !is_bound(name));
+    names
 }
 
 /// Adds the other identifiers of the leads that have one of these. The leads must be loaded already.

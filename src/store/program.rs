@@ -35,6 +35,7 @@ impl Stored for Program {
             version: self.version,
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
+            archived_at: self.archived_at.map(Time::micros),
         })
     }
 
@@ -52,6 +53,7 @@ impl Stored for Program {
             version: row.version,
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
+            archived_at: row.archived_at.map(Time::from_micros),
         })
     }
 

@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use super::program::applicable_terms;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
-use crate::domain::conversion::Credit;
-use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
 use crate::domain::id::{AccountId, ClickId};
-use crate::domain::lead::{Binding, Lead};
-use crate::domain::link::{Link, LinkState};
-use crate::domain::program::{AttributionModel, Program, ProgramState};
+use crate::domain::lead::Lead;
+use crate::domain::link::Link;
+use crate::domain::program::{AttributionModel, Program};
 use crate::domain::refusal::Refusal;
 use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
@@ -42,6 +40,16 @@ impl Referral {
     }
 }
 
+impl Referral {
+    /// The tracking id, if it belongs to a click.
+    pub(super) fn known_tid(&self, set: &WorkingSet, account_id: AccountId) -> Result<Option<ClickId>, Refusal> {
+        match self.tid {
+            Some(Ok(tid)) if !set.clicks_of(account_id, tid)?.is_empty() => Ok(Some(tid)),
+            _ => Ok(None),
+        }
+    }
+}
+
 /// The default precedence, used when no program's precedence applies. The search for the program whose precedence applies uses
 /// the same order.
 const DEFAULT_PRECEDENCE: [AttributionSource; 3] =
@@ -52,10 +60,18 @@ const CLICKS_EXPLAINED_MAX: usize = 20;
 
 /// The affiliate that gets the credit, and the result of each candidate.
 pub(super) struct Attribution {
-    /// The source that won, and the enrollment that it leads to.
-    pub(super) winner: Option<(AttributionSource, Arc<Enrollment>)>,
+    pub(super) winner: Option<Winner>,
     /// All candidates, the strongest source first.
     pub(super) candidates: Vec<Candidate>,
+}
+
+/// The evidence that won.
+pub(super) struct Winner {
+    pub(super) source: AttributionSource,
+    /// The enrollment that it leads to.
+    pub(super) enrollment: Arc<Enrollment>,
+    /// When the evidence happened: the click, or the use of the coupon or ref_id.
+    pub(super) referred_at: Time,
 }
 
 /// A candidate while attribution runs. It can still win as long as it has no result.
@@ -65,24 +81,33 @@ struct Runner<'set> {
     program: Option<&'set Program>,
     /// When a click happened.
     clicked_at: Option<Time>,
+    /// When the evidence happened.
+    referred_at: Time,
     result: Option<CandidateResult>,
 }
 
 impl<'set> Runner<'set> {
-    fn unknown(evidence: Evidence) -> Self {
-        Self { evidence, enrollment: None, program: None, clicked_at: None, result: Some(CandidateResult::Unknown) }
+    fn unknown(evidence: Evidence, occurred_at: Time) -> Self {
+        Self {
+            evidence,
+            enrollment: None,
+            program: None,
+            clicked_at: None,
+            referred_at: occurred_at,
+            result: Some(CandidateResult::Unknown),
+        }
     }
 
-    fn new(set: &'set WorkingSet, evidence: Evidence, enrollment: &'set Arc<Enrollment>) -> Result<Self, Refusal> {
+    fn new(
+        set: &'set WorkingSet,
+        evidence: Evidence,
+        enrollment: &'set Arc<Enrollment>,
+        occurred_at: Time,
+    ) -> Result<Self, Refusal> {
         let program = set.program(enrollment.account_id, enrollment.program_id)?;
-        let result = if enrollment.state == EnrollmentState::Ended {
-            Some(CandidateResult::EnrollmentEnded)
-        } else if program.state == ProgramState::Archived {
-            Some(CandidateResult::ProgramArchived)
-        } else {
-            None
-        };
-        Ok(Self { evidence, enrollment: Some(enrollment), program: Some(program), clicked_at: None, result })
+        let result = why_not_earning(enrollment, program, occurred_at);
+        let (enrollment, program) = (Some(enrollment), Some(program.as_ref()));
+        Ok(Self { evidence, enrollment, program, clicked_at: None, referred_at: occurred_at, result })
     }
 
     /// Whether the click is later than an event. A time in whole seconds may be any moment of its second.
@@ -111,6 +136,21 @@ impl<'set> Runner<'set> {
     }
 }
 
+/// Why an enrollment does not earn from an event at this time, if so.
+pub(super) fn why_not_earning(
+    enrollment: &Enrollment,
+    program: &Program,
+    occurred_at: Time,
+) -> Option<CandidateResult> {
+    if enrollment.standing_at(occurred_at).state == EnrollmentState::Ended {
+        Some(CandidateResult::EnrollmentEnded)
+    } else if program.is_archived_at(occurred_at) {
+        Some(CandidateResult::ProgramArchived)
+    } else {
+        None
+    }
+}
+
 /// When an event happened that was sent without a time: now, or at the visitor's latest click if the server's clock was set back by up
 /// to a day since then. Such an event is later than every click that was recorded before it.
 pub(super) fn arrival_time(
@@ -125,8 +165,9 @@ pub(super) fn arrival_time(
     Ok(latest.map_or(now, |latest| latest.max(now)))
 }
 
-/// Finds who referred a conversion. The winner is the source of highest precedence that leads to an active enrollment in an
-/// active program.
+/// Finds who referred a conversion. The winner is the source of highest precedence that leads to an enrollment that was active in
+/// an active program when the conversion happened. Coupons and links, too, are judged as they were then. The lead's binding must
+/// be no later than the conversion.
 ///
 /// The program's model chooses among the clicks inside the window. Candidates may belong to several programs. The model then
 /// comes from the program of the latest click. The precedence comes from the program of the first candidate, in the order
@@ -139,13 +180,11 @@ pub(super) fn attribute(
     occurred_at: Time,
 ) -> Result<Attribution, Refusal> {
     let mut runners = Vec::new();
-    if let Some((lead, binding)) = lead.and_then(|lead| Some((lead, lead.binding.as_ref()?))) {
-        for credit in &binding.credits {
-            runners.push(binding_runner(set, lead, binding, credit, occurred_at)?);
-        }
+    for lead in lead.into_iter() {
+        binding_runners(set, lead, occurred_at, &mut runners)?;
     }
     if let Some(code) = &referral.coupon_code {
-        runners.push(coupon_runner(set, account_id, code)?);
+        runners.push(coupon_runner(set, account_id, code, occurred_at)?);
     }
     click_runners(set, account_id, referral, occurred_at, &mut runners)?;
     choose_click(set, &mut runners, occurred_at)?;
@@ -156,9 +195,14 @@ pub(super) fn attribute(
         .find(|source| runners.iter().any(|runner| runner.source() == *source && runner.is_open()));
     let mut winner = None;
     for runner in &mut runners {
-        if Some(runner.source()) == winner_source && runner.is_open() {
+        if Some(runner.source()) == winner_source
+            && runner.is_open()
+            && let (None, Some(enrollment)) = (&winner, runner.enrollment)
+        {
             runner.result = Some(CandidateResult::Won);
-            winner = runner.enrollment.map(|enrollment| (runner.source(), Arc::clone(enrollment)));
+            let (source, enrollment) = (runner.source(), Arc::clone(enrollment));
+            // A click that only seems later than the conversion happened before it.
+            winner = Some(Winner { source, enrollment, referred_at: runner.referred_at.min(occurred_at) });
         } else {
             runner.lose(CandidateResult::LowerPrecedence);
         }
@@ -192,24 +236,20 @@ fn candidate(runner: Runner<'_>) -> Candidate {
     }
 }
 
-/// The binding loses if the lead was bound more than one attribution window after the sale. `match_to_lead` in `sale.rs` applies
-/// the same limit to sales that were recorded before the lead was bound. The credit therefore does not depend on whether the sale
-/// or the lead is recorded first.
-fn binding_runner<'set>(
+fn binding_runners<'set>(
     set: &'set WorkingSet,
     lead: &Lead,
-    binding: &Binding,
-    credit: &Credit,
     occurred_at: Time,
-) -> Result<Runner<'set>, Refusal> {
-    let enrollment = set.enrollment(lead.account_id, credit.enrollment_id)?;
-    let mut runner = Runner::new(set, Evidence::Lead(lead.id), enrollment)?;
-    if let Some(program) = runner.program
-        && occurred_at.plus_days(window_days(set, program, binding.bound_at)?) < binding.bound_at
-    {
-        runner.lose(CandidateResult::OutsideWindow);
+    runners: &mut Vec<Runner<'set>>,
+) -> Result<(), Refusal> {
+    let Some(binding) = &lead.binding else { return Ok(()) };
+    for credit in &binding.credits {
+        let enrollment = set.enrollment(lead.account_id, credit.enrollment_id)?;
+        let mut runner = Runner::new(set, Evidence::Lead(lead.id), enrollment, occurred_at)?;
+        runner.referred_at = binding.referred_at;
+        runners.push(runner);
     }
-    Ok(runner)
+    Ok(())
 }
 
 /// The attribution window in days: how long after a click a conversion can be credited to it.
@@ -217,16 +257,29 @@ pub(super) fn window_days(set: &WorkingSet, program: &Program, at: Time) -> Resu
     Ok(applicable_terms(set, program, at, None)?.rules.attribution_window_days)
 }
 
-fn coupon_runner<'set>(set: &'set WorkingSet, account_id: AccountId, code: &str) -> Result<Runner<'set>, Refusal> {
-    let Some(coupon) = set.coupon_with_code(account_id, code)? else {
-        return Ok(Runner::unknown(Evidence::Coupon(code.to_owned())));
-    };
-    let enrollment = set.enrollment(account_id, coupon.enrollment_id)?;
-    let mut runner = Runner::new(set, Evidence::Coupon(code.to_owned()), enrollment)?;
-    if coupon.state == CouponState::Removed {
-        runner.lose(CandidateResult::CouponRemoved);
+fn coupon_runner<'set>(
+    set: &'set WorkingSet,
+    account_id: AccountId,
+    code: &str,
+    occurred_at: Time,
+) -> Result<Runner<'set>, Refusal> {
+    let evidence = Evidence::Coupon(code.to_owned());
+    let coupons = set.coupons_with_code(account_id, code)?;
+    let mut last = None;
+    for coupon in coupons {
+        let enrollment = set.enrollment(account_id, coupon.enrollment_id)?;
+        let mut runner = Runner::new(set, evidence.clone(), enrollment, occurred_at)?;
+        let has_begun = runner.program.is_some_and(|program| program.has_begun(coupon.created_at, occurred_at));
+        if has_begun && !coupon.is_removed_at(occurred_at) {
+            return Ok(runner);
+        }
+        runner.result = Some(if has_begun { CandidateResult::CouponRemoved } else { CandidateResult::NotYetMade });
+        // The last coupon that was removed explains more than one that was assigned later.
+        if has_begun || last.is_none() {
+            last = Some(runner);
+        }
     }
-    Ok(runner)
+    Ok(last.unwrap_or_else(|| Runner::unknown(evidence, occurred_at)))
 }
 
 fn link_runner<'set>(
@@ -234,12 +287,17 @@ fn link_runner<'set>(
     link: &Link,
     evidence: Evidence,
     clicked_at: Time,
+    occurred_at: Time,
 ) -> Result<Runner<'set>, Refusal> {
     let enrollment = set.enrollment(link.account_id, link.enrollment_id)?;
-    let mut runner = Runner::new(set, evidence, enrollment)?;
+    let mut runner = Runner::new(set, evidence, enrollment, occurred_at)?;
     runner.clicked_at = Some(clicked_at);
-    if link.state == LinkState::Revoked {
+    runner.referred_at = clicked_at;
+    if link.is_revoked_at(occurred_at) {
         runner.lose(CandidateResult::LinkRevoked);
+    }
+    if runner.program.is_some_and(|program| !program.has_begun(link.created_at, clicked_at)) {
+        runner.lose(CandidateResult::NotYetMade);
     }
     Ok(runner)
 }
@@ -255,20 +313,20 @@ fn click_runners<'set>(
         Some(Ok(tid)) => {
             let clicks = set.clicks_of(account_id, *tid)?;
             if clicks.is_empty() {
-                runners.push(Runner::unknown(Evidence::Tid(tid.to_string())));
+                runners.push(Runner::unknown(Evidence::Tid(tid.to_string()), occurred_at));
             }
             for click in clicks {
                 let link = set.link(account_id, click.link_id)?;
-                runners.push(link_runner(set, link, Evidence::Click(click.id), click.occurred_at)?);
+                runners.push(link_runner(set, link, Evidence::Click(click.id), click.occurred_at, occurred_at)?);
             }
         }
-        Some(Err(text)) => runners.push(Runner::unknown(Evidence::Tid(text.clone()))),
+        Some(Err(text)) => runners.push(Runner::unknown(Evidence::Tid(text.clone()), occurred_at)),
         None => {}
     }
     if let Some(ref_id) = &referral.ref_id {
         runners.push(match set.link_with_code(account_id, ref_id)? {
-            Some(link) => link_runner(set, link, Evidence::RefId(ref_id.clone()), occurred_at)?,
-            None => Runner::unknown(Evidence::RefId(ref_id.clone())),
+            Some(link) => link_runner(set, link, Evidence::RefId(ref_id.clone()), occurred_at, occurred_at)?,
+            None => Runner::unknown(Evidence::RefId(ref_id.clone()), occurred_at),
         });
     }
     Ok(())

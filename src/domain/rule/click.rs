@@ -1,12 +1,10 @@
 //! The rule of clicks.
 
+use super::attribution::why_not_earning;
 use super::context::{Context, Rule};
-use super::link;
+use super::{link, timeline};
 use crate::domain::click::{Click, ClickOutcome};
-use crate::domain::enrollment::EnrollmentState;
 use crate::domain::id::{AccountId, ClickId};
-use crate::domain::link::LinkState;
-use crate::domain::program::ProgramState;
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
@@ -27,12 +25,18 @@ pub struct RecordClick {
 impl Rule for RecordClick {
     type Answer = ClickOutcome;
 
-    // A click makes no event and no posting. An account that has only clicks in a batch therefore needs no lock.
-    const LOCKS_ACCOUNT: bool = false;
+    // A click makes no event and no posting, unless it is told late and its visitor has bought since. An account that has only
+    // clicks in a batch therefore needs no lock.
+    fn locks_account(&self) -> bool {
+        self.tid.is_some() && self.occurred_at.is_some()
+    }
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.link_code(account, &self.code);
         needs.names.clicks_of.extend(self.tid.map(|tid| (account, tid)));
+        if self.locks_account() {
+            needs.names.conversions_of_visitor.extend(self.tid.map(|tid| (account, tid)));
+        }
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<ClickOutcome, Refusal> {
@@ -43,10 +47,9 @@ impl Rule for RecordClick {
         let link = context.set.link_with_code(account_id, &self.code)?.ok_or_else(unknown)?;
         let enrollment = context.set.enrollment(account_id, link.enrollment_id)?;
         let program = context.set.program(account_id, enrollment.program_id)?;
-        if link.state == LinkState::Revoked
-            || enrollment.state == EnrollmentState::Ended
-            || program.state == ProgramState::Archived
-        {
+        // A click is judged by what its link was when it happened.
+        let occurred_at = self.occurred_at.unwrap_or(context.now);
+        if link.is_revoked_at(occurred_at) || why_not_earning(enrollment, program, occurred_at).is_some() {
             return Err(unknown());
         }
         let destination_url = link::destination(context, link, enrollment)?;
@@ -64,10 +67,15 @@ impl Rule for RecordClick {
             affiliate_id: enrollment.affiliate_id,
             program_id: enrollment.program_id,
             referrer_url: self.referrer_url.clone(),
-            occurred_at: self.occurred_at.unwrap_or(context.now),
+            occurred_at,
             created_at: context.now,
         };
         let click = context.put(click);
+        if self.occurred_at.is_some()
+            && let Some(tid) = known_visitor
+        {
+            timeline::judge_visitor_again(context, tid, occurred_at)?;
+        }
         Ok(ClickOutcome { click_id: id, tid: click.tid, destination_url, affiliate_id: click.affiliate_id })
     }
 }

@@ -33,10 +33,10 @@ macro_rules! commands {
                 }
             }
 
-            /// See [`Rule::LOCKS_ACCOUNT`].
+            /// See [`Rule::locks_account`].
             pub fn locks_account(&self) -> bool {
                 match self {
-                    $(Self::$command(_) => $command::LOCKS_ACCOUNT,)*
+                    $(Self::$command(command) => command.locks_account(),)*
                 }
             }
 

@@ -12,19 +12,20 @@ use crate::domain::program::{Commission, Terms};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
 
-/// The value of a sale's reward, and its calculation. An enrollment's own commission takes precedence over the program's.
+/// The value of a sale's reward, and its calculation. The commission that the enrollment had of its own when the sale happened takes
+/// precedence over the program's.
 ///
 /// `commission = round(base x ppm / 1,000,000)`, or `round(flat x base / sale)`, or `flat` if the sale is free. `sale` is the amount of the sale, and `base` is
 /// the part that is not refunded. `reward = round(commission x share / 1,000,000)`. A refund before pricing therefore leaves the
 /// same earnings as one after pricing, up to rounding.
 fn price(
-    enrollment: &Enrollment,
+    commission_override: Option<Commission>,
     terms: &Terms,
     base_amount: Money,
     sale_amount: Money,
     share_ppm: i32,
 ) -> Result<(Money, Calculation), Refusal> {
-    let (rule, commission) = match enrollment.commission_override {
+    let (rule, commission) = match commission_override {
         Some(commission) => (RewardRule::Enrollment, commission),
         None => (RewardRule::Program, terms.rules.commission),
     };
@@ -55,7 +56,9 @@ pub(super) fn earn(
     credit: Credit,
     terms: &Terms,
 ) -> Result<Option<Arc<Reward>>, Refusal> {
-    let (value, calculation) = price(enrollment, terms, base, sale.amount.unwrap_or(base), credit.share_ppm)?;
+    let commission_override = enrollment.standing_at(sale.occurred_at).commission_override;
+    let sale_amount = sale.amount.unwrap_or(base);
+    let (value, calculation) = price(commission_override, terms, base, sale_amount, credit.share_ppm)?;
     if value.amount_minor == 0 {
         return Ok(None);
     }

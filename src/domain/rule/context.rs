@@ -16,8 +16,10 @@ pub trait Rule {
     /// The answer. It is stored, so that a repeated request gets it again.
     type Answer: Into<Outcome> + TryFrom<Outcome, Error = OtherOutcome>;
 
-    /// Whether it makes events or postings. If so, the account must be locked while it runs.
-    const LOCKS_ACCOUNT: bool = true;
+    /// Whether it may make events or postings. If so, the account must be locked while it runs.
+    fn locks_account(&self) -> bool {
+        true
+    }
 
     /// Adds the rows that [`Rule::apply`] reads. A rule that reads any other row gets [`Refusal::NotLoaded`].
     fn needs(&self, account: AccountId, needs: &mut Needs);

@@ -82,14 +82,15 @@ pub(super) fn make(
 
 /// Checks that no active coupon has the code. A removed coupon's code may be assigned again.
 fn code_is_free(context: &Context<'_>, field: Field, code: &str) -> Result<(), Refusal> {
-    match context.set.coupon_with_code(context.account_id, code)? {
-        Some(other) if other.state == CouponState::Active => Err(Refusal::AlreadyExists {
+    let coupons = context.set.coupons_with_code(context.account_id, code)?;
+    match coupons.into_iter().find(|other| other.state == CouponState::Active) {
+        Some(other) => Err(Refusal::AlreadyExists {
             field,
             value: code.to_owned(),
             resource: Resource::Coupon,
             resource_id: other.id.to_string(),
         }),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

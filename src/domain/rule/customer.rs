@@ -44,8 +44,8 @@ pub(super) fn whole_credit(enrollment: &Enrollment, terms_version: i32, source: 
     }
 }
 
-pub(super) fn binding(credit: Credit, bound_at: Time) -> Binding {
-    Binding { credits: smallvec![credit], bound_at }
+pub(super) fn binding(credit: Credit, bound_at: Time, referred_at: Time) -> Binding {
+    Binding { credits: smallvec![credit], bound_at, referred_at }
 }
 
 /// Adds a request's identifiers and names to a lead. Identifiers that the lead already has stay, because a request with another

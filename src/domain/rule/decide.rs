@@ -44,9 +44,15 @@ pub fn decide(
     }
     set.begin();
     match apply(set, &envelope.command, envelope, now, ids) {
-        Ok(outcome) => Ok(Decision { outcome, replayed: false }),
+        Ok(outcome) => {
+            set.wanted = Needs::default();
+            Ok(Decision { outcome, replayed: false })
+        }
         Err(refusal) => {
             set.roll_back();
+            if !matches!(refusal, Refusal::NotLoaded(_)) {
+                set.wanted = Needs::default();
+            }
             Err(refusal)
         }
     }

@@ -111,6 +111,7 @@ pub(super) fn make(
         created_at: context.now,
         updated_at: context.now,
         ended_at: None,
+        past: Vec::new(),
     };
     check_override(context, &enrollment)?;
     let enrollment = put(context, EventKind::EnrollmentCreated, enrollment);
@@ -173,6 +174,7 @@ fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment)
         ended_at: None,
         ..ended.clone()
     };
+    enrollment.keep_past(ended, context.now);
     check_override(context, &enrollment)?;
     if let Some(ref_id) = &wanted.ref_id {
         set_ref_id(context, &mut enrollment, ref_id)?;
@@ -230,7 +232,8 @@ impl Rule for UpdateEnrollment {
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
-        let mut enrollment = context.set.active_enrollment(context.account_id, self.id)?.as_ref().clone();
+        let before = Arc::clone(context.set.active_enrollment(context.account_id, self.id)?);
+        let mut enrollment = before.as_ref().clone();
         if let Some(ref_id) = &self.ref_id {
             set_ref_id(context, &mut enrollment, ref_id)?;
         }
@@ -241,6 +244,7 @@ impl Rule for UpdateEnrollment {
             enrollment.commission_override = commission;
             check_override(context, &enrollment)?;
         }
+        enrollment.keep_past(&before, context.now);
         enrollment.updated_at = context.now;
         let enrollment = put(context, EventKind::EnrollmentUpdated, enrollment);
         if self.ref_id.is_some() {
@@ -267,12 +271,13 @@ impl Rule for EndEnrollment {
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let mut enrollment = Arc::clone(context.get::<Enrollment, _>(self.id)?);
         if enrollment.state == EnrollmentState::Active {
-            let ended = Enrollment {
+            let mut ended = Enrollment {
                 state: EnrollmentState::Ended,
                 ended_at: Some(context.now),
                 updated_at: context.now,
                 ..enrollment.as_ref().clone()
             };
+            ended.keep_past(&enrollment, context.now);
             enrollment = put(context, EventKind::EnrollmentEnded, ended);
         }
         Ok(Arc::new(EnrollmentOutcome { enrollment: with_landing(context, enrollment)?, coupon: None }))

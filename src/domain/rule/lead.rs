@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
-use super::attribution::{self, Referral};
+use super::attribution::{self, Referral, Winner};
 use super::context::{Context, Rule};
+use super::customer;
 use super::program::applicable_terms;
-use super::{customer, sale};
+use super::timeline::{self, claim_of};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
@@ -62,8 +63,12 @@ impl Rule for RecordLead {
         if lead.state == LeadState::Subscribed {
             lead.state = self.state;
         }
-        if lead.binding.is_none() {
-            return self.bind(context, lead, known.as_deref(), occurred_at);
+        match &lead.binding {
+            None => return self.bind(context, lead, known.as_deref(), occurred_at),
+            Some(binding) if occurred_at < binding.bound_at => {
+                return self.record_late(context, lead, known.as_deref(), occurred_at);
+            }
+            Some(_) => {}
         }
         let lead = customer::put_touched(context, lead, known.as_deref());
         Ok(LeadOutcome { lead_id: lead.id, credits: lead.credits().into(), conversion_id: None })
@@ -79,21 +84,14 @@ impl RecordLead {
         known: Option<&Lead>,
         occurred_at: Time,
     ) -> Result<LeadOutcome, Refusal> {
-        let attribution = attribution::attribute(context.set, context.account_id, None, &self.referral, occurred_at)?;
-        let mut made = conversion(context, ConversionKind::Lead, &self.event_id, &lead, occurred_at);
-        made.candidates = attribution.candidates;
-        if let Some(code) = &self.referral.coupon_code {
-            made.order.coupon_code.clone_from(code);
-        }
-        let Some((source, enrollment)) = attribution.winner else {
+        let (mut made, winner) = self.conversion(context, &lead, occurred_at)?;
+        let Some(winner) = winner else {
             let lead = customer::put_touched(context, lead, known);
             let made = context.put(made);
             return Ok(LeadOutcome { lead_id: lead.id, credits: Credits::new(), conversion_id: Some(made.id) });
         };
-        let program = context.set.program(context.account_id, enrollment.program_id)?;
-        let terms_version = applicable_terms(context.set, program, occurred_at, None)?.version;
-        let credit = customer::whole_credit(&enrollment, terms_version, source);
-        lead.binding = Some(customer::binding(credit, occurred_at));
+        let credit = claim_of(context.set, &winner, None, occurred_at)?.credit;
+        lead.binding = Some(customer::binding(credit, occurred_at, winner.referred_at));
         made.outcome = ConversionOutcome::Attributed;
         made.credits = smallvec![credit];
         let made = context.put(made);
@@ -101,9 +99,40 @@ impl RecordLead {
         let image = ConversionImage { conversion: Arc::clone(&made), rewards: Vec::new() };
         context.tell_conversion(EventKind::LeadRecorded, occurred_at, image);
         let mut lead = bound.as_ref().clone();
-        sale::match_to_lead(context, &mut lead, &enrollment, occurred_at)?;
+        timeline::match_to_lead(context, &mut lead)?;
         customer::put_touched(context, lead, Some(&bound));
         Ok(LeadOutcome { lead_id: bound.id, credits: smallvec![credit], conversion_id: Some(made.id) })
+    }
+
+    /// Records a sign-up that happened before its customer was bound.
+    fn record_late(
+        &self,
+        context: &mut Context<'_>,
+        lead: Lead,
+        known: Option<&Lead>,
+        occurred_at: Time,
+    ) -> Result<LeadOutcome, Refusal> {
+        let (made, _) = self.conversion(context, &lead, occurred_at)?;
+        let made = context.put(made);
+        let lead = timeline::judge_again(context, lead, known, Some(made.id))?;
+        Ok(LeadOutcome { lead_id: lead.id, credits: lead.credits().into(), conversion_id: Some(made.id) })
+    }
+
+    /// The sign-up as a conversion without a credit, and who referred it.
+    fn conversion(
+        &self,
+        context: &mut Context<'_>,
+        lead: &Lead,
+        occurred_at: Time,
+    ) -> Result<(Conversion, Option<Winner>), Refusal> {
+        let attribution = attribution::attribute(context.set, context.account_id, None, &self.referral, occurred_at)?;
+        let mut made = conversion(context, ConversionKind::Lead, &self.event_id, lead, occurred_at);
+        made.tid = self.referral.known_tid(context.set, context.account_id)?;
+        made.candidates = attribution.candidates;
+        if let Some(code) = &self.referral.coupon_code {
+            made.order.coupon_code.clone_from(code);
+        }
+        Ok((made, attribution.winner))
     }
 }
 
@@ -170,9 +199,12 @@ fn conversion(
         outcome: ConversionOutcome::NotReferred,
         amount: None,
         refunded_minor: 0,
+        refund_count: 0,
+        excess_minor: 0,
         sale_id: None,
         sale_event_id: String::new(),
         lead_id: Some(lead.id),
+        tid: None,
         credits: Credits::new(),
         channel: SaleChannel::Online,
         order: OrderDetails::default(),

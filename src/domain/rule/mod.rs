@@ -16,8 +16,10 @@ mod lead;
 mod link;
 mod program;
 mod refund;
+mod reversal;
 mod reward;
 mod sale;
+mod timeline;
 
 pub use account::NewApiKey;
 pub use attribution::Referral;

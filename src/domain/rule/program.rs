@@ -79,6 +79,7 @@ impl Rule for CreateProgram {
             version: 1,
             created_at: context.now,
             updated_at: context.now,
+            archived_at: None,
         };
         let terms = context.put(Terms {
             account_id: context.account_id,
@@ -175,6 +176,7 @@ impl Rule for ArchiveProgram {
         }
         let archived = Program {
             state: ProgramState::Archived,
+            archived_at: Some(context.now),
             // An archived program cannot be the default, because it accepts nothing new.
             is_default: false,
             version: program.version + 1,

@@ -3,23 +3,22 @@
 //! `reversed so far = round(reward x refunded so far / base)`. Each refund takes back the difference to the amount taken back
 //! before. Several partial refunds therefore take back as much as one refund of their sum. A full refund leaves exactly zero.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
-use super::reward::tell_updated;
+use super::reversal::{Cause, refunded_part, take_back, tell_settled};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credits, OrderDetails, RefundOutcome, SaleChannel,
     WaitingRefund,
 };
-use crate::domain::event::{EventImage, EventKind};
-use crate::domain::id::{AccountId, ConversionId, RewardId};
+use crate::domain::event::EventKind;
+use crate::domain::id::{AccountId, ConversionId};
 use crate::domain::lead::Customer;
-use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
-use crate::domain::money::{Money, portion};
+use crate::domain::ledger::LedgerReason;
+use crate::domain::money::Money;
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::request::{RecordedKind, Request, RequestKey};
-use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState};
+use crate::domain::reward::Reward;
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
@@ -76,8 +75,8 @@ impl Rule for RecordRefund {
 }
 
 impl RecordRefund {
-    /// The refunded sale: the named one, or the customer's latest sale that the refund fits, referred or not. `None` when the
-    /// named sale has not arrived, and when the customer is unknown.
+    /// The refunded sale: the named one, or the customer's latest sale before the refund that the refund fits, referred or not.
+    /// `None` when the named sale has not arrived, and when the customer is unknown.
     fn find_sale<'set>(&self, context: &'set Context<'_>) -> Result<Option<&'set Arc<Conversion>>, Refusal> {
         let (set, account_id) = (&context.set, context.account_id);
         if let Some(sale_event_id) = &self.sale_event_id {
@@ -93,8 +92,12 @@ impl RecordRefund {
         } else if sales.is_empty() {
             return Ok(None);
         }
+        let refunded_at = self.occurred_at.unwrap_or(context.now).plus_micros(Time::CLOCK_DIFFERENCE_MICROS_MAX);
         let fitting = sales.into_iter().filter(|sale| check_fits(sale, self.amount).is_ok());
-        fitting.max_by_key(|sale| (sale.occurred_at, sale.id)).map(Some).ok_or(Refusal::NoSaleToRefund)
+        // A sale before the refund comes first. A later one is better than none, because some senders know only the day of a
+        // refund.
+        let rank = |sale: &&Arc<Conversion>| (sale.occurred_at <= refunded_at, sale.occurred_at, sale.id);
+        fitting.max_by_key(rank).map(Some).ok_or(Refusal::NoSaleToRefund)
     }
 
     fn new_refund(&self, context: &mut Context<'_>) -> Conversion {
@@ -106,9 +109,12 @@ impl RecordRefund {
             outcome: ConversionOutcome::NotReferred,
             amount: Some(self.amount.negated()),
             refunded_minor: 0,
+            refund_count: 0,
+            excess_minor: 0,
             sale_id: None,
             sale_event_id: self.sale_event_id.clone().unwrap_or_default(),
             lead_id: None,
+            tid: None,
             credits: Credits::new(),
             channel: SaleChannel::Online,
             order: OrderDetails { refund_id: self.refund_id.clone(), ..OrderDetails::default() },
@@ -160,18 +166,23 @@ fn waiting(refund: &Conversion) -> WaitingRefund {
     }
 }
 
-/// Books the refunds that waited for a sale, in the order in which they happened. A refund that does not fit keeps waiting, and
-/// ListConversions shows it.
+/// Books the refunds that waited for a sale, in the order in which they happened. Of a refund that is larger than what the sale has
+/// left, that much is booked, and the owner is told of the rest. A refund in another currency keeps waiting, and ListConversions
+/// shows it.
 pub(super) fn book_waiting(context: &mut Context<'_>, sale: &Conversion) -> Result<(), Refusal> {
     let refunds = context.set.refunds_waiting_for(context.account_id, &sale.event_id)?;
     let refunds: Vec<_> = refunds.into_iter().cloned().collect();
     for refund in refunds {
         let sale = Arc::clone(context.set.conversion(context.account_id, sale.id)?);
-        if refund.amount.is_some_and(|amount| check_fits(&sale, amount.negated()).is_ok()) {
-            let key = (refund.account_id, refund.sale_event_id.clone(), refund.id);
-            context.set.remove::<WaitingRefund>(&key);
-            book(context, &sale, Conversion { version: refund.version + 1, ..refund.as_ref().clone() })?;
-        }
+        let Some(amount) = refund.amount.map(Money::negated) else { continue };
+        let excess_minor = match check_fits(&sale, amount) {
+            Ok(()) => 0,
+            Err(Refusal::RefundExceedsSale { left_minor, .. }) => amount.amount_minor - left_minor,
+            Err(_) => continue,
+        };
+        let key = (refund.account_id, refund.sale_event_id.clone(), refund.id);
+        context.set.remove::<WaitingRefund>(&key);
+        book(context, &sale, Conversion { excess_minor, version: refund.version + 1, ..refund.as_ref().clone() })?;
     }
     Ok(())
 }
@@ -185,8 +196,13 @@ fn book(
     // A waiting refund already has an event in the feed. Readers must also get an event about its outcome, even when nobody
     // referred the sale.
     let was_waiting = refund.outcome == ConversionOutcome::Waiting;
-    let refunded_minor = sale.refunded_minor - refund.amount.map_or(0, |amount| amount.amount_minor);
-    let sale = context.put(Conversion { refunded_minor, version: sale.version + 1, ..sale.clone() });
+    let refund_minor = -refund.amount.map_or(0, |amount| amount.amount_minor);
+    let sale = context.put(Conversion {
+        refunded_minor: sale.refunded_minor + refund_minor - refund.excess_minor,
+        refund_count: sale.refund_count + 1,
+        version: sale.version + 1,
+        ..sale.clone()
+    });
     let refund = context.put(Conversion {
         outcome: sale.outcome,
         sale_id: Some(sale.id),
@@ -200,12 +216,16 @@ fn book(
 
     let rewards: Vec<_> = context.set.rewards_of(context.account_id, sale.id)?.into_iter().cloned().collect();
     let (mut taken_back, mut settled) = (Vec::new(), Vec::new());
+    let base_amount = refund.amount;
+    let cause = Cause { conversion_id: refund.id, base_amount, reason: LedgerReason::Refunded };
     for reward in rewards {
-        taken_back.extend(reverse(context, &sale, &reward, &refund, &mut settled)?);
+        let target_minor = refunded_part(&sale, &reward)?;
+        taken_back.extend(take_back(context, &reward, target_minor, &cause, &mut settled)?);
     }
     if refund.outcome == ConversionOutcome::Attributed || was_waiting {
+        let kind = if refund.excess_minor > 0 { EventKind::RefundExceededSale } else { EventKind::RefundRecorded };
         let image = ConversionImage { conversion: Arc::clone(&refund), rewards: taken_back.clone() };
-        context.tell_conversion(EventKind::RefundRecorded, refund.occurred_at, image);
+        context.tell_conversion(kind, refund.occurred_at, image);
     }
     if refund.outcome == ConversionOutcome::Attributed {
         let image = context.set.image(context.account_id, sale.id)?;
@@ -213,98 +233,4 @@ fn book(
     }
     tell_settled(context, settled, sale.id)?;
     Ok((refund, taken_back))
-}
-
-/// Takes back one reward's share of all refunds so far. `None` when there is nothing more to take back. Adds the rewards that are
-/// settled by this to `settled`.
-fn reverse(
-    context: &mut Context<'_>,
-    sale: &Conversion,
-    reward: &Reward,
-    refund: &Conversion,
-    settled: &mut Vec<Arc<Reward>>,
-) -> Result<Option<Arc<Reward>>, Refusal> {
-    let ledger_account = match reward.state {
-        RewardState::Pending => LedgerAccount::AffiliatePending,
-        RewardState::Approved | RewardState::Paid => LedgerAccount::AffiliatePayable,
-        // A denied reward earned nothing. A reversed reward has nothing left to take back.
-        RewardState::Denied | RewardState::Reversed => return Ok(None),
-    };
-    let base = reward.calculation.base_amount;
-    let sale_minor = sale.amount.map_or(0, |amount| amount.amount_minor);
-    // The base does not contain the part that was refunded before the sale was priced. That part must not be taken back a second
-    // time.
-    let refunded_of_base = sale.refunded_minor - (sale_minor - base.amount_minor);
-    let value_minor = reward.value.amount_minor;
-    let target = match base.amount_minor {
-        // A refund of a free order takes all of its flat commission back.
-        0 => value_minor,
-        base_minor => portion(value_minor, refunded_of_base, base_minor, reward.calculation.rounding)?,
-    };
-    let difference = target - reward.reversed_minor;
-    if difference == 0 {
-        return Ok(None);
-    }
-    // When nothing is left of an unpaid reward, the reward and its reversals are settled against each other.
-    let is_settled = target == reward.value.amount_minor && reward.state.may_become(RewardState::Reversed);
-    if is_settled {
-        settle_earlier(context, reward.id, settled)?;
-    }
-    let reward = context.put(Reward {
-        reversed_minor: target,
-        state: if is_settled { RewardState::Reversed } else { reward.state },
-        updated_at: context.now,
-        ..reward.clone()
-    });
-    if is_settled {
-        settled.push(Arc::clone(&reward));
-    }
-    let reversal = Reward {
-        id: RewardId::new(context.ids),
-        conversion_id: refund.id,
-        value: Money::new(-difference, reward.value.currency),
-        reversed_minor: 0,
-        reverses: Some(reward.id),
-        calculation: Calculation {
-            rule: RewardRule::Reversal,
-            base_amount: refund.amount.unwrap_or(base),
-            ..reward.calculation.clone()
-        },
-        state: match reward.state {
-            RewardState::Paid => RewardState::Approved,
-            state => state,
-        },
-        created_at: context.now,
-        ..reward.as_ref().clone()
-    };
-    let reversal = context.put(reversal);
-    let (expense, reason) = (LedgerAccount::CommissionExpense, LedgerReason::Refunded);
-    context.post(Posting::for_reward(&reversal, expense, ledger_account, reason, context.now));
-    Ok(Some(reversal))
-}
-
-/// Settles the earlier reversals of a reward.
-fn settle_earlier(
-    context: &mut Context<'_>,
-    reward_id: RewardId,
-    settled: &mut Vec<Arc<Reward>>,
-) -> Result<(), Refusal> {
-    let earlier = context.set.reversals_of(context.account_id, reward_id)?;
-    let earlier: Vec<_> = earlier.into_iter().cloned().collect();
-    for reversal in earlier {
-        let row = Reward { state: RewardState::Reversed, updated_at: context.now, ..reversal.as_ref().clone() };
-        settled.push(context.put(row));
-    }
-    Ok(())
-}
-
-/// Adds an event for each settled reward, and one for each earlier refund that has a settled reward. The sale gets no event here,
-/// because its new image is already in the feed.
-fn tell_settled(context: &mut Context<'_>, settled: Vec<Arc<Reward>>, sale_id: ConversionId) -> Result<(), Refusal> {
-    let conversions: BTreeSet<_> = settled.iter().map(|reward| reward.conversion_id).collect();
-    settled.into_iter().for_each(|reward| context.tell(EventKind::RewardReversed, EventImage::Reward(reward)));
-    for id in conversions.into_iter().filter(|id| *id != sale_id) {
-        tell_updated(context, id)?;
-    }
-    Ok(())
 }

@@ -8,19 +8,16 @@ use super::attribution::{self, Referral};
 use super::commission;
 use super::context::{Context, Rule};
 use super::customer;
-use super::program::applicable_terms;
 use super::refund;
-use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
+use super::timeline::{self, Claim, claim_of, gives_way};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
     SaleOutcome,
 };
-use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId};
-use crate::domain::lead::{Binding, Customer, Lead, LeadState, UnmatchedSale};
+use crate::domain::lead::{Customer, Lead, LeadState, UnmatchedSale};
 use crate::domain::money::Money;
-use crate::domain::program::Terms;
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::Reward;
 use crate::domain::set::Needs;
@@ -57,6 +54,7 @@ impl Rule for RecordSale {
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.customer(account, &self.customer);
         self.referral.needs(account, needs);
+        needs.unmatched_sales_of_unbound(account, &self.customer);
         needs.names.waiting_refunds.insert((account, self.event_id.clone()));
     }
 
@@ -66,28 +64,11 @@ impl Rule for RecordSale {
             None => attribution::arrival_time(context.set, context.account_id, &self.referral, context.now)?,
         };
         let known = context.set.find_customer(context.account_id, &self.customer)?.cloned();
-        let attribution =
-            attribution::attribute(context.set, context.account_id, known.as_deref(), &self.referral, occurred_at)?;
-        let mut sale = self.new_sale(context, occurred_at);
-        sale.lead_id = known.as_ref().map(|lead| lead.id);
-        sale.candidates = attribution.candidates;
-        let (sale, rewards) = match attribution.winner {
-            Some((source, enrollment)) => {
-                // A binding counts only in its own program: a customer bound in another program is new to this one.
-                let binding = known.as_ref().and_then(|lead| lead.binding.as_ref());
-                let binding = binding.filter(|binding| !gives_way(binding, &sale.candidates, occurred_at));
-                let bound_at = binding
-                    .filter(|binding| binding.credits.iter().any(|credit| credit.program_id == enrollment.program_id))
-                    .map(|binding| binding.bound_at);
-                let terms = terms_of(context, &enrollment, occurred_at, bound_at)?;
-                let credit = customer::whole_credit(&enrollment, terms.version, source);
-                if let Some(lead) = self.referred_lead(context, known, credit, &sale.candidates, occurred_at)? {
-                    sale.lead_id = Some(lead.id);
-                }
-                let base = base_of(&sale);
-                credit_sale(context, sale, base, credit, &enrollment, &terms, EventKind::SaleRecorded)?
-            }
-            None => (self.leave_unmatched(context, known, sale)?, Vec::new()),
+        let sale = self.new_sale(context, occurred_at)?;
+        let is_late = |lead: &&Arc<Lead>| lead.binding.as_ref().is_some_and(|binding| occurred_at < binding.bound_at);
+        let (sale, rewards) = match known.as_ref().filter(is_late) {
+            Some(lead) => self.record_late(context, lead, sale)?,
+            None => self.record(context, known, sale)?,
         };
         let outcome = SaleOutcome {
             conversion_id: sale.id,
@@ -101,8 +82,58 @@ impl Rule for RecordSale {
 }
 
 impl RecordSale {
-    fn new_sale(&self, context: &mut Context<'_>, occurred_at: Time) -> Conversion {
-        Conversion {
+    /// Records a sale of a customer who was not bound later than it: credits it to the winner, or leaves it unmatched.
+    fn record(
+        &self,
+        context: &mut Context<'_>,
+        known: Option<Arc<Lead>>,
+        mut sale: Conversion,
+    ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
+        let lead = known.as_deref();
+        let attribution =
+            attribution::attribute(context.set, context.account_id, lead, &self.referral, sale.occurred_at)?;
+        sale.lead_id = lead.map(|lead| lead.id);
+        sale.candidates = attribution.candidates;
+        let Some(winner) = attribution.winner else {
+            return Ok((self.leave_unmatched(context, known, sale)?, Vec::new()));
+        };
+        let binding = lead.and_then(|lead| lead.binding.as_ref()).filter(|_| !gives_way(&sale.candidates));
+        let claim = claim_of(context.set, &winner, binding, sale.occurred_at)?;
+        let is_bound = binding.is_some();
+        let lead = self.referred_lead(context, known, is_bound, claim.credit, winner.referred_at, sale.occurred_at)?;
+        sale.lead_id = lead.as_ref().map(|lead| lead.id);
+        let recorded = credit_sale(context, sale, &claim)?;
+        if let Some(lead) = lead.filter(|_| !is_bound) {
+            let mut matched = lead.as_ref().clone();
+            let wanted = &mut context.set.wanted.names.unmatched_sales;
+            wanted.extend(lead.selectors().into_iter().map(|selector| (lead.account_id, selector)));
+            timeline::match_to_lead(context, &mut matched)?;
+            customer::put_touched(context, matched, Some(&lead));
+        }
+        Ok(recorded)
+    }
+
+    /// Records a sale that happened before its customer was bound.
+    fn record_late(
+        &self,
+        context: &mut Context<'_>,
+        known: &Arc<Lead>,
+        mut sale: Conversion,
+    ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
+        let (id, occurred_at) = (sale.id, sale.occurred_at);
+        sale.lead_id = Some(known.id);
+        sale.candidates =
+            attribution::attribute(context.set, context.account_id, None, &self.referral, occurred_at)?.candidates;
+        self.leave_unmatched(context, None, sale)?;
+        let mut lead = known.as_ref().clone();
+        self.mark_as_buyer(context, &mut lead, occurred_at)?;
+        timeline::judge_again(context, lead, Some(known), Some(id))?;
+        let image = context.set.image(context.account_id, id)?;
+        Ok((image.conversion, image.rewards))
+    }
+
+    fn new_sale(&self, context: &mut Context<'_>, occurred_at: Time) -> Result<Conversion, Refusal> {
+        Ok(Conversion {
             id: ConversionId::new(context.ids),
             account_id: context.account_id,
             kind: ConversionKind::Sale,
@@ -110,9 +141,12 @@ impl RecordSale {
             outcome: ConversionOutcome::NotReferred,
             amount: Some(self.amount),
             refunded_minor: 0,
+            refund_count: 0,
+            excess_minor: 0,
             sale_id: None,
             sale_event_id: String::new(),
             lead_id: None,
+            tid: self.referral.known_tid(context.set, context.account_id)?,
             credits: Credits::new(),
             channel: self.channel,
             order: self.order.clone(),
@@ -120,17 +154,18 @@ impl RecordSale {
             occurred_at,
             created_at: context.now,
             version: 1,
-        }
+        })
     }
 
-    /// Writes the customer of a referred sale, whether known or new. The credit binds a lead that is not yet bound, or whose binding
-    /// leads to an ended enrollment or an archived program. The lead becomes active. `None` for a sale without a customer.
+    /// Writes the customer of a referred sale, whether known or new. The credit binds the lead unless it is bound. The lead becomes
+    /// active. `None` for a sale without a customer.
     fn referred_lead(
         &self,
         context: &mut Context<'_>,
         known: Option<Arc<Lead>>,
+        is_bound: bool,
         credit: Credit,
-        candidates: &[Candidate],
+        referred_at: Time,
         occurred_at: Time,
     ) -> Result<Option<Arc<Lead>>, Refusal> {
         if known.is_none() && self.customer.is_unnamed() {
@@ -140,8 +175,9 @@ impl RecordSale {
             Some(lead) => lead.as_ref().clone(),
             None => customer::new_lead(context, &self.customer, LeadState::Active),
         };
-        lead.binding = lead.binding.filter(|binding| !gives_way(binding, candidates, occurred_at));
-        lead.binding.get_or_insert_with(|| customer::binding(credit, occurred_at));
+        if !is_bound {
+            lead.binding = Some(customer::binding(credit, occurred_at, referred_at));
+        }
         self.mark_as_buyer(context, &mut lead, occurred_at)?;
         Ok(Some(customer::put_touched(context, lead, known.as_deref())))
     }
@@ -186,92 +222,22 @@ impl RecordSale {
     }
 }
 
-/// The terms that apply to a sale credited to this enrollment.
-fn terms_of(
-    context: &Context<'_>,
-    enrollment: &Enrollment,
-    occurred_at: Time,
-    bound_at: Option<Time>,
-) -> Result<Arc<Terms>, Refusal> {
-    let program = context.set.program(context.account_id, enrollment.program_id)?;
-    applicable_terms(context.set, program, occurred_at, bound_at).cloned()
-}
-
-/// Whether a lead's binding gives way to the referrer of a sale, because it leads only to ended enrollments and archived programs. A
-/// sale that is told late does not replace a later binding.
-fn gives_way(binding: &Binding, candidates: &[Candidate], occurred_at: Time) -> bool {
-    let is_over = |result| matches!(result, CandidateResult::EnrollmentEnded | CandidateResult::ProgramArchived);
-    let bindings = candidates.iter().filter(|candidate| candidate.evidence.source() == AttributionSource::LeadBinding);
-    binding.bound_at <= occurred_at && bindings.map(|candidate| candidate.result).all(is_over)
-}
-
-/// The part of a sale that can earn, because it was not refunded. A free order can earn a flat commission as long as nothing was
-/// refunded. Every refund makes a new version of its sale.
-fn base_of(sale: &Conversion) -> Option<Money> {
-    sale.left().filter(|left| left.amount_minor > 0 || (sale.amount == Some(*left) && sale.version == 1))
-}
-
-/// Credits a sale to an enrollment, for the part that can earn: fixes the terms, prices the reward, writes the sale, and adds the event.
+/// Credits a sale: prices the reward, writes the sale, and adds the event.
 fn credit_sale(
     context: &mut Context<'_>,
     mut sale: Conversion,
-    base: Option<Money>,
-    credit: Credit,
-    enrollment: &Enrollment,
-    terms: &Terms,
-    kind: EventKind,
+    claim: &Claim,
 ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
     sale.outcome = ConversionOutcome::Attributed;
-    sale.credits = smallvec![credit];
+    sale.credits = smallvec![claim.credit];
     let sale = context.put(sale);
-    let rewards: Vec<_> = match base {
-        Some(base) => commission::earn(context, &sale, base, enrollment, credit, terms)?.into_iter().collect(),
-        None => Vec::new(),
-    };
+    let rewards: Vec<_> = match sale.amount {
+        Some(amount) => commission::earn(context, &sale, amount, &claim.enrollment, claim.credit, &claim.terms)?,
+        None => None,
+    }
+    .into_iter()
+    .collect();
     let image = ConversionImage { conversion: Arc::clone(&sale), rewards: rewards.clone() };
-    context.tell_conversion(kind, sale.occurred_at, image);
+    context.tell_conversion(EventKind::SaleRecorded, sale.occurred_at, image);
     Ok((sale, rewards))
-}
-
-/// Prices the sales of a newly bound lead that nobody had referred. Only sales inside the attribution window before `bound_at`
-/// count.
-pub(super) fn match_to_lead(
-    context: &mut Context<'_>,
-    lead: &mut Lead,
-    enrollment: &Enrollment,
-    bound_at: Time,
-) -> Result<(), Refusal> {
-    let program = context.set.program(context.account_id, enrollment.program_id)?;
-    let window_days = attribution::window_days(context.set, program, bound_at)?;
-    let sales: Vec<Arc<Conversion>> = context
-        .set
-        .unmatched_sales_of(context.account_id, Some(lead), &Customer::default())?
-        .into_iter()
-        .cloned()
-        .collect();
-    if lead.plan.is_empty() {
-        let plans = sales.iter().rev().map(|sale| &sale.order.plan);
-        lead.plan = plans.into_iter().find(|plan| !plan.is_empty()).cloned().unwrap_or_default();
-    }
-    for sale in sales {
-        if sale.occurred_at.plus_days(window_days) < bound_at {
-            continue;
-        }
-        context.set.remove::<UnmatchedSale>(&(sale.account_id, sale.id));
-        lead.state = LeadState::Active;
-        lead.first_sale_at = Some(lead.first_sale_at.map_or(sale.occurred_at, |since| since.min(sale.occurred_at)));
-        let terms = terms_of(context, enrollment, sale.occurred_at, None)?;
-        let credit = customer::whole_credit(enrollment, terms.version, AttributionSource::LeadBinding);
-        let base = base_of(&sale);
-        let mut sale = Conversion { lead_id: Some(lead.id), version: sale.version + 1, ..sale.as_ref().clone() };
-        let won = Candidate {
-            evidence: Evidence::Lead(lead.id),
-            affiliate_id: Some(enrollment.affiliate_id),
-            enrollment_id: Some(enrollment.id),
-            result: CandidateResult::Won,
-        };
-        sale.candidates.insert(0, won);
-        credit_sale(context, sale, base, credit, enrollment, &terms, EventKind::SaleAttributed)?;
-    }
-    Ok(())
 }

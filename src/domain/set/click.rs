@@ -37,6 +37,7 @@ impl Kind for Click {
             && new.tid == new.id
         {
             names.clicks_of.insert_absent((new.account_id, new.tid));
+            names.conversions_of_visitor.insert_absent((new.account_id, new.tid));
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::TIMELINE_LENGTH_MAX;
 use super::kind::{Key, Kind, Named};
 use super::names::Names;
 use super::working_set::{WorkingSet, known};
 use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, WaitingRefund};
-use crate::domain::id::{AccountId, ConversionId, LeadId};
+use crate::domain::id::{AccountId, ClickId, ConversionId, LeadId};
 use crate::domain::lead::{Customer, Lead};
 use crate::domain::refusal::{Refusal, Resource};
 
@@ -21,11 +22,15 @@ impl Kind for Conversion {
     }
 
     fn index(_before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
-        if let Some(after) = after
-            && after.kind == ConversionKind::Sale
-            && let Some(lead_id) = after.lead_id
-        {
-            names.latest_sales.add((after.account_id, lead_id), after.id);
+        let Some(after) = after else { return };
+        if let Some(lead_id) = after.lead_id {
+            names.timelines.add((after.account_id, lead_id), after.id);
+            if after.kind == ConversionKind::Sale {
+                names.latest_sales.add((after.account_id, lead_id), after.id);
+            }
+        }
+        if let Some(tid) = after.tid {
+            names.conversions_of_visitor.add((after.account_id, tid), after.id);
         }
     }
 
@@ -96,6 +101,26 @@ impl WorkingSet {
         let mut sales = self.earliest_first(account_id, &ids.into_iter().collect::<Vec<_>>())?;
         sales.retain(|sale| sale.lead_id.is_none() || sale.lead_id == lead.map(|lead| lead.id));
         Ok(sales)
+    }
+
+    /// The conversions of a lead, earliest first, and whether these are all.
+    pub fn timeline_of(
+        &self,
+        account_id: AccountId,
+        lead_id: LeadId,
+    ) -> Result<(Vec<&Arc<Conversion>>, bool), Refusal> {
+        let ids = known(self.names.timelines.get(&(account_id, lead_id)), "conversions of a lead")?;
+        Ok((self.earliest_first(account_id, ids)?, (ids.len() as u64) < TIMELINE_LENGTH_MAX))
+    }
+
+    /// The sign-ups and sales whose requests had this tracking id, earliest first.
+    pub fn conversions_of_visitor(
+        &self,
+        account_id: AccountId,
+        tid: ClickId,
+    ) -> Result<Vec<&Arc<Conversion>>, Refusal> {
+        let ids = known(self.names.conversions_of_visitor.get(&(account_id, tid)), "conversions of a visitor")?;
+        self.earliest_first(account_id, ids)
     }
 
     /// The latest sales of a lead, earliest first.

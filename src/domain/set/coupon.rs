@@ -1,4 +1,4 @@
-//! Look-ups of coupons by code, where an active coupon comes before removed ones, and the number of an affiliate's coupons.
+//! Look-ups of coupons by code, removed ones too, and the number of an affiliate's coupons.
 
 use std::sync::Arc;
 
@@ -19,13 +19,9 @@ impl Kind for Coupon {
         (self.account_id, self.id)
     }
 
-    fn index(_before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
-        let Some(after) = after else { return };
-        let (name, rank) = ((after.account_id, after.code.clone()), after.rank());
-        let is_behind =
-            names.coupon_codes.get(&name).flatten().is_some_and(|other| other.id != rank.id && other > rank);
-        if !is_behind {
-            names.coupon_codes.insert(name, Some(rank));
+    fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
+        if let (None, Some(new)) = (before, after) {
+            names.coupon_codes.add((new.account_id, new.code.clone()), new.id);
         }
     }
 
@@ -44,10 +40,13 @@ impl Named for Coupon {
 }
 
 impl WorkingSet {
-    /// The active coupon with this code, or else the one removed last.
-    pub fn coupon_with_code(&self, account_id: AccountId, code: &str) -> Result<Option<&Arc<Coupon>>, Refusal> {
-        let rank = known(self.names.coupon_codes.get(&(account_id, code.to_owned())), "coupon by code")?;
-        rank.map(|rank| self.existing::<Coupon>(&(account_id, rank.id))).transpose()
+    /// All coupons that ever had this code, in the order in which they were assigned. At most one of them is active.
+    pub fn coupons_with_code(&self, account_id: AccountId, code: &str) -> Result<Vec<&Arc<Coupon>>, Refusal> {
+        let ids = known(self.names.coupon_codes.get(&(account_id, code.to_owned())), "coupons by code")?;
+        let mut coupons =
+            ids.iter().map(|id| self.existing(&(account_id, *id))).collect::<Result<Vec<&Arc<Coupon>>, _>>()?;
+        coupons.sort_by_key(|coupon| (coupon.created_at, coupon.id));
+        Ok(coupons)
     }
 
     /// How many active coupons the affiliate has.

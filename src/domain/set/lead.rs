@@ -36,6 +36,7 @@ impl Kind for Lead {
     fn changed(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
         if let (None, Some(new)) = (before, after) {
             names.latest_sales.insert_absent(new.key());
+            names.timelines.insert_absent(new.key());
         }
     }
 }

@@ -28,3 +28,6 @@ pub use names::{Index, Lists, Names};
 pub use needed_names::NeededNames;
 pub use rows::Rows;
 pub use working_set::{InSet, Needs, WorkingSet};
+
+/// How many conversions of a lead are judged again when an event is told late. A longer history keeps its credits.
+pub const TIMELINE_LENGTH_MAX: u64 = 1_000;

@@ -9,9 +9,8 @@ use hashbrown::{HashMap, HashSet};
 
 use super::undo::Undo;
 use crate::domain::affiliate::AffiliateSelector;
-use crate::domain::coupon::CouponRank;
 use crate::domain::id::{
-    AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
+    AccountId, AffiliateId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
 };
 use crate::domain::lead::LeadSelector;
 
@@ -207,8 +206,8 @@ names! {
     enrollments_of: Lists<(AccountId, AffiliateId), EnrollmentId>,
     /// Links by code.
     link_codes: Index<(AccountId, String), LinkId>,
-    /// The active coupon with a code, or else the one that was removed last.
-    coupon_codes: Index<(AccountId, String), CouponRank>,
+    /// All coupons that ever had a code.
+    coupon_codes: Lists<(AccountId, String), CouponId>,
     /// How many active coupons an affiliate has.
     coupon_counts: Index<(AccountId, AffiliateId), i64>,
     /// Leads by each of their names.
@@ -217,6 +216,10 @@ names! {
     clicks_of: Lists<(AccountId, ClickId), ClickId>,
     /// Sales that nobody referred, by each name of the customer.
     unmatched_sales: Lists<(AccountId, LeadSelector), ConversionId>,
+    /// The conversions of a lead: all of them, or the newest [`super::TIMELINE_LENGTH_MAX`].
+    timelines: Lists<(AccountId, LeadId), ConversionId>,
+    /// The sign-ups and sales whose requests had a visitor's tracking id.
+    conversions_of_visitor: Lists<(AccountId, ClickId), ConversionId>,
     /// The latest sales of a lead.
     latest_sales: Lists<(AccountId, LeadId), ConversionId>,
     /// Refunds that wait for the sale with this event_id.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::affiliate::AffiliateSelector;
-use crate::domain::id::{AccountId, AffiliateId, ClickId, ConversionId, RewardId};
+use crate::domain::id::{AccountId, AffiliateId, ClickId, ConversionId, LeadId, RewardId};
 use crate::domain::lead::LeadSelector;
 
 /// Rows by names other than their keys.
@@ -32,6 +32,13 @@ pub struct NeededNames {
     /// Customers whose unmatched sales are needed. The sales are looked up by this name and by all other names of the customer's
     /// lead.
     pub unmatched_sales: BTreeSet<(AccountId, LeadSelector)>,
+    /// Customers whose unmatched sales are needed unless their lead is bound, because a sale that binds a lead is credited with
+    /// them.
+    pub unmatched_sales_of_unbound: BTreeSet<(AccountId, LeadSelector)>,
+    /// Leads whose conversions are needed.
+    pub timelines: BTreeSet<(AccountId, LeadId)>,
+    /// Visitors whose sign-ups and sales are needed, by tracking id.
+    pub conversions_of_visitor: BTreeSet<(AccountId, ClickId)>,
     /// Customers whose latest sales are needed, with their rewards.
     pub latest_sales: BTreeSet<(AccountId, LeadSelector)>,
     /// The event_ids of sales whose waiting refunds are needed.

@@ -56,6 +56,12 @@ impl Needs {
         self.names.unmatched_sales.extend(customer.selectors().into_iter().map(|selector| (account, selector)));
     }
 
+    /// A customer's sales that nobody referred, unless the customer's lead is bound.
+    pub fn unmatched_sales_of_unbound(&mut self, account: AccountId, customer: &Customer) {
+        let selectors = customer.selectors().into_iter().map(|selector| (account, selector));
+        self.names.unmatched_sales_of_unbound.extend(selectors);
+    }
+
     /// A customer's latest sales.
     pub fn latest_sales(&mut self, account: AccountId, customer: &Customer) {
         self.names.latest_sales.extend(customer.selectors().into_iter().map(|selector| (account, selector)));

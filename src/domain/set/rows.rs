@@ -83,6 +83,11 @@ impl<K: Kind> Rows<K> {
         self.slots.values().flatten().filter(|entry| entry.mark != Mark::Removed).map(|entry| &entry.row)
     }
 
+    /// Whether a row with this key was entered or written, even if it was removed later.
+    pub(super) fn has_met(&self, key: &K::Key) -> bool {
+        self.slots.get(key).is_some_and(Option::is_some)
+    }
+
     /// Marks the key as looked up. It is absent, unless a row is there already.
     pub fn insert_absent(&mut self, key: K::Key) {
         self.slots.entry(key).or_insert(None);

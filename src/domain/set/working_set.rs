@@ -75,6 +75,9 @@ macro_rules! working_set {
             pub postings: Vec<Posting>,
             /// In the order of the commands.
             pub events: Vec<NewEvent>,
+            /// The rows that the command in progress turned out to need besides those of its `needs`. After
+            /// [`Refusal::NotLoaded`] they are loaded, and the command is decided again.
+            pub wanted: Needs,
             /// How many postings and events there were before the command in progress.
             before: Before,
         }
@@ -130,9 +133,10 @@ impl WorkingSet {
         set
     }
 
-    /// Enters a row that was read from the database. A row that is already in the set stays, because it may have been changed.
+    /// Enters a row that was read from the database. A row that was entered before stays as it is, because it may have been changed
+    /// or removed.
     pub fn load<K: InSet>(&mut self, row: Arc<K>) {
-        if K::rows(self).get(&row.key()).is_none() {
+        if !K::rows(self).has_met(&row.key()) {
             K::index(None, Some(&row), &mut self.names);
             K::rows_mut(self).load(row);
         }
@@ -187,6 +191,7 @@ impl WorkingSet {
     /// Begins a command. Its changes can be rolled back, but not the changes before it.
     pub(in crate::domain) fn begin(&mut self) {
         self.parts(|part| part.keep());
+        self.wanted = Needs::default();
         self.before = Before(self.postings.len(), self.events.len());
     }
 

@@ -68,17 +68,17 @@ wire_enums! {
     RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed }
     RewardRule = RewardRule { Program, Enrollment, Reversal }
     LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable }
-    LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded }
+    LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded, Reattributed }
     ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation }
     ConversionOutcome = ConversionOutcome { Attributed, NotReferred, Waiting }
     SaleChannel = SaleChannel { Online, PointOfSale }
     LeadState = LeadState { Subscribed, SignedUp, Active, Cancelled }
     CandidateResult = CandidateResult {
         Won, LowerPrecedence, OtherClick, OutsideWindow, EnrollmentEnded, ProgramArchived, LinkRevoked, CouponRemoved,
-        Unknown, AfterConversion,
+        Unknown, AfterConversion, NotYetMade,
     }
     EventKind = EventKind {
-        LeadRecorded, SaleRecorded, SaleAttributed, SaleRefunded, RefundRecorded, RefundWaiting, CancellationRecorded,
+        LeadRecorded, SaleRecorded, SaleAttributed, SaleRefunded, RefundRecorded, RefundExceededSale, RefundWaiting, CancellationRecorded,
         ConversionUpdated, LeadCreated, LeadUpdated, RewardApproved, RewardDenied, RewardReversed, ProgramCreated,
         ProgramUpdated, ProgramArchived, AffiliateCreated, EnrollmentCreated, EnrollmentUpdated, EnrollmentEnded,
         LinkCreated, LinkRevoked, CouponAssigned, CouponRemoved, ApiKeyCreated, ApiKeyRevoked, AccountRegistered,

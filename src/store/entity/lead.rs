@@ -17,6 +17,7 @@ pub struct Model {
     pub sole_affiliate_id: Option<Uuid>,
     pub credits: Vec<u8>,
     pub bound_at: Option<i64>,
+    pub referred_at: Option<i64>,
     pub plan: String,
     pub mrr_minor: Option<i64>,
     pub mrr_currency: Option<String>,

@@ -3,7 +3,9 @@
 use super::coupon::CouponForm;
 use super::field::Text;
 use super::program::CommissionForm;
-use crate::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding};
+use crate::domain::enrollment::{
+    Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentState, EnrollmentWithLanding, PastStanding,
+};
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use crate::domain::time::Time;
 
@@ -23,6 +25,28 @@ form! {
         landing_url: Text<'a>,
         commission_override: Option<CommissionForm>,
         ended_at: Option<Time>,
+    }
+    // Answers do not show the past. It is in a column of its own.
+    left_out {
+        past: Vec::new(),
+    }
+}
+
+form! {
+    /// What an enrollment was until a change.
+    PastStandingForm of PastStanding {
+        ended_at: Time,
+        standing: EnrollmentStandingForm,
+    }
+}
+
+form! {
+    /// The properties of an enrollment that decide what it earns.
+    EnrollmentStandingForm of EnrollmentStanding {
+        state: EnrollmentState,
+    }
+    unless_empty {
+        commission_override: Option<CommissionForm>,
     }
 }
 

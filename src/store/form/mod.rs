@@ -39,6 +39,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::OrderDetails;
+use crate::domain::enrollment::PastStanding;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
 use crate::domain::reward::Calculation;
@@ -67,6 +68,7 @@ mod tests;
 use affiliate::ProfileForm;
 use attribution::CandidateForm;
 use conversion::OrderDetailsForm;
+use enrollment::PastStandingForm;
 use outcome::OutcomeForm;
 use program::{CommissionForm, TermsDraftForm};
 use reward::CalculationForm;
@@ -93,6 +95,8 @@ kept! {
     TermsDraft: writes 1 TermsDraftForm;
     // enrollment.commission_override
     Commission: writes 1 CommissionForm;
+    // enrollment.past
+    Vec<PastStanding>: writes 1 Vec<PastStandingForm>;
     // affiliate.profile
     Profile: writes 1 ProfileForm<'_>;
     // conversion.order_details

@@ -24,6 +24,9 @@ form! {
         created_at: Time,
         updated_at: Time,
     }
+    unless_empty {
+        archived_at: Option<Time>,
+    }
 }
 
 form! {

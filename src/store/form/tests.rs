@@ -8,6 +8,7 @@ use super::{Kept, later};
 use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::OrderDetails;
+use crate::domain::enrollment::PastStanding;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
 use crate::domain::reward::Calculation;
@@ -56,6 +57,9 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             "terms_rules" => read.extend(pass_through!(TermsDraft, later::program::TermsDraftForm, &text)),
             "enrollment_commission_override" => {
                 read.extend(pass_through!(Commission, later::program::CommissionForm, &text));
+            }
+            "enrollment_past" => {
+                read.extend(pass_through!(Vec<PastStanding>, Vec<later::enrollment::PastStandingForm>, &text));
             }
             "affiliate_profile" => read.extend(pass_through!(Profile, later::affiliate::ProfileForm<'_>, &text)),
             "conversion_order_details" => {

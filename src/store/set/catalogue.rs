@@ -37,8 +37,8 @@ struct Catalogue {
     /// The rows, which are looked up only by their keys. Allocated with the first row.
     rows: Option<Box<WorkingSet>>,
     link_codes: HashMap<String, LinkId>,
-    /// The coupon that each code means. It is chosen among all coupons that ever had the code.
-    coupon_codes: HashMap<String, CouponId>,
+    /// All coupons that ever had the code.
+    coupon_codes: HashMap<String, Vec<CouponId>>,
 }
 
 impl Catalogue {
@@ -102,20 +102,23 @@ impl Catalogues {
         }
     }
 
-    /// The coupon that a code means. None also when it is not cached. Unknown codes are not cached, because a client that guesses
+    /// All coupons that ever had a code. None when they are not cached. Unknown codes are not cached, because a client that guesses
     /// codes would fill the memory.
-    pub(in crate::store) fn coupon_with_code(&self, (account_id, code): &(AccountId, String)) -> Option<Arc<Coupon>> {
+    pub(in crate::store) fn coupons_with_code(
+        &self,
+        (account_id, code): &(AccountId, String),
+    ) -> Option<Vec<Arc<Coupon>>> {
         let catalogue = self.accounts.get(account_id)?;
-        catalogue.row::<Coupon>(&(*account_id, *catalogue.coupon_codes.get(code)?)).cloned()
+        let ids = catalogue.coupon_codes.get(code)?;
+        ids.iter().map(|id| catalogue.row::<Coupon>(&(*account_id, *id)).cloned()).collect()
     }
 
-    /// Caches which coupon a code means. It is called for every coupon that ever had the code, and the highest rank wins.
+    /// Caches a coupon's code too. It is called for every coupon that ever had the code.
     pub(in crate::store) fn keep_coupon_code(&mut self, coupon: &Coupon) {
         let Some(catalogue) = self.accounts.get_mut(&coupon.account_id) else { return };
-        let other = catalogue.coupon_codes.get(&coupon.code).copied();
-        let other = other.and_then(|id| catalogue.row::<Coupon>(&(coupon.account_id, id)));
-        if other.is_none_or(|other| other.rank() < coupon.rank()) {
-            catalogue.coupon_codes.insert(coupon.code.clone(), coupon.id);
+        let ids = catalogue.coupon_codes.entry(coupon.code.clone()).or_default();
+        if !ids.contains(&coupon.id) {
+            ids.push(coupon.id);
         }
     }
 }

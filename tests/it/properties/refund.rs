@@ -289,28 +289,27 @@ fn priced_at(plan: &Plan, count: usize) -> usize {
 /// The result by the formula; `None` for a sale that earned nothing.
 fn expected(plan: &Plan) -> Option<Result> {
     let priced_at = plan.priced_after.map(|count| priced_at(plan, count));
-    let refunded = |parts: &[i64]| parts.iter().sum::<i64>();
-    let base = plan.amount - priced_at.map_or(0, |count| refunded(&plan.parts[..count]));
+    let refunded = |count: usize| plan.parts[..count].iter().sum::<i64>();
     let value = match plan.pay {
-        _ if base == 0 => 0,
-        Pay::Percent(ppm) => share(base, ppm.into(), PPM, plan.rounding),
-        Pay::Flat(minor) => share(minor, base, plan.amount, plan.rounding),
+        // Nothing was left when the sale was priced.
+        _ if priced_at.is_some_and(|count| refunded(count) == plan.amount) => 0,
+        Pay::Percent(ppm) => share(plan.amount, ppm.into(), PPM, plan.rounding),
+        Pay::Flat(minor) => minor,
     };
-    let after = &plan.parts[priced_at.unwrap_or(0)..];
-    let reversed_after = |count: usize| share(value, refunded(&after[..count]), base, plan.rounding);
+    let reversed_after = |count: usize| share(value, refunded(count), plan.amount, plan.rounding);
     if value == 0 {
         return None;
     }
     // The decision takes effect if the reward exists by then and is not fully reversed. `before` is the amount that refunds have
-    // reversed before the decision. Only the refunds that are booked after pricing reverse anything. A refund that comes before
-    // the sale is booked when the sale arrives.
+    // reversed before the decision. A refund that comes before the sale is booked when the sale arrives, and refunds before the
+    // sale is priced take back from its reward then.
     let decided = plan.verdict.and_then(|(place, verdict)| {
         let place = place.min(plan.parts.len());
         let reward_is_there = place >= priced_at.unwrap_or(plan.early_count);
-        let before = reversed_after(place.saturating_sub(priced_at.unwrap_or(0)).min(after.len()));
+        let before = reversed_after(place);
         (reward_is_there && before < value).then_some((verdict, before))
     });
-    let all = reversed_after(after.len());
+    let all = reversed_after(plan.parts.len());
     let left = value - all;
     let state_if_open = if left == 0 { RewardState::Reversed } else { RewardState::Pending };
     let balance = Balance::default();

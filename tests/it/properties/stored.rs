@@ -164,6 +164,7 @@ impl Stored {
                 stored_envelopes.extend(stored_envelope);
             }
             let stored_answers = self.submit(stored_envelopes).await;
+            let begun_at = rules.now;
             for ((call, envelope), stored_answer) in calls.iter().zip(&envelopes).zip(&stored_answers) {
                 let answer = rules.decide(envelope).map(|Decision { outcome, replayed }| (outcome, replayed));
                 prop_assert_eq!(
@@ -176,7 +177,10 @@ impl Stored {
                     rules.book.learn(call, outcome);
                     book.learn(call, stored_outcome);
                 }
+                // Each command of a batch has a time of its own.
+                rules.now = rules.now.plus_micros(1);
             }
+            rules.now = begun_at;
         }
         let (stored, alone) = (stored_state(self.app.store(), account_id).await, state(&rules));
         for (stored, alone) in stored_names.all(stored).iter().zip(&names.all(alone)) {

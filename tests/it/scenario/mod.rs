@@ -63,8 +63,8 @@ pub(crate) struct SaleFacts {
     pub(crate) reward_ids: Vec<String>,
 }
 
-/// Runs one scenario file. Fails with every line whose answer differs.
-async fn check(path: &std::path::Path, world: &mut impl World) {
+/// Runs one scenario file. Returns every line whose answer differs.
+async fn differences(path: &std::path::Path, world: &mut impl World) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap();
     let mut player = Player::new(world);
     let mut wrong = Vec::new();
@@ -73,24 +73,29 @@ async fn check(path: &std::path::Path, world: &mut impl World) {
         let expected = step.expected.as_deref().unwrap_or("ok");
         let is_right = answer == expected || (step.expected.is_none() && !answer.starts_with("error"));
         if !is_right {
-            wrong.push(format!("line {}: expected `{expected}`, was `{answer}`", step.line_number));
+            let place = format!("{}:{}", path.display(), step.line_number);
+            wrong.push(format!("{place}: expected `{expected}`, was `{answer}`"));
         }
     }
-    assert!(wrong.is_empty(), "{}\n{}", path.display(), wrong.join("\n"));
+    wrong
 }
 
 #[tokio::test]
 async fn scenarios_hold_for_the_rules_alone() {
+    let mut wrong = Vec::new();
     for path in script::files() {
-        check(&path, &mut pure::PureWorld::new()).await;
+        wrong.extend(differences(&path, &mut pure::PureWorld::new()).await);
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 db_test!(scenarios_hold_over_the_wire, |database: TestDatabase| async move {
     let mut world = wire::WireWorld::new(&database).await;
+    let mut wrong = Vec::new();
     for path in script::files() {
         world.begin(path.file_stem().unwrap().to_str().unwrap()).await;
-        check(&path, &mut world).await;
+        wrong.extend(differences(&path, &mut world).await);
         world.verify().await;
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 });

@@ -89,6 +89,7 @@ fn stored_forms_are_the_golden_ones() {
     }
     golden.holds("terms_rules.v1", &rows::terms().rules);
     golden.holds("enrollment_commission_override.v1", &rows::enrollment().commission_override.unwrap());
+    golden.holds("enrollment_past.v1", &vec![rows::past_standing()]);
     golden.holds("affiliate_profile.v1", &rows::profile());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
@@ -155,6 +156,9 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         golden.holds(&format!("request_outcome_{}.v1.short", name_of(&outcome)), &outcome);
     }
     golden.holds("enrollment_commission_override.v1.percent", &Commission::PercentPpm(125_000));
+    let mut past = rows::past_standing();
+    past.standing.commission_override = None;
+    golden.holds("enrollment_past.v1.short", &vec![past]);
     golden.holds("affiliate_profile.v1.short", &Profile::default());
     golden.holds("conversion_order_details.v1.short", &OrderDetails::default());
     golden.holds("conversion_candidates.v1.short", &Vec::<Candidate>::new());

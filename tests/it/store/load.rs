@@ -142,7 +142,7 @@ db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move
     assert_eq!(set.account_with_email(&rows::account(ACCOUNT).email), Ok(Some(ACCOUNT)));
     assert_eq!(set.default_program(ACCOUNT), Ok(Some(&program)));
     assert_eq!(set.link_with_code(ACCOUNT, "ada-blog"), Ok(Some(&Arc::new(rows::link()))));
-    assert_eq!(set.coupon_with_code(ACCOUNT, "ADA10").unwrap().unwrap().id, CouponId::from_uuid(uuid(1)));
+    assert_eq!(set.coupons_with_code(ACCOUNT, "ADA10").unwrap()[0].id, CouponId::from_uuid(uuid(1)));
     assert_eq!(set.enrollment(ACCOUNT, enrollment.id), Ok(&enrollment));
     assert_eq!(set.names.unmatched_sales.get(&(ACCOUNT, later)), Some(&[sale.id][..]));
     assert_eq!(set.conversion(ACCOUNT, sale.id), Ok(&sale));
@@ -211,7 +211,6 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
     is_absent!(account_with_email("nobody@shop.test"));
     is_absent!(default_program(ACCOUNT));
     is_absent!(link_with_code(ACCOUNT, "none"));
-    is_absent!(coupon_with_code(ACCOUNT, "NONE"));
     is_absent!(find_affiliate(ACCOUNT, &AffiliateSelector::Id(rows::affiliate().id)));
     is_absent!(find_affiliate(ACCOUNT, &AffiliateSelector::Email("x@y.test".to_owned())));
     is_absent!(find_lead(ACCOUNT, &LeadSelector::ExternalId("u-1".to_owned())));
@@ -239,6 +238,8 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
     is_not_found!(get::<Coupon, _>(ACCOUNT, CouponId::from_uuid(uuid(1))));
     is_not_found!(reward(ACCOUNT, RewardId::from_uuid(uuid(1))));
 
+    assert!(some.coupons_with_code(ACCOUNT, "NONE").unwrap().is_empty());
+    assert!(none.coupons_with_code(ACCOUNT, "NONE").is_err());
     assert!(some.clicks_of(ACCOUNT, ClickId::from_uuid(uuid(1))).unwrap().is_empty());
     assert!(none.clicks_of(ACCOUNT, ClickId::from_uuid(uuid(1))).is_err());
     assert!(some.refunds_waiting_for(ACCOUNT, "order-1").unwrap().is_empty());
@@ -265,18 +266,21 @@ db_test!(another_accounts_rows_are_not_seen, |database: TestDatabase| async move
     assert_eq!(set.leads.iter().count() + set.clicks.iter().count() + set.rewards.iter().count(), 0);
 });
 
-db_test!(of_a_code_the_active_coupon_or_else_the_last_removed_is_found, |database: TestDatabase| async move {
+db_test!(all_coupons_of_a_code_are_found, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     let removed = |number| rows::coupon(number, "ADA10", CouponState::Removed);
     let change = |set: &mut WorkingSet| [3, 1, 2].into_iter().for_each(|number| _ = set.put(removed(number)));
     write(&store, Needs::default(), change, NOW).await.unwrap();
     let needs = || needs(|needs| needs.coupon_code(ACCOUNT, "ADA10"));
-    let found = |set: &WorkingSet| set.coupon_with_code(ACCOUNT, "ADA10").unwrap().unwrap().id;
-    assert_eq!(found(&read(&store, needs()).await), removed(3).id);
+    let found = |set: &WorkingSet| -> Vec<_> {
+        set.coupons_with_code(ACCOUNT, "ADA10").unwrap().into_iter().map(|coupon| coupon.id).collect()
+    };
+    let ids = [1, 2, 3].map(|number| removed(number).id);
+    assert_eq!(found(&read(&store, needs()).await), ids);
 
     let active = rows::coupon(9, "ADA10", CouponState::Active);
     write(&store, Needs::default(), |set| _ = set.put(active.clone()), NOW).await.unwrap();
-    assert_eq!(found(&read(&store, needs()).await), active.id);
+    assert_eq!(found(&read(&store, needs()).await), [ids.as_slice(), &[active.id]].concat());
 });
 
 db_test!(of_many_clicks_and_sales_the_newest_hundred_are_loaded, |database: TestDatabase| async move {

@@ -283,7 +283,7 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
     let half = Credit { share_ppm: 500_000, ..rows::credit() };
     let credits: Credits = smallvec![half, Credit { affiliate_id: other, ..half }];
     let shared = Conversion { credits: credits.clone(), ..rows::sale(4) };
-    let binding = Some(Binding { credits, bound_at: NOW });
+    let binding = Some(Binding { credits, bound_at: NOW, referred_at: NOW });
     let lead = Lead { binding, ..rows::lead() };
     let change = |set: &mut WorkingSet| {
         set.put(shared.clone());

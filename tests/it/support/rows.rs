@@ -15,7 +15,7 @@ use headwater::domain::conversion::{
 };
 use headwater::domain::conversion::{RefundOutcome, SaleOutcome};
 use headwater::domain::coupon::{Coupon, CouponState};
-use headwater::domain::enrollment::{Enrollment, EnrollmentState};
+use headwater::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState, PastStanding};
 use headwater::domain::enrollment::{EnrollmentOutcome, EnrollmentWithLanding};
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
@@ -90,6 +90,7 @@ pub(crate) fn program() -> Program {
         version: 4,
         created_at: NOW,
         updated_at: NOW,
+        archived_at: None,
     }
 }
 
@@ -159,7 +160,13 @@ pub(crate) fn enrollment() -> Enrollment {
         created_at: NOW,
         updated_at: NOW,
         ended_at: Some(NOW.plus_days(2)),
+        past: Vec::new(),
     }
+}
+
+pub(crate) fn past_standing() -> PastStanding {
+    let standing = EnrollmentStanding { state: EnrollmentState::Active, ..enrollment().standing() };
+    PastStanding { ended_at: NOW.plus_days(2), standing }
 }
 
 pub(crate) fn link() -> Link {
@@ -214,7 +221,7 @@ pub(crate) fn lead() -> Lead {
         first_name: "Grace".to_owned(),
         last_name: "Hopper".to_owned(),
         state: LeadState::Active,
-        binding: Some(Binding { credits: smallvec![credit()], bound_at: NOW }),
+        binding: Some(Binding { credits: smallvec![credit()], bound_at: NOW, referred_at: NOW.plus_days(-1) }),
         plan: "pro".to_owned(),
         mrr: Some(usd(4900)),
         first_sale_at: Some(NOW),
@@ -263,9 +270,12 @@ pub(crate) fn sale(number: u128) -> Conversion {
         outcome: ConversionOutcome::Attributed,
         amount: Some(usd(10_000)),
         refunded_minor: 2500,
+        refund_count: 1,
+        excess_minor: 0,
         sale_id: None,
         sale_event_id: String::new(),
         lead_id: Some(lead().id),
+        tid: Some(ClickId::from_uuid(uuid(1))),
         credits: smallvec![credit()],
         channel: SaleChannel::PointOfSale,
         order: order_details(),
@@ -285,6 +295,8 @@ pub(crate) fn refund(number: u128, outcome: ConversionOutcome) -> Conversion {
         outcome,
         amount: Some(usd(-2500)),
         refunded_minor: 0,
+        refund_count: 0,
+        excess_minor: 100,
         sale_id: (outcome != ConversionOutcome::Waiting).then_some(sale.id),
         sale_event_id: sale.event_id.clone(),
         lead_id: None,

@@ -145,21 +145,23 @@ const (
 	CandidateResult_CANDIDATE_RESULT_LOWER_PRECEDENCE CandidateResult = 2
 	// The program's attribution model chose another click.
 	CandidateResult_CANDIDATE_RESULT_OTHER_CLICK CandidateResult = 3
-	// The click is older than the attribution window. Or the conversion occurred before its lead was bound, and the time between
-	// them is longer than the attribution window.
+	// The click is older than the attribution window.
 	CandidateResult_CANDIDATE_RESULT_OUTSIDE_WINDOW CandidateResult = 4
-	// The enrollment has ended.
+	// The enrollment had ended when the conversion occurred.
 	CandidateResult_CANDIDATE_RESULT_ENROLLMENT_ENDED CandidateResult = 5
-	// The program is archived.
+	// The program was archived when the conversion occurred.
 	CandidateResult_CANDIDATE_RESULT_PROGRAM_ARCHIVED CandidateResult = 6
-	// The link is revoked.
+	// The link was revoked when the conversion occurred.
 	CandidateResult_CANDIDATE_RESULT_LINK_REVOKED CandidateResult = 7
-	// The coupon is removed.
+	// The coupon was removed when the conversion occurred.
 	CandidateResult_CANDIDATE_RESULT_COUPON_REMOVED CandidateResult = 8
 	// The account has no such coupon, tracking id, ref_id or link.
 	CandidateResult_CANDIDATE_RESULT_UNKNOWN CandidateResult = 9
-	// The click happened after the conversion.
+	// The click happened after the conversion. Or the lead was bound later, by a click, coupon or ref_id from after the conversion.
 	CandidateResult_CANDIDATE_RESULT_AFTER_CONVERSION CandidateResult = 10
+	// The coupon was assigned after the conversion, or the link was made after the click. Everything counts for the time before its
+	// program was made, so that earlier sales can be imported.
+	CandidateResult_CANDIDATE_RESULT_NOT_YET_MADE CandidateResult = 11
 )
 
 // Enum value maps for CandidateResult.
@@ -176,6 +178,7 @@ var (
 		8:  "CANDIDATE_RESULT_COUPON_REMOVED",
 		9:  "CANDIDATE_RESULT_UNKNOWN",
 		10: "CANDIDATE_RESULT_AFTER_CONVERSION",
+		11: "CANDIDATE_RESULT_NOT_YET_MADE",
 	}
 	CandidateResult_value = map[string]int32{
 		"CANDIDATE_RESULT_UNSPECIFIED":      0,
@@ -189,6 +192,7 @@ var (
 		"CANDIDATE_RESULT_COUPON_REMOVED":   8,
 		"CANDIDATE_RESULT_UNKNOWN":          9,
 		"CANDIDATE_RESULT_AFTER_CONVERSION": 10,
+		"CANDIDATE_RESULT_NOT_YET_MADE":     11,
 	}
 )
 
@@ -520,7 +524,7 @@ const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"\x1eATTRIBUTION_SOURCE_UNSPECIFIED\x10\x00\x12#\n" +
 	"\x1fATTRIBUTION_SOURCE_LEAD_BINDING\x10\x01\x12\x1d\n" +
 	"\x19ATTRIBUTION_SOURCE_COUPON\x10\x02\x12\x1c\n" +
-	"\x18ATTRIBUTION_SOURCE_CLICK\x10\x03*\x96\x03\n" +
+	"\x18ATTRIBUTION_SOURCE_CLICK\x10\x03*\xb9\x03\n" +
 	"\x0fCandidateResult\x12 \n" +
 	"\x1cCANDIDATE_RESULT_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CANDIDATE_RESULT_WON\x10\x01\x12%\n" +
@@ -533,7 +537,8 @@ const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"\x1fCANDIDATE_RESULT_COUPON_REMOVED\x10\b\x12\x1c\n" +
 	"\x18CANDIDATE_RESULT_UNKNOWN\x10\t\x12%\n" +
 	"!CANDIDATE_RESULT_AFTER_CONVERSION\x10\n" +
-	"BR\n" +
+	"\x12!\n" +
+	"\x1dCANDIDATE_RESULT_NOT_YET_MADE\x10\vBR\n" +
 	"\x10dev.headwater.v1B\x10AttributionProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

@@ -95,8 +95,7 @@ const (
 	ConversionOutcome_CONVERSION_OUTCOME_ATTRIBUTED ConversionOutcome = 1
 	// No affiliate referred the event. It is kept, and GetConversion shows why.
 	ConversionOutcome_CONVERSION_OUTCOME_NOT_REFERRED ConversionOutcome = 2
-	// The refund names a sale that has not arrived. When the sale arrives, the refund stays WAITING if it is more than what is left
-	// of the sale or is in another currency.
+	// The refund names a sale that has not arrived. When the sale arrives in another currency, the refund stays WAITING.
 	ConversionOutcome_CONVERSION_OUTCOME_WAITING ConversionOutcome = 3
 )
 
@@ -301,7 +300,10 @@ type Conversion struct {
 	// The evidence that was considered for a lead or a sale, the source of highest precedence first, including the winner. Only in
 	// `CONVERSION_VIEW_FULL`. The list has these clicks of a visitor: the first, the latest 20, and the one that the attribution
 	// model chose.
-	Candidates    []*AttributionCandidate `protobuf:"bytes,22,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	Candidates []*AttributionCandidate `protobuf:"bytes,22,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	// The part of a refund that was more than its sale had left when the sale was recorded after it. It takes nothing back. Not set if
+	// there is none, and for other kinds.
+	ExcessAmount  *Money `protobuf:"bytes,23,opt,name=excess_amount,json=excessAmount,proto3" json:"excess_amount,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -486,6 +488,13 @@ func (x *Conversion) GetVersion() int32 {
 func (x *Conversion) GetCandidates() []*AttributionCandidate {
 	if x != nil {
 		return x.Candidates
+	}
+	return nil
+}
+
+func (x *Conversion) GetExcessAmount() *Money {
+	if x != nil {
+		return x.ExcessAmount
 	}
 	return nil
 }
@@ -922,7 +931,7 @@ var File_headwater_v1_conversion_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\x91\a\n" +
+	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xcb\a\n" +
 	"\n" +
 	"Conversion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x120\n" +
@@ -952,7 +961,8 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\aversion\x18\x15 \x01(\x05R\aversion\x12B\n" +
 	"\n" +
 	"candidates\x18\x16 \x03(\v2\".headwater.v1.AttributionCandidateR\n" +
-	"candidates\"\\\n" +
+	"candidates\x128\n" +
+	"\rexcess_amount\x18\x17 \x01(\v2\x13.headwater.v1.MoneyR\fexcessAmount\"\\\n" +
 	"\rRecordedEvent\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.ConversionKindR\x04kind\x12\x19\n" +
 	"\bevent_id\x18\x02 \x01(\tR\aeventId\"x\n" +
@@ -1055,24 +1065,25 @@ var file_headwater_v1_conversion_proto_depIdxs = []int32{
 	14, // 7: headwater.v1.Conversion.occur_time:type_name -> google.protobuf.Timestamp
 	14, // 8: headwater.v1.Conversion.create_time:type_name -> google.protobuf.Timestamp
 	15, // 9: headwater.v1.Conversion.candidates:type_name -> headwater.v1.AttributionCandidate
-	0,  // 10: headwater.v1.RecordedEvent.kind:type_name -> headwater.v1.ConversionKind
-	5,  // 11: headwater.v1.ConversionSelector.recorded_event:type_name -> headwater.v1.RecordedEvent
-	6,  // 12: headwater.v1.GetConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
-	3,  // 13: headwater.v1.GetConversionRequest.view:type_name -> headwater.v1.ConversionView
-	4,  // 14: headwater.v1.GetConversionResponse.conversion:type_name -> headwater.v1.Conversion
-	16, // 15: headwater.v1.ListConversionsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 16: headwater.v1.ListConversionsRequest.kinds:type_name -> headwater.v1.ConversionKind
-	1,  // 17: headwater.v1.ListConversionsRequest.outcomes:type_name -> headwater.v1.ConversionOutcome
-	17, // 18: headwater.v1.ListConversionsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	18, // 19: headwater.v1.ListConversionsRequest.lead:type_name -> headwater.v1.LeadSelector
-	19, // 20: headwater.v1.ListConversionsRequest.occur_interval:type_name -> headwater.v1.TimeInterval
-	3,  // 21: headwater.v1.ListConversionsRequest.view:type_name -> headwater.v1.ConversionView
-	4,  // 22: headwater.v1.ListConversionsResponse.conversions:type_name -> headwater.v1.Conversion
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	11, // 10: headwater.v1.Conversion.excess_amount:type_name -> headwater.v1.Money
+	0,  // 11: headwater.v1.RecordedEvent.kind:type_name -> headwater.v1.ConversionKind
+	5,  // 12: headwater.v1.ConversionSelector.recorded_event:type_name -> headwater.v1.RecordedEvent
+	6,  // 13: headwater.v1.GetConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
+	3,  // 14: headwater.v1.GetConversionRequest.view:type_name -> headwater.v1.ConversionView
+	4,  // 15: headwater.v1.GetConversionResponse.conversion:type_name -> headwater.v1.Conversion
+	16, // 16: headwater.v1.ListConversionsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 17: headwater.v1.ListConversionsRequest.kinds:type_name -> headwater.v1.ConversionKind
+	1,  // 18: headwater.v1.ListConversionsRequest.outcomes:type_name -> headwater.v1.ConversionOutcome
+	17, // 19: headwater.v1.ListConversionsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	18, // 20: headwater.v1.ListConversionsRequest.lead:type_name -> headwater.v1.LeadSelector
+	19, // 21: headwater.v1.ListConversionsRequest.occur_interval:type_name -> headwater.v1.TimeInterval
+	3,  // 22: headwater.v1.ListConversionsRequest.view:type_name -> headwater.v1.ConversionView
+	4,  // 23: headwater.v1.ListConversionsResponse.conversions:type_name -> headwater.v1.Conversion
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_conversion_proto_init() }

@@ -39,7 +39,9 @@ const (
 	EventKind_EVENT_KIND_LEAD_RECORDED EventKind = 1
 	// [conversion] A sale was recorded and credited to an affiliate.
 	EventKind_EVENT_KIND_SALE_RECORDED EventKind = 2
-	// [conversion] A sale that was NOT_REFERRED before was credited to an affiliate, because its lead was recorded and bound later.
+	// [conversion] The credit of a sale changed, because an earlier event was recorded later. Most often a NOT_REFERRED sale is
+	// credited, because its lead was recorded and bound later. A sale can also move to another affiliate, or become NOT_REFERRED.
+	// The image has the rewards that were taken back, those that take them back, and the new ones.
 	EventKind_EVENT_KIND_SALE_ATTRIBUTED EventKind = 3
 	// [conversion] A refund was booked against this sale. This event follows the refund's REFUND_RECORDED immediately. A
 	// NOT_REFERRED sale has no such event.
@@ -51,7 +53,8 @@ const (
 	EventKind_EVENT_KIND_REFUND_WAITING EventKind = 6
 	// [conversion] A customer who is bound to an affiliate cancelled.
 	EventKind_EVENT_KIND_CANCELLATION_RECORDED EventKind = 7
-	// [conversion] Rewards of the conversion changed their state. This event follows the events of these rewards.
+	// [conversion] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
+	// sign-up changed, because an earlier event was recorded later.
 	EventKind_EVENT_KIND_CONVERSION_UPDATED EventKind = 8
 	// [lead] A lead was created by RecordLead or by its first credited sale. This event comes before the event of that conversion.
 	EventKind_EVENT_KIND_LEAD_CREATED EventKind = 9
@@ -95,6 +98,10 @@ const (
 	EventKind_EVENT_KIND_ACCOUNT_REGISTERED EventKind = 27
 	// [account] The account was changed.
 	EventKind_EVENT_KIND_ACCOUNT_UPDATED EventKind = 28
+	// [conversion] A refund that waited for its sale was booked in part, because it was more than the sale had left. It takes back all
+	// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
+	// takes the place of REFUND_RECORDED.
+	EventKind_EVENT_KIND_REFUND_EXCEEDED_SALE EventKind = 29
 )
 
 // Enum value maps for EventKind.
@@ -129,6 +136,7 @@ var (
 		26: "EVENT_KIND_API_KEY_REVOKED",
 		27: "EVENT_KIND_ACCOUNT_REGISTERED",
 		28: "EVENT_KIND_ACCOUNT_UPDATED",
+		29: "EVENT_KIND_REFUND_EXCEEDED_SALE",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED":           0,
@@ -160,6 +168,7 @@ var (
 		"EVENT_KIND_API_KEY_REVOKED":       26,
 		"EVENT_KIND_ACCOUNT_REGISTERED":    27,
 		"EVENT_KIND_ACCOUNT_UPDATED":       28,
+		"EVENT_KIND_REFUND_EXCEEDED_SALE":  29,
 	}
 )
 
@@ -593,7 +602,7 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"programIds\x12#\n" +
 	"\raffiliate_ids\x18\x03 \x03(\tR\faffiliateIds\x12\x1f\n" +
 	"\vsubject_ids\x18\x04 \x03(\tR\n" +
-	"subjectIds*\xa7\a\n" +
+	"subjectIds*\xcc\a\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EVENT_KIND_LEAD_RECORDED\x10\x01\x12\x1c\n" +
@@ -624,7 +633,8 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"\x1aEVENT_KIND_API_KEY_CREATED\x10\x19\x12\x1e\n" +
 	"\x1aEVENT_KIND_API_KEY_REVOKED\x10\x1a\x12!\n" +
 	"\x1dEVENT_KIND_ACCOUNT_REGISTERED\x10\x1b\x12\x1e\n" +
-	"\x1aEVENT_KIND_ACCOUNT_UPDATED\x10\x1cBL\n" +
+	"\x1aEVENT_KIND_ACCOUNT_UPDATED\x10\x1c\x12#\n" +
+	"\x1fEVENT_KIND_REFUND_EXCEEDED_SALE\x10\x1dBL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"EventProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

@@ -115,7 +115,10 @@ type Lead struct {
 	// When the lead was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When the lead last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// When the evidence that bound the lead happened: the click, or the use of the coupon or ref_id. Nothing before it is paid for. Not
+	// set while the lead is not bound.
+	ReferralTime  *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=referral_time,json=referralTime,proto3" json:"referral_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -237,6 +240,13 @@ func (x *Lead) GetCreateTime() *timestamppb.Timestamp {
 func (x *Lead) GetUpdateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *Lead) GetReferralTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReferralTime
 	}
 	return nil
 }
@@ -716,7 +726,7 @@ var File_headwater_v1_lead_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\n" +
-	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x1bheadwater/v1/selector.proto\"\x9a\x04\n" +
+	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x1bheadwater/v1/selector.proto\"\xdb\x04\n" +
 	"\x04Lead\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -735,7 +745,8 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\vcreate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xd5\x02\n" +
+	"updateTime\x12?\n" +
+	"\rreferral_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\freferralTime\"\xd5\x02\n" +
 	"\x11RecordLeadRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -827,24 +838,25 @@ var file_headwater_v1_lead_proto_depIdxs = []int32{
 	9,  // 4: headwater.v1.Lead.first_sale_time:type_name -> google.protobuf.Timestamp
 	9,  // 5: headwater.v1.Lead.create_time:type_name -> google.protobuf.Timestamp
 	9,  // 6: headwater.v1.Lead.update_time:type_name -> google.protobuf.Timestamp
-	0,  // 7: headwater.v1.RecordLeadRequest.state:type_name -> headwater.v1.LeadState
-	9,  // 8: headwater.v1.RecordLeadRequest.occur_time:type_name -> google.protobuf.Timestamp
-	11, // 9: headwater.v1.RecordLeadResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	8,  // 10: headwater.v1.RecordLeadResponse.credits:type_name -> headwater.v1.Credit
-	12, // 11: headwater.v1.RecordLeadResponse.warnings:type_name -> headwater.v1.Warning
-	13, // 12: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
-	1,  // 13: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
-	14, // 14: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
-	15, // 15: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
-	16, // 16: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 17: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
-	17, // 18: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	1,  // 19: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	9,  // 7: headwater.v1.Lead.referral_time:type_name -> google.protobuf.Timestamp
+	0,  // 8: headwater.v1.RecordLeadRequest.state:type_name -> headwater.v1.LeadState
+	9,  // 9: headwater.v1.RecordLeadRequest.occur_time:type_name -> google.protobuf.Timestamp
+	11, // 10: headwater.v1.RecordLeadResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	8,  // 11: headwater.v1.RecordLeadResponse.credits:type_name -> headwater.v1.Credit
+	12, // 12: headwater.v1.RecordLeadResponse.warnings:type_name -> headwater.v1.Warning
+	13, // 13: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 14: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
+	14, // 15: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
+	15, // 16: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
+	16, // 17: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 18: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
+	17, // 19: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	1,  // 20: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_lead_proto_init() }

@@ -95,6 +95,9 @@ const (
 	LedgerReason_LEDGER_REASON_DENIED LedgerReason = 3
 	// A refund took back all or part of a reward.
 	LedgerReason_LEDGER_REASON_REFUNDED LedgerReason = 4
+	// A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
+	// is an entry with reason EARNED.
+	LedgerReason_LEDGER_REASON_REATTRIBUTED LedgerReason = 5
 )
 
 // Enum value maps for LedgerReason.
@@ -105,13 +108,15 @@ var (
 		2: "LEDGER_REASON_APPROVED",
 		3: "LEDGER_REASON_DENIED",
 		4: "LEDGER_REASON_REFUNDED",
+		5: "LEDGER_REASON_REATTRIBUTED",
 	}
 	LedgerReason_value = map[string]int32{
-		"LEDGER_REASON_UNSPECIFIED": 0,
-		"LEDGER_REASON_EARNED":      1,
-		"LEDGER_REASON_APPROVED":    2,
-		"LEDGER_REASON_DENIED":      3,
-		"LEDGER_REASON_REFUNDED":    4,
+		"LEDGER_REASON_UNSPECIFIED":  0,
+		"LEDGER_REASON_EARNED":       1,
+		"LEDGER_REASON_APPROVED":     2,
+		"LEDGER_REASON_DENIED":       3,
+		"LEDGER_REASON_REFUNDED":     4,
+		"LEDGER_REASON_REATTRIBUTED": 5,
 	}
 )
 
@@ -812,13 +817,14 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\x1aLEDGER_ACCOUNT_UNSPECIFIED\x10\x00\x12%\n" +
 	"!LEDGER_ACCOUNT_COMMISSION_EXPENSE\x10\x01\x12$\n" +
 	" LEDGER_ACCOUNT_AFFILIATE_PENDING\x10\x02\x12$\n" +
-	" LEDGER_ACCOUNT_AFFILIATE_PAYABLE\x10\x03*\x99\x01\n" +
+	" LEDGER_ACCOUNT_AFFILIATE_PAYABLE\x10\x03*\xb9\x01\n" +
 	"\fLedgerReason\x12\x1d\n" +
 	"\x19LEDGER_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14LEDGER_REASON_EARNED\x10\x01\x12\x1a\n" +
 	"\x16LEDGER_REASON_APPROVED\x10\x02\x12\x18\n" +
 	"\x14LEDGER_REASON_DENIED\x10\x03\x12\x1a\n" +
-	"\x16LEDGER_REASON_REFUNDED\x10\x04BM\n" +
+	"\x16LEDGER_REASON_REFUNDED\x10\x04\x12\x1e\n" +
+	"\x1aLEDGER_REASON_REATTRIBUTED\x10\x05BM\n" +
 	"\x10dev.headwater.v1B\vLedgerProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

@@ -480,8 +480,8 @@ type RewardCalculation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The origin of the rate.
 	Rule RewardRule `protobuf:"varint,1,opt,name=rule,proto3,enum=headwater.v1.RewardRule" json:"rule,omitempty"`
-	// The amount that the reward is computed from: the sale's amount, less what was refunded before the sale was priced. For the
-	// reward of a refund it is the refund's amount, which is negative.
+	// The amount that the reward is computed from: the sale's amount. For a reward that takes another back it is the refunded amount,
+	// or the sale's amount if the sale is no longer credited to the affiliate. It is negative then.
 	BaseAmount *Money `protobuf:"bytes,2,opt,name=base_amount,json=baseAmount,proto3" json:"base_amount,omitempty"`
 	// The whole amount of the sale. The reward of a refund has the amount of its sale.
 	SaleAmount *Money `protobuf:"bytes,3,opt,name=sale_amount,json=saleAmount,proto3" json:"sale_amount,omitempty"`

@@ -1088,21 +1088,23 @@ pub enum CandidateResult {
     LowerPrecedence = 2,
     /// The program's attribution model chose another click.
     OtherClick = 3,
-    /// The click is older than the attribution window. Or the conversion occurred before its lead was bound, and the time between
-    /// them is longer than the attribution window.
+    /// The click is older than the attribution window.
     OutsideWindow = 4,
-    /// The enrollment has ended.
+    /// The enrollment had ended when the conversion occurred.
     EnrollmentEnded = 5,
-    /// The program is archived.
+    /// The program was archived when the conversion occurred.
     ProgramArchived = 6,
-    /// The link is revoked.
+    /// The link was revoked when the conversion occurred.
     LinkRevoked = 7,
-    /// The coupon is removed.
+    /// The coupon was removed when the conversion occurred.
     CouponRemoved = 8,
     /// The account has no such coupon, tracking id, ref_id or link.
     Unknown = 9,
-    /// The click happened after the conversion.
+    /// The click happened after the conversion. Or the lead was bound later, by a click, coupon or ref_id from after the conversion.
     AfterConversion = 10,
+    /// The coupon was assigned after the conversion, or the link was made after the click. Everything counts for the time before its
+    /// program was made, so that earlier sales can be imported.
+    NotYetMade = 11,
 }
 impl CandidateResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1122,6 +1124,7 @@ impl CandidateResult {
             Self::CouponRemoved => "CANDIDATE_RESULT_COUPON_REMOVED",
             Self::Unknown => "CANDIDATE_RESULT_UNKNOWN",
             Self::AfterConversion => "CANDIDATE_RESULT_AFTER_CONVERSION",
+            Self::NotYetMade => "CANDIDATE_RESULT_NOT_YET_MADE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1138,6 +1141,7 @@ impl CandidateResult {
             "CANDIDATE_RESULT_COUPON_REMOVED" => Some(Self::CouponRemoved),
             "CANDIDATE_RESULT_UNKNOWN" => Some(Self::Unknown),
             "CANDIDATE_RESULT_AFTER_CONVERSION" => Some(Self::AfterConversion),
+            "CANDIDATE_RESULT_NOT_YET_MADE" => Some(Self::NotYetMade),
             _ => None,
         }
     }
@@ -2797,8 +2801,8 @@ pub struct RewardCalculation {
     /// The origin of the rate.
     #[prost(enumeration = "RewardRule", tag = "1")]
     pub rule: i32,
-    /// The amount that the reward is computed from: the sale's amount, less what was refunded before the sale was priced. For the
-    /// reward of a refund it is the refund's amount, which is negative.
+    /// The amount that the reward is computed from: the sale's amount. For a reward that takes another back it is the refunded amount,
+    /// or the sale's amount if the sale is no longer credited to the affiliate. It is negative then.
     #[prost(message, optional, tag = "2")]
     pub base_amount: ::core::option::Option<Money>,
     /// The whole amount of the sale. The reward of a refund has the amount of its sale.
@@ -3100,6 +3104,10 @@ pub struct Conversion {
     /// model chose.
     #[prost(message, repeated, tag = "22")]
     pub candidates: ::prost::alloc::vec::Vec<AttributionCandidate>,
+    /// The part of a refund that was more than its sale had left when the sale was recorded after it. It takes nothing back. Not set if
+    /// there is none, and for other kinds.
+    #[prost(message, optional, tag = "23")]
+    pub excess_amount: ::core::option::Option<Money>,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3246,8 +3254,7 @@ pub enum ConversionOutcome {
     Attributed = 1,
     /// No affiliate referred the event. It is kept, and GetConversion shows why.
     NotReferred = 2,
-    /// The refund names a sale that has not arrived. When the sale arrives, the refund stays WAITING if it is more than what is left
-    /// of the sale or is in another currency.
+    /// The refund names a sale that has not arrived. When the sale arrives in another currency, the refund stays WAITING.
     Waiting = 3,
 }
 impl ConversionOutcome {
@@ -3463,6 +3470,10 @@ pub struct Lead {
     /// When the lead last changed.
     #[prost(message, optional, tag = "13")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the evidence that bound the lead happened: the click, or the use of the coupon or ref_id. Nothing before it is paid for. Not
+    /// set while the lead is not bound.
+    #[prost(message, optional, tag = "14")]
+    pub referral_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
 /// are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
@@ -4139,7 +4150,9 @@ pub enum EventKind {
     LeadRecorded = 1,
     /// \[conversion\] A sale was recorded and credited to an affiliate.
     SaleRecorded = 2,
-    /// \[conversion\] A sale that was NOT_REFERRED before was credited to an affiliate, because its lead was recorded and bound later.
+    /// \[conversion\] The credit of a sale changed, because an earlier event was recorded later. Most often a NOT_REFERRED sale is
+    /// credited, because its lead was recorded and bound later. A sale can also move to another affiliate, or become NOT_REFERRED.
+    /// The image has the rewards that were taken back, those that take them back, and the new ones.
     SaleAttributed = 3,
     /// \[conversion\] A refund was booked against this sale. This event follows the refund's REFUND_RECORDED immediately. A
     /// NOT_REFERRED sale has no such event.
@@ -4151,7 +4164,8 @@ pub enum EventKind {
     RefundWaiting = 6,
     /// \[conversion\] A customer who is bound to an affiliate cancelled.
     CancellationRecorded = 7,
-    /// \[conversion\] Rewards of the conversion changed their state. This event follows the events of these rewards.
+    /// \[conversion\] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
+    /// sign-up changed, because an earlier event was recorded later.
     ConversionUpdated = 8,
     /// \[lead\] A lead was created by RecordLead or by its first credited sale. This event comes before the event of that conversion.
     LeadCreated = 9,
@@ -4195,6 +4209,10 @@ pub enum EventKind {
     AccountRegistered = 27,
     /// \[account\] The account was changed.
     AccountUpdated = 28,
+    /// \[conversion\] A refund that waited for its sale was booked in part, because it was more than the sale had left. It takes back all
+    /// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
+    /// takes the place of REFUND_RECORDED.
+    RefundExceededSale = 29,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4232,6 +4250,7 @@ impl EventKind {
             Self::ApiKeyRevoked => "EVENT_KIND_API_KEY_REVOKED",
             Self::AccountRegistered => "EVENT_KIND_ACCOUNT_REGISTERED",
             Self::AccountUpdated => "EVENT_KIND_ACCOUNT_UPDATED",
+            Self::RefundExceededSale => "EVENT_KIND_REFUND_EXCEEDED_SALE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4266,6 +4285,7 @@ impl EventKind {
             "EVENT_KIND_API_KEY_REVOKED" => Some(Self::ApiKeyRevoked),
             "EVENT_KIND_ACCOUNT_REGISTERED" => Some(Self::AccountRegistered),
             "EVENT_KIND_ACCOUNT_UPDATED" => Some(Self::AccountUpdated),
+            "EVENT_KIND_REFUND_EXCEEDED_SALE" => Some(Self::RefundExceededSale),
             _ => None,
         }
     }
@@ -4896,6 +4916,9 @@ pub enum LedgerReason {
     Denied = 3,
     /// A refund took back all or part of a reward.
     Refunded = 4,
+    /// A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
+    /// is an entry with reason EARNED.
+    Reattributed = 5,
 }
 impl LedgerReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4909,6 +4932,7 @@ impl LedgerReason {
             Self::Approved => "LEDGER_REASON_APPROVED",
             Self::Denied => "LEDGER_REASON_DENIED",
             Self::Refunded => "LEDGER_REASON_REFUNDED",
+            Self::Reattributed => "LEDGER_REASON_REATTRIBUTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4919,6 +4943,7 @@ impl LedgerReason {
             "LEDGER_REASON_APPROVED" => Some(Self::Approved),
             "LEDGER_REASON_DENIED" => Some(Self::Denied),
             "LEDGER_REASON_REFUNDED" => Some(Self::Refunded),
+            "LEDGER_REASON_REATTRIBUTED" => Some(Self::Reattributed),
             _ => None,
         }
     }

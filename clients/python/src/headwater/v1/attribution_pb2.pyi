@@ -84,21 +84,23 @@ class _CandidateResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Candi
     CANDIDATE_RESULT_OTHER_CLICK: _CandidateResult.ValueType  # 3
     """The program's attribution model chose another click."""
     CANDIDATE_RESULT_OUTSIDE_WINDOW: _CandidateResult.ValueType  # 4
-    """The click is older than the attribution window. Or the conversion occurred before its lead was bound, and the time between
-    them is longer than the attribution window.
-    """
+    """The click is older than the attribution window."""
     CANDIDATE_RESULT_ENROLLMENT_ENDED: _CandidateResult.ValueType  # 5
-    """The enrollment has ended."""
+    """The enrollment had ended when the conversion occurred."""
     CANDIDATE_RESULT_PROGRAM_ARCHIVED: _CandidateResult.ValueType  # 6
-    """The program is archived."""
+    """The program was archived when the conversion occurred."""
     CANDIDATE_RESULT_LINK_REVOKED: _CandidateResult.ValueType  # 7
-    """The link is revoked."""
+    """The link was revoked when the conversion occurred."""
     CANDIDATE_RESULT_COUPON_REMOVED: _CandidateResult.ValueType  # 8
-    """The coupon is removed."""
+    """The coupon was removed when the conversion occurred."""
     CANDIDATE_RESULT_UNKNOWN: _CandidateResult.ValueType  # 9
     """The account has no such coupon, tracking id, ref_id or link."""
     CANDIDATE_RESULT_AFTER_CONVERSION: _CandidateResult.ValueType  # 10
-    """The click happened after the conversion."""
+    """The click happened after the conversion. Or the lead was bound later, by a click, coupon or ref_id from after the conversion."""
+    CANDIDATE_RESULT_NOT_YET_MADE: _CandidateResult.ValueType  # 11
+    """The coupon was assigned after the conversion, or the link was made after the click. Everything counts for the time before its
+    program was made, so that earlier sales can be imported.
+    """
 
 class CandidateResult(_CandidateResult, metaclass=_CandidateResultEnumTypeWrapper):
     """The result of one candidate for a conversion's credit."""
@@ -112,21 +114,23 @@ CANDIDATE_RESULT_LOWER_PRECEDENCE: CandidateResult.ValueType  # 2
 CANDIDATE_RESULT_OTHER_CLICK: CandidateResult.ValueType  # 3
 """The program's attribution model chose another click."""
 CANDIDATE_RESULT_OUTSIDE_WINDOW: CandidateResult.ValueType  # 4
-"""The click is older than the attribution window. Or the conversion occurred before its lead was bound, and the time between
-them is longer than the attribution window.
-"""
+"""The click is older than the attribution window."""
 CANDIDATE_RESULT_ENROLLMENT_ENDED: CandidateResult.ValueType  # 5
-"""The enrollment has ended."""
+"""The enrollment had ended when the conversion occurred."""
 CANDIDATE_RESULT_PROGRAM_ARCHIVED: CandidateResult.ValueType  # 6
-"""The program is archived."""
+"""The program was archived when the conversion occurred."""
 CANDIDATE_RESULT_LINK_REVOKED: CandidateResult.ValueType  # 7
-"""The link is revoked."""
+"""The link was revoked when the conversion occurred."""
 CANDIDATE_RESULT_COUPON_REMOVED: CandidateResult.ValueType  # 8
-"""The coupon is removed."""
+"""The coupon was removed when the conversion occurred."""
 CANDIDATE_RESULT_UNKNOWN: CandidateResult.ValueType  # 9
 """The account has no such coupon, tracking id, ref_id or link."""
 CANDIDATE_RESULT_AFTER_CONVERSION: CandidateResult.ValueType  # 10
-"""The click happened after the conversion."""
+"""The click happened after the conversion. Or the lead was bound later, by a click, coupon or ref_id from after the conversion."""
+CANDIDATE_RESULT_NOT_YET_MADE: CandidateResult.ValueType  # 11
+"""The coupon was assigned after the conversion, or the link was made after the click. Everything counts for the time before its
+program was made, so that earlier sales can be imported.
+"""
 Global___CandidateResult: _TypeAlias = CandidateResult  # noqa: Y015
 
 @_typing.final

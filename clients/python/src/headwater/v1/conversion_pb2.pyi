@@ -69,9 +69,7 @@ class _ConversionOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Con
     CONVERSION_OUTCOME_NOT_REFERRED: _ConversionOutcome.ValueType  # 2
     """No affiliate referred the event. It is kept, and GetConversion shows why."""
     CONVERSION_OUTCOME_WAITING: _ConversionOutcome.ValueType  # 3
-    """The refund names a sale that has not arrived. When the sale arrives, the refund stays WAITING if it is more than what is left
-    of the sale or is in another currency.
-    """
+    """The refund names a sale that has not arrived. When the sale arrives in another currency, the refund stays WAITING."""
 
 class ConversionOutcome(_ConversionOutcome, metaclass=_ConversionOutcomeEnumTypeWrapper):
     """The outcome of a recorded event."""
@@ -83,9 +81,7 @@ CONVERSION_OUTCOME_ATTRIBUTED: ConversionOutcome.ValueType  # 1
 CONVERSION_OUTCOME_NOT_REFERRED: ConversionOutcome.ValueType  # 2
 """No affiliate referred the event. It is kept, and GetConversion shows why."""
 CONVERSION_OUTCOME_WAITING: ConversionOutcome.ValueType  # 3
-"""The refund names a sale that has not arrived. When the sale arrives, the refund stays WAITING if it is more than what is left
-of the sale or is in another currency.
-"""
+"""The refund names a sale that has not arrived. When the sale arrives in another currency, the refund stays WAITING."""
 Global___ConversionOutcome: _TypeAlias = ConversionOutcome  # noqa: Y015
 
 class _SaleChannel:
@@ -164,6 +160,7 @@ class Conversion(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
+    EXCESS_AMOUNT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `cnv_` and 32 hexadecimal digits."""
     kind: Global___ConversionKind.ValueType
@@ -233,6 +230,12 @@ class Conversion(_message.Message):
         model chose.
         """
 
+    @_builtins.property
+    def excess_amount(self) -> _common_pb2.Money:
+        """The part of a refund that was more than its sale had left when the sale was recorded after it. It takes nothing back. Not set if
+        there is none, and for other kinds.
+        """
+
     def __init__(
         self,
         *,
@@ -258,10 +261,11 @@ class Conversion(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
         candidates: _abc.Iterable[_attribution_pb2.AttributionCandidate] | None = ...,
+        excess_amount: _common_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "occur_time", b"occur_time", "refunded_amount", b"refunded_amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "excess_amount", b"excess_amount", "occur_time", b"occur_time", "refunded_amount", b"refunded_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "candidates", b"candidates", "channel", b"channel", "coupon_code", b"coupon_code", "create_time", b"create_time", "credits", b"credits", "event_id", b"event_id", "id", b"id", "kind", b"kind", "lead_id", b"lead_id", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "outcome", b"outcome", "plan", b"plan", "quantity", b"quantity", "refund_id", b"refund_id", "refunded_amount", b"refunded_amount", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "sale_event_id", b"sale_event_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "candidates", b"candidates", "channel", b"channel", "coupon_code", b"coupon_code", "create_time", b"create_time", "credits", b"credits", "event_id", b"event_id", "excess_amount", b"excess_amount", "id", b"id", "kind", b"kind", "lead_id", b"lead_id", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "outcome", b"outcome", "plan", b"plan", "quantity", b"quantity", "refund_id", b"refund_id", "refunded_amount", b"refunded_amount", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "sale_event_id", b"sale_event_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -43,7 +43,10 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     EVENT_KIND_SALE_RECORDED: _EventKind.ValueType  # 2
     """[conversion] A sale was recorded and credited to an affiliate."""
     EVENT_KIND_SALE_ATTRIBUTED: _EventKind.ValueType  # 3
-    """[conversion] A sale that was NOT_REFERRED before was credited to an affiliate, because its lead was recorded and bound later."""
+    """[conversion] The credit of a sale changed, because an earlier event was recorded later. Most often a NOT_REFERRED sale is
+    credited, because its lead was recorded and bound later. A sale can also move to another affiliate, or become NOT_REFERRED.
+    The image has the rewards that were taken back, those that take them back, and the new ones.
+    """
     EVENT_KIND_SALE_REFUNDED: _EventKind.ValueType  # 4
     """[conversion] A refund was booked against this sale. This event follows the refund's REFUND_RECORDED immediately. A
     NOT_REFERRED sale has no such event.
@@ -57,7 +60,9 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     EVENT_KIND_CANCELLATION_RECORDED: _EventKind.ValueType  # 7
     """[conversion] A customer who is bound to an affiliate cancelled."""
     EVENT_KIND_CONVERSION_UPDATED: _EventKind.ValueType  # 8
-    """[conversion] Rewards of the conversion changed their state. This event follows the events of these rewards."""
+    """[conversion] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
+    sign-up changed, because an earlier event was recorded later.
+    """
     EVENT_KIND_LEAD_CREATED: _EventKind.ValueType  # 9
     """[lead] A lead was created by RecordLead or by its first credited sale. This event comes before the event of that conversion."""
     EVENT_KIND_LEAD_UPDATED: _EventKind.ValueType  # 10
@@ -101,6 +106,11 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """[account] The account was registered."""
     EVENT_KIND_ACCOUNT_UPDATED: _EventKind.ValueType  # 28
     """[account] The account was changed."""
+    EVENT_KIND_REFUND_EXCEEDED_SALE: _EventKind.ValueType  # 29
+    """[conversion] A refund that waited for its sale was booked in part, because it was more than the sale had left. It takes back all
+    that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
+    takes the place of REFUND_RECORDED.
+    """
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """The kind of an event. The name in brackets is the member of `Event.subject` that is set. New kinds and subjects may be added:
@@ -118,7 +128,10 @@ EVENT_KIND_LEAD_RECORDED: EventKind.ValueType  # 1
 EVENT_KIND_SALE_RECORDED: EventKind.ValueType  # 2
 """[conversion] A sale was recorded and credited to an affiliate."""
 EVENT_KIND_SALE_ATTRIBUTED: EventKind.ValueType  # 3
-"""[conversion] A sale that was NOT_REFERRED before was credited to an affiliate, because its lead was recorded and bound later."""
+"""[conversion] The credit of a sale changed, because an earlier event was recorded later. Most often a NOT_REFERRED sale is
+credited, because its lead was recorded and bound later. A sale can also move to another affiliate, or become NOT_REFERRED.
+The image has the rewards that were taken back, those that take them back, and the new ones.
+"""
 EVENT_KIND_SALE_REFUNDED: EventKind.ValueType  # 4
 """[conversion] A refund was booked against this sale. This event follows the refund's REFUND_RECORDED immediately. A
 NOT_REFERRED sale has no such event.
@@ -132,7 +145,9 @@ EVENT_KIND_REFUND_WAITING: EventKind.ValueType  # 6
 EVENT_KIND_CANCELLATION_RECORDED: EventKind.ValueType  # 7
 """[conversion] A customer who is bound to an affiliate cancelled."""
 EVENT_KIND_CONVERSION_UPDATED: EventKind.ValueType  # 8
-"""[conversion] Rewards of the conversion changed their state. This event follows the events of these rewards."""
+"""[conversion] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
+sign-up changed, because an earlier event was recorded later.
+"""
 EVENT_KIND_LEAD_CREATED: EventKind.ValueType  # 9
 """[lead] A lead was created by RecordLead or by its first credited sale. This event comes before the event of that conversion."""
 EVENT_KIND_LEAD_UPDATED: EventKind.ValueType  # 10
@@ -176,6 +191,11 @@ EVENT_KIND_ACCOUNT_REGISTERED: EventKind.ValueType  # 27
 """[account] The account was registered."""
 EVENT_KIND_ACCOUNT_UPDATED: EventKind.ValueType  # 28
 """[account] The account was changed."""
+EVENT_KIND_REFUND_EXCEEDED_SALE: EventKind.ValueType  # 29
+"""[conversion] A refund that waited for its sale was booked in part, because it was more than the sale had left. It takes back all
+that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
+takes the place of REFUND_RECORDED.
+"""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final

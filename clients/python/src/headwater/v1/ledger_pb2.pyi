@@ -67,6 +67,10 @@ class _LedgerReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LedgerRe
     """A reward was denied."""
     LEDGER_REASON_REFUNDED: _LedgerReason.ValueType  # 4
     """A refund took back all or part of a reward."""
+    LEDGER_REASON_REATTRIBUTED: _LedgerReason.ValueType  # 5
+    """A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
+    is an entry with reason EARNED.
+    """
 
 class LedgerReason(_LedgerReason, metaclass=_LedgerReasonEnumTypeWrapper):
     """The reason of a ledger entry."""
@@ -81,6 +85,10 @@ LEDGER_REASON_DENIED: LedgerReason.ValueType  # 3
 """A reward was denied."""
 LEDGER_REASON_REFUNDED: LedgerReason.ValueType  # 4
 """A refund took back all or part of a reward."""
+LEDGER_REASON_REATTRIBUTED: LedgerReason.ValueType  # 5
+"""A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
+is an entry with reason EARNED.
+"""
 Global___LedgerReason: _TypeAlias = LedgerReason  # noqa: Y015
 
 @_typing.final

@@ -263,8 +263,8 @@ class RewardCalculation(_message.Message):
     """How the reward was rounded, and how amounts that refunds take back from it are rounded."""
     @_builtins.property
     def base_amount(self) -> _common_pb2.Money:
-        """The amount that the reward is computed from: the sale's amount, less what was refunded before the sale was priced. For the
-        reward of a refund it is the refund's amount, which is negative.
+        """The amount that the reward is computed from: the sale's amount. For a reward that takes another back it is the refunded amount,
+        or the sale's amount if the sale is no longer credited to the affiliate. It is negative then.
         """
 
     @_builtins.property

@@ -227,8 +227,8 @@ export type RewardCalculation = Message<"headwater.v1.RewardCalculation"> & {
   rule: RewardRule;
 
   /**
-   * The amount that the reward is computed from: the sale's amount, less what was refunded before the sale was priced. For the
-   * reward of a refund it is the refund's amount, which is negative.
+   * The amount that the reward is computed from: the sale's amount. For a reward that takes another back it is the refunded amount,
+   * or the sale's amount if the sale is no longer credited to the affiliate. It is negative then.
    *
    * @generated from field: headwater.v1.Money base_amount = 2;
    */

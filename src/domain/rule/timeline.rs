@@ -1,0 +1,417 @@
+//! The order in which things happened. A customer's sign-ups and sales are judged in the order of their times, whatever the order
+//! in which they are told:
+//!
+//! - The first event that somebody referred binds the customer. A later sale that somebody referred binds the customer anew if
+//!   the binding leads to an ended enrollment or an archived program by then.
+//! - A sale that nobody referred is credited to the first later binding whose evidence (the click, or the use of the coupon or
+//!   ref_id) is earlier than the sale.
+//!
+//! Most events are told in order, and the rules of sales and leads judge them alone. For an event that happened before the
+//! customer was bound, and for a click that happened before events of its visitor, all events of the customer are judged again.
+//! What changes is booked as entries of its own.
+
+use std::sync::Arc;
+
+use super::attribution::{self, Attribution, Referral, Winner};
+use super::context::Context;
+use super::program::applicable_terms;
+use super::reversal::{Cause, refunded_part, take_back, tell_settled};
+use super::{commission, customer};
+use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
+use crate::domain::conversion::{Conversion, ConversionKind, ConversionOutcome, Credit, Credits};
+use crate::domain::enrollment::Enrollment;
+use crate::domain::event::EventKind;
+use crate::domain::id::{AccountId, ClickId, ConversionId};
+use crate::domain::lead::{Binding, Customer, Lead, LeadState, UnmatchedSale};
+use crate::domain::ledger::LedgerReason;
+use crate::domain::money::Money;
+use crate::domain::program::Terms;
+use crate::domain::refusal::Refusal;
+use crate::domain::reward::{Reward, RewardState};
+use crate::domain::set::WorkingSet;
+use crate::domain::time::Time;
+
+/// Who earns from an event, and under which terms.
+#[derive(Clone)]
+pub(super) struct Claim {
+    pub(super) credit: Credit,
+    pub(super) enrollment: Arc<Enrollment>,
+    pub(super) terms: Arc<Terms>,
+}
+
+/// What became of an event when it was judged.
+struct Verdict {
+    claim: Option<Claim>,
+    candidates: Vec<Candidate>,
+}
+
+/// The claim of an event's winner. A binding counts only in its own program: a customer bound in another program is new to this one.
+pub(super) fn claim_of(
+    set: &WorkingSet,
+    winner: &Winner,
+    binding: Option<&Binding>,
+    occurred_at: Time,
+) -> Result<Claim, Refusal> {
+    let enrollment = Arc::clone(&winner.enrollment);
+    let is_in_program = |binding: &&Binding| {
+        binding.credits.iter().any(|credit| credit.program_id == enrollment.program_id)
+            && binding.bound_at <= occurred_at
+    };
+    let bound_at = binding.filter(is_in_program).map(|binding| binding.bound_at);
+    let program = set.program(enrollment.account_id, enrollment.program_id)?;
+    let terms = Arc::clone(applicable_terms(set, program, occurred_at, bound_at)?);
+    let credit = customer::whole_credit(&enrollment, terms.version, winner.source);
+    Ok(Claim { credit, enrollment, terms })
+}
+
+/// Whether a lead's binding gives way to the referrer of a sale, because it leads only to ended enrollments and archived programs.
+pub(super) fn gives_way(candidates: &[Candidate]) -> bool {
+    let is_over = |result| matches!(result, CandidateResult::EnrollmentEnded | CandidateResult::ProgramArchived);
+    let bindings = candidates.iter().filter(|candidate| candidate.evidence.source() == AttributionSource::LeadBinding);
+    bindings.map(|candidate| candidate.result).all(is_over)
+}
+
+/// The referral data that an event was recorded with.
+fn referral_of(event: &Conversion) -> Referral {
+    let mut referral = Referral { tid: event.tid.map(Ok), ..Referral::default() };
+    for candidate in &event.candidates {
+        match &candidate.evidence {
+            Evidence::Coupon(code) => referral.coupon_code = Some(code.clone()),
+            Evidence::RefId(code) => referral.ref_id = Some(code.clone()),
+            Evidence::Tid(text) => referral.tid = Some(Err(text.clone())),
+            Evidence::Click(_) | Evidence::Lead(_) => {}
+        }
+    }
+    referral
+}
+
+/// Credits the sales of a newly bound lead that nobody had referred, as far as the binding pays for them.
+pub(super) fn match_to_lead(context: &mut Context<'_>, lead: &mut Lead) -> Result<(), Refusal> {
+    let Some(binding) = lead.binding.clone() else { return Ok(()) };
+    let sales = context.set.unmatched_sales_of(context.account_id, Some(lead), &Customer::default())?;
+    let sales: Vec<Arc<Conversion>> = sales.into_iter().cloned().collect();
+    if lead.plan.is_empty() {
+        let plans = sales.iter().rev().map(|sale| &sale.order.plan);
+        lead.plan = plans.into_iter().find(|plan| !plan.is_empty()).cloned().unwrap_or_default();
+    }
+    for sale in sales {
+        let verdict = verdict_by_binding(context.set, lead, &binding, &sale)?;
+        note_sale(lead, &sale, &verdict);
+        settle(context, Some(lead), &sale, verdict, None)?;
+    }
+    Ok(())
+}
+
+/// Judges a sale that nobody referred by a binding that came later, or that came before it and was not known. A binding that does
+/// not pay for it is told only if no other binding was a candidate.
+fn verdict_by_binding(set: &WorkingSet, lead: &Lead, binding: &Binding, sale: &Conversion) -> Result<Verdict, Refusal> {
+    let (mut told, mut others): (Vec<_>, Vec<_>) =
+        sale.candidates.iter().cloned().partition(|candidate| candidate.evidence == Evidence::Lead(lead.id));
+    let mut claim = None;
+    let mut by_binding = Vec::new();
+    for credit in &binding.credits {
+        let enrollment = Arc::clone(set.enrollment(lead.account_id, credit.enrollment_id)?);
+        let program = set.program(lead.account_id, credit.program_id)?;
+        let result = if binding.is_later_than(sale.occurred_at) {
+            CandidateResult::AfterConversion
+        } else {
+            attribution::why_not_earning(&enrollment, program, sale.occurred_at).unwrap_or(CandidateResult::Won)
+        };
+        by_binding.push(Candidate {
+            evidence: Evidence::Lead(lead.id),
+            affiliate_id: Some(credit.affiliate_id),
+            enrollment_id: Some(credit.enrollment_id),
+            result,
+        });
+        if result == CandidateResult::Won {
+            let (source, referred_at) = (AttributionSource::LeadBinding, binding.referred_at);
+            let winner = Winner { source, enrollment, referred_at };
+            claim = Some(claim_of(set, &winner, Some(binding), sale.occurred_at)?);
+        }
+    }
+    if claim.is_some() || told.is_empty() {
+        told = by_binding;
+    }
+    told.append(&mut others);
+    Ok(Verdict { claim, candidates: told })
+}
+
+/// A credited sale makes its customer a buyer.
+fn note_sale(lead: &mut Lead, sale: &Conversion, verdict: &Verdict) {
+    if verdict.claim.is_some() && sale.kind == ConversionKind::Sale {
+        if lead.state != LeadState::Cancelled {
+            lead.state = LeadState::Active;
+        }
+        lead.first_sale_at = Some(lead.first_sale_at.map_or(sale.occurred_at, |since| since.min(sale.occurred_at)));
+    }
+}
+
+/// Judges all events of a customer again, and writes the lead. `told` is the event that is recorded now, if there is one.
+pub(super) fn judge_again(
+    context: &mut Context<'_>,
+    mut lead: Lead,
+    before: Option<&Lead>,
+    told: Option<ConversionId>,
+) -> Result<Arc<Lead>, Refusal> {
+    let (events, is_whole) = events_of(context, &lead)?;
+    let verdicts = if is_whole {
+        let (verdicts, binding) = judge_in_order(context.set, &lead, &events)?;
+        lead.binding = binding;
+        verdicts
+    } else {
+        // The history is too long to be judged again, so the event is judged by the binding that the lead has.
+        judge_alone(context.set, &lead, &events, told)?
+    };
+    for (event, verdict) in &verdicts {
+        note_sale(&mut lead, event, verdict);
+    }
+    let lead = customer::put_touched(context, lead, before);
+    for (event, verdict) in verdicts {
+        settle(context, Some(&lead), &event, verdict, told)?;
+    }
+    Ok(lead)
+}
+
+/// The sign-ups and sales of a customer in the order in which they happened, and whether these are all.
+fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<Arc<Conversion>>, bool), Refusal> {
+    let account_id = context.account_id;
+    let wanted = &mut context.set.wanted;
+    wanted.names.timelines.insert((account_id, lead.id));
+    wanted.names.unmatched_sales.extend(lead.selectors().into_iter().map(|selector| (account_id, selector)));
+    let (rows, is_whole) = context.set.timeline_of(account_id, lead.id)?;
+    let is_judged = |event: &&Arc<Conversion>| matches!(event.kind, ConversionKind::Lead | ConversionKind::Sale);
+    let mut events: Vec<_> = rows.into_iter().filter(is_judged).cloned().collect();
+    let unmatched = context.set.unmatched_sales_of(account_id, Some(lead), &Customer::default())?;
+    events.extend(unmatched.into_iter().filter(|sale| sale.lead_id.is_none()).cloned());
+    // Events of the same moment stay in the order in which they were told.
+    events.sort_by_key(|event| (event.occurred_at, event.created_at, event.id));
+    for event in &events {
+        referral_of(event).needs(account_id, &mut context.set.wanted);
+    }
+    Ok((events, is_whole))
+}
+
+type Verdicts = Vec<(Arc<Conversion>, Verdict)>;
+
+/// The verdicts on all events, and the binding after the last one.
+fn judge_in_order(
+    set: &WorkingSet,
+    lead: &Lead,
+    events: &[Arc<Conversion>],
+) -> Result<(Verdicts, Option<Binding>), Refusal> {
+    let mut verdicts: Verdicts = Vec::new();
+    // The bindings, each with the number of events until it.
+    let mut bindings: Vec<(usize, Binding)> = Vec::new();
+    for event in events {
+        let binding = bindings.last().map(|(_, binding)| binding);
+        let probe = Lead { binding: binding.cloned(), ..lead.clone() };
+        let (verdict, winner) = judge(set, &probe, event)?;
+        let gives_way = event.kind == ConversionKind::Sale && gives_way(&verdict.candidates);
+        if let (Some(winner), Some(claim)) = (winner, &verdict.claim)
+            && (binding.is_none() || gives_way)
+        {
+            let binding = customer::binding(claim.credit, event.occurred_at, winner.referred_at);
+            bindings.push((verdicts.len(), binding));
+        }
+        verdicts.push((Arc::clone(event), verdict));
+    }
+    for (place, (event, verdict)) in verdicts.iter_mut().enumerate() {
+        let later = bindings.iter().filter(|(bound, _)| *bound > place);
+        for (_, binding) in later {
+            if verdict.claim.is_none() && event.kind == ConversionKind::Sale {
+                let sale = Conversion { candidates: verdict.candidates.clone(), ..event.as_ref().clone() };
+                *verdict = verdict_by_binding(set, lead, binding, &sale)?;
+            }
+        }
+    }
+    Ok((verdicts, bindings.pop().map(|(_, binding)| binding)))
+}
+
+/// The verdict on the event that is told, by the lead's present binding.
+fn judge_alone(
+    set: &WorkingSet,
+    lead: &Lead,
+    events: &[Arc<Conversion>],
+    told: Option<ConversionId>,
+) -> Result<Verdicts, Refusal> {
+    let Some(event) = events.iter().find(|event| Some(event.id) == told) else { return Ok(Vec::new()) };
+    let binding = lead.binding.clone().filter(|binding| !binding.is_later_than(event.occurred_at));
+    let (verdict, _) = judge(set, &Lead { binding, ..lead.clone() }, event)?;
+    Ok(vec![(Arc::clone(event), verdict)])
+}
+
+/// Judges one event by the binding of its lead.
+fn judge(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<(Verdict, Option<Winner>), Refusal> {
+    let occurred_at = event.occurred_at;
+    let Attribution { winner, candidates } =
+        attribution::attribute(set, event.account_id, Some(lead), &referral_of(event), occurred_at)?;
+    let binding = lead.binding.as_ref().filter(|_| !gives_way(&candidates));
+    let claim = match &winner {
+        Some(winner) => Some(claim_of(set, winner, binding, occurred_at)?),
+        None => None,
+    };
+    Ok((Verdict { claim, candidates }, winner))
+}
+
+/// Judges the events of a visitor again that happened after a click.
+pub(super) fn judge_visitor_again(context: &mut Context<'_>, tid: ClickId, clicked_at: Time) -> Result<(), Refusal> {
+    let events = context.set.conversions_of_visitor(context.account_id, tid)?;
+    let may_be_later =
+        |event: &&Arc<Conversion>| clicked_at <= event.occurred_at.plus_micros(Time::CLOCK_DIFFERENCE_MICROS_MAX);
+    let events: Vec<ConversionId> = events.into_iter().filter(may_be_later).map(|event| event.id).collect();
+    for id in events {
+        // An event may have got its lead when another one was judged.
+        let event = Arc::clone(context.set.conversion(context.account_id, id)?);
+        match lead_of(context, &event)? {
+            Some(lead) => _ = judge_again(context, lead.as_ref().clone(), Some(&lead), None)?,
+            None => judge_without_lead(context, &event)?,
+        }
+    }
+    Ok(())
+}
+
+/// The lead of an event, or else of the customer whom its request named.
+fn lead_of(context: &mut Context<'_>, event: &Conversion) -> Result<Option<Arc<Lead>>, Refusal> {
+    let account_id = context.account_id;
+    if let Some(lead_id) = event.lead_id {
+        context.set.wanted.row::<Lead>((account_id, lead_id));
+        return Ok(context.set.find::<Lead>(&(account_id, lead_id))?.cloned());
+    }
+    let customer = customer_of(context, event)?;
+    context.set.wanted.customer(account_id, &customer);
+    Ok(context.set.find_customer(account_id, &customer)?.cloned())
+}
+
+/// The names of the customer of a sale that has no lead.
+fn customer_of(context: &mut Context<'_>, sale: &Conversion) -> Result<Customer, Refusal> {
+    let key = (sale.account_id, sale.id);
+    context.set.wanted.row::<UnmatchedSale>(key);
+    let names = context.set.find::<UnmatchedSale>(&key)?;
+    Ok(names.map(|row| Customer { external_id: row.external_id.clone(), email: row.email.clone() }).unwrap_or_default())
+}
+
+/// Judges a sale again whose customer is unknown or has no lead.
+fn judge_without_lead(context: &mut Context<'_>, sale: &Arc<Conversion>) -> Result<(), Refusal> {
+    let account_id: AccountId = context.account_id;
+    let referral = referral_of(sale);
+    referral.needs(account_id, &mut context.set.wanted);
+    let Attribution { winner, candidates } =
+        attribution::attribute(context.set, account_id, None, &referral, sale.occurred_at)?;
+    let customer = customer_of(context, sale)?;
+    if winner.is_some() && !customer.is_unnamed() {
+        let lead = customer::new_lead(context, &customer, LeadState::Active);
+        // The new lead's history is complete, because nothing was recorded for it before.
+        context.set.names.timelines.insert_absent((account_id, lead.id));
+        return judge_again(context, lead, None, None).map(|_| ());
+    }
+    let claim = match &winner {
+        Some(winner) => Some(claim_of(context.set, winner, None, sale.occurred_at)?),
+        None => None,
+    };
+    settle(context, None, sale, Verdict { claim, candidates }, None)
+}
+
+/// Writes a verdict: the credits, what is earned and taken back, and the events. A verdict that changes nothing writes nothing.
+fn settle(
+    context: &mut Context<'_>,
+    lead: Option<&Lead>,
+    event: &Arc<Conversion>,
+    verdict: Verdict,
+    told: Option<ConversionId>,
+) -> Result<(), Refusal> {
+    let is_told = told == Some(event.id);
+    let credits: Credits = verdict.claim.iter().map(|claim| claim.credit).collect();
+    let is_same_credit = credits == event.credits;
+    // The first explanation of a sale that nobody referred is kept, because the feed has no event of it.
+    let is_explained =
+        !event.credits.is_empty() || verdict.candidates == event.candidates || event.version > 1 + event.refund_count;
+    let lead_id = lead.map(|lead| lead.id).or(event.lead_id);
+    if is_same_credit && is_explained && lead_id == event.lead_id && !is_told {
+        return Ok(());
+    }
+    let has_same_terms = has_same_terms(&event.credits, &credits);
+    let changed = context.put(Conversion {
+        outcome: if credits.is_empty() { ConversionOutcome::NotReferred } else { ConversionOutcome::Attributed },
+        credits,
+        candidates: verdict.candidates,
+        lead_id,
+        version: if is_told { event.version } else { event.version + 1 },
+        ..event.as_ref().clone()
+    });
+    let mut settled = Vec::new();
+    if event.kind == ConversionKind::Sale {
+        list_unmatched(context, lead, &changed);
+        if !has_same_terms {
+            reprice(context, event, &changed, verdict.claim.as_ref(), &mut settled)?;
+        }
+    }
+    if !event.credits.is_empty() || !changed.credits.is_empty() {
+        let kind = match (changed.kind, is_told) {
+            (ConversionKind::Sale, true) => EventKind::SaleRecorded,
+            (ConversionKind::Sale, false) => EventKind::SaleAttributed,
+            (_, true) => EventKind::LeadRecorded,
+            (_, false) => EventKind::ConversionUpdated,
+        };
+        let image = context.set.image(context.account_id, changed.id)?;
+        context.tell_conversion(kind, changed.occurred_at, image);
+    }
+    tell_settled(context, settled, changed.id)
+}
+
+/// Whether two credits lead to the same reward.
+fn has_same_terms(before: &Credits, after: &Credits) -> bool {
+    let terms = |credits: &Credits| -> Vec<_> {
+        credits.iter().map(|credit| (credit.enrollment_id, credit.terms_version, credit.share_ppm)).collect()
+    };
+    terms(before) == terms(after)
+}
+
+/// Keeps the list of the sales that nobody referred.
+fn list_unmatched(context: &mut Context<'_>, lead: Option<&Lead>, sale: &Conversion) {
+    if !sale.credits.is_empty() {
+        context.set.remove::<UnmatchedSale>(&(sale.account_id, sale.id));
+    } else if let Some(lead) = lead
+        && context.set.unmatched_sales.get(&(sale.account_id, sale.id)).is_none()
+    {
+        context.put(UnmatchedSale {
+            account_id: sale.account_id,
+            conversion_id: sale.id,
+            email: lead.email.clone(),
+            external_id: lead.external_id.clone(),
+            occurred_at: sale.occurred_at,
+        });
+    }
+}
+
+/// Takes the rewards of a sale back, and earns the one that its credit leads to, less what was refunded.
+fn reprice(
+    context: &mut Context<'_>,
+    before: &Conversion,
+    sale: &Conversion,
+    claim: Option<&Claim>,
+    settled: &mut Vec<Arc<Reward>>,
+) -> Result<(), Refusal> {
+    let earlier = context.set.rewards_of(context.account_id, sale.id)?;
+    let earlier: Vec<_> = earlier.into_iter().filter(|reward| reward.reverses.is_none()).cloned().collect();
+    let reason = LedgerReason::Reattributed;
+    let cause = Cause { conversion_id: sale.id, base_amount: sale.amount.map(Money::negated), reason };
+    for reward in &earlier {
+        take_back(context, reward, reward.value.amount_minor, &cause, settled)?;
+    }
+    let (Some(claim), Some(amount)) = (claim, sale.amount) else { return Ok(()) };
+    let is_same_affiliate = before.credits.iter().any(|credit| credit.enrollment_id == claim.enrollment.id);
+    let was_denied = earlier.iter().any(|reward| reward.state == RewardState::Denied);
+    let has_nothing_left = sale.refund_count > 0 && sale.refunded_minor == amount.amount_minor;
+    if has_nothing_left || (is_same_affiliate && was_denied) {
+        return Ok(());
+    }
+    let credit = claim.credit;
+    let Some(reward) = commission::earn(context, sale, amount, &claim.enrollment, credit, &claim.terms)? else {
+        return Ok(());
+    };
+    let refunded = Money::new(-sale.refunded_minor, amount.currency);
+    let cause = Cause { conversion_id: sale.id, base_amount: Some(refunded), reason: LedgerReason::Refunded };
+    let target_minor = refunded_part(sale, &reward)?;
+    take_back(context, &reward, target_minor, &cause, settled)?;
+    Ok(())
+}
