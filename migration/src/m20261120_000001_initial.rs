@@ -241,6 +241,7 @@ fn conversions() -> Vec<TableCreateStatement> {
             .col(json("candidates"))
             .col(time("occurred_at"))
             .col(time("created_at"))
+            .col(flag("is_told"))
             .col(count("version"))
             .take(),
     ]

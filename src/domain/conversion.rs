@@ -145,6 +145,8 @@ pub struct Conversion {
     pub candidates: Vec<Candidate>,
     pub occurred_at: Time,
     pub created_at: Time,
+    /// Whether the feed has an event of it. If so, every change of it has an event too.
+    pub is_told: bool,
     /// Grows by one with every change of the conversion or its rewards.
     pub version: i32,
 }

@@ -65,6 +65,7 @@ impl Stored for Conversion {
             candidates: to_json(&self.candidates)?,
             occurred_at: self.occurred_at.micros(),
             created_at: self.created_at.micros(),
+            is_told: self.is_told,
             version: self.version,
         })
     }
@@ -89,6 +90,7 @@ impl Stored for Conversion {
             candidates: name.json(&row.candidates)?,
             occurred_at: Time::from_micros(row.occurred_at),
             created_at: Time::from_micros(row.created_at),
+            is_told: row.is_told,
             version: row.version,
             event_id: row.event_id,
             sale_event_id: row.sale_event_id,

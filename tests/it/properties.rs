@@ -5,6 +5,7 @@
 
 mod audit;
 mod book;
+mod order;
 mod refund;
 mod request;
 mod rollback;

@@ -94,6 +94,7 @@ impl RecordLead {
         lead.binding = Some(customer::binding(credit, occurred_at, winner.referred_at));
         made.outcome = ConversionOutcome::Attributed;
         made.credits = smallvec![credit];
+        made.is_told = true;
         let made = context.put(made);
         let bound = customer::put_touched(context, lead, known);
         let image = ConversionImage { conversion: Arc::clone(&made), rewards: Vec::new() };
@@ -167,6 +168,7 @@ impl Rule for RecordCancellation {
         let mut made = conversion(context, ConversionKind::Cancellation, &self.event_id, &lead, occurred_at);
         if let Some(binding) = &lead.binding {
             made.outcome = ConversionOutcome::Attributed;
+            made.is_told = true;
             for credit in &binding.credits {
                 let program = context.set.program(context.account_id, credit.program_id)?;
                 let terms = applicable_terms(context.set, program, occurred_at, Some(binding.bound_at))?;
@@ -211,6 +213,7 @@ fn conversion(
         candidates: Vec::new(),
         occurred_at,
         created_at: context.now,
+        is_told: false,
         version: 1,
     }
 }

@@ -121,6 +121,7 @@ impl RecordRefund {
             candidates: Vec::new(),
             occurred_at: self.occurred_at.unwrap_or(context.now),
             created_at: context.now,
+            is_told: false,
             version: 1,
         }
     }
@@ -151,6 +152,7 @@ fn leave_alone(context: &mut Context<'_>, mut refund: Conversion) -> Arc<Convers
         return context.put(refund);
     }
     refund.outcome = ConversionOutcome::Waiting;
+    refund.is_told = true;
     let refund = context.put(refund);
     context.put(waiting(&refund));
     let image = ConversionImage { conversion: Arc::clone(&refund), rewards: Vec::new() };
@@ -193,9 +195,6 @@ fn book(
     sale: &Conversion,
     refund: Conversion,
 ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
-    // A waiting refund already has an event in the feed. Readers must also get an event about its outcome, even when nobody
-    // referred the sale.
-    let was_waiting = refund.outcome == ConversionOutcome::Waiting;
     let refund_minor = -refund.amount.map_or(0, |amount| amount.amount_minor);
     let sale = context.put(Conversion {
         refunded_minor: sale.refunded_minor + refund_minor - refund.excess_minor,
@@ -211,6 +210,7 @@ fn book(
         credits: sale.credits.clone(),
         channel: sale.channel,
         order: OrderDetails { refund_id: refund.order.refund_id.clone(), ..sale.order.clone() },
+        is_told: refund.is_told || sale.is_told,
         ..refund
     });
 
@@ -222,12 +222,13 @@ fn book(
         let target_minor = refunded_part(&sale, &reward)?;
         taken_back.extend(take_back(context, &reward, target_minor, &cause, &mut settled)?);
     }
-    if refund.outcome == ConversionOutcome::Attributed || was_waiting {
+    // Readers of a refund that waited must get an event about its outcome, even when nobody referred the sale.
+    if refund.is_told {
         let kind = if refund.excess_minor > 0 { EventKind::RefundExceededSale } else { EventKind::RefundRecorded };
         let image = ConversionImage { conversion: Arc::clone(&refund), rewards: taken_back.clone() };
         context.tell_conversion(kind, refund.occurred_at, image);
     }
-    if refund.outcome == ConversionOutcome::Attributed {
+    if sale.is_told {
         let image = context.set.image(context.account_id, sale.id)?;
         context.tell_conversion(EventKind::SaleRefunded, refund.occurred_at, image);
     }

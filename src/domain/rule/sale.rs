@@ -153,6 +153,7 @@ impl RecordSale {
             candidates: Vec::new(),
             occurred_at,
             created_at: context.now,
+            is_told: false,
             version: 1,
         })
     }
@@ -230,6 +231,7 @@ fn credit_sale(
 ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
     sale.outcome = ConversionOutcome::Attributed;
     sale.credits = smallvec![claim.credit];
+    sale.is_told = true;
     let sale = context.put(sale);
     let rewards: Vec<_> = match sale.amount {
         Some(amount) => commission::earn(context, &sale, amount, &claim.enrollment, claim.credit, &claim.terms)?,

@@ -322,9 +322,8 @@ fn settle(
     let is_told = told == Some(event.id);
     let credits: Credits = verdict.claim.iter().map(|claim| claim.credit).collect();
     let is_same_credit = credits == event.credits;
-    // The first explanation of a sale that nobody referred is kept, because the feed has no event of it.
-    let is_explained =
-        !event.credits.is_empty() || verdict.candidates == event.candidates || event.version > 1 + event.refund_count;
+    // The candidates are not in the feed, so readers need no event about them.
+    let is_explained = event.is_told || verdict.candidates == event.candidates;
     let lead_id = lead.map(|lead| lead.id).or(event.lead_id);
     if is_same_credit && is_explained && lead_id == event.lead_id && !is_told {
         return Ok(());
@@ -335,6 +334,7 @@ fn settle(
         credits,
         candidates: verdict.candidates,
         lead_id,
+        is_told: event.is_told || verdict.claim.is_some(),
         version: if is_told { event.version } else { event.version + 1 },
         ..event.as_ref().clone()
     });
@@ -345,7 +345,7 @@ fn settle(
             reprice(context, event, &changed, verdict.claim.as_ref(), &mut settled)?;
         }
     }
-    if !event.credits.is_empty() || !changed.credits.is_empty() {
+    if changed.is_told {
         let kind = match (changed.kind, is_told) {
             (ConversionKind::Sale, true) => EventKind::SaleRecorded,
             (ConversionKind::Sale, false) => EventKind::SaleAttributed,

@@ -28,6 +28,7 @@ pub struct Model {
     pub candidates: String,
     pub occurred_at: i64,
     pub created_at: i64,
+    pub is_told: bool,
     pub version: i32,
 }
 

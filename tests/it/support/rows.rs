@@ -282,6 +282,7 @@ pub(crate) fn sale(number: u128) -> Conversion {
         candidates: vec![candidate()],
         occurred_at: Time::from_micros(NOW.micros() + i64::try_from(number).unwrap()),
         created_at: NOW,
+        is_told: true,
         version: 2,
     }
 }

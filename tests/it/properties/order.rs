@@ -1,0 +1,484 @@
+//! The order in which events are told does not change what is earned. A history of one customer is told in the order in which it
+//! happened, and then in another order; both must lead to the same rewards. What the owner changes happens at its time in both.
+//!
+//! `PROPTEST_CASES=100000 cargo test --release -p headwater --test it any_order` searches longer.
+
+use std::collections::BTreeMap;
+
+use headwater::domain::conversion::ConversionKind;
+use headwater::domain::id::AffiliateId;
+use headwater::domain::outcome::Outcome;
+use headwater::domain::refusal::Refusal;
+use headwater::domain::time::Time;
+use headwater::pb;
+use headwater::rpc::call::change::Change;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::TestCaseError;
+
+use super::audit::Audit;
+use super::config;
+use super::rules::{Rules, START};
+use super::step::values;
+
+const AFFILIATES: usize = 3;
+const MINUTE_MICROS: i64 = 60_000_000;
+/// The window of all programs. Histories are longer than it.
+const WINDOW_DAYS: i32 = 10;
+
+#[derive(Debug, Clone, Default)]
+struct Traces {
+    visitor: Option<usize>,
+    affiliate: Option<usize>,
+    coupon: Option<usize>,
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Click { visitor: usize, affiliate: usize },
+    Lead { traces: Traces },
+    Sale { traces: Traces, amount: i64, is_named: bool },
+    /// A part of an earlier sale: all that is left, or the amount divided by this number.
+    Refund { sale: usize, divisor: i64 },
+}
+
+/// What the owner does.
+#[derive(Debug, Clone)]
+enum Owner {
+    RemoveCoupon { code: usize },
+    AssignCoupon { code: usize, affiliate: usize },
+    RevokeLink { affiliate: usize },
+    End { affiliate: usize },
+    Enroll { affiliate: usize },
+    Commission { affiliate: usize, percent_ppm: i32 },
+    Terms { program: usize, percent_ppm: i32, reach: i32 },
+    Archive { program: usize },
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Event(Event),
+    Owner(Owner),
+}
+
+/// Something that happens, some time after the previous one.
+#[derive(Debug, Clone)]
+struct Item {
+    minutes_later: i64,
+    what: What,
+    /// How many items later it is told, and its place among those told then. The owner's changes happen when they happen.
+    delay: usize,
+    rank: u16,
+}
+
+#[derive(Debug, Clone)]
+struct History {
+    models: [i32; 2],
+    precedences: [[pb::AttributionSource; 3]; 2],
+    items: Vec<Item>,
+}
+
+fn traces() -> impl Strategy<Value = Traces> {
+    (option::weighted(0.4, 0..2_usize), option::weighted(0.15, 0..AFFILIATES), option::weighted(0.2, 0..2_usize))
+        .prop_map(|(visitor, affiliate, coupon)| Traces { visitor, affiliate, coupon })
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let amount = select(vec![5_i64, 33, 50, 99, 1_000, 1_015]);
+    prop_oneof![
+        5 => (0..2_usize, 0..AFFILIATES).prop_map(|(visitor, affiliate)| Event::Click { visitor, affiliate }),
+        3 => traces().prop_map(|traces| Event::Lead { traces }),
+        6 => (traces(), amount, prop::bool::weighted(0.9))
+            .prop_map(|(traces, amount, is_named)| Event::Sale { traces, amount, is_named }),
+        3 => (0..4_usize, select(vec![1_i64, 2, 3, 7])).prop_map(|(sale, divisor)| Event::Refund { sale, divisor }),
+    ]
+}
+
+fn owner() -> impl Strategy<Value = Owner> {
+    let percent = || select(vec![100_000, 500_000]);
+    prop_oneof![
+        2 => (0..2_usize).prop_map(|code| Owner::RemoveCoupon { code }),
+        2 => (0..2_usize, 0..AFFILIATES).prop_map(|(code, affiliate)| Owner::AssignCoupon { code, affiliate }),
+        1 => (0..AFFILIATES).prop_map(|affiliate| Owner::RevokeLink { affiliate }),
+        3 => (0..AFFILIATES).prop_map(|affiliate| Owner::End { affiliate }),
+        2 => (0..AFFILIATES).prop_map(|affiliate| Owner::Enroll { affiliate }),
+        2 => (0..AFFILIATES, percent())
+            .prop_map(|(affiliate, percent_ppm)| Owner::Commission { affiliate, percent_ppm }),
+        1 => (0..2_usize, percent(), select(values::<pb::TermsReach>()))
+            .prop_map(|(program, percent_ppm, reach)| Owner::Terms { program, percent_ppm, reach }),
+        1 => (0..2_usize).prop_map(|program| Owner::Archive { program }),
+    ]
+}
+
+fn item() -> impl Strategy<Value = Item> {
+    let what = prop_oneof![3 => event().prop_map(What::Event), 1 => owner().prop_map(What::Owner)];
+    (select(vec![15_i64, 90, 1_500, 6_000]), what, 0..8_usize, any::<u16>())
+        .prop_map(|(minutes_later, what, delay, rank)| Item { minutes_later, what, delay, rank })
+}
+
+fn history() -> impl Strategy<Value = History> {
+    use pb::AttributionSource::{Click, Coupon, LeadBinding};
+    let orders = || {
+        prop_oneof![
+            3 => Just([LeadBinding, Coupon, Click]),
+            1 => Just([Coupon, Click, LeadBinding]),
+            1 => Just([Click, LeadBinding, Coupon]),
+        ]
+    };
+    let model = || select(values::<pb::AttributionModel>());
+    ((model(), model()), (orders(), orders()), prop::collection::vec(item(), 2..=8)).prop_map(
+        |(models, precedences, items)| History { models: models.into(), precedences: precedences.into(), items },
+    )
+}
+
+/// One telling of a history.
+struct Telling {
+    rules: Rules,
+    audit: Audit,
+    programs: Vec<String>,
+    /// The ids of the affiliates and of their enrollments.
+    affiliates: Vec<(AffiliateId, String)>,
+    tids: [Option<String>; 2],
+}
+
+fn wire_time(time: Time) -> Option<prost_types::Timestamp> {
+    let nanos = i32::try_from(time.micros().rem_euclid(1_000_000) * 1_000).unwrap();
+    Some(prost_types::Timestamp { seconds: time.micros().div_euclid(1_000_000), nanos })
+}
+
+fn percent(percent_ppm: i32) -> Option<pb::Commission> {
+    Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(percent_ppm)) })
+}
+
+fn ref_id(affiliate: usize) -> String {
+    format!("affiliate-{affiliate}")
+}
+
+fn code(coupon: usize) -> String {
+    format!("CODE{coupon}")
+}
+
+impl Telling {
+    fn begin(history: &History) -> Self {
+        let mut telling = Self {
+            rules: Rules::new(),
+            audit: Audit::default(),
+            programs: Vec::new(),
+            affiliates: Vec::new(),
+            tids: [None, None],
+        };
+        for (place, precedence) in history.precedences.iter().enumerate() {
+            let terms = pb::Terms {
+                commission: percent(200_000),
+                attribution_model: history.models[place],
+                attribution_window_days: Some(WINDOW_DAYS),
+                precedence: precedence.map(i32::from).to_vec(),
+                ..Default::default()
+            };
+            let request = pb::CreateProgramRequest {
+                display_name: format!("Program {place}"),
+                currency_code: "USD".to_owned(),
+                landing_url: "https://shop.example/".to_owned(),
+                terms: Some(terms),
+                ..Default::default()
+            };
+            match telling.ask(&request).unwrap() {
+                Outcome::Program(made) => telling.programs.push(made.program.id.to_string()),
+                other => panic!("{other:?}"),
+            }
+        }
+        for affiliate in 0..AFFILIATES {
+            let request = pb::CreateAffiliateRequest {
+                email: format!("{affiliate}@affiliates.example"),
+                program_id: telling.program_of(affiliate),
+                ref_id: ref_id(affiliate),
+                coupon_code: if affiliate < 2 { code(affiliate) } else { String::new() },
+                ..Default::default()
+            };
+            match telling.ask(&request).unwrap() {
+                Outcome::Affiliate(made) => {
+                    telling.affiliates.push((made.affiliate.id, made.enrollment.enrollment.id.to_string()));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        telling
+    }
+
+    /// The last affiliate is in the second program.
+    fn program_of(&self, affiliate: usize) -> String {
+        self.programs[usize::from(affiliate + 1 == AFFILIATES)].clone()
+    }
+
+    fn ask<M: Change>(&mut self, request: &M) -> Result<Outcome, Refusal> {
+        self.rules.carry_out(request).map(|decision| decision.outcome)
+    }
+
+    fn selector(&self, affiliate: usize) -> Option<pb::AffiliateSelector> {
+        let id = self.affiliates[affiliate].0.to_string();
+        Some(pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(id)) })
+    }
+
+    /// Carries out what the owner does. It may be refused, in every telling alike.
+    fn change(&mut self, owner: &Owner) {
+        let done = match *owner {
+            Owner::RemoveCoupon { code: number } => {
+                let coupons = self.rules.set.coupons_with_code(self.rules.account_id, &code(number)).unwrap();
+                let coupon_id = coupons.last().map(|coupon| coupon.id.to_string()).unwrap_or_default();
+                self.ask(&pb::RemoveCouponRequest { coupon_id, ..Default::default() })
+            }
+            Owner::AssignCoupon { code: number, affiliate } => {
+                let (affiliate, program_id) = (self.selector(affiliate), self.program_of(affiliate));
+                self.ask(&pb::AssignCouponRequest { affiliate, program_id, code: code(number), ..Default::default() })
+            }
+            Owner::RevokeLink { affiliate } => {
+                let link = self.rules.set.link_with_code(self.rules.account_id, &ref_id(affiliate)).unwrap();
+                let link_id = link.unwrap().id.to_string();
+                self.ask(&pb::RevokeLinkRequest { link_id, ..Default::default() })
+            }
+            Owner::End { affiliate } => {
+                let enrollment_id = self.affiliates[affiliate].1.clone();
+                self.ask(&pb::EndEnrollmentRequest { enrollment_id, ..Default::default() })
+            }
+            Owner::Enroll { affiliate } => {
+                let (affiliate, program_id) = (self.selector(affiliate), self.program_of(affiliate));
+                self.ask(&pb::EnrollAffiliateRequest { affiliate, program_id, ..Default::default() })
+            }
+            Owner::Commission { affiliate, percent_ppm } => {
+                let id = self.affiliates[affiliate].1.clone();
+                let commission_override = percent(percent_ppm);
+                self.ask(&pb::UpdateEnrollmentRequest {
+                    enrollment: Some(pb::Enrollment { id, commission_override, ..Default::default() }),
+                    update_mask: Some(prost_types::FieldMask { paths: vec!["commission_override".to_owned()] }),
+                    ..Default::default()
+                })
+            }
+            Owner::Terms { program, percent_ppm, reach } => {
+                let terms = pb::Terms {
+                    commission: percent(percent_ppm),
+                    attribution_window_days: Some(WINDOW_DAYS),
+                    reach,
+                    ..Default::default()
+                };
+                let id = self.programs[program].clone();
+                self.ask(&pb::UpdateProgramRequest {
+                    program: Some(pb::Program { id, terms: Some(terms), ..Default::default() }),
+                    update_mask: Some(prost_types::FieldMask { paths: vec!["terms".to_owned()] }),
+                    ..Default::default()
+                })
+            }
+            Owner::Archive { program } => {
+                let program_id = self.programs[program].clone();
+                self.ask(&pb::ArchiveProgramRequest { program_id, ..Default::default() })
+            }
+        };
+        assert!(!matches!(done, Err(Refusal::NotLoaded(_))), "{owner:?}: {done:?}");
+    }
+
+    /// Tells an event. Returns whether it was taken.
+    fn tell(&mut self, place: usize, told: &Told) -> bool {
+        let occur_time = wire_time(told.occurred_at);
+        let tid = |traces: &Traces| {
+            let visitor = traces.visitor.filter(|_| told.has_tid);
+            visitor.map(|visitor| self.tids[visitor].clone().unwrap()).unwrap_or_default()
+        };
+        let ref_of = |traces: &Traces| traces.affiliate.map(ref_id).unwrap_or_default();
+        let code_of = |traces: &Traces| traces.coupon.map(code).unwrap_or_default();
+        let event_id = format!("event-{place}");
+        let done = match &told.event {
+            Event::Click { visitor, affiliate } => {
+                let tid = self.tids[*visitor].clone().unwrap_or_default();
+                let request =
+                    pb::RecordClickRequest { ref_id: ref_id(*affiliate), tid, occur_time, ..Default::default() };
+                let done = self.ask(&request);
+                if let Ok(Outcome::Click(click)) = &done {
+                    self.tids[*visitor] = Some(click.tid.to_string());
+                }
+                done
+            }
+            Event::Lead { traces } => {
+                let request = pb::RecordLeadRequest {
+                    event_id,
+                    external_id: "customer".to_owned(),
+                    tid: tid(traces),
+                    ref_id: ref_of(traces),
+                    coupon_code: code_of(traces),
+                    occur_time,
+                    ..Default::default()
+                };
+                self.ask(&request)
+            }
+            Event::Sale { traces, amount, is_named } => {
+                let has_trace = told.has_tid || traces.affiliate.is_some() || traces.coupon.is_some();
+                let external_id = if *is_named || !has_trace { "customer".to_owned() } else { String::new() };
+                let request = pb::RecordSaleRequest {
+                    event_id,
+                    external_id,
+                    tid: tid(traces),
+                    ref_id: ref_of(traces),
+                    coupon_code: code_of(traces),
+                    amount: Some(pb::Money { amount_minor: *amount, currency_code: "USD".to_owned() }),
+                    occur_time,
+                    ..Default::default()
+                };
+                self.ask(&request)
+            }
+            Event::Refund { sale, divisor } => {
+                let request = pb::RecordRefundRequest {
+                    event_id,
+                    sale_event_id: format!("event-{sale}"),
+                    amount: Some(pb::Money { amount_minor: *divisor, currency_code: "USD".to_owned() }),
+                    occur_time,
+                    ..Default::default()
+                };
+                self.ask(&request)
+            }
+        };
+        assert!(!matches!(done, Err(Refusal::NotLoaded(_))), "{told:?}: {done:?}");
+        done.is_ok()
+    }
+
+    /// Who is credited with each sale under which terms, and what each affiliate earns from it after all refunds.
+    fn earned(&self) -> BTreeMap<String, (Option<(usize, i32)>, Vec<(usize, i64)>)> {
+        let set = &self.rules.set;
+        let number_of =
+            |id: AffiliateId| self.affiliates.iter().position(|(affiliate_id, _)| *affiliate_id == id).unwrap();
+        let mut earned = BTreeMap::new();
+        for sale in set.conversions.iter().filter(|row| row.kind == ConversionKind::Sale) {
+            let credit = sale.credits.first().map(|credit| (number_of(credit.affiliate_id), credit.terms_version));
+            let mut sums: BTreeMap<usize, i64> = BTreeMap::new();
+            for reward in set.rewards_of(self.rules.account_id, sale.id).unwrap() {
+                if reward.reverses.is_none() {
+                    *sums.entry(number_of(reward.affiliate_id)).or_default() +=
+                        reward.value.amount_minor - reward.reversed_minor;
+                }
+            }
+            sums.retain(|_, sum| *sum != 0);
+            earned.insert(sale.event_id.clone(), (credit, sums.into_iter().collect()));
+        }
+        earned
+    }
+
+    fn bound_to(&self) -> Option<AffiliateId> {
+        self.rules.set.leads.iter().find_map(|lead| lead.credits().first()).map(|credit| credit.affiliate_id)
+    }
+}
+
+/// An event of a history that can be told.
+#[derive(Debug, Clone)]
+struct Told {
+    event: Event,
+    occurred_at: Time,
+    /// Whether the visitor had a tracking id by then.
+    has_tid: bool,
+}
+
+/// Tells a history in the order in which it happened. Returns the telling, and the events that were taken.
+fn in_order(history: &History) -> (Telling, Vec<Option<Told>>) {
+    let mut telling = Telling::begin(history);
+    let mut taken: Vec<Option<Told>> = Vec::new();
+    // What is left of each sale.
+    let mut left: BTreeMap<usize, (i64, i64)> = BTreeMap::new();
+    let mut now = START.plus_days(1);
+    for (place, item) in history.items.iter().enumerate() {
+        now = now.plus_micros(item.minutes_later * MINUTE_MICROS);
+        telling.rules.now = now;
+        let event = match &item.what {
+            What::Owner(owner) => {
+                telling.change(owner);
+                taken.push(None);
+                continue;
+            }
+            What::Event(event) => event,
+        };
+        let mut told = Told { event: event.clone(), occurred_at: now, has_tid: false };
+        match &mut told.event {
+            Event::Lead { traces } | Event::Sale { traces, .. } => {
+                told.has_tid = traces.visitor.is_some_and(|visitor| telling.tids[visitor].is_some());
+            }
+            Event::Refund { sale, divisor } => {
+                let chosen = *sale % left.len().max(1);
+                let Some((sold, (amount, rest))) = left.iter_mut().nth(chosen) else {
+                    taken.push(None);
+                    continue;
+                };
+                let part = if *divisor == 1 { *rest } else { (*amount / *divisor).min(*rest) };
+                if part == 0 {
+                    taken.push(None);
+                    continue;
+                }
+                *rest -= part;
+                (*sale, *divisor) = (*sold, part);
+            }
+            Event::Click { .. } => {}
+        }
+        telling.rules.now = now.plus_micros(1);
+        let is_taken = telling.tell(place, &told);
+        if let (Event::Sale { amount, .. }, true) = (&told.event, is_taken) {
+            left.insert(place, (*amount, *amount));
+        }
+        taken.push(is_taken.then_some(told));
+    }
+    (telling, taken)
+}
+
+/// Tells the same events in another order: each some items later than it happened.
+fn late(history: &History, events: &[Option<Told>]) -> Result<Telling, TestCaseError> {
+    let mut telling = Telling::begin(history);
+    let mut queue: Vec<(usize, u16, usize)> = Vec::new();
+    for (place, item) in history.items.iter().enumerate() {
+        if events[place].is_some() {
+            queue.push(((place + item.delay).min(history.items.len() - 1), item.rank, place));
+        }
+    }
+    queue.sort_unstable();
+    let mut now = START.plus_days(1);
+    let mut waiting: Vec<usize> = Vec::new();
+    for (slot, item) in history.items.iter().enumerate() {
+        now = now.plus_micros(item.minutes_later * MINUTE_MICROS);
+        telling.rules.now = now;
+        if let What::Owner(owner) = &item.what {
+            telling.change(owner);
+        }
+        let mut due: Vec<usize> =
+            queue.iter().filter(|(told_in, ..)| *told_in == slot).map(|(.., place)| *place).collect();
+        due.reverse();
+        while let Some(place) = due.pop() {
+            let told = events[place].as_ref().unwrap();
+            // Nobody can send a tracking id that no click has got yet.
+            let visitor = match &told.event {
+                Event::Lead { traces } | Event::Sale { traces, .. } => traces.visitor.filter(|_| told.has_tid),
+                _ => None,
+            };
+            if visitor.is_some_and(|visitor| telling.tids[visitor].is_none()) {
+                waiting.push(place);
+                continue;
+            }
+            telling.rules.now = telling.rules.now.plus_micros(1_000_000);
+            prop_assert!(telling.tell(place, told), "refused when told late: {:?}", told);
+            telling.audit.check(&telling.rules.set, telling.rules.account_id)?;
+            if matches!(told.event, Event::Click { .. }) {
+                due.append(&mut waiting);
+            }
+        }
+    }
+    prop_assert!(waiting.is_empty());
+    Ok(telling)
+}
+
+proptest! {
+    #![proptest_config(config(2_000))]
+
+    #[test]
+    fn events_told_in_any_order_earn_the_same(history in history()) {
+        let (ordered, events) = in_order(&history);
+        let late = late(&history, &events)?;
+        prop_assert_eq!(ordered.earned(), late.earned(), "in order, and late");
+        let number = |telling: &Telling| {
+            let id = telling.bound_to();
+            telling.affiliates.iter().position(|(affiliate_id, _)| Some(*affiliate_id) == id)
+        };
+        prop_assert_eq!(number(&ordered), number(&late), "the affiliate that the customer is bound to");
+    }
+}
