@@ -80,7 +80,7 @@ struct History {
 }
 
 fn traces() -> impl Strategy<Value = Traces> {
-    (option::weighted(0.4, 0..2_usize), option::weighted(0.15, 0..AFFILIATES), option::weighted(0.2, 0..2_usize))
+    (option::weighted(0.4, 0..2_usize), option::weighted(0.2, 0..AFFILIATES), option::weighted(0.2, 0..2_usize))
         .prop_map(|(visitor, affiliate, coupon)| Traces { visitor, affiliate, coupon })
 }
 
@@ -88,7 +88,7 @@ fn event() -> impl Strategy<Value = Event> {
     let amount = select(vec![5_i64, 33, 50, 99, 1_000, 1_015]);
     prop_oneof![
         5 => (0..2_usize, 0..AFFILIATES).prop_map(|(visitor, affiliate)| Event::Click { visitor, affiliate }),
-        3 => traces().prop_map(|traces| Event::Lead { traces }),
+        4 => traces().prop_map(|traces| Event::Lead { traces }),
         6 => (traces(), amount, prop::bool::weighted(0.9))
             .prop_map(|(traces, amount, is_named)| Event::Sale { traces, amount, is_named }),
         3 => (0..4_usize, select(vec![1_i64, 2, 3, 7])).prop_map(|(sale, divisor)| Event::Refund { sale, divisor }),
@@ -101,7 +101,7 @@ fn owner() -> impl Strategy<Value = Owner> {
         2 => (0..2_usize).prop_map(|code| Owner::RemoveCoupon { code }),
         2 => (0..2_usize, 0..AFFILIATES).prop_map(|(code, affiliate)| Owner::AssignCoupon { code, affiliate }),
         1 => (0..AFFILIATES).prop_map(|affiliate| Owner::RevokeLink { affiliate }),
-        3 => (0..AFFILIATES).prop_map(|affiliate| Owner::End { affiliate }),
+        6 => (0..AFFILIATES).prop_map(|affiliate| Owner::End { affiliate }),
         2 => (0..AFFILIATES).prop_map(|affiliate| Owner::Enroll { affiliate }),
         2 => (0..AFFILIATES, percent())
             .prop_map(|(affiliate, percent_ppm)| Owner::Commission { affiliate, percent_ppm }),
@@ -127,7 +127,7 @@ fn history() -> impl Strategy<Value = History> {
         ]
     };
     let model = || select(values::<pb::AttributionModel>());
-    ((model(), model()), (orders(), orders()), prop::collection::vec(item(), 2..=8)).prop_map(
+    ((model(), model()), (orders(), orders()), prop::collection::vec(item(), 3..=8)).prop_map(
         |(models, precedences, items)| History { models: models.into(), precedences: precedences.into(), items },
     )
 }
