@@ -78,9 +78,12 @@ conversion.outcome character varying(32) NOT NULL
 conversion.amount_minor bigint
 conversion.currency character varying(32)
 conversion.refunded_minor bigint NOT NULL
+conversion.refund_count integer NOT NULL
+conversion.excess_minor bigint NOT NULL
 conversion.sale_id uuid
 conversion.sale_event_id text NOT NULL
 conversion.lead_id uuid
+conversion.tid uuid
 conversion.sole_affiliate_id uuid
 conversion.credits bytea NOT NULL
 conversion.channel character varying(32) NOT NULL
@@ -88,9 +91,11 @@ conversion.order_details text NOT NULL
 conversion.candidates text NOT NULL
 conversion.occurred_at bigint NOT NULL
 conversion.created_at bigint NOT NULL
+conversion.is_told boolean NOT NULL
 conversion.version integer NOT NULL
 CREATE INDEX conversion_by_lead ON public.conversion USING btree (account_id, lead_id, occurred_at)
 CREATE INDEX conversion_by_sole_affiliate ON public.conversion USING btree (account_id, sole_affiliate_id, id)
+CREATE INDEX conversion_by_tid ON public.conversion USING btree (account_id, tid) WHERE (tid IS NOT NULL)
 CREATE UNIQUE INDEX conversion_pkey ON public.conversion USING btree (account_id, id)
 coupon.account_id uuid NOT NULL
 coupon.id uuid NOT NULL
@@ -117,6 +122,7 @@ enrollment.state character varying(32) NOT NULL
 enrollment.created_at bigint NOT NULL
 enrollment.updated_at bigint NOT NULL
 enrollment.ended_at bigint
+enrollment.past text
 CREATE UNIQUE INDEX enrollment_by_pair ON public.enrollment USING btree (account_id, affiliate_id, program_id)
 CREATE INDEX enrollment_by_program ON public.enrollment USING btree (account_id, program_id, affiliate_id)
 CREATE UNIQUE INDEX enrollment_by_ref_id ON public.enrollment USING btree (account_id, ref_id)
@@ -137,6 +143,7 @@ lead.state character varying(32) NOT NULL
 lead.sole_affiliate_id uuid
 lead.credits bytea NOT NULL
 lead.bound_at bigint
+lead.referred_at bigint
 lead.plan text NOT NULL
 lead.mrr_minor bigint
 lead.mrr_currency character varying(32)
@@ -186,6 +193,7 @@ program.terms_version integer NOT NULL
 program.version integer NOT NULL
 program.created_at bigint NOT NULL
 program.updated_at bigint NOT NULL
+program.archived_at bigint
 CREATE UNIQUE INDEX program_pkey ON public.program USING btree (account_id, id)
 request.account_id uuid NOT NULL
 request.scope text NOT NULL

@@ -87,9 +87,12 @@ CREATE TABLE "conversion" (
   "amount_minor" integer NULL,
   "currency" varchar(32) NULL,
   "refunded_minor" integer NOT NULL,
+  "refund_count" integer NOT NULL,
+  "excess_minor" integer NOT NULL,
   "sale_id" uuid_text NULL,
   "sale_event_id" text NOT NULL,
   "lead_id" uuid_text NULL,
+  "tid" uuid_text NULL,
   "sole_affiliate_id" uuid_text NULL,
   "credits" blob NOT NULL,
   "channel" varchar(32) NOT NULL,
@@ -97,10 +100,12 @@ CREATE TABLE "conversion" (
   "candidates" text NOT NULL,
   "occurred_at" integer NOT NULL,
   "created_at" integer NOT NULL,
+  "is_told" boolean NOT NULL,
   "version" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") )
 CREATE INDEX "conversion_by_lead" ON "conversion" ("account_id", "lead_id", "occurred_at")
 CREATE INDEX "conversion_by_sole_affiliate" ON "conversion" ("account_id", "sole_affiliate_id", "id")
+CREATE INDEX "conversion_by_tid" ON "conversion" ("account_id", "tid") WHERE "tid" IS NOT NULL
 CREATE TABLE "coupon" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -127,7 +132,8 @@ CREATE TABLE "enrollment" (
   "state" varchar(32) NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,
-  "ended_at" integer NULL, PRIMARY KEY ("account_id",
+  "ended_at" integer NULL,
+  "past" text NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "enrollment_by_pair" ON "enrollment" ("account_id", "affiliate_id", "program_id")
 CREATE INDEX "enrollment_by_program" ON "enrollment" ("account_id", "program_id", "affiliate_id")
@@ -150,6 +156,7 @@ CREATE TABLE "lead" (
   "sole_affiliate_id" uuid_text NULL,
   "credits" blob NOT NULL,
   "bound_at" integer NULL,
+  "referred_at" integer NULL,
   "plan" text NOT NULL,
   "mrr_minor" integer NULL,
   "mrr_currency" varchar(32) NULL,
@@ -201,7 +208,8 @@ CREATE TABLE "program" (
   "terms_version" integer NOT NULL,
   "version" integer NOT NULL,
   "created_at" integer NOT NULL,
-  "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "updated_at" integer NOT NULL,
+  "archived_at" integer NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE TABLE "request" (
   "account_id" uuid_text NOT NULL,
