@@ -228,7 +228,7 @@ mod tests {
             }),
             program_id: "prg_1".to_owned(),
             ref_id: "a".to_owned(),
-            coupon_code: "SAVE 10".to_owned(),
+            coupon_code: "SAVE\u{7}10".to_owned(),
             landing_url: "javascript:alert(1)".to_owned(),
             commission_override: Some(pb::Commission::default()),
             ..Default::default()

@@ -97,7 +97,7 @@ pub(super) fn read_new(
         ref_id: fields.new_code("ref_id", ref_id).map(|code| code.to_ascii_lowercase()),
         ref_id_stem: String::new(),
         ref_id_suffix: clock::random_code(SUFFIX_LENGTH),
-        coupon_code: fields.new_code("coupon_code", coupon_code).map(|code| code.to_ascii_uppercase()),
+        coupon_code: fields.new_coupon_code("coupon_code", coupon_code),
         landing_url: fields.optional_url("landing_url", landing_url),
         commission_override: optional_commission(fields, "commission_override", commission_override),
     }

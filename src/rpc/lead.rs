@@ -33,7 +33,7 @@ impl Change for pb::RecordLeadRequest {
             email: canonical::email(&self.email),
             tid: canonical::tid(&self.tid),
             ref_id: canonical::code(&self.ref_id),
-            coupon_code: canonical::code(&self.coupon_code),
+            coupon_code: canonical::coupon_code(&self.coupon_code),
             first_name: canonical::description(&self.first_name),
             last_name: canonical::description(&self.last_name),
             state: canonical::default_number(self.state, LeadState::SignedUp.number()),
@@ -92,7 +92,7 @@ pub(super) fn referral(fields: &mut Fields, tid: &str, ref_id: &str, coupon_code
     Referral {
         tid: fields.brought_tid("tid", tid),
         ref_id: fields.brought_code("ref_id", ref_id).map(|code| code.to_ascii_lowercase()),
-        coupon_code: fields.brought_code("coupon_code", coupon_code).map(|code| code.to_ascii_uppercase()),
+        coupon_code: fields.brought_coupon_code("coupon_code", coupon_code),
     }
 }
 

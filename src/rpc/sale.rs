@@ -31,7 +31,7 @@ impl Change for pb::RecordSaleRequest {
             email: canonical::email(&self.email),
             tid: canonical::tid(&self.tid),
             ref_id: canonical::code(&self.ref_id),
-            coupon_code: canonical::code(&self.coupon_code),
+            coupon_code: canonical::coupon_code(&self.coupon_code),
             channel: canonical::default_number(self.channel, SaleChannel::Online.number()),
             first_name: canonical::description(&self.first_name),
             last_name: canonical::description(&self.last_name),
@@ -241,6 +241,7 @@ mod tests {
             email: "jo@example.com".to_owned(),
             first_name: "Jo".to_owned(),
             ref_id: "lena".to_owned(),
+            coupon_code: "DANKEF\u{dc}R10".to_owned(),
             ..sale()
         };
         assert!(matches!(canonical.canonical(), Cow::Borrowed(_)), "a canonical message is not copied");
@@ -248,6 +249,7 @@ mod tests {
             email: " JO@example.com.".to_owned(),
             first_name: "Jo ".to_owned(),
             ref_id: "Lena".to_owned(),
+            coupon_code: " dankefu\u{308}r10".to_owned(),
             quantity: 1,
             channel: pb::SaleChannel::Online.into(),
             ..sale()

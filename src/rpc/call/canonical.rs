@@ -3,6 +3,7 @@
 //!
 //! The functions return `None` for a value that has this form already, which is the usual case and costs no copy.
 
+use super::parse::coupon_code::folded_coupon_code;
 use super::parse::text::{self, is_plain};
 
 /// Sets fields of a message to their canonical values, where there are some. Copies the message only then.
@@ -34,12 +35,17 @@ pub(in crate::rpc) fn description(sent: &str) -> Option<String> {
     changed(sent, text::clean_description(sent))
 }
 
-/// A code or tracking id that was brought, in one case.
+/// The code of a link that was brought, in one case.
 pub(in crate::rpc) fn code(sent: &str) -> Option<String> {
     if is_plain(sent) && !sent.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;
     }
     changed(sent, text::clean_brought(sent).to_ascii_lowercase())
+}
+
+/// A coupon code as it is compared.
+pub(in crate::rpc) fn coupon_code(sent: &str) -> Option<String> {
+    changed(sent, folded_coupon_code(sent))
 }
 
 /// A tracking id, which may have blanks around it.

@@ -87,7 +87,7 @@ fn wrong_enrollment() -> Json {
         "request_id": long(),
         "program_id": "prg_1",
         "ref_id": "a",
-        "coupon_code": "SAVE 10",
+        "coupon_code": "SAVE\u{7}10",
         "landing_url": "shop.example",
         "commission_override": {"percent_ppm": 1_000_001},
     })

@@ -258,7 +258,7 @@ type RecordLeadRequest struct {
 	// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. It counts as a click at
 	// `occur_time`. An unknown code is not an error. Optional.
 	RefId string `protobuf:"bytes,5,opt,name=ref_id,json=refId,proto3" json:"ref_id,omitempty"`
-	// A coupon code, up to 128 characters, in upper or lower case. An unknown code is not an error. Optional.
+	// A coupon code, up to 128 characters, in any case. An unknown code is not an error. Optional.
 	CouponCode string `protobuf:"bytes,6,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
 	// First name, up to 200 characters. Empty: a known lead keeps its first name.
 	FirstName string `protobuf:"bytes,7,opt,name=first_name,json=firstName,proto3" json:"first_name,omitempty"`

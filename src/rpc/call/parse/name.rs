@@ -77,7 +77,8 @@ impl Fields {
         self.optional_email(field, text)
     }
 
-    /// A new code: letters, digits, `-` and `_`; `None` when it is empty. The case is unchanged.
+    /// A new code of a link: letters, digits, `-` and `_`, because it is part of a URL. `None` when it is empty. The case is
+    /// unchanged.
     pub(in crate::rpc) fn new_code(&mut self, field: &str, text: &str) -> Option<String> {
         let code = text.trim();
         if code.is_empty() {
@@ -93,8 +94,8 @@ impl Fields {
         Some(code.to_owned())
     }
 
-    /// A code that a visitor or customer sent. Any text is accepted, because an unknown code must not make the sale fail. `None`
-    /// when it is empty.
+    /// The code of a link that a visitor or customer sent. Any text is accepted, because an unknown code must not make the sale
+    /// fail. `None` when it is empty.
     pub(in crate::rpc) fn brought_code(&mut self, field: &str, text: &str) -> Option<String> {
         let code = self.brought_text(field, text, KEY_LENGTH_MAX);
         (!code.is_empty()).then_some(code)

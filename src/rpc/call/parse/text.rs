@@ -79,7 +79,7 @@ pub(in crate::rpc::call) fn clean_brought(text: &str) -> String {
 }
 
 /// Whether nobody sees the character: zero-width characters, soft hyphens, marks for the direction of writing, tags.
-const fn is_invisible(character: char) -> bool {
+pub(super) const fn is_invisible(character: char) -> bool {
     matches!(
         character,
         '\u{ad}'

@@ -179,7 +179,7 @@ class RecordLeadRequest(_message.Message):
     `occur_time`. An unknown code is not an error. Optional.
     """
     coupon_code: _builtins.str
-    """A coupon code, up to 128 characters, in upper or lower case. An unknown code is not an error. Optional."""
+    """A coupon code, up to 128 characters, in any case. An unknown code is not an error. Optional."""
     first_name: _builtins.str
     """First name, up to 200 characters. Empty: a known lead keeps its first name."""
     last_name: _builtins.str

@@ -181,7 +181,7 @@ export type RecordLeadRequest = Message<"headwater.v1.RecordLeadRequest"> & {
   refId: string;
 
   /**
-   * A coupon code, up to 128 characters, in upper or lower case. An unknown code is not an error. Optional.
+   * A coupon code, up to 128 characters, in any case. An unknown code is not an error. Optional.
    *
    * @generated from field: string coupon_code = 6;
    */
