@@ -222,6 +222,7 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let empty = String::new;
             Subject::Lead(pb::Lead {
                 email: empty(),
+                email_as_sent: empty(),
                 external_id: empty(),
                 first_name: empty(),
                 last_name: empty(),

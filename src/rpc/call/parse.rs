@@ -9,6 +9,8 @@ mod name;
 pub(super) mod text;
 mod value;
 
+pub(in crate::rpc) use text::email_as_sent;
+
 /// What was cleaned, cut or left out of a request.
 pub(in crate::rpc) type Warnings = Vec<pb::Warning>;
 

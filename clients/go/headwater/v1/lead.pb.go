@@ -115,7 +115,11 @@ type Lead struct {
 	// When the lead was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When the lead last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// The email address for display, as the event wrote it that gave the lead its address: with its capitals and with its own host, but
+	// without invisible characters. Never compared. Empty when it equals `email`, and when it has more than 254 characters. Empty in the
+	// feed.
+	EmailAsSent   string `protobuf:"bytes,14,opt,name=email_as_sent,json=emailAsSent,proto3" json:"email_as_sent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -239,6 +243,13 @@ func (x *Lead) GetUpdateTime() *timestamppb.Timestamp {
 		return x.UpdateTime
 	}
 	return nil
+}
+
+func (x *Lead) GetEmailAsSent() string {
+	if x != nil {
+		return x.EmailAsSent
+	}
+	return ""
 }
 
 // The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
@@ -716,7 +727,7 @@ var File_headwater_v1_lead_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\n" +
-	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x1bheadwater/v1/selector.proto\"\x9a\x04\n" +
+	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x1bheadwater/v1/selector.proto\"\xbe\x04\n" +
 	"\x04Lead\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -735,7 +746,8 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\vcreate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xd5\x02\n" +
+	"updateTime\x12\"\n" +
+	"\remail_as_sent\x18\x0e \x01(\tR\vemailAsSent\"\xd5\x02\n" +
 	"\x11RecordLeadRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +

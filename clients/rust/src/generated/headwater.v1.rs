@@ -3468,6 +3468,11 @@ pub struct Lead {
     /// When the lead last changed.
     #[prost(message, optional, tag = "13")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The email address for display, as the event wrote it that gave the lead its address: with its capitals and with its own host, but
+    /// without invisible characters. Never compared. Empty when it equals `email`, and when it has more than 254 characters. Empty in the
+    /// feed.
+    #[prost(string, tag = "14")]
+    pub email_as_sent: ::prost::alloc::string::String,
 }
 /// The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
 /// are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.

@@ -4,12 +4,11 @@ use std::str::FromStr;
 
 use url::Url;
 
-use super::text::normalized_email;
+use super::text::{EMAIL_LENGTH_MAX, normalized_email};
 use super::{Fields, KEY_LENGTH_MAX, LIST_LENGTH_MAX};
 use crate::domain::id::{ClickId, MalformedId};
 
 const URL_LENGTH_MAX: usize = 2_048;
-const EMAIL_LENGTH_MAX: usize = 254;
 const CODE_LENGTH_MIN: usize = 2;
 const CODE_LENGTH_MAX: usize = 64;
 

@@ -77,6 +77,7 @@ class Lead(_message.Message):
     FIRST_SALE_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    EMAIL_AS_SENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `led_` and 32 hexadecimal digits."""
     email: _builtins.str
@@ -93,6 +94,11 @@ class Lead(_message.Message):
     """The state. A sale sets ACTIVE, and a cancellation sets CANCELLED."""
     plan: _builtins.str
     """The plan of the last sale that named one. May be empty."""
+    email_as_sent: _builtins.str
+    """The email address for display, as the event wrote it that gave the lead its address: with its capitals and with its own host, but
+    without invisible characters. Never compared. Empty when it equals `email`, and when it has more than 254 characters. Empty in the
+    feed.
+    """
     @_builtins.property
     def credits(self) -> _containers.RepeatedCompositeFieldContainer[_attribution_pb2.Credit]:
         """The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment or an archived program gives
@@ -135,10 +141,11 @@ class Lead(_message.Message):
         first_sale_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        email_as_sent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "first_sale_time", b"first_sale_time", "mrr", b"mrr", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "credits", b"credits", "email", b"email", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "id", b"id", "last_name", b"last_name", "mrr", b"mrr", "plan", b"plan", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "credits", b"credits", "email", b"email", "email_as_sent", b"email_as_sent", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "id", b"id", "last_name", b"last_name", "mrr", b"mrr", "plan", b"plan", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
