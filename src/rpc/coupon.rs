@@ -1,7 +1,9 @@
 //! Coupons on the wire.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::Fields;
 use super::call::render::timestamp;
@@ -23,6 +25,17 @@ impl Change for pb::AssignCouponRequest {
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::AssignCouponRequest,
+            self,
+            affiliate: canonical::inside(self.affiliate.as_ref(), selector::canonical_affiliate),
+            code: canonical::coupon_code(&self.code),
+            note: canonical::trimmed(&self.note);
+            as_sent: request_id, program_id,
+        )
     }
 
     fn read(&self, _asking: &Asking) -> Result<(AssignCoupon, ()), Error> {
@@ -75,6 +88,10 @@ impl Change for pb::RemoveCouponRequest {
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(pb::RemoveCouponRequest, self; as_sent: request_id, coupon_id)
     }
 
     fn read(&self, _asking: &Asking) -> Result<(RemoveCoupon, ()), Error> {

@@ -29,6 +29,7 @@ impl Change for pb::RecordLeadRequest {
 
     fn canonical(&self) -> Cow<'_, Self> {
         canonical!(
+            pb::RecordLeadRequest,
             self,
             email: canonical::email(&self.email),
             tid: canonical::tid(&self.tid),
@@ -37,6 +38,8 @@ impl Change for pb::RecordLeadRequest {
             first_name: canonical::description(&self.first_name),
             last_name: canonical::description(&self.last_name),
             state: canonical::default_number(self.state, LeadState::SignedUp.number()),
+            occur_time: canonical::time(self.occur_time.as_ref());
+            as_sent: event_id, external_id,
         )
     }
 
@@ -108,7 +111,13 @@ impl Change for pb::RecordCancellationRequest {
     }
 
     fn canonical(&self) -> Cow<'_, Self> {
-        canonical!(self, email: canonical::email(&self.email))
+        canonical!(
+            pb::RecordCancellationRequest,
+            self,
+            email: canonical::email(&self.email),
+            occur_time: canonical::time(self.occur_time.as_ref());
+            as_sent: event_id, external_id,
+        )
     }
 
     fn read(&self, asking: &Asking) -> Result<(RecordCancellation, Warnings), Error> {

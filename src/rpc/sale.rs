@@ -27,17 +27,20 @@ impl Change for pb::RecordSaleRequest {
 
     fn canonical(&self) -> Cow<'_, Self> {
         canonical!(
+            pb::RecordSaleRequest,
             self,
             email: canonical::email(&self.email),
             tid: canonical::tid(&self.tid),
             ref_id: canonical::code(&self.ref_id),
             coupon_code: canonical::coupon_code(&self.coupon_code),
+            occur_time: canonical::time(self.occur_time.as_ref()),
             channel: canonical::default_number(self.channel, SaleChannel::Online.number()),
             first_name: canonical::description(&self.first_name),
             last_name: canonical::description(&self.last_name),
             plan: canonical::description(&self.plan),
             quantity: canonical::default_number(self.quantity, 1),
-            order_number: canonical::description(&self.order_number),
+            order_number: canonical::description(&self.order_number);
+            as_sent: event_id, external_id, amount, mrr, order_id,
         )
     }
 
@@ -113,7 +116,13 @@ impl Change for pb::RecordRefundRequest {
     }
 
     fn canonical(&self) -> Cow<'_, Self> {
-        canonical!(self, email: canonical::email(&self.email))
+        canonical!(
+            pb::RecordRefundRequest,
+            self,
+            email: canonical::email(&self.email),
+            occur_time: canonical::time(self.occur_time.as_ref());
+            as_sent: event_id, sale_event_id, external_id, amount, refund_id,
+        )
     }
 
     fn read(&self, asking: &Asking) -> Result<(RecordRefund, Warnings), Error> {

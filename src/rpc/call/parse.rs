@@ -5,7 +5,7 @@
 //! `coupon_code.rs` coupon codes, and `value.rs` money, times and values of closed sets.
 
 pub(super) mod coupon_code;
-mod name;
+pub(super) mod name;
 pub(super) mod text;
 mod value;
 

@@ -114,12 +114,9 @@ impl Fields {
             return String::new();
         }
         let fault = "must be an http or https URL such as https://example.com/page, without user name or password";
-        let url = match Url::parse(text) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
-            _ => {
-                self.wrong(field, fault);
-                return String::new();
-            }
+        let Some(url) = parsed_url(text) else {
+            self.wrong(field, fault);
+            return String::new();
         };
         if !url.username().is_empty() || url.password().is_some() {
             self.wrong(field, fault);
@@ -143,4 +140,10 @@ impl Fields {
     pub(in crate::rpc) fn referrer(&mut self, field: &str, text: &str) -> String {
         self.description(field, text, URL_LENGTH_MAX)
     }
+}
+
+/// An http or https URL, normalized.
+pub(in crate::rpc::call) fn parsed_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
 }
