@@ -176,6 +176,7 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(id("account_id"))
             .col(id("id"))
             .col(text_null("email"))
+            .col(text("email_as_sent"))
             .col(text_null("external_id"))
             .col(text("first_name"))
             .col(text("last_name"))

@@ -48,7 +48,7 @@ text_enum! {
 pub enum Evidence {
     /// The lead, which is bound to the affiliate.
     Lead(LeadId),
-    /// A coupon code, in upper case.
+    /// A coupon code, folded.
     Coupon(String),
     /// A click of the visitor.
     Click(ClickId),

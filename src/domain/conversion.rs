@@ -70,7 +70,7 @@ pub type Credits = SmallVec<[Credit; 1]>;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct OrderDetails {
-    /// The coupon code in upper case.
+    /// The coupon code, folded.
     pub coupon_code: String,
     pub plan: String,
     pub quantity: i32,

@@ -24,7 +24,7 @@ pub struct Coupon {
     pub enrollment_id: EnrollmentId,
     /// The affiliate that the coupon credits.
     pub affiliate_id: AffiliateId,
-    /// The code in upper case, unique among the account's active coupons.
+    /// The code, folded: in capitals and in one spelling. Unique among the account's active coupons.
     pub code: String,
     pub note: String,
     pub state: CouponState,

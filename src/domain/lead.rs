@@ -46,6 +46,8 @@ pub struct Lead {
     pub account_id: AccountId,
     /// The email address, normalized, unique in the account.
     pub email: Option<String>,
+    /// The email address as it was written, for display; empty if it was normalized.
+    pub email_as_sent: String,
     /// The merchant's own id, unique in the account.
     pub external_id: Option<String>,
     pub first_name: String,
@@ -70,6 +72,8 @@ pub struct Customer {
     pub external_id: Option<String>,
     /// The email address, normalized.
     pub email: Option<String>,
+    /// The email address as it was written, for display; empty if it was normalized. It identifies nobody.
+    pub email_as_sent: String,
 }
 
 /// The identifiers by which a lead may be named.
@@ -136,16 +140,20 @@ impl Customer {
 
     /// The identifiers to look the customer up by: the external_id first, then the email address.
     pub fn selectors(&self) -> Vec<LeadSelector> {
-        let external_id = self.external_id.clone().map(LeadSelector::ExternalId);
-        let email = self.email.clone().map(LeadSelector::Email);
-        external_id.into_iter().chain(email).collect()
+        selectors(self.external_id.as_ref(), self.email.as_ref())
     }
+}
+
+fn selectors(external_id: Option<&String>, email: Option<&String>) -> Vec<LeadSelector> {
+    let external_id = external_id.cloned().map(LeadSelector::ExternalId);
+    let email = email.cloned().map(LeadSelector::Email);
+    external_id.into_iter().chain(email).collect()
 }
 
 impl UnmatchedSale {
     /// The customer's external_id and email address, if they are set.
     pub fn selectors(&self) -> Vec<LeadSelector> {
-        Customer { external_id: self.external_id.clone(), email: self.email.clone() }.selectors()
+        selectors(self.external_id.as_ref(), self.email.as_ref())
     }
 }
 
@@ -157,6 +165,6 @@ impl Lead {
 
     /// The lead's external_id and email address, if they are set.
     pub fn selectors(&self) -> Vec<LeadSelector> {
-        Customer { external_id: self.external_id.clone(), email: self.email.clone() }.selectors()
+        selectors(self.external_id.as_ref(), self.email.as_ref())
     }
 }

@@ -1,10 +1,12 @@
 //! Accounts and API keys on the wire.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::METHODS;
+use super::call::canonical::{self, Mask, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, NAME_LENGTH_MAX};
 use super::call::render::timestamp;
@@ -28,6 +30,16 @@ impl Change for pb::RegisterAccountRequest {
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::RegisterAccountRequest,
+            self,
+            display_name: canonical::trimmed(&self.display_name),
+            email: canonical::email(&self.email);
+            as_sent: request_id,
+        )
     }
 
     fn read(&self, _asking: &Asking) -> Result<(RegisterAccount, SecretString), Error> {
@@ -72,6 +84,17 @@ impl Change for pb::UpdateAccountRequest {
         RepeatKey::Request(&self.request_id)
     }
 
+    fn canonical(&self) -> Cow<'_, Self> {
+        let mask = Mask::of(self.update_mask.as_ref());
+        canonical!(
+            pb::UpdateAccountRequest,
+            self,
+            account: canonical::inside(self.account.as_ref(), |account| canonical_update(account, mask)),
+            update_mask: mask.canonical();
+            as_sent: request_id,
+        )
+    }
+
     fn read(&self, _asking: &Asking) -> Result<(UpdateAccount, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
@@ -109,6 +132,16 @@ impl Change for pb::CreateApiKeyRequest {
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::CreateApiKeyRequest,
+            self,
+            display_name: canonical::trimmed(&self.display_name),
+            expire_time: canonical::time(self.expire_time.as_ref());
+            as_sent: request_id, kind,
+        )
     }
 
     fn read(&self, asking: &Asking) -> Result<(CreateApiKey, SecretString), Error> {
@@ -201,6 +234,16 @@ impl Change for pb::CreateAdminApiKeyRequest {
         RepeatKey::Request(&self.request_id)
     }
 
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::CreateAdminApiKeyRequest,
+            self,
+            account: canonical::inside(self.account.as_ref(), selector::canonical_account),
+            display_name: canonical::trimmed(&self.display_name);
+            as_sent: request_id,
+        )
+    }
+
     fn read(&self, _asking: &Asking) -> Result<(CreateApiKey, SecretString), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
@@ -241,6 +284,10 @@ impl Change for pb::RevokeApiKeyRequest {
         RepeatKey::Request(&self.request_id)
     }
 
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(pb::RevokeApiKeyRequest, self; as_sent: request_id, api_key_id)
+    }
+
     fn read(&self, _asking: &Asking) -> Result<(RevokeApiKey, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
@@ -262,6 +309,22 @@ pub(super) async fn check_key(call: Call, _: pb::CheckApiKeyRequest) -> Result<p
         account_id,
         allowed_methods: permission::methods_of(METHODS, principal.kind).map(ToOwned::to_owned).collect(),
     })
+}
+
+/// The values of an update. Fields outside the mask are not read.
+fn canonical_update<'message>(sent: &'message pb::Account, mask: Mask<'_>) -> Cow<'message, pb::Account> {
+    let limit = &sent.max_active_coupons_per_affiliate;
+    canonical!(
+        pb::Account,
+        sent,
+        id: canonical::unread(&sent.id),
+        display_name: mask.field("display_name", &sent.display_name, |text| canonical::trimmed(text)),
+        email: mask.field("email", &sent.email, |email| canonical::email(email)),
+        max_active_coupons_per_affiliate: mask.field("max_active_coupons_per_affiliate", limit, |_| None),
+        create_time: canonical::unread(&sent.create_time),
+        update_time: canonical::unread(&sent.update_time);
+        as_sent:
+    )
 }
 
 /// The account as stored in the feed, without personal data.

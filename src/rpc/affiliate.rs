@@ -1,8 +1,10 @@
 //! Affiliates on the wire.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, NAME_LENGTH_MAX};
 use super::call::render::timestamp;
@@ -35,6 +37,21 @@ impl Change for pb::CreateAffiliateRequest {
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::CreateAffiliateRequest,
+            self,
+            email: canonical::email(&self.email),
+            first_name: canonical::trimmed(&self.first_name),
+            last_name: canonical::trimmed(&self.last_name),
+            profile: canonical::inside(self.profile.as_ref(), canonical_profile),
+            ref_id: canonical::code(&self.ref_id),
+            coupon_code: canonical::coupon_code(&self.coupon_code),
+            landing_url: canonical::url(&self.landing_url);
+            as_sent: request_id, external_id, program_id, commission_override,
+        )
     }
 
     fn read(&self, _asking: &Asking) -> Result<(CreateAffiliate, String), Error> {
@@ -94,6 +111,35 @@ fn profile(fields: &mut Fields, sent: &pb::AffiliateProfile) -> Profile {
         about: fields.paragraph("about", &sent.about),
         social_profiles: social_profiles(fields, &sent.social_profiles),
     }
+}
+
+fn canonical_profile(sent: &pb::AffiliateProfile) -> Cow<'_, pb::AffiliateProfile> {
+    canonical!(
+        pb::AffiliateProfile,
+        sent,
+        company: canonical::trimmed(&sent.company),
+        address: canonical::inside(sent.address.as_ref(), canonical_address),
+        phone: canonical::trimmed(&sent.phone),
+        website_url: canonical::url(&sent.website_url),
+        avatar_url: canonical::url(&sent.avatar_url),
+        about: canonical::trimmed(&sent.about),
+        social_profiles: canonical::trimmed_values(&sent.social_profiles);
+        as_sent:
+    )
+}
+
+fn canonical_address(sent: &pb::PostalAddress) -> Cow<'_, pb::PostalAddress> {
+    let country_code = sent.country_code.trim().to_ascii_uppercase();
+    canonical!(
+        pb::PostalAddress,
+        sent,
+        street: canonical::trimmed(&sent.street),
+        city: canonical::trimmed(&sent.city),
+        region: canonical::trimmed(&sent.region),
+        postal_code: canonical::trimmed(&sent.postal_code),
+        country_code: (country_code != sent.country_code).then_some(country_code);
+        as_sent:
+    )
 }
 
 fn postal_address(fields: &mut Fields, sent: &pb::PostalAddress) -> PostalAddress {
@@ -228,7 +274,7 @@ mod tests {
             }),
             program_id: "prg_1".to_owned(),
             ref_id: "a".to_owned(),
-            coupon_code: "SAVE 10".to_owned(),
+            coupon_code: "SAVE\u{7}10".to_owned(),
             landing_url: "javascript:alert(1)".to_owned(),
             commission_override: Some(pb::Commission::default()),
             ..Default::default()

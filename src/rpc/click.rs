@@ -47,10 +47,13 @@ impl Change for pb::RecordClickRequest {
 
     fn canonical(&self) -> Cow<'_, Self> {
         canonical!(
+            pb::RecordClickRequest,
             self,
             ref_id: canonical::code(&self.ref_id),
             tid: canonical::tid(&self.tid),
             referrer_url: canonical::description(&self.referrer_url),
+            occur_time: canonical::time(self.occur_time.as_ref());
+            as_sent: event_id,
         )
     }
 

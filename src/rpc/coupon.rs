@@ -1,9 +1,11 @@
 //! Coupons on the wire.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
-use super::call::parse::{Fields, KEY_LENGTH_MAX};
+use super::call::parse::Fields;
 use super::call::render::timestamp;
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
@@ -25,12 +27,23 @@ impl Change for pb::AssignCouponRequest {
         RepeatKey::Request(&self.request_id)
     }
 
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::AssignCouponRequest,
+            self,
+            affiliate: canonical::inside(self.affiliate.as_ref(), selector::canonical_affiliate),
+            code: canonical::coupon_code(&self.code),
+            note: canonical::trimmed(&self.note);
+            as_sent: request_id, program_id,
+        )
+    }
+
     fn read(&self, _asking: &Asking) -> Result<(AssignCoupon, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         let affiliate = selector::affiliate(&mut fields, "affiliate", self.affiliate.as_ref());
         let program_id = fields.optional_id("program_id", &self.program_id);
-        let code = fields.new_code("code", &self.code).map(|code| code.to_ascii_uppercase());
+        let code = fields.new_coupon_code("code", &self.code);
         if self.code.trim().is_empty() {
             fields.wrong("code", "is required");
         }
@@ -48,13 +61,13 @@ pub(super) async fn list(call: Call, message: pb::ListCouponsRequest) -> Result<
     let mut fields = Fields::default();
     let shape = page::shape(&mut fields, message.page_size, message.order);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
-    let code = fields.line("code", &message.code, KEY_LENGTH_MAX).to_uppercase();
+    let code = fields.wanted_coupon_code("code", &message.code);
     let states = fields.values("states", &message.states);
     fields.finish()?;
     let filter = pb::ListCouponsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token)?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = CouponQuery { affiliate_id, code: (!code.is_empty()).then_some(code), states };
+    let query = CouponQuery { affiliate_id, code, states };
     let coupons = store::coupon::list(call.store(), call.account_id(), &query, page.walk()).await?;
     let (coupons, next_page_token) = page.fill(coupons, |coupon| coupon.id.uuid(), |coupon| render(&coupon));
     Ok(pb::ListCouponsResponse { coupons, next_page_token })
@@ -75,6 +88,10 @@ impl Change for pb::RemoveCouponRequest {
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(pb::RemoveCouponRequest, self; as_sent: request_id, coupon_id)
     }
 
     fn read(&self, _asking: &Asking) -> Result<(RemoveCoupon, ()), Error> {

@@ -1,17 +1,19 @@
 //! Enrollments on the wire.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use url::{Url, form_urlencoded};
 
+use super::call::canonical::{self, Mask, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::Fields;
 use super::call::render::timestamp;
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::coupon;
-use super::program::{commission, optional_commission};
+use super::program::terms::{commission, optional_commission};
 use crate::clock;
 use crate::domain::enrollment::{Enrollment, EnrollmentOutcome};
 use crate::domain::id::ProgramId;
@@ -59,6 +61,18 @@ impl Change for pb::EnrollAffiliateRequest {
         RepeatKey::Request(&self.request_id)
     }
 
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::EnrollAffiliateRequest,
+            self,
+            affiliate: canonical::inside(self.affiliate.as_ref(), selector::canonical_affiliate),
+            ref_id: canonical::code(&self.ref_id),
+            coupon_code: canonical::coupon_code(&self.coupon_code),
+            landing_url: canonical::url(&self.landing_url);
+            as_sent: request_id, program_id, commission_override,
+        )
+    }
+
     fn read(&self, _asking: &Asking) -> Result<(EnrollAffiliate, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
@@ -97,7 +111,7 @@ pub(super) fn read_new(
         ref_id: fields.new_code("ref_id", ref_id).map(|code| code.to_ascii_lowercase()),
         ref_id_stem: String::new(),
         ref_id_suffix: clock::random_code(SUFFIX_LENGTH),
-        coupon_code: fields.new_code("coupon_code", coupon_code).map(|code| code.to_ascii_uppercase()),
+        coupon_code: fields.new_coupon_code("coupon_code", coupon_code),
         landing_url: fields.optional_url("landing_url", landing_url),
         commission_override: optional_commission(fields, "commission_override", commission_override),
     }
@@ -157,6 +171,17 @@ impl Change for pb::UpdateEnrollmentRequest {
         RepeatKey::Request(&self.request_id)
     }
 
+    fn canonical(&self) -> Cow<'_, Self> {
+        let mask = Mask::of(self.update_mask.as_ref());
+        canonical!(
+            pb::UpdateEnrollmentRequest,
+            self,
+            enrollment: canonical::inside(self.enrollment.as_ref(), |enrollment| canonical_update(enrollment, mask)),
+            update_mask: mask.canonical();
+            as_sent: request_id,
+        )
+    }
+
     fn read(&self, _asking: &Asking) -> Result<(UpdateEnrollment, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
@@ -195,12 +220,35 @@ impl Change for pb::UpdateEnrollmentRequest {
     }
 }
 
+/// The values of an update. Fields outside the mask are not read.
+fn canonical_update<'message>(sent: &'message pb::Enrollment, mask: Mask<'_>) -> Cow<'message, pb::Enrollment> {
+    canonical!(
+        pb::Enrollment,
+        sent,
+        affiliate_id: canonical::unread(&sent.affiliate_id),
+        program_id: canonical::unread(&sent.program_id),
+        ref_id: mask.field("ref_id", &sent.ref_id, |ref_id| canonical::code(ref_id)),
+        landing_url: mask.field("landing_url", &sent.landing_url, |url| canonical::url(url)),
+        referral_link: canonical::unread(&sent.referral_link),
+        commission_override: mask.field("commission_override", &sent.commission_override, |_| None),
+        state: canonical::unread(&sent.state),
+        create_time: canonical::unread(&sent.create_time),
+        update_time: canonical::unread(&sent.update_time),
+        end_time: canonical::unread(&sent.end_time);
+        as_sent: id,
+    )
+}
+
 impl Change for pb::EndEnrollmentRequest {
     type Rule = EndEnrollment;
     type Kept = ();
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(pb::EndEnrollmentRequest, self; as_sent: request_id, enrollment_id)
     }
 
     fn read(&self, _asking: &Asking) -> Result<(EndEnrollment, ()), Error> {

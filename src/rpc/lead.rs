@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
-use super::call::parse::{Fields, NAME_LENGTH_MAX, Warnings};
+use super::call::parse::{Fields, NAME_LENGTH_MAX, Warnings, email_as_sent};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
@@ -29,14 +29,17 @@ impl Change for pb::RecordLeadRequest {
 
     fn canonical(&self) -> Cow<'_, Self> {
         canonical!(
+            pb::RecordLeadRequest,
             self,
             email: canonical::email(&self.email),
             tid: canonical::tid(&self.tid),
             ref_id: canonical::code(&self.ref_id),
-            coupon_code: canonical::code(&self.coupon_code),
+            coupon_code: canonical::coupon_code(&self.coupon_code),
             first_name: canonical::description(&self.first_name),
             last_name: canonical::description(&self.last_name),
             state: canonical::default_number(self.state, LeadState::SignedUp.number()),
+            occur_time: canonical::time(self.occur_time.as_ref());
+            as_sent: event_id, external_id,
         )
     }
 
@@ -72,13 +75,14 @@ impl Change for pb::RecordLeadRequest {
 
 /// The customer that a request names. An impossible address is left out with a warning if the request names who it is about in another
 /// way.
-pub(super) fn customer(fields: &mut Fields, email: &str, external_id: &str, has_other_name: bool) -> Customer {
+pub(super) fn customer(fields: &mut Fields, sent: &str, external_id: &str, has_other_name: bool) -> Customer {
     let email = if has_other_name {
-        fields.or_without(|fields| fields.optional_email("email", email))
+        fields.or_without(|fields| fields.optional_email("email", sent))
     } else {
-        fields.optional_email("email", email)
+        fields.optional_email("email", sent)
     };
-    Customer { email, external_id: fields.key("external_id", external_id) }
+    let email_as_sent = email.as_deref().map(|normalized| email_as_sent(sent, normalized)).unwrap_or_default();
+    Customer { email, email_as_sent, external_id: fields.key("external_id", external_id) }
 }
 
 fn require_name(fields: &mut Fields, email: &str, external_id: &str) {
@@ -92,7 +96,7 @@ pub(super) fn referral(fields: &mut Fields, tid: &str, ref_id: &str, coupon_code
     Referral {
         tid: fields.brought_tid("tid", tid),
         ref_id: fields.brought_code("ref_id", ref_id).map(|code| code.to_ascii_lowercase()),
-        coupon_code: fields.brought_code("coupon_code", coupon_code).map(|code| code.to_ascii_uppercase()),
+        coupon_code: fields.brought_coupon_code("coupon_code", coupon_code),
     }
 }
 
@@ -107,7 +111,13 @@ impl Change for pb::RecordCancellationRequest {
     }
 
     fn canonical(&self) -> Cow<'_, Self> {
-        canonical!(self, email: canonical::email(&self.email))
+        canonical!(
+            pb::RecordCancellationRequest,
+            self,
+            email: canonical::email(&self.email),
+            occur_time: canonical::time(self.occur_time.as_ref());
+            as_sent: event_id, external_id,
+        )
     }
 
     fn read(&self, asking: &Asking) -> Result<(RecordCancellation, Warnings), Error> {
@@ -170,6 +180,7 @@ pub(super) async fn list(call: Call, message: pb::ListLeadsRequest) -> Result<pb
 pub(super) fn image(lead: &Lead) -> pb::Lead {
     pb::Lead {
         email: String::new(),
+        email_as_sent: String::new(),
         external_id: String::new(),
         first_name: String::new(),
         last_name: String::new(),
@@ -193,5 +204,6 @@ fn render(lead: &Lead) -> pb::Lead {
         first_sale_time: lead.first_sale_at.map(timestamp),
         create_time: Some(timestamp(lead.created_at)),
         update_time: Some(timestamp(lead.updated_at)),
+        email_as_sent: lead.email_as_sent.clone(),
     }
 }

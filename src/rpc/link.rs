@@ -1,8 +1,10 @@
 //! Referral links on the wire.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::Fields;
 use super::call::render::timestamp;
@@ -28,6 +30,16 @@ impl Change for pb::CreateLinkRequest {
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::CreateLinkRequest,
+            self,
+            code: canonical::code(&self.code),
+            destination_url: canonical::url(&self.destination_url);
+            as_sent: request_id, enrollment_id,
+        )
     }
 
     fn read(&self, _asking: &Asking) -> Result<(CreateLink, ()), Error> {
@@ -79,6 +91,10 @@ impl Change for pb::RevokeLinkRequest {
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(pb::RevokeLinkRequest, self; as_sent: request_id, link_id)
     }
 
     fn read(&self, _asking: &Asking) -> Result<(RevokeLink, ()), Error> {

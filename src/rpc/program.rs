@@ -1,26 +1,22 @@
-//! Programs and their terms on the wire.
+//! Programs on the wire.
 
+pub(super) mod terms;
+
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::call::canonical::{self, Mask, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, NAME_LENGTH_MAX};
-use super::call::render::{money, timestamp};
+use super::call::render::timestamp;
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page};
-use crate::domain::attribution::AttributionSource;
-use crate::domain::money::{PPM, Rounding};
-use crate::domain::program::{AttributionModel, Commission, Program, ProgramWithTerms, Terms, TermsDraft, TermsReach};
+use crate::domain::program::{Program, ProgramWithTerms, Terms};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{ArchiveProgram, CreateProgram, UpdateProgram};
 use crate::error::{Error, FieldPaths};
-use crate::pb::{self, commission};
+use crate::pb;
 use crate::store;
-
-const HOLD_PERIOD_DAYS_DEFAULT: i32 = 30;
-const ATTRIBUTION_WINDOW_DAYS_DEFAULT: i32 = 60;
-const DAYS_MAX: i32 = 3_650;
-const PRECEDENCE_DEFAULT: [AttributionSource; 3] =
-    [AttributionSource::LeadBinding, AttributionSource::Coupon, AttributionSource::Click];
 
 impl Change for pb::CreateProgramRequest {
     type Rule = CreateProgram;
@@ -32,13 +28,24 @@ impl Change for pb::CreateProgramRequest {
         RepeatKey::Request(&self.request_id)
     }
 
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::CreateProgramRequest,
+            self,
+            display_name: canonical::trimmed(&self.display_name),
+            landing_url: canonical::url(&self.landing_url),
+            terms: canonical::inside(self.terms.as_ref(), terms::canonical);
+            as_sent: request_id, currency_code, is_default,
+        )
+    }
+
     fn read(&self, _asking: &Asking) -> Result<(CreateProgram, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         let display_name = fields.required_line("display_name", &self.display_name, NAME_LENGTH_MAX);
         let currency = fields.currency("currency_code", &self.currency_code);
         let landing_url = fields.url("landing_url", &self.landing_url);
-        let rules = terms(&mut fields, "terms", self.terms.as_ref());
+        let rules = terms::read(&mut fields, "terms", self.terms.as_ref());
         if let (Some(currency), Some(rules)) = (currency, &rules)
             && let Some(problem) = rules.commission.problem_in(currency)
         {
@@ -99,6 +106,17 @@ impl Change for pb::UpdateProgramRequest {
         RepeatKey::Request(&self.request_id)
     }
 
+    fn canonical(&self) -> Cow<'_, Self> {
+        let mask = Mask::of(self.update_mask.as_ref());
+        canonical!(
+            pb::UpdateProgramRequest,
+            self,
+            program: canonical::inside(self.program.as_ref(), |program| canonical_update(program, mask)),
+            update_mask: mask.canonical();
+            as_sent: request_id,
+        )
+    }
+
     fn read(&self, _asking: &Asking) -> Result<(UpdateProgram, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
@@ -115,7 +133,8 @@ impl Change for pb::UpdateProgramRequest {
             if make_default && !values.is_default {
                 fields.wrong("is_default", "can be set to true only; make another program the default instead");
             }
-            let rules = if paths.contains(&"terms") { terms(fields, "terms", values.terms.as_ref()) } else { None };
+            let rules =
+                if paths.contains(&"terms") { terms::read(fields, "terms", values.terms.as_ref()) } else { None };
             let etag = (!values.etag.is_empty()).then(|| values.etag.clone());
             Some(UpdateProgram { id: id?, etag, display_name, landing_url, make_default, rules })
         });
@@ -127,12 +146,33 @@ impl Change for pb::UpdateProgramRequest {
     }
 }
 
+/// The values of an update. Fields outside the mask are not read.
+fn canonical_update<'message>(sent: &'message pb::Program, mask: Mask<'_>) -> Cow<'message, pb::Program> {
+    canonical!(
+        pb::Program,
+        sent,
+        display_name: mask.field("display_name", &sent.display_name, |text| canonical::trimmed(text)),
+        currency_code: canonical::unread(&sent.currency_code),
+        landing_url: mask.field("landing_url", &sent.landing_url, |url| canonical::url(url)),
+        is_default: mask.field("is_default", &sent.is_default, |_| None),
+        state: canonical::unread(&sent.state),
+        terms: mask.field("terms", &sent.terms, |terms| canonical::inside(terms.as_ref(), terms::canonical)),
+        create_time: canonical::unread(&sent.create_time),
+        update_time: canonical::unread(&sent.update_time);
+        as_sent: id, etag,
+    )
+}
+
 impl Change for pb::ArchiveProgramRequest {
     type Rule = ArchiveProgram;
     type Kept = ();
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(pb::ArchiveProgramRequest, self; as_sent: request_id, program_id, etag)
     }
 
     fn read(&self, _asking: &Asking) -> Result<(ArchiveProgram, ()), Error> {
@@ -148,79 +188,8 @@ impl Change for pb::ArchiveProgramRequest {
     }
 }
 
-/// Reads the terms that an owner sets. Version and start are not read, because the server sets them.
-fn terms(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) -> Option<TermsDraft> {
-    let terms = fields.required(field, terms)?;
-    fields.within(field, |fields| {
-        let reach = fields.optional_value("reach", terms.reach).unwrap_or(TermsReach::NewSales);
-        let commission = fields.required("commission", terms.commission.as_ref());
-        let commission = commission.and_then(|value| optional_commission(fields, "commission", Some(value)));
-        let hold_period_days = terms.hold_period_days.unwrap_or(HOLD_PERIOD_DAYS_DEFAULT);
-        let window_days = terms.attribution_window_days.unwrap_or(ATTRIBUTION_WINDOW_DAYS_DEFAULT);
-        let model = fields.optional_value("attribution_model", terms.attribution_model);
-        let rules = TermsDraft {
-            reach,
-            hold_period_days: fields.number("hold_period_days", hold_period_days, 0..=DAYS_MAX),
-            attribution_model: model.unwrap_or(AttributionModel::LastClick),
-            attribution_window_days: fields.number("attribution_window_days", window_days, 1..=DAYS_MAX),
-            precedence: precedence(fields, &terms.precedence),
-            rounding: fields.optional_value("rounding", terms.rounding).unwrap_or(Rounding::HalfEven),
-            commission: commission?,
-        };
-        Some(rules)
-    })
-}
-
-fn precedence(fields: &mut Fields, numbers: &[i32]) -> [AttributionSource; 3] {
-    if numbers.is_empty() {
-        return PRECEDENCE_DEFAULT;
-    }
-    let sources: Vec<AttributionSource> = numbers.iter().filter_map(|number| WireEnum::from_number(*number)).collect();
-    let has_each = AttributionSource::ALL.iter().all(|source| sources.contains(source));
-    match <[AttributionSource; 3]>::try_from(sources) {
-        Ok(sources) if has_each && numbers.len() == sources.len() => sources,
-        _ => {
-            let names: Vec<_> = PRECEDENCE_DEFAULT.iter().map(|source| source.wire_name()).collect();
-            fields.wrong("precedence", format!("must have each of {} once, or nothing", names.join(", ")));
-            PRECEDENCE_DEFAULT
-        }
-    }
-}
-
-/// Reads a commission; `None` when it is not set.
-pub(super) fn optional_commission(
-    fields: &mut Fields,
-    field: &str,
-    commission: Option<&pb::Commission>,
-) -> Option<Commission> {
-    let commission = commission?;
-    let Some(rate) = &commission.rate else {
-        fields.wrong(field, "must have one of percent_ppm and flat");
-        return None;
-    };
-    fields.within(field, |fields| match rate {
-        commission::Rate::PercentPpm(ppm) => {
-            if !(0..=PPM).contains(&i64::from(*ppm)) {
-                fields.wrong("percent_ppm", format!("must be 0 to {PPM}, in parts per million: 20 % is 200000"));
-            }
-            Some(Commission::PercentPpm(*ppm))
-        }
-        commission::Rate::Flat(flat) => fields.optional_money("flat", Some(flat)).map(Commission::Flat),
-    })
-}
-
-/// A commission as a message.
-pub(super) fn commission(value: Commission) -> pb::Commission {
-    let rate = match value {
-        Commission::PercentPpm(ppm) => commission::Rate::PercentPpm(ppm),
-        Commission::Flat(flat) => commission::Rate::Flat(money(flat)),
-    };
-    pb::Commission { rate: Some(rate) }
-}
-
 /// A program with a version of its terms as a message.
 pub(super) fn render(program: &Program, terms: &Terms) -> pb::Program {
-    let rules = &terms.rules;
     pb::Program {
         id: program.id.to_string(),
         display_name: program.display_name.clone(),
@@ -228,17 +197,7 @@ pub(super) fn render(program: &Program, terms: &Terms) -> pb::Program {
         landing_url: program.landing_url.clone(),
         is_default: program.is_default,
         state: program.state.number(),
-        terms: Some(pb::Terms {
-            version: terms.version,
-            start_time: Some(timestamp(terms.starts_at)),
-            reach: rules.reach.number(),
-            commission: Some(commission(rules.commission)),
-            hold_period_days: Some(rules.hold_period_days),
-            attribution_model: rules.attribution_model.number(),
-            attribution_window_days: Some(rules.attribution_window_days),
-            precedence: rules.precedence.iter().map(|source| source.number()).collect(),
-            rounding: rules.rounding.number(),
-        }),
+        terms: Some(terms::render(terms)),
         create_time: Some(timestamp(program.created_at)),
         update_time: Some(timestamp(program.updated_at)),
         etag: program.etag(),
@@ -247,12 +206,15 @@ pub(super) fn render(program: &Program, terms: &Terms) -> pb::Program {
 
 #[cfg(test)]
 mod tests {
+    use super::terms::PRECEDENCE_DEFAULT;
     use super::*;
     use crate::domain::account::KeyKind;
+    use crate::domain::money::Rounding;
+    use crate::domain::program::{AttributionModel, Commission, TermsDraft, TermsReach};
     use crate::domain::time::Time;
 
     fn percent(ppm: i32) -> Option<pb::Commission> {
-        Some(pb::Commission { rate: Some(commission::Rate::PercentPpm(ppm)) })
+        Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(ppm)) })
     }
 
     fn request(terms: pb::Terms) -> pb::CreateProgramRequest {

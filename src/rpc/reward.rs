@@ -1,7 +1,9 @@
 //! Rewards on the wire.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::Fields;
 use super::call::render::{id_or_empty, money, reward_value, timestamp};
@@ -57,6 +59,10 @@ impl Change for pb::ApproveRewardsRequest {
         RepeatKey::Request(&self.request_id)
     }
 
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(pb::ApproveRewardsRequest, self; as_sent: request_id, reward_ids)
+    }
+
     fn read(&self, _asking: &Asking) -> Result<(ApproveRewards, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
@@ -78,6 +84,15 @@ impl Change for pb::DenyRewardsRequest {
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::DenyRewardsRequest,
+            self,
+            reason: canonical::trimmed(&self.reason);
+            as_sent: request_id, reward_ids,
+        )
     }
 
     fn read(&self, _asking: &Asking) -> Result<(DenyRewards, ()), Error> {

@@ -27,17 +27,20 @@ impl Change for pb::RecordSaleRequest {
 
     fn canonical(&self) -> Cow<'_, Self> {
         canonical!(
+            pb::RecordSaleRequest,
             self,
             email: canonical::email(&self.email),
             tid: canonical::tid(&self.tid),
             ref_id: canonical::code(&self.ref_id),
-            coupon_code: canonical::code(&self.coupon_code),
+            coupon_code: canonical::coupon_code(&self.coupon_code),
+            occur_time: canonical::time(self.occur_time.as_ref()),
             channel: canonical::default_number(self.channel, SaleChannel::Online.number()),
             first_name: canonical::description(&self.first_name),
             last_name: canonical::description(&self.last_name),
             plan: canonical::description(&self.plan),
             quantity: canonical::default_number(self.quantity, 1),
-            order_number: canonical::description(&self.order_number),
+            order_number: canonical::description(&self.order_number);
+            as_sent: event_id, external_id, amount, mrr, order_id,
         )
     }
 
@@ -113,7 +116,13 @@ impl Change for pb::RecordRefundRequest {
     }
 
     fn canonical(&self) -> Cow<'_, Self> {
-        canonical!(self, email: canonical::email(&self.email))
+        canonical!(
+            pb::RecordRefundRequest,
+            self,
+            email: canonical::email(&self.email),
+            occur_time: canonical::time(self.occur_time.as_ref());
+            as_sent: event_id, sale_event_id, external_id, amount, refund_id,
+        )
     }
 
     fn read(&self, asking: &Asking) -> Result<(RecordRefund, Warnings), Error> {
@@ -241,6 +250,7 @@ mod tests {
             email: "jo@example.com".to_owned(),
             first_name: "Jo".to_owned(),
             ref_id: "lena".to_owned(),
+            coupon_code: "DANKEF\u{dc}R10".to_owned(),
             ..sale()
         };
         assert!(matches!(canonical.canonical(), Cow::Borrowed(_)), "a canonical message is not copied");
@@ -248,6 +258,7 @@ mod tests {
             email: " JO@example.com.".to_owned(),
             first_name: "Jo ".to_owned(),
             ref_id: "Lena".to_owned(),
+            coupon_code: " dankefu\u{308}r10".to_owned(),
             quantity: 1,
             channel: pb::SaleChannel::Online.into(),
             ..sale()

@@ -117,7 +117,7 @@ async fn load_counts(loading: &mut Loading<'_>) -> Result<(), StoreError> {
 pub struct CouponQuery {
     /// Only coupons of this affiliate.
     pub affiliate_id: Option<AffiliateId>,
-    /// Only coupons with this code, in upper case.
+    /// Only coupons with this code, folded.
     pub code: Option<String>,
     /// Only coupons in this state.
     pub states: Vec<CouponState>,

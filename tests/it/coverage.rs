@@ -11,6 +11,7 @@ mod keys;
 mod paging;
 mod permissions;
 mod replay;
+mod spelling;
 mod tolerance;
 mod violations;
 mod world;

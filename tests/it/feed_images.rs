@@ -152,9 +152,13 @@ async fn record(client: &mut Client) {
     let deny =
         pb::DenyRewardsRequest { reward_ids, reason: "Bob ordered it for himself".to_owned(), ..Default::default() };
     client.rewards.deny_rewards(deny).await.unwrap();
-    for (event_id, sale_event_id) in [("refund-1", "late"), ("refund-2", "late"), ("refund-3", "not yet")] {
+    for (event_id, sale_event_id) in
+        [("refund-1", "late"), ("refund-2", "late"), ("refund-3", "not yet"), ("refund-4", "small")]
+    {
         client.tracking.record_refund(refund(event_id, sale_event_id)).await.unwrap();
     }
+    let small = pb::RecordSaleRequest { amount: cents(100), ..sale("small", "user-4711", "") };
+    client.tracking.record_sale(small).await.unwrap();
     let cancellation = pb::RecordCancellationRequest {
         event_id: "end".to_owned(),
         external_id: "user-4711".to_owned(),
@@ -222,6 +226,7 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let empty = String::new;
             Subject::Lead(pb::Lead {
                 email: empty(),
+                email_as_sent: empty(),
                 external_id: empty(),
                 first_name: empty(),
                 last_name: empty(),

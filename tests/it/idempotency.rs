@@ -104,6 +104,20 @@ db_test!(a_repeat_that_means_the_same_is_the_same, |database: TestDatabase| asyn
         let status = client.tracking.record_sale(other).await.unwrap_err();
         assert_eq!(reason(&status), "IDEMPOTENCY_MISMATCH");
     }
+    // The lead's address is written as the first request wrote it.
+    let lead = pb::RecordLeadRequest {
+        event_id: "signup-1".to_owned(),
+        email: "Kim@Customers.example".to_owned(),
+        ..pb::RecordLeadRequest::default()
+    };
+    for email in ["Kim@Customers.example", "kim@customers.example", "KIM@customers.example"] {
+        let again = pb::RecordLeadRequest { email: email.to_owned(), ..lead.clone() };
+        client.tracking.record_lead(again).await.unwrap();
+    }
+    let selector = Some(pb::lead_selector::Selector::Email("kim@customers.example".to_owned()));
+    let request = pb::GetLeadRequest { lead: Some(pb::LeadSelector { selector }) };
+    let lead = client.tracking.get_lead(request).await.unwrap().into_inner().lead.unwrap();
+    assert_eq!((lead.email.as_str(), lead.email_as_sent.as_str()), ("kim@customers.example", "Kim@Customers.example"));
 });
 
 db_test!(a_batch_answers_item_by_item_in_order, |database: TestDatabase| async move {

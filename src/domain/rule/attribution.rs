@@ -21,7 +21,7 @@ pub struct Referral {
     pub tid: Option<Result<ClickId, String>>,
     /// A ref_id in lower case. It counts as a click that happens now.
     pub ref_id: Option<String>,
-    /// A coupon code in upper case.
+    /// A coupon code, folded.
     pub coupon_code: Option<String>,
 }
 

@@ -19,7 +19,7 @@ pub struct AssignCoupon {
     pub affiliate: AffiliateSelector,
     /// The program; `None` for the account's default program.
     pub program_id: Option<ProgramId>,
-    /// The code in upper case.
+    /// The code, folded.
     pub code: String,
     /// Free text; may be empty.
     pub note: String,

@@ -19,6 +19,7 @@ pub(super) fn new_lead(context: &mut Context<'_>, customer: &Customer, state: Le
         id: LeadId::new(context.ids),
         account_id: context.account_id,
         email: customer.email.clone(),
+        email_as_sent: customer.email_as_sent.clone(),
         external_id: customer.external_id.clone(),
         first_name: String::new(),
         last_name: String::new(),
@@ -68,6 +69,7 @@ pub(super) fn add_names(
     }
     if lead.email.is_none() && is_free(context, customer.email.clone().map(LeadSelector::Email))? {
         lead.email.clone_from(&customer.email);
+        lead.email_as_sent.clone_from(&customer.email_as_sent);
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ pub struct NewEnrollment {
     pub ref_id_stem: String,
     /// Random lower-case letters and digits that make a generated code unique.
     pub ref_id_suffix: String,
-    /// The code of a coupon to assign, in upper case.
+    /// The code of a coupon to assign, folded.
     pub coupon_code: Option<String>,
     /// The affiliate's own page. Empty: the program's page.
     pub landing_url: String,

@@ -287,7 +287,9 @@ fn customer_of(context: &mut Context<'_>, sale: &Conversion) -> Result<Customer,
     let key = (sale.account_id, sale.id);
     context.set.wanted.row::<UnmatchedSale>(key);
     let names = context.set.find::<UnmatchedSale>(&key)?;
-    Ok(names.map(|row| Customer { external_id: row.external_id.clone(), email: row.email.clone() }).unwrap_or_default())
+    Ok(names
+        .map(|row| Customer { external_id: row.external_id.clone(), email: row.email.clone(), ..Customer::default() })
+        .unwrap_or_default())
 }
 
 /// Judges a sale again whose customer is unknown or has no lead.

@@ -3,11 +3,25 @@
 //!
 //! The functions return `None` for a value that has this form already, which is the usual case and costs no copy.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost_types::{FieldMask, Timestamp};
+
+use super::parse::coupon_code::folded_coupon_code;
+use super::parse::name::parsed_url;
 use super::parse::text::{self, is_plain};
 
-/// Sets fields of a message to their canonical values, where there are some. Copies the message only then.
+/// A message in its canonical form. Sets the fields that have a canonical value, and copies the message only if one of them differs.
+///
+/// The other fields follow `as_sent`. Every field must be named, so that a new one does not compile before its form is decided.
 macro_rules! canonical {
-    ($message:expr, $($field:ident: $value:expr),+ $(,)?) => {{
+    ($type:path, $message:expr; as_sent: $($kept:ident),+ $(,)?) => {{
+        let $type { $($kept: _,)+ } = $message;
+        std::borrow::Cow::Borrowed($message)
+    }};
+    ($type:path, $message:expr, $($field:ident: $value:expr),+; as_sent: $($kept:ident),* $(,)?) => {{
+        let $type { $($field: _,)+ $($kept: _,)* } = $message;
         let mut canonical = std::borrow::Cow::Borrowed($message);
         $(if let Some(value) = $value {
             canonical.to_mut().$field = value;
@@ -16,6 +30,50 @@ macro_rules! canonical {
     }};
 }
 pub(in crate::rpc) use canonical;
+
+/// A message inside another. One without content is the same as none.
+pub(in crate::rpc) fn inside<M: Clone + Default + PartialEq>(
+    sent: Option<&M>,
+    canonical: impl FnOnce(&M) -> Cow<'_, M>,
+) -> Option<Option<M>> {
+    match canonical(sent?) {
+        empty if *empty == M::default() => Some(None),
+        Cow::Owned(canonical) => Some(Some(canonical)),
+        Cow::Borrowed(_) => None,
+    }
+}
+
+/// A field that is not read, because the server sets it.
+pub(in crate::rpc) fn unread<T: Default + PartialEq>(sent: &T) -> Option<T> {
+    (*sent != T::default()).then(T::default)
+}
+
+/// The fields that an update changes.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rpc) struct Mask<'message>(&'message [String]);
+
+impl<'message> Mask<'message> {
+    pub(in crate::rpc) fn of(sent: Option<&'message FieldMask>) -> Self {
+        Self(sent.map(|mask| mask.paths.as_slice()).unwrap_or_default())
+    }
+
+    /// The mask itself, which has each path once and in any order.
+    pub(in crate::rpc) fn canonical(self) -> Option<Option<FieldMask>> {
+        let paths: BTreeSet<&String> = self.0.iter().collect();
+        let is_canonical = paths.iter().copied().eq(self.0);
+        (!is_canonical).then(|| Some(FieldMask { paths: paths.into_iter().cloned().collect() }))
+    }
+
+    /// A field that only the mask makes the server read.
+    pub(in crate::rpc) fn field<T: Default + PartialEq>(
+        self,
+        path: &str,
+        sent: &T,
+        canonical: impl FnOnce(&T) -> Option<T>,
+    ) -> Option<T> {
+        if self.0.iter().any(|masked| masked == path) { canonical(sent) } else { unread(sent) }
+    }
+}
 
 /// An email address as it is compared.
 pub(in crate::rpc) fn email(sent: &str) -> Option<String> {
@@ -34,12 +92,17 @@ pub(in crate::rpc) fn description(sent: &str) -> Option<String> {
     changed(sent, text::clean_description(sent))
 }
 
-/// A code or tracking id that was brought, in one case.
+/// The code of a link that was brought, in one case.
 pub(in crate::rpc) fn code(sent: &str) -> Option<String> {
     if is_plain(sent) && !sent.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;
     }
     changed(sent, text::clean_brought(sent).to_ascii_lowercase())
+}
+
+/// A coupon code as it is compared.
+pub(in crate::rpc) fn coupon_code(sent: &str) -> Option<String> {
+    changed(sent, folded_coupon_code(sent))
 }
 
 /// A tracking id, which may have blanks around it.
@@ -50,9 +113,45 @@ pub(in crate::rpc) fn tid(sent: &str) -> Option<String> {
     changed(sent, text::clean_brought(sent))
 }
 
+/// A text that may have blanks around it.
+pub(in crate::rpc) fn trimmed(sent: &str) -> Option<String> {
+    let trimmed = sent.trim();
+    (trimmed.len() != sent.len()).then(|| trimmed.to_owned())
+}
+
+/// Texts by a name. One without content is the same as none.
+pub(in crate::rpc) fn trimmed_values(sent: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    let trimmed = sent.iter().map(|(name, text)| (name, text.trim())).filter(|(_, text)| !text.is_empty());
+    let trimmed: BTreeMap<String, String> = trimmed.map(|(name, text)| (name.clone(), text.to_owned())).collect();
+    (trimmed != *sent).then_some(trimmed)
+}
+
+/// A URL in the form of the URL standard.
+pub(in crate::rpc) fn url(sent: &str) -> Option<String> {
+    let canonical = parsed_url(sent.trim()).map_or_else(|| sent.trim().to_owned(), String::from);
+    changed(sent, canonical)
+}
+
+/// A point in time, without what is less than a microsecond.
+pub(in crate::rpc) fn time(sent: Option<&Timestamp>) -> Option<Option<Timestamp>> {
+    let sent = sent?;
+    let rest = sent.nanos % 1_000;
+    (rest != 0).then_some(Some(Timestamp { seconds: sent.seconds, nanos: sent.nanos - rest }))
+}
+
 /// A number whose default may be spelled out.
 pub(in crate::rpc) fn default_number(sent: i32, default: i32) -> Option<i32> {
     (sent == default).then_some(0)
+}
+
+/// An optional number whose default may be spelled out.
+pub(in crate::rpc) fn default_optional(sent: Option<i32>, default: i32) -> Option<Option<i32>> {
+    (sent == Some(default)).then_some(None)
+}
+
+/// A list whose default may be spelled out.
+pub(in crate::rpc) fn default_list(sent: &[i32], default: &[i32]) -> Option<Vec<i32>> {
+    (sent == default).then(Vec::new)
 }
 
 fn changed(sent: &str, canonical: String) -> Option<String> {

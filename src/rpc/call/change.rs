@@ -57,10 +57,9 @@ pub trait Change: Method + Clone {
     /// The key by which a repeated call is recognised.
     fn repeat_key(&self) -> RepeatKey<'_>;
 
-    /// The message in the form that all messages of the same meaning have. A repeat is recognised by it.
-    fn canonical(&self) -> Cow<'_, Self> {
-        Cow::Borrowed(self)
-    }
+    /// The message in the form that all messages of the same meaning have. A repeat is recognised by it. Made with `canonical!`,
+    /// which needs every field.
+    fn canonical(&self) -> Cow<'_, Self>;
 
     /// Parses the message.
     ///

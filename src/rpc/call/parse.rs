@@ -1,11 +1,15 @@
 //! Parses the fields of a request. Collects every violation of a message with the field's path and how to fix it, so that the
 //! caller gets all violations at once. Checks only that values are well-formed; the rules decide whether they are allowed.
 //!
-//! Texts are parsed here, `text.rs` cleans texts instead of refusing them, `name.rs` parses texts that name something, and `value.rs` money, times and values of closed sets.
+//! Texts are parsed here, `text.rs` cleans texts instead of refusing them, `name.rs` parses texts that name something,
+//! `coupon_code.rs` coupon codes, and `value.rs` money, times and values of closed sets.
 
-mod name;
+pub(super) mod coupon_code;
+pub(super) mod name;
 pub(super) mod text;
 mod value;
+
+pub(in crate::rpc) use text::email_as_sent;
 
 /// What was cleaned, cut or left out of a request.
 pub(in crate::rpc) type Warnings = Vec<pb::Warning>;

@@ -1,8 +1,11 @@
 //! Selectors: the identifiers by which an account, affiliate, lead or conversion may be named.
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 
 use super::Call;
+use super::canonical;
 use super::parse::{Fields, KEY_LENGTH_MAX};
 use super::wire_enum::WireEnum;
 use crate::domain::account::AccountSelector;
@@ -73,6 +76,27 @@ pub(in crate::rpc) fn affiliate(
 ) -> Option<AffiliateSelector> {
     fields.required(field, selector)?;
     optional_affiliate(fields, field, selector)
+}
+
+/// The account that a request names, in the form that it is compared in.
+pub(in crate::rpc) fn canonical_account(sent: &pb::AccountSelector) -> Cow<'_, pb::AccountSelector> {
+    use account_selector::Selector;
+    let canonical = match sent.selector.as_ref() {
+        Some(Selector::Email(email)) => canonical::email(email).map(Selector::Email),
+        Some(Selector::Id(_)) | None => None,
+    };
+    canonical.map_or(Cow::Borrowed(sent), |selector| Cow::Owned(pb::AccountSelector { selector: Some(selector) }))
+}
+
+/// The affiliate that a request names, in the form that it is compared in.
+pub(in crate::rpc) fn canonical_affiliate(sent: &pb::AffiliateSelector) -> Cow<'_, pb::AffiliateSelector> {
+    use affiliate_selector::Selector;
+    let canonical = match sent.selector.as_ref() {
+        Some(Selector::Email(email)) => canonical::email(email).map(Selector::Email),
+        Some(Selector::RefId(ref_id)) => canonical::code(ref_id).map(Selector::RefId),
+        Some(Selector::Id(_) | Selector::ExternalId(_) | Selector::AuthToken(_)) | None => None,
+    };
+    canonical.map_or(Cow::Borrowed(sent), |selector| Cow::Owned(pb::AffiliateSelector { selector: Some(selector) }))
 }
 
 /// The lead that a request names; `None` if it names none.

@@ -10,6 +10,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub email: Option<String>,
+    pub email_as_sent: String,
     pub external_id: Option<String>,
     pub first_name: String,
     pub last_name: String,

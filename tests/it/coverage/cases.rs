@@ -87,7 +87,7 @@ fn wrong_enrollment() -> Json {
         "request_id": long(),
         "program_id": "prg_1",
         "ref_id": "a",
-        "coupon_code": "SAVE 10",
+        "coupon_code": "SAVE\u{7}10",
         "landing_url": "shop.example",
         "commission_override": {"percent_ppm": 1_000_001},
     })
@@ -217,6 +217,11 @@ impl Case {
         resolve(&patched(&self.valid, fields), names)
     }
 
+    /// The valid request with some fields replaced, with names that are not filled in.
+    pub(super) fn template_with(&self, fields: &Json) -> Json {
+        patched(&self.valid, fields)
+    }
+
     /// Whether the method changes something.
     pub(super) fn changes_something(&self) -> bool {
         self.method == "TrackingService/BatchRecordEvents" || self.repeat_field().is_some()
@@ -312,7 +317,7 @@ pub(super) fn leaves(request: &Json, descriptor: &MessageDescriptor) -> Vec<Stri
 }
 
 /// Times, durations and masks are reported as one value.
-fn is_one_value(message: &MessageDescriptor) -> bool {
+pub(super) fn is_one_value(message: &MessageDescriptor) -> bool {
     message.package_name() == "google.protobuf"
 }
 
@@ -322,7 +327,7 @@ pub(super) fn without_index(path: &str) -> &str {
 }
 
 /// The paths of all fields that a request can have.
-fn all_fields(descriptor: &MessageDescriptor) -> Vec<String> {
+pub(super) fn all_fields(descriptor: &MessageDescriptor) -> Vec<String> {
     let mut found = Vec::new();
     for field in descriptor.fields() {
         match field.kind() {
@@ -343,7 +348,7 @@ fn looks_like_a_name(path: &str) -> bool {
         && !matches!(last, "request_id" | "currency_code" | "country_code" | "postal_code")
 }
 
-fn is_listed(path: &str, list: &[&str]) -> bool {
+pub(super) fn is_listed(path: &str, list: &[&str]) -> bool {
     list.iter().any(|listed| path == *listed || path.strip_prefix(listed).is_some_and(|rest| rest.starts_with('.')))
 }
 

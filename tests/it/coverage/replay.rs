@@ -10,9 +10,10 @@ use super::world::{Account, World, assert_unchanged, resolve};
 use crate::support::database::TestDatabase;
 
 /// Secrets are shown once, so a repeat's answer omits them.
-const SECRETS: &[&str] = &["api_key_text", "auth_token"];
+pub(super) const SECRETS: &[&str] = &["api_key_text", "auth_token"];
 
-fn without(answer: &Json, fields: &[&str]) -> Json {
+/// An answer without these fields.
+pub(super) fn without(answer: &Json, fields: &[&str]) -> Json {
     let mut answer = answer.clone();
     for field in fields {
         answer.as_object_mut().unwrap().remove(*field);

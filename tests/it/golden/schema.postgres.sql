@@ -136,6 +136,7 @@ CREATE UNIQUE INDEX event_segment_pkey ON public.event_segment USING btree (acco
 lead.account_id uuid NOT NULL
 lead.id uuid NOT NULL
 lead.email text
+lead.email_as_sent text NOT NULL
 lead.external_id text
 lead.first_name text NOT NULL
 lead.last_name text NOT NULL

@@ -149,6 +149,7 @@ CREATE TABLE "lead" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
   "email" text NULL,
+  "email_as_sent" text NOT NULL,
   "external_id" text NULL,
   "first_name" text NOT NULL,
   "last_name" text NOT NULL,

@@ -36,11 +36,23 @@ struct Traces {
 
 #[derive(Debug, Clone)]
 enum Event {
-    Click { visitor: usize, affiliate: usize },
-    Lead { traces: Traces },
-    Sale { traces: Traces, amount: i64, is_named: bool },
+    Click {
+        visitor: usize,
+        affiliate: usize,
+    },
+    Lead {
+        traces: Traces,
+    },
+    Sale {
+        traces: Traces,
+        amount: i64,
+        is_named: bool,
+    },
     /// A part of an earlier sale: all that is left, or the amount divided by this number.
-    Refund { sale: usize, divisor: i64 },
+    Refund {
+        sale: usize,
+        divisor: i64,
+    },
 }
 
 /// What the owner does.

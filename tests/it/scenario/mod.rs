@@ -41,8 +41,8 @@ pub(crate) trait World {
     /// The sale that was recorded under this event_id.
     async fn sale(&mut self, event_id: &str) -> SaleFacts;
 
-    /// The lead with this external_id, or else this email address: its state and its affiliate.
-    async fn lead(&mut self, email: &str, external_id: &str) -> Option<(String, Option<String>)>;
+    /// The lead with this external_id, or else this email address.
+    async fn lead(&mut self, email: &str, external_id: &str) -> Option<LeadFacts>;
 
     /// Pending, owed and earned of an affiliate.
     async fn balance(&mut self, affiliate_id: &str, currency: Currency) -> [i64; 3];
@@ -61,6 +61,13 @@ pub(crate) struct SaleFacts {
     /// The version of the terms; 0 for none.
     pub(crate) terms_version: i32,
     pub(crate) reward_ids: Vec<String>,
+}
+
+/// The fields of a lead that scenarios check.
+pub(crate) struct LeadFacts {
+    pub(crate) state: String,
+    pub(crate) affiliate_id: Option<String>,
+    pub(crate) email_as_sent: String,
 }
 
 /// Runs one scenario file. Returns every line whose answer differs.

@@ -20,7 +20,7 @@ use sha2::Digest;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{SaleFacts, World};
+use super::{LeadFacts, SaleFacts, World};
 use crate::support::server::START_MICROS;
 
 struct CountedIds(u128);
@@ -125,13 +125,17 @@ impl World for PureWorld {
         }
     }
 
-    async fn lead(&mut self, email: &str, external_id: &str) -> Option<(String, Option<String>)> {
+    async fn lead(&mut self, email: &str, external_id: &str) -> Option<LeadFacts> {
         let is_named = |name: &Option<String>, text: &str| !text.is_empty() && name.as_deref() == Some(text);
         let mut leads = self.set.leads.iter();
         let lead = leads.find(|lead| {
             if external_id.is_empty() { is_named(&lead.email, email) } else { is_named(&lead.external_id, external_id) }
         })?;
-        Some((lead.state.to_string(), lead.credits().first().map(|credit| credit.affiliate_id.to_string())))
+        Some(LeadFacts {
+            state: lead.state.to_string(),
+            affiliate_id: lead.credits().first().map(|credit| credit.affiliate_id.to_string()),
+            email_as_sent: lead.email_as_sent.clone(),
+        })
     }
 
     async fn balance(&mut self, affiliate_id: &str, currency: Currency) -> [i64; 3] {

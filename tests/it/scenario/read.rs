@@ -2,10 +2,10 @@
 
 use headwater::domain::money::Currency;
 
-use super::World;
 use super::play::Player;
 use super::request::customer;
 use super::script::{Step, amount};
+use super::{LeadFacts, World};
 
 impl<W: World> Player<'_, W> {
     pub(super) async fn read_step(&mut self, step: &Step) -> String {
@@ -26,8 +26,18 @@ impl<W: World> Player<'_, W> {
             "customer" => {
                 let (email, external_id) = customer(step.word(0));
                 match self.world.lead(&email, &external_id).await {
-                    Some((state, Some(affiliate_id))) => format!("{state} {}", self.name_of(&affiliate_id)),
-                    Some((state, None)) => format!("{state} unbound"),
+                    Some(LeadFacts { state, affiliate_id: Some(affiliate_id), .. }) => {
+                        format!("{state} {}", self.name_of(&affiliate_id))
+                    }
+                    Some(LeadFacts { state, .. }) => format!("{state} unbound"),
+                    None => "unknown".to_owned(),
+                }
+            }
+            "address-of" => {
+                let (email, external_id) = customer(step.word(0));
+                match self.world.lead(&email, &external_id).await {
+                    Some(lead) if lead.email_as_sent.is_empty() => "normalized".to_owned(),
+                    Some(lead) => lead.email_as_sent,
                     None => "unknown".to_owned(),
                 }
             }

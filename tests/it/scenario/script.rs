@@ -1,4 +1,4 @@
-//! Parses scenarios: one step per line, `verb words key=value ... => expected answer`. Does not know how steps are executed.
+//! Parses scenarios: one step per line, `verb words key=value ... => expected answer`. A word with blanks is in double quotes. Does not know how steps are executed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,18 +46,27 @@ pub(crate) fn parse(text: &str) -> Vec<Step> {
             Some((order, expected)) => (order, Some(normal(expected))),
             None => (line, None),
         };
-        let mut tokens = order.split_whitespace();
-        let verb = tokens.next().expect("a line that is not empty has a first word").to_owned();
+        let mut tokens = tokens(order).into_iter();
+        let verb = tokens.next().expect("a line that is not empty has a first word");
         let (options, words): (Vec<_>, Vec<_>) = tokens.partition(|token| token.contains('='));
         let options = options
-            .into_iter()
+            .iter()
             .filter_map(|token| token.split_once('='))
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        let words = words.into_iter().map(str::to_owned).collect();
         steps.push(Step { line_number: index + 1, verb, words, options, expected });
     }
     steps
+}
+
+/// The words of a text. Blanks between double quotes are part of a word.
+fn tokens(text: &str) -> Vec<String> {
+    let mut is_quoted = false;
+    let words = text.split(|character: char| {
+        is_quoted ^= character == '"';
+        character.is_whitespace() && !is_quoted
+    });
+    words.filter(|word| !word.is_empty()).map(|word| word.replace('"', "")).collect()
 }
 
 fn normal(text: &str) -> String {

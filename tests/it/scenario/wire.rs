@@ -9,7 +9,7 @@ use testkit::client::Client;
 use tonic::{Code, Status};
 
 use super::play::short;
-use super::{SaleFacts, World};
+use super::{LeadFacts, SaleFacts, World};
 use crate::support::database::TestDatabase;
 use crate::support::feed::{cash, from_beginning};
 use crate::support::server::{START_MICROS, TestServer};
@@ -106,7 +106,7 @@ impl World for WireWorld {
         }
     }
 
-    async fn lead(&mut self, email: &str, external_id: &str) -> Option<(String, Option<String>)> {
+    async fn lead(&mut self, email: &str, external_id: &str) -> Option<LeadFacts> {
         use pb::lead_selector::Selector;
         let named = if external_id.is_empty() {
             Selector::Email(email.to_owned())
@@ -118,7 +118,8 @@ impl World for WireWorld {
             Ok(answer) => {
                 let lead = answer.into_inner().lead.unwrap();
                 let state = short(lead.state().as_str_name(), "LEAD_STATE_");
-                Some((state, lead.credits.into_iter().next().map(|credit| credit.affiliate_id)))
+                let affiliate_id = lead.credits.into_iter().next().map(|credit| credit.affiliate_id);
+                Some(LeadFacts { state, affiliate_id, email_as_sent: lead.email_as_sent })
             }
             Err(status) if status.code() == Code::NotFound => None,
             Err(status) => panic!("{status:?}"),

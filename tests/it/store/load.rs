@@ -244,7 +244,7 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
     assert!(none.clicks_of(ACCOUNT, ClickId::from_uuid(uuid(1))).is_err());
     assert!(some.refunds_waiting_for(ACCOUNT, "order-1").unwrap().is_empty());
     assert!(none.refunds_waiting_for(ACCOUNT, "order-1").is_err());
-    let customer = Customer { external_id: Some("u-9".to_owned()), email: None };
+    let customer = Customer { external_id: Some("u-9".to_owned()), ..Customer::default() };
     assert!(some.unmatched_sales_of(ACCOUNT, None, &customer).unwrap().is_empty());
     assert!(none.unmatched_sales_of(ACCOUNT, None, &customer).is_err());
 });

@@ -251,7 +251,7 @@ db_test!(a_matched_sale_is_no_longer_unmatched, |database: TestDatabase| async m
         set.remove::<UnmatchedSale>(&sales[1].key());
     };
     write(&store, Needs::default(), change, NOW).await.unwrap();
-    let customer = Customer { external_id: Some("u-9".to_owned()), email: None };
+    let customer = Customer { external_id: Some("u-9".to_owned()), ..Customer::default() };
     let needs = || needs(|needs| needs.unmatched_sales(ACCOUNT, &customer));
     let left = read(&store, needs()).await;
     assert_eq!(left.unmatched_sales_of(ACCOUNT, None, &customer), Ok(vec![&sales[0], &sales[2]]));

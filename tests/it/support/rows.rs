@@ -217,6 +217,7 @@ pub(crate) fn lead() -> Lead {
         id: LeadId::from_uuid(uuid(1)),
         account_id: ACCOUNT,
         email: Some("grace@customer.test".to_owned()),
+        email_as_sent: "Grace@Customer.test".to_owned(),
         external_id: Some("u-1".to_owned()),
         first_name: "Grace".to_owned(),
         last_name: "Hopper".to_owned(),

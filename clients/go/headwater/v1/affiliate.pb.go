@@ -335,10 +335,11 @@ type CreateAffiliateRequest struct {
 	Profile *AffiliateProfile `protobuf:"bytes,6,opt,name=profile,proto3" json:"profile,omitempty"`
 	// The id of the program to enroll the affiliate in. Empty: the account's default program, which must then exist.
 	ProgramId string `protobuf:"bytes,7,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
-	// The code in the affiliate's referral link: 2 to 64 letters, digits, `-` or `_`, stored in lower case, unique in the account.
+	// The code in the affiliate's referral link: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in
+	// lower case, unique in the account.
 	// Empty: the server makes a ref_id from the first name or the email address. It adds random characters if that ref_id is taken.
 	RefId string `protobuf:"bytes,8,opt,name=ref_id,json=refId,proto3" json:"ref_id,omitempty"`
-	// The code of a coupon to assign to the affiliate: 2 to 64 letters, digits, `-` or `_`, stored in capitals. Optional.
+	// The code of a coupon to assign to the affiliate, like the `code` of AssignCoupon. Optional.
 	CouponCode string `protobuf:"bytes,9,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
 	// The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's.
 	LandingUrl string `protobuf:"bytes,10,opt,name=landing_url,json=landingUrl,proto3" json:"landing_url,omitempty"`

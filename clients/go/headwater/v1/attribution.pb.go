@@ -368,7 +368,7 @@ type AttributionCandidate_LeadId struct {
 }
 
 type AttributionCandidate_CouponCode struct {
-	// The coupon code, in capitals.
+	// The coupon code, in the form of `Coupon.code`.
 	CouponCode string `protobuf:"bytes,3,opt,name=coupon_code,json=couponCode,proto3,oneof"`
 }
 

@@ -86,7 +86,8 @@ type Coupon struct {
 	EnrollmentId string `protobuf:"bytes,2,opt,name=enrollment_id,json=enrollmentId,proto3" json:"enrollment_id,omitempty"`
 	// The affiliate's id.
 	AffiliateId string `protobuf:"bytes,3,opt,name=affiliate_id,json=affiliateId,proto3" json:"affiliate_id,omitempty"`
-	// The code in capitals. Requests may send it in upper or lower case. Empty in the feed.
+	// The code as it is compared: in capitals, in Unicode's form NFKC, with single blanks. Requests may send it in any case and form.
+	// `straße` is `STRASSE`, and the Turkish `İ` and `ı` are `I`. Empty in the feed.
 	Code string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
 	// Free text. May be empty. Empty in the feed.
 	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
@@ -197,7 +198,9 @@ type AssignCouponRequest struct {
 	Affiliate *AffiliateSelector `protobuf:"bytes,2,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
 	// The program's id. Empty: the account's default program.
 	ProgramId string `protobuf:"bytes,3,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
-	// The code: 2 to 64 letters, digits, `-` or `_`, stored in capitals. Required.
+	// The code, such as `SUMMER.20`, `10%Off` or `dankefür100`: 2 to 64 characters in the form of `Coupon.code`, without control
+	// characters and invisible characters. One character is refused, because it is more often a slip than a code. Blanks inside are
+	// allowed. Required.
 	Code string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
 	// Free text, up to 2,000 characters. Optional.
 	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
@@ -429,7 +432,7 @@ type ListCouponsRequest struct {
 	Order ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
 	// Only coupons of this affiliate. Optional.
 	Affiliate *AffiliateSelector `protobuf:"bytes,4,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
-	// Only coupons with this code, in upper or lower case, up to 128 characters. Optional.
+	// Only coupons with this code, in any case, up to 128 characters. Optional.
 	Code string `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`
 	// Only coupons in these states. Empty: all states.
 	States        []CouponState `protobuf:"varint,6,rep,packed,name=states,proto3,enum=headwater.v1.CouponState" json:"states,omitempty"`

@@ -228,11 +228,12 @@ type EnrollAffiliateRequest struct {
 	Affiliate *AffiliateSelector `protobuf:"bytes,2,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
 	// The program's id. Empty: the account's default program.
 	ProgramId string `protobuf:"bytes,3,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
-	// The code in the affiliate's referral link: 2 to 64 letters, digits, `-` or `_`, stored in lower case, unique in the account.
+	// The code in the affiliate's referral link: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in
+	// lower case, unique in the account.
 	// Empty: an enrollment that is opened again keeps its ref_id. For a new enrollment the server makes a ref_id from the first
 	// name or the email address.
 	RefId string `protobuf:"bytes,4,opt,name=ref_id,json=refId,proto3" json:"ref_id,omitempty"`
-	// The code of a coupon to assign to the affiliate: 2 to 64 letters, digits, `-` or `_`, stored in capitals. Optional.
+	// The code of a coupon to assign to the affiliate, like the `code` of AssignCoupon. Optional.
 	CouponCode string `protobuf:"bytes,5,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
 	// The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's page is used, also if an
 	// ended enrollment is opened again.

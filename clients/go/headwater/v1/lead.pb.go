@@ -118,7 +118,11 @@ type Lead struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// When the evidence that bound the lead happened: the click, or the use of the coupon or ref_id. Nothing before it is paid for. Not
 	// set while the lead is not bound.
-	ReferralTime  *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=referral_time,json=referralTime,proto3" json:"referral_time,omitempty"`
+	ReferralTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=referral_time,json=referralTime,proto3" json:"referral_time,omitempty"`
+	// The email address for display, as the event wrote it that gave the lead its address: with its capitals and with its own host, but
+	// without invisible characters. Never compared. Empty when it equals `email`, and when it has more than 254 characters. Empty in the
+	// feed.
+	EmailAsSent   string `protobuf:"bytes,15,opt,name=email_as_sent,json=emailAsSent,proto3" json:"email_as_sent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -251,6 +255,13 @@ func (x *Lead) GetReferralTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Lead) GetEmailAsSent() string {
+	if x != nil {
+		return x.EmailAsSent
+	}
+	return ""
+}
+
 // The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
 // are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
 type RecordLeadRequest struct {
@@ -268,7 +279,7 @@ type RecordLeadRequest struct {
 	// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. It counts as a click at
 	// `occur_time`. An unknown code is not an error. Optional.
 	RefId string `protobuf:"bytes,5,opt,name=ref_id,json=refId,proto3" json:"ref_id,omitempty"`
-	// A coupon code, up to 128 characters, in upper or lower case. An unknown code is not an error. Optional.
+	// A coupon code, up to 128 characters, in any case. An unknown code is not an error. Optional.
 	CouponCode string `protobuf:"bytes,6,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
 	// First name, up to 200 characters. Empty: a known lead keeps its first name.
 	FirstName string `protobuf:"bytes,7,opt,name=first_name,json=firstName,proto3" json:"first_name,omitempty"`
@@ -726,7 +737,7 @@ var File_headwater_v1_lead_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\n" +
-	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x1bheadwater/v1/selector.proto\"\xdb\x04\n" +
+	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x1bheadwater/v1/selector.proto\"\xff\x04\n" +
 	"\x04Lead\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -746,7 +757,8 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12?\n" +
-	"\rreferral_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\freferralTime\"\xd5\x02\n" +
+	"\rreferral_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\freferralTime\x12\"\n" +
+	"\remail_as_sent\x18\x0f \x01(\tR\vemailAsSent\"\xd5\x02\n" +
 	"\x11RecordLeadRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +

@@ -197,8 +197,8 @@ type CreateLinkRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The enrollment's id. Required.
 	EnrollmentId string `protobuf:"bytes,2,opt,name=enrollment_id,json=enrollmentId,proto3" json:"enrollment_id,omitempty"`
-	// The code: 2 to 64 letters, digits, `-` or `_`, stored in lower case, unique in the account. Empty: the server makes a random
-	// one.
+	// The code: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in lower case, unique in the account.
+	// Empty: the server makes a random one.
 	Code string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
 	// The page that the link leads to: an http or https URL, up to 2,048 bytes. Empty: the enrollment's landing page, or else the
 	// program's.

@@ -792,7 +792,8 @@ pub struct Coupon {
     /// The affiliate's id.
     #[prost(string, tag = "3")]
     pub affiliate_id: ::prost::alloc::string::String,
-    /// The code in capitals. Requests may send it in upper or lower case. Empty in the feed.
+    /// The code as it is compared: in capitals, in Unicode's form NFKC, with single blanks. Requests may send it in any case and form.
+    /// `straße` is `STRASSE`, and the Turkish `İ` and `ı` are `I`. Empty in the feed.
     #[prost(string, tag = "4")]
     pub code: ::prost::alloc::string::String,
     /// Free text. May be empty. Empty in the feed.
@@ -822,7 +823,9 @@ pub struct AssignCouponRequest {
     /// The program's id. Empty: the account's default program.
     #[prost(string, tag = "3")]
     pub program_id: ::prost::alloc::string::String,
-    /// The code: 2 to 64 letters, digits, `-` or `_`, stored in capitals. Required.
+    /// The code, such as `SUMMER.20`, `10%Off` or `dankefür100`: 2 to 64 characters in the form of `Coupon.code`, without control
+    /// characters and invisible characters. One character is refused, because it is more often a slip than a code. Blanks inside are
+    /// allowed. Required.
     #[prost(string, tag = "4")]
     pub code: ::prost::alloc::string::String,
     /// Free text, up to 2,000 characters. Optional.
@@ -869,7 +872,7 @@ pub struct ListCouponsRequest {
     /// Only coupons of this affiliate. Optional.
     #[prost(message, optional, tag = "4")]
     pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// Only coupons with this code, in upper or lower case, up to 128 characters. Optional.
+    /// Only coupons with this code, in any case, up to 128 characters. Optional.
     #[prost(string, tag = "5")]
     pub code: ::prost::alloc::string::String,
     /// Only coupons in these states. Empty: all states.
@@ -968,7 +971,7 @@ pub mod attribution_candidate {
         /// The id of the lead that is bound to the affiliate.
         #[prost(string, tag = "2")]
         LeadId(::prost::alloc::string::String),
-        /// The coupon code, in capitals.
+        /// The coupon code, in the form of `Coupon.code`.
         #[prost(string, tag = "3")]
         CouponCode(::prost::alloc::string::String),
         /// The id of a click of the visitor.
@@ -1527,12 +1530,13 @@ pub struct EnrollAffiliateRequest {
     /// The program's id. Empty: the account's default program.
     #[prost(string, tag = "3")]
     pub program_id: ::prost::alloc::string::String,
-    /// The code in the affiliate's referral link: 2 to 64 letters, digits, `-` or `_`, stored in lower case, unique in the account.
+    /// The code in the affiliate's referral link: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in
+    /// lower case, unique in the account.
     /// Empty: an enrollment that is opened again keeps its ref_id. For a new enrollment the server makes a ref_id from the first
     /// name or the email address.
     #[prost(string, tag = "4")]
     pub ref_id: ::prost::alloc::string::String,
-    /// The code of a coupon to assign to the affiliate: 2 to 64 letters, digits, `-` or `_`, stored in capitals. Optional.
+    /// The code of a coupon to assign to the affiliate, like the `code` of AssignCoupon. Optional.
     #[prost(string, tag = "5")]
     pub coupon_code: ::prost::alloc::string::String,
     /// The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's page is used, also if an
@@ -1788,11 +1792,12 @@ pub struct CreateAffiliateRequest {
     /// The id of the program to enroll the affiliate in. Empty: the account's default program, which must then exist.
     #[prost(string, tag = "7")]
     pub program_id: ::prost::alloc::string::String,
-    /// The code in the affiliate's referral link: 2 to 64 letters, digits, `-` or `_`, stored in lower case, unique in the account.
+    /// The code in the affiliate's referral link: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in
+    /// lower case, unique in the account.
     /// Empty: the server makes a ref_id from the first name or the email address. It adds random characters if that ref_id is taken.
     #[prost(string, tag = "8")]
     pub ref_id: ::prost::alloc::string::String,
-    /// The code of a coupon to assign to the affiliate: 2 to 64 letters, digits, `-` or `_`, stored in capitals. Optional.
+    /// The code of a coupon to assign to the affiliate, like the `code` of AssignCoupon. Optional.
     #[prost(string, tag = "9")]
     pub coupon_code: ::prost::alloc::string::String,
     /// The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's.
@@ -1907,8 +1912,8 @@ pub struct CreateLinkRequest {
     /// The enrollment's id. Required.
     #[prost(string, tag = "2")]
     pub enrollment_id: ::prost::alloc::string::String,
-    /// The code: 2 to 64 letters, digits, `-` or `_`, stored in lower case, unique in the account. Empty: the server makes a random
-    /// one.
+    /// The code: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in lower case, unique in the account.
+    /// Empty: the server makes a random one.
     #[prost(string, tag = "3")]
     pub code: ::prost::alloc::string::String,
     /// The page that the link leads to: an http or https URL, up to 2,048 bytes. Empty: the enrollment's landing page, or else the
@@ -3066,7 +3071,7 @@ pub struct Conversion {
     /// The place of a sale. `SALE_CHANNEL_UNSPECIFIED` for other kinds.
     #[prost(enumeration = "SaleChannel", tag = "11")]
     pub channel: i32,
-    /// The coupon code that was sent with the lead or sale, in capitals. A refund has the code of its sale. May be empty. Empty in
+    /// The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be empty. Empty in
     /// the feed.
     #[prost(string, tag = "12")]
     pub coupon_code: ::prost::alloc::string::String,
@@ -3474,6 +3479,11 @@ pub struct Lead {
     /// set while the lead is not bound.
     #[prost(message, optional, tag = "14")]
     pub referral_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The email address for display, as the event wrote it that gave the lead its address: with its capitals and with its own host, but
+    /// without invisible characters. Never compared. Empty when it equals `email`, and when it has more than 254 characters. Empty in the
+    /// feed.
+    #[prost(string, tag = "15")]
+    pub email_as_sent: ::prost::alloc::string::String,
 }
 /// The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
 /// are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
@@ -3497,7 +3507,7 @@ pub struct RecordLeadRequest {
     /// `occur_time`. An unknown code is not an error. Optional.
     #[prost(string, tag = "5")]
     pub ref_id: ::prost::alloc::string::String,
-    /// A coupon code, up to 128 characters, in upper or lower case. An unknown code is not an error. Optional.
+    /// A coupon code, up to 128 characters, in any case. An unknown code is not an error. Optional.
     #[prost(string, tag = "6")]
     pub coupon_code: ::prost::alloc::string::String,
     /// First name, up to 200 characters. Empty: a known lead keeps its first name.
@@ -3706,8 +3716,7 @@ pub struct RecordSaleRequest {
     /// `occur_time`. An unknown code is not an error. Optional.
     #[prost(string, tag = "5")]
     pub ref_id: ::prost::alloc::string::String,
-    /// The coupon code that the customer used, up to 128 characters, in upper or lower case. An unknown code is not an error.
-    /// Optional.
+    /// The coupon code that the customer used, up to 128 characters, in any case. An unknown code is not an error. Optional.
     #[prost(string, tag = "6")]
     pub coupon_code: ::prost::alloc::string::String,
     /// The net amount, after discount and before tax. Zero for a free order or a trial, which binds the customer and earns a flat

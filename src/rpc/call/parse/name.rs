@@ -4,12 +4,11 @@ use std::str::FromStr;
 
 use url::Url;
 
-use super::text::normalized_email;
+use super::text::{EMAIL_LENGTH_MAX, normalized_email};
 use super::{Fields, KEY_LENGTH_MAX, LIST_LENGTH_MAX};
 use crate::domain::id::{ClickId, MalformedId};
 
 const URL_LENGTH_MAX: usize = 2_048;
-const EMAIL_LENGTH_MAX: usize = 254;
 const CODE_LENGTH_MIN: usize = 2;
 const CODE_LENGTH_MAX: usize = 64;
 
@@ -77,7 +76,8 @@ impl Fields {
         self.optional_email(field, text)
     }
 
-    /// A new code: letters, digits, `-` and `_`; `None` when it is empty. The case is unchanged.
+    /// A new code of a link: letters, digits, `-` and `_`, because it is part of a URL. `None` when it is empty. The case is
+    /// unchanged.
     pub(in crate::rpc) fn new_code(&mut self, field: &str, text: &str) -> Option<String> {
         let code = text.trim();
         if code.is_empty() {
@@ -93,8 +93,8 @@ impl Fields {
         Some(code.to_owned())
     }
 
-    /// A code that a visitor or customer sent. Any text is accepted, because an unknown code must not make the sale fail. `None`
-    /// when it is empty.
+    /// The code of a link that a visitor or customer sent. Any text is accepted, because an unknown code must not make the sale
+    /// fail. `None` when it is empty.
     pub(in crate::rpc) fn brought_code(&mut self, field: &str, text: &str) -> Option<String> {
         let code = self.brought_text(field, text, KEY_LENGTH_MAX);
         (!code.is_empty()).then_some(code)
@@ -114,12 +114,9 @@ impl Fields {
             return String::new();
         }
         let fault = "must be an http or https URL such as https://example.com/page, without user name or password";
-        let url = match Url::parse(text) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
-            _ => {
-                self.wrong(field, fault);
-                return String::new();
-            }
+        let Some(url) = parsed_url(text) else {
+            self.wrong(field, fault);
+            return String::new();
         };
         if !url.username().is_empty() || url.password().is_some() {
             self.wrong(field, fault);
@@ -143,4 +140,10 @@ impl Fields {
     pub(in crate::rpc) fn referrer(&mut self, field: &str, text: &str) -> String {
         self.description(field, text, URL_LENGTH_MAX)
     }
+}
+
+/// An http or https URL, normalized.
+pub(in crate::rpc::call) fn parsed_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
 }

@@ -8,7 +8,7 @@ use crate::pb;
 use crate::rpc::call::wire_enum::WireEnum;
 
 /// The violations of a parse, each as `field: description`.
-fn faults<T>(read: impl FnOnce(&mut Fields) -> T) -> Vec<String> {
+pub(super) fn faults<T>(read: impl FnOnce(&mut Fields) -> T) -> Vec<String> {
     let mut fields = Fields::default();
     read(&mut fields);
     match fields.finish() {
@@ -20,7 +20,8 @@ fn faults<T>(read: impl FnOnce(&mut Fields) -> T) -> Vec<String> {
     }
 }
 
-fn read<T>(read: impl FnOnce(&mut Fields) -> T) -> T {
+/// The value of a parse without violations.
+pub(super) fn read<T>(read: impl FnOnce(&mut Fields) -> T) -> T {
     let mut fields = Fields::default();
     let value = read(&mut fields);
     fields.finish().unwrap();

@@ -7,6 +7,9 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::Fields;
 
+/// The maximum length of an email address.
+pub(super) const EMAIL_LENGTH_MAX: usize = 254;
+
 /// How much of a text is cleaned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cleaning {
@@ -79,7 +82,7 @@ pub(in crate::rpc::call) fn clean_brought(text: &str) -> String {
 }
 
 /// Whether nobody sees the character: zero-width characters, soft hyphens, marks for the direction of writing, tags.
-const fn is_invisible(character: char) -> bool {
+pub(super) const fn is_invisible(character: char) -> bool {
     matches!(
         character,
         '\u{ad}'
@@ -133,6 +136,20 @@ pub(in crate::rpc::call) fn normalized_email(text: &str) -> Option<String> {
     is_host.then(|| format!("{name}@{host}"))
 }
 
+/// An email address for display: as it was written, without characters that nobody sees. Empty when it is normalized already, and when
+/// it is longer than an address can be.
+pub(in crate::rpc) fn email_as_sent(sent: &str, normalized: &str) -> String {
+    if sent == normalized {
+        return String::new();
+    }
+    let clean = match sent.split_once(['@', '\u{ff20}']) {
+        // Joiners are significant in hosts, see `normalized_email`.
+        Some((name, host)) => format!("{}@{}", clean_brought(name), clean_description(host)),
+        None => return String::new(),
+    };
+    if clean == normalized || clean.chars().count() > EMAIL_LENGTH_MAX { String::new() } else { clean }
+}
+
 /// The usual form of a full-width letter, digit or sign.
 fn narrow(character: char) -> char {
     match character {
@@ -170,6 +187,23 @@ mod tests {
             ("jo+shop@example.com", "jo+shop@example.com"),
         ] {
             assert_eq!(normalized_email(sent).as_deref(), Some(normalized), "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_as_it_was_written() {
+        for (sent, shown) in [
+            ("jo@example.com", ""),
+            (" jo@example.com\n", ""),
+            ("j\u{200d}o@example.com", ""),
+            ("Jo.Doe@Example.com", "Jo.Doe@Example.com"),
+            ("\u{feff}Jo@Example.com ", "Jo@Example.com"),
+            ("jo@Mu\u{308}ller.example", "jo@M\u{fc}ller.example"),
+            ("jo@xn--mller-kva.example", ""),
+            ("ｊｏ＠ｅｘａｍｐｌｅ．ｃｏｍ", "ｊｏ@ｅｘａｍｐｌｅ．ｃｏｍ"),
+            (&format!("jo@example.com{}", ".".repeat(300)), ""),
+        ] {
+            assert_eq!(email_as_sent(sent, &normalized_email(sent).unwrap()), shown, "{sent:?}");
         }
     }
 

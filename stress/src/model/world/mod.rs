@@ -123,6 +123,12 @@ fn email(text: &str) -> String {
     text.trim().to_lowercase()
 }
 
+/// The email address for display. Empty if it is written as it is compared.
+fn email_as_sent(text: &str) -> String {
+    let sent = text.trim();
+    if sent == email(text) { String::new() } else { sent.to_owned() }
+}
+
 impl World {
     /// A newly registered account with its first key, as the registration answered it.
     pub(super) fn new(now: i64, display_name: &str, owner_email: &str, first_key: pb::ApiKey) -> Self {

@@ -7,7 +7,7 @@ use prost_types::Timestamp;
 
 use super::attribution::Traces;
 use super::faults::is_amount;
-use super::{Click, Conversion, Ruling, World, email, missing};
+use super::{Click, Conversion, Ruling, World, email, email_as_sent, missing};
 use crate::model::command::{micros, stamp};
 use crate::model::reply::Reply;
 
@@ -55,11 +55,12 @@ impl World {
         self.leads.iter().position(|lead| !wanted.is_empty() && name(lead) == wanted)
     }
 
-    fn new_lead(&mut self, external_id: &str, email: &str, state: pb::LeadState) -> usize {
+    fn new_lead(&mut self, external_id: &str, sent_email: &str, state: pb::LeadState) -> usize {
         let lead = pb::Lead {
             id: self.fresh("led"),
             external_id: external_id.to_owned(),
-            email: email.to_owned(),
+            email: email(sent_email),
+            email_as_sent: email_as_sent(sent_email),
             state: state.into(),
             create_time: Some(stamp(self.now)),
             ..pb::Lead::default()
@@ -69,15 +70,17 @@ impl World {
     }
 
     /// Updates a lead from a request. Names that it already has are kept, and names of another lead are not taken.
-    fn describe(&mut self, lead: usize, external_id: &str, email: &str, first_name: &str, last_name: &str) {
+    fn describe(&mut self, lead: usize, external_id: &str, sent_email: &str, first_name: &str, last_name: &str) {
+        let email = email(sent_email);
         let is_external_id_free = self.lead_by(|lead| &lead.external_id, external_id).is_none();
-        let is_email_free = self.lead_by(|lead| &lead.email, email).is_none();
+        let is_email_free = self.lead_by(|lead| &lead.email, &email).is_none();
         let lead = &mut self.leads[lead];
         if lead.external_id.is_empty() && is_external_id_free {
             external_id.clone_into(&mut lead.external_id);
         }
         if lead.email.is_empty() && is_email_free {
-            email.clone_into(&mut lead.email);
+            lead.email = email;
+            lead.email_as_sent = email_as_sent(sent_email);
         }
         if !first_name.is_empty() {
             first_name.clone_into(&mut lead.first_name);
@@ -93,8 +96,8 @@ impl World {
             return;
         }
         self.leads[lead].update_time = Some(stamp(self.now));
-        let (email, external_id, first_name, last_name) = Default::default();
-        let image = pb::Lead { email, external_id, first_name, last_name, ..self.leads[lead].clone() };
+        let (email, email_as_sent, external_id, first_name, last_name) = Default::default();
+        let image = pb::Lead { email, email_as_sent, external_id, first_name, last_name, ..self.leads[lead].clone() };
         let kind = if before.is_some() { EventKind::LeadUpdated } else { EventKind::LeadCreated };
         self.tell(kind, Subject::Lead(image));
     }
@@ -148,8 +151,8 @@ impl World {
         };
         let known = self.customer(&request.external_id, &email);
         let before = known.map(|lead| self.leads[lead].clone());
-        let lead = known.unwrap_or_else(|| self.new_lead(&request.external_id, &email, state));
-        self.describe(lead, &request.external_id, &email, &request.first_name, &request.last_name);
+        let lead = known.unwrap_or_else(|| self.new_lead(&request.external_id, &request.email, state));
+        self.describe(lead, &request.external_id, &request.email, &request.first_name, &request.last_name);
         if self.leads[lead].state() == pb::LeadState::Subscribed {
             self.leads[lead].set_state(state);
         }
@@ -281,7 +284,9 @@ impl World {
         });
         let is_named = !(request.external_id.is_empty() && email.is_empty());
         let lead = match (known, verdict.winner) {
-            (None, Some(_)) if is_named => Some(self.new_lead(&request.external_id, &email, pb::LeadState::Active)),
+            (None, Some(_)) if is_named => {
+                Some(self.new_lead(&request.external_id, &request.email, pb::LeadState::Active))
+            }
             _ => known,
         };
         if let Some(lead) = lead {
@@ -292,7 +297,7 @@ impl World {
                 let terms_version = self.program_of(enrollment).terms(occurred, None).version;
                 self.bind(lead, self.credit(source, enrollment, terms_version), occurred);
             }
-            self.describe(lead, &request.external_id, &email, &request.first_name, &request.last_name);
+            self.describe(lead, &request.external_id, &request.email, &request.first_name, &request.last_name);
             self.has_bought(lead, occurred);
             if !request.plan.is_empty() {
                 self.leads[lead].plan.clone_from(&request.plan);

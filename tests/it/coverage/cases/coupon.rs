@@ -16,7 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "request_id": long(),
                 "affiliate": {"id": "aff_1"},
                 "program_id": "prg_1",
-                "code": "two words",
+                "code": "LE\u{200b}NA",
                 "note": long(),
             }))
             .wrong(json!({"affiliate": null, "code": ""}))

@@ -4,8 +4,12 @@ use serde_json::{Value as Json, json};
 
 use super::{Case, case, long, wrong_enrollment, wrong_flat};
 
-const FRESH_AFFILIATE: &[(&str, &str)] =
-    &[("fresh_affiliate_id", "/affiliate/id"), ("fresh_enrollment_id", "/enrollment/id")];
+const FRESH_AFFILIATE: &[(&str, &str)] = &[
+    ("fresh_affiliate_id", "/affiliate/id"),
+    ("fresh_email", "/affiliate/email"),
+    ("fresh_enrollment_id", "/enrollment/id"),
+    ("fresh_ref_id", "/enrollment/ref_id"),
+];
 
 pub(super) fn cases() -> Vec<Case> {
     let fresh = json!({"email": "${unique}@fresh.example", "program_id": "${program_id}", "ref_id": "${unique}"});

@@ -223,11 +223,12 @@ class CreateAffiliateRequest(_message.Message):
     program_id: _builtins.str
     """The id of the program to enroll the affiliate in. Empty: the account's default program, which must then exist."""
     ref_id: _builtins.str
-    """The code in the affiliate's referral link: 2 to 64 letters, digits, `-` or `_`, stored in lower case, unique in the account.
+    """The code in the affiliate's referral link: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in
+    lower case, unique in the account.
     Empty: the server makes a ref_id from the first name or the email address. It adds random characters if that ref_id is taken.
     """
     coupon_code: _builtins.str
-    """The code of a coupon to assign to the affiliate: 2 to 64 letters, digits, `-` or `_`, stored in capitals. Optional."""
+    """The code of a coupon to assign to the affiliate, like the `code` of AssignCoupon. Optional."""
     landing_url: _builtins.str
     """The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's."""
     @_builtins.property

@@ -153,7 +153,7 @@ class AttributionCandidate(_message.Message):
     lead_id: _builtins.str
     """The id of the lead that is bound to the affiliate."""
     coupon_code: _builtins.str
-    """The coupon code, in capitals."""
+    """The coupon code, in the form of `Coupon.code`."""
     click_id: _builtins.str
     """The id of a click of the visitor."""
     ref_id: _builtins.str

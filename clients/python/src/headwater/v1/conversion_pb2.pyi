@@ -180,7 +180,7 @@ class Conversion(_message.Message):
     channel: Global___SaleChannel.ValueType
     """The place of a sale. `SALE_CHANNEL_UNSPECIFIED` for other kinds."""
     coupon_code: _builtins.str
-    """The coupon code that was sent with the lead or sale, in capitals. A refund has the code of its sale. May be empty. Empty in
+    """The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be empty. Empty in
     the feed.
     """
     plan: _builtins.str

@@ -67,7 +67,9 @@ class Coupon(_message.Message):
     affiliate_id: _builtins.str
     """The affiliate's id."""
     code: _builtins.str
-    """The code in capitals. Requests may send it in upper or lower case. Empty in the feed."""
+    """The code as it is compared: in capitals, in Unicode's form NFKC, with single blanks. Requests may send it in any case and form.
+    `straße` is `STRASSE`, and the Turkish `İ` and `ı` are `I`. Empty in the feed.
+    """
     note: _builtins.str
     """Free text. May be empty. Empty in the feed."""
     state: Global___CouponState.ValueType
@@ -119,7 +121,10 @@ class AssignCouponRequest(_message.Message):
     program_id: _builtins.str
     """The program's id. Empty: the account's default program."""
     code: _builtins.str
-    """The code: 2 to 64 letters, digits, `-` or `_`, stored in capitals. Required."""
+    """The code, such as `SUMMER.20`, `10%Off` or `dankefür100`: 2 to 64 characters in the form of `Coupon.code`, without control
+    characters and invisible characters. One character is refused, because it is more often a slip than a code. Blanks inside are
+    allowed. Required.
+    """
     note: _builtins.str
     """Free text, up to 2,000 characters. Optional."""
     @_builtins.property
@@ -238,7 +243,7 @@ class ListCouponsRequest(_message.Message):
     order: _common_pb2.ListOrder.ValueType
     """The order of the list. Default `LIST_ORDER_OLDEST_FIRST`."""
     code: _builtins.str
-    """Only coupons with this code, in upper or lower case, up to 128 characters. Optional."""
+    """Only coupons with this code, in any case, up to 128 characters. Optional."""
     @_builtins.property
     def affiliate(self) -> _selector_pb2.AffiliateSelector:
         """Only coupons of this affiliate. Optional."""

@@ -146,12 +146,13 @@ class EnrollAffiliateRequest(_message.Message):
     program_id: _builtins.str
     """The program's id. Empty: the account's default program."""
     ref_id: _builtins.str
-    """The code in the affiliate's referral link: 2 to 64 letters, digits, `-` or `_`, stored in lower case, unique in the account.
+    """The code in the affiliate's referral link: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in
+    lower case, unique in the account.
     Empty: an enrollment that is opened again keeps its ref_id. For a new enrollment the server makes a ref_id from the first
     name or the email address.
     """
     coupon_code: _builtins.str
-    """The code of a coupon to assign to the affiliate: 2 to 64 letters, digits, `-` or `_`, stored in capitals. Optional."""
+    """The code of a coupon to assign to the affiliate, like the `code` of AssignCoupon. Optional."""
     landing_url: _builtins.str
     """The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's page is used, also if an
     ended enrollment is opened again.

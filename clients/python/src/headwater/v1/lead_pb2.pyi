@@ -78,6 +78,7 @@ class Lead(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     REFERRAL_TIME_FIELD_NUMBER: _builtins.int
+    EMAIL_AS_SENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `led_` and 32 hexadecimal digits."""
     email: _builtins.str
@@ -94,6 +95,11 @@ class Lead(_message.Message):
     """The state. A sale sets ACTIVE, and a cancellation sets CANCELLED."""
     plan: _builtins.str
     """The plan of the last sale that named one. May be empty."""
+    email_as_sent: _builtins.str
+    """The email address for display, as the event wrote it that gave the lead its address: with its capitals and with its own host, but
+    without invisible characters. Never compared. Empty when it equals `email`, and when it has more than 254 characters. Empty in the
+    feed.
+    """
     @_builtins.property
     def credits(self) -> _containers.RepeatedCompositeFieldContainer[_attribution_pb2.Credit]:
         """The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment or an archived program gives
@@ -143,10 +149,11 @@ class Lead(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         referral_time: _timestamp_pb2.Timestamp | None = ...,
+        email_as_sent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "first_sale_time", b"first_sale_time", "mrr", b"mrr", "referral_time", b"referral_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "credits", b"credits", "email", b"email", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "id", b"id", "last_name", b"last_name", "mrr", b"mrr", "plan", b"plan", "referral_time", b"referral_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "credits", b"credits", "email", b"email", "email_as_sent", b"email_as_sent", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "id", b"id", "last_name", b"last_name", "mrr", b"mrr", "plan", b"plan", "referral_time", b"referral_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -187,7 +194,7 @@ class RecordLeadRequest(_message.Message):
     `occur_time`. An unknown code is not an error. Optional.
     """
     coupon_code: _builtins.str
-    """A coupon code, up to 128 characters, in upper or lower case. An unknown code is not an error. Optional."""
+    """A coupon code, up to 128 characters, in any case. An unknown code is not an error. Optional."""
     first_name: _builtins.str
     """First name, up to 200 characters. Empty: a known lead keeps its first name."""
     last_name: _builtins.str

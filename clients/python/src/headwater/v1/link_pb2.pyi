@@ -122,8 +122,8 @@ class CreateLinkRequest(_message.Message):
     enrollment_id: _builtins.str
     """The enrollment's id. Required."""
     code: _builtins.str
-    """The code: 2 to 64 letters, digits, `-` or `_`, stored in lower case, unique in the account. Empty: the server makes a random
-    one.
+    """The code: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in lower case, unique in the account.
+    Empty: the server makes a random one.
     """
     destination_url: _builtins.str
     """The page that the link leads to: an http or https URL, up to 2,048 bytes. Empty: the enrollment's landing page, or else the

@@ -69,9 +69,7 @@ class RecordSaleRequest(_message.Message):
     `occur_time`. An unknown code is not an error. Optional.
     """
     coupon_code: _builtins.str
-    """The coupon code that the customer used, up to 128 characters, in upper or lower case. An unknown code is not an error.
-    Optional.
-    """
+    """The coupon code that the customer used, up to 128 characters, in any case. An unknown code is not an error. Optional."""
     channel: _conversion_pb2.SaleChannel.ValueType
     """The place of the sale. Default `SALE_CHANNEL_ONLINE`, also for an unknown value."""
     first_name: _builtins.str

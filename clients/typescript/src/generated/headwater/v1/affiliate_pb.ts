@@ -267,7 +267,8 @@ export type CreateAffiliateRequest = Message<"headwater.v1.CreateAffiliateReques
   programId: string;
 
   /**
-   * The code in the affiliate's referral link: 2 to 64 letters, digits, `-` or `_`, stored in lower case, unique in the account.
+   * The code in the affiliate's referral link: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in
+   * lower case, unique in the account.
    * Empty: the server makes a ref_id from the first name or the email address. It adds random characters if that ref_id is taken.
    *
    * @generated from field: string ref_id = 8;
@@ -275,7 +276,7 @@ export type CreateAffiliateRequest = Message<"headwater.v1.CreateAffiliateReques
   refId: string;
 
   /**
-   * The code of a coupon to assign to the affiliate: 2 to 64 letters, digits, `-` or `_`, stored in capitals. Optional.
+   * The code of a coupon to assign to the affiliate, like the `code` of AssignCoupon. Optional.
    *
    * @generated from field: string coupon_code = 9;
    */

@@ -42,7 +42,7 @@ export type AttributionCandidate = Message<"headwater.v1.AttributionCandidate"> 
     case: "leadId";
   } | {
     /**
-     * The coupon code, in capitals.
+     * The coupon code, in the form of `Coupon.code`.
      *
      * @generated from field: string coupon_code = 3;
      */

@@ -48,7 +48,8 @@ export type Coupon = Message<"headwater.v1.Coupon"> & {
   affiliateId: string;
 
   /**
-   * The code in capitals. Requests may send it in upper or lower case. Empty in the feed.
+   * The code as it is compared: in capitals, in Unicode's form NFKC, with single blanks. Requests may send it in any case and form.
+   * `straße` is `STRASSE`, and the Turkish `İ` and `ı` are `I`. Empty in the feed.
    *
    * @generated from field: string code = 4;
    */
@@ -120,7 +121,9 @@ export type AssignCouponRequest = Message<"headwater.v1.AssignCouponRequest"> & 
   programId: string;
 
   /**
-   * The code: 2 to 64 letters, digits, `-` or `_`, stored in capitals. Required.
+   * The code, such as `SUMMER.20`, `10%Off` or `dankefür100`: 2 to 64 characters in the form of `Coupon.code`, without control
+   * characters and invisible characters. One character is refused, because it is more often a slip than a code. Blanks inside are
+   * allowed. Required.
    *
    * @generated from field: string code = 4;
    */
@@ -247,7 +250,7 @@ export type ListCouponsRequest = Message<"headwater.v1.ListCouponsRequest"> & {
   affiliate?: AffiliateSelector | undefined;
 
   /**
-   * Only coupons with this code, in upper or lower case, up to 128 characters. Optional.
+   * Only coupons with this code, in any case, up to 128 characters. Optional.
    *
    * @generated from field: string code = 5;
    */

@@ -148,7 +148,8 @@ export type EnrollAffiliateRequest = Message<"headwater.v1.EnrollAffiliateReques
   programId: string;
 
   /**
-   * The code in the affiliate's referral link: 2 to 64 letters, digits, `-` or `_`, stored in lower case, unique in the account.
+   * The code in the affiliate's referral link: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in
+   * lower case, unique in the account.
    * Empty: an enrollment that is opened again keeps its ref_id. For a new enrollment the server makes a ref_id from the first
    * name or the email address.
    *
@@ -157,7 +158,7 @@ export type EnrollAffiliateRequest = Message<"headwater.v1.EnrollAffiliateReques
   refId: string;
 
   /**
-   * The code of a coupon to assign to the affiliate: 2 to 64 letters, digits, `-` or `_`, stored in capitals. Optional.
+   * The code of a coupon to assign to the affiliate, like the `code` of AssignCoupon. Optional.
    *
    * @generated from field: string coupon_code = 5;
    */

@@ -115,8 +115,8 @@ export type CreateLinkRequest = Message<"headwater.v1.CreateLinkRequest"> & {
   enrollmentId: string;
 
   /**
-   * The code: 2 to 64 letters, digits, `-` or `_`, stored in lower case, unique in the account. Empty: the server makes a random
-   * one.
+   * The code: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in lower case, unique in the account.
+   * Empty: the server makes a random one.
    *
    * @generated from field: string code = 3;
    */

@@ -74,8 +74,7 @@ export type RecordSaleRequest = Message<"headwater.v1.RecordSaleRequest"> & {
   refId: string;
 
   /**
-   * The coupon code that the customer used, up to 128 characters, in upper or lower case. An unknown code is not an error.
-   * Optional.
+   * The coupon code that the customer used, up to 128 characters, in any case. An unknown code is not an error. Optional.
    *
    * @generated from field: string coupon_code = 6;
    */

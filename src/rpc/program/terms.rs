@@ -1,0 +1,123 @@
+//! Terms and commissions on the wire.
+
+use std::borrow::Cow;
+
+use crate::domain::attribution::AttributionSource;
+use crate::domain::money::{PPM, Rounding};
+use crate::domain::program::{AttributionModel, Commission, Terms, TermsDraft, TermsReach};
+use crate::pb::{self, commission};
+use crate::rpc::call::canonical::{self, canonical};
+use crate::rpc::call::parse::Fields;
+use crate::rpc::call::render::{money, timestamp};
+use crate::rpc::call::wire_enum::WireEnum;
+
+const HOLD_PERIOD_DAYS_DEFAULT: i32 = 30;
+const ATTRIBUTION_WINDOW_DAYS_DEFAULT: i32 = 60;
+const DAYS_MAX: i32 = 3_650;
+pub(super) const PRECEDENCE_DEFAULT: [AttributionSource; 3] =
+    [AttributionSource::LeadBinding, AttributionSource::Coupon, AttributionSource::Click];
+
+/// Reads the terms that an owner sets. Version and start are not read, because the server sets them.
+pub(super) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) -> Option<TermsDraft> {
+    let terms = fields.required(field, terms)?;
+    fields.within(field, |fields| {
+        let reach = fields.optional_value("reach", terms.reach).unwrap_or(TermsReach::NewSales);
+        let commission = fields.required("commission", terms.commission.as_ref());
+        let commission = commission.and_then(|value| optional_commission(fields, "commission", Some(value)));
+        let hold_period_days = terms.hold_period_days.unwrap_or(HOLD_PERIOD_DAYS_DEFAULT);
+        let window_days = terms.attribution_window_days.unwrap_or(ATTRIBUTION_WINDOW_DAYS_DEFAULT);
+        let model = fields.optional_value("attribution_model", terms.attribution_model);
+        let rules = TermsDraft {
+            reach,
+            hold_period_days: fields.number("hold_period_days", hold_period_days, 0..=DAYS_MAX),
+            attribution_model: model.unwrap_or(AttributionModel::LastClick),
+            attribution_window_days: fields.number("attribution_window_days", window_days, 1..=DAYS_MAX),
+            precedence: precedence(fields, &terms.precedence),
+            rounding: fields.optional_value("rounding", terms.rounding).unwrap_or(Rounding::HalfEven),
+            commission: commission?,
+        };
+        Some(rules)
+    })
+}
+
+fn precedence(fields: &mut Fields, numbers: &[i32]) -> [AttributionSource; 3] {
+    if numbers.is_empty() {
+        return PRECEDENCE_DEFAULT;
+    }
+    let sources: Vec<AttributionSource> = numbers.iter().filter_map(|number| WireEnum::from_number(*number)).collect();
+    let has_each = AttributionSource::ALL.iter().all(|source| sources.contains(source));
+    match <[AttributionSource; 3]>::try_from(sources) {
+        Ok(sources) if has_each && numbers.len() == sources.len() => sources,
+        _ => {
+            let names: Vec<_> = PRECEDENCE_DEFAULT.iter().map(|source| source.wire_name()).collect();
+            fields.wrong("precedence", format!("must have each of {} once, or nothing", names.join(", ")));
+            PRECEDENCE_DEFAULT
+        }
+    }
+}
+
+/// Reads a commission; `None` when it is not set.
+pub(in crate::rpc) fn optional_commission(
+    fields: &mut Fields,
+    field: &str,
+    commission: Option<&pb::Commission>,
+) -> Option<Commission> {
+    let commission = commission?;
+    let Some(rate) = &commission.rate else {
+        fields.wrong(field, "must have one of percent_ppm and flat");
+        return None;
+    };
+    fields.within(field, |fields| match rate {
+        commission::Rate::PercentPpm(ppm) => {
+            if !(0..=PPM).contains(&i64::from(*ppm)) {
+                fields.wrong("percent_ppm", format!("must be 0 to {PPM}, in parts per million: 20 % is 200000"));
+            }
+            Some(Commission::PercentPpm(*ppm))
+        }
+        commission::Rate::Flat(flat) => fields.optional_money("flat", Some(flat)).map(Commission::Flat),
+    })
+}
+
+/// A commission as a message.
+pub(in crate::rpc) fn commission(value: Commission) -> pb::Commission {
+    let rate = match value {
+        Commission::PercentPpm(ppm) => commission::Rate::PercentPpm(ppm),
+        Commission::Flat(flat) => commission::Rate::Flat(money(flat)),
+    };
+    pb::Commission { rate: Some(rate) }
+}
+
+/// Terms in the form that all terms of the same meaning have.
+pub(super) fn canonical(sent: &pb::Terms) -> Cow<'_, pb::Terms> {
+    let precedence = PRECEDENCE_DEFAULT.map(AttributionSource::number);
+    let window_days = sent.attribution_window_days;
+    canonical!(
+        pb::Terms,
+        sent,
+        version: canonical::unread(&sent.version),
+        start_time: canonical::unread(&sent.start_time),
+        reach: canonical::default_number(sent.reach, TermsReach::NewSales.number()),
+        hold_period_days: canonical::default_optional(sent.hold_period_days, HOLD_PERIOD_DAYS_DEFAULT),
+        attribution_model: canonical::default_number(sent.attribution_model, AttributionModel::LastClick.number()),
+        attribution_window_days: canonical::default_optional(window_days, ATTRIBUTION_WINDOW_DAYS_DEFAULT),
+        precedence: canonical::default_list(&sent.precedence, &precedence),
+        rounding: canonical::default_number(sent.rounding, Rounding::HalfEven.number());
+        as_sent: commission,
+    )
+}
+
+/// A version of terms as a message.
+pub(super) fn render(terms: &Terms) -> pb::Terms {
+    let rules = &terms.rules;
+    pb::Terms {
+        version: terms.version,
+        start_time: Some(timestamp(terms.starts_at)),
+        reach: rules.reach.number(),
+        commission: Some(commission(rules.commission)),
+        hold_period_days: Some(rules.hold_period_days),
+        attribution_model: rules.attribution_model.number(),
+        attribution_window_days: Some(rules.attribution_window_days),
+        precedence: rules.precedence.iter().map(|source| source.number()).collect(),
+        rounding: rules.rounding.number(),
+    }
+}

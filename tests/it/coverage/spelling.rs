@@ -1,0 +1,449 @@
+//! Requests that mean the same are repeats, however they are written: with a default spelled out, with blanks around a text, with
+//! another case in an address or a code, with fields that are not read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost_reflect::{Kind, MessageDescriptor};
+use serde_json::{Value as Json, json};
+
+use super::api::{method, reason};
+use super::cases::{Case, all_fields, cases, is_listed, is_one_value, patched};
+use super::replay::{SECRETS, without};
+use super::world::{World, resolve};
+use crate::support::database::TestDatabase;
+
+/// Two spellings of a method's requests, as fields of the case's valid request.
+struct Spelling {
+    method: &'static str,
+    pairs: Vec<(Json, Json)>,
+    /// Fields that have one spelling only, such as ids.
+    one_spelling: &'static [&'static str],
+}
+
+fn spelling(method: &'static str, pairs: Vec<(Json, Json)>, one_spelling: &'static [&'static str]) -> Spelling {
+    Spelling { method, pairs, one_spelling }
+}
+
+fn ids_only(method: &'static str, one_spelling: &'static [&'static str]) -> Spelling {
+    spelling(method, vec![(json!({}), json!({}))], one_spelling)
+}
+
+/// A time, and the same one with a part of a microsecond.
+fn times() -> (Json, Json) {
+    (json!({"seconds": 1_600_000_000, "nanos": 1_000}), json!({"seconds": 1_600_000_000, "nanos": 1_999}))
+}
+
+fn terms() -> (Json, Json) {
+    let commission = json!({"percent_ppm": 100_000});
+    let spelled_out = json!({
+        "version": 7,
+        "start_time": {"seconds": 1},
+        "reach": "TERMS_REACH_NEW_SALES",
+        "commission": commission,
+        "hold_period_days": 30,
+        "attribution_model": "ATTRIBUTION_MODEL_LAST_CLICK",
+        "attribution_window_days": 60,
+        "precedence": ["ATTRIBUTION_SOURCE_LEAD_BINDING", "ATTRIBUTION_SOURCE_COUPON", "ATTRIBUTION_SOURCE_CLICK"],
+        "rounding": "ROUNDING_HALF_EVEN",
+    });
+    (json!({"commission": commission}), spelled_out)
+}
+
+fn spellings() -> Vec<Spelling> {
+    [accounts(), programs(), affiliates(), codes(), events()].into_iter().flatten().collect()
+}
+
+fn accounts() -> Vec<Spelling> {
+    vec![
+        spelling(
+            "AccountService/RegisterAccount",
+            vec![(
+                json!({"display_name": "Twice", "email": "${unique}@owners.example"}),
+                json!({"display_name": " Twice ", "email": " ${unique}@Owners.example."}),
+            )],
+            &[],
+        ),
+        spelling(
+            "AccountService/UpdateAccount",
+            vec![(
+                json!({
+                    "account": {"display_name": "Twice", "email": "${account_email}"},
+                    "update_mask": {"paths": ["display_name", "email"]},
+                }),
+                json!({
+                    "account": {
+                        "id": "${account_id}",
+                        "display_name": " Twice",
+                        "email": "${account_email}.",
+                        "max_active_coupons_per_affiliate": 7,
+                        "create_time": {"seconds": 1},
+                        "update_time": {"seconds": 1},
+                    },
+                    "update_mask": {"paths": ["email", "display_name", "email"]},
+                }),
+            )],
+            &[],
+        ),
+        spelling(
+            "AccountService/CreateApiKey",
+            vec![(
+                json!({"display_name": "loader", "expire_time": {"seconds": 4_000_000_000_u32, "nanos": 1_000}}),
+                json!({"display_name": "loader ", "expire_time": {"seconds": 4_000_000_000_u32, "nanos": 1_999}}),
+            )],
+            &["kind"],
+        ),
+        spelling(
+            "AccountService/CreateAdminApiKey",
+            vec![(
+                json!({"account": {"email": "${account_email}"}, "display_name": "recovered"}),
+                json!({"account": {"email": " ${account_email}."}, "display_name": "recovered "}),
+            )],
+            &["account.id"],
+        ),
+        ids_only("AccountService/RevokeApiKey", &["api_key_id"]),
+    ]
+}
+
+fn programs() -> Vec<Spelling> {
+    let (short, spelled_out) = terms();
+    vec![
+        spelling(
+            "AffiliateService/CreateProgram",
+            vec![(
+                json!({"display_name": "Spring", "landing_url": "https://shop.example", "terms": short}),
+                json!({"display_name": " Spring", "landing_url": " HTTPS://Shop.example/", "terms": spelled_out}),
+            )],
+            &["currency_code", "is_default", "terms.commission"],
+        ),
+        spelling(
+            "AffiliateService/UpdateProgram",
+            vec![(
+                json!({
+                    "program": {
+                        "id": "${fresh_program_id}",
+                        "display_name": "Twice",
+                        "landing_url": "https://shop.example",
+                        "terms": short,
+                    },
+                    "update_mask": {"paths": ["display_name", "landing_url", "terms"]},
+                }),
+                json!({
+                    "program": {
+                        "id": "${fresh_program_id}",
+                        "display_name": "Twice ",
+                        "currency_code": "EUR",
+                        "landing_url": "https://SHOP.example/",
+                        "is_default": true,
+                        "state": "PROGRAM_STATE_ARCHIVED",
+                        "terms": spelled_out,
+                        "create_time": {"seconds": 1},
+                        "update_time": {"seconds": 1},
+                    },
+                    "update_mask": {"paths": ["terms", "landing_url", "display_name", "terms"]},
+                }),
+            )],
+            &["program.id", "program.etag", "program.terms.commission"],
+        ),
+        ids_only("AffiliateService/ArchiveProgram", &["program_id", "etag"]),
+    ]
+}
+
+fn affiliates() -> Vec<Spelling> {
+    let profile = |text: &dyn Fn(&str) -> String, url: &str, country: &str, social: Json| {
+        json!({
+            "company": text("Lee"),
+            "address": {
+                "street": text("1 Way"),
+                "city": text("Rome"),
+                "region": text("RM"),
+                "postal_code": text("00100"),
+                "country_code": country,
+            },
+            "phone": text("12"),
+            "website_url": url,
+            "avatar_url": url,
+            "about": text("Two\nlines"),
+            "social_profiles": social,
+        })
+    };
+    let plain = profile(&str::to_owned, "https://lee.example/a%20b", "IT", json!({"x": "lee"}));
+    let other =
+        profile(&|text| format!(" {text} "), "https://LEE.example/a b", "it ", json!({"x": "lee ", "mastodon": " "}));
+    vec![
+        spelling(
+            "AffiliateService/CreateAffiliate",
+            vec![
+                (
+                    json!({
+                        "email": "${unique}@twice.example",
+                        "first_name": "Ann",
+                        "last_name": "Lee",
+                        "profile": plain,
+                        "ref_id": "r-${unique}",
+                        "coupon_code": "gr\u{fc}n-${unique}",
+                        "landing_url": "https://lee.example",
+                    }),
+                    json!({
+                        "email": "${unique}@Twice.example",
+                        "first_name": "Ann ",
+                        "last_name": "\tLee",
+                        "profile": other,
+                        "ref_id": " R-${unique}",
+                        "coupon_code": "GRU\u{308}N-${unique} ",
+                        "landing_url": "https://lee.example/",
+                    }),
+                ),
+                (json!({"profile": null}), json!({"profile": {"phone": " ", "address": {"city": " "}}})),
+            ],
+            &["external_id", "program_id", "commission_override"],
+        ),
+        spelling(
+            "AffiliateService/EnrollAffiliate",
+            vec![
+                (
+                    json!({
+                        "affiliate": {"email": "${fresh_email}"},
+                        "ref_id": "r-${unique}",
+                        "coupon_code": "c-${unique}",
+                        "landing_url": "https://lee.example",
+                    }),
+                    json!({
+                        "affiliate": {"email": " ${fresh_email}."},
+                        "ref_id": "R-${unique}",
+                        "coupon_code": "C-${unique}",
+                        "landing_url": "https://lee.example/ ",
+                    }),
+                ),
+                (
+                    json!({"affiliate": {"ref_id": "${fresh_ref_id}"}}),
+                    json!({"affiliate": {"ref_id": " ${fresh_ref_id}"}}),
+                ),
+            ],
+            &["affiliate.id", "affiliate.external_id", "affiliate.auth_token", "program_id", "commission_override"],
+        ),
+        spelling(
+            "AffiliateService/UpdateEnrollment",
+            vec![(
+                json!({
+                    "enrollment": {
+                        "id": "${fresh_enrollment_id}",
+                        "ref_id": "r-${unique}",
+                        "landing_url": "https://new.example",
+                    },
+                    "update_mask": {"paths": ["landing_url", "ref_id"]},
+                }),
+                json!({
+                    "enrollment": {
+                        "id": "${fresh_enrollment_id}",
+                        "affiliate_id": "aff_1",
+                        "program_id": "prg_1",
+                        "ref_id": "R-${unique}",
+                        "landing_url": " https://New.example/",
+                        "referral_link": "x",
+                        "commission_override": {"percent_ppm": 5, "flat": null},
+                        "state": "ENROLLMENT_STATE_ENDED",
+                        "create_time": {"seconds": 1},
+                        "update_time": {"seconds": 1},
+                        "end_time": {"seconds": 1},
+                    },
+                    "update_mask": {"paths": ["ref_id", "landing_url", "ref_id"]},
+                }),
+            )],
+            &["enrollment.id", "enrollment.commission_override.flat"],
+        ),
+        ids_only("AffiliateService/EndEnrollment", &["enrollment_id"]),
+    ]
+}
+
+fn codes() -> Vec<Spelling> {
+    vec![
+        spelling(
+            "AffiliateService/CreateLink",
+            vec![(
+                json!({"code": "c-${unique}", "destination_url": "https://shop.example"}),
+                json!({"code": " C-${unique}", "destination_url": "https://shop.example/"}),
+            )],
+            &["enrollment_id"],
+        ),
+        ids_only("AffiliateService/RevokeLink", &["link_id"]),
+        spelling(
+            "AffiliateService/AssignCoupon",
+            vec![
+                (
+                    json!({"affiliate": {"email": "${affiliate_email}"}, "code": "stra\u{df}e ${unique}", "note": "a\nb"}),
+                    json!({
+                        "affiliate": {"email": "${affiliate_email}."},
+                        "code": " STRASSE  ${unique}",
+                        "note": "a\nb\n",
+                    }),
+                ),
+                (
+                    json!({"affiliate": {"ref_id": "${affiliate_ref_id}"}}),
+                    json!({"affiliate": {"ref_id": " ${affiliate_ref_id}"}}),
+                ),
+            ],
+            &["affiliate.id", "affiliate.external_id", "affiliate.auth_token", "program_id"],
+        ),
+        ids_only("AffiliateService/RemoveCoupon", &["coupon_id"]),
+        ids_only("RewardService/ApproveRewards", &["reward_ids"]),
+        spelling(
+            "RewardService/DenyRewards",
+            vec![(json!({"reason": "test order"}), json!({"reason": "test order\n"}))],
+            &["reward_ids"],
+        ),
+    ]
+}
+
+fn events() -> Vec<Spelling> {
+    let (time, same_time) = times();
+    vec![
+        spelling(
+            "TrackingService/RecordClick",
+            vec![(
+                json!({"ref_id": "${link_code}", "tid": "t", "referrer_url": "a", "occur_time": time}),
+                json!({"ref_id": " ${link_code}", "tid": "t ", "referrer_url": "a\n", "occur_time": same_time}),
+            )],
+            &[],
+        ),
+        spelling(
+            "TrackingService/RecordLead",
+            vec![(
+                json!({
+                    "email": "${unique}@twice.example",
+                    "tid": "t",
+                    "ref_id": "ann",
+                    "coupon_code": "ann",
+                    "first_name": "Ann",
+                    "last_name": "Lee",
+                    "occur_time": time,
+                }),
+                json!({
+                    "email": "${unique}@Twice.example",
+                    "tid": " t",
+                    "ref_id": "ANN",
+                    "coupon_code": "Ann",
+                    "first_name": "Ann ",
+                    "last_name": "Lee\u{200b}",
+                    "state": "LEAD_STATE_SIGNED_UP",
+                    "occur_time": same_time,
+                }),
+            )],
+            &["external_id"],
+        ),
+        spelling(
+            "TrackingService/RecordSale",
+            vec![(
+                json!({
+                    "email": "${unique}@twice.example",
+                    "tid": "t",
+                    "ref_id": "ann",
+                    "coupon_code": "10% off",
+                    "first_name": "Ann",
+                    "last_name": "Lee",
+                    "plan": "gold",
+                    "order_number": "1",
+                    "occur_time": time,
+                }),
+                json!({
+                    "email": "${unique}@Twice.example",
+                    "tid": " t",
+                    "ref_id": "ANN",
+                    "coupon_code": "10%  OFF",
+                    "first_name": "Ann ",
+                    "last_name": "Lee\u{200b}",
+                    "plan": "gold ",
+                    "order_number": " 1",
+                    "channel": "SALE_CHANNEL_ONLINE",
+                    "quantity": 1,
+                    "occur_time": same_time,
+                }),
+            )],
+            &["external_id", "amount", "mrr", "order_id"],
+        ),
+        spelling(
+            "TrackingService/RecordRefund",
+            vec![(
+                json!({"email": "${lead_email}", "occur_time": time}),
+                json!({"email": "${lead_email}.", "occur_time": same_time}),
+            )],
+            &["sale_event_id", "external_id", "amount", "refund_id"],
+        ),
+        spelling(
+            "TrackingService/RecordCancellation",
+            vec![(
+                json!({"email": "${lead_email}", "occur_time": time}),
+                json!({"email": " ${lead_email}", "occur_time": same_time}),
+            )],
+            &["external_id"],
+        ),
+    ]
+}
+
+/// The fields that are set, each with its path and value.
+fn set_fields(request: &Json, descriptor: &MessageDescriptor, path: &str, found: &mut BTreeMap<String, Json>) {
+    for (name, value) in request.as_object().unwrap() {
+        let field = descriptor.get_field_by_name(name).unwrap();
+        let path = format!("{path}{name}");
+        match field.kind() {
+            Kind::Message(inside) if !field.is_map() && !is_one_value(&inside) && value.is_object() => {
+                set_fields(value, &inside, &format!("{path}."), found);
+            }
+            _ => _ = found.insert(path, value.clone()),
+        }
+    }
+}
+
+/// The cases of calls that change something, without batches, each with its idempotency key's field.
+fn repeatable() -> impl Iterator<Item = (&'static Case, &'static str)> {
+    cases().iter().filter_map(|case| Some((case, case.repeat_field()?)))
+}
+
+#[test]
+fn every_field_has_two_spellings_or_is_said_to_have_one() {
+    let spellings = spellings();
+    for (case, repeat_field) in repeatable() {
+        let of_method: Vec<_> = spellings.iter().filter(|spelling| spelling.method == case.method).collect();
+        let [spelling] = of_method[..] else { panic!("{} has {} lists of spellings", case.method, of_method.len()) };
+        let input = method(case.method).input();
+        let mut written_twice = BTreeSet::new();
+        for (first, second) in &spelling.pairs {
+            let [first, second] = [first, second].map(|request| {
+                let mut found = BTreeMap::new();
+                set_fields(request, &input, "", &mut found);
+                found
+            });
+            let paths = first.keys().chain(second.keys());
+            written_twice.extend(paths.filter(|path| first.get(*path) != second.get(*path)).cloned());
+        }
+        for field in all_fields(&input).iter().filter(|field| *field != repeat_field) {
+            let has_two = written_twice.contains(field);
+            let has_one = is_listed(field, spelling.one_spelling);
+            assert!(has_two != has_one, "{}: {field}: two spellings {has_two}, one {has_one}", case.method);
+        }
+    }
+}
+
+db_test!(requests_that_mean_the_same_are_repeats, |database: TestDatabase| async move {
+    let world = World::open(&database).await;
+    let account = &world.alpha;
+    let spellings = spellings();
+    for (case, repeat_field) in repeatable() {
+        let spelling = spellings.iter().find(|spelling| spelling.method == case.method).unwrap();
+        let call =
+            async |request: &Json| world.wire.call(account.key_for(case.method), &method(case.method), request).await;
+        for (first, second) in &spelling.pairs {
+            let names = case.prepared(&world, account).await;
+            // They are filled in together, so that their unique texts are the same.
+            let requests = [first, second, &case.other]
+                .map(|fields| case.template_with(&patched(fields, &json!({repeat_field: "twice-${unique}"}))));
+            let requests = resolve(&json!(requests), &names);
+            let answer = call(&requests[0]).await.unwrap_or_else(|status| panic!("{}: {status:?}", requests[0]));
+            assert!(answer["replayed"].is_null(), "{}", case.method);
+            let again = call(&requests[1]).await.unwrap_or_else(|status| panic!("{}: {status:?}", requests[1]));
+            assert_eq!(again["replayed"], json!(true), "{}", case.method);
+            assert_eq!(without(&again, &["replayed", "warnings"]), without(&without(&answer, SECRETS), &["warnings"]));
+            let status = call(&requests[2]).await.expect_err(case.method);
+            assert_eq!(reason(&status), "IDEMPOTENCY_MISMATCH", "{}", case.method);
+        }
+    }
+});
