@@ -6,7 +6,7 @@
 //! and its commands are run one by one. Commands that conflict with another server instance then succeed, and an account's broken
 //! row fails only the commands of that account.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -179,9 +179,10 @@ impl Writer {
     /// made, and one per command if the database refuses the batch.
     async fn carry_out(&mut self, envelopes: &[Envelope]) -> Vec<Reply> {
         let mut replies = Vec::with_capacity(envelopes.len());
+        let places = places_in_accounts(envelopes);
         while replies.len() < envelopes.len() {
             let rest = &envelopes[replies.len()..];
-            match self.attempt(rest, replies.len()).await {
+            match self.attempt(rest, &places[replies.len()..]).await {
                 Ok(done) => replies.extend(done),
                 // No retry: the batch may have been committed, and a retry would wait as long or fail as well.
                 Err(error @ (StoreError::Unavailable | StoreError::DiskFull | StoreError::ReadOnly)) => {
@@ -190,7 +191,8 @@ impl Writer {
                 Err(error) => {
                     tracing::debug!(commands = rest.len(), %error, "batch was refused, re-running one by one");
                     for envelope in rest {
-                        replies.push(self.carry_out_one(envelope, replies.len()).await);
+                        let place = places.get(replies.len()).copied().unwrap_or_default();
+                        replies.push(self.carry_out_one(envelope, place).await);
                     }
                 }
             }
@@ -198,9 +200,9 @@ impl Writer {
         replies
     }
 
-    async fn carry_out_one(&mut self, envelope: &Envelope, place: usize) -> Reply {
+    async fn carry_out_one(&mut self, envelope: &Envelope, place: i64) -> Reply {
         for attempt in 1..=TRIES_MAX {
-            match self.attempt(std::slice::from_ref(envelope), place).await {
+            match self.attempt(std::slice::from_ref(envelope), &[place]).await {
                 Ok(mut replies) => {
                     return replies.pop().unwrap_or_else(|| Err(SubmitError::Internal("no reply".to_owned())));
                 }
@@ -215,15 +217,15 @@ impl Writer {
         Err(SubmitError::Unavailable)
     }
 
-    async fn attempt(&mut self, envelopes: &[Envelope], place: usize) -> Result<Vec<Reply>, StoreError> {
+    async fn attempt(&mut self, envelopes: &[Envelope], places: &[i64]) -> Result<Vec<Reply>, StoreError> {
         let limit = Duration::from_secs(TRANSACTION_SECONDS_MAX);
         // Dropping the transaction rolls it back.
-        tokio::time::timeout(limit, self.transact(envelopes, place)).await.unwrap_or(Err(StoreError::Unavailable))
+        tokio::time::timeout(limit, self.transact(envelopes, places)).await.unwrap_or(Err(StoreError::Unavailable))
     }
 
-    /// Carries out commands, at least the first. `place` is the place of the first in its batch. Returns a reply for each that was
+    /// Carries out commands, at least the first. `places` has the place of each in its account. Returns a reply for each that was
     /// decided.
-    async fn transact(&mut self, envelopes: &[Envelope], place: usize) -> Result<Vec<Reply>, StoreError> {
+    async fn transact(&mut self, envelopes: &[Envelope], places: &[i64]) -> Result<Vec<Reply>, StoreError> {
         let mut wanted = Needs::default();
         for envelope in envelopes {
             add_needs(&mut wanted, envelope);
@@ -243,9 +245,10 @@ impl Writer {
 
         let mut ids = RandomIds;
         let mut replies: Vec<Reply> = Vec::with_capacity(envelopes.len());
-        // Each command of a batch has a time of its own, so that a change and an event of one batch are in order for ever.
-        let mut now = self.clock.now().plus_micros(i64::try_from(place).unwrap_or(i64::MAX));
-        for envelope in envelopes {
+        let begun_at = self.clock.now();
+        for (envelope, place) in envelopes.iter().zip(places) {
+            // Each command of an account has a time of its own, so that a change and an event of one batch are in order for ever.
+            let now = begun_at.plus_micros(*place);
             let mut decision = decide(&mut set, envelope, now, &mut ids);
             // A command that turned out to need more rows is decided again with them.
             for _ in 0..FURTHER_LOADS_MAX {
@@ -262,11 +265,10 @@ impl Writer {
             }
             let answer = decision.map(|decision| Answer { outcome: decision.outcome, replayed: decision.replayed });
             replies.push(answer.map_err(SubmitError::from));
-            now = now.plus_micros(1);
         }
 
         failpoint!(BeforeSave);
-        let segments = store::set::save(&transaction, &set, &mut heads, now, self.encode_event).await?;
+        let segments = store::set::save(&transaction, &set, &mut heads, begun_at, self.encode_event).await?;
         for account_id in set.accounts_with_changed_catalogue() {
             self.catalogues.forget(account_id);
         }
@@ -316,6 +318,17 @@ impl Writer {
         transaction.commit().await?;
         Ok(count)
     }
+}
+
+/// How many earlier commands of the batch each command's account has.
+fn places_in_accounts(envelopes: &[Envelope]) -> Vec<i64> {
+    let mut counts: HashMap<AccountId, i64> = HashMap::new();
+    let place = |envelope: &Envelope| {
+        let count = counts.entry(envelope.account_id).or_default();
+        *count += 1;
+        *count - 1
+    };
+    envelopes.iter().map(place).collect()
 }
 
 /// The accounts whose heads must be locked, and the others.
