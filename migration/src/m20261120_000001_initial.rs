@@ -172,6 +172,14 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(time("occurred_at"))
             .col(time("created_at"))
             .take(),
+        table("first_click", &["account_id", "tid", "program_id", "day"])
+            .col(id("account_id"))
+            .col(id("tid"))
+            .col(id("program_id"))
+            .col(count("day"))
+            .col(id("click_id"))
+            .col(time("occurred_at"))
+            .take(),
         table("lead", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))

@@ -21,6 +21,34 @@ pub struct Click {
     pub created_at: Time,
 }
 
+/// The first click of a visitor in a program on one day. It is kept apart for visitors with many clicks, because of those only the
+/// newest are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct FirstClick {
+    pub account_id: AccountId,
+    pub tid: ClickId,
+    pub program_id: ProgramId,
+    /// Days since 1970-01-01 in UTC.
+    pub day: i32,
+    pub click_id: ClickId,
+    pub occurred_at: Time,
+}
+
+impl Click {
+    /// The click as the first of its day.
+    pub fn as_first(&self) -> FirstClick {
+        FirstClick {
+            account_id: self.account_id,
+            tid: self.tid,
+            program_id: self.program_id,
+            day: self.occurred_at.day(),
+            click_id: self.id,
+            occurred_at: self.occurred_at,
+        }
+    }
+}
+
 /// The answer of RecordClick.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]

@@ -34,6 +34,11 @@ impl Time {
         self.plus_micros((days as i64).saturating_mul(Self::MICROS_PER_DAY))
     }
 
+    /// The number of whole days since 1970-01-01 in UTC.
+    pub fn day(self) -> i32 {
+        i32::try_from(self.0.div_euclid(Self::MICROS_PER_DAY)).unwrap_or(i32::MAX)
+    }
+
     /// Whether the time has no fraction of a second, as times of senders that count in seconds.
     pub const fn is_whole_second(self) -> bool {
         self.0 % Self::MICROS_PER_SECOND == 0

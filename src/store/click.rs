@@ -1,17 +1,18 @@
 //! Clicks: rows.
 
 use super::StoreError;
-use super::entity::click as table;
+use super::entity::{click as table, first_click as first_table};
 use super::set::Loading;
 use super::set::keyed::{NEWEST_MAX, Newest};
 use super::set::stored::SqlKey;
 use super::set::stored::Stored;
-use crate::domain::click::Click;
+use crate::domain::click::{Click, FirstClick};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, ClickId, EnrollmentId, LinkId, ProgramId};
 use crate::domain::link::Link;
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 impl Stored for Click {
@@ -63,10 +64,56 @@ impl Stored for Click {
             only: None,
             limit: NEWEST_MAX,
         };
+        let mut counts: HashMap<(AccountId, ClickId), u64> = HashMap::new();
         for row in newest.of(loading.connection, visitors.iter().map(SqlKey::values)).await? {
-            loading.enter(Self::from_row(row)?);
+            let click = loading.enter(Self::from_row(row)?);
+            *counts.entry((click.account_id, click.tid)).or_default() += 1;
         }
+        // Of a visitor with more clicks, the first ones are kept apart. They are read in the next round.
+        let busy = counts.into_iter().filter(|(_, count)| *count >= NEWEST_MAX).map(|(visitor, _)| visitor);
+        loading.needs.names.first_clicks_of.extend(busy);
         visitors.into_iter().for_each(|visitor| loading.set.names.clicks_of.insert_absent(visitor));
+        loading.by_key::<Self>().await
+    }
+}
+
+impl Stored for FirstClick {
+    type Table = first_table::Entity;
+
+    const GROWS: bool = false;
+
+    fn to_row(&self) -> Result<first_table::Model, StoreError> {
+        Ok(first_table::Model {
+            account_id: self.account_id.uuid(),
+            tid: self.tid.uuid(),
+            program_id: self.program_id.uuid(),
+            day: self.day,
+            click_id: self.click_id.uuid(),
+            occurred_at: self.occurred_at.micros(),
+        })
+    }
+
+    fn from_row(row: first_table::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            account_id: AccountId::from_uuid(row.account_id),
+            tid: ClickId::from_uuid(row.tid),
+            program_id: ProgramId::from_uuid(row.program_id),
+            day: row.day,
+            click_id: ClickId::from_uuid(row.click_id),
+            occurred_at: Time::from_micros(row.occurred_at),
+        })
+    }
+
+    fn leads_to(&self, needs: &mut Needs) {
+        needs.row::<Click>((self.account_id, self.tid, self.click_id));
+    }
+
+    async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        let mut visitors = std::mem::take(&mut loading.needs.names.first_clicks_of);
+        visitors.retain(|visitor| loading.set.names.first_clicks_of.get(visitor).is_none());
+        let columns = [first_table::Column::AccountId, first_table::Column::Tid];
+        loading.by::<Self, _>(&columns, visitors.iter().map(SqlKey::values)).await?;
+        visitors.into_iter().for_each(|visitor| loading.set.names.first_clicks_of.insert_absent(visitor));
         loading.by_key::<Self>().await
     }
 }

@@ -71,6 +71,7 @@ impl Rule for RecordClick {
             created_at: context.now,
         };
         let click = context.put(click);
+        keep_first_clicks(context, click.tid)?;
         if self.occurred_at.is_some()
             && let Some(tid) = known_visitor
         {
@@ -78,4 +79,25 @@ impl Rule for RecordClick {
         }
         Ok(ClickOutcome { click_id: id, tid: click.tid, destination_url, affiliate_id: click.affiliate_id })
     }
+}
+
+/// From this number of clicks on, the first click of each day is kept apart. It is well below the number of clicks that are read,
+/// so that no click is forgotten before.
+const CLICKS_BEFORE_KEEPING: usize = 50;
+
+/// Keeps the first click of a visitor of each day and program apart, if the visitor has many clicks.
+fn keep_first_clicks(context: &mut Context<'_>, tid: ClickId) -> Result<(), Refusal> {
+    let clicks: Vec<_> = context.set.clicks_of(context.account_id, tid)?.into_iter().cloned().collect();
+    if clicks.len() < CLICKS_BEFORE_KEEPING {
+        return Ok(());
+    }
+    context.set.wanted.names.first_clicks_of.insert((context.account_id, tid));
+    // The clicks come in the order in which they happened.
+    for click in clicks {
+        let kept = context.set.first_click(&click)?;
+        if kept.is_none_or(|kept| click.occurred_at < kept.occurred_at) {
+            context.put(click.as_first());
+        }
+    }
+    Ok(())
 }

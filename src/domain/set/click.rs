@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::kind::{Key, Kind};
 use super::names::Names;
 use super::working_set::{WorkingSet, known};
-use crate::domain::click::Click;
-use crate::domain::id::{AccountId, ClickId};
+use crate::domain::click::{Click, FirstClick};
+use crate::domain::id::{AccountId, ClickId, ProgramId};
 use crate::domain::refusal::Refusal;
 
 /// The key of the table: account, tracking id and id. The clicks of one visitor are therefore adjacent.
@@ -38,11 +38,35 @@ impl Kind for Click {
         {
             names.clicks_of.insert_absent((new.account_id, new.tid));
             names.conversions_of_visitor.insert_absent((new.account_id, new.tid));
+            names.first_clicks_of.insert_absent((new.account_id, new.tid));
         }
     }
 }
 
+/// The key of the first clicks: account, tracking id, program and day.
+impl Key for (AccountId, ClickId, ProgramId, i32) {
+    fn account_id(&self) -> AccountId {
+        self.0
+    }
+}
+
+impl Kind for FirstClick {
+    type Key = (AccountId, ClickId, ProgramId, i32);
+
+    const NAME: &'static str = "first click";
+
+    fn key(&self) -> Self::Key {
+        (self.account_id, self.tid, self.program_id, self.day)
+    }
+}
+
 impl WorkingSet {
+    /// The first click of a visitor in a program on one day, if it is kept.
+    pub fn first_click(&self, click: &Click) -> Result<Option<&Arc<FirstClick>>, Refusal> {
+        known(self.names.first_clicks_of.get(&(click.account_id, click.tid)).map(|_| ()), "first clicks")?;
+        Ok(self.first_clicks.get(&click.as_first().key()))
+    }
+
     /// The visitor's clicks, earliest first.
     pub fn clicks_of(&self, account_id: AccountId, tid: ClickId) -> Result<Vec<&Arc<Click>>, Refusal> {
         let ids = known(self.names.clicks_of.get(&(account_id, tid)), "clicks")?;

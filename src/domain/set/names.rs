@@ -218,6 +218,8 @@ names! {
     unmatched_sales: Lists<(AccountId, LeadSelector), ConversionId>,
     /// The conversions of a lead: all of them, or the newest [`super::TIMELINE_LENGTH_MAX`].
     timelines: Lists<(AccountId, LeadId), ConversionId>,
+    /// The visitors whose first clicks were looked up. The first clicks are found by their keys.
+    first_clicks_of: Lists<(AccountId, ClickId), ClickId>,
     /// The sign-ups and sales whose requests had a visitor's tracking id.
     conversions_of_visitor: Lists<(AccountId, ClickId), ConversionId>,
     /// The latest sales of a lead.

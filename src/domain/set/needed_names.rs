@@ -27,6 +27,8 @@ pub struct NeededNames {
     pub coupon_codes: BTreeSet<(AccountId, String)>,
     /// Visitors whose clicks are needed, by tracking id.
     pub clicks_of: BTreeSet<(AccountId, ClickId)>,
+    /// Visitors whose first clicks of each day are needed, by tracking id.
+    pub first_clicks_of: BTreeSet<(AccountId, ClickId)>,
     /// Leads.
     pub leads: BTreeSet<(AccountId, LeadSelector)>,
     /// Customers whose unmatched sales are needed. The sales are looked up by this name and by all other names of the customer's

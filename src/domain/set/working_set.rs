@@ -26,6 +26,7 @@ macro_rules! for_all_kinds {
             leads: $crate::domain::lead::Lead,
             unmatched_sales: $crate::domain::lead::UnmatchedSale,
             waiting_refunds: $crate::domain::conversion::WaitingRefund,
+            first_clicks: $crate::domain::click::FirstClick,
             clicks: $crate::domain::click::Click,
             links: $crate::domain::link::Link,
             coupons: $crate::domain::coupon::Coupon,

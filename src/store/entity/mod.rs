@@ -12,6 +12,7 @@ pub mod conversion;
 pub mod coupon;
 pub mod enrollment;
 pub mod event_segment;
+pub mod first_click;
 pub mod lead;
 pub mod ledger_entry;
 pub mod link;
@@ -28,7 +29,7 @@ pub mod waiting_refund;
 macro_rules! for_all_entities {
     ($callback:ident) => {
         $callback! {
-            store_identity, account, api_key, program, terms, affiliate, enrollment, link, coupon, click, lead, affiliate_lead, conversion, affiliate_conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, event_segment, request
+            store_identity, account, api_key, program, terms, affiliate, enrollment, link, coupon, click, first_click, lead, affiliate_lead, conversion, affiliate_conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, event_segment, request
         }
     };
 }

@@ -86,6 +86,12 @@ impl SqlKey for (AccountId, ClickId, ClickId) {
     }
 }
 
+impl SqlKey for (AccountId, ClickId, ProgramId, i32) {
+    fn values(&self) -> ValueTuple {
+        ValueTuple::Many(vec![self.0.uuid().into(), self.1.uuid().into(), self.2.uuid().into(), self.3.into()])
+    }
+}
+
 impl SqlKey for (AccountId, String, ConversionId) {
     fn values(&self) -> ValueTuple {
         ValueTuple::Three(self.0.uuid().into(), self.1.clone().into(), self.2.uuid().into())

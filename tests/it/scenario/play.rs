@@ -205,7 +205,11 @@ impl<'world, W: World> Player<'world, W> {
             occur_time: occur_time(step),
             ..Default::default()
         };
-        let click = self.world.change(request).await?;
+        let mut click = self.world.change(request.clone()).await?;
+        let times: usize = step.option("times").map_or(1, |times| times.parse().unwrap());
+        for _ in 1..times {
+            click = self.world.change(pb::RecordClickRequest { tid: click.tid, ..request.clone() }).await?;
+        }
         self.visitors.insert(visitor, click.tid);
         Ok(self.name_of(&click.affiliate_id))
     }

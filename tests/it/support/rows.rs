@@ -402,6 +402,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(link());
     set.put(coupon(1, "ADA10", CouponState::Active));
     set.put(click(1, ClickId::from_uuid(uuid(1))));
+    set.put(click(1, ClickId::from_uuid(uuid(1))).as_first());
     set.put(lead());
     set.put(unmatched_sale(&sold));
     set.put(request("sale", "order-1", sold.id.uuid()));
