@@ -201,6 +201,8 @@ pub struct SaleOutcome {
     /// The stored sale. It is stored whether or not somebody referred it.
     pub conversion_id: ConversionId,
     pub lead_id: Option<LeadId>,
+    /// Another lead, which has the email address of the request.
+    pub other_lead_id: Option<LeadId>,
     /// Empty when nobody referred it.
     pub credits: Credits,
     pub rewards: Vec<RewardSummary>,

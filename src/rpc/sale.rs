@@ -85,7 +85,12 @@ impl Change for pb::RecordSaleRequest {
         Ok((rule, warnings))
     }
 
-    fn render(sale: SaleOutcome, replayed: bool, warnings: Warnings, _asking: &Asking) -> pb::RecordSaleResponse {
+    fn render(sale: SaleOutcome, replayed: bool, mut warnings: Warnings, _asking: &Asking) -> pb::RecordSaleResponse {
+        if let Some(other) = sale.other_lead_id {
+            let explanation =
+                format!("is the address of another lead, {other}; the sale is that of the external_id's lead");
+            warnings.push(pb::Warning { field: "email".to_owned(), explanation });
+        }
         pb::RecordSaleResponse {
             outcome: conversion::outcome_of(&sale.credits).number(),
             conversion_id: sale.conversion_id.to_string(),

@@ -217,3 +217,30 @@ db_test!(a_customer_who_buys_again_is_not_updated, |database: TestDatabase| asyn
     let micros = |lead: &pb::Lead| lead.update_time.map(|time| (time.seconds, time.nanos));
     assert!(micros(&leads[1]) < micros(&leads[2]), "{leads:?}");
 });
+
+db_test!(a_sale_that_names_two_leads_warns, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let lead = |event_id: &str, external_id: &str, email: &str| pb::RecordLeadRequest {
+        event_id: event_id.to_owned(),
+        external_id: external_id.to_owned(),
+        email: email.to_owned(),
+        ..pb::RecordLeadRequest::default()
+    };
+    let first = client.tracking.record_lead(lead("one", "17", "")).await.unwrap().into_inner();
+    let second = client.tracking.record_lead(lead("two", "", "jo@customers.example")).await.unwrap().into_inner();
+    let sale = pb::RecordSaleRequest {
+        event_id: "sale".to_owned(),
+        external_id: "17".to_owned(),
+        email: "jo@customers.example".to_owned(),
+        amount: dollars(1_000),
+        ..pb::RecordSaleRequest::default()
+    };
+    for replayed in [false, true] {
+        let answer = client.tracking.record_sale(sale.clone()).await.unwrap().into_inner();
+        assert_eq!((answer.replayed, &answer.lead_id), (replayed, &first.lead_id));
+        let [warning] = answer.warnings.as_slice() else { panic!("{answer:?}") };
+        assert_eq!(warning.field, "email");
+        assert!(warning.explanation.contains(&second.lead_id), "{warning:?}");
+    }
+});

@@ -166,8 +166,8 @@ pub(super) fn arrival_time(
 }
 
 /// Finds who referred a conversion. The winner is the source of highest precedence that leads to an enrollment that was active in
-/// an active program when the conversion happened. Coupons and links, too, are judged as they were then. The lead's binding must
-/// be no later than the conversion.
+/// an active program when the conversion happened. Coupons and links, too, are judged as they were then. The binding of
+/// the first lead must be no later than the conversion. The second lead is another one that the request named too.
 ///
 /// The program's model chooses among the clicks inside the window. Candidates may belong to several programs. The model then
 /// comes from the program of the latest click. The precedence comes from the program of the first candidate, in the order
@@ -175,12 +175,12 @@ pub(super) fn arrival_time(
 pub(super) fn attribute(
     set: &WorkingSet,
     account_id: AccountId,
-    lead: Option<&Lead>,
+    leads: [Option<&Lead>; 2],
     referral: &Referral,
     occurred_at: Time,
 ) -> Result<Attribution, Refusal> {
     let mut runners = Vec::new();
-    for lead in lead.into_iter() {
+    for lead in leads.into_iter().flatten() {
         binding_runners(set, lead, occurred_at, &mut runners)?;
     }
     if let Some(code) = &referral.coupon_code {
@@ -247,6 +247,9 @@ fn binding_runners<'set>(
         let enrollment = set.enrollment(lead.account_id, credit.enrollment_id)?;
         let mut runner = Runner::new(set, Evidence::Lead(lead.id), enrollment, occurred_at)?;
         runner.referred_at = binding.referred_at;
+        if binding.is_later_than(occurred_at) {
+            runner.lose(CandidateResult::AfterConversion);
+        }
         runners.push(runner);
     }
     Ok(())

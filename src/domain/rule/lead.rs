@@ -126,7 +126,8 @@ impl RecordLead {
         lead: &Lead,
         occurred_at: Time,
     ) -> Result<(Conversion, Option<Winner>), Refusal> {
-        let attribution = attribution::attribute(context.set, context.account_id, None, &self.referral, occurred_at)?;
+        let attribution =
+            attribution::attribute(context.set, context.account_id, [None; 2], &self.referral, occurred_at)?;
         let mut made = conversion(context, ConversionKind::Lead, &self.event_id, lead, occurred_at);
         made.tid = self.referral.known_tid(context.set, context.account_id)?;
         made.candidates = attribution.candidates;

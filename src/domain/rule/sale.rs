@@ -64,15 +64,17 @@ impl Rule for RecordSale {
             None => attribution::arrival_time(context.set, context.account_id, &self.referral, context.now)?,
         };
         let known = context.set.find_customer(context.account_id, &self.customer)?.cloned();
+        let other = context.set.find_other(context.account_id, &self.customer)?.cloned();
         let sale = self.new_sale(context, occurred_at)?;
         let is_late = |lead: &&Arc<Lead>| lead.binding.as_ref().is_some_and(|binding| occurred_at < binding.bound_at);
         let (sale, rewards) = match known.as_ref().filter(is_late) {
-            Some(lead) => self.record_late(context, lead, sale)?,
-            None => self.record(context, known, sale)?,
+            Some(lead) => self.record_late(context, lead, other.as_ref(), sale)?,
+            None => self.record(context, known, other.as_ref(), sale)?,
         };
         let outcome = SaleOutcome {
             conversion_id: sale.id,
             lead_id: sale.lead_id,
+            other_lead_id: other.map(|lead| lead.id),
             credits: sale.credits.clone(),
             rewards: rewards.iter().map(|reward| reward.summary()).collect(),
         };
@@ -87,17 +89,19 @@ impl RecordSale {
         &self,
         context: &mut Context<'_>,
         known: Option<Arc<Lead>>,
+        other: Option<&Arc<Lead>>,
         mut sale: Conversion,
     ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
         let lead = known.as_deref();
+        let leads = [lead, other.map(AsRef::as_ref)];
         let attribution =
-            attribution::attribute(context.set, context.account_id, lead, &self.referral, sale.occurred_at)?;
+            attribution::attribute(context.set, context.account_id, leads, &self.referral, sale.occurred_at)?;
         sale.lead_id = lead.map(|lead| lead.id);
         sale.candidates = attribution.candidates;
         let Some(winner) = attribution.winner else {
             return Ok((self.leave_unmatched(context, known, sale)?, Vec::new()));
         };
-        let binding = lead.and_then(|lead| lead.binding.as_ref()).filter(|_| !gives_way(&sale.candidates));
+        let binding = lead.filter(|lead| !gives_way(lead, &sale.candidates)).and_then(|lead| lead.binding.as_ref());
         let claim = claim_of(context.set, &winner, binding, sale.occurred_at)?;
         let is_bound = binding.is_some();
         let lead = self.referred_lead(context, known, is_bound, claim.credit, winner.referred_at, sale.occurred_at)?;
@@ -118,12 +122,15 @@ impl RecordSale {
         &self,
         context: &mut Context<'_>,
         known: &Arc<Lead>,
+        other: Option<&Arc<Lead>>,
         mut sale: Conversion,
     ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
         let (id, occurred_at) = (sale.id, sale.occurred_at);
         sale.lead_id = Some(known.id);
+        // The verdict on all events replaces these. They tell it what the request named.
+        let leads = [None, other.map(AsRef::as_ref)];
         sale.candidates =
-            attribution::attribute(context.set, context.account_id, None, &self.referral, occurred_at)?.candidates;
+            attribution::attribute(context.set, context.account_id, leads, &self.referral, occurred_at)?.candidates;
         self.leave_unmatched(context, None, sale)?;
         let mut lead = known.as_ref().clone();
         self.mark_as_buyer(context, &mut lead, occurred_at)?;

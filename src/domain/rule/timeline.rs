@@ -21,7 +21,7 @@ use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, 
 use crate::domain::conversion::{Conversion, ConversionKind, ConversionOutcome, Credit, Credits};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventKind;
-use crate::domain::id::{AccountId, ClickId, ConversionId};
+use crate::domain::id::{AccountId, ClickId, ConversionId, LeadId};
 use crate::domain::lead::{Binding, Customer, Lead, LeadState, UnmatchedSale};
 use crate::domain::ledger::LedgerReason;
 use crate::domain::money::Money;
@@ -65,9 +65,9 @@ pub(super) fn claim_of(
 }
 
 /// Whether a lead's binding gives way to the referrer of a sale, because it leads only to ended enrollments and archived programs.
-pub(super) fn gives_way(candidates: &[Candidate]) -> bool {
+pub(super) fn gives_way(lead: &Lead, candidates: &[Candidate]) -> bool {
     let is_over = |result| matches!(result, CandidateResult::EnrollmentEnded | CandidateResult::ProgramArchived);
-    let bindings = candidates.iter().filter(|candidate| candidate.evidence.source() == AttributionSource::LeadBinding);
+    let bindings = candidates.iter().filter(|candidate| candidate.evidence == Evidence::Lead(lead.id));
     bindings.map(|candidate| candidate.result).all(is_over)
 }
 
@@ -83,6 +83,14 @@ fn referral_of(event: &Conversion) -> Referral {
         }
     }
     referral
+}
+
+/// Another lead that the request of an event named too.
+fn other_lead_of(event: &Conversion, lead: &Lead) -> Option<LeadId> {
+    event.candidates.iter().find_map(|candidate| match candidate.evidence {
+        Evidence::Lead(id) if id != lead.id => Some(id),
+        _ => None,
+    })
 }
 
 /// Credits the sales of a newly bound lead that nobody had referred, as far as the binding pays for them.
@@ -187,6 +195,9 @@ fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<Arc<Conversi
     events.sort_by_key(|event| (event.occurred_at, event.created_at, event.id));
     for event in &events {
         referral_of(event).needs(account_id, &mut context.set.wanted);
+        if let Some(other) = other_lead_of(event, lead) {
+            context.set.wanted.row::<Lead>((account_id, other));
+        }
     }
     Ok((events, is_whole))
 }
@@ -206,7 +217,7 @@ fn judge_in_order(
         let binding = bindings.last().map(|(_, binding)| binding);
         let probe = Lead { binding: binding.cloned(), ..lead.clone() };
         let (verdict, winner) = judge(set, &probe, event)?;
-        let gives_way = event.kind == ConversionKind::Sale && gives_way(&verdict.candidates);
+        let gives_way = event.kind == ConversionKind::Sale && gives_way(lead, &verdict.candidates);
         if let (Some(winner), Some(claim)) = (winner, &verdict.claim)
             && (binding.is_none() || gives_way)
         {
@@ -243,9 +254,14 @@ fn judge_alone(
 /// Judges one event by the binding of its lead.
 fn judge(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<(Verdict, Option<Winner>), Refusal> {
     let occurred_at = event.occurred_at;
+    let other = match other_lead_of(event, lead) {
+        Some(id) => set.find::<Lead>(&(event.account_id, id))?.map(AsRef::as_ref),
+        None => None,
+    };
+    let leads = [Some(lead), other];
     let Attribution { winner, candidates } =
-        attribution::attribute(set, event.account_id, Some(lead), &referral_of(event), occurred_at)?;
-    let binding = lead.binding.as_ref().filter(|_| !gives_way(&candidates));
+        attribution::attribute(set, event.account_id, leads, &referral_of(event), occurred_at)?;
+    let binding = lead.binding.as_ref().filter(|_| !gives_way(lead, &candidates));
     let claim = match &winner {
         Some(winner) => Some(claim_of(set, winner, binding, occurred_at)?),
         None => None,
@@ -298,7 +314,7 @@ fn judge_without_lead(context: &mut Context<'_>, sale: &Arc<Conversion>) -> Resu
     let referral = referral_of(sale);
     referral.needs(account_id, &mut context.set.wanted);
     let Attribution { winner, candidates } =
-        attribution::attribute(context.set, account_id, None, &referral, sale.occurred_at)?;
+        attribution::attribute(context.set, account_id, [None; 2], &referral, sale.occurred_at)?;
     let customer = customer_of(context, sale)?;
     if winner.is_some() && !customer.is_unnamed() {
         let lead = customer::new_lead(context, &customer, LeadState::Active);

@@ -71,6 +71,14 @@ impl WorkingSet {
         id.map(|id| self.existing::<Lead>(&(account_id, id))).transpose()
     }
 
+    /// Another lead that a request names too: the email address is that of another lead than the external_id.
+    pub fn find_other(&self, account_id: AccountId, customer: &Customer) -> Result<Option<&Arc<Lead>>, Refusal> {
+        let (Some(_), Some(email)) = (&customer.external_id, &customer.email) else { return Ok(None) };
+        let lead = self.find_customer(account_id, customer)?.map(|lead| lead.id);
+        let other = self.find_lead(account_id, &LeadSelector::Email(email.clone()))?;
+        Ok(other.filter(|other| Some(other.id) != lead))
+    }
+
     /// The lead that a request names: found by external_id, or else by email address.
     pub fn find_customer(&self, account_id: AccountId, customer: &Customer) -> Result<Option<&Arc<Lead>>, Refusal> {
         for selector in customer.selectors() {

@@ -38,6 +38,7 @@ form! {
     }
     unless_empty {
         lead_id: Option<LeadId>,
+        other_lead_id: Option<LeadId>,
         credits: Vec<CreditForm>,
         rewards: Vec<RewardSummaryForm>,
     }

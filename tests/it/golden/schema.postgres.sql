@@ -133,6 +133,13 @@ event_segment.first_sequence bigint NOT NULL
 event_segment.committed_at bigint NOT NULL
 event_segment.events bytea NOT NULL
 CREATE UNIQUE INDEX event_segment_pkey ON public.event_segment USING btree (account_id, last_sequence)
+first_click.account_id uuid NOT NULL
+first_click.tid uuid NOT NULL
+first_click.program_id uuid NOT NULL
+first_click.day integer NOT NULL
+first_click.click_id uuid NOT NULL
+first_click.occurred_at bigint NOT NULL
+CREATE UNIQUE INDEX first_click_pkey ON public.first_click USING btree (account_id, tid, program_id, day)
 lead.account_id uuid NOT NULL
 lead.id uuid NOT NULL
 lead.email text

@@ -145,6 +145,16 @@ CREATE TABLE "event_segment" (
   "committed_at" integer NOT NULL,
   "events" blob NOT NULL, PRIMARY KEY ("account_id",
   "last_sequence") )
+CREATE TABLE "first_click" (
+  "account_id" uuid_text NOT NULL,
+  "tid" uuid_text NOT NULL,
+  "program_id" uuid_text NOT NULL,
+  "day" integer NOT NULL,
+  "click_id" uuid_text NOT NULL,
+  "occurred_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "tid",
+  "program_id",
+  "day") ) WITHOUT ROWID
 CREATE TABLE "lead" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,

@@ -141,6 +141,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         Outcome::Sale(SaleOutcome {
             conversion_id: sale.id,
             lead_id: None,
+            other_lead_id: None,
             credits: Default::default(),
             rewards: Vec::new(),
         }),
@@ -155,6 +156,14 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     for outcome in outcomes {
         golden.holds(&format!("request_outcome_{}.v1.short", name_of(&outcome)), &outcome);
     }
+    let other = SaleOutcome {
+        conversion_id: sale.id,
+        lead_id: Some(rows::lead().id),
+        other_lead_id: Some(rows::lead().id),
+        credits: Default::default(),
+        rewards: Vec::new(),
+    };
+    golden.holds("request_outcome_sale.v1.with_other_lead_id", &Outcome::Sale(other));
     golden.holds("enrollment_commission_override.v1.percent", &Commission::PercentPpm(125_000));
     let mut past = rows::past_standing();
     past.standing.commission_override = None;

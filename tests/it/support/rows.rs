@@ -455,6 +455,7 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         Outcome::Lead(LeadOutcome { lead_id: lead().id, credits: smallvec![credit()], conversion_id: Some(sale.id) }),
         Outcome::Sale(SaleOutcome {
             conversion_id: sale.id,
+            other_lead_id: None,
             lead_id: Some(lead().id),
             credits: smallvec![credit()],
             rewards: vec![reward.summary()],

@@ -29,7 +29,8 @@ type AttributionModel int32
 const (
 	// Not set. Means `ATTRIBUTION_MODEL_LAST_CLICK`.
 	AttributionModel_ATTRIBUTION_MODEL_UNSPECIFIED AttributionModel = 0
-	// The earliest click inside the attribution window, among the visitor's latest 100 clicks.
+	// The earliest click inside the attribution window. Of a visitor with more than 100 clicks, the latest 100 and the first of each
+	// day are considered.
 	AttributionModel_ATTRIBUTION_MODEL_FIRST_CLICK AttributionModel = 1
 	// The latest click inside the attribution window.
 	AttributionModel_ATTRIBUTION_MODEL_LAST_CLICK AttributionModel = 2

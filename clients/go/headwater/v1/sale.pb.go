@@ -37,8 +37,9 @@ type RecordSaleRequest struct {
 	// The address is added to a known lead without an address, unless another lead has this address. An address that the lead
 	// already has is never replaced.
 	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
-	// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. It is
-	// added to a known lead without an external_id.
+	// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead: the sale is
+	// that of the external_id's lead. If only the other lead is bound, the sale is credited by its binding. The answer has a warning then.
+	// It is added to a known lead without an external_id.
 	ExternalId string `protobuf:"bytes,3,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
 	// The visitor's tracking id from RecordClick, up to 128 characters. An unknown tracking id is not an error. Optional.
 	Tid string `protobuf:"bytes,4,opt,name=tid,proto3" json:"tid,omitempty"`

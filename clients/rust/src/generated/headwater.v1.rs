@@ -1015,7 +1015,8 @@ pub struct Credit {
 pub enum AttributionModel {
     /// Not set. Means `ATTRIBUTION_MODEL_LAST_CLICK`.
     Unspecified = 0,
-    /// The earliest click inside the attribution window, among the visitor's latest 100 clicks.
+    /// The earliest click inside the attribution window. Of a visitor with more than 100 clicks, the latest 100 and the first of each
+    /// day are considered.
     FirstClick = 1,
     /// The latest click inside the attribution window.
     LastClick = 2,
@@ -3705,8 +3706,9 @@ pub struct RecordSaleRequest {
     /// already has is never replaced.
     #[prost(string, tag = "2")]
     pub email: ::prost::alloc::string::String,
-    /// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. It is
-    /// added to a known lead without an external_id.
+    /// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead: the sale is
+    /// that of the external_id's lead. If only the other lead is bound, the sale is credited by its binding. The answer has a warning then.
+    /// It is added to a known lead without an external_id.
     #[prost(string, tag = "3")]
     pub external_id: ::prost::alloc::string::String,
     /// The visitor's tracking id from RecordClick, up to 128 characters. An unknown tracking id is not an error. Optional.

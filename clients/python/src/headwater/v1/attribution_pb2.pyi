@@ -26,7 +26,9 @@ class _AttributionModelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Attr
     ATTRIBUTION_MODEL_UNSPECIFIED: _AttributionModel.ValueType  # 0
     """Not set. Means `ATTRIBUTION_MODEL_LAST_CLICK`."""
     ATTRIBUTION_MODEL_FIRST_CLICK: _AttributionModel.ValueType  # 1
-    """The earliest click inside the attribution window, among the visitor's latest 100 clicks."""
+    """The earliest click inside the attribution window. Of a visitor with more than 100 clicks, the latest 100 and the first of each
+    day are considered.
+    """
     ATTRIBUTION_MODEL_LAST_CLICK: _AttributionModel.ValueType  # 2
     """The latest click inside the attribution window."""
 
@@ -36,7 +38,9 @@ class AttributionModel(_AttributionModel, metaclass=_AttributionModelEnumTypeWra
 ATTRIBUTION_MODEL_UNSPECIFIED: AttributionModel.ValueType  # 0
 """Not set. Means `ATTRIBUTION_MODEL_LAST_CLICK`."""
 ATTRIBUTION_MODEL_FIRST_CLICK: AttributionModel.ValueType  # 1
-"""The earliest click inside the attribution window, among the visitor's latest 100 clicks."""
+"""The earliest click inside the attribution window. Of a visitor with more than 100 clicks, the latest 100 and the first of each
+day are considered.
+"""
 ATTRIBUTION_MODEL_LAST_CLICK: AttributionModel.ValueType  # 2
 """The latest click inside the attribution window."""
 Global___AttributionModel: _TypeAlias = AttributionModel  # noqa: Y015

@@ -59,8 +59,9 @@ class RecordSaleRequest(_message.Message):
     already has is never replaced.
     """
     external_id: _builtins.str
-    """The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. It is
-    added to a known lead without an external_id.
+    """The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead: the sale is
+    that of the external_id's lead. If only the other lead is bound, the sale is credited by its binding. The answer has a warning then.
+    It is added to a known lead without an external_id.
     """
     tid: _builtins.str
     """The visitor's tracking id from RecordClick, up to 128 characters. An unknown tracking id is not an error. Optional."""

@@ -175,7 +175,8 @@ export enum AttributionModel {
   UNSPECIFIED = 0,
 
   /**
-   * The earliest click inside the attribution window, among the visitor's latest 100 clicks.
+   * The earliest click inside the attribution window. Of a visitor with more than 100 clicks, the latest 100 and the first of each
+   * day are considered.
    *
    * @generated from enum value: ATTRIBUTION_MODEL_FIRST_CLICK = 1;
    */

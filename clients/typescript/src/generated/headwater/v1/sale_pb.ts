@@ -51,8 +51,9 @@ export type RecordSaleRequest = Message<"headwater.v1.RecordSaleRequest"> & {
   email: string;
 
   /**
-   * The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. It is
-   * added to a known lead without an external_id.
+   * The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead: the sale is
+   * that of the external_id's lead. If only the other lead is bound, the sale is credited by its binding. The answer has a warning then.
+   * It is added to a known lead without an external_id.
    *
    * @generated from field: string external_id = 3;
    */
