@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::cursor::Cursors;
+use crate::domain::event::FeedPlace;
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use crate::domain::time::Time;
@@ -232,6 +233,21 @@ impl Feed {
     /// The store's errors.
     pub async fn sequence_before(&self, account_id: AccountId, time: Time) -> Result<i64, StoreError> {
         store::event::first_sequence_at(&self.store, account_id, time).await
+    }
+
+    /// The place after the event with this sequence, from the database and not from the cache. `None` if the feed has neither the
+    /// event nor the events after it.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn place(&self, account_id: AccountId, sequence: i64) -> Result<Option<FeedPlace>, StoreError> {
+        if let Some(place) = store::event::place(&self.store, account_id, sequence).await? {
+            return Ok(Some(place));
+        }
+        // The head has the place of the newest pruned event. It is read after the row was not found, so that a worker that prunes
+        // between the two reads does no harm.
+        let earliest = self.head(account_id).await?.earliest();
+        Ok((earliest.sequence == sequence).then_some(earliest))
     }
 
     /// Polls the heads of followed accounts. Finds commits of other instances, and is a backstop for missed wake-ups.

@@ -33,6 +33,7 @@ mod promises;
 mod properties;
 mod protocol;
 mod resources;
+mod restored;
 mod scenario;
 mod schema;
 mod start;

@@ -89,7 +89,8 @@ export class HeadwaterClient {
    *
    * The follower has a connection of its own. It opens a new stream after every end of the old one, and when nothing arrives for
    * three heartbeats. It gives up only for a reason that no other attempt can change: a wrong key, request or cursor. It then
-   * throws a {@link HeadwaterError}. CURSOR_EXPIRED and CURSOR_AHEAD_OF_HEAD need a decision of yours, because events were lost.
+   * throws a {@link HeadwaterError}. CURSOR_EXPIRED, CURSOR_AHEAD_OF_HEAD and CURSOR_OF_ANOTHER_HISTORY need a decision of yours,
+   * because events were lost.
    */
   followEvents(options: FollowOptions): Promise<void> {
     return this.#follow(options, (transport, request, signal) =>

@@ -78,6 +78,7 @@ const FINAL_REASONS: ReadonlySet<ErrorReason> = new Set([
   ErrorReason.CURSOR_FOREIGN,
   ErrorReason.CURSOR_EXPIRED,
   ErrorReason.CURSOR_AHEAD_OF_HEAD,
+  ErrorReason.CURSOR_OF_ANOTHER_HISTORY,
 ]);
 
 const BEGINNING: MessageInitShape<typeof FeedStartSchema> = {

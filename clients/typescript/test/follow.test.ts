@@ -106,6 +106,7 @@ test("the follower stops by reason, never by code", async () => {
     [Code.InvalidArgument, "CURSOR_FOREIGN"],
     [Code.OutOfRange, "CURSOR_EXPIRED"],
     [Code.FailedPrecondition, "CURSOR_AHEAD_OF_HEAD"],
+    [Code.FailedPrecondition, "CURSOR_OF_ANOTHER_HISTORY"],
   ];
   for (const [code, reason] of final) {
     const { error, starts } = await followFake([{ end: serverError(code, reason) }]);

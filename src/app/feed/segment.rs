@@ -5,13 +5,13 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::app::cursor::Cursors;
-use crate::domain::event::EventHeader;
+use crate::domain::event::{EventHeader, FeedPlace};
 use crate::domain::time::Time;
 use crate::store::event::Segment;
 
 /// The approximate size of an entry's fields other than the body: cursor, sequence, commit time and length. An entry may be a
 /// little larger. The estimate covers this, because it also counts the event's header, which only the stored segment has.
-const PLACE_BYTES: usize = 100;
+const PLACE_BYTES: usize = 104;
 
 /// Writes an event's entry: its body, with sequence, commit time and cursor.
 pub type WriteEntry = fn(&[u8], i64, Time, &str, &mut Vec<u8>);
@@ -41,6 +41,11 @@ impl FeedSegment {
     /// The sequence of the segment's last event.
     pub fn last_sequence(&self) -> i64 {
         self.segment.last_sequence
+    }
+
+    /// The place after the event with this sequence, which is one of the segment.
+    pub fn place(&self, sequence: i64) -> FeedPlace {
+        self.segment.place(sequence)
     }
 
     /// The headers of the events after a sequence, for filters.
@@ -85,7 +90,7 @@ fn write_entries(segment: &Segment, cursors: &Cursors, write_entry: WriteEntry) 
     let mut cursor = String::new();
     for (sequence, _, body) in segment.events() {
         cursor.clear();
-        cursors.encode_into(segment.account_id, sequence, &mut cursor);
+        cursors.encode_into(segment.account_id, segment.place(sequence), &mut cursor);
         write_entry(body, sequence, segment.committed_at, &cursor, &mut bytes);
         ends.push(bytes.len());
     }

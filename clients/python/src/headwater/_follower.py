@@ -29,6 +29,7 @@ STOP_REASONS = frozenset(
         v1.ERROR_REASON_CURSOR_FOREIGN,
         v1.ERROR_REASON_CURSOR_EXPIRED,
         v1.ERROR_REASON_CURSOR_AHEAD_OF_HEAD,
+        v1.ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY,
     }
 )
 
@@ -96,7 +97,8 @@ class Follower:
 
         Raises:
             HeadwaterError: Reconnecting cannot help. The reason is one of KEY_MISSING, KEY_INVALID, KEY_KIND_NOT_ALLOWED,
-                INVALID_FIELDS, METHOD_UNKNOWN, CURSOR_MALFORMED, CURSOR_FOREIGN, CURSOR_EXPIRED and CURSOR_AHEAD_OF_HEAD.
+                INVALID_FIELDS, METHOD_UNKNOWN, CURSOR_MALFORMED, CURSOR_FOREIGN, CURSOR_EXPIRED, CURSOR_AHEAD_OF_HEAD
+                and CURSOR_OF_ANOTHER_HISTORY.
         """
         watchdog = _Watchdog()
         failures = 0
