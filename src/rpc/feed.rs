@@ -134,6 +134,11 @@ impl FeedStreams {
         loop {
             follower.known();
             let page = place::read(&self.app, &mut follower, account_id, position.sequence).await?;
+            // The key may have been revoked or have expired while the call waited.
+            match page.iter().any(|segment| segment.revokes(principal.key_id)) {
+                true => self.authenticator.recheck(principal).await?,
+                false => self.authenticator.check(principal).await?,
+            }
             for segment in &page {
                 if batch.is_done() || segment.first_sequence() > position.sequence + 1 {
                     break;
@@ -154,9 +159,11 @@ impl FeedStreams {
                 break;
             }
             if page.is_empty() {
+                let expiry = self.authenticator.expires_at(principal);
+                let until = expiry.map_or(give_up_at, |expiry| expiry.min(give_up_at));
                 tokio::select! {
                     () = follower.changed() => {}
-                    () = tokio::time::sleep_until(give_up_at) => {}
+                    () = tokio::time::sleep_until(until) => {}
                     () = self.draining.cancelled() => {}
                 }
             }

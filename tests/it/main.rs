@@ -23,6 +23,7 @@ mod failpoints;
 mod faults;
 mod feed;
 mod feed_images;
+mod feed_keys;
 mod feed_resume;
 mod idempotency;
 mod keys;

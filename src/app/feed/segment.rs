@@ -3,9 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::app::cursor::Cursors;
-use crate::domain::event::{EventHeader, FeedPlace};
+use crate::domain::event::{EventHeader, EventKind, FeedPlace};
+use crate::domain::id::ApiKeyId;
 use crate::domain::time::Time;
 use crate::store::event::Segment;
 
@@ -19,6 +21,8 @@ pub type WriteEntry = fn(&[u8], i64, Time, &str, &mut Vec<u8>);
 /// A segment, and its encoding for readers. It is encoded when a reader first needs it.
 pub struct FeedSegment {
     segment: Segment,
+    /// The API keys that the segment's events revoke.
+    revoked_keys: Vec<Uuid>,
     entries: OnceLock<Entries>,
 }
 
@@ -30,7 +34,9 @@ struct Entries {
 
 impl FeedSegment {
     pub(super) fn new(segment: Segment) -> Arc<Self> {
-        Arc::new(Self { segment, entries: OnceLock::new() })
+        let revocations = segment.events().filter(|(_, header, _)| header.kind == EventKind::ApiKeyRevoked);
+        let revoked_keys = revocations.map(|(_, header, _)| header.subject_id).collect();
+        Arc::new(Self { segment, revoked_keys, entries: OnceLock::new() })
     }
 
     /// The sequence of the segment's first event.
@@ -41,6 +47,11 @@ impl FeedSegment {
     /// The sequence of the segment's last event.
     pub fn last_sequence(&self) -> i64 {
         self.segment.last_sequence
+    }
+
+    /// Whether an event of the segment revokes this key.
+    pub fn revokes(&self, key_id: ApiKeyId) -> bool {
+        self.revoked_keys.contains(&key_id.uuid())
     }
 
     /// The place after the event with this sequence, which is one of the segment.
@@ -79,7 +90,7 @@ impl FeedSegment {
     #[cfg(test)]
     pub(super) fn for_tests(first_sequence: i64, last_sequence: i64) -> Self {
         let segment = Segment::for_tests(first_sequence, last_sequence);
-        Self { segment, entries: OnceLock::new() }
+        Self { segment, revoked_keys: Vec::new(), entries: OnceLock::new() }
     }
 }
 

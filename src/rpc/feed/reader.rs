@@ -75,8 +75,6 @@ pub(super) struct Reader {
     silent_events: i64,
     /// When the next message is due at the latest.
     heartbeat_at: Instant,
-    /// When the key must be checked again.
-    recheck_at: Instant,
     /// The stream's slot among the streams of its key. It is held as long as the reader exists.
     _slot: Slot,
 }
@@ -124,7 +122,6 @@ impl Reader {
             is_over: false,
             silent_events: 0,
             heartbeat_at: now + wanted.heartbeat_delay,
-            recheck_at: now + wanted.heartbeat_delay,
             _slot: slot,
         }
     }
@@ -165,12 +162,9 @@ impl Reader {
                 self.is_over = true;
                 return Ok(draining(reason));
             }
-            if now >= self.recheck_at {
-                // The key is checked here and not while waiting, because a busy stream never waits and a revoked key must not go
-                // on reading.
-                self.authenticator.recheck(&self.principal).await?;
-                self.recheck_at = clock::monotonic_now() + self.heartbeat_delay;
-            }
+            // The key is checked before every message, because a busy stream never waits and a revoked key must not go on reading.
+            // No message is built of events that were read after the check.
+            self.authenticator.check(&self.principal).await?;
             if now >= self.heartbeat_at || self.silent_events >= SILENT_EVENTS_MAX {
                 return self.heartbeat().await;
             }
@@ -194,6 +188,10 @@ impl Reader {
         }
         let page =
             place::read(&self.app, &mut self.follower, self.principal.account_id, self.position.sequence).await?;
+        if page.iter().any(|segment| segment.revokes(self.principal.key_id)) {
+            // The key was revoked on some server. This ends the stream at once, although this server may still have the key cached.
+            self.authenticator.recheck(&self.principal).await?;
+        }
         let Some(last) = page.last() else {
             // The call is only for its check of the place.
             self.lag().await?;
@@ -235,9 +233,10 @@ impl Reader {
         (batch.events > 0).then_some(batch.entries)
     }
 
-    /// Sleeps until the next event, heartbeat or end of the stream.
+    /// Sleeps until the next event, the next heartbeat, the end of the key or the end of the stream.
     async fn wait(&mut self) {
         let until = self.heartbeat_at.min(self.end_at);
+        let until = self.authenticator.expires_at(&self.principal).map_or(until, |expiry| expiry.min(until));
         tokio::select! {
             () = self.follower.changed() => {}
             () = tokio::time::sleep_until(until) => {}
