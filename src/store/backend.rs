@@ -46,6 +46,16 @@ pub(super) fn bytes_contain(connection: &impl ConnectionTrait, column: impl Colu
     Expr::from(Func::cust(place).arg(column).arg(part.to_vec())).gt(0)
 }
 
+/// Whether a column of text has this text anywhere.
+pub(super) fn text_contains(connection: &impl ConnectionTrait, column: impl ColumnTrait, part: &str) -> SimpleExpr {
+    let place = match connection.get_database_backend() {
+        DbBackend::Postgres => "strpos",
+        _ => "instr",
+    };
+    let column = Expr::col(column.as_column_ref());
+    Expr::from(Func::cust(place).arg(column).arg(part)).gt(0)
+}
+
 /// How many prepared statements a connection caches: enough for every insert, and for several lengths of every list.
 const PREPARED_STATEMENTS_MAX: usize = 500;
 

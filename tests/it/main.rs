@@ -27,6 +27,7 @@ mod feed_keys;
 mod feed_resume;
 mod idempotency;
 mod keys;
+mod order_lookup;
 mod pages;
 mod permissions;
 mod planted;

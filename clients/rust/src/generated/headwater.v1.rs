@@ -3185,6 +3185,13 @@ pub struct ListConversionsRequest {
     /// How much of each conversion to return. Default `CONVERSION_VIEW_BASIC`.
     #[prost(enumeration = "ConversionView", tag = "10")]
     pub view: i32,
+    /// Only conversions with exactly this order_id. Optional. A sale that nobody referred is found only if `outcomes` has NOT_REFERRED.
+    /// The server reads all conversions of the account, or of the affiliate or lead, to find the order: about a second per million.
+    #[prost(string, tag = "11")]
+    pub order_id: ::prost::alloc::string::String,
+    /// Only conversions with exactly this order_number. Optional. See `order_id`.
+    #[prost(string, tag = "12")]
+    pub order_number: ::prost::alloc::string::String,
 }
 /// The answer of ListConversions.
 #[derive(Clone, PartialEq, ::prost::Message)]
