@@ -3,6 +3,7 @@
 //! database starts with.
 #![expect(clippy::disallowed_methods, reason = "the one file with SQL in it")]
 
+pub(super) mod backup;
 pub(super) mod bulk;
 mod fault;
 pub(super) mod keys;

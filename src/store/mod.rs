@@ -2,6 +2,7 @@
 //! Only `backend.rs` and its folder know which database it is.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
@@ -159,6 +160,15 @@ impl Source for Snapshot {
     fn connection(&self) -> &DatabaseTransaction {
         &self.0
     }
+}
+
+/// Copies the SQLite database of this URL to a file that does not exist yet. A server may have the database open and go on writing.
+/// Returns the size of the copy.
+///
+/// # Errors
+/// [`StoreError::Refused`] with what to do.
+pub fn back_up(url: &str, to: &Path) -> Result<u64, StoreError> {
+    backend::backup::copy(url, to)
 }
 
 impl Store {

@@ -12,6 +12,7 @@ mod support;
 
 mod answers;
 mod api;
+mod backup;
 mod binary;
 mod clocks;
 mod contract;
