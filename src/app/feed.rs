@@ -23,6 +23,7 @@ use crate::domain::event::FeedPlace;
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use crate::domain::time::Time;
+use crate::sampled::Sampled;
 use crate::store::event::{EncodeBody, Segment};
 use crate::store::{self, Store, StoreError};
 use cache::FeedCache;
@@ -44,6 +45,10 @@ pub struct EventForm {
     /// Writes an event's entry, once for all followers.
     pub write_entry: WriteEntry,
 }
+
+/// A poll comes several times a second.
+static POLL_FAILED: Sampled =
+    Sampled::new(|failures, error| tracing::warn!(failures, error, "could not poll the feed's heads"));
 
 /// Consecutive segments.
 pub type Page = Vec<Arc<FeedSegment>>;
@@ -268,7 +273,7 @@ impl Feed {
                         accounts.get(&account_id).into_iter().for_each(|followed| followed.notice(sequence));
                     }
                 }
-                Err(error) => tracing::warn!(%error, "could not poll the feed's heads"),
+                Err(error) => POLL_FAILED.note(&error.to_string()),
             }
         }
     }

@@ -35,6 +35,8 @@ pub mod set;
 pub use backend::SchemaColumn;
 use backend::lane::{Lanes, WriteConnection};
 
+use crate::sampled::Sampled;
+
 /// Errors of the store. Texts are for the log and the operator, never for a caller of the API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -68,6 +70,8 @@ pub enum StoreError {
     #[error("unexpected: {0}")]
     Unexpected(String),
 }
+
+static COMMIT_FAILED: Sampled = Sampled::new(|failures, error| tracing::warn!(failures, error, "a commit failed"));
 
 /// The identity of a database.
 #[derive(Clone, PartialEq, Eq)]
@@ -125,7 +129,7 @@ impl WriteTransaction {
         self.0.commit().await.map_err(|error| match error.into() {
             StoreError::Conflict => StoreError::Conflict,
             error => {
-                tracing::warn!(%error, "a commit failed");
+                COMMIT_FAILED.note(&error.to_string());
                 StoreError::Unavailable
             }
         })?;
