@@ -9,18 +9,20 @@ pub mod permission;
 use std::sync::Arc;
 use std::time::Duration;
 
+use moka::Entry;
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 use subtle::ConstantTimeEq;
+use tokio::time::Instant;
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::domain::account::{ApiKey, KeyKind};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::error::Error;
 use crate::store::{self, Store};
 
 /// How long a key is cached after it was read from the database. A key that was revoked on another instance may still work here
-/// for this long.
+/// for this long, and so may its streams.
 const BELIEVED_FOR: Duration = Duration::from_secs(2);
 
 /// The maximum number of cached keys.
@@ -71,16 +73,36 @@ impl Authenticator {
         Ok(Principal { account_id: key.account_id, key_id: key.id, kind: key.kind, key })
     }
 
-    /// Checks in the database itself that the caller's key still works. For streams, because they outlive the cache.
+    /// Checks that the caller's key still works. For streams and long polls, which go on after the key was resolved. Cheap, because
+    /// all streams of a key share the cached key.
     ///
     /// # Errors
     /// [`Error::KeyInvalid`] when the key was revoked or has expired. [`Error::Unavailable`] when the database does not answer.
-    pub async fn recheck(&self, principal: &Principal) -> Result<(), Error> {
-        let key = store::account::find_key_by_prefix(&self.store, &principal.key.text_prefix).await?;
-        match key {
-            Some(key) if key.id == principal.key_id && key.is_valid(self.clock.now()) => Ok(()),
-            _ => Err(Error::KeyInvalid),
+    pub async fn check(&self, principal: &Principal) -> Result<(), Error> {
+        match self.keys.get(&principal.key.text_prefix) {
+            Some(key) => self.confirm(principal, &key),
+            None => self.recheck(principal).await,
         }
+    }
+
+    /// As [`Self::check`], but asks the database itself. For a stream that has seen that its key was revoked on any server.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub async fn recheck(&self, principal: &Principal) -> Result<(), Error> {
+        let key = self.read(&principal.key.text_prefix).await?;
+        self.confirm(principal, &key)
+    }
+
+    fn confirm(&self, principal: &Principal, key: &ApiKey) -> Result<(), Error> {
+        let works = key.id == principal.key_id && key.is_valid(self.clock.now());
+        if works { Ok(()) } else { Err(Error::KeyInvalid) }
+    }
+
+    /// When the caller's key expires, by the monotonic clock. `None`: never.
+    pub fn expires_at(&self, principal: &Principal) -> Option<Instant> {
+        let left = principal.key.expires_at?.micros().saturating_sub(self.clock.now().micros());
+        Some(clock::monotonic_now() + Duration::from_micros(left.try_into().unwrap_or_default()))
     }
 
     /// Records that a key was revoked, so that it stops working here at once.
@@ -92,10 +114,11 @@ impl Authenticator {
     async fn read(&self, prefix: &str) -> Result<Arc<ApiKey>, Error> {
         let key = store::account::find_key_by_prefix(&self.store, prefix).await?.ok_or(Error::KeyInvalid)?;
         let key = Arc::new(key);
-        self.keys.entry(prefix.to_owned()).and_compute_with(|known| match known {
+        let cached = self.keys.entry(prefix.to_owned()).and_compute_with(|known| match known {
             Some(known) if known.value().revoked_at.is_some() => Op::Nop,
             _ => Op::Put(Arc::clone(&key)),
         });
-        Ok(key)
+        // The key that is cached now, because it may have been revoked since it was read.
+        Ok(cached.into_entry().map_or(key, Entry::into_value))
     }
 }

@@ -12,7 +12,7 @@ use crate::auth::operator;
 use crate::clock::SystemClock;
 use crate::config::{self, Action, CommandLine, ConfigError, Settings};
 use crate::server::{self, Server, ServerError, StopSignals};
-use crate::{demo, logging};
+use crate::{demo, logging, store};
 
 /// Runs the binary. Returns 0 on success, 2 for a wrong command line or setting, 1 for any other failure.
 pub fn main() -> ExitCode {
@@ -77,6 +77,10 @@ async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
         }
         Action::Demo { once } => return demo::run(&settings, once).await,
         Action::CreateOperatorKey => println!("{}", create_operator_key(&settings).await?.expose_secret()),
+        Action::Backup { to } => {
+            let size = store::back_up(settings.database.url().expose_secret(), &to)?;
+            println!("{}: {size} bytes", to.display());
+        }
         Action::Config => match settings.to_toml() {
             Ok(text) => print!("{text}"),
             Err(error) => {

@@ -57,6 +57,12 @@ pub enum Action {
     },
     /// Make a further operator key and print it, for when the first one is lost.
     CreateOperatorKey,
+    /// Copy the SQLite database to a file, while a server may go on writing to it. See docs/backup.md.
+    Backup {
+        /// The file to write. It must not exist.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
     /// Print the settings in force as a TOML file, secrets masked.
     Config,
     /// Write the API's description to standard output, for grpcurl's `-protoset` and similar tools.

@@ -82,6 +82,8 @@ pub enum Error {
     },
     /// The cursor is ahead of the newest event.
     CursorAheadOfHead,
+    /// The event at the cursor is another than the one that the reader got.
+    CursorOfAnotherHistory,
     /// The reader of a stream took no events for too long.
     SlowConsumer {
         /// The last cursor that was sent.

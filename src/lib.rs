@@ -18,6 +18,7 @@ pub mod gathered;
 pub mod limit;
 pub mod logging;
 pub mod rpc;
+pub mod sampled;
 pub mod server;
 pub mod store;
 

@@ -316,6 +316,7 @@ fn heads() -> Vec<TableCreateStatement> {
             .col(id("account_id"))
             .col(sequence("event_sequence"))
             .col(sequence("pruned_sequence"))
+            .col(sequence("pruned_check"))
             .col(sequence("ledger_sequence"))
             .col(hash("ledger_hash"))
             .col(sequence("catalogue_version"))

@@ -19,9 +19,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::cursor::Cursors;
+use crate::domain::event::FeedPlace;
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use crate::domain::time::Time;
+use crate::sampled::Sampled;
 use crate::store::event::{EncodeBody, Segment};
 use crate::store::{self, Store, StoreError};
 use cache::FeedCache;
@@ -43,6 +45,10 @@ pub struct EventForm {
     /// Writes an event's entry, once for all followers.
     pub write_entry: WriteEntry,
 }
+
+/// A poll comes several times a second.
+static POLL_FAILED: Sampled =
+    Sampled::new(|failures, error| tracing::warn!(failures, error, "could not poll the feed's heads"));
 
 /// Consecutive segments.
 pub type Page = Vec<Arc<FeedSegment>>;
@@ -234,6 +240,21 @@ impl Feed {
         store::event::first_sequence_at(&self.store, account_id, time).await
     }
 
+    /// The place after the event with this sequence, from the database and not from the cache. `None` if the feed has neither the
+    /// event nor the events after it.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn place(&self, account_id: AccountId, sequence: i64) -> Result<Option<FeedPlace>, StoreError> {
+        if let Some(place) = store::event::place(&self.store, account_id, sequence).await? {
+            return Ok(Some(place));
+        }
+        // The head has the place of the newest pruned event. It is read after the row was not found, so that a worker that prunes
+        // between the two reads does no harm.
+        let earliest = self.head(account_id).await?.earliest();
+        Ok((earliest.sequence == sequence).then_some(earliest))
+    }
+
     /// Polls the heads of followed accounts. Finds commits of other instances, and is a backstop for missed wake-ups.
     pub(super) async fn poll(self: Arc<Self>, interval: Duration, stop: CancellationToken) {
         loop {
@@ -252,7 +273,7 @@ impl Feed {
                         accounts.get(&account_id).into_iter().for_each(|followed| followed.notice(sequence));
                     }
                 }
-                Err(error) => tracing::warn!(%error, "could not poll the feed's heads"),
+                Err(error) => POLL_FAILED.note(&error.to_string()),
             }
         }
     }

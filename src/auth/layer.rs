@@ -13,7 +13,7 @@ use futures::FutureExt;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
@@ -24,6 +24,7 @@ use crate::clock::RandomIds;
 use crate::deadline::Deadline;
 use crate::domain::id::IdSource;
 use crate::error::{self, CallName, Error};
+use crate::sampled::Sampled;
 
 /// The header in which a request id arrives and is returned.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -127,8 +128,12 @@ where
                         Err(panic) => Error::Internal(format!("a handler panicked: {}", text_of(&*panic))),
                         Ok(response) => {
                             let response = response?;
-                            match Status::from_header_map(response.headers()).as_ref().and_then(error::adopt) {
-                                None => return Ok(named(response, &name.request_id)),
+                            let status = Status::from_header_map(response.headers());
+                            match status.as_ref().and_then(error::adopt) {
+                                None => {
+                                    status.iter().for_each(|status| count_refusal(status, &name));
+                                    return Ok(named(response, &name.request_id));
+                                }
                                 Some(error) => error,
                             }
                         }
@@ -136,7 +141,9 @@ where
                 }
                 Err(error) => error,
             };
-            Ok(named(refusal.into_status(&name).into_http(), &name.request_id))
+            let status = refusal.into_status(&name);
+            count_refusal(&status, &name);
+            Ok(named(status.into_http(), &name.request_id))
         };
         let Some(deadline) = deadline else { return Box::pin(call) };
         // The deadline includes the look-up of the key. It no longer applies to a stream once its answer has begun.
@@ -151,6 +158,24 @@ where
                 }
             }
         })
+    }
+}
+
+/// Refused calls are logged as a number, because anybody can cause as many as they like. The log shows an integration that is
+/// broken, and somebody who tries out keys.
+static REFUSED: Sampled = Sampled::new(|calls, last| {
+    tracing::warn!(calls, last, "calls were refused: wrong fields, wrong keys or unknown methods");
+});
+
+/// Counts a status that says that the request was wrong in itself. Refusals by the rules of the business are no such status.
+fn count_refusal(status: &Status, name: &CallName) {
+    let is_refusal = matches!(
+        status.code(),
+        Code::InvalidArgument | Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented
+    );
+    if is_refusal {
+        // Not the message, which may have parts of the request.
+        REFUSED.note(&format!("{:?}, method {}, request id {}", status.code(), name.method, name.request_id));
     }
 }
 

@@ -212,6 +212,18 @@ pub struct InProgram<T> {
     pub program_id: ProgramId,
 }
 
+/// A place in an account's feed, between two events.
+///
+/// A restored database gives the sequences of the events that it lost to other events. The check tells the two apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedPlace {
+    /// The sequence of the event before the place; 0 before the first event.
+    pub sequence: i64,
+    /// The checksum of the segment that has this event; 0 before the first event. Every event has a random id, so other events
+    /// have another checksum.
+    pub check: u32,
+}
+
 /// An event that has no sequence yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]

@@ -11,6 +11,7 @@
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::event::FeedPlace;
 use super::id::{AccountId, AffiliateId, RewardId};
 use super::money::{Currency, Overflow};
 use super::reward::{Reward, RewardUnit};
@@ -250,6 +251,8 @@ pub struct AccountHead {
     pub event_sequence: i64,
     /// The sequence of the newest pruned event; 0 when no event was pruned.
     pub pruned_sequence: i64,
+    /// The checksum of the segment that had this event, for readers that go on after it; 0 when no event was pruned.
+    pub pruned_check: u32,
     /// The sequence of the newest ledger entry; 0 before the first.
     pub ledger_sequence: i64,
     /// The hash of the newest ledger entry; [`GENESIS_HASH`] before the first.
@@ -269,12 +272,18 @@ impl AccountHead {
             account_id,
             event_sequence: 0,
             pruned_sequence: 0,
+            pruned_check: 0,
             ledger_sequence: 0,
             ledger_hash: GENESIS_HASH,
             catalogue_version: 0,
             waited_refund_count: 0,
             committed_at: Time::from_micros(0),
         }
+    }
+
+    /// The place before the oldest kept event.
+    pub const fn earliest(&self) -> FeedPlace {
+        FeedPlace { sequence: self.pruned_sequence, check: self.pruned_check }
     }
 
     /// The time of a commit: now, but never earlier than the commit before.

@@ -152,6 +152,12 @@ impl Error {
                 "start.after_cursor is ahead of the newest event, so the database was restored from a backup; \
                  compare what you hold with the server, then start from a time before the backup",
             ),
+            Self::CursorOfAnotherHistory => Answer::precondition(
+                ErrorReason::CursorOfAnotherHistory,
+                "start.after_cursor",
+                "the feed has other events up to start.after_cursor, so the database was restored from a backup; \
+                 compare what you hold with the server, then start from a time before the backup",
+            ),
             Self::SlowConsumer { last_cursor } => Answer::new(
                 ErrorReason::SlowConsumer,
                 Code::ResourceExhausted,

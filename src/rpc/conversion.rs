@@ -1,6 +1,6 @@
 //! Conversions on the wire: reading them back, and their form in answers and in the feed.
 
-use super::call::parse::Fields;
+use super::call::parse::{Fields, KEY_LENGTH_MAX};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
@@ -38,6 +38,8 @@ pub(super) async fn list(
     let lead = selector::optional_lead(&mut fields, "lead", message.lead.as_ref());
     let occurred = fields.interval("occur_interval", message.occur_interval.as_ref());
     let view = fields.optional_value("view", message.view).unwrap_or(View::Basic);
+    let order_id = fields.key("order_id", &message.order_id);
+    let order_number = Some(fields.line("order_number", &message.order_number, KEY_LENGTH_MAX));
     fields.finish()?;
     let filter = pb::ListConversionsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token)?;
@@ -49,6 +51,8 @@ pub(super) async fn list(
         program_id,
         lead_id: call.lead_id(lead.as_ref()).await?,
         occurred,
+        order_id,
+        order_number: order_number.filter(|number| !number.is_empty()),
         without_candidates: view == View::Basic,
     };
     let images = store::conversion::list(call.store(), call.account_id(), &query, page.walk()).await?;

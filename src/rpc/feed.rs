@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::auth::{Authenticator, Principal};
 use crate::clock;
 use crate::deadline::Deadline;
+use crate::domain::event::FeedPlace;
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::error::{CallName, Error};
 use crate::pb;
@@ -87,6 +88,7 @@ impl FeedStreams {
         let follower = self.app.feed().follow(account_id).reading_ahead();
         let head = self.app.feed().head(account_id).await?;
         let position = place::find(&self.app, account_id, &head, &wanted.start).await?;
+        let head_place = place::of_head(&self.app, &head, position).await?;
         let reader = Reader::new(Beginning {
             app: Arc::clone(&self.app),
             authenticator: Arc::clone(&self.authenticator),
@@ -94,7 +96,8 @@ impl FeedStreams {
             wanted,
             follower,
             position,
-            head,
+            earliest: head.earliest(),
+            head: head_place,
             draining: self.draining.clone(),
             limits: self.limits.clone(),
             slot,
@@ -130,9 +133,14 @@ impl FeedStreams {
         let mut batch = Batch::new(wanted.page_events_max, i64::MAX);
         loop {
             follower.known();
-            let page = place::read(&self.app, &mut follower, account_id, position).await?;
+            let page = place::read(&self.app, &mut follower, account_id, position.sequence).await?;
+            // The key may have been revoked or have expired while the call waited.
+            match page.iter().any(|segment| segment.revokes(principal.key_id)) {
+                true => self.authenticator.recheck(principal).await?,
+                false => self.authenticator.check(principal).await?,
+            }
             for segment in &page {
-                if batch.is_done() || segment.first_sequence() > position + 1 {
+                if batch.is_done() || segment.first_sequence() > position.sequence + 1 {
                     break;
                 }
                 batch.take(self.app.feed(), &wanted.filter, segment, &mut position);
@@ -141,7 +149,7 @@ impl FeedStreams {
             let is_enough = if batch.events > 0 {
                 // Without a filter, the page continues until it is full or at the head. With a filter, a page with any event is
                 // sent, because the next match may be far away.
-                batch.is_done() || position >= head.event_sequence || !wanted.filter.is_empty()
+                batch.is_done() || position.sequence >= head.event_sequence || !wanted.filter.is_empty()
             } else {
                 // No event has passed the filter so far. At the end of the wait, the empty page has a cursor, and the next call
                 // continues there.
@@ -151,22 +159,25 @@ impl FeedStreams {
                 break;
             }
             if page.is_empty() {
+                let expiry = self.authenticator.expires_at(principal);
+                let until = expiry.map_or(give_up_at, |expiry| expiry.min(give_up_at));
                 tokio::select! {
                     () = follower.changed() => {}
-                    () = tokio::time::sleep_until(give_up_at) => {}
+                    () = tokio::time::sleep_until(until) => {}
                     () = self.draining.cancelled() => {}
                 }
             }
         }
         let head = self.app.feed().head(account_id).await?;
         if batch.events == 0 {
-            place::check_kept(&self.app, &head, position)?;
+            place::check_kept(&self.app, &head, position.sequence)?;
         }
+        let head_place = place::of_head(&self.app, &head, position).await?;
         Ok(ReadEventsResponse {
             events: batch.entries,
             next_cursor: self.cursor(account_id, position),
-            head_cursor: self.cursor(account_id, head.event_sequence),
-            earliest_cursor: self.cursor(account_id, head.pruned_sequence),
+            head_cursor: self.cursor(account_id, head_place),
+            earliest_cursor: self.cursor(account_id, head.earliest()),
         })
     }
 
@@ -174,7 +185,7 @@ impl FeedStreams {
         self.slots.take(key_id, self.limits.streams_per_key_max)
     }
 
-    fn cursor(&self, account_id: AccountId, sequence: i64) -> String {
-        self.app.feed().cursors().encode(account_id, sequence)
+    fn cursor(&self, account_id: AccountId, place: FeedPlace) -> String {
+        self.app.feed().cursors().encode(account_id, place)
     }
 }

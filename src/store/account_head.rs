@@ -21,6 +21,7 @@ pub(super) fn head_to_row(head: &AccountHead) -> table::Model {
         account_id: head.account_id.uuid(),
         event_sequence: head.event_sequence,
         pruned_sequence: head.pruned_sequence,
+        pruned_check: head.pruned_check.into(),
         ledger_sequence: head.ledger_sequence,
         ledger_hash: head.ledger_hash.to_vec(),
         catalogue_version: head.catalogue_version,
@@ -30,12 +31,14 @@ pub(super) fn head_to_row(head: &AccountHead) -> table::Model {
 }
 
 pub(super) fn head_from_row(row: table::Model) -> Result<AccountHead, StoreError> {
+    let name = RowName::new("account_head", row.account_id);
     Ok(AccountHead {
         account_id: AccountId::from_uuid(row.account_id),
         event_sequence: row.event_sequence,
         pruned_sequence: row.pruned_sequence,
+        pruned_check: row.pruned_check.try_into().map_err(|_| name.inconsistent())?,
         ledger_sequence: row.ledger_sequence,
-        ledger_hash: RowName::new("account_head", row.account_id).hash(row.ledger_hash)?,
+        ledger_hash: name.hash(row.ledger_hash)?,
         catalogue_version: row.catalogue_version,
         waited_refund_count: row.waited_refund_count,
         committed_at: Time::from_micros(row.committed_at),

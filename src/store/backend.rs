@@ -3,6 +3,7 @@
 //! database starts with.
 #![expect(clippy::disallowed_methods, reason = "the one file with SQL in it")]
 
+pub(super) mod backup;
 pub(super) mod bulk;
 mod fault;
 pub(super) mod keys;
@@ -44,6 +45,16 @@ pub(super) fn bytes_contain(connection: &impl ConnectionTrait, column: impl Colu
     };
     let column = Expr::col(column.as_column_ref());
     Expr::from(Func::cust(place).arg(column).arg(part.to_vec())).gt(0)
+}
+
+/// Whether a column of text has this text anywhere.
+pub(super) fn text_contains(connection: &impl ConnectionTrait, column: impl ColumnTrait, part: &str) -> SimpleExpr {
+    let place = match connection.get_database_backend() {
+        DbBackend::Postgres => "strpos",
+        _ => "instr",
+    };
+    let column = Expr::col(column.as_column_ref());
+    Expr::from(Func::cust(place).arg(column).arg(part)).gt(0)
 }
 
 /// How many prepared statements a connection caches: enough for every insert, and for several lengths of every list.

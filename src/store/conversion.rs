@@ -6,7 +6,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, QuerySelect, Select};
 use uuid::Uuid;
 
-use super::backend::bytes_contain;
+use super::backend::{bytes_contain, text_contains};
 use super::credits;
 use super::entity::affiliate_conversion as list_table;
 use super::entity::waiting_refund as waiting_table;
@@ -18,7 +18,7 @@ use super::set::keyed::rows_by;
 use super::set::keyed::{NEWEST_MAX, Newest};
 use super::set::stored::SqlKey;
 use super::set::stored::{Lists, Stored};
-use super::{Store, StoreError, request};
+use super::{Store, StoreError, form, request};
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, ConversionSelector, WaitingRefund,
@@ -228,6 +228,10 @@ pub struct ConversionQuery {
     pub lead_id: Option<LeadId>,
     /// Only conversions that occurred in this interval.
     pub occurred: Interval,
+    /// Only conversions with this order id.
+    pub order_id: Option<String>,
+    /// Only conversions with this order number.
+    pub order_number: Option<String>,
     /// Whether to leave the candidates out. They are most of a row's bytes.
     pub without_candidates: bool,
 }
@@ -263,11 +267,19 @@ pub async fn list(
     walk: Walk,
 ) -> Result<Vec<ConversionImage>, StoreError> {
     let no_candidates = to_json(&Vec::<Candidate>::new())?;
+    let has_order_field =
+        |name, value| text_contains(store.read(), table::Column::OrderDetails, &form::text_field(name, value));
     let filter = |query: Select<table::Entity>| {
         let query = query
             // Searches the bytes of the credits, because programs are few and no other bytes look like an id.
             .apply_if(wanted.program_id, |query, id| {
                 query.filter(bytes_contain(store.read(), table::Column::Credits, id.uuid().as_bytes()))
+            })
+            // Searches the text of the order. A value cannot look like a field, because its quotes are escaped. An index would cost
+            // every sale more than these rare look-ups save.
+            .apply_if(wanted.order_id.as_deref(), |query, id| query.filter(has_order_field("order_id", id)))
+            .apply_if(wanted.order_number.as_deref(), |query, number| {
+                query.filter(has_order_field("order_number", number))
             })
             .apply_if(wanted.lead_id, |query, id| query.filter(table::Column::LeadId.eq(id.uuid())))
             .apply_if(wanted.occurred.start, |query, start| query.filter(table::Column::OccurredAt.gte(start.micros())))

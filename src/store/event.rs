@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Order, Query};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Order, Query, SimpleExpr};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Value};
 
 use super::account_head::{head, save_heads};
@@ -13,7 +13,7 @@ use super::row::RowName;
 pub use super::segment::EncodeBody;
 use super::segment::{self, Frame, SegmentWriter};
 use super::{Source, Store, StoreError, WriteTransaction};
-use crate::domain::event::{EventHeader, NewEvent};
+use crate::domain::event::{EventHeader, FeedPlace, NewEvent};
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use crate::domain::time::Time;
@@ -51,6 +51,11 @@ impl Segment {
         let passed = usize::try_from(sequence + 1 - self.first_sequence).unwrap_or_default();
         let frames = self.frames.get(passed..).unwrap_or_default();
         (Ord::max(self.first_sequence, sequence + 1)..).zip(frames.iter().map(|frame| &frame.header))
+    }
+
+    /// The place after the event with this sequence, which is one of the segment.
+    pub fn place(&self, sequence: i64) -> FeedPlace {
+        FeedPlace { sequence, check: segment::check(&self.bytes).unwrap_or_default() }
     }
 
     /// The length of the encoded segment in bytes.
@@ -197,6 +202,41 @@ pub async fn first_sequence_at(store: &Store, account_id: AccountId, time: Time)
     Ok(before)
 }
 
+/// The place after the event with this sequence. `None` if the feed does not have the event.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn place(store: &Store, account_id: AccountId, sequence: i64) -> Result<Option<FeedPlace>, StoreError> {
+    let segment: Option<(i64, Vec<u8>)> = table::Entity::find()
+        .select_only()
+        .column(table::Column::FirstSequence)
+        .expr_as(beginning(), "beginning")
+        .filter(table::Column::AccountId.eq(account_id.uuid()))
+        .filter(table::Column::LastSequence.gte(sequence))
+        .order_by_asc(table::Column::LastSequence)
+        .limit(1)
+        .into_tuple()
+        .one(store.read())
+        .await?;
+    match segment {
+        Some((first, beginning)) if first <= sequence => {
+            Ok(Some(FeedPlace { sequence, check: check(account_id, &beginning)? }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The part of a segment that [`check`] needs. A whole segment may have hundreds of KiB.
+fn beginning() -> SimpleExpr {
+    // PostgreSQL has this function for 32-bit numbers only.
+    let length = i32::try_from(segment::START).unwrap_or_default();
+    Func::cust("substr").arg(Expr::col((table::Entity, table::Column::Events))).arg(1_i32).arg(length).into()
+}
+
+fn check(account_id: AccountId, beginning: &[u8]) -> Result<u32, StoreError> {
+    segment::check(beginning).map_err(|_| RowName::new("event_segment", account_id.uuid()).inconsistent())
+}
+
 /// First sequence, last sequence and commit time of an account's segments.
 fn bounds(account_id: AccountId) -> sea_orm::Select<table::Entity> {
     table::Entity::find()
@@ -259,19 +299,29 @@ pub async fn prune(
     limit: u64,
 ) -> Result<u64, StoreError> {
     let connection = transaction.connection();
-    let query = bounds(head.account_id).order_by_asc(table::Column::LastSequence).limit(limit).into_query();
-    let rows = connection.values(&query, &[Kind::BigInteger; 3]).await?;
-    let too_old = rows.iter().map_while(|row| match row[..] {
-        [_, Value::BigInt(Some(sequence)), Value::BigInt(Some(time))] if time < before.micros() => Some(sequence),
+    let query = bounds(head.account_id)
+        .expr_as(beginning(), "beginning")
+        .order_by_asc(table::Column::LastSequence)
+        .limit(limit)
+        .into_query();
+    let kinds = [Kind::BigInteger, Kind::BigInteger, Kind::BigInteger, Kind::Bytes];
+    let rows = connection.values(&query, &kinds).await?;
+    let too_old = rows.iter().map_while(|row| match &row[..] {
+        [_, Value::BigInt(Some(sequence)), Value::BigInt(Some(time)), Value::Bytes(Some(beginning))]
+            if *time < before.micros() =>
+        {
+            Some((*sequence, beginning))
+        }
         _ => None,
     });
-    let Some(sequence) = too_old.last() else { return Ok(0) };
+    let Some((sequence, beginning)) = too_old.last() else { return Ok(0) };
     let delete = table::Entity::delete_many()
         .filter(table::Column::AccountId.eq(head.account_id.uuid()))
         .filter(table::Column::LastSequence.lte(sequence))
         .into_query();
     let count = connection.execute(&delete).await?;
     head.pruned_sequence = sequence;
+    head.pruned_check = check(head.account_id, beginning)?;
     save_heads(connection, [&*head]).await?;
     Ok(count)
 }

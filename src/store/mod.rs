@@ -2,6 +2,7 @@
 //! Only `backend.rs` and its folder know which database it is.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
@@ -33,6 +34,8 @@ pub mod set;
 
 pub use backend::SchemaColumn;
 use backend::lane::{Lanes, WriteConnection};
+
+use crate::sampled::Sampled;
 
 /// Errors of the store. Texts are for the log and the operator, never for a caller of the API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +70,8 @@ pub enum StoreError {
     #[error("unexpected: {0}")]
     Unexpected(String),
 }
+
+static COMMIT_FAILED: Sampled = Sampled::new(|failures, error| tracing::warn!(failures, error, "a commit failed"));
 
 /// The identity of a database.
 #[derive(Clone, PartialEq, Eq)]
@@ -124,7 +129,7 @@ impl WriteTransaction {
         self.0.commit().await.map_err(|error| match error.into() {
             StoreError::Conflict => StoreError::Conflict,
             error => {
-                tracing::warn!(%error, "a commit failed");
+                COMMIT_FAILED.note(&error.to_string());
                 StoreError::Unavailable
             }
         })?;
@@ -159,6 +164,15 @@ impl Source for Snapshot {
     fn connection(&self) -> &DatabaseTransaction {
         &self.0
     }
+}
+
+/// Copies the SQLite database of this URL to a file that does not exist yet. A server may have the database open and go on writing.
+/// Returns the size of the copy.
+///
+/// # Errors
+/// [`StoreError::Refused`] with what to do.
+pub fn back_up(url: &str, to: &Path) -> Result<u64, StoreError> {
+    backend::backup::copy(url, to)
 }
 
 impl Store {

@@ -26,7 +26,8 @@ use crate::domain::event::{EventHeader, NewEvent};
 use crate::domain::id::{AffiliateId, ProgramId};
 
 const VERSION: u8 = 1;
-const START: usize = 1 + 4;
+/// Where the events of a segment begin, after its version and its checksum.
+pub(super) const START: usize = 1 + 4;
 
 /// Appends the body of an event to the buffer.
 pub type EncodeBody = fn(&NewEvent, &mut Vec<u8>);
@@ -93,6 +94,12 @@ impl SegmentWriter {
         self.bytes[1..START].copy_from_slice(&checksum.to_le_bytes());
         (self.bytes, self.frames)
     }
+}
+
+/// The checksum in the first bytes of a segment. It tells a segment from any other, because each event has a random id.
+pub(super) fn check(bytes: &[u8]) -> Result<u32, Malformed> {
+    let (_, rest) = bytes.split_first().ok_or(Malformed)?;
+    rest.first_chunk::<4>().map(|check| u32::from_le_bytes(*check)).ok_or(Malformed)
 }
 
 /// Decodes the events of a segment.
@@ -196,6 +203,16 @@ mod tests {
                 prop_assert_eq!(&frame.header, header);
                 prop_assert_eq!(&bytes[frame.body], body.as_bytes());
             }
+        }
+
+        #[test]
+        fn other_events_have_another_check(events in proptest::collection::vec(event(), 1..4), id in any::<u128>()) {
+            let (bytes, _) = segment(&events);
+            prop_assert_eq!(check(&bytes), check(&bytes[..START]));
+            let mut others = events;
+            others[0].0.subject_id = Uuid::from_u128(id);
+            prop_assume!(segment(&others).0 != bytes);
+            prop_assert_ne!(check(&segment(&others).0), check(&bytes));
         }
 
         #[test]

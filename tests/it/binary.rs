@@ -68,6 +68,23 @@ async fn the_operator_key_is_made_once_and_is_its_owners_alone() {
 }
 
 #[tokio::test]
+async fn refused_calls_are_one_line_of_the_log_and_not_one_each() {
+    let folder = folder();
+    let server = serve(folder.path(), &[]).await;
+    let mut operator = Client::connect(&server.url(), &operator_key(folder.path())).await.unwrap();
+    let mut stranger = Client::connect(&server.url(), "hw_admin_guessed").await.unwrap();
+    for _ in 0..50 {
+        operator.accounts.register_account(pb::RegisterAccountRequest::default()).await.unwrap_err();
+        stranger.accounts.check_api_key(pb::CheckApiKeyRequest {}).await.unwrap_err();
+    }
+    let (_, log) = server.terminate().await.unwrap();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("calls were refused")).collect();
+    assert!((1..=3).contains(&lines.len()), "{log}");
+    assert!(lines[0].contains("InvalidArgument, method headwater.v1.AccountService/RegisterAccount"), "{log}");
+    assert!(!log.contains("guessed"), "the log shows a key");
+}
+
+#[tokio::test]
 async fn a_second_process_on_one_sqlite_file_is_refused() {
     let folder = folder();
     let server = serve(folder.path(), &[]).await;

@@ -93,6 +93,7 @@ fn samples() -> Vec<Error> {
         Error::CursorForeign,
         Error::CursorExpired { earliest_cursor: "AQ".to_owned() },
         Error::CursorAheadOfHead,
+        Error::CursorOfAnotherHistory,
         Error::SlowConsumer { last_cursor: "AQ".to_owned() },
         Error::TooManyStreams { limit: 10 },
         Error::PageTokenInvalid,

@@ -299,36 +299,6 @@ db_test!(cursors_that_cannot_be_served_say_why, |database: TestDatabase| async m
     assert!(report.ok, "{:?}", report.differences);
 });
 
-db_test!(a_revoked_key_ends_its_streams, |database: TestDatabase| async move {
-    let server = TestServer::start(&database).await;
-    let mut admin = Shop::open(&server, "shop").await.client;
-    let request = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Read.into(), ..pb::CreateApiKeyRequest::default() };
-    let made = admin.accounts.create_api_key(request).await.unwrap().into_inner();
-    let mut reader = Client::connect(&server.address, &made.api_key_text).await.unwrap();
-    let request = pb::WatchEventsRequest {
-        start: Some(from_latest()),
-        heartbeat_delay: Some(ProtoDuration { seconds: 5, nanos: 0 }),
-        ..pb::WatchEventsRequest::default()
-    };
-    let mut stream = reader.feed.watch_events(request).await.unwrap().into_inner();
-    next(&mut stream).await;
-    next(&mut stream).await;
-    let api_key_id = made.api_key.unwrap().id;
-    admin
-        .accounts
-        .revoke_api_key(pb::RevokeApiKeyRequest { api_key_id, ..pb::RevokeApiKeyRequest::default() })
-        .await
-        .unwrap();
-    // The stream ends at the next heartbeat at the latest. Until then it may still work.
-    let ended = loop {
-        match tokio::time::timeout(Duration::from_secs(30), stream.message()).await.unwrap() {
-            Ok(message) => assert!(message.is_some(), "not with OK"),
-            Err(status) => break status,
-        }
-    };
-    assert_eq!((ended.code(), reason(&ended).as_str()), (Code::Unauthenticated, "KEY_INVALID"));
-});
-
 db_test!(streams_have_a_maximum_age_and_a_limit_per_key, |database: TestDatabase| async move {
     let flags = ["--feed-stream-age-seconds", "1", "--feed-streams-per-key-max", "2"];
     let server = TestServer::start_with(&database, &flags).await;

@@ -257,7 +257,8 @@ func isFinal(err error) bool {
 		hw.ErrorReason_ERROR_REASON_CURSOR_MALFORMED,
 		hw.ErrorReason_ERROR_REASON_CURSOR_FOREIGN,
 		hw.ErrorReason_ERROR_REASON_CURSOR_EXPIRED,
-		hw.ErrorReason_ERROR_REASON_CURSOR_AHEAD_OF_HEAD:
+		hw.ErrorReason_ERROR_REASON_CURSOR_AHEAD_OF_HEAD,
+		hw.ErrorReason_ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY:
 		return true
 	}
 	return false

@@ -105,6 +105,7 @@ func TestFollowStopsByReasonAlone(t *testing.T) {
 		hw.ErrorReason_ERROR_REASON_KEY_MISSING, hw.ErrorReason_ERROR_REASON_KEY_INVALID, hw.ErrorReason_ERROR_REASON_KEY_KIND_NOT_ALLOWED,
 		hw.ErrorReason_ERROR_REASON_INVALID_FIELDS, hw.ErrorReason_ERROR_REASON_METHOD_UNKNOWN, hw.ErrorReason_ERROR_REASON_CURSOR_MALFORMED,
 		hw.ErrorReason_ERROR_REASON_CURSOR_FOREIGN, hw.ErrorReason_ERROR_REASON_CURSOR_EXPIRED, hw.ErrorReason_ERROR_REASON_CURSOR_AHEAD_OF_HEAD,
+		hw.ErrorReason_ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY,
 	} {
 		name := reason.String()[len("ERROR_REASON_"):]
 		client, starts := fakeFeed(t, script{
@@ -120,7 +121,7 @@ func TestFollowStopsByReasonAlone(t *testing.T) {
 			final++
 		}
 	}
-	expect(t, "the number of reasons that stop the follower", final, 9)
+	expect(t, "the number of reasons that stop the follower", final, 10)
 	for code := codes.Canceled; code <= codes.Unauthenticated; code++ {
 		if isFinal(newError(status.New(code, "no reason"), nil)) {
 			t.Errorf("%s stops the follower without a reason", code)

@@ -289,8 +289,8 @@ impl std::fmt::Debug for Follower {
 /// proxy that restarts.
 fn is_final(error: &Error) -> bool {
     use pb::ErrorReason::{
-        CursorAheadOfHead, CursorExpired, CursorForeign, CursorMalformed, InvalidFields, KeyInvalid, KeyKindNotAllowed,
-        KeyMissing, MethodUnknown,
+        CursorAheadOfHead, CursorExpired, CursorForeign, CursorMalformed, CursorOfAnotherHistory, InvalidFields,
+        KeyInvalid, KeyKindNotAllowed, KeyMissing, MethodUnknown,
     };
     matches!(
         error.reason(),
@@ -303,6 +303,7 @@ fn is_final(error: &Error) -> bool {
             | CursorForeign
             | CursorExpired
             | CursorAheadOfHead
+            | CursorOfAnotherHistory
     )
 }
 

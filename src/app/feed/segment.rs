@@ -3,15 +3,17 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::app::cursor::Cursors;
-use crate::domain::event::EventHeader;
+use crate::domain::event::{EventHeader, EventKind, FeedPlace};
+use crate::domain::id::ApiKeyId;
 use crate::domain::time::Time;
 use crate::store::event::Segment;
 
 /// The approximate size of an entry's fields other than the body: cursor, sequence, commit time and length. An entry may be a
 /// little larger. The estimate covers this, because it also counts the event's header, which only the stored segment has.
-const PLACE_BYTES: usize = 100;
+const PLACE_BYTES: usize = 104;
 
 /// Writes an event's entry: its body, with sequence, commit time and cursor.
 pub type WriteEntry = fn(&[u8], i64, Time, &str, &mut Vec<u8>);
@@ -19,6 +21,8 @@ pub type WriteEntry = fn(&[u8], i64, Time, &str, &mut Vec<u8>);
 /// A segment, and its encoding for readers. It is encoded when a reader first needs it.
 pub struct FeedSegment {
     segment: Segment,
+    /// The API keys that the segment's events revoke.
+    revoked_keys: Vec<Uuid>,
     entries: OnceLock<Entries>,
 }
 
@@ -30,7 +34,9 @@ struct Entries {
 
 impl FeedSegment {
     pub(super) fn new(segment: Segment) -> Arc<Self> {
-        Arc::new(Self { segment, entries: OnceLock::new() })
+        let revocations = segment.events().filter(|(_, header, _)| header.kind == EventKind::ApiKeyRevoked);
+        let revoked_keys = revocations.map(|(_, header, _)| header.subject_id).collect();
+        Arc::new(Self { segment, revoked_keys, entries: OnceLock::new() })
     }
 
     /// The sequence of the segment's first event.
@@ -41,6 +47,16 @@ impl FeedSegment {
     /// The sequence of the segment's last event.
     pub fn last_sequence(&self) -> i64 {
         self.segment.last_sequence
+    }
+
+    /// Whether an event of the segment revokes this key.
+    pub fn revokes(&self, key_id: ApiKeyId) -> bool {
+        self.revoked_keys.contains(&key_id.uuid())
+    }
+
+    /// The place after the event with this sequence, which is one of the segment.
+    pub fn place(&self, sequence: i64) -> FeedPlace {
+        self.segment.place(sequence)
     }
 
     /// The headers of the events after a sequence, for filters.
@@ -74,7 +90,7 @@ impl FeedSegment {
     #[cfg(test)]
     pub(super) fn for_tests(first_sequence: i64, last_sequence: i64) -> Self {
         let segment = Segment::for_tests(first_sequence, last_sequence);
-        Self { segment, entries: OnceLock::new() }
+        Self { segment, revoked_keys: Vec::new(), entries: OnceLock::new() }
     }
 }
 
@@ -85,7 +101,7 @@ fn write_entries(segment: &Segment, cursors: &Cursors, write_entry: WriteEntry) 
     let mut cursor = String::new();
     for (sequence, _, body) in segment.events() {
         cursor.clear();
-        cursors.encode_into(segment.account_id, sequence, &mut cursor);
+        cursors.encode_into(segment.account_id, segment.place(sequence), &mut cursor);
         write_entry(body, sequence, segment.committed_at, &cursor, &mut bytes);
         ends.push(bytes.len());
     }

@@ -2,7 +2,7 @@
 
 use super::message::Entries;
 use crate::app::feed::{Feed, FeedSegment};
-use crate::domain::event::EventFilter;
+use crate::domain::event::{EventFilter, FeedPlace};
 
 /// The maximum size of a message: well below the 4 MiB that clients accept by default.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
@@ -34,21 +34,21 @@ impl Batch {
 
     /// Takes the events of a segment after `position` that pass the filter. Moves `position` past every event that was taken or
     /// rejected.
-    pub(super) fn take(&mut self, feed: &Feed, filter: &EventFilter, segment: &FeedSegment, position: &mut i64) {
-        while *position < segment.last_sequence() && !self.is_done() {
+    pub(super) fn take(&mut self, feed: &Feed, filter: &EventFilter, segment: &FeedSegment, position: &mut FeedPlace) {
+        while position.sequence < segment.last_sequence() && !self.is_done() {
             if filter.is_empty() {
                 self.take_run(feed, segment, segment.last_sequence(), position);
                 continue;
             }
             let mut run_end = None;
-            for (sequence, header) in segment.headers_after(*position) {
+            for (sequence, header) in segment.headers_after(position.sequence) {
                 if filter.lets_through(header) {
                     run_end = Some(sequence);
                 } else if run_end.is_some() {
                     break;
                 } else {
                     self.skipped += 1;
-                    *position = sequence;
+                    *position = segment.place(sequence);
                     if self.is_done() {
                         return;
                     }
@@ -61,9 +61,9 @@ impl Batch {
     }
 
     /// Takes the events after `position` up to `last`, or as many as fit. The first event of a message always fits.
-    fn take_run(&mut self, feed: &Feed, segment: &FeedSegment, last: i64, position: &mut i64) {
-        let first = *position + 1;
-        let mut to = last.min(*position + self.events_max - self.events);
+    fn take_run(&mut self, feed: &Feed, segment: &FeedSegment, last: i64, position: &mut FeedPlace) {
+        let first = position.sequence + 1;
+        let mut to = last.min(position.sequence + self.events_max - self.events);
         let mut piece = feed.entries(segment, first, to);
         while self.bytes + piece.len() > MESSAGE_BYTES_MAX {
             self.is_full = true;
@@ -76,10 +76,10 @@ impl Batch {
             to = first + (to - first) / 2;
             piece = feed.entries(segment, first, to);
         }
-        self.events += to - *position;
+        self.events += to - position.sequence;
         self.bytes += piece.len();
         self.entries.push(piece);
         self.is_full |= self.events >= self.events_max;
-        *position = to;
+        *position = segment.place(to);
     }
 }

@@ -17,8 +17,7 @@ use crate::app::App;
 use crate::app::feed::{FeedSegment, Follower};
 use crate::auth::{Authenticator, Principal};
 use crate::clock;
-use crate::domain::event::EventFilter;
-use crate::domain::ledger::AccountHead;
+use crate::domain::event::{EventFilter, FeedPlace};
 use crate::error::Error;
 use crate::pb::{self, watch_events_response::Content as Word};
 
@@ -40,9 +39,10 @@ pub(super) struct Beginning {
     pub(super) principal: Principal,
     pub(super) wanted: WantedStream,
     pub(super) follower: Follower,
-    /// The position after which to start, and the head in which it was found.
-    pub(super) position: i64,
-    pub(super) head: AccountHead,
+    /// The place to start from, and both ends of the feed.
+    pub(super) position: FeedPlace,
+    pub(super) earliest: FeedPlace,
+    pub(super) head: FeedPlace,
     /// Cancelled when the stream must end.
     pub(super) draining: CancellationToken,
     pub(super) limits: FeedLimits,
@@ -65,31 +65,40 @@ pub(super) struct Reader {
     opened: Option<Word>,
     /// Segments that were read and not sent yet.
     page: VecDeque<Arc<FeedSegment>>,
-    /// The sequence of the last event that was sent or filtered out.
-    position: i64,
-    /// When the last message was handed over, and the sequence that it reached.
-    handed_over: (Option<Instant>, i64),
+    /// The place after the last event that was sent or filtered out.
+    position: FeedPlace,
+    /// When the last message was handed over, and the place that it reached.
+    handed_over: (Option<Instant>, FeedPlace),
     is_caught_up: bool,
     is_over: bool,
     /// How many events were filtered out since the last message.
     silent_events: i64,
     /// When the next message is due at the latest.
     heartbeat_at: Instant,
-    /// When the key must be checked again.
-    recheck_at: Instant,
     /// The stream's slot among the streams of its key. It is held as long as the reader exists.
     _slot: Slot,
 }
 
 impl Reader {
     pub(super) fn new(beginning: Beginning) -> Self {
-        let Beginning { app, authenticator, principal, wanted, follower, position, head, draining, limits, slot } =
-            beginning;
+        let Beginning {
+            app,
+            authenticator,
+            principal,
+            wanted,
+            follower,
+            position,
+            earliest,
+            head,
+            draining,
+            limits,
+            slot,
+        } = beginning;
         let now = clock::monotonic_now();
-        let cursor = |sequence| app.feed().cursors().encode(principal.account_id, sequence);
+        let cursor = |place| app.feed().cursors().encode(principal.account_id, place);
         let opened = Word::Opened(pb::Opened {
-            earliest_cursor: cursor(head.pruned_sequence),
-            head_cursor: cursor(head.event_sequence),
+            earliest_cursor: cursor(earliest),
+            head_cursor: cursor(head),
             heartbeat_delay: event::duration(wanted.heartbeat_delay),
             retention: limits.retention.and_then(event::duration),
             feed_id: app.store().identity.database_id.simple().to_string(),
@@ -113,7 +122,6 @@ impl Reader {
             is_over: false,
             silent_events: 0,
             heartbeat_at: now + wanted.heartbeat_delay,
-            recheck_at: now + wanted.heartbeat_delay,
             _slot: slot,
         }
     }
@@ -129,10 +137,10 @@ impl Reader {
     }
 
     async fn next_message(&mut self) -> Result<WatchResponse, Error> {
-        if let (Some(time), sequence) = self.handed_over
+        if let (Some(time), place) = self.handed_over
             && clock::monotonic_now() - time > self.stall
         {
-            return Err(Error::SlowConsumer { last_cursor: self.cursor_at(sequence) });
+            return Err(Error::SlowConsumer { last_cursor: self.cursor_at(place) });
         }
         let kind = match self.opened.take() {
             Some(opened) => Kind::Word(opened),
@@ -154,12 +162,9 @@ impl Reader {
                 self.is_over = true;
                 return Ok(draining(reason));
             }
-            if now >= self.recheck_at {
-                // The key is checked here and not while waiting, because a busy stream never waits and a revoked key must not go
-                // on reading.
-                self.authenticator.recheck(&self.principal).await?;
-                self.recheck_at = clock::monotonic_now() + self.heartbeat_delay;
-            }
+            // The key is checked before every message, because a busy stream never waits and a revoked key must not go on reading.
+            // No message is built of events that were read after the check.
+            self.authenticator.check(&self.principal).await?;
             if now >= self.heartbeat_at || self.silent_events >= SILENT_EVENTS_MAX {
                 return self.heartbeat().await;
             }
@@ -177,13 +182,18 @@ impl Reader {
 
     /// Reads the next page, or waits for more events. Returns a message about the reader's position, if one is due.
     async fn look(&mut self) -> Result<Option<Word>, Error> {
-        if self.follower.known() <= self.position && self.is_caught_up {
+        if self.follower.known() <= self.position.sequence && self.is_caught_up {
             self.wait().await;
             return Ok(None);
         }
-        let page = place::read(&self.app, &mut self.follower, self.principal.account_id, self.position).await?;
+        let page =
+            place::read(&self.app, &mut self.follower, self.principal.account_id, self.position.sequence).await?;
+        if page.iter().any(|segment| segment.revokes(self.principal.key_id)) {
+            // The key was revoked on some server. This ends the stream at once, although this server may still have the key cached.
+            self.authenticator.recheck(&self.principal).await?;
+        }
         let Some(last) = page.last() else {
-            // The call is only for its check that the events are kept.
+            // The call is only for its check of the place.
             self.lag().await?;
             if self.is_caught_up {
                 self.wait().await;
@@ -192,7 +202,7 @@ impl Reader {
             self.is_caught_up = true;
             return Ok(Some(Word::CaughtUp(pb::CaughtUp {})));
         };
-        let is_far_behind = last.last_sequence() - self.position >= FAR_BEHIND_EVENTS;
+        let is_far_behind = last.last_sequence() - self.position.sequence >= FAR_BEHIND_EVENTS;
         self.page = page.into();
         if self.is_caught_up && is_far_behind {
             self.is_caught_up = false;
@@ -206,13 +216,13 @@ impl Reader {
     fn batch(&mut self) -> Option<Entries> {
         let mut batch = Batch::new(self.batch_events_max, SILENT_EVENTS_MAX - self.silent_events);
         while let Some(segment) = self.page.front() {
-            if segment.first_sequence() > self.position + 1 {
+            if segment.first_sequence() > self.position.sequence + 1 {
                 // There is a gap. The next look finds the reason.
                 self.page.clear();
                 break;
             }
             batch.take(self.app.feed(), &self.filter, segment, &mut self.position);
-            if self.position == segment.last_sequence() {
+            if self.position.sequence == segment.last_sequence() {
                 self.page.pop_front();
             }
             if batch.is_done() {
@@ -223,9 +233,10 @@ impl Reader {
         (batch.events > 0).then_some(batch.entries)
     }
 
-    /// Sleeps until the next event, heartbeat or end of the stream.
+    /// Sleeps until the next event, the next heartbeat, the end of the key or the end of the stream.
     async fn wait(&mut self) {
         let until = self.heartbeat_at.min(self.end_at);
+        let until = self.authenticator.expires_at(&self.principal).map_or(until, |expiry| expiry.min(until));
         tokio::select! {
             () = self.follower.changed() => {}
             () = tokio::time::sleep_until(until) => {}
@@ -240,11 +251,12 @@ impl Reader {
         Ok(Kind::Word(Word::Heartbeat(pb::Heartbeat { server_time, lag_event_count })))
     }
 
-    /// The number of events ahead of the reader. Fails if any of them is no longer kept.
+    /// The number of events ahead of the reader. Fails if any of them is no longer kept, or if the database was replaced by a
+    /// backup while the stream is open.
     async fn lag(&self) -> Result<i64, Error> {
         let head = self.app.feed().head(self.principal.account_id).await?;
-        place::check_kept(&self.app, &head, self.position)?;
-        Ok(head.event_sequence - self.position)
+        place::check(&self.app, &head, self.position).await?;
+        Ok(head.event_sequence - self.position.sequence)
     }
 
     fn drain_reason(&self, now: Instant) -> Option<pb::DrainReason> {
@@ -254,8 +266,8 @@ impl Reader {
         (now >= self.end_at).then_some(pb::DrainReason::MaxAge)
     }
 
-    fn cursor_at(&self, sequence: i64) -> String {
-        self.app.feed().cursors().encode(self.principal.account_id, sequence)
+    fn cursor_at(&self, place: FeedPlace) -> String {
+        self.app.feed().cursors().encode(self.principal.account_id, place)
     }
 }
 

@@ -7,6 +7,15 @@ use sea_orm::sqlx::sqlite::SqliteError;
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 use super::super::StoreError;
+use crate::sampled::Sampled;
+
+// Every statement fails in these states, so one line for each would fill the log.
+static UNAVAILABLE: Sampled =
+    Sampled::new(|failures, error| tracing::warn!(failures, error, "the database does not answer"));
+static DISK_FULL: Sampled =
+    Sampled::new(|failures, error| tracing::warn!(failures, error, "the disk of the database is full"));
+static READ_ONLY: Sampled =
+    Sampled::new(|failures, error| tracing::warn!(failures, error, "the database is read-only"));
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
@@ -32,9 +41,9 @@ impl From<DbErr> for StoreError {
         };
         match kind {
             Self::Conflict => tracing::debug!(%error, "another writer came first"),
-            Self::Unavailable => tracing::warn!(%error, "the database does not answer"),
-            Self::DiskFull => tracing::warn!(%error, "the disk of the database is full"),
-            Self::ReadOnly => tracing::warn!(%error, "the database is read-only"),
+            Self::Unavailable => UNAVAILABLE.note(&error.to_string()),
+            Self::DiskFull => DISK_FULL.note(&error.to_string()),
+            Self::ReadOnly => READ_ONLY.note(&error.to_string()),
             _ => {}
         }
         kind

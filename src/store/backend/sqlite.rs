@@ -3,7 +3,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -53,8 +53,17 @@ pub(super) fn is_missing(options: &StoreOptions) -> Result<bool, StoreError> {
     }
 }
 
+/// The file that a URL names.
+pub(super) fn file_name(url: &str) -> Result<PathBuf, StoreError> {
+    Ok(parse_url(url)?.get_filename().to_owned())
+}
+
 fn parse(options: &StoreOptions) -> Result<SqliteConnectOptions, StoreError> {
-    SqliteConnectOptions::from_str(&options.url)
+    parse_url(&options.url)
+}
+
+fn parse_url(url: &str) -> Result<SqliteConnectOptions, StoreError> {
+    SqliteConnectOptions::from_str(url)
         .map_err(|error| StoreError::Refused(format!("the database URL is wrong: {error}")))
 }
 

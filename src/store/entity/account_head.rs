@@ -9,6 +9,7 @@ pub struct Model {
     pub account_id: Uuid,
     pub event_sequence: i64,
     pub pruned_sequence: i64,
+    pub pruned_check: i64,
     pub ledger_sequence: i64,
     pub ledger_hash: Vec<u8>,
     pub catalogue_version: i64,

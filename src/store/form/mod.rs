@@ -107,6 +107,12 @@ kept! {
     Calculation: writes 1 CalculationForm;
 }
 
+/// A text field as every form has it, to search for in stored texts. No other part of a form looks like it, because the quotes in a
+/// value are escaped.
+pub(super) fn text_field(name: &str, value: &str) -> String {
+    format!("\"{name}\":{}", serde_json::Value::from(value))
+}
+
 /// A kept type whose texts are read by version.
 trait Versioned: Sized {
     /// Reads the next item of the list as a form of this version. None at the end of the list.

@@ -9,6 +9,7 @@ CREATE UNIQUE INDEX account_pkey ON public.account USING btree (id)
 account_head.account_id uuid NOT NULL
 account_head.event_sequence bigint NOT NULL
 account_head.pruned_sequence bigint NOT NULL
+account_head.pruned_check bigint NOT NULL
 account_head.ledger_sequence bigint NOT NULL
 account_head.ledger_hash bytea NOT NULL
 account_head.catalogue_version bigint NOT NULL

@@ -10,6 +10,7 @@ CREATE TABLE "account_head" (
   "account_id" uuid_text NOT NULL,
   "event_sequence" integer NOT NULL,
   "pruned_sequence" integer NOT NULL,
+  "pruned_check" integer NOT NULL,
   "ledger_sequence" integer NOT NULL,
   "ledger_hash" blob NOT NULL,
   "catalogue_version" integer NOT NULL,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use headwater::app::cursor::Cursors;
 use headwater::domain::attribution::{AttributionSource, CandidateResult};
-use headwater::domain::event::EventKind;
+use headwater::domain::event::{EventKind, FeedPlace};
 use headwater::domain::id::{
     AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, LeadId, LinkId,
     ProgramId, RewardId,
@@ -75,11 +75,12 @@ proptest! {
 
     #[test]
     fn cursors_round_trip_and_changed_ones_are_refused(
-        owner in any::<u128>(), sequence in 0..=i64::MAX, cut in any::<prop::sample::Index>(), tail in any::<String>(),
+        owner in any::<u128>(), sequence in 0..=i64::MAX, check in any::<u32>(), cut in any::<prop::sample::Index>(), tail in any::<String>(),
     ) {
         let owner = AccountId::from_uuid(Uuid::from_u128(owner));
-        let text = cursors().encode(owner, sequence);
-        prop_assert_eq!(cursors().decode(owner, &text), Ok(sequence));
+        let place = FeedPlace { sequence, check };
+        let text = cursors().encode(owner, place);
+        prop_assert_eq!(cursors().decode(owner, &text), Ok(place));
         let changed = format!("{}{tail}", &text[..cut.index(text.len())]);
         prop_assert!(changed == text || cursors().decode(owner, &changed).is_err());
     }

@@ -50,6 +50,17 @@ impl TestDatabase {
         Some(Self::on_postgres(server.create().await.unwrap()))
     }
 
+    /// A copy with everything in it, as a backup is. No server may have it open.
+    pub(crate) async fn copy(&self) -> TestDatabase {
+        if let Some(original) = &self.postgres {
+            return Self::on_postgres(database::server().unwrap().unwrap().copy(original).await.unwrap());
+        }
+        let copy = Self::empty_sqlite().await;
+        let path = |database: &Self| database.url.trim_start_matches("sqlite://").to_owned();
+        std::fs::copy(path(self), path(&copy)).unwrap();
+        copy
+    }
+
     fn on_postgres(database: PostgresDatabase) -> TestDatabase {
         let url = database.url.clone();
         TestDatabase { url, kind: DatabaseKind::Postgres, _folder: None, postgres: Some(database) }

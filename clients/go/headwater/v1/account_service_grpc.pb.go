@@ -54,7 +54,8 @@ type AccountServiceClient interface {
 	GetApiKey(ctx context.Context, in *GetApiKeyRequest, opts ...grpc.CallOption) (*GetApiKeyResponse, error)
 	// Lists the account's API keys, without their texts. Revoked and expired keys are included.
 	ListApiKeys(ctx context.Context, in *ListApiKeysRequest, opts ...grpc.CallOption) (*ListApiKeysResponse, error)
-	// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others.
+	// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
+	// its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
 	// Revoking a revoked key changes nothing.
 	// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
 	RevokeApiKey(ctx context.Context, in *RevokeApiKeyRequest, opts ...grpc.CallOption) (*RevokeApiKeyResponse, error)
@@ -187,7 +188,8 @@ type AccountServiceServer interface {
 	GetApiKey(context.Context, *GetApiKeyRequest) (*GetApiKeyResponse, error)
 	// Lists the account's API keys, without their texts. Revoked and expired keys are included.
 	ListApiKeys(context.Context, *ListApiKeysRequest) (*ListApiKeysResponse, error)
-	// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others.
+	// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
+	// its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
 	// Revoking a revoked key changes nothing.
 	// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
 	RevokeApiKey(context.Context, *RevokeApiKeyRequest) (*RevokeApiKeyResponse, error)

@@ -767,7 +767,12 @@ type ListConversionsRequest struct {
 	// Only conversions that occurred in this interval. Optional.
 	OccurInterval *TimeInterval `protobuf:"bytes,9,opt,name=occur_interval,json=occurInterval,proto3" json:"occur_interval,omitempty"`
 	// How much of each conversion to return. Default `CONVERSION_VIEW_BASIC`.
-	View          ConversionView `protobuf:"varint,10,opt,name=view,proto3,enum=headwater.v1.ConversionView" json:"view,omitempty"`
+	View ConversionView `protobuf:"varint,10,opt,name=view,proto3,enum=headwater.v1.ConversionView" json:"view,omitempty"`
+	// Only conversions with exactly this order_id. Optional. A sale that nobody referred is found only if `outcomes` has NOT_REFERRED.
+	// The server reads all conversions of the account, or of the affiliate or lead, to find the order: about a second per million.
+	OrderId string `protobuf:"bytes,11,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// Only conversions with exactly this order_number. Optional. See `order_id`.
+	OrderNumber   string `protobuf:"bytes,12,opt,name=order_number,json=orderNumber,proto3" json:"order_number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -870,6 +875,20 @@ func (x *ListConversionsRequest) GetView() ConversionView {
 		return x.View
 	}
 	return ConversionView_CONVERSION_VIEW_UNSPECIFIED
+}
+
+func (x *ListConversionsRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *ListConversionsRequest) GetOrderNumber() string {
+	if x != nil {
+		return x.OrderNumber
+	}
+	return ""
 }
 
 // The answer of ListConversions.
@@ -979,7 +998,7 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\x15GetConversionResponse\x128\n" +
 	"\n" +
 	"conversion\x18\x01 \x01(\v2\x18.headwater.v1.ConversionR\n" +
-	"conversion\"\xf7\x03\n" +
+	"conversion\"\xb5\x04\n" +
 	"\x16ListConversionsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -993,7 +1012,9 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\x04lead\x18\b \x01(\v2\x1a.headwater.v1.LeadSelectorR\x04lead\x12A\n" +
 	"\x0eoccur_interval\x18\t \x01(\v2\x1a.headwater.v1.TimeIntervalR\roccurInterval\x120\n" +
 	"\x04view\x18\n" +
-	" \x01(\x0e2\x1c.headwater.v1.ConversionViewR\x04view\"}\n" +
+	" \x01(\x0e2\x1c.headwater.v1.ConversionViewR\x04view\x12\x19\n" +
+	"\border_id\x18\v \x01(\tR\aorderId\x12!\n" +
+	"\forder_number\x18\f \x01(\tR\vorderNumber\"}\n" +
 	"\x17ListConversionsResponse\x12:\n" +
 	"\vconversions\x18\x01 \x03(\v2\x18.headwater.v1.ConversionR\vconversions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xa3\x01\n" +

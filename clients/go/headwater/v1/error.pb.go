@@ -130,6 +130,10 @@ const (
 	ErrorReason_ERROR_REASON_METHOD_UNKNOWN ErrorReason = 36
 	// [RESOURCE_EXHAUSTED] The request is larger than the server accepts. The limit is a server setting, 4 MiB by default.
 	ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE ErrorReason = 37
+	// [FAILED_PRECONDITION] The feed has other events up to the cursor than the reader got, because the database was restored from a
+	// backup and new events have the sequences of the lost ones. Compare your data with the server, then start from a time before the
+	// backup.
+	ErrorReason_ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY ErrorReason = 38
 )
 
 // Enum value maps for ErrorReason.
@@ -173,46 +177,48 @@ var (
 		35: "ERROR_REASON_PAGE_TOKEN_INVALID",
 		36: "ERROR_REASON_METHOD_UNKNOWN",
 		37: "ERROR_REASON_MESSAGE_TOO_LARGE",
+		38: "ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":          0,
-		"ERROR_REASON_INVALID_FIELDS":       1,
-		"ERROR_REASON_KEY_MISSING":          2,
-		"ERROR_REASON_KEY_INVALID":          3,
-		"ERROR_REASON_KEY_KIND_NOT_ALLOWED": 4,
-		"ERROR_REASON_ACCOUNT_NOT_FOUND":    5,
-		"ERROR_REASON_API_KEY_NOT_FOUND":    6,
-		"ERROR_REASON_PROGRAM_NOT_FOUND":    7,
-		"ERROR_REASON_AFFILIATE_NOT_FOUND":  8,
-		"ERROR_REASON_ENROLLMENT_NOT_FOUND": 9,
-		"ERROR_REASON_LINK_NOT_FOUND":       10,
-		"ERROR_REASON_COUPON_NOT_FOUND":     11,
-		"ERROR_REASON_LEAD_NOT_FOUND":       12,
-		"ERROR_REASON_CONVERSION_NOT_FOUND": 13,
-		"ERROR_REASON_REWARD_NOT_FOUND":     14,
-		"ERROR_REASON_ALREADY_EXISTS":       15,
-		"ERROR_REASON_IDEMPOTENCY_MISMATCH": 16,
-		"ERROR_REASON_ETAG_MISMATCH":        17,
-		"ERROR_REASON_REWARD_STATE":         18,
-		"ERROR_REASON_PROGRAM_ARCHIVED":     19,
-		"ERROR_REASON_ENROLLMENT_ENDED":     20,
-		"ERROR_REASON_REFUND_EXCEEDS_SALE":  21,
-		"ERROR_REASON_CURRENCY_MISMATCH":    22,
-		"ERROR_REASON_NO_SALE_TO_REFUND":    23,
-		"ERROR_REASON_COUPON_LIMIT":         24,
-		"ERROR_REASON_CURSOR_MALFORMED":     25,
-		"ERROR_REASON_CURSOR_FOREIGN":       26,
-		"ERROR_REASON_CURSOR_EXPIRED":       27,
-		"ERROR_REASON_CURSOR_AHEAD_OF_HEAD": 28,
-		"ERROR_REASON_SLOW_CONSUMER":        29,
-		"ERROR_REASON_TOO_MANY_STREAMS":     30,
-		"ERROR_REASON_OVERLOADED":           31,
-		"ERROR_REASON_DEADLINE_EXCEEDED":    32,
-		"ERROR_REASON_UNAVAILABLE":          33,
-		"ERROR_REASON_SERVER_FAULT":         34,
-		"ERROR_REASON_PAGE_TOKEN_INVALID":   35,
-		"ERROR_REASON_METHOD_UNKNOWN":       36,
-		"ERROR_REASON_MESSAGE_TOO_LARGE":    37,
+		"ERROR_REASON_UNSPECIFIED":               0,
+		"ERROR_REASON_INVALID_FIELDS":            1,
+		"ERROR_REASON_KEY_MISSING":               2,
+		"ERROR_REASON_KEY_INVALID":               3,
+		"ERROR_REASON_KEY_KIND_NOT_ALLOWED":      4,
+		"ERROR_REASON_ACCOUNT_NOT_FOUND":         5,
+		"ERROR_REASON_API_KEY_NOT_FOUND":         6,
+		"ERROR_REASON_PROGRAM_NOT_FOUND":         7,
+		"ERROR_REASON_AFFILIATE_NOT_FOUND":       8,
+		"ERROR_REASON_ENROLLMENT_NOT_FOUND":      9,
+		"ERROR_REASON_LINK_NOT_FOUND":            10,
+		"ERROR_REASON_COUPON_NOT_FOUND":          11,
+		"ERROR_REASON_LEAD_NOT_FOUND":            12,
+		"ERROR_REASON_CONVERSION_NOT_FOUND":      13,
+		"ERROR_REASON_REWARD_NOT_FOUND":          14,
+		"ERROR_REASON_ALREADY_EXISTS":            15,
+		"ERROR_REASON_IDEMPOTENCY_MISMATCH":      16,
+		"ERROR_REASON_ETAG_MISMATCH":             17,
+		"ERROR_REASON_REWARD_STATE":              18,
+		"ERROR_REASON_PROGRAM_ARCHIVED":          19,
+		"ERROR_REASON_ENROLLMENT_ENDED":          20,
+		"ERROR_REASON_REFUND_EXCEEDS_SALE":       21,
+		"ERROR_REASON_CURRENCY_MISMATCH":         22,
+		"ERROR_REASON_NO_SALE_TO_REFUND":         23,
+		"ERROR_REASON_COUPON_LIMIT":              24,
+		"ERROR_REASON_CURSOR_MALFORMED":          25,
+		"ERROR_REASON_CURSOR_FOREIGN":            26,
+		"ERROR_REASON_CURSOR_EXPIRED":            27,
+		"ERROR_REASON_CURSOR_AHEAD_OF_HEAD":      28,
+		"ERROR_REASON_SLOW_CONSUMER":             29,
+		"ERROR_REASON_TOO_MANY_STREAMS":          30,
+		"ERROR_REASON_OVERLOADED":                31,
+		"ERROR_REASON_DEADLINE_EXCEEDED":         32,
+		"ERROR_REASON_UNAVAILABLE":               33,
+		"ERROR_REASON_SERVER_FAULT":              34,
+		"ERROR_REASON_PAGE_TOKEN_INVALID":        35,
+		"ERROR_REASON_METHOD_UNKNOWN":            36,
+		"ERROR_REASON_MESSAGE_TOO_LARGE":         37,
+		"ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY": 38,
 	}
 )
 
@@ -247,7 +253,7 @@ var File_headwater_v1_error_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xa8\n" +
+	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xd4\n" +
 	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
@@ -288,7 +294,8 @@ const file_headwater_v1_error_proto_rawDesc = "" +
 	"\x19ERROR_REASON_SERVER_FAULT\x10\"\x12#\n" +
 	"\x1fERROR_REASON_PAGE_TOKEN_INVALID\x10#\x12\x1f\n" +
 	"\x1bERROR_REASON_METHOD_UNKNOWN\x10$\x12\"\n" +
-	"\x1eERROR_REASON_MESSAGE_TOO_LARGE\x10%BL\n" +
+	"\x1eERROR_REASON_MESSAGE_TOO_LARGE\x10%\x12*\n" +
+	"&ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY\x10&BL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ErrorProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

@@ -216,7 +216,8 @@ type isFeedStart_Place interface {
 }
 
 type FeedStart_AfterCursor struct {
-	// After the event with this cursor.
+	// After the event with this cursor. The server compares the event with the one that the cursor was made for, and refuses the
+	// cursor if a restore from a backup put another event there.
 	AfterCursor string `protobuf:"bytes,1,opt,name=after_cursor,json=afterCursor,proto3,oneof"`
 }
 

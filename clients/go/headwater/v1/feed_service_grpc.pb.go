@@ -37,7 +37,8 @@ type FeedServiceClient interface {
 	// resume from. Store the cursor in the same transaction as your results; then a crash neither loses nor repeats an event. The
 	// stream ends with OK after `draining`: connect again with the last cursor. Any other end is an error with an ErrorInfo reason.
 	// Errors: INVALID_ARGUMENT with reason CURSOR_MALFORMED or CURSOR_FOREIGN; OUT_OF_RANGE with reason CURSOR_EXPIRED;
-	// FAILED_PRECONDITION with reason CURSOR_AHEAD_OF_HEAD; RESOURCE_EXHAUSTED with reason TOO_MANY_STREAMS or SLOW_CONSUMER;
+	// FAILED_PRECONDITION with reason CURSOR_AHEAD_OF_HEAD or CURSOR_OF_ANOTHER_HISTORY, after a restore from a backup;
+	// RESOURCE_EXHAUSTED with reason TOO_MANY_STREAMS or SLOW_CONSUMER;
 	// UNAUTHENTICATED when the key is revoked or expires while the stream is open.
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
 	// Returns one page of the feed, and waits for new events if the request says so. It has the same events, order and cursors as
@@ -95,7 +96,8 @@ type FeedServiceServer interface {
 	// resume from. Store the cursor in the same transaction as your results; then a crash neither loses nor repeats an event. The
 	// stream ends with OK after `draining`: connect again with the last cursor. Any other end is an error with an ErrorInfo reason.
 	// Errors: INVALID_ARGUMENT with reason CURSOR_MALFORMED or CURSOR_FOREIGN; OUT_OF_RANGE with reason CURSOR_EXPIRED;
-	// FAILED_PRECONDITION with reason CURSOR_AHEAD_OF_HEAD; RESOURCE_EXHAUSTED with reason TOO_MANY_STREAMS or SLOW_CONSUMER;
+	// FAILED_PRECONDITION with reason CURSOR_AHEAD_OF_HEAD or CURSOR_OF_ANOTHER_HISTORY, after a restore from a backup;
+	// RESOURCE_EXHAUSTED with reason TOO_MANY_STREAMS or SLOW_CONSUMER;
 	// UNAUTHENTICATED when the key is revoked or expires while the stream is open.
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
 	// Returns one page of the feed, and waits for new events if the request says so. It has the same events, order and cursors as

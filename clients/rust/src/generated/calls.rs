@@ -117,7 +117,8 @@ impl AccountCalls {
             .await
     }
 
-    /// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others.
+    /// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
+    /// its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
     /// Revoking a revoked key changes nothing.
     /// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
     ///

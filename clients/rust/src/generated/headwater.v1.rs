@@ -696,7 +696,8 @@ pub mod account_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "ListApiKeys"));
             self.inner.unary(req, path, codec).await
         }
-        /// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others.
+        /// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
+        /// its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
         /// Revoking a revoked key changes nothing.
         /// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
         pub async fn revoke_api_key(
@@ -3198,6 +3199,13 @@ pub struct ListConversionsRequest {
     /// How much of each conversion to return. Default `CONVERSION_VIEW_BASIC`.
     #[prost(enumeration = "ConversionView", tag = "10")]
     pub view: i32,
+    /// Only conversions with exactly this order_id. Optional. A sale that nobody referred is found only if `outcomes` has NOT_REFERRED.
+    /// The server reads all conversions of the account, or of the affiliate or lead, to find the order: about a second per million.
+    #[prost(string, tag = "11")]
+    pub order_id: ::prost::alloc::string::String,
+    /// Only conversions with exactly this order_number. Optional. See `order_id`.
+    #[prost(string, tag = "12")]
+    pub order_number: ::prost::alloc::string::String,
 }
 /// The answer of ListConversions.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3963,6 +3971,10 @@ pub enum ErrorReason {
     MethodUnknown = 36,
     /// \[RESOURCE_EXHAUSTED\] The request is larger than the server accepts. The limit is a server setting, 4 MiB by default.
     MessageTooLarge = 37,
+    /// \[FAILED_PRECONDITION\] The feed has other events up to the cursor than the reader got, because the database was restored from a
+    /// backup and new events have the sequences of the lost ones. Compare your data with the server, then start from a time before the
+    /// backup.
+    CursorOfAnotherHistory = 38,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4009,6 +4021,7 @@ impl ErrorReason {
             Self::PageTokenInvalid => "ERROR_REASON_PAGE_TOKEN_INVALID",
             Self::MethodUnknown => "ERROR_REASON_METHOD_UNKNOWN",
             Self::MessageTooLarge => "ERROR_REASON_MESSAGE_TOO_LARGE",
+            Self::CursorOfAnotherHistory => "ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4052,6 +4065,9 @@ impl ErrorReason {
             "ERROR_REASON_PAGE_TOKEN_INVALID" => Some(Self::PageTokenInvalid),
             "ERROR_REASON_METHOD_UNKNOWN" => Some(Self::MethodUnknown),
             "ERROR_REASON_MESSAGE_TOO_LARGE" => Some(Self::MessageTooLarge),
+            "ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY" => {
+                Some(Self::CursorOfAnotherHistory)
+            }
             _ => None,
         }
     }
@@ -4314,7 +4330,8 @@ pub mod feed_start {
     /// The position. Exactly one is required.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Place {
-        /// After the event with this cursor.
+        /// After the event with this cursor. The server compares the event with the one that the cursor was made for, and refuses the
+        /// cursor if a restore from a backup put another event there.
         #[prost(string, tag = "1")]
         AfterCursor(::prost::alloc::string::String),
         /// At an end of the feed.
@@ -4689,7 +4706,8 @@ pub mod feed_service_client {
         /// resume from. Store the cursor in the same transaction as your results; then a crash neither loses nor repeats an event. The
         /// stream ends with OK after `draining`: connect again with the last cursor. Any other end is an error with an ErrorInfo reason.
         /// Errors: INVALID_ARGUMENT with reason CURSOR_MALFORMED or CURSOR_FOREIGN; OUT_OF_RANGE with reason CURSOR_EXPIRED;
-        /// FAILED_PRECONDITION with reason CURSOR_AHEAD_OF_HEAD; RESOURCE_EXHAUSTED with reason TOO_MANY_STREAMS or SLOW_CONSUMER;
+        /// FAILED_PRECONDITION with reason CURSOR_AHEAD_OF_HEAD or CURSOR_OF_ANOTHER_HISTORY, after a restore from a backup;
+        /// RESOURCE_EXHAUSTED with reason TOO_MANY_STREAMS or SLOW_CONSUMER;
         /// UNAUTHENTICATED when the key is revoked or expires while the stream is open.
         pub async fn watch_events(
             &mut self,

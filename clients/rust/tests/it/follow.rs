@@ -77,7 +77,7 @@ async fn it_resumes_after_each_end_of_a_stream() {
 
 #[tokio::test]
 async fn only_a_reason_stops_it() {
-    const FINAL: [&str; 9] = [
+    const FINAL: [&str; 10] = [
         "KEY_MISSING",
         "KEY_INVALID",
         "KEY_KIND_NOT_ALLOWED",
@@ -87,6 +87,7 @@ async fn only_a_reason_stops_it() {
         "CURSOR_FOREIGN",
         "CURSOR_EXPIRED",
         "CURSOR_AHEAD_OF_HEAD",
+        "CURSOR_OF_ANOTHER_HISTORY",
     ];
     for reason in FINAL {
         // The code does not matter.

@@ -19,6 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"conversion": {"recorded_event": {"kind": 99, "event_id": long()}}})),
         case("TrackingService/ListConversions", json!({}))
             .list()
+            .not_references(&["order_id"])
             .affiliate_reference()
             .lead_reference()
             .reference(json!({"program_id": "${program_id}"}))
@@ -32,6 +33,8 @@ pub(super) fn cases() -> Vec<Case> {
                 "lead": {"id": "led_1"},
                 "occur_interval": {"start_time": no_time(), "end_time": no_time()},
                 "view": 99,
+                "order_id": long(),
+                "order_number": long(),
             }))
             .wrong(json!({"occur_interval": {"end_time": no_time()}}))
             .wrong_affiliates(&json!({}))

@@ -55,7 +55,8 @@ class AccountServiceStub:
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.ListApiKeysRequest, _api_key_pb2.ListApiKeysResponse]
     """Lists the account's API keys, without their texts. Revoked and expired keys are included."""
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.RevokeApiKeyRequest, _api_key_pb2.RevokeApiKeyResponse]
-    """Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others.
+    """Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
+    its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
     Revoking a revoked key changes nothing.
     Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
     """
@@ -95,7 +96,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_api_key_pb2.ListApiKeysRequest, _api_key_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists the account's API keys, without their texts. Revoked and expired keys are included."""
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.RevokeApiKeyRequest, _api_key_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
-    """Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others.
+    """Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
+    its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
     Revoking a revoked key changes nothing.
     Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
     """
@@ -174,7 +176,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _api_key_pb2.RevokeApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_api_key_pb2.RevokeApiKeyResponse, _abc.Awaitable[_api_key_pb2.RevokeApiKeyResponse]]:
-        """Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others.
+        """Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
+        its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
         Revoking a revoked key changes nothing.
         Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
         """

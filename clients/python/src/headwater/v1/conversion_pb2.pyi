@@ -399,6 +399,8 @@ class ListConversionsRequest(_message.Message):
     LEAD_FIELD_NUMBER: _builtins.int
     OCCUR_INTERVAL_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -411,6 +413,12 @@ class ListConversionsRequest(_message.Message):
     """Only conversions credited in this program. Optional."""
     view: Global___ConversionView.ValueType
     """How much of each conversion to return. Default `CONVERSION_VIEW_BASIC`."""
+    order_id: _builtins.str
+    """Only conversions with exactly this order_id. Optional. A sale that nobody referred is found only if `outcomes` has NOT_REFERRED.
+    The server reads all conversions of the account, or of the affiliate or lead, to find the order: about a second per million.
+    """
+    order_number: _builtins.str
+    """Only conversions with exactly this order_number. Optional. See `order_id`."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___ConversionKind.ValueType]:
         """Only conversions of these kinds. Empty: all kinds."""
@@ -444,10 +452,12 @@ class ListConversionsRequest(_message.Message):
         lead: _selector_pb2.LeadSelector | None = ...,
         occur_interval: _common_pb2.TimeInterval | None = ...,
         view: Global___ConversionView.ValueType = ...,
+        order_id: _builtins.str = ...,
+        order_number: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "lead", b"lead", "occur_interval", b"occur_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "kinds", b"kinds", "lead", b"lead", "occur_interval", b"occur_interval", "order", b"order", "outcomes", b"outcomes", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "kinds", b"kinds", "lead", b"lead", "occur_interval", b"occur_interval", "order", b"order", "order_id", b"order_id", "order_number", b"order_number", "outcomes", b"outcomes", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

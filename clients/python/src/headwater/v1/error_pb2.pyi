@@ -131,6 +131,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """[UNIMPLEMENTED] The method does not exist. Metadata: `method`."""
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 37
     """[RESOURCE_EXHAUSTED] The request is larger than the server accepts. The limit is a server setting, 4 MiB by default."""
+    ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY: _ErrorReason.ValueType  # 38
+    """[FAILED_PRECONDITION] The feed has other events up to the cursor than the reader got, because the database was restored from a
+    backup and new events have the sequences of the lost ones. Compare your data with the server, then start from a time before the
+    backup.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
@@ -255,4 +260,9 @@ ERROR_REASON_METHOD_UNKNOWN: ErrorReason.ValueType  # 36
 """[UNIMPLEMENTED] The method does not exist. Metadata: `method`."""
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 37
 """[RESOURCE_EXHAUSTED] The request is larger than the server accepts. The limit is a server setting, 4 MiB by default."""
+ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY: ErrorReason.ValueType  # 38
+"""[FAILED_PRECONDITION] The feed has other events up to the cursor than the reader got, because the database was restored from a
+backup and new events have the sequences of the lost ones. Compare your data with the server, then start from a time before the
+backup.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

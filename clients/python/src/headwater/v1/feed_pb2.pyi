@@ -82,7 +82,9 @@ class FeedStart(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     COMMIT_TIME_FIELD_NUMBER: _builtins.int
     after_cursor: _builtins.str
-    """After the event with this cursor."""
+    """After the event with this cursor. The server compares the event with the one that the cursor was made for, and refuses the
+    cursor if a restore from a backup put another event there.
+    """
     position: Global___FeedPosition.ValueType
     """At an end of the feed."""
     @_builtins.property

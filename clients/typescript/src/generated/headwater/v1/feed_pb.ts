@@ -32,7 +32,8 @@ export type FeedStart = Message<"headwater.v1.FeedStart"> & {
    */
   place: {
     /**
-     * After the event with this cursor.
+     * After the event with this cursor. The server compares the event with the one that the cursor was made for, and refuses the
+     * cursor if a restore from a backup put another event there.
      *
      * @generated from field: string after_cursor = 1;
      */

@@ -28,7 +28,8 @@ export const FeedService: GenService<{
    * resume from. Store the cursor in the same transaction as your results; then a crash neither loses nor repeats an event. The
    * stream ends with OK after `draining`: connect again with the last cursor. Any other end is an error with an ErrorInfo reason.
    * Errors: INVALID_ARGUMENT with reason CURSOR_MALFORMED or CURSOR_FOREIGN; OUT_OF_RANGE with reason CURSOR_EXPIRED;
-   * FAILED_PRECONDITION with reason CURSOR_AHEAD_OF_HEAD; RESOURCE_EXHAUSTED with reason TOO_MANY_STREAMS or SLOW_CONSUMER;
+   * FAILED_PRECONDITION with reason CURSOR_AHEAD_OF_HEAD or CURSOR_OF_ANOTHER_HISTORY, after a restore from a backup;
+   * RESOURCE_EXHAUSTED with reason TOO_MANY_STREAMS or SLOW_CONSUMER;
    * UNAUTHENTICATED when the key is revoked or expires while the stream is open.
    *
    * @generated from rpc headwater.v1.FeedService.WatchEvents

@@ -49,7 +49,8 @@ public final class FeedFollower {
             ErrorReason.ERROR_REASON_CURSOR_MALFORMED,
             ErrorReason.ERROR_REASON_CURSOR_FOREIGN,
             ErrorReason.ERROR_REASON_CURSOR_EXPIRED,
-            ErrorReason.ERROR_REASON_CURSOR_AHEAD_OF_HEAD);
+            ErrorReason.ERROR_REASON_CURSOR_AHEAD_OF_HEAD,
+            ErrorReason.ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY);
     private static final Duration DEFAULT_HEARTBEAT_DELAY = Duration.ofSeconds(15);
     private static final Duration LONGEST_HEARTBEAT_DELAY = Duration.ofSeconds(60);
     private static final int SILENT_HEARTBEATS = 3;

@@ -97,7 +97,8 @@ final class FeedFollowerTest {
                 "CURSOR_MALFORMED",
                 "CURSOR_FOREIGN",
                 "CURSOR_EXPIRED",
-                "CURSOR_AHEAD_OF_HEAD"
+                "CURSOR_AHEAD_OF_HEAD",
+                "CURSOR_OF_ANOTHER_HISTORY"
             })
     void theFollowerStopsForAReasonThatWouldNotChange(String reason) {
         streams.add(stream -> stream.onError(FakeServer.error(Status.Code.UNAVAILABLE, reason)));
