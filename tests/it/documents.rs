@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+const PAGES: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/semantics.md"];
 
 /// All words in the sources, the protos and the migrations.
 fn words_of_sources(root: &Path) -> BTreeSet<String> {
@@ -52,7 +52,8 @@ fn is_path(text: &str) -> bool {
 
 /// A path may be relative to the root, to `src`, or to the folder of its kind.
 fn exists(root: &Path, path: &str) -> bool {
-    let folders = ["", "src", "src/store", "proto/headwater/v1", "tests/it/golden/scenarios"];
+    let folders =
+        ["", "src", "src/store", "proto/headwater/v1", "tests/it", "tests/it/coverage", "tests/it/golden/scenarios"];
     folders.iter().any(|folder| root.join(folder).join(path).exists())
 }
 
