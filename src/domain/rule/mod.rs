@@ -20,6 +20,7 @@ mod reversal;
 mod reward;
 mod sale;
 mod timeline;
+mod verdict;
 
 pub use account::NewApiKey;
 pub use attribution::Referral;

@@ -9,7 +9,8 @@ use super::commission;
 use super::context::{Context, Rule};
 use super::customer;
 use super::refund;
-use super::timeline::{self, Claim, claim_of, gives_way};
+use super::timeline::{self, claim_of, gives_way};
+use super::verdict::Claim;
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
     SaleOutcome,

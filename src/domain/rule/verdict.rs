@@ -1,0 +1,138 @@
+//! Writes what became of an event when it was judged: its credits, what is earned and taken back, and the events of the feed. Knows
+//! no order of events.
+
+use std::sync::Arc;
+
+use super::commission;
+use super::context::Context;
+use super::reversal::{Cause, refunded_part, take_back, tell_settled};
+use crate::domain::attribution::Candidate;
+use crate::domain::conversion::{Conversion, ConversionKind, ConversionOutcome, Credit, Credits};
+use crate::domain::enrollment::Enrollment;
+use crate::domain::event::EventKind;
+use crate::domain::id::ConversionId;
+use crate::domain::lead::{Lead, UnmatchedSale};
+use crate::domain::ledger::LedgerReason;
+use crate::domain::money::Money;
+use crate::domain::program::Terms;
+use crate::domain::refusal::Refusal;
+use crate::domain::reward::{Reward, RewardState};
+
+/// Who earns from an event, and under which terms.
+#[derive(Clone)]
+pub(super) struct Claim {
+    pub(super) credit: Credit,
+    pub(super) enrollment: Arc<Enrollment>,
+    pub(super) terms: Arc<Terms>,
+}
+
+/// What became of an event when it was judged.
+pub(super) struct Verdict {
+    pub(super) claim: Option<Claim>,
+    pub(super) candidates: Vec<Candidate>,
+}
+
+/// Writes a verdict: the credits, what is earned and taken back, and the events. A verdict that changes nothing writes nothing.
+pub(super) fn settle(
+    context: &mut Context<'_>,
+    lead: Option<&Lead>,
+    event: &Arc<Conversion>,
+    verdict: Verdict,
+    told: Option<ConversionId>,
+) -> Result<(), Refusal> {
+    let is_told = told == Some(event.id);
+    let credits: Credits = verdict.claim.iter().map(|claim| claim.credit).collect();
+    let is_same_credit = credits == event.credits;
+    // The candidates are not in the feed, so readers need no event about them.
+    let is_explained = event.is_told || verdict.candidates == event.candidates;
+    let lead_id = lead.map(|lead| lead.id).or(event.lead_id);
+    if is_same_credit && is_explained && lead_id == event.lead_id && !is_told {
+        return Ok(());
+    }
+    let has_same_terms = has_same_terms(&event.credits, &credits);
+    let changed = context.put(Conversion {
+        outcome: if credits.is_empty() { ConversionOutcome::NotReferred } else { ConversionOutcome::Attributed },
+        credits,
+        candidates: verdict.candidates,
+        lead_id,
+        is_told: event.is_told || verdict.claim.is_some(),
+        version: if is_told { event.version } else { event.version + 1 },
+        ..event.as_ref().clone()
+    });
+    let mut settled = Vec::new();
+    if event.kind == ConversionKind::Sale {
+        list_unmatched(context, lead, &changed);
+        if !has_same_terms {
+            reprice(context, event, &changed, verdict.claim.as_ref(), &mut settled)?;
+        }
+    }
+    if changed.is_told {
+        let kind = match (changed.kind, is_told) {
+            (ConversionKind::Sale, true) => EventKind::SaleRecorded,
+            (ConversionKind::Sale, false) => EventKind::SaleAttributed,
+            (_, true) => EventKind::LeadRecorded,
+            (_, false) => EventKind::ConversionUpdated,
+        };
+        let image = context.set.image(context.account_id, changed.id)?;
+        context.tell_conversion(kind, changed.occurred_at, image);
+    }
+    tell_settled(context, settled, changed.id)
+}
+
+/// Whether two credits lead to the same reward.
+fn has_same_terms(before: &Credits, after: &Credits) -> bool {
+    let terms = |credits: &Credits| -> Vec<_> {
+        credits.iter().map(|credit| (credit.enrollment_id, credit.terms_version, credit.share_ppm)).collect()
+    };
+    terms(before) == terms(after)
+}
+
+/// Keeps the list of the sales that nobody referred.
+fn list_unmatched(context: &mut Context<'_>, lead: Option<&Lead>, sale: &Conversion) {
+    if !sale.credits.is_empty() {
+        context.set.remove::<UnmatchedSale>(&(sale.account_id, sale.id));
+    } else if let Some(lead) = lead
+        && context.set.unmatched_sales.get(&(sale.account_id, sale.id)).is_none()
+    {
+        context.put(UnmatchedSale {
+            account_id: sale.account_id,
+            conversion_id: sale.id,
+            email: lead.email.clone(),
+            external_id: lead.external_id.clone(),
+            occurred_at: sale.occurred_at,
+        });
+    }
+}
+
+/// Takes the rewards of a sale back, and earns the one that its credit leads to, less what was refunded.
+fn reprice(
+    context: &mut Context<'_>,
+    before: &Conversion,
+    sale: &Conversion,
+    claim: Option<&Claim>,
+    settled: &mut Vec<Arc<Reward>>,
+) -> Result<(), Refusal> {
+    let earlier = context.set.rewards_of(context.account_id, sale.id)?;
+    let earlier: Vec<_> = earlier.into_iter().filter(|reward| reward.reverses.is_none()).cloned().collect();
+    let reason = LedgerReason::Reattributed;
+    let cause = Cause { conversion_id: sale.id, base_amount: sale.amount.map(Money::negated), reason };
+    for reward in &earlier {
+        take_back(context, reward, reward.value.amount_minor, &cause, settled)?;
+    }
+    let (Some(claim), Some(amount)) = (claim, sale.amount) else { return Ok(()) };
+    let is_same_affiliate = before.credits.iter().any(|credit| credit.enrollment_id == claim.enrollment.id);
+    let was_denied = earlier.iter().any(|reward| reward.state == RewardState::Denied);
+    let has_nothing_left = sale.refund_count > 0 && sale.refunded_minor == amount.amount_minor;
+    if has_nothing_left || (is_same_affiliate && was_denied) {
+        return Ok(());
+    }
+    let credit = claim.credit;
+    let Some(reward) = commission::earn(context, sale, amount, &claim.enrollment, credit, &claim.terms)? else {
+        return Ok(());
+    };
+    let refunded = Money::new(-sale.refunded_minor, amount.currency);
+    let cause = Cause { conversion_id: sale.id, base_amount: Some(refunded), reason: LedgerReason::Refunded };
+    let target_minor = refunded_part(sale, &reward)?;
+    take_back(context, &reward, target_minor, &cause, settled)?;
+    Ok(())
+}
