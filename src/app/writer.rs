@@ -6,12 +6,13 @@
 //! and its commands are run one by one. Commands that conflict with another server instance then succeed, and an account's broken
 //! row fails only the commands of that account.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;

@@ -118,9 +118,10 @@ impl Stored for Conversion {
     }
 
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
-        load_latest_sales(loading).await?;
-        load_timelines(loading).await?;
-        load_conversions_of_visitor(loading).await?;
+        let latest_sales = load_latest_sales(loading).await?;
+        let timelines = load_timelines(loading).await?;
+        let visitors = load_conversions_of_visitor(loading).await?;
+        loading.set.complete_lists(&timelines, &latest_sales, &visitors);
         // Runs at most twice, because a refund leads to its sale and a sale leads to no other conversion.
         while !loading.needs.conversions.is_empty() {
             loading.by_key::<Self>().await?;
@@ -166,8 +167,8 @@ impl Stored for WaitingRefund {
     }
 }
 
-/// Reads the latest sales of leads. The leads must be loaded already.
-async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+/// Reads the latest sales of leads, and returns the leads. The leads must be loaded already.
+async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<BTreeSet<(AccountId, LeadId)>, StoreError> {
     let wanted = std::mem::take(&mut loading.needs.names.latest_sales);
     let leads = wanted.iter().filter_map(|name| Some((name.0, loading.set.names.leads.get(name).flatten()?)));
     let leads: BTreeSet<(AccountId, LeadId)> = leads.collect();
@@ -181,12 +182,11 @@ async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<(), StoreError> 
     for row in newest.of(loading.connection, leads.iter().map(SqlKey::values)).await? {
         loading.enter(Conversion::from_row(row)?);
     }
-    leads.into_iter().for_each(|lead| loading.set.names.latest_sales.insert_absent(lead));
-    Ok(())
+    Ok(leads)
 }
 
-/// Reads the conversions of leads.
-async fn load_timelines(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+/// Reads the conversions of leads, and returns the leads.
+async fn load_timelines(loading: &mut Loading<'_>) -> Result<BTreeSet<(AccountId, LeadId)>, StoreError> {
     let mut leads = std::mem::take(&mut loading.needs.names.timelines);
     leads.retain(|lead| loading.set.names.timelines.get(lead).is_none());
     let newest = Newest::<table::Entity> {
@@ -199,18 +199,16 @@ async fn load_timelines(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     for row in newest.of(loading.connection, leads.iter().map(SqlKey::values)).await? {
         loading.enter(Conversion::from_row(row)?);
     }
-    leads.into_iter().for_each(|lead| loading.set.names.timelines.insert_absent(lead));
-    Ok(())
+    Ok(leads)
 }
 
-/// Reads the conversions whose requests had a visitor's tracking id.
-async fn load_conversions_of_visitor(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+/// Reads the conversions whose requests had a visitor's tracking id, and returns the visitors.
+async fn load_conversions_of_visitor(loading: &mut Loading<'_>) -> Result<BTreeSet<(AccountId, ClickId)>, StoreError> {
     let mut visitors = std::mem::take(&mut loading.needs.names.conversions_of_visitor);
     visitors.retain(|visitor| loading.set.names.conversions_of_visitor.get(visitor).is_none());
     let columns = [table::Column::AccountId, table::Column::Tid];
     loading.by::<Conversion, _>(&columns, visitors.iter().map(SqlKey::values)).await?;
-    visitors.into_iter().for_each(|visitor| loading.set.names.conversions_of_visitor.insert_absent(visitor));
-    Ok(())
+    Ok(visitors)
 }
 
 /// A filter of conversions. All fields that are set must match.

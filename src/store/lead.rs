@@ -108,7 +108,15 @@ impl Stored for Lead {
         loading.by_key::<Self>().await?;
         loading.by::<Self, _>(&[table::Column::AccountId, table::Column::ExternalId], names.external_ids).await?;
         loading.by::<Self, _>(&[table::Column::AccountId, table::Column::Email], names.emails).await?;
-        wanted.into_iter().for_each(|name| loading.set.names.leads.insert_absent(name));
+        for name in wanted {
+            let lead = loading.set.names.leads.get(&name).flatten().and_then(|id| loading.set.leads.get(&(name.0, id)));
+            let is_bound = lead.is_some_and(|lead| lead.binding.is_some());
+            if !is_bound && !matches!(name.1, LeadSelector::Id(_)) {
+                // A sale or sign-up that binds the lead is credited with its earlier sales.
+                loading.needs.names.unmatched_sales.insert(name.clone());
+            }
+            loading.set.names.leads.insert_absent(name);
+        }
         Ok(())
     }
 }
@@ -145,8 +153,6 @@ impl Stored for UnmatchedSale {
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
         let wanted = std::mem::take(&mut loading.needs.names.unmatched_sales);
         let mut wanted = with_other_names(loading.set, wanted);
-        let unbound = std::mem::take(&mut loading.needs.names.unmatched_sales_of_unbound);
-        wanted.extend(with_other_names(loading.set, without_bound(loading.set, unbound)));
         wanted.retain(|name| loading.set.names.unmatched_sales.get(name).is_none());
         let names = LeadNames::sort(&wanted);
         let column = unmatched_table::Column::AccountId;
@@ -179,19 +185,6 @@ impl LeadNames {
         }
         sorted
     }
-}
-
-/// Leaves the names of bound leads out. The leads must be loaded already.
-fn without_bound(
-    set: &WorkingSet,
-    mut names: BTreeSet<(AccountId, LeadSelector)>,
-) -> BTreeSet<(AccountId, LeadSelector)> {
-    let is_bound = |name: &(AccountId, LeadSelector)| {
-        let lead = set.names.leads.get(name).flatten().and_then(|id| set.leads.get(&(name.0, id)));
-        lead.is_some_and(|lead| lead.binding.is_some())
-    };
-    names.retain(|name| !is_bound(name));
-    names
 }
 
 /// Adds the other identifiers of the leads that have one of these. The leads must be loaded already.

@@ -95,8 +95,9 @@ impl RecordLead {
         made.outcome = ConversionOutcome::Attributed;
         made.credits = smallvec![credit];
         made.is_told = true;
-        let made = context.put(made);
+        // The lead is written first, because the lists of a new lead are complete from then on.
         let bound = customer::put_touched(context, lead, known);
+        let made = context.put(made);
         let image = ConversionImage { conversion: Arc::clone(&made), rewards: Vec::new() };
         context.tell_conversion(EventKind::LeadRecorded, occurred_at, image);
         let mut lead = bound.as_ref().clone();

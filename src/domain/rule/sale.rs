@@ -55,7 +55,6 @@ impl Rule for RecordSale {
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.customer(account, &self.customer);
         self.referral.needs(account, needs);
-        needs.unmatched_sales_of_unbound(account, &self.customer);
         needs.names.waiting_refunds.insert((account, self.event_id.clone()));
     }
 

@@ -24,13 +24,13 @@ impl Kind for Conversion {
     fn index(_before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
         let Some(after) = after else { return };
         if let Some(lead_id) = after.lead_id {
-            names.timelines.add((after.account_id, lead_id), after.id);
+            names.timelines.add_to_whole((after.account_id, lead_id), after.id);
             if after.kind == ConversionKind::Sale {
-                names.latest_sales.add((after.account_id, lead_id), after.id);
+                names.latest_sales.add_to_whole((after.account_id, lead_id), after.id);
             }
         }
         if let Some(tid) = after.tid {
-            names.conversions_of_visitor.add((after.account_id, tid), after.id);
+            names.conversions_of_visitor.add_to_whole((after.account_id, tid), after.id);
         }
     }
 
@@ -74,6 +74,25 @@ impl Kind for WaitingRefund {
 }
 
 impl WorkingSet {
+    /// Marks the lists of these leads and visitors as looked up, after their rows were loaded. They then have the rows that earlier
+    /// commands of the batch wrote too. These lists are not kept for every conversion, because hardly any command reads them.
+    pub fn complete_lists(
+        &mut self,
+        timelines: &BTreeSet<(AccountId, LeadId)>,
+        latest_sales: &BTreeSet<(AccountId, LeadId)>,
+        visitors: &BTreeSet<(AccountId, ClickId)>,
+    ) {
+        if timelines.is_empty() && latest_sales.is_empty() && visitors.is_empty() {
+            return;
+        }
+        timelines.iter().for_each(|lead| self.names.timelines.insert_absent(*lead));
+        latest_sales.iter().for_each(|lead| self.names.latest_sales.insert_absent(*lead));
+        visitors.iter().for_each(|visitor| self.names.conversions_of_visitor.insert_absent(*visitor));
+        for conversion in self.conversions.iter() {
+            Conversion::index(None, Some(conversion), &mut self.names);
+        }
+    }
+
     /// A conversion that another row refers to. It must exist.
     pub fn conversion(&self, account_id: AccountId, id: ConversionId) -> Result<&Arc<Conversion>, Refusal> {
         self.existing(&(account_id, id))

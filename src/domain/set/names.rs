@@ -109,6 +109,13 @@ impl<K: Eq + Hash + Clone, V: Clone + PartialEq> Lists<K, V> {
         (self.is_complete || self.whole.contains(key)).then(|| self.met(key))
     }
 
+    /// Adds a value to a list that was looked up. Other lists are filled when they are looked up, from the rows of the set too.
+    pub(super) fn add_to_whole(&mut self, key: K, value: V) {
+        if self.is_complete || self.whole.contains(&key) {
+            self.add(key, value);
+        }
+    }
+
     /// The values under the key that are in the set, whether the list is complete or not.
     pub(super) fn met(&self, key: &K) -> &[V] {
         self.met.get(key).map_or(&[], Vec::as_slice)
