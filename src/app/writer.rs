@@ -253,10 +253,8 @@ impl Writer {
             let mut decision = decide(&mut set, envelope, now, &mut ids);
             // A command that turned out to need more rows is decided again with them.
             for _ in 0..FURTHER_LOADS_MAX {
-                if !matches!(decision, Err(Refusal::NotLoaded(_))) || set.wanted == Needs::default() {
-                    break;
-                }
-                let wanted = std::mem::take(&mut set.wanted);
+                let is_short_of_rows = matches!(decision, Err(Refusal::NotLoaded(_)));
+                let Some(wanted) = is_short_of_rows.then(|| set.take_wanted()).flatten() else { break };
                 store::set::load(&transaction, wanted, &mut self.catalogues, &mut set).await?;
                 decision = decide(&mut set, envelope, now, &mut ids);
             }

@@ -91,7 +91,7 @@ fn keep_first_clicks(context: &mut Context<'_>, tid: ClickId) -> Result<(), Refu
     if clicks.len() < CLICKS_BEFORE_KEEPING {
         return Ok(());
     }
-    context.set.wanted.names.first_clicks_of.insert((context.account_id, tid));
+    context.set.wanted().names.first_clicks_of.insert((context.account_id, tid));
     // The clicks come in the order in which they happened.
     for click in clicks {
         let kept = context.set.first_click(&click)?;

@@ -45,13 +45,13 @@ pub fn decide(
     set.begin();
     match apply(set, &envelope.command, envelope, now, ids) {
         Ok(outcome) => {
-            set.wanted = Needs::default();
+            _ = set.take_wanted();
             Ok(Decision { outcome, replayed: false })
         }
         Err(refusal) => {
             set.roll_back();
             if !matches!(refusal, Refusal::NotLoaded(_)) {
-                set.wanted = Needs::default();
+                _ = set.take_wanted();
             }
             Err(refusal)
         }

@@ -109,7 +109,7 @@ impl RecordSale {
         let recorded = credit_sale(context, sale, &claim)?;
         if let Some(lead) = lead.filter(|_| !is_bound) {
             let mut matched = lead.as_ref().clone();
-            let wanted = &mut context.set.wanted.names.unmatched_sales;
+            let wanted = &mut context.set.wanted().names.unmatched_sales;
             wanted.extend(lead.selectors().into_iter().map(|selector| (lead.account_id, selector)));
             timeline::match_to_lead(context, &mut matched)?;
             customer::put_touched(context, matched, Some(&lead));

@@ -163,7 +163,7 @@ pub(super) fn judge_again(
 /// The sign-ups and sales of a customer in the order in which they happened, and whether these are all.
 fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<Arc<Conversion>>, bool), Refusal> {
     let account_id = context.account_id;
-    let wanted = &mut context.set.wanted;
+    let wanted = context.set.wanted();
     wanted.names.timelines.insert((account_id, lead.id));
     wanted.names.unmatched_sales.extend(lead.selectors().into_iter().map(|selector| (account_id, selector)));
     let (rows, is_whole) = context.set.timeline_of(account_id, lead.id)?;
@@ -174,9 +174,9 @@ fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<Arc<Conversi
     // Events of the same moment stay in the order in which they were told.
     events.sort_by_key(|event| (event.occurred_at, event.created_at, event.id));
     for event in &events {
-        referral_of(event).needs(account_id, &mut context.set.wanted);
+        referral_of(event).needs(account_id, context.set.wanted());
         if let Some(other) = other_lead_of(event, lead) {
-            context.set.wanted.row::<Lead>((account_id, other));
+            context.set.wanted().row::<Lead>((account_id, other));
         }
     }
     Ok((events, is_whole))
@@ -270,18 +270,18 @@ pub(super) fn judge_visitor_again(context: &mut Context<'_>, tid: ClickId, click
 fn lead_of(context: &mut Context<'_>, event: &Conversion) -> Result<Option<Arc<Lead>>, Refusal> {
     let account_id = context.account_id;
     if let Some(lead_id) = event.lead_id {
-        context.set.wanted.row::<Lead>((account_id, lead_id));
+        context.set.wanted().row::<Lead>((account_id, lead_id));
         return Ok(context.set.find::<Lead>(&(account_id, lead_id))?.cloned());
     }
     let customer = customer_of(context, event)?;
-    context.set.wanted.customer(account_id, &customer);
+    context.set.wanted().customer(account_id, &customer);
     Ok(context.set.find_customer(account_id, &customer)?.cloned())
 }
 
 /// The names of the customer of a sale that has no lead.
 fn customer_of(context: &mut Context<'_>, sale: &Conversion) -> Result<Customer, Refusal> {
     let key = (sale.account_id, sale.id);
-    context.set.wanted.row::<UnmatchedSale>(key);
+    context.set.wanted().row::<UnmatchedSale>(key);
     let names = context.set.find::<UnmatchedSale>(&key)?;
     Ok(names
         .map(|row| Customer { external_id: row.external_id.clone(), email: row.email.clone(), ..Customer::default() })
@@ -292,7 +292,7 @@ fn customer_of(context: &mut Context<'_>, sale: &Conversion) -> Result<Customer,
 fn judge_without_lead(context: &mut Context<'_>, sale: &Arc<Conversion>) -> Result<(), Refusal> {
     let account_id: AccountId = context.account_id;
     let referral = referral_of(sale);
-    referral.needs(account_id, &mut context.set.wanted);
+    referral.needs(account_id, context.set.wanted());
     let Attribution { winner, candidates } =
         attribution::attribute(context.set, account_id, [None; 2], &referral, sale.occurred_at)?;
     let customer = customer_of(context, sale)?;

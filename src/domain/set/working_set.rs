@@ -78,7 +78,7 @@ macro_rules! working_set {
             pub events: Vec<NewEvent>,
             /// The rows that the command in progress turned out to need besides those of its `needs`. After
             /// [`Refusal::NotLoaded`] they are loaded, and the command is decided again.
-            pub wanted: Needs,
+            wanted: Option<Box<Needs>>,
             /// How many postings and events there were before the command in progress.
             before: Before,
         }
@@ -132,6 +132,16 @@ impl WorkingSet {
         let mut set = Self::default();
         set.parts(|part| part.complete());
         set
+    }
+
+    /// The rows that the command in progress turned out to need. A rule adds them before it looks them up.
+    pub fn wanted(&mut self) -> &mut Needs {
+        self.wanted.get_or_insert_default()
+    }
+
+    /// The rows to load before a command that was refused with [`Refusal::NotLoaded`] is decided again. `None` if it named none.
+    pub fn take_wanted(&mut self) -> Option<Needs> {
+        self.wanted.take().map(|wanted| *wanted)
     }
 
     /// Enters a row that was read from the database. A row that was entered before stays as it is, because it may have been changed
@@ -192,7 +202,7 @@ impl WorkingSet {
     /// Begins a command. Its changes can be rolled back, but not the changes before it.
     pub(in crate::domain) fn begin(&mut self) {
         self.parts(|part| part.keep());
-        self.wanted = Needs::default();
+        self.wanted = None;
         self.before = Before(self.postings.len(), self.events.len());
     }
 
