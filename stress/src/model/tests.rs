@@ -31,7 +31,14 @@ async fn play_shortly(database: Database) {
     for kind in ["attributed", "not_referred", "waiting", "replayed", "IDEMPOTENCY_MISMATCH", "REFUND_EXCEEDS_SALE"] {
         assert!(tally.contains_key(&("RecordRefund", kind.to_owned())), "no refund was {kind}: {tally:?}");
     }
-    for kind in ["lead_updated", "sale_attributed", "refund_waiting", "reward_reversed", "conversion_updated"] {
+    for kind in [
+        "lead_updated",
+        "sale_attributed",
+        "refund_waiting",
+        "refund_exceeded_sale",
+        "reward_reversed",
+        "conversion_updated",
+    ] {
         assert!(tally.contains_key(&("ReadEvents", kind.to_owned())), "no event was {kind}: {tally:?}");
     }
     host.stop().await;
