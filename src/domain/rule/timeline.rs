@@ -7,8 +7,8 @@
 //!   ref_id) is earlier than the sale.
 //!
 //! Most events are told in order, and the rules of sales and leads judge them alone. For an event that happened before the
-//! customer was bound, and for a click that happened before events of its visitor, all events of the customer are judged again.
-//! What changes is booked as entries of its own.
+//! customer was bound or that gives a bound customer another identifier, and for a click that happened before events of its
+//! visitor, all events of the customer are judged again. What changes is booked as entries of its own.
 
 use std::sync::Arc;
 

@@ -70,6 +70,13 @@ impl World {
         self.leads.len() - 1
     }
 
+    /// Whether a lead gets a name that nobody had. What happened under that name is then its own.
+    fn learns_name(&self, lead: usize, external_id: &str, email: &str) -> bool {
+        let (row, is_new) = (&self.leads[lead], |own: &str, sent: &str| own.is_empty() && !sent.is_empty());
+        is_new(&row.external_id, external_id) && self.lead_by(|lead| &lead.external_id, external_id).is_none()
+            || is_new(&row.email, email) && self.lead_by(|lead| &lead.email, email).is_none()
+    }
+
     /// Updates a lead from a request. Names that it already has are kept, and names of another lead are not taken.
     fn describe(&mut self, lead: usize, external_id: &str, sent_email: &str, first_name: &str, last_name: &str) {
         let email = email(sent_email);
@@ -136,6 +143,7 @@ impl World {
         let known = self.customer(&request.external_id, &email);
         let before = known.map(|lead| self.leads[lead].clone());
         let lead = known.unwrap_or_else(|| self.new_lead(&request.external_id, &request.email, state));
+        let is_told_more = self.learns_name(lead, &request.external_id, &email);
         self.describe(lead, &request.external_id, &request.email, &request.first_name, &request.last_name);
         if self.leads[lead].state() == pb::LeadState::Subscribed {
             self.leads[lead].set_state(state);
@@ -144,7 +152,10 @@ impl World {
         let binding = self.binding_of(lead);
         if binding.as_ref().is_some_and(|binding| binding.bound <= occurred) {
             self.effect.clone_from(&answer.lead_id);
-            self.touch(lead, before.as_ref());
+            match is_told_more {
+                true => self.judge_again(lead, before.as_ref(), None),
+                false => self.touch(lead, before.as_ref()),
+            }
         } else {
             let mut made = self.new_conversion(Kind::Lead, &request.event_id, occurred);
             made.traces = traces(&request.tid, &request.ref_id, &request.coupon_code);
@@ -211,7 +222,9 @@ impl World {
         let place = self.conversions.len() - 1;
         let binding = known.and_then(|lead| self.binding_of(lead));
         match known.zip(binding.as_ref()) {
-            Some((lead, binding)) if occurred < binding.bound => {
+            Some((lead, binding))
+                if occurred < binding.bound || self.learns_name(lead, &request.external_id, &email(&request.email)) =>
+            {
                 let before = self.leads[lead].clone();
                 self.conversions[place].row.lead_id.clone_from(&before.id);
                 self.describe_buyer(lead, request, occurred);
@@ -224,7 +237,7 @@ impl World {
         Ok(Reply::Sale(answer))
     }
 
-    /// A sale whose customer was not bound after it.
+    /// A sale that changes nothing about what its customer did before.
     fn sell(&mut self, request: &pb::RecordSaleRequest, known: Option<usize>, binding: Option<Binding>, place: usize) {
         let occurred = self.conversions[place].occurred;
         let before = known.map(|lead| self.leads[lead].clone());
