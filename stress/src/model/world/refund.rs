@@ -160,7 +160,9 @@ impl World {
         };
         let is_sale_told = self.is_in_feed(sale);
         let mut settled = Vec::new();
-        let because = Because { conversion_id: &own.id, base: own.amount, reason: LedgerReason::Refunded };
+        // The part that exceeds the sale takes nothing back.
+        let base = own.amount.map(|amount| pb::Money { amount_minor: amount.amount_minor + excess, ..amount });
+        let because = Because { conversion_id: &own.id, base, reason: LedgerReason::Refunded };
         for place in 0..self.rewards.len() {
             let reward = &self.rewards[place];
             if reward.conversion_id == row.id && reward.reverses_reward_id.is_empty() {
