@@ -8,12 +8,13 @@ use headwater_client::pb::watch_conversions_response::Content;
 use testkit::client::Client;
 
 /// The kinds of events about conversions, which are the events of WatchConversions.
-pub(crate) const ABOUT_CONVERSIONS: [EventKind; 8] = [
+pub(crate) const ABOUT_CONVERSIONS: [EventKind; 9] = [
     EventKind::LeadRecorded,
     EventKind::SaleRecorded,
     EventKind::SaleAttributed,
     EventKind::SaleRefunded,
     EventKind::RefundRecorded,
+    EventKind::RefundExceededSale,
     EventKind::RefundWaiting,
     EventKind::CancellationRecorded,
     EventKind::ConversionUpdated,

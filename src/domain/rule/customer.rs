@@ -74,6 +74,14 @@ pub(super) fn add_names(
     Ok(())
 }
 
+/// Whether a request gives a lead an identifier that it did not have. Sales that nobody referred may then turn out to be its own.
+pub(super) fn adds_identifier(context: &Context<'_>, lead: &Lead, customer: &Customer) -> Result<bool, Refusal> {
+    let external_id = customer.external_id.clone().filter(|_| lead.external_id.is_none());
+    let email = customer.email.clone().filter(|_| lead.email.is_none());
+    Ok(is_free(context, external_id.map(LeadSelector::ExternalId))?
+        || is_free(context, email.map(LeadSelector::Email))?)
+}
+
 fn is_free(context: &Context<'_>, selector: Option<LeadSelector>) -> Result<bool, Refusal> {
     match selector {
         Some(selector) => Ok(context.set.find_lead(context.account_id, &selector)?.is_none()),

@@ -70,7 +70,13 @@ impl Rule for RecordLead {
             }
             Some(_) => {}
         }
-        let lead = customer::put_touched(context, lead, known.as_deref());
+        // With another identifier, sales that nobody referred may turn out to be the customer's.
+        let lead = match known.as_deref() {
+            Some(known) if known.selectors() != lead.selectors() => {
+                timeline::judge_again(context, lead, Some(known), None)?
+            }
+            known => customer::put_touched(context, lead, known),
+        };
         Ok(LeadOutcome { lead_id: lead.id, credits: lead.credits().into(), conversion_id: None })
     }
 }

@@ -216,7 +216,9 @@ fn book(
 
     let rewards: Vec<_> = context.set.rewards_of(context.account_id, sale.id)?.into_iter().cloned().collect();
     let (mut taken_back, mut settled) = (Vec::new(), Vec::new());
-    let base_amount = refund.amount;
+    // The part that exceeds the sale takes nothing back.
+    let base_amount =
+        refund.amount.map(|amount| Money::new(amount.amount_minor + refund.excess_minor, amount.currency));
     let cause = Cause { conversion_id: refund.id, base_amount, reason: LedgerReason::Refunded };
     for reward in rewards {
         let target_minor = refunded_part(&sale, &reward)?;

@@ -66,10 +66,11 @@ impl Rule for RecordSale {
         let known = context.set.find_customer(context.account_id, &self.customer)?.cloned();
         let other = context.set.find_other(context.account_id, &self.customer)?.cloned();
         let sale = self.new_sale(context, occurred_at)?;
-        let is_late = |lead: &&Arc<Lead>| lead.binding.as_ref().is_some_and(|binding| occurred_at < binding.bound_at);
-        let (sale, rewards) = match known.as_ref().filter(is_late) {
-            Some(lead) => self.record_late(context, lead, other.as_ref(), sale)?,
-            None => self.record(context, known, other.as_ref(), sale)?,
+        let (sale, rewards) = match &known {
+            Some(lead) if self.changes_history(context, lead, occurred_at)? => {
+                self.record_late(context, lead, other.as_ref(), sale)?
+            }
+            _ => self.record(context, known, other.as_ref(), sale)?,
         };
         let outcome = SaleOutcome {
             conversion_id: sale.id,
@@ -84,6 +85,13 @@ impl Rule for RecordSale {
 }
 
 impl RecordSale {
+    /// Whether other events of a bound customer must be judged again: the sale happened before the binding, or it says that other
+    /// sales are the customer's.
+    fn changes_history(&self, context: &Context<'_>, lead: &Lead, occurred_at: Time) -> Result<bool, Refusal> {
+        let Some(binding) = &lead.binding else { return Ok(false) };
+        Ok(occurred_at < binding.bound_at || customer::adds_identifier(context, lead, &self.customer)?)
+    }
+
     /// Records a sale of a customer who was not bound later than it: credits it to the winner, or leaves it unmatched.
     fn record(
         &self,
@@ -117,7 +125,7 @@ impl RecordSale {
         Ok(recorded)
     }
 
-    /// Records a sale that happened before its customer was bound.
+    /// Records a sale that changes the history of its customer.
     fn record_late(
         &self,
         context: &mut Context<'_>,

@@ -7,8 +7,8 @@
 //!   ref_id) is earlier than the sale.
 //!
 //! Most events are told in order, and the rules of sales and leads judge them alone. For an event that happened before the
-//! customer was bound, and for a click that happened before events of its visitor, all events of the customer are judged again.
-//! What changes is booked as entries of its own.
+//! customer was bound or that gives a bound customer another identifier, and for a click that happened before events of its
+//! visitor, all events of the customer are judged again. What changes is booked as entries of its own.
 
 use std::sync::Arc;
 
@@ -255,15 +255,24 @@ pub(super) fn judge_visitor_again(context: &mut Context<'_>, tid: ClickId, click
     let may_be_later =
         |event: &&Arc<Conversion>| clicked_at <= event.occurred_at.plus_micros(Time::CLOCK_DIFFERENCE_MICROS_MAX);
     let events: Vec<ConversionId> = events.into_iter().filter(may_be_later).map(|event| event.id).collect();
+    // The rows of all events are loaded together. A visitor may have been many customers, and each by itself needs several loads.
+    let mut not_loaded = None;
     for id in events {
-        // An event may have got its lead when another one was judged.
-        let event = Arc::clone(context.set.conversion(context.account_id, id)?);
-        match lead_of(context, &event)? {
-            Some(lead) => _ = judge_again(context, lead.as_ref().clone(), Some(&lead), None)?,
-            None => judge_without_lead(context, &event)?,
+        match judge_event_again(context, id) {
+            Err(refusal @ Refusal::NotLoaded(_)) => not_loaded = Some(refusal),
+            judged => judged?,
         }
     }
-    Ok(())
+    not_loaded.map_or(Ok(()), Err)
+}
+
+fn judge_event_again(context: &mut Context<'_>, id: ConversionId) -> Result<(), Refusal> {
+    // An event may have got its lead when another one was judged.
+    let event = Arc::clone(context.set.conversion(context.account_id, id)?);
+    match lead_of(context, &event)? {
+        Some(lead) => judge_again(context, lead.as_ref().clone(), Some(&lead), None).map(|_| ()),
+        None => judge_without_lead(context, &event),
+    }
 }
 
 /// The lead of an event, or else of the customer whom its request named.

@@ -95,6 +95,9 @@ impl Player {
         {
             return Ok(Some(difference));
         }
+        if self.waiting.is_empty() {
+            self.world.begin_batch();
+        }
         let expected = self.world.apply(step.label, &command);
         let command = command.resolve(&mut self.names);
         if is_batched {

@@ -2,6 +2,7 @@
 //! so that names collide. The result depends on the seed alone.
 
 mod owner;
+mod past;
 mod tracking;
 
 use fastrand::Rng;
@@ -105,7 +106,7 @@ impl Generator {
         if self.rng.u32(0..8) == 0 {
             self.is_batching = !self.is_batching;
         }
-        let command = self.opening(world, label).unwrap_or_else(|| self.command(world, world.now - origin, label));
+        let command = self.opening(world, label).unwrap_or_else(|| self.command(world, world.clock - origin, label));
         if command.key().is_some() {
             if self.repeatable.len() == REMEMBERED {
                 let place = self.rng.usize(..REMEMBERED);
@@ -128,8 +129,8 @@ impl Generator {
     fn command(&mut self, world: &World, elapsed: i64, label: u32) -> Command {
         match self.rng.u32(0..100) {
             0..10 if !self.repeatable.is_empty() => self.repeated(),
-            10..24 => self.owners(world, label),
-            24..29 => self.read(world),
+            10..26 => self.owners(world, label),
+            26..30 => self.read(world),
             _ => self.event(world, elapsed, label),
         }
     }
@@ -152,9 +153,13 @@ impl Generator {
         self.maybe(percent, draw).unwrap_or_default()
     }
 
-    /// When something happened: usually unset, sometimes on the day that a window ends, rarely later than allowed.
-    fn occur_time(&mut self, elapsed: i64) -> Option<Timestamp> {
+    /// When something happened: usually unset, sometimes near a moment that decides about money, sometimes on the day that a window
+    /// ends, rarely later than allowed.
+    fn occur_time(&mut self, world: &World, elapsed: i64) -> Option<Timestamp> {
         const DAYS: [i64; 10] = [1, 2, 5, 10, 29, 30, 31, 60, 61, 90];
+        if self.rng.u32(0..6) == 0 {
+            return self.near_the_past(world, elapsed);
+        }
         let rng = &mut self.rng;
         let delta = match rng.u32(0..100) {
             0..70 => return None,

@@ -106,8 +106,8 @@ impl Player {
         let lead = turn.one(&self.world.leads).map(|row| row.id.clone());
         let kinds = turn.values(4);
         let outcomes = turn.values(3);
-        let from = turn.is_on().then(|| self.world.now - turn.below(90) as i64 * MICROS_PER_DAY);
-        let before = turn.is_on().then(|| self.world.now - turn.below(30) as i64 * MICROS_PER_DAY);
+        let from = turn.is_on().then(|| self.world.clock - turn.below(90) as i64 * MICROS_PER_DAY);
+        let before = turn.is_on().then(|| self.world.clock - turn.below(30) as i64 * MICROS_PER_DAY);
         let view = turn.below(3) as i32;
         let request = pb::ListConversionsRequest {
             page_size: PAGE_SIZE,
@@ -150,8 +150,8 @@ impl Player {
         let affiliate = turn.one(&self.world.affiliates).map(|row| row.id.clone());
         let program = turn.one(&self.world.programs).map(|program| program.row.id.clone());
         let states = turn.values(5);
-        let from = turn.is_on().then(|| self.world.now - turn.below(60) as i64 * MICROS_PER_DAY);
-        let before = turn.is_on().then(|| self.world.now - turn.below(30) as i64 * MICROS_PER_DAY);
+        let from = turn.is_on().then(|| self.world.clock - turn.below(60) as i64 * MICROS_PER_DAY);
+        let before = turn.is_on().then(|| self.world.clock - turn.below(30) as i64 * MICROS_PER_DAY);
         let request = pb::ListRewardsRequest {
             page_size: PAGE_SIZE,
             order: turn.order(),

@@ -22,14 +22,14 @@ impl Generator {
             6..16 => Command::UpdateProgram(self.update_program(world, label)),
             16..18 => Command::ArchiveProgram(self.archive_program(world, label)),
             18..26 => Command::CreateAffiliate(self.create_affiliate(world, label)),
-            26..35 => Command::EnrollAffiliate(self.enroll(world, label)),
-            35..42 => Command::UpdateEnrollment(self.update_enrollment(world, label)),
-            42..46 => self.end_enrollment(world, label),
-            46..53 => Command::CreateLink(self.create_link(world, label)),
-            53..57 => self.revoke_link(world, label),
-            57..68 => Command::AssignCoupon(self.assign_coupon(world, label)),
-            68..74 => self.remove_coupon(world, label),
-            74..93 => self.approve(world, label),
+            26..36 => Command::EnrollAffiliate(self.enroll(world, label)),
+            36..43 => Command::UpdateEnrollment(self.update_enrollment(world, label)),
+            43..50 => self.end_enrollment(world, label),
+            50..56 => Command::CreateLink(self.create_link(world, label)),
+            56..59 => self.revoke_link(world, label),
+            59..69 => Command::AssignCoupon(self.assign_coupon(world, label)),
+            69..75 => self.remove_coupon(world, label),
+            75..90 => self.approve(world, label),
             _ => self.deny(world, label),
         }
     }
@@ -213,12 +213,21 @@ impl Generator {
         pb::AffiliateSelector { selector: Some(selector) }
     }
 
+    /// An enrollment, often one that has ended.
     fn enroll(&mut self, world: &World, label: u32) -> pb::EnrollAffiliateRequest {
-        let program_id = self.any_program_id(world);
+        let ended: Vec<_> = world.enrollments.iter().filter(|row| row.state() == pb::EnrollmentState::Ended).collect();
+        let (affiliate, program_id) = if self.rng.bool() && !ended.is_empty() {
+            let row = pick(&mut self.rng, &ended);
+            let affiliate = pb::AffiliateSelector { selector: Some(Selector::Id(row.affiliate_id.clone())) };
+            (affiliate, row.program_id.clone())
+        } else {
+            let program_id = self.any_program_id(world);
+            (self.affiliate(world), program_id)
+        };
         let currency = self.currency_of(world, &program_id);
         pb::EnrollAffiliateRequest {
             request_id: self.request_id(label),
-            affiliate: Some(self.affiliate(world)),
+            affiliate: Some(affiliate),
             ref_id: self.seldom(50, Self::code),
             coupon_code: self.seldom(40, Self::coupon_code),
             landing_url: self.seldom(15, |_| PAGES[2].to_owned()),
@@ -254,7 +263,12 @@ impl Generator {
     }
 
     fn end_enrollment(&mut self, world: &World, label: u32) -> Command {
-        let enrollment_id = self.enrollment_id(world);
+        // Customers are bound to it, so that the next referrer takes them over.
+        let bound: Vec<_> = world.leads.iter().flat_map(|lead| &lead.credits).map(|one| &one.enrollment_id).collect();
+        let enrollment_id = match self.rng.bool() && !bound.is_empty() {
+            true => pick(&mut self.rng, &bound).clone(),
+            false => self.enrollment_id(world),
+        };
         Command::EndEnrollment(pb::EndEnrollmentRequest { request_id: self.request_id(label), enrollment_id })
     }
 
@@ -277,13 +291,25 @@ impl Generator {
             request_id: self.request_id(label),
             affiliate: Some(self.affiliate(world)),
             program_id: self.any_program_id(world),
-            code: self.coupon_code(),
+            code: self.free_coupon_code(world),
             note: self.seldom(10, |_| "for the newsletter".to_owned()),
         }
     }
 
+    /// A code, often one that another affiliate had.
+    fn free_coupon_code(&mut self, world: &World) -> String {
+        let removed: Vec<_> = world.coupons.iter().filter(|row| row.state() == pb::CouponState::Removed).collect();
+        let is_again = self.rng.bool() && !removed.is_empty();
+        if is_again { pick(&mut self.rng, &removed).code.clone() } else { self.coupon_code() }
+    }
+
     fn remove_coupon(&mut self, world: &World, label: u32) -> Command {
-        let coupon_id = some_id(&mut self.rng, "cpn", world.coupons.iter().map(|row| &row.id));
+        let active = world.coupons.iter().filter(|row| row.state() == pb::CouponState::Active);
+        let active: Vec<&String> = active.map(|row| &row.id).collect();
+        let coupon_id = match self.rng.u32(0..3) > 0 && !active.is_empty() {
+            true => pick(&mut self.rng, &active).clone(),
+            false => some_id(&mut self.rng, "cpn", world.coupons.iter().map(|row| &row.id)),
+        };
         Command::RemoveCoupon(pb::RemoveCouponRequest { request_id: self.request_id(label), coupon_id })
     }
 

@@ -27,7 +27,7 @@ impl Generator {
             17..33 => Command::Lead(self.sign_up(world, elapsed, label)),
             33..68 => Command::Sale(self.sale(world, elapsed, label)),
             68..96 => Command::Refund(self.refund(world, elapsed, label)),
-            _ => Command::Cancellation(self.cancellation(elapsed, label)),
+            _ => Command::Cancellation(self.cancellation(world, elapsed, label)),
         }
     }
 
@@ -94,11 +94,13 @@ impl Generator {
 
     fn click(&mut self, world: &World, elapsed: i64, label: u32) -> pb::RecordClickRequest {
         let ref_id = self.brought_code(world);
+        // A click that is told late may have led to what its visitor did since.
+        let is_late = self.rng.u32(0..4) == 0;
         pb::RecordClickRequest {
             event_id: self.seldom(40, |generator| generator.event_id("click", label)),
             ref_id: if self.rng.u32(0..40) == 0 { String::new() } else { ref_id },
-            tid: self.seldom(70, |generator| generator.tid(world)),
-            occur_time: self.occur_time(elapsed),
+            tid: self.seldom(if is_late { 100 } else { 70 }, |generator| generator.tid(world)),
+            occur_time: if is_late { self.near_the_past(world, elapsed) } else { self.occur_time(world, elapsed) },
             referrer_url: String::new(),
         }
     }
@@ -115,7 +117,7 @@ impl Generator {
             first_name: self.seldom(20, |_| format!("First {label}")),
             last_name: self.seldom(20, |_| format!("Last {label}")),
             state: pick(&mut self.rng, &[0, 0, 0, 1, 2]),
-            occur_time: self.occur_time(elapsed),
+            occur_time: self.occur_time(world, elapsed),
         }
     }
 
@@ -138,14 +140,14 @@ impl Generator {
         let (who, brought) = (self.who(), self.brought(world));
         let amount = self.money(0);
         pb::RecordSaleRequest {
-            event_id: self.event_id("sale", label),
+            event_id: self.awaited_sale(world).unwrap_or_else(|| self.event_id("sale", label)),
             email: who.email,
             external_id: who.external_id,
             tid: brought.tid,
             ref_id: brought.ref_id,
             coupon_code: brought.coupon_code,
             amount: (self.rng.u32(0..150) > 0).then_some(amount),
-            occur_time: self.occur_time(elapsed),
+            occur_time: self.occur_time(world, elapsed),
             channel: pick(&mut self.rng, &[0, 0, 1, 2]),
             first_name: self.seldom(10, |_| format!("Buyer {label}")),
             last_name: String::new(),
@@ -202,7 +204,7 @@ impl Generator {
             external_id: who.external_id,
             amount: (self.rng.u32(0..150) > 0).then_some(amount),
             refund_id: self.seldom(30, |_| format!("refund-id-{label}")),
-            occur_time: self.occur_time(elapsed),
+            occur_time: self.occur_time(world, elapsed),
         }
     }
 
@@ -217,13 +219,13 @@ impl Generator {
         pb::LeadSelector { selector: Some(selector) }
     }
 
-    fn cancellation(&mut self, elapsed: i64, label: u32) -> pb::RecordCancellationRequest {
+    fn cancellation(&mut self, world: &World, elapsed: i64, label: u32) -> pb::RecordCancellationRequest {
         let who = self.who();
         pb::RecordCancellationRequest {
             event_id: self.event_id("cancellation", label),
             email: who.email,
             external_id: who.external_id,
-            occur_time: self.occur_time(elapsed),
+            occur_time: self.occur_time(world, elapsed),
         }
     }
 }

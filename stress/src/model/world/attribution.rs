@@ -3,25 +3,27 @@
 use headwater_client::pb;
 use pb::attribution_candidate::Evidence;
 use pb::{AttributionSource as Source, CandidateResult as Fate};
+use prost_types::Timestamp;
 
-use super::World;
+use super::history::Binding;
+use super::{CLOCK_DIFFERENCE_MAX, Standing, Traces, World};
 use crate::model::command::{MICROS_PER_DAY, MICROS_PER_SECOND, micros};
 
 const DEFAULT_ORDER: [Source; 3] = [Source::LeadBinding, Source::Coupon, Source::Click];
-const CLOCK_DIFFERENCE_MAX: i64 = 600 * MICROS_PER_SECOND;
 /// How many of a visitor's clicks are considered, and how many are listed.
 const CLICKS_MAX: usize = 100;
 const CLICKS_TOLD: usize = 20;
 
-pub(super) struct Traces<'request> {
-    pub(super) tid: &'request str,
-    pub(super) ref_id: &'request str,
-    pub(super) coupon_code: &'request str,
+/// The evidence that won, and when it happened.
+pub(super) struct Winner {
+    pub(super) source: Source,
+    pub(super) enrollment: usize,
+    pub(super) referred: i64,
 }
 
-/// The winner, its source, and all candidates.
+/// The winner and all candidates.
 pub(super) struct Verdict {
-    pub(super) winner: Option<(Source, usize)>,
+    pub(super) winner: Option<Winner>,
     pub(super) candidates: Vec<pb::AttributionCandidate>,
 }
 
@@ -29,18 +31,28 @@ struct Candidate {
     source: Source,
     evidence: Evidence,
     enrollment: Option<usize>,
+    /// When the evidence happened.
+    referred: i64,
     /// `None` while it could win.
     fate: Option<Fate>,
 }
 
 impl World {
-    /// Decides about an event at that time. The lead may be bound already.
-    pub(super) fn attribute(&self, lead: Option<usize>, traces: &Traces<'_>, occurred: i64) -> Verdict {
+    /// Decides about an event at that time. Its lead may be bound.
+    pub(super) fn attribute(&self, bound: Option<(&str, &Binding)>, traces: &Traces, occurred: i64) -> Verdict {
         let mut candidates: Vec<Candidate> = Vec::new();
-        candidates.extend(lead.and_then(|lead| self.bound(lead, occurred)));
-        candidates.extend(self.coupon_used(traces.coupon_code));
-        let mut visits = self.visits(traces.tid, occurred);
-        let sent = self.ref_id_sent(traces.ref_id);
+        candidates.extend(bound.map(|(lead_id, binding)| Candidate {
+            referred: binding.referred,
+            ..self.candidate(
+                Source::LeadBinding,
+                Evidence::LeadId(lead_id.to_owned()),
+                &binding.credit.enrollment_id,
+                occurred,
+            )
+        }));
+        candidates.extend(self.coupon_used(&traces.coupon_code, occurred));
+        let mut visits = self.visits(&traces.tid, occurred);
+        let sent = self.ref_id_sent(&traces.ref_id, occurred);
         // If no click was early enough, the first one that may only seem later counts.
         let is_open = |one: &Candidate| one.fate.is_none();
         if !visits.iter().any(|(visit, _)| is_open(visit))
@@ -62,7 +74,8 @@ impl World {
                 let has_won = Some(candidate.source) == winning;
                 candidate.fate = Some(if has_won { Fate::Won } else { Fate::LowerPrecedence });
                 if has_won {
-                    winner = candidate.enrollment.map(|enrollment| (candidate.source, enrollment));
+                    let (source, referred) = (candidate.source, candidate.referred.min(occurred));
+                    winner = candidate.enrollment.map(|enrollment| Winner { source, enrollment, referred });
                 }
             }
         }
@@ -81,28 +94,28 @@ impl World {
         }
     }
 
-    fn candidate(&self, source: Source, evidence: Evidence, enrollment_id: &str) -> Candidate {
+    fn candidate(&self, source: Source, evidence: Evidence, enrollment_id: &str, occurred: i64) -> Candidate {
         let enrollment = self.enrollment(enrollment_id);
         let fate = match enrollment {
             None => Some(Fate::Unknown),
-            Some(place) if self.enrollments[place].state() == pb::EnrollmentState::Ended => Some(Fate::EnrollmentEnded),
-            Some(place) if !self.program_of(place).is_active() => Some(Fate::ProgramArchived),
-            Some(_) => None,
+            Some(place) => self.over(place, occurred),
         };
-        Candidate { source, evidence, enrollment, fate }
+        Candidate { source, evidence, enrollment, referred: occurred, fate }
     }
 
-    fn bound(&self, lead: usize, occurred: i64) -> Option<Candidate> {
-        let lead = &self.leads[lead];
-        let bound = lead.bind_time.as_ref().map(micros)?;
-        let bound_to = &lead.credits.first()?.enrollment_id;
-        let mut candidate = self.candidate(Source::LeadBinding, Evidence::LeadId(lead.id.clone()), bound_to);
-        if let Some(place) = candidate.enrollment
-            && occurred + self.window(place, bound) < bound
-        {
-            candidate.fate = candidate.fate.or(Some(Fate::OutsideWindow));
-        }
-        Some(candidate)
+    /// Why an enrollment earned nothing at a time, if so.
+    pub(super) fn over(&self, enrollment: usize, at: i64) -> Option<Fate> {
+        let is_archived = self.program_of(enrollment).archived.is_some_and(|archived| archived <= at);
+        let was_active = self.standing(enrollment, at).is_none_or(|standing| standing.is_active);
+        if was_active { is_archived.then_some(Fate::ProgramArchived) } else { Some(Fate::EnrollmentEnded) }
+    }
+
+    /// How an enrollment stood at a time: as its last change until then left it. What it began with counts for the time before.
+    pub(super) fn standing(&self, enrollment: usize, at: i64) -> Option<&Standing> {
+        let id = &self.enrollments[enrollment].id;
+        let mut changes = self.standings.iter().filter(|standing| standing.enrollment_id == *id);
+        let first = changes.clone().next();
+        changes.rfind(|standing| standing.since <= at).or(first)
     }
 
     /// How long a click of an enrollment counts, under the terms at this time.
@@ -111,28 +124,41 @@ impl World {
         i64::from(days) * MICROS_PER_DAY
     }
 
-    /// The active coupon with this code, or else the last one that had it.
-    fn coupon_used(&self, code: &str) -> Option<Candidate> {
+    /// The coupon that had this code at the time; or else the last one that had had it, or the first that got it later.
+    fn coupon_used(&self, code: &str, occurred: i64) -> Option<Candidate> {
         if code.is_empty() {
             return None;
         }
         let code = code.to_uppercase();
-        let Some(coupon) = self.coupons.iter().rfind(|coupon| coupon.code == code) else {
-            return Some(self.candidate(Source::Coupon, Evidence::CouponCode(code), ""));
+        let coupons: Vec<&pb::Coupon> = self.coupons.iter().filter(|coupon| coupon.code == code).collect();
+        let has_begun = |coupon: &&&pb::Coupon| {
+            let made = coupon.create_time.as_ref().map(micros).unwrap_or_default();
+            self.enrollment(&coupon.enrollment_id)
+                .is_some_and(|enrollment| self.program_of(enrollment).has_begun(made, occurred))
         };
-        let mut candidate = self.candidate(Source::Coupon, Evidence::CouponCode(code), &coupon.enrollment_id);
-        if coupon.state() == pb::CouponState::Removed {
-            candidate.fate = candidate.fate.or(Some(Fate::CouponRemoved));
-        }
-        Some(candidate)
+        let is_removed = |coupon: &&&pb::Coupon| was_until(coupon.remove_time.as_ref(), occurred);
+        let valid = coupons.iter().filter(has_begun).find(|coupon| !is_removed(coupon));
+        let removed = coupons.iter().rfind(has_begun);
+        let told = valid.or(removed).or(coupons.first());
+        let enrollment_id = told.map(|coupon| coupon.enrollment_id.as_str()).unwrap_or_default();
+        let candidate = self.candidate(Source::Coupon, Evidence::CouponCode(code), enrollment_id, occurred);
+        let fate = match (valid, removed, told) {
+            (Some(_), ..) | (.., None) => candidate.fate,
+            (_, Some(_), _) => Some(Fate::CouponRemoved),
+            (_, None, _) => Some(Fate::NotYetMade),
+        };
+        Some(Candidate { fate, ..candidate })
     }
 
-    fn through_link(&self, link: &pb::Link, evidence: Evidence) -> Candidate {
-        let mut candidate = self.candidate(Source::Click, evidence, &link.enrollment_id);
-        if link.state() == pb::LinkState::Revoked {
-            candidate.fate = candidate.fate.or(Some(Fate::LinkRevoked));
-        }
-        candidate
+    /// A click or a ref_id, which leads through a link at one time to an event at another.
+    fn through_link(&self, link: &pb::Link, evidence: Evidence, clicked: i64, occurred: i64) -> Candidate {
+        let candidate = self.candidate(Source::Click, evidence, &link.enrollment_id, occurred);
+        let made = link.create_time.as_ref().map(micros).unwrap_or_default();
+        let is_revoked = was_until(link.revoke_time.as_ref(), occurred);
+        let is_too_new =
+            candidate.enrollment.is_some_and(|enrollment| !self.program_of(enrollment).has_begun(made, clicked));
+        let fate = candidate.fate.or(is_revoked.then_some(Fate::LinkRevoked));
+        Candidate { referred: clicked, fate: fate.or(is_too_new.then_some(Fate::NotYetMade)), ..candidate }
     }
 
     /// When an event without a time happened: now, or at the visitor's latest click if that is said to be later.
@@ -151,13 +177,14 @@ impl World {
         }
         let mut clicks: Vec<_> = self.clicks.iter().filter(|click| click.tid == tid).collect();
         if clicks.is_empty() {
-            return vec![(self.candidate(Source::Click, Evidence::Tid(tid.to_owned()), ""), false)];
+            return vec![(self.candidate(Source::Click, Evidence::Tid(tid.to_owned()), "", occurred), false)];
         }
         clicks.drain(..clicks.len().saturating_sub(CLICKS_MAX));
         clicks.sort_by_key(|click| click.occurred);
         let links = clicks.into_iter().filter_map(|click| {
             let link = self.links.iter().find(|link| link.id == click.link_id)?;
-            Some((self.through_link(link, Evidence::ClickId(click.id.clone())), click.occurred))
+            let evidence = Evidence::ClickId(click.id.clone());
+            Some((self.through_link(link, evidence, click.occurred, occurred), click.occurred))
         });
         let tolerance = if occurred % MICROS_PER_SECOND == 0 { MICROS_PER_SECOND - 1 } else { 0 };
         let outside = |(mut candidate, clicked): (Candidate, i64)| {
@@ -173,14 +200,14 @@ impl World {
     }
 
     /// A ref_id counts as a click that happens at the time of the conversion.
-    fn ref_id_sent(&self, ref_id: &str) -> Option<Candidate> {
+    fn ref_id_sent(&self, ref_id: &str, occurred: i64) -> Option<Candidate> {
         if ref_id.is_empty() {
             return None;
         }
         let code = ref_id.to_lowercase();
         Some(match self.links.iter().find(|link| link.code == code) {
-            Some(link) => self.through_link(link, Evidence::RefId(code)),
-            None => self.candidate(Source::Click, Evidence::RefId(code), ""),
+            Some(link) => self.through_link(link, Evidence::RefId(code), occurred, occurred),
+            None => self.candidate(Source::Click, Evidence::RefId(code), "", occurred),
         })
     }
 
@@ -208,6 +235,11 @@ impl World {
         let order: Vec<Source> = self.program_of(enrollment).terms(occurred, None).precedence().collect();
         order.try_into().unwrap_or(DEFAULT_ORDER)
     }
+}
+
+/// Whether something that may have ended had ended by a time.
+fn was_until(end: Option<&Timestamp>, at: i64) -> bool {
+    end.is_some_and(|end| micros(end) <= at)
 }
 
 /// The candidates to keep, the strongest source first.

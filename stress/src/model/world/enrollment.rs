@@ -6,7 +6,7 @@ use pb::{EnrollmentState, EventKind, LinkState};
 use tonic::Code;
 
 use super::faults::flat_currency;
-use super::{Ruling, World, email, missing, refused, taken};
+use super::{Ruling, Standing, World, email, missing, refused, taken};
 use crate::model::command::stamp;
 use crate::model::reply::{Refused, Replayed, Reply};
 
@@ -125,8 +125,18 @@ impl World {
         };
         self.tell(EventKind::EnrollmentCreated, enrollment_image(&row));
         self.add_link(&row, ref_id, "");
+        self.keep_standing(&row);
         self.enrollments.push(row);
         self.enrollments.len() - 1
+    }
+
+    fn keep_standing(&mut self, row: &pb::Enrollment) {
+        self.standings.push(Standing {
+            enrollment_id: row.id.clone(),
+            since: self.now,
+            is_active: row.state() == EnrollmentState::Active,
+            commission: row.commission_override.clone(),
+        });
     }
 
     fn promised_coupon(&mut self, enrollment: usize, wanted: &Wanted<'_>) -> Option<pb::Coupon> {
@@ -184,6 +194,7 @@ impl World {
         wanted.landing_url.clone_into(&mut row.landing_url);
         row.commission_override = wanted.commission.cloned();
         let row = row.clone();
+        self.keep_standing(&row);
         self.tell(EventKind::EnrollmentCreated, enrollment_image(&row));
         if !wanted.ref_id.is_empty() {
             self.set_ref_id(place, wanted.ref_id, is_new_code);
@@ -267,7 +278,9 @@ impl World {
 
     fn enrollment_changed(&mut self, place: usize, kind: EventKind) {
         self.enrollments[place].update_time = Some(stamp(self.now));
-        let image = enrollment_image(&self.enrollments[place]);
+        let row = self.enrollments[place].clone();
+        self.keep_standing(&row);
+        let image = enrollment_image(&row);
         self.tell(kind, image);
     }
 

@@ -6,9 +6,11 @@ mod attribution;
 mod code;
 mod enrollment;
 mod faults;
+mod history;
 mod program;
 mod reads;
 mod refund;
+mod reversal;
 mod reward;
 mod tracking;
 
@@ -18,13 +20,16 @@ use headwater_client::pb;
 use pb::event::Subject;
 use tonic::Code;
 
-use super::command::{Command, Key, MICROS_PER_DAY, stamp};
+use super::command::{Command, Key, MICROS_PER_DAY, MICROS_PER_SECOND, micros, stamp};
 use super::names::{ANY, symbol};
 use super::reply::{Refused, Reply};
 pub(super) use reads::sorted as sorted_totals;
 
 /// How long a request_id is remembered.
 const REQUEST_ID_KEPT_DAYS: i64 = 30;
+
+/// By how much clocks may differ.
+const CLOCK_DIFFERENCE_MAX: i64 = 600 * MICROS_PER_SECOND;
 
 /// The result of a rule.
 type Ruling = Result<Reply, Refused>;
@@ -35,6 +40,7 @@ pub(super) struct Program {
     pub(super) row: pb::Program,
     versions: Vec<pb::Terms>,
     changes: u32,
+    archived: Option<i64>,
 }
 
 /// A click. The API cannot read it back.
@@ -43,14 +49,32 @@ pub(super) struct Click {
     pub(super) id: String,
     pub(super) tid: String,
     link_id: String,
-    occurred: i64,
+    pub(super) occurred: i64,
 }
 
-/// A recorded event, and how a sale named its customer.
+/// The properties of an enrollment that decide what it earns, from a change on.
+#[derive(Debug, Clone)]
+struct Standing {
+    enrollment_id: String,
+    since: i64,
+    is_active: bool,
+    commission: Option<pb::Commission>,
+}
+
+/// A visitor's traces, as an event was sent with them.
+#[derive(Debug, Clone, Default)]
+struct Traces {
+    tid: String,
+    ref_id: String,
+    coupon_code: String,
+}
+
+/// A recorded event, with its traces. A sale that nobody referred is found by the names of its customer.
 #[derive(Debug, Clone)]
 pub(super) struct Conversion {
     pub(super) row: pb::Conversion,
     occurred: i64,
+    traces: Traces,
     external_id: String,
     email: String,
 }
@@ -73,7 +97,11 @@ pub(super) struct Unordered {
 /// The model of one account.
 #[derive(Debug, Clone)]
 pub(super) struct World {
-    pub(super) now: i64,
+    /// The time on the clock.
+    pub(super) clock: i64,
+    /// The time of the current command: later than the clock by as many microseconds as it has predecessors in its batch.
+    now: i64,
+    batched: i64,
     pub(super) account: pb::Account,
     pub(super) programs: Vec<Program>,
     pub(super) affiliates: Vec<pb::Affiliate>,
@@ -81,6 +109,8 @@ pub(super) struct World {
     pub(super) tokens: Vec<String>,
     /// The enrollments without their referral links, which depend on the program.
     pub(super) enrollments: Vec<pb::Enrollment>,
+    /// All changes of the enrollments, in order.
+    standings: Vec<Standing>,
     /// The links with only the destinations of their own.
     pub(super) links: Vec<pb::Link>,
     pub(super) coupons: Vec<pb::Coupon>,
@@ -141,12 +171,15 @@ impl World {
             update_time: Some(stamp(now)),
         };
         let mut world = Self {
+            clock: now,
             now,
+            batched: 0,
             account,
             programs: Vec::new(),
             affiliates: Vec::new(),
             tokens: Vec::new(),
             enrollments: Vec::new(),
+            standings: Vec::new(),
             links: Vec::new(),
             coupons: Vec::new(),
             clicks: Vec::new(),
@@ -168,14 +201,21 @@ impl World {
         world
     }
 
+    /// Begins a batch. Each of its commands has a time of its own.
+    pub(super) fn begin_batch(&mut self) {
+        self.batched = 0;
+    }
+
     /// Executes the command and returns the expected answer.
     pub(super) fn apply(&mut self, label: u32, command: &Command) -> Reply {
         self.label = label;
         self.counts.clear();
-        let faults = faults::of(command, self.now);
+        let faults = faults::of(command, self.clock);
         if !faults.is_empty() {
             return Reply::Refused(Refused::fields(faults));
         }
+        self.now = self.clock + self.batched;
+        self.batched += 1;
         let key = command.key();
         if let Some(reply) = key.as_ref().and_then(|key| self.answered_before(key, command)) {
             return reply;
@@ -208,7 +248,9 @@ impl World {
     fn carry_out(&mut self, command: &Command) -> Ruling {
         match command {
             Command::Wait { micros, approves_due } => {
-                self.now += micros;
+                self.clock += micros;
+                self.now = self.clock;
+                self.begin_batch();
                 if *approves_due {
                     self.approve_due();
                 }
@@ -256,7 +298,7 @@ impl World {
             sequence: self.events.len() as i64 + 1,
             kind: kind.into(),
             occur_time: Some(stamp(occurred)),
-            commit_time: Some(stamp(self.now)),
+            commit_time: Some(stamp(self.clock)),
             cause_id: self.cause.clone(),
             subject: Some(subject),
         };
@@ -273,6 +315,14 @@ impl World {
         let mut image = pb::Conversion { candidates: Vec::new(), coupon_code: String::new(), ..self.image(conversion) };
         image.rewards.iter_mut().for_each(|reward| reward.deny_reason.clear());
         self.add_event(kind, occurred, Subject::Conversion(image));
+    }
+
+    /// Whether the feed has an event of a conversion. If so, every change of it has an event too.
+    fn is_in_feed(&self, conversion: usize) -> bool {
+        let id = &self.conversions[conversion].row.id;
+        let is_meant =
+            |event: &pb::Event| matches!(&event.subject, Some(Subject::Conversion(image)) if image.id == *id);
+        self.events.iter().any(is_meant)
     }
 
     /// A conversion with its current rewards.
@@ -302,7 +352,7 @@ impl Program {
     /// was bound to the program, if that was earlier.
     fn terms(&self, occurred: i64, bound: Option<i64>) -> &pb::Terms {
         let reaches = |terms: &&pb::Terms| {
-            let start = terms.start_time.as_ref().map(super::command::micros).unwrap_or_default();
+            let start = terms.start_time.as_ref().map(micros).unwrap_or_default();
             let is_for_new = terms.reach() == pb::TermsReach::NewCustomers;
             start <= occurred && !(is_for_new && bound.is_some_and(|bound| bound < start))
         };
@@ -311,5 +361,11 @@ impl Program {
 
     fn is_active(&self) -> bool {
         self.row.state() == pb::ProgramState::Active
+    }
+
+    /// Whether a code of the program that was made at one time counts at another. Everything counts before the program.
+    fn has_begun(&self, made: i64, at: i64) -> bool {
+        let program_made = self.row.create_time.as_ref().map(micros).unwrap_or_default();
+        made <= at + CLOCK_DIFFERENCE_MAX || at < program_made
     }
 }

@@ -91,7 +91,7 @@ impl World {
             update_time: Some(stamp(self.now)),
             etag: etag(1),
         };
-        self.programs.push(Program { row: row.clone(), versions: vec![terms], changes: 1 });
+        self.programs.push(Program { row: row.clone(), versions: vec![terms], changes: 1, archived: None });
         self.tell_of_program(EventKind::ProgramCreated, self.programs.len() - 1);
         Ok(Reply::Program(row, Replayed(false)))
     }
@@ -145,6 +145,7 @@ impl World {
         if self.programs[place].is_active() {
             self.programs[place].row.set_state(ProgramState::Archived);
             self.programs[place].row.is_default = false;
+            self.programs[place].archived = Some(self.now);
             self.changed(place, EventKind::ProgramArchived);
         }
         Ok(Reply::Program(self.programs[place].row.clone(), Replayed(false)))

@@ -1,22 +1,17 @@
 //! Refunds. At any time, the part of a reward that was taken back is the refunded share of its sale.
 
 use headwater_client::pb;
-use pb::event::Subject;
-use pb::{ConversionKind as Kind, ConversionOutcome as Outcome, EventKind, LedgerAccount, LedgerReason, RewardState};
+use pb::{ConversionKind as Kind, ConversionOutcome as Outcome, EventKind, LedgerReason};
 use tonic::Code;
 
-use super::reward::{share, summary};
-use super::{Conversion, Ruling, World, email, refused};
-use crate::model::command::{micros, stamp};
+use super::reversal::Because;
+use super::reward::{minor, summary};
+use super::{CLOCK_DIFFERENCE_MAX, Conversion, Ruling, World, email, refused};
+use crate::model::command::micros;
 use crate::model::reply::{Refused, Reply};
-use crate::value;
 
 /// How many of a customer's sales are considered for a refund that names none.
 const SALES_MAX: usize = 100;
-
-fn minor(money: Option<&pb::Money>) -> i64 {
-    money.map_or(0, |money| money.amount_minor)
-}
 
 impl World {
     pub(super) fn record_refund(&mut self, request: &pb::RecordRefundRequest) -> Ruling {
@@ -73,16 +68,27 @@ impl World {
         own.drain(..own.len().saturating_sub(SALES_MAX));
         sales.extend(own);
         let fitting = sales.into_iter().filter(|place| self.check_fits(*place, amount).is_ok());
-        match fitting.max_by_key(|place| (self.conversions[*place].occurred, *place)) {
+        // A sale that is later than the refund is better than none, because some senders know only the day of a refund.
+        let latest = request.occur_time.as_ref().map_or(self.now, micros) + CLOCK_DIFFERENCE_MAX;
+        let rank = |place: &usize| {
+            let occurred = self.conversions[*place].occurred;
+            (occurred <= latest, occurred, *place)
+        };
+        match fitting.max_by_key(rank) {
             Some(place) => Ok(Some(place)),
             None => refused(Code::FailedPrecondition, "NO_SALE_TO_REFUND", &[]),
         }
     }
 
-    fn check_fits(&self, sale: usize, amount: &pb::Money) -> Result<(), Refused> {
+    fn left(&self, sale: usize) -> i64 {
         let sale = &self.conversions[sale].row;
+        minor(sale.amount.as_ref()) - minor(sale.refunded_amount.as_ref())
+    }
+
+    fn check_fits(&self, place: usize, amount: &pb::Money) -> Result<(), Refused> {
+        let sale = &self.conversions[place].row;
         let currency = sale.amount.as_ref().map(|amount| amount.currency_code.as_str()).unwrap_or_default();
-        let left = minor(sale.amount.as_ref()) - minor(sale.refunded_amount.as_ref());
+        let left = self.left(place);
         if amount.amount_minor == 0 && minor(sale.amount.as_ref()) > 0 {
             return Err(Refused::fields(["amount".to_owned()]));
         }
@@ -98,7 +104,8 @@ impl World {
         Ok(())
     }
 
-    /// Books the refunds that waited for a sale and that fit, in order of occurrence.
+    /// Books the refunds that waited for a sale, in order of occurrence. Each takes at most what is left. One in another currency
+    /// goes on waiting.
     pub(super) fn book_waiting_refunds(&mut self, sale: usize) {
         let event_id = self.conversions[sale].row.event_id.clone();
         let waits =
@@ -107,139 +114,69 @@ impl World {
             (0..self.conversions.len()).filter(|place| waits(&self.conversions[*place])).collect();
         waiting.sort_by_key(|place| self.conversions[*place].occurred);
         for refund in waiting {
-            let mut amount = self.conversions[refund].row.amount.clone().unwrap_or_default();
-            amount.amount_minor = -amount.amount_minor;
-            if self.check_fits(sale, &amount).is_ok() {
-                self.conversions[refund].row.version += 1;
+            let sold = self.conversions[sale].row.amount.clone().unwrap_or_default();
+            let amount = self.conversions[refund].row.amount.clone().unwrap_or_default();
+            // A refund of nothing is one of a free order.
+            let fits =
+                amount.currency_code == sold.currency_code && (amount.amount_minor != 0 || sold.amount_minor == 0);
+            if fits {
+                let excess = (-amount.amount_minor - self.left(sale)).max(0);
+                let row = &mut self.conversions[refund].row;
+                row.version += 1;
+                row.excess_amount = (excess > 0).then_some(pb::Money { amount_minor: excess, ..amount });
                 self.book(sale, refund);
             }
         }
     }
 
-    /// Books a refund that fits against its sale.
+    /// Books a refund against its sale, except what it exceeds the sale by.
     fn book(&mut self, sale: usize, refund: usize) {
-        let waited = self.conversions[refund].row.outcome() == Outcome::Waiting;
+        let was_told = self.is_in_feed(refund);
         let occurred = self.conversions[refund].occurred;
-        let amount = minor(self.conversions[refund].row.amount.as_ref());
+        let own = self.conversions[refund].row.clone();
+        let excess = minor(own.excess_amount.as_ref());
         let row = &mut self.conversions[sale].row;
         row.version += 1;
         if let Some(refunded) = &mut row.refunded_amount {
-            refunded.amount_minor -= amount;
+            refunded.amount_minor += -minor(own.amount.as_ref()) - excess;
         }
-        let (row, own) = (row.clone(), &mut self.conversions[refund].row);
-        *own = pb::Conversion {
+        let row = row.clone();
+        self.conversions[refund].row = pb::Conversion {
             id: own.id.clone(),
             kind: own.kind,
-            event_id: own.event_id.clone(),
+            event_id: own.event_id,
             amount: own.amount.clone(),
+            excess_amount: own.excess_amount,
             refunded_amount: None,
             sale_conversion_id: row.id.clone(),
             sale_event_id: row.event_id.clone(),
             channel: pb::SaleChannel::Unspecified.into(),
-            refund_id: own.refund_id.clone(),
+            refund_id: own.refund_id,
             candidates: Vec::new(),
             occur_time: own.occur_time,
             create_time: own.create_time,
             version: own.version,
-            ..row
+            ..row.clone()
         };
-        let is_attributed = own.outcome() == Outcome::Attributed;
-        let settled = self.take_back(sale, refund);
-        if is_attributed || waited {
-            self.tell_of(EventKind::RefundRecorded, refund, occurred);
+        let is_sale_told = self.is_in_feed(sale);
+        let mut settled = Vec::new();
+        // The part that exceeds the sale takes nothing back.
+        let base = own.amount.map(|amount| pb::Money { amount_minor: amount.amount_minor + excess, ..amount });
+        let because = Because { conversion_id: &own.id, base, reason: LedgerReason::Refunded };
+        for place in 0..self.rewards.len() {
+            let reward = &self.rewards[place];
+            if reward.conversion_id == row.id && reward.reverses_reward_id.is_empty() {
+                let part = self.refunded_part(place, &row);
+                self.take_back(place, part, &because, &mut settled);
+            }
         }
-        if is_attributed {
+        if was_told || is_sale_told {
+            let kind = if excess > 0 { EventKind::RefundExceededSale } else { EventKind::RefundRecorded };
+            self.tell_of(kind, refund, occurred);
+        }
+        if is_sale_told {
             self.tell_of(EventKind::SaleRefunded, sale, occurred);
         }
         self.tell_settled(sale, &settled);
-    }
-
-    /// Adds an event for each settled reward, and then one for each earlier refund with a settled reward. The sale gets no event,
-    /// because the feed already has its new image.
-    fn tell_settled(&mut self, sale: usize, settled: &[usize]) {
-        let mut conversions = Vec::new();
-        for place in settled {
-            let reward = self.rewards[*place].clone();
-            conversions.extend(self.conversions.iter().position(|row| row.row.id == reward.conversion_id));
-            self.tell(EventKind::RewardReversed, Subject::Reward(reward));
-        }
-        conversions.sort_unstable();
-        conversions.dedup();
-        for place in conversions.into_iter().filter(|place| *place != sale) {
-            self.tell_updated(place);
-        }
-    }
-
-    /// Takes back the reward's share for the newly refunded part of the sale. Returns the rewards that this settles: those of
-    /// earlier refunds, and the sale's.
-    fn take_back(&mut self, sale: usize, refund: usize) -> Vec<usize> {
-        let sale = self.conversions[sale].row.clone();
-        let refund = self.conversions[refund].row.clone();
-        let now = Some(stamp(self.now));
-        let Some(place) = self.rewards.iter().position(|reward| reward.conversion_id == sale.id) else {
-            return Vec::new();
-        };
-        let reward = self.rewards[place].clone();
-        let from = match reward.state() {
-            RewardState::Pending => LedgerAccount::AffiliatePending,
-            RewardState::Approved | RewardState::Paid => LedgerAccount::AffiliatePayable,
-            RewardState::Denied | RewardState::Reversed | RewardState::Unspecified => return Vec::new(),
-        };
-        let (value, calculation) = (
-            reward.value.as_ref().map(value::cash).unwrap_or_default(),
-            reward.calculation.clone().unwrap_or_default(),
-        );
-        let base = minor(calculation.base_amount.as_ref());
-        let before_priced = minor(sale.amount.as_ref()) - base;
-        let refunded = minor(sale.refunded_amount.as_ref()) - before_priced;
-        // A refund of a free order takes all of its flat commission back.
-        let so_far = match base {
-            0 => value.amount_minor,
-            base => share(value.amount_minor, refunded, base, calculation.rounding()),
-        };
-        let more = so_far - value::minor(reward.reversed.as_ref());
-        if more == 0 {
-            return Vec::new();
-        }
-        let is_settled = so_far == value.amount_minor && reward.state() != RewardState::Paid;
-        let state = match reward.state() {
-            _ if is_settled => RewardState::Reversed,
-            RewardState::Paid => RewardState::Approved,
-            state => state,
-        };
-        let mut settled = Vec::new();
-        if is_settled {
-            self.rewards[place].set_state(RewardState::Reversed);
-            for (earlier, row) in self.rewards.iter_mut().enumerate() {
-                if row.reverses_reward_id == reward.id {
-                    row.set_state(RewardState::Reversed);
-                    row.update_time = now;
-                    settled.push(earlier);
-                }
-            }
-            settled.push(place);
-        }
-        let worth = |amount_minor| Some(value::of_cash(pb::Money { amount_minor, ..value.clone() }));
-        self.rewards[place].reversed = worth(so_far);
-        self.rewards[place].update_time = now;
-        let mut reversal = pb::Reward {
-            id: self.fresh("rwd"),
-            conversion_id: refund.id.clone(),
-            value: worth(-more),
-            reversed: worth(0),
-            reverses_reward_id: reward.id.clone(),
-            calculation: Some(pb::RewardCalculation {
-                rule: pb::RewardRule::Reversal.into(),
-                base_amount: refund.amount,
-                ..calculation
-            }),
-            create_time: now,
-            update_time: now,
-            ..reward
-        };
-        reversal.set_state(state);
-        self.post(&reversal, LedgerAccount::CommissionExpense, from, LedgerReason::Refunded);
-        self.rewards.push(reversal);
-        settled
     }
 }

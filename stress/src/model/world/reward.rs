@@ -8,6 +8,8 @@ use pb::reward_calculation::Rate;
 use pb::{EventKind, LedgerAccount, LedgerReason, RewardState};
 use tonic::Code;
 
+use super::history::Claim;
+use super::tracking::WHOLE_PPM;
 use super::{Ruling, Unordered, World, missing, refused};
 use crate::model::command::{MICROS_PER_DAY, micros, stamp};
 use crate::model::names::ANY;
@@ -28,6 +30,10 @@ pub(super) fn share(value: i64, part: i64, whole: i64, rounding: pb::Rounding) -
         pb::Rounding::HalfEven | pb::Rounding::Unspecified => twice.is_gt() || (twice.is_eq() && below % 2 == 1),
     };
     i64::try_from(below + i128::from(goes_up)).unwrap_or(i64::MAX)
+}
+
+pub(super) fn minor(money: Option<&pb::Money>) -> i64 {
+    money.map_or(0, |money| money.amount_minor)
 }
 
 pub(super) fn summary(reward: &pb::Reward) -> pb::RewardSummary {
@@ -56,54 +62,41 @@ const APPROVAL: Move<'static> = Move {
 };
 
 impl World {
-    /// The reward of a newly credited sale, for the amount not yet refunded.
-    pub(super) fn earn(&mut self, sale: usize, enrollment: usize, terms: &pb::Terms, is_priced_late: bool) {
+    /// The reward of a newly credited sale, if it is more than zero. The commission that the enrollment had of its own when the sale
+    /// happened takes the place of the program's.
+    pub(super) fn earn(&mut self, sale: usize, claim: &Claim) -> Option<usize> {
         let (row, occurred) = (self.conversions[sale].row.clone(), self.conversions[sale].occurred);
-        let amount = row.amount.clone().unwrap_or_default();
-        let left = amount.amount_minor - row.refunded_amount.map_or(0, |refunded| refunded.amount_minor);
-        // A free order that was refunded before it is priced earns nothing. Its version is that of the pricing.
-        let untouched_version = if is_priced_late { 2 } else { 1 };
-        if left == 0 && (amount.amount_minor > 0 || row.version > untouched_version) {
-            return;
-        }
-        let own = self.enrollments[enrollment].commission_override.clone();
+        let (amount, terms) = (row.amount.clone()?, &claim.terms);
+        let own = self.standing(claim.enrollment, occurred).and_then(|standing| standing.commission.clone());
         let rule = if own.is_some() { pb::RewardRule::Enrollment } else { pb::RewardRule::Program };
-        let (value, rate) = match own.or_else(|| terms.commission.clone()).and_then(|commission| commission.rate) {
-            Some(pb::commission::Rate::PercentPpm(ppm)) => {
-                let amount_minor = share(left, i64::from(ppm), 1_000_000, terms.rounding());
+        let rate = own.or_else(|| terms.commission.clone())?.rate?;
+        let (value, rate) = match rate {
+            pb::commission::Rate::PercentPpm(ppm) => {
+                let amount_minor = share(amount.amount_minor, i64::from(ppm), 1_000_000, terms.rounding());
                 (pb::Money { amount_minor, ..amount.clone() }, Rate::PercentPpm(ppm))
             }
-            Some(pb::commission::Rate::Flat(flat)) => {
-                // A free order earns the flat commission whole.
-                let amount_minor = match amount.amount_minor {
-                    0 => flat.amount_minor,
-                    whole => share(flat.amount_minor, left, whole, terms.rounding()),
-                };
-                (pb::Money { amount_minor, ..flat.clone() }, Rate::Flat(flat))
-            }
-            None => return,
+            pb::commission::Rate::Flat(flat) => (flat.clone(), Rate::Flat(flat)),
         };
         if value.amount_minor == 0 {
-            return;
+            return None;
         }
         let hold = i64::from(terms.hold_period_days.unwrap_or_default()) * MICROS_PER_DAY;
         let calculation = pb::RewardCalculation {
             rule: rule.into(),
-            base_amount: Some(pb::Money { amount_minor: left, ..amount.clone() }),
+            base_amount: Some(amount.clone()),
             sale_amount: Some(amount),
             rate: Some(rate),
-            share_ppm: 1_000_000,
+            share_ppm: WHOLE_PPM,
             terms_version: terms.version,
             rounding: terms.rounding,
         };
-        let credit = row.credits.into_iter().next().unwrap_or_default();
         let nothing = pb::Money { amount_minor: 0, ..value.clone() };
         let reward = pb::Reward {
             id: self.fresh("rwd"),
             conversion_id: row.id,
-            affiliate_id: credit.affiliate_id,
-            enrollment_id: credit.enrollment_id,
-            program_id: credit.program_id,
+            affiliate_id: claim.credit.affiliate_id.clone(),
+            enrollment_id: claim.credit.enrollment_id.clone(),
+            program_id: claim.credit.program_id.clone(),
             value: Some(value::of_cash(value)),
             reversed: Some(value::of_cash(nothing)),
             state: RewardState::Pending.into(),
@@ -115,6 +108,7 @@ impl World {
         };
         self.post(&reward, LedgerAccount::CommissionExpense, LedgerAccount::AffiliatePending, LedgerReason::Earned);
         self.rewards.push(reward);
+        Some(self.rewards.len() - 1)
     }
 
     /// Books a reward's value. A negative value is booked in reverse.

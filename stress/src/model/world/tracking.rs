@@ -5,14 +5,14 @@ use pb::event::Subject;
 use pb::{AttributionSource as Source, ConversionKind as Kind, ConversionOutcome as Outcome, EventKind};
 use prost_types::Timestamp;
 
-use super::attribution::Traces;
 use super::faults::is_amount;
-use super::{Click, Conversion, Ruling, World, email, email_as_sent, missing};
+use super::history::Binding;
+use super::{Click, Conversion, Ruling, Traces, World, email, email_as_sent, missing};
 use crate::model::command::{micros, stamp};
 use crate::model::reply::Reply;
 
 /// The share of a credit that is the only one.
-const WHOLE_PPM: i32 = 1_000_000;
+pub(super) const WHOLE_PPM: i32 = 1_000_000;
 
 impl World {
     fn occurred(&self, sent: Option<&Timestamp>) -> i64 {
@@ -25,18 +25,19 @@ impl World {
             return missing("LINK_NOT_FOUND");
         };
         let Some(enrollment) = self.enrollment(&link.enrollment_id) else { return missing("LINK_NOT_FOUND") };
-        let tracks = link.state() == pb::LinkState::Active
-            && self.enrollments[enrollment].state() == pb::EnrollmentState::Active
-            && self.program_of(enrollment).is_active();
-        if !tracks {
+        let occurred = self.occurred(request.occur_time.as_ref());
+        let is_revoked = link.revoke_time.as_ref().is_some_and(|revoked| micros(revoked) <= occurred);
+        if is_revoked || self.over(enrollment, occurred).is_some() {
             return missing("LINK_NOT_FOUND");
         }
         let id = self.fresh("clk");
         let is_known = self.clicks.iter().any(|click| click.tid == request.tid);
         let tid = if is_known { request.tid.clone() } else { id.clone() };
-        let occurred = self.occurred(request.occur_time.as_ref());
         self.clicks.push(Click { id: id.clone(), tid: tid.clone(), link_id: link.id.clone(), occurred });
         self.effect.clone_from(&id);
+        if is_known && request.occur_time.is_some() {
+            self.judge_visitor(&tid, occurred);
+        }
         Ok(Reply::Click(pb::RecordClickResponse {
             click_id: id,
             tid,
@@ -55,7 +56,7 @@ impl World {
         self.leads.iter().position(|lead| !wanted.is_empty() && name(lead) == wanted)
     }
 
-    fn new_lead(&mut self, external_id: &str, sent_email: &str, state: pb::LeadState) -> usize {
+    pub(super) fn new_lead(&mut self, external_id: &str, sent_email: &str, state: pb::LeadState) -> usize {
         let lead = pb::Lead {
             id: self.fresh("led"),
             external_id: external_id.to_owned(),
@@ -67,6 +68,13 @@ impl World {
         };
         self.leads.push(lead);
         self.leads.len() - 1
+    }
+
+    /// Whether a lead gets a name that nobody had. What happened under that name is then its own.
+    fn learns_name(&self, lead: usize, external_id: &str, email: &str) -> bool {
+        let (row, is_new) = (&self.leads[lead], |own: &str, sent: &str| own.is_empty() && !sent.is_empty());
+        is_new(&row.external_id, external_id) && self.lead_by(|lead| &lead.external_id, external_id).is_none()
+            || is_new(&row.email, email) && self.lead_by(|lead| &lead.email, email).is_none()
     }
 
     /// Updates a lead from a request. Names that it already has are kept, and names of another lead are not taken.
@@ -91,7 +99,7 @@ impl World {
     }
 
     /// Adds an event if the lead is new or has changed.
-    fn touch(&mut self, lead: usize, before: Option<&pb::Lead>) {
+    pub(super) fn touch(&mut self, lead: usize, before: Option<&pb::Lead>) {
         if before == Some(&self.leads[lead]) {
             return;
         }
@@ -102,12 +110,7 @@ impl World {
         self.tell(kind, Subject::Lead(image));
     }
 
-    fn bind(&mut self, lead: usize, credit: pb::Credit, at: i64) {
-        self.leads[lead].credits = vec![credit];
-        self.leads[lead].bind_time = Some(stamp(at));
-    }
-
-    fn has_bought(&mut self, lead: usize, occurred: i64) {
+    pub(super) fn has_bought(&mut self, lead: usize, occurred: i64) {
         let lead = &mut self.leads[lead];
         lead.set_state(pb::LeadState::Active);
         let since = lead.first_sale_time.as_ref().map_or(occurred, |since| micros(since).min(occurred));
@@ -126,20 +129,8 @@ impl World {
             ..pb::Conversion::default()
         };
         self.effect.clone_from(&row.id);
-        Conversion { row, occurred, external_id: String::new(), email: String::new() }
-    }
-
-    /// The whole credit for an enrollment, under one version of its program's terms.
-    fn credit(&self, source: Source, enrollment: usize, terms_version: i32) -> pb::Credit {
-        let enrollment = &self.enrollments[enrollment];
-        pb::Credit {
-            affiliate_id: enrollment.affiliate_id.clone(),
-            enrollment_id: enrollment.id.clone(),
-            program_id: enrollment.program_id.clone(),
-            terms_version,
-            source: source.into(),
-            share_ppm: WHOLE_PPM,
-        }
+        let (traces, external_id, email) = Default::default();
+        Conversion { row, occurred, traces, external_id, email }
     }
 
     pub(super) fn record_lead(&mut self, request: &pb::RecordLeadRequest) -> Ruling {
@@ -152,43 +143,54 @@ impl World {
         let known = self.customer(&request.external_id, &email);
         let before = known.map(|lead| self.leads[lead].clone());
         let lead = known.unwrap_or_else(|| self.new_lead(&request.external_id, &request.email, state));
+        let is_told_more = self.learns_name(lead, &request.external_id, &email);
         self.describe(lead, &request.external_id, &request.email, &request.first_name, &request.last_name);
         if self.leads[lead].state() == pb::LeadState::Subscribed {
             self.leads[lead].set_state(state);
         }
         let mut answer = pb::RecordLeadResponse { lead_id: self.leads[lead].id.clone(), ..Default::default() };
-        if self.leads[lead].bind_time.is_some() {
+        let binding = self.binding_of(lead);
+        if binding.as_ref().is_some_and(|binding| binding.bound <= occurred) {
             self.effect.clone_from(&answer.lead_id);
-            answer.set_outcome(Outcome::Attributed);
-            answer.credits.clone_from(&self.leads[lead].credits);
-            self.touch(lead, before.as_ref());
-            return Ok(Reply::Lead(answer));
+            match is_told_more {
+                true => self.judge_again(lead, before.as_ref(), None),
+                false => self.touch(lead, before.as_ref()),
+            }
+        } else {
+            let mut made = self.new_conversion(Kind::Lead, &request.event_id, occurred);
+            made.traces = traces(&request.tid, &request.ref_id, &request.coupon_code);
+            made.row.lead_id.clone_from(&answer.lead_id);
+            made.row.coupon_code.clone_from(&made.traces.coupon_code);
+            answer.conversion_id.clone_from(&made.row.id);
+            self.conversions.push(made);
+            let place = self.conversions.len() - 1;
+            match binding {
+                Some(_) => self.judge_again(lead, before.as_ref(), Some(place)),
+                None => self.sign_up(lead, before.as_ref(), place),
+            }
         }
-        let traces = Traces { tid: &request.tid, ref_id: &request.ref_id, coupon_code: &request.coupon_code };
-        let verdict = self.attribute(None, &traces, occurred);
-        let mut made = self.new_conversion(Kind::Lead, &request.event_id, occurred);
-        made.row.lead_id.clone_from(&answer.lead_id);
-        made.row.coupon_code = request.coupon_code.to_uppercase();
-        made.row.candidates = verdict.candidates;
-        if let Some((source, enrollment)) = verdict.winner {
-            let terms_version = self.program_of(enrollment).terms(occurred, None).version;
-            let credit = self.credit(source, enrollment, terms_version);
-            made.row.set_outcome(Outcome::Attributed);
-            made.row.credits = vec![credit.clone()];
-            self.bind(lead, credit, occurred);
-        }
-        answer.outcome = made.row.outcome;
-        answer.conversion_id.clone_from(&made.row.id);
-        answer.credits.clone_from(&made.row.credits);
-        self.conversions.push(made);
-        self.touch(lead, before.as_ref());
-        if let Some((_, enrollment)) = verdict.winner {
-            self.tell_of(EventKind::LeadRecorded, self.conversions.len() - 1, occurred);
-            let bound = self.leads[lead].clone();
-            self.price_earlier_sales(lead, enrollment, occurred);
-            self.touch(lead, Some(&bound));
-        }
+        answer.credits.clone_from(&self.leads[lead].credits);
+        answer.set_outcome(if answer.credits.is_empty() { Outcome::NotReferred } else { Outcome::Attributed });
         Ok(Reply::Lead(answer))
+    }
+
+    /// A sign-up of a customer who is not bound.
+    fn sign_up(&mut self, lead: usize, before: Option<&pb::Lead>, place: usize) {
+        let judgement = self.judge(None, None, place);
+        let occurred = self.conversions[place].occurred;
+        let row = &mut self.conversions[place].row;
+        row.candidates = judgement.candidates;
+        let binding = judgement.claim.map(|claim| claim.binding(occurred));
+        if let Some(binding) = &binding {
+            row.set_outcome(Outcome::Attributed);
+            row.credits = vec![binding.credit.clone()];
+        }
+        self.bind(lead, binding.clone());
+        self.touch(lead, before);
+        if let Some(binding) = binding {
+            self.tell_of(EventKind::LeadRecorded, place, occurred);
+            self.credit_unreferred(lead, &binding);
+        }
     }
 
     /// The indexes of a customer's sales that nobody referred, in order of occurrence, without sales of other leads.
@@ -208,114 +210,76 @@ impl World {
         places
     }
 
-    /// Prices a lead's purchases inside the window before it was bound.
-    fn price_earlier_sales(&mut self, lead: usize, enrollment: usize, bound: i64) {
-        let row = self.leads[lead].clone();
-        let sales = self.unreferred(Some(lead), &[&row.external_id], &[&row.email]);
-        if row.plan.is_empty() {
-            let plans = sales.iter().rev().map(|place| &self.conversions[*place].row.plan);
-            let plan = plans.into_iter().find(|plan| !plan.is_empty()).cloned();
-            self.leads[lead].plan = plan.unwrap_or_default();
-        }
-        let window = self.window(enrollment, bound);
-        for place in sales {
-            let occurred = self.conversions[place].occurred;
-            if occurred + window < bound {
-                continue;
-            }
-            self.has_bought(lead, occurred);
-            let sale = &mut self.conversions[place].row;
-            sale.lead_id.clone_from(&row.id);
-            sale.version += 1;
-            let won = pb::AttributionCandidate {
-                source: Source::LeadBinding.into(),
-                evidence: Some(pb::attribution_candidate::Evidence::LeadId(row.id.clone())),
-                affiliate_id: self.enrollments[enrollment].affiliate_id.clone(),
-                enrollment_id: self.enrollments[enrollment].id.clone(),
-                result: pb::CandidateResult::Won.into(),
-            };
-            sale.candidates.insert(0, won);
-            self.credit_sale(place, Source::LeadBinding, enrollment, None, true);
-            self.tell_of(EventKind::SaleAttributed, place, occurred);
-        }
-    }
-
-    /// Credits a sale and adds its reward.
-    fn credit_sale(
-        &mut self,
-        place: usize,
-        source: Source,
-        enrollment: usize,
-        bound: Option<i64>,
-        is_priced_late: bool,
-    ) {
-        let terms = self.program_of(enrollment).terms(self.conversions[place].occurred, bound).clone();
-        let credit = self.credit(source, enrollment, terms.version);
-        self.conversions[place].row.set_outcome(Outcome::Attributed);
-        self.conversions[place].row.credits = vec![credit];
-        self.earn(place, enrollment, &terms, is_priced_late);
-    }
-
     pub(super) fn record_sale(&mut self, request: &pb::RecordSaleRequest) -> Ruling {
         let occurred = request.occur_time.as_ref().map_or_else(|| self.arrival(&request.tid), micros);
-        let email = email(&request.email);
-        let known = self.customer(&request.external_id, &email);
-        let before = known.map(|lead| self.leads[lead].clone());
-        let traces = Traces { tid: &request.tid, ref_id: &request.ref_id, coupon_code: &request.coupon_code };
-        let verdict = self.attribute(known, &traces, occurred);
+        let known = self.customer(&request.external_id, &email(&request.email));
         let mut sale = self.new_conversion(Kind::Sale, &request.event_id, occurred);
         sale.external_id.clone_from(&request.external_id);
-        sale.email.clone_from(&email);
+        sale.email = email(&request.email);
+        sale.traces = traces(&request.tid, &request.ref_id, &request.coupon_code);
         sale.row = sale_row(request, sale.row);
-        sale.row.candidates = verdict.candidates;
-
-        // A binding gives way if its enrollment has ended or its program is archived, unless it is later than the sale.
-        let gives_way = sale.row.candidates.iter().any(|candidate| {
-            let fates = [pb::CandidateResult::EnrollmentEnded, pb::CandidateResult::ProgramArchived];
-            candidate.source() == Source::LeadBinding && fates.contains(&candidate.result())
-        }) && known
-            .and_then(|lead| self.leads[lead].bind_time.as_ref().map(micros))
-            .is_some_and(|at| at <= occurred);
-        // A lead that is bound in another program counts as new in this one.
-        let bound = known.filter(|_| !gives_way).zip(verdict.winner).and_then(|(lead, (_, enrollment))| {
-            let here = &self.enrollments[enrollment].program_id;
-            let is_here = self.leads[lead].credits.iter().any(|credit| credit.program_id == *here);
-            is_here.then(|| self.leads[lead].bind_time.as_ref().map(micros)).flatten()
-        });
-        let is_named = !(request.external_id.is_empty() && email.is_empty());
-        let lead = match (known, verdict.winner) {
-            (None, Some(_)) if is_named => {
-                Some(self.new_lead(&request.external_id, &request.email, pb::LeadState::Active))
-            }
-            _ => known,
-        };
-        if let Some(lead) = lead {
-            sale.row.lead_id.clone_from(&self.leads[lead].id);
-            if let Some((source, enrollment)) = verdict.winner
-                && (self.leads[lead].bind_time.is_none() || gives_way)
-            {
-                let terms_version = self.program_of(enrollment).terms(occurred, None).version;
-                self.bind(lead, self.credit(source, enrollment, terms_version), occurred);
-            }
-            self.describe(lead, &request.external_id, &request.email, &request.first_name, &request.last_name);
-            self.has_bought(lead, occurred);
-            if !request.plan.is_empty() {
-                self.leads[lead].plan.clone_from(&request.plan);
-            }
-            if request.mrr.as_ref().is_some_and(is_amount) {
-                self.leads[lead].mrr.clone_from(&request.mrr);
-            }
-            self.touch(lead, before.as_ref());
-        }
         self.conversions.push(sale);
         let place = self.conversions.len() - 1;
-        if let Some((source, enrollment)) = verdict.winner {
-            self.credit_sale(place, source, enrollment, bound, false);
-            self.tell_of(EventKind::SaleRecorded, place, occurred);
+        let binding = known.and_then(|lead| self.binding_of(lead));
+        match known.zip(binding.as_ref()) {
+            Some((lead, binding))
+                if occurred < binding.bound || self.learns_name(lead, &request.external_id, &email(&request.email)) =>
+            {
+                let before = self.leads[lead].clone();
+                self.conversions[place].row.lead_id.clone_from(&before.id);
+                self.describe_buyer(lead, request, occurred);
+                self.judge_again(lead, Some(&before), Some(place));
+            }
+            _ => self.sell(request, known, binding, place),
         }
         let answer = self.sale_answer(place);
         self.book_waiting_refunds(place);
         Ok(Reply::Sale(answer))
+    }
+
+    /// A sale that changes nothing about what its customer did before.
+    fn sell(&mut self, request: &pb::RecordSaleRequest, known: Option<usize>, binding: Option<Binding>, place: usize) {
+        let occurred = self.conversions[place].occurred;
+        let before = known.map(|lead| self.leads[lead].clone());
+        let judgement = self.judge(known, binding.as_ref(), place);
+        self.conversions[place].row.candidates = judgement.candidates;
+        let is_named = !(request.external_id.is_empty() && email(&request.email).is_empty());
+        let lead = match &judgement.claim {
+            Some(_) if known.is_none() && is_named => {
+                Some(self.new_lead(&request.external_id, &request.email, pb::LeadState::Active))
+            }
+            _ => known,
+        };
+        let holds = binding.is_some_and(|binding| !self.is_over(&binding, occurred));
+        let new_binding = judgement.claim.as_ref().filter(|_| !holds).map(|claim| claim.binding(occurred));
+        if let Some(lead) = lead {
+            self.conversions[place].row.lead_id.clone_from(&self.leads[lead].id);
+            if new_binding.is_some() {
+                self.bind(lead, new_binding.clone());
+            }
+            self.describe_buyer(lead, request, occurred);
+            self.touch(lead, before.as_ref());
+        }
+        let Some(claim) = judgement.claim else { return };
+        self.conversions[place].row.set_outcome(Outcome::Attributed);
+        self.conversions[place].row.credits = vec![claim.credit.clone()];
+        self.earn(place, &claim);
+        self.tell_of(EventKind::SaleRecorded, place, occurred);
+        if let Some((lead, binding)) = lead.zip(new_binding) {
+            self.credit_unreferred(lead, &binding);
+        }
+    }
+
+    /// Updates the lead of a customer who has bought.
+    fn describe_buyer(&mut self, lead: usize, request: &pb::RecordSaleRequest, occurred: i64) {
+        self.describe(lead, &request.external_id, &request.email, &request.first_name, &request.last_name);
+        self.has_bought(lead, occurred);
+        if !request.plan.is_empty() {
+            self.leads[lead].plan.clone_from(&request.plan);
+        }
+        if request.mrr.as_ref().is_some_and(is_amount) {
+            self.leads[lead].mrr.clone_from(&request.mrr);
+        }
     }
 
     fn sale_answer(&self, place: usize) -> pb::RecordSaleResponse {
@@ -345,12 +309,13 @@ impl World {
         let mut made = self.new_conversion(Kind::Cancellation, &request.event_id, occurred);
         let row = self.leads[lead].clone();
         made.row.lead_id.clone_from(&row.id);
-        let enrollment = row.credits.first().and_then(|credit| self.enrollment(&credit.enrollment_id));
-        if let Some(enrollment) = enrollment {
+        if let Some(credit) = row.credits.first().cloned()
+            && let Some(enrollment) = self.enrollment(&credit.enrollment_id)
+        {
             let bound = row.bind_time.as_ref().map(micros);
             let terms_version = self.program_of(enrollment).terms(occurred, bound).version;
             made.row.set_outcome(Outcome::Attributed);
-            made.row.credits = vec![self.credit(Source::LeadBinding, enrollment, terms_version)];
+            made.row.credits = vec![pb::Credit { terms_version, source: Source::LeadBinding.into(), ..credit }];
         }
         let answer = pb::RecordCancellationResponse {
             outcome: made.row.outcome,
@@ -359,11 +324,15 @@ impl World {
             ..Default::default()
         };
         self.conversions.push(made);
-        if enrollment.is_some() {
+        if answer.outcome() == Outcome::Attributed {
             self.tell_of(EventKind::CancellationRecorded, self.conversions.len() - 1, occurred);
         }
         Ok(Reply::Cancellation(answer))
     }
+}
+
+fn traces(tid: &str, ref_id: &str, coupon_code: &str) -> Traces {
+    Traces { tid: tid.to_owned(), ref_id: ref_id.to_owned(), coupon_code: coupon_code.to_uppercase() }
 }
 
 fn sale_row(request: &pb::RecordSaleRequest, row: pb::Conversion) -> pb::Conversion {
