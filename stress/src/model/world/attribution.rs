@@ -38,17 +38,16 @@ struct Candidate {
 }
 
 impl World {
-    /// Decides about an event at that time. Its lead may be bound.
-    pub(super) fn attribute(&self, bound: Option<(&str, &Binding)>, traces: &Traces, occurred: i64) -> Verdict {
+    /// Decides about an event at that time. Its lead may be bound, and another lead that it named.
+    pub(super) fn attribute(&self, bound: &[(&str, &Binding)], traces: &Traces, occurred: i64) -> Verdict {
         let mut candidates: Vec<Candidate> = Vec::new();
-        candidates.extend(bound.map(|(lead_id, binding)| Candidate {
-            referred: binding.referred,
-            ..self.candidate(
-                Source::LeadBinding,
-                Evidence::LeadId(lead_id.to_owned()),
-                &binding.credit.enrollment_id,
-                occurred,
-            )
+        candidates.extend(bound.iter().map(|(lead_id, binding)| {
+            let evidence = Evidence::LeadId((*lead_id).to_owned());
+            let mut candidate = self.candidate(Source::LeadBinding, evidence, &binding.credit.enrollment_id, occurred);
+            if occurred + CLOCK_DIFFERENCE_MAX < binding.referred {
+                candidate.fate = candidate.fate.or(Some(Fate::AfterConversion));
+            }
+            Candidate { referred: binding.referred, ..candidate }
         }));
         candidates.extend(self.coupon_used(&traces.coupon_code, occurred));
         let mut visits = self.visits(&traces.tid, occurred);
@@ -71,7 +70,7 @@ impl World {
         let mut winner = None;
         for candidate in &mut candidates {
             if candidate.fate.is_none() {
-                let has_won = Some(candidate.source) == winning;
+                let has_won = Some(candidate.source) == winning && winner.is_none();
                 candidate.fate = Some(if has_won { Fate::Won } else { Fate::LowerPrecedence });
                 if has_won {
                     let (source, referred) = (candidate.source, candidate.referred.min(occurred));

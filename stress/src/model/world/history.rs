@@ -89,7 +89,11 @@ impl World {
     pub(super) fn judge(&self, lead: Option<usize>, binding: Option<&Binding>, place: usize) -> Judgement {
         let event = &self.conversions[place];
         let lead_id = lead.map(|lead| self.leads[lead].id.as_str()).unwrap_or_default();
-        let verdict = self.attribute(binding.map(|binding| (lead_id, binding)), &event.traces, event.occurred);
+        let other = self.leads.iter().position(|lead| lead.id == event.other_lead_id);
+        let other_binding = other.and_then(|other| self.binding_of(other));
+        let others = other_binding.as_ref().map(|binding| (event.other_lead_id.as_str(), binding));
+        let bound: Vec<_> = binding.map(|binding| (lead_id, binding)).into_iter().chain(others).collect();
+        let verdict = self.attribute(&bound, &event.traces, event.occurred);
         let holds = binding.filter(|binding| !self.is_over(binding, event.occurred));
         let claim = verdict
             .winner
@@ -101,7 +105,7 @@ impl World {
     /// pay is a candidate only if there is no other.
     fn judge_by_later(&self, lead_id: &str, bindings: &[Binding], place: usize, judgement: &mut Judgement) {
         let occurred = self.conversions[place].occurred;
-        let is_binding = |one: &pb::AttributionCandidate| one.source() == Source::LeadBinding;
+        let is_binding = |one: &pb::AttributionCandidate| one.evidence == Some(Evidence::LeadId(lead_id.to_owned()));
         let paying = bindings.iter().find(|binding| self.unpaid(binding, occurred).is_none());
         let told = match (paying, bindings.first()) {
             (Some(binding), _) => binding,

@@ -77,6 +77,8 @@ pub(super) struct Conversion {
     traces: Traces,
     external_id: String,
     email: String,
+    /// Another lead, bound by then, which has the address that the request named.
+    other_lead_id: String,
 }
 
 #[derive(Debug, Clone)]

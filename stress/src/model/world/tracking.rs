@@ -130,7 +130,7 @@ impl World {
         };
         self.effect.clone_from(&row.id);
         let (traces, external_id, email) = Default::default();
-        Conversion { row, occurred, traces, external_id, email }
+        Conversion { row, occurred, traces, external_id, email, other_lead_id: String::new() }
     }
 
     pub(super) fn record_lead(&mut self, request: &pb::RecordLeadRequest) -> Ruling {
@@ -218,6 +218,11 @@ impl World {
         sale.email = email(&request.email);
         sale.traces = traces(&request.tid, &request.ref_id, &request.coupon_code);
         sale.row = sale_row(request, sale.row);
+        let other =
+            self.lead_by(|lead| &lead.email, &sale.email).filter(|other| known.is_some_and(|lead| lead != *other));
+        if let Some(other) = other.filter(|other| self.binding_of(*other).is_some()) {
+            sale.other_lead_id.clone_from(&self.leads[other].id);
+        }
         self.conversions.push(sale);
         let place = self.conversions.len() - 1;
         let binding = known.and_then(|lead| self.binding_of(lead));
