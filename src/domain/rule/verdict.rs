@@ -63,7 +63,7 @@ pub(super) fn settle(
     if event.kind == ConversionKind::Sale {
         list_unmatched(context, lead, &changed);
         if !has_same_terms {
-            reprice(context, event, &changed, verdict.claim.as_ref(), &mut settled)?;
+            reprice(context, &changed, verdict.claim.as_ref(), &mut settled)?;
         }
     }
     if changed.is_told {
@@ -107,7 +107,6 @@ fn list_unmatched(context: &mut Context<'_>, lead: Option<&Lead>, sale: &Convers
 /// Takes the rewards of a sale back, and earns the one that its credit leads to, less what was refunded.
 fn reprice(
     context: &mut Context<'_>,
-    before: &Conversion,
     sale: &Conversion,
     claim: Option<&Claim>,
     settled: &mut Vec<Arc<Reward>>,
@@ -120,10 +119,11 @@ fn reprice(
         take_back(context, reward, reward.value.amount_minor, &cause, settled)?;
     }
     let (Some(claim), Some(amount)) = (claim, sale.amount) else { return Ok(()) };
-    let is_same_affiliate = before.credits.iter().any(|credit| credit.enrollment_id == claim.enrollment.id);
-    let was_denied = earlier.iter().any(|reward| reward.state == RewardState::Denied);
+    // What was denied to this affiliate stays denied, even if the sale was another's in between.
+    let is_of_claim = |reward: &&Arc<Reward>| reward.enrollment_id == claim.enrollment.id;
+    let was_denied = earlier.iter().filter(is_of_claim).any(|reward| reward.state == RewardState::Denied);
     let has_nothing_left = sale.refund_count > 0 && sale.refunded_minor == amount.amount_minor;
-    if has_nothing_left || (is_same_affiliate && was_denied) {
+    if has_nothing_left || was_denied {
         return Ok(());
     }
     let credit = claim.credit;
