@@ -102,7 +102,14 @@ impl RecordSale {
         let Some(winner) = attribution.winner else {
             return Ok((self.leave_unmatched(context, known, sale)?, Vec::new()));
         };
-        let binding = lead.filter(|lead| !gives_way(lead, &sale.candidates)).and_then(|lead| lead.binding.as_ref());
+        if let Some(lead) = &known
+            && lead.binding.is_some()
+            && gives_way(lead, &sale.candidates)
+        {
+            // Sales of later may be credited by the binding that gives way, because its affiliate has come back since.
+            return self.record_late(context, lead, other, sale);
+        }
+        let binding = lead.and_then(|lead| lead.binding.as_ref());
         let claim = claim_of(context.set, &winner, binding, sale.occurred_at)?;
         let is_bound = binding.is_some();
         let lead = self.referred_lead(context, known, is_bound, claim.credit, winner.referred_at, sale.occurred_at)?;
@@ -118,7 +125,7 @@ impl RecordSale {
         Ok(recorded)
     }
 
-    /// Records a sale that happened before its customer was bound.
+    /// Records a sale that happened before its customer was bound, or that binds its customer anew.
     fn record_late(
         &self,
         context: &mut Context<'_>,
