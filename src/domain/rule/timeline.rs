@@ -10,6 +10,7 @@
 //! customer was bound, and for a click that happened before events of its visitor, all events of the customer are judged again.
 //! What changes is booked as entries of its own.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::attribution::{self, Attribution, Referral, Winner};
@@ -251,19 +252,52 @@ fn judge(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<(Verdict, 
 
 /// Judges the events of a visitor again that happened after a click.
 pub(super) fn judge_visitor_again(context: &mut Context<'_>, tid: ClickId, clicked_at: Time) -> Result<(), Refusal> {
-    let events = context.set.conversions_of_visitor(context.account_id, tid)?;
-    let may_be_later =
-        |event: &&Arc<Conversion>| clicked_at <= event.occurred_at.plus_micros(Time::CLOCK_DIFFERENCE_MICROS_MAX);
-    let events: Vec<ConversionId> = events.into_iter().filter(may_be_later).map(|event| event.id).collect();
-    for id in events {
+    let (events, is_whole) = context.set.conversions_of_visitor(context.account_id, tid)?;
+    if !is_whole {
+        // A tracking id that is in so many requests is not that of one visitor.
+        return Ok(());
+    }
+    let events: Vec<_> =
+        events.into_iter().filter(|event| clicked_at.may_precede(event.occurred_at)).cloned().collect();
+    look_up_customers(context, &events)?;
+    let mut judged = BTreeSet::new();
+    for event in events {
         // An event may have got its lead when another one was judged.
-        let event = Arc::clone(context.set.conversion(context.account_id, id)?);
+        let event = Arc::clone(context.set.conversion(context.account_id, event.id)?);
         match lead_of(context, &event)? {
-            Some(lead) => _ = judge_again(context, lead.as_ref().clone(), Some(&lead), None)?,
+            Some(lead) if judged.insert(lead.id) => {
+                judge_again(context, lead.as_ref().clone(), Some(&lead), None)?;
+            }
+            Some(_) => {}
             None => judge_without_lead(context, &event)?,
         }
     }
     Ok(())
+}
+
+/// Looks up what is needed to judge the customers of these events again. It asks for all of them before it is refused, so that the
+/// number of loads does not grow with the number of customers.
+fn look_up_customers(context: &mut Context<'_>, events: &[Arc<Conversion>]) -> Result<(), Refusal> {
+    let leads = all(events.iter().map(|event| lead_of(context, event)))?;
+    let leads: BTreeMap<LeadId, Arc<Lead>> = leads.into_iter().flatten().map(|lead| (lead.id, lead)).collect();
+    let of_leads = all(leads.values().map(|lead| events_of(context, lead)));
+    let without_lead = events.iter().filter(|event| event.lead_id.is_none());
+    let of_others = all(without_lead.map(|event| {
+        let account_id = context.account_id;
+        let customer = customer_of(context, event)?;
+        context.set.wanted.unmatched_sales(account_id, &customer);
+        let sales = context.set.unmatched_sales_of(account_id, None, &customer)?.into_iter();
+        let referrals: Vec<_> = sales.map(|sale| referral_of(sale)).collect();
+        referrals.iter().for_each(|referral| referral.needs(account_id, &mut context.set.wanted));
+        referral_of(event).needs(account_id, &mut context.set.wanted);
+        Ok(())
+    }));
+    of_leads.and(of_others).map(|_| ())
+}
+
+/// All results, or the first refusal once all are known.
+fn all<T>(results: impl Iterator<Item = Result<T, Refusal>>) -> Result<Vec<T>, Refusal> {
+    results.collect::<Vec<_>>().into_iter().collect()
 }
 
 /// The lead of an event, or else of the customer whom its request named.
