@@ -1,5 +1,6 @@
 //! Leads, and the unmatched sales that wait for a lead: rows and reads.
 
+use sea_orm::sea_query::IntoValueTuple;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
@@ -8,14 +9,14 @@ use super::entity::{affiliate_lead as list_table, lead as table, unmatched_sale 
 use super::list::{self, Credited, Walk};
 use super::row::RowName;
 use super::set::Loading;
+use super::set::keyed::Newest;
 use super::set::stored::{Lists, Stored};
 use super::{Store, StoreError};
 use crate::domain::conversion::Conversion;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, LeadId};
 use crate::domain::lead::{Binding, Lead, LeadSelector, LeadState, UnmatchedSale};
-use crate::domain::set::Needs;
-use crate::domain::set::WorkingSet;
+use crate::domain::set::{Needs, TIMELINE_LENGTH_MAX, WorkingSet};
 use crate::domain::time::Time;
 use std::collections::BTreeSet;
 
@@ -149,12 +150,30 @@ impl Stored for UnmatchedSale {
         wanted.extend(with_other_names(loading.set, without_bound(loading.set, unbound)));
         wanted.retain(|name| loading.set.names.unmatched_sales.get(name).is_none());
         let names = LeadNames::sort(&wanted);
-        let column = unmatched_table::Column::AccountId;
-        loading.by::<Self, _>(&[column, unmatched_table::Column::ExternalId], names.external_ids).await?;
-        loading.by::<Self, _>(&[column, unmatched_table::Column::Email], names.emails).await?;
+        load_newest(loading, unmatched_table::Column::ExternalId, names.external_ids).await?;
+        load_newest(loading, unmatched_table::Column::Email, names.emails).await?;
         wanted.into_iter().for_each(|name| loading.set.names.unmatched_sales.insert_absent(name));
         loading.by_key::<Self>().await
     }
+}
+
+/// Reads the newest unmatched sales with each of these names. There may be any number: a till may name all guests alike.
+async fn load_newest(
+    loading: &mut Loading<'_>,
+    column: unmatched_table::Column,
+    names: Vec<(Uuid, String)>,
+) -> Result<(), StoreError> {
+    let newest = Newest::<unmatched_table::Entity> {
+        key: [unmatched_table::Column::AccountId, column],
+        age: unmatched_table::Column::OccurredAt,
+        age_least: i64::MIN.into(),
+        only: None,
+        limit: TIMELINE_LENGTH_MAX,
+    };
+    for row in newest.of(loading.connection, names.into_iter().map(IntoValueTuple::into_value_tuple)).await? {
+        loading.enter(UnmatchedSale::from_row(row)?);
+    }
+    Ok(())
 }
 
 /// Identifiers of leads, sorted by kind.

@@ -55,7 +55,10 @@ impl Rule for RecordSale {
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.customer(account, &self.customer);
         self.referral.needs(account, needs);
-        needs.unmatched_sales_of_unbound(account, &self.customer);
+        // A sale without referral data seldom binds a customer. If it does, they are loaded then.
+        if self.referral != Referral::default() {
+            needs.unmatched_sales_of_unbound(account, &self.customer);
+        }
         needs.names.waiting_refunds.insert((account, self.event_id.clone()));
     }
 

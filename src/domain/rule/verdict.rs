@@ -61,7 +61,7 @@ pub(super) fn settle(
     });
     let mut settled = Vec::new();
     if event.kind == ConversionKind::Sale {
-        list_unmatched(context, lead, &changed);
+        list_unmatched(context, lead, event, &changed);
         if !has_same_terms {
             reprice(context, &changed, verdict.claim.as_ref(), &mut settled)?;
         }
@@ -88,11 +88,11 @@ fn has_same_terms(before: &Credits, after: &Credits) -> bool {
 }
 
 /// Keeps the list of the sales that nobody referred.
-fn list_unmatched(context: &mut Context<'_>, lead: Option<&Lead>, sale: &Conversion) {
+fn list_unmatched(context: &mut Context<'_>, lead: Option<&Lead>, before: &Conversion, sale: &Conversion) {
     if !sale.credits.is_empty() {
         context.set.remove::<UnmatchedSale>(&(sale.account_id, sale.id));
     } else if let Some(lead) = lead
-        && context.set.unmatched_sales.get(&(sale.account_id, sale.id)).is_none()
+        && !before.credits.is_empty()
     {
         context.put(UnmatchedSale {
             account_id: sale.account_id,
