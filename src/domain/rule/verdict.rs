@@ -74,7 +74,7 @@ pub(super) fn settle(
             (_, false) => EventKind::ConversionUpdated,
         };
         let image = context.set.image(context.account_id, changed.id)?;
-        context.tell_conversion(kind, changed.occurred_at, image);
+        context.tell_conversion_moved(kind, changed.occurred_at, image, &event.credits);
     }
     tell_settled(context, settled, changed.id)
 }
