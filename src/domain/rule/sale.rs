@@ -215,7 +215,7 @@ impl RecordSale {
         Ok(())
     }
 
-    /// Stores a sale that nobody referred. It can then be explained, and it is priced if its lead arrives in time.
+    /// Stores a sale that nobody referred. It can then be explained, and it is credited if a later binding pays for it.
     fn leave_unmatched(
         &self,
         context: &mut Context<'_>,
