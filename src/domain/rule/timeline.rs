@@ -149,7 +149,9 @@ pub(super) fn judge_again(
         verdicts
     } else {
         // The history is too long to be judged again, so the event is judged by the binding that the lead has.
-        judge_alone(context.set, &lead, &events, told)?
+        let (verdicts, binding) = judge_alone(context.set, &lead, &events, told)?;
+        lead.binding = binding.or(lead.binding);
+        verdicts
     };
     for (event, verdict) in &verdicts {
         note_sale(&mut lead, event, verdict);
@@ -219,17 +221,24 @@ fn judge_in_order(
     Ok((verdicts, bindings.pop().map(|(_, binding)| binding)))
 }
 
-/// The verdict on the event that is told, by the lead's present binding.
+/// The verdict on the event that is told, by the lead's present binding. Also the new binding, if the present one gives way to it.
 fn judge_alone(
     set: &WorkingSet,
     lead: &Lead,
     events: &[Arc<Conversion>],
     told: Option<ConversionId>,
-) -> Result<Verdicts, Refusal> {
-    let Some(event) = events.iter().find(|event| Some(event.id) == told) else { return Ok(Vec::new()) };
-    let binding = lead.binding.clone().filter(|binding| !binding.is_later_than(event.occurred_at));
-    let (verdict, _) = judge(set, &Lead { binding, ..lead.clone() }, event)?;
-    Ok(vec![(Arc::clone(event), verdict)])
+) -> Result<(Verdicts, Option<Binding>), Refusal> {
+    let Some(event) = events.iter().find(|event| Some(event.id) == told) else { return Ok((Vec::new(), None)) };
+    let present = lead.binding.clone().filter(|binding| !binding.is_later_than(event.occurred_at));
+    let (verdict, winner) = judge(set, &Lead { binding: present, ..lead.clone() }, event)?;
+    let is_late = lead.binding.as_ref().is_some_and(|binding| event.occurred_at < binding.bound_at);
+    let binding = match (winner, &verdict.claim) {
+        (Some(winner), Some(claim)) if !is_late && gives_way(lead, &verdict.candidates) => {
+            Some(customer::binding(claim.credit, event.occurred_at, winner.referred_at))
+        }
+        _ => None,
+    };
+    Ok((vec![(Arc::clone(event), verdict)], binding))
 }
 
 /// Judges one event by the binding of its lead.
