@@ -19,6 +19,7 @@ use super::customer;
 use super::program::applicable_terms;
 use super::verdict::{Claim, Verdict, settle};
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
+use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, ConversionKind};
 use crate::domain::id::{AccountId, ClickId, ConversionId, LeadId};
 use crate::domain::lead::{Binding, Customer, Lead, LeadState, UnmatchedSale};
@@ -64,6 +65,20 @@ fn referral_of(event: &Conversion) -> Referral {
         }
     }
     referral
+}
+
+/// Looks up the evidence that an event was recorded with. Of a visitor with very many clicks only the newest are found by the tracking
+/// id, so the clicks that were candidates are looked up by their ids.
+fn look_up_evidence(context: &mut Context<'_>, event: &Conversion) -> Result<(), Refusal> {
+    let account_id = event.account_id;
+    referral_of(event).needs(account_id, &mut context.set.wanted);
+    let clicks = event.candidates.iter().filter_map(|candidate| match candidate.evidence {
+        Evidence::Click(id) => Some((account_id, event.tid?, id)),
+        _ => None,
+    });
+    let clicks: Vec<_> = clicks.collect();
+    clicks.iter().for_each(|key| context.set.wanted.row::<Click>(*key));
+    clicks.iter().try_for_each(|key| context.set.find::<Click>(key).map(|_| ()))
 }
 
 /// Another lead that the request of an event named too.
@@ -176,8 +191,8 @@ fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<Arc<Conversi
     events.extend(unmatched.into_iter().filter(|sale| sale.lead_id.is_none()).cloned());
     // Events of the same moment stay in the order in which they were told.
     events.sort_by_key(|event| (event.occurred_at, event.created_at, event.id));
+    all(events.iter().map(|event| look_up_evidence(context, event)))?;
     for event in &events {
-        referral_of(event).needs(account_id, &mut context.set.wanted);
         if let Some(other) = other_lead_of(event, lead) {
             context.set.wanted.row::<Lead>((account_id, other));
         }
@@ -296,10 +311,8 @@ fn look_up_customers(context: &mut Context<'_>, events: &[Arc<Conversion>]) -> R
         let customer = customer_of(context, event)?;
         context.set.wanted.unmatched_sales(account_id, &customer);
         let sales = context.set.unmatched_sales_of(account_id, None, &customer)?.into_iter();
-        let referrals: Vec<_> = sales.map(|sale| referral_of(sale)).collect();
-        referrals.iter().for_each(|referral| referral.needs(account_id, &mut context.set.wanted));
-        referral_of(event).needs(account_id, &mut context.set.wanted);
-        Ok(())
+        let sales: Vec<_> = sales.chain([event]).cloned().collect();
+        all(sales.iter().map(|sale| look_up_evidence(context, sale)))
     }));
     of_leads.and(of_others).map(|_| ())
 }
@@ -335,7 +348,7 @@ fn customer_of(context: &mut Context<'_>, sale: &Conversion) -> Result<Customer,
 fn judge_without_lead(context: &mut Context<'_>, sale: &Arc<Conversion>) -> Result<(), Refusal> {
     let account_id: AccountId = context.account_id;
     let referral = referral_of(sale);
-    referral.needs(account_id, &mut context.set.wanted);
+    look_up_evidence(context, sale)?;
     let Attribution { winner, candidates } =
         attribution::attribute(context.set, account_id, [None; 2], &referral, sale.occurred_at)?;
     let customer = customer_of(context, sale)?;
