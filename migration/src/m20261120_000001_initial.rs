@@ -368,18 +368,23 @@ fn indexes() -> Vec<IndexCreateStatement> {
         unique_index_of_named("lead_by_external_id", "lead", &["account_id", "external_id"], "external_id"),
         index("conversion_by_sole_affiliate", "conversion", &["account_id", "sole_affiliate_id", "id"]),
         // Only requests from a visitor's browser have a tracking id; renewals have none.
-        partial_index("conversion_by_tid", "conversion", &["account_id", "tid"], Expr::col("tid").is_not_null()),
+        partial_index(
+            "conversion_by_tid",
+            "conversion",
+            &["account_id", "tid", "occurred_at"],
+            Expr::col("tid").is_not_null(),
+        ),
         index("conversion_by_lead", "conversion", &["account_id", "lead_id", "occurred_at"]),
         partial_index(
             "unmatched_sale_by_email",
             "unmatched_sale",
-            &["account_id", "email"],
+            &["account_id", "email", "occurred_at"],
             Expr::col("email").is_not_null(),
         ),
         partial_index(
             "unmatched_sale_by_external_id",
             "unmatched_sale",
-            &["account_id", "external_id"],
+            &["account_id", "external_id", "occurred_at"],
             Expr::col("external_id").is_not_null(),
         ),
         index("reward_by_conversion", "reward", &["account_id", "conversion_id"]),

@@ -34,9 +34,9 @@ use crate::store::{self, Store, StoreError};
 /// How many times a single command is tried when it conflicts with another server instance.
 const TRIES_MAX: u32 = 5;
 
-/// How many times more rows are loaded for one command. The longest chain has five loads: a late click needs the name of a sale's
-/// customer, the customer's lead, the sale's traces, the customer's other sales, and their traces.
-const FURTHER_LOADS_MAX: u32 = 6;
+/// How many times more rows are loaded for one command. A click that is told late needs the most: the visitor's first clicks, the
+/// customers, their conversions, and what these refer to.
+const FURTHER_LOADS_MAX: u32 = 8;
 
 /// The longest that a transaction may take before it is abandoned, so that a stuck database does not block all writes for ever.
 const TRANSACTION_SECONDS_MAX: u64 = 20;

@@ -24,17 +24,17 @@ text_enum! {
         LowerPrecedence = "lower_precedence",
         /// Another click won under the program's model.
         OtherClick = "other_click",
-        /// The click is older than the window, or the lead was bound later than one window after the conversion.
+        /// The click is older than the window.
         OutsideWindow = "outside_window",
-        /// The click is later than the conversion.
+        /// The click is later than the conversion, or the lead was bound by evidence that is later.
         AfterConversion = "after_conversion",
-        /// The enrollment has ended.
+        /// The enrollment had ended when the conversion happened.
         EnrollmentEnded = "enrollment_ended",
-        /// The program is archived.
+        /// The program was archived then.
         ProgramArchived = "program_archived",
-        /// The link is revoked.
+        /// The link was revoked then.
         LinkRevoked = "link_revoked",
-        /// The coupon is removed.
+        /// The coupon was removed then.
         CouponRemoved = "coupon_removed",
         /// The coupon was assigned, or the link made, after the conversion.
         NotYetMade = "not_yet_made",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 use uuid::Uuid;
 
+use super::conversion::Credit;
 use super::id::{AccountId, AffiliateId, EventId, ProgramId};
 use super::text_enum::text_enum;
 use super::time::Time;
@@ -162,18 +163,22 @@ macro_rules! ids {
     () => {
         SmallVec::new()
     };
-    (..$ids:expr) => {{
-        let mut ids = SmallVec::new();
-        for id in $ids {
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
-        ids
-    }};
+    (..$ids:expr) => {
+        with(SmallVec::new(), $ids)
+    };
     ($id:expr) => {
         smallvec![$id]
     };
+}
+
+/// Adds ids to a list without repeats.
+fn with<I: PartialEq>(mut ids: SmallVec<[I; 1]>, others: impl IntoIterator<Item = I>) -> SmallVec<[I; 1]> {
+    for id in others {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids
 }
 
 images! {
@@ -234,6 +239,8 @@ pub struct NewEvent {
     pub occurred_at: Time,
     /// The subject right after the event.
     pub image: EventImage,
+    /// The credits that the event took away. Readers who follow their affiliates or programs get the event too.
+    pub former_credits: Vec<Credit>,
     /// The request_id or event_id of the request that caused the event. Empty for the server's own work.
     pub cause_id: String,
 }
@@ -251,11 +258,12 @@ pub struct EventHeader {
 impl NewEvent {
     /// The fields that filters compare.
     pub fn header(&self) -> EventHeader {
+        let former = &self.former_credits;
         EventHeader {
             kind: self.kind,
             subject_id: self.image.subject_id(),
-            program_ids: self.image.program_ids(),
-            affiliate_ids: self.image.affiliate_ids(),
+            program_ids: with(self.image.program_ids(), former.iter().map(|credit| credit.program_id)),
+            affiliate_ids: with(self.image.affiliate_ids(), former.iter().map(|credit| credit.affiliate_id)),
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct Binding {
 impl Binding {
     /// Whether an event is early enough to be earlier than the evidence of the binding, even if clocks differ.
     pub fn is_later_than(&self, occurred_at: Time) -> bool {
-        occurred_at.plus_micros(Time::CLOCK_DIFFERENCE_MICROS_MAX) < self.referred_at
+        !self.referred_at.may_precede(occurred_at)
     }
 }
 
@@ -96,7 +96,7 @@ impl std::fmt::Display for LeadSelector {
     }
 }
 
-/// A sale that nobody referred, kept so that it can be priced if its lead arrives inside the window.
+/// A sale that nobody referred, kept so that it can be credited if its customer is bound later by earlier evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct UnmatchedSale {

@@ -54,7 +54,7 @@ impl Program {
     /// before the program, so that earlier sales can be imported. Clocks may differ by
     /// [`Time::CLOCK_DIFFERENCE_MICROS_MAX`].
     pub fn has_begun(&self, created_at: Time, time: Time) -> bool {
-        created_at.plus_micros(-Time::CLOCK_DIFFERENCE_MICROS_MAX) <= time || time < self.created_at
+        created_at.may_precede(time) || time < self.created_at
     }
 
     /// The etag. It is different after every change of the program.

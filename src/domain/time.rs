@@ -34,6 +34,11 @@ impl Time {
         self.plus_micros((days as i64).saturating_mul(Self::MICROS_PER_DAY))
     }
 
+    /// Whether the time is no later than another one, or only seems later because clocks differ.
+    pub const fn may_precede(self, other: Self) -> bool {
+        self.0 <= other.plus_micros(Self::CLOCK_DIFFERENCE_MICROS_MAX).0
+    }
+
     /// The number of whole days since 1970-01-01 in UTC.
     pub fn day(self) -> i32 {
         i32::try_from(self.0.div_euclid(Self::MICROS_PER_DAY)).unwrap_or(i32::MAX)

@@ -27,7 +27,7 @@ use crate::domain::id::{AccountId, AffiliateId, ClickId, ConversionId, LeadId, P
 use crate::domain::request::RequestKey;
 use crate::domain::reward::Reward;
 use crate::domain::set::Needs;
-use crate::domain::set::{Kind, TIMELINE_LENGTH_MAX};
+use crate::domain::set::{Kind, TIMELINE_LENGTH_MAX, VISITOR_CONVERSIONS_MAX};
 use crate::domain::time::{Interval, Time};
 use sea_orm::QueryTrait;
 use std::collections::BTreeSet;
@@ -206,8 +206,16 @@ async fn load_timelines(loading: &mut Loading<'_>) -> Result<BTreeSet<(AccountId
 async fn load_conversions_of_visitor(loading: &mut Loading<'_>) -> Result<BTreeSet<(AccountId, ClickId)>, StoreError> {
     let mut visitors = std::mem::take(&mut loading.needs.names.conversions_of_visitor);
     visitors.retain(|visitor| loading.set.names.conversions_of_visitor.get(visitor).is_none());
-    let columns = [table::Column::AccountId, table::Column::Tid];
-    loading.by::<Conversion, _>(&columns, visitors.iter().map(SqlKey::values)).await?;
+    let newest = Newest::<table::Entity> {
+        key: [table::Column::AccountId, table::Column::Tid],
+        age: table::Column::OccurredAt,
+        age_least: i64::MIN.into(),
+        only: None,
+        limit: VISITOR_CONVERSIONS_MAX,
+    };
+    for row in newest.of(loading.connection, visitors.iter().map(SqlKey::values)).await? {
+        loading.enter(Conversion::from_row(row)?);
+    }
     Ok(visitors)
 }
 

@@ -1,5 +1,6 @@
 //! Leads, and the unmatched sales that wait for a lead: rows and reads.
 
+use sea_orm::sea_query::IntoValueTuple;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
@@ -8,14 +9,14 @@ use super::entity::{affiliate_lead as list_table, lead as table, unmatched_sale 
 use super::list::{self, Credited, Walk};
 use super::row::RowName;
 use super::set::Loading;
+use super::set::keyed::Newest;
 use super::set::stored::{Lists, Stored};
 use super::{Store, StoreError};
 use crate::domain::conversion::Conversion;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, LeadId};
 use crate::domain::lead::{Binding, Lead, LeadSelector, LeadState, UnmatchedSale};
-use crate::domain::set::Needs;
-use crate::domain::set::WorkingSet;
+use crate::domain::set::{Needs, TIMELINE_LENGTH_MAX, WorkingSet};
 use crate::domain::time::Time;
 use std::collections::BTreeSet;
 
@@ -108,15 +109,7 @@ impl Stored for Lead {
         loading.by_key::<Self>().await?;
         loading.by::<Self, _>(&[table::Column::AccountId, table::Column::ExternalId], names.external_ids).await?;
         loading.by::<Self, _>(&[table::Column::AccountId, table::Column::Email], names.emails).await?;
-        for name in wanted {
-            let lead = loading.set.names.leads.get(&name).flatten().and_then(|id| loading.set.leads.get(&(name.0, id)));
-            let is_bound = lead.is_some_and(|lead| lead.binding.is_some());
-            if !is_bound && !matches!(name.1, LeadSelector::Id(_)) {
-                // A sale or sign-up that binds the lead is credited with its earlier sales.
-                loading.needs.names.unmatched_sales.insert(name.clone());
-            }
-            loading.set.names.leads.insert_absent(name);
-        }
+        wanted.into_iter().for_each(|name| loading.set.names.leads.insert_absent(name));
         Ok(())
     }
 }
@@ -153,14 +146,34 @@ impl Stored for UnmatchedSale {
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
         let wanted = std::mem::take(&mut loading.needs.names.unmatched_sales);
         let mut wanted = with_other_names(loading.set, wanted);
+        let unbound = std::mem::take(&mut loading.needs.names.unmatched_sales_of_unbound);
+        wanted.extend(with_other_names(loading.set, without_bound(loading.set, unbound)));
         wanted.retain(|name| loading.set.names.unmatched_sales.get(name).is_none());
         let names = LeadNames::sort(&wanted);
-        let column = unmatched_table::Column::AccountId;
-        loading.by::<Self, _>(&[column, unmatched_table::Column::ExternalId], names.external_ids).await?;
-        loading.by::<Self, _>(&[column, unmatched_table::Column::Email], names.emails).await?;
+        load_newest(loading, unmatched_table::Column::ExternalId, names.external_ids).await?;
+        load_newest(loading, unmatched_table::Column::Email, names.emails).await?;
         wanted.into_iter().for_each(|name| loading.set.names.unmatched_sales.insert_absent(name));
         loading.by_key::<Self>().await
     }
+}
+
+/// Reads the newest unmatched sales with each of these names. There may be any number: a till may name all guests alike.
+async fn load_newest(
+    loading: &mut Loading<'_>,
+    column: unmatched_table::Column,
+    names: Vec<(Uuid, String)>,
+) -> Result<(), StoreError> {
+    let newest = Newest::<unmatched_table::Entity> {
+        key: [unmatched_table::Column::AccountId, column],
+        age: unmatched_table::Column::OccurredAt,
+        age_least: i64::MIN.into(),
+        only: None,
+        limit: TIMELINE_LENGTH_MAX,
+    };
+    for row in newest.of(loading.connection, names.into_iter().map(IntoValueTuple::into_value_tuple)).await? {
+        loading.enter(UnmatchedSale::from_row(row)?);
+    }
+    Ok(())
 }
 
 /// Identifiers of leads, sorted by kind.
@@ -185,6 +198,19 @@ impl LeadNames {
         }
         sorted
     }
+}
+
+/// Leaves the names of bound leads out. The leads must be loaded already.
+fn without_bound(
+    set: &WorkingSet,
+    mut names: BTreeSet<(AccountId, LeadSelector)>,
+) -> BTreeSet<(AccountId, LeadSelector)> {
+    let is_bound = |name: &(AccountId, LeadSelector)| {
+        let lead = set.names.leads.get(name).flatten().and_then(|id| set.leads.get(&(name.0, id)));
+        lead.is_some_and(|lead| lead.binding.is_some())
+    };
+    names.retain(|name| !is_bound(name));
+    names
 }
 
 /// Adds the other identifiers of the leads that have one of these. The leads must be loaded already.

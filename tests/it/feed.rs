@@ -14,7 +14,7 @@ use tonic_types::StatusExt;
 
 use crate::support::database::TestDatabase;
 use crate::support::feed::{affiliates_of, conversion_of, from_beginning, from_cursor, from_latest};
-use crate::support::server::{TestServer, reason};
+use crate::support::server::{START_MICROS, TestServer, reason};
 use crate::support::shop::Shop;
 
 fn sale(event_id: String) -> pb::RecordSaleRequest {
@@ -108,6 +108,38 @@ db_test!(filters_narrow_and_the_cursor_moves_on_all_the_same, |database: TestDat
     client.tracking.record_sale(sale("last".to_owned())).await.unwrap();
     let after = from_cursor(page.next_cursor);
     assert_eq!(listed(&mut client, list_from(after)).await.events.len(), 1);
+});
+
+db_test!(a_reader_of_an_affiliate_learns_that_a_credit_went_away, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let mut client = shop.client.clone();
+    let request = pb::CreateAffiliateRequest {
+        email: "bea@affiliates.example".to_owned(),
+        coupon_code: "BEA".to_owned(),
+        ..pb::CreateAffiliateRequest::default()
+    };
+    client.affiliates.create_affiliate(request).await.unwrap();
+    let lead = |event_id: &str, code: &str, seconds_ago: i64| pb::RecordLeadRequest {
+        event_id: event_id.to_owned(),
+        external_id: "bob".to_owned(),
+        coupon_code: code.to_owned(),
+        occur_time: Some(prost_types::Timestamp { seconds: START_MICROS / 1_000_000 - seconds_ago, nanos: 0 }),
+        ..pb::RecordLeadRequest::default()
+    };
+    client.tracking.record_lead(lead("ann", "ANN", 60)).await.unwrap();
+    // A free order has no reward that would name the affiliate who lost it.
+    let free = pb::Money { amount_minor: 0, currency_code: "USD".to_owned() };
+    let request =
+        pb::RecordSaleRequest { external_id: "bob".to_owned(), amount: Some(free), ..sale("free".to_owned()) };
+    client.tracking.record_sale(request).await.unwrap();
+    let (before, _) = followed(&mut client, from(from_beginning())).await;
+    client.tracking.record_lead(lead("bea", "BEA", 3_600)).await.unwrap();
+    let filter = pb::EventFilter { affiliate_ids: vec![shop.affiliate_id.clone()], ..pb::EventFilter::default() };
+    let after = from_cursor(before.last().unwrap().cursor.clone());
+    let page = listed(&mut client, pb::ReadEventsRequest { filter: Some(filter), ..list_from(after) }).await;
+    let kinds: Vec<_> = page.events.iter().map(pb::Event::kind).collect();
+    assert_eq!(kinds, [pb::EventKind::LeadUpdated, pb::EventKind::ConversionUpdated, pb::EventKind::SaleAttributed]);
 });
 
 /// All events of a stream until it has caught up, and the sizes of its messages.

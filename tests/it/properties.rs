@@ -5,6 +5,7 @@
 
 mod audit;
 mod book;
+mod long_history;
 mod order;
 mod refund;
 mod request;

@@ -272,7 +272,10 @@ fn coupon_runner<'set>(
     for coupon in coupons {
         let enrollment = set.enrollment(account_id, coupon.enrollment_id)?;
         let mut runner = Runner::new(set, evidence.clone(), enrollment, occurred_at)?;
-        let has_begun = runner.program.is_some_and(|program| program.has_begun(coupon.created_at, occurred_at));
+        // Only the first coupon with the code also counts for the time before its program. A later one was not the code's then.
+        let has_begun = coupon.created_at.may_precede(occurred_at)
+            || (last.is_none()
+                && runner.program.is_some_and(|program| program.has_begun(coupon.created_at, occurred_at)));
         if has_begun && !coupon.is_removed_at(occurred_at) {
             return Ok(runner);
         }

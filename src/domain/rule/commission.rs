@@ -15,8 +15,8 @@ use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, Reward
 /// The value of a sale's reward, and its calculation. The commission that the enrollment had of its own when the sale happened takes
 /// precedence over the program's.
 ///
-/// `commission = round(base x ppm / 1,000,000)`, or `round(flat x base / sale)`, or `flat` if the sale is free. `sale` is the amount of the sale, and `base` is
-/// the part that is not refunded. `reward = round(commission x share / 1,000,000)`. A refund before pricing therefore leaves the
+/// `commission = round(base x ppm / 1,000,000)`, or `round(flat x base / sale)`, or `flat` if the sale is free. `sale` is the amount
+/// of the sale, and `base` is the part that is not refunded. `reward = round(commission x share / 1,000,000)`. A refund before pricing therefore leaves the
 /// same earnings as one after pricing, up to rounding.
 fn price(
     commission_override: Option<Commission>,

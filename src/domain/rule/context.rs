@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::conversion::ConversionImage;
+use crate::domain::conversion::{ConversionImage, Credit};
 use crate::domain::event::{EventImage, EventKind, NewEvent};
 use crate::domain::id::{AccountId, EventId, IdSource};
 use crate::domain::ledger::Posting;
@@ -62,15 +62,31 @@ impl Context<'_> {
 
     /// Adds an event that happened now to the feed.
     pub(super) fn tell(&mut self, kind: EventKind, image: EventImage) {
-        self.tell_at(kind, self.now, image);
+        self.tell_at(kind, self.now, image, &[]);
+    }
+
+    /// Adds an event that happened now and may have taken these credits away.
+    pub(super) fn tell_moved(&mut self, kind: EventKind, image: EventImage, former_credits: &[Credit]) {
+        self.tell_at(kind, self.now, image, former_credits);
     }
 
     /// Adds an event about a conversion to the feed. It may have happened earlier.
     pub(super) fn tell_conversion(&mut self, kind: EventKind, occurred_at: Time, image: ConversionImage) {
-        self.tell_at(kind, occurred_at, EventImage::Conversion(image));
+        self.tell_conversion_moved(kind, occurred_at, image, &[]);
     }
 
-    fn tell_at(&mut self, kind: EventKind, occurred_at: Time, image: EventImage) {
+    /// Adds an event about a conversion that may have lost these credits.
+    pub(super) fn tell_conversion_moved(
+        &mut self,
+        kind: EventKind,
+        occurred_at: Time,
+        image: ConversionImage,
+        former_credits: &[Credit],
+    ) {
+        self.tell_at(kind, occurred_at, EventImage::Conversion(image), former_credits);
+    }
+
+    fn tell_at(&mut self, kind: EventKind, occurred_at: Time, image: EventImage, former_credits: &[Credit]) {
         debug_assert_eq!(kind.subject(), image.subject(), "the image of another subject");
         let event = NewEvent {
             id: EventId::new(self.ids),
@@ -78,6 +94,7 @@ impl Context<'_> {
             kind,
             occurred_at,
             image,
+            former_credits: former_credits.to_vec(),
             cause_id: self.cause_id.clone(),
         };
         self.set.events.push(event);

@@ -97,6 +97,6 @@ pub(super) fn put_touched(context: &mut Context<'_>, lead: Lead, before: Option<
     }
     let kind = if before.is_some() { EventKind::LeadUpdated } else { EventKind::LeadCreated };
     let lead = context.put(Lead { updated_at: context.now, ..lead });
-    context.tell(kind, EventImage::Lead(Arc::clone(&lead)));
+    context.tell_moved(kind, EventImage::Lead(Arc::clone(&lead)), before.map_or(&[], Lead::credits));
     lead
 }

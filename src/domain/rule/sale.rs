@@ -55,6 +55,10 @@ impl Rule for RecordSale {
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.customer(account, &self.customer);
         self.referral.needs(account, needs);
+        // A sale without referral data seldom binds a customer. If it does, they are loaded then.
+        if self.referral != Referral::default() {
+            needs.unmatched_sales_of_unbound(account, &self.customer);
+        }
         needs.names.waiting_refunds.insert((account, self.event_id.clone()));
     }
 
@@ -109,7 +113,14 @@ impl RecordSale {
         let Some(winner) = attribution.winner else {
             return Ok((self.leave_unmatched(context, known, sale)?, Vec::new()));
         };
-        let binding = lead.filter(|lead| !gives_way(lead, &sale.candidates)).and_then(|lead| lead.binding.as_ref());
+        if let Some(lead) = &known
+            && lead.binding.is_some()
+            && gives_way(lead, &sale.candidates)
+        {
+            // Sales of later may be credited by the binding that gives way, because its affiliate has come back since.
+            return self.record_late(context, lead, other, sale);
+        }
+        let binding = lead.and_then(|lead| lead.binding.as_ref());
         let claim = claim_of(context.set, &winner, binding, sale.occurred_at)?;
         let is_bound = binding.is_some();
         let lead = self.referred_lead(context, known, is_bound, claim.credit, winner.referred_at, sale.occurred_at)?;
@@ -125,7 +136,8 @@ impl RecordSale {
         Ok(recorded)
     }
 
-    /// Records a sale that changes the history of its customer.
+    /// Records a sale that changes the history of its customer: it happened before the customer was bound, it binds the customer
+    /// anew, or it gives the customer another name.
     fn record_late(
         &self,
         context: &mut Context<'_>,
@@ -212,7 +224,7 @@ impl RecordSale {
         Ok(())
     }
 
-    /// Stores a sale that nobody referred. It can then be explained, and it is priced if its lead arrives in time.
+    /// Stores a sale that nobody referred. It can then be explained, and it is credited if a later binding pays for it.
     fn leave_unmatched(
         &self,
         context: &mut Context<'_>,

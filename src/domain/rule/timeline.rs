@@ -10,6 +10,7 @@
 //! customer was bound or that gives a bound customer another identifier, and for a click that happened before events of its
 //! visitor, all events of the customer are judged again. What changes is booked as entries of its own.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::attribution::{self, Attribution, Referral, Winner};
@@ -18,6 +19,7 @@ use super::customer;
 use super::program::applicable_terms;
 use super::verdict::{Claim, Verdict, settle};
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
+use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, ConversionKind};
 use crate::domain::id::{AccountId, ClickId, ConversionId, LeadId};
 use crate::domain::lead::{Binding, Customer, Lead, LeadState, UnmatchedSale};
@@ -63,6 +65,20 @@ fn referral_of(event: &Conversion) -> Referral {
         }
     }
     referral
+}
+
+/// Looks up the evidence that an event was recorded with. Of a visitor with very many clicks only the newest are found by the tracking
+/// id, so the clicks that were candidates are looked up by their ids.
+fn look_up_evidence(context: &mut Context<'_>, event: &Conversion) -> Result<(), Refusal> {
+    let account_id = event.account_id;
+    referral_of(event).needs(account_id, context.set.wanted());
+    let clicks = event.candidates.iter().filter_map(|candidate| match candidate.evidence {
+        Evidence::Click(id) => Some((account_id, event.tid?, id)),
+        _ => None,
+    });
+    let clicks: Vec<_> = clicks.collect();
+    clicks.iter().for_each(|key| context.set.wanted().row::<Click>(*key));
+    clicks.iter().try_for_each(|key| context.set.find::<Click>(key).map(|_| ()))
 }
 
 /// Another lead that the request of an event named too.
@@ -148,7 +164,9 @@ pub(super) fn judge_again(
         verdicts
     } else {
         // The history is too long to be judged again, so the event is judged by the binding that the lead has.
-        judge_alone(context.set, &lead, &events, told)?
+        let (verdicts, binding) = judge_alone(context.set, &lead, &events, told)?;
+        lead.binding = binding.or(lead.binding);
+        verdicts
     };
     for (event, verdict) in &verdicts {
         note_sale(&mut lead, event, verdict);
@@ -173,8 +191,8 @@ fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<Arc<Conversi
     events.extend(unmatched.into_iter().filter(|sale| sale.lead_id.is_none()).cloned());
     // Events of the same moment stay in the order in which they were told.
     events.sort_by_key(|event| (event.occurred_at, event.created_at, event.id));
+    all(events.iter().map(|event| look_up_evidence(context, event)))?;
     for event in &events {
-        referral_of(event).needs(account_id, context.set.wanted());
         if let Some(other) = other_lead_of(event, lead) {
             context.set.wanted().row::<Lead>((account_id, other));
         }
@@ -218,17 +236,24 @@ fn judge_in_order(
     Ok((verdicts, bindings.pop().map(|(_, binding)| binding)))
 }
 
-/// The verdict on the event that is told, by the lead's present binding.
+/// The verdict on the event that is told, by the lead's present binding. Also the new binding, if the present one gives way to it.
 fn judge_alone(
     set: &WorkingSet,
     lead: &Lead,
     events: &[Arc<Conversion>],
     told: Option<ConversionId>,
-) -> Result<Verdicts, Refusal> {
-    let Some(event) = events.iter().find(|event| Some(event.id) == told) else { return Ok(Vec::new()) };
-    let binding = lead.binding.clone().filter(|binding| !binding.is_later_than(event.occurred_at));
-    let (verdict, _) = judge(set, &Lead { binding, ..lead.clone() }, event)?;
-    Ok(vec![(Arc::clone(event), verdict)])
+) -> Result<(Verdicts, Option<Binding>), Refusal> {
+    let Some(event) = events.iter().find(|event| Some(event.id) == told) else { return Ok((Vec::new(), None)) };
+    let present = lead.binding.clone().filter(|binding| !binding.is_later_than(event.occurred_at));
+    let (verdict, winner) = judge(set, &Lead { binding: present, ..lead.clone() }, event)?;
+    let is_late = lead.binding.as_ref().is_some_and(|binding| event.occurred_at < binding.bound_at);
+    let binding = match (winner, &verdict.claim) {
+        (Some(winner), Some(claim)) if !is_late && gives_way(lead, &verdict.candidates) => {
+            Some(customer::binding(claim.credit, event.occurred_at, winner.referred_at))
+        }
+        _ => None,
+    };
+    Ok((vec![(Arc::clone(event), verdict)], binding))
 }
 
 /// Judges one event by the binding of its lead.
@@ -251,28 +276,50 @@ fn judge(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<(Verdict, 
 
 /// Judges the events of a visitor again that happened after a click.
 pub(super) fn judge_visitor_again(context: &mut Context<'_>, tid: ClickId, clicked_at: Time) -> Result<(), Refusal> {
-    let events = context.set.conversions_of_visitor(context.account_id, tid)?;
-    let may_be_later =
-        |event: &&Arc<Conversion>| clicked_at <= event.occurred_at.plus_micros(Time::CLOCK_DIFFERENCE_MICROS_MAX);
-    let events: Vec<ConversionId> = events.into_iter().filter(may_be_later).map(|event| event.id).collect();
-    // The rows of all events are loaded together. A visitor may have been many customers, and each by itself needs several loads.
-    let mut not_loaded = None;
-    for id in events {
-        match judge_event_again(context, id) {
-            Err(refusal @ Refusal::NotLoaded(_)) => not_loaded = Some(refusal),
-            judged => judged?,
+    let (events, is_whole) = context.set.conversions_of_visitor(context.account_id, tid)?;
+    if !is_whole {
+        // A tracking id that is in so many requests is not that of one visitor.
+        return Ok(());
+    }
+    let events: Vec<_> =
+        events.into_iter().filter(|event| clicked_at.may_precede(event.occurred_at)).cloned().collect();
+    look_up_customers(context, &events)?;
+    let mut judged = BTreeSet::new();
+    for event in events {
+        // An event may have got its lead when another one was judged.
+        let event = Arc::clone(context.set.conversion(context.account_id, event.id)?);
+        match lead_of(context, &event)? {
+            Some(lead) if judged.insert(lead.id) => {
+                judge_again(context, lead.as_ref().clone(), Some(&lead), None)?;
+            }
+            Some(_) => {}
+            None => judge_without_lead(context, &event)?,
         }
     }
-    not_loaded.map_or(Ok(()), Err)
+    Ok(())
 }
 
-fn judge_event_again(context: &mut Context<'_>, id: ConversionId) -> Result<(), Refusal> {
-    // An event may have got its lead when another one was judged.
-    let event = Arc::clone(context.set.conversion(context.account_id, id)?);
-    match lead_of(context, &event)? {
-        Some(lead) => judge_again(context, lead.as_ref().clone(), Some(&lead), None).map(|_| ()),
-        None => judge_without_lead(context, &event),
-    }
+/// Looks up what is needed to judge the customers of these events again. It asks for all of them before it is refused, so that the
+/// number of loads does not grow with the number of customers.
+fn look_up_customers(context: &mut Context<'_>, events: &[Arc<Conversion>]) -> Result<(), Refusal> {
+    let leads = all(events.iter().map(|event| lead_of(context, event)))?;
+    let leads: BTreeMap<LeadId, Arc<Lead>> = leads.into_iter().flatten().map(|lead| (lead.id, lead)).collect();
+    let of_leads = all(leads.values().map(|lead| events_of(context, lead)));
+    let without_lead = events.iter().filter(|event| event.lead_id.is_none());
+    let of_others = all(without_lead.map(|event| {
+        let account_id = context.account_id;
+        let customer = customer_of(context, event)?;
+        context.set.wanted().unmatched_sales(account_id, &customer);
+        let sales = context.set.unmatched_sales_of(account_id, None, &customer)?.into_iter();
+        let sales: Vec<_> = sales.chain([event]).cloned().collect();
+        all(sales.iter().map(|sale| look_up_evidence(context, sale)))
+    }));
+    of_leads.and(of_others).map(|_| ())
+}
+
+/// All results, or the first refusal once all are known.
+fn all<T>(results: impl Iterator<Item = Result<T, Refusal>>) -> Result<Vec<T>, Refusal> {
+    results.collect::<Vec<_>>().into_iter().collect()
 }
 
 /// The lead of an event, or else of the customer whom its request named.
@@ -301,7 +348,7 @@ fn customer_of(context: &mut Context<'_>, sale: &Conversion) -> Result<Customer,
 fn judge_without_lead(context: &mut Context<'_>, sale: &Arc<Conversion>) -> Result<(), Refusal> {
     let account_id: AccountId = context.account_id;
     let referral = referral_of(sale);
-    referral.needs(account_id, context.set.wanted());
+    look_up_evidence(context, sale)?;
     let Attribution { winner, candidates } =
         attribution::attribute(context.set, account_id, [None; 2], &referral, sale.occurred_at)?;
     let customer = customer_of(context, sale)?;

@@ -61,7 +61,7 @@ pub(super) fn settle(
     });
     let mut settled = Vec::new();
     if event.kind == ConversionKind::Sale {
-        list_unmatched(context, lead, &changed);
+        list_unmatched(context, lead, event, &changed);
         if !has_same_terms {
             reprice(context, &changed, verdict.claim.as_ref(), &mut settled)?;
         }
@@ -74,7 +74,7 @@ pub(super) fn settle(
             (_, false) => EventKind::ConversionUpdated,
         };
         let image = context.set.image(context.account_id, changed.id)?;
-        context.tell_conversion(kind, changed.occurred_at, image);
+        context.tell_conversion_moved(kind, changed.occurred_at, image, &event.credits);
     }
     tell_settled(context, settled, changed.id)
 }
@@ -88,11 +88,11 @@ fn has_same_terms(before: &Credits, after: &Credits) -> bool {
 }
 
 /// Keeps the list of the sales that nobody referred.
-fn list_unmatched(context: &mut Context<'_>, lead: Option<&Lead>, sale: &Conversion) {
+fn list_unmatched(context: &mut Context<'_>, lead: Option<&Lead>, before: &Conversion, sale: &Conversion) {
     if !sale.credits.is_empty() {
         context.set.remove::<UnmatchedSale>(&(sale.account_id, sale.id));
     } else if let Some(lead) = lead
-        && context.set.unmatched_sales.get(&(sale.account_id, sale.id)).is_none()
+        && !before.credits.is_empty()
     {
         context.put(UnmatchedSale {
             account_id: sale.account_id,
@@ -119,11 +119,11 @@ fn reprice(
         take_back(context, reward, reward.value.amount_minor, &cause, settled)?;
     }
     let (Some(claim), Some(amount)) = (claim, sale.amount) else { return Ok(()) };
-    // A person decided that the affiliate earns nothing from this sale. Other affiliates may earn from it.
-    let is_denied =
-        |reward: &Arc<Reward>| reward.state == RewardState::Denied && reward.enrollment_id == claim.enrollment.id;
+    // What was denied to this affiliate stays denied, even if the sale was another's in between.
+    let is_of_claim = |reward: &&Arc<Reward>| reward.enrollment_id == claim.enrollment.id;
+    let was_denied = earlier.iter().filter(is_of_claim).any(|reward| reward.state == RewardState::Denied);
     let has_nothing_left = sale.refund_count > 0 && sale.refunded_minor == amount.amount_minor;
-    if has_nothing_left || earlier.iter().any(is_denied) {
+    if has_nothing_left || was_denied {
         return Ok(());
     }
     let credit = claim.credit;

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::TIMELINE_LENGTH_MAX;
 use super::kind::{Key, Kind, Named};
 use super::names::Names;
 use super::working_set::{WorkingSet, known};
+use super::{TIMELINE_LENGTH_MAX, VISITOR_CONVERSIONS_MAX};
 use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, WaitingRefund};
 use crate::domain::id::{AccountId, ClickId, ConversionId, LeadId};
 use crate::domain::lead::{Customer, Lead};
@@ -132,14 +132,14 @@ impl WorkingSet {
         Ok((self.earliest_first(account_id, ids)?, (ids.len() as u64) < TIMELINE_LENGTH_MAX))
     }
 
-    /// The sign-ups and sales whose requests had this tracking id, earliest first.
+    /// The sign-ups and sales whose requests had this tracking id, earliest first, and whether these are all.
     pub fn conversions_of_visitor(
         &self,
         account_id: AccountId,
         tid: ClickId,
-    ) -> Result<Vec<&Arc<Conversion>>, Refusal> {
+    ) -> Result<(Vec<&Arc<Conversion>>, bool), Refusal> {
         let ids = known(self.names.conversions_of_visitor.get(&(account_id, tid)), "conversions of a visitor")?;
-        self.earliest_first(account_id, ids)
+        Ok((self.earliest_first(account_id, ids)?, (ids.len() as u64) < VISITOR_CONVERSIONS_MAX))
     }
 
     /// The latest sales of a lead, earliest first.

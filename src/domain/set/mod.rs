@@ -29,5 +29,10 @@ pub use needed_names::NeededNames;
 pub use rows::Rows;
 pub use working_set::{InSet, Needs, WorkingSet};
 
-/// How many conversions of a lead are judged again when an event is told late. A longer history keeps its credits.
+/// How many conversions of a lead are judged again when an event is told late. A longer history keeps its credits. Of
+/// the sales that nobody referred, this many with each name of the customer.
 pub const TIMELINE_LENGTH_MAX: u64 = 1_000;
+
+/// How many sign-ups and sales with one tracking id are judged again when a click is told late. More are not of one visitor: a page may
+/// have been cached with the tracking id in it.
+pub const VISITOR_CONVERSIONS_MAX: u64 = 1_000;

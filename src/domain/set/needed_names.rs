@@ -29,11 +29,14 @@ pub struct NeededNames {
     pub clicks_of: BTreeSet<(AccountId, ClickId)>,
     /// Visitors whose first clicks of each day are needed, by tracking id.
     pub first_clicks_of: BTreeSet<(AccountId, ClickId)>,
-    /// Leads, and the unmatched sales of those that are not bound.
+    /// Leads.
     pub leads: BTreeSet<(AccountId, LeadSelector)>,
     /// Customers whose unmatched sales are needed. The sales are looked up by this name and by all other names of the customer's
     /// lead.
     pub unmatched_sales: BTreeSet<(AccountId, LeadSelector)>,
+    /// Customers whose unmatched sales are needed unless their lead is bound, because a sale that binds a lead is credited with
+    /// them.
+    pub unmatched_sales_of_unbound: BTreeSet<(AccountId, LeadSelector)>,
     /// Leads whose conversions are needed.
     pub timelines: BTreeSet<(AccountId, LeadId)>,
     /// Visitors whose sign-ups and sales are needed, by tracking id.

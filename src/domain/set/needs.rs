@@ -46,8 +46,7 @@ impl Needs {
         self.names.leads.insert((account, selector));
     }
 
-    /// A customer's lead, by each name that the request has. If the lead is not bound, or there is none, the customer's sales that
-    /// nobody referred are loaded too.
+    /// A customer's lead, by each name that the request has.
     pub fn customer(&mut self, account: AccountId, customer: &Customer) {
         customer.selectors().into_iter().for_each(|selector| self.lead(account, selector));
     }
@@ -55,6 +54,12 @@ impl Needs {
     /// A customer's sales that nobody referred.
     pub fn unmatched_sales(&mut self, account: AccountId, customer: &Customer) {
         self.names.unmatched_sales.extend(customer.selectors().into_iter().map(|selector| (account, selector)));
+    }
+
+    /// A customer's sales that nobody referred, unless the customer's lead is bound.
+    pub fn unmatched_sales_of_unbound(&mut self, account: AccountId, customer: &Customer) {
+        let selectors = customer.selectors().into_iter().map(|selector| (account, selector));
+        self.names.unmatched_sales_of_unbound.extend(selectors);
     }
 
     /// A customer's latest sales.

@@ -96,7 +96,7 @@ conversion.is_told boolean NOT NULL
 conversion.version integer NOT NULL
 CREATE INDEX conversion_by_lead ON public.conversion USING btree (account_id, lead_id, occurred_at)
 CREATE INDEX conversion_by_sole_affiliate ON public.conversion USING btree (account_id, sole_affiliate_id, id)
-CREATE INDEX conversion_by_tid ON public.conversion USING btree (account_id, tid) WHERE (tid IS NOT NULL)
+CREATE INDEX conversion_by_tid ON public.conversion USING btree (account_id, tid, occurred_at) WHERE (tid IS NOT NULL)
 CREATE UNIQUE INDEX conversion_pkey ON public.conversion USING btree (account_id, id)
 coupon.account_id uuid NOT NULL
 coupon.id uuid NOT NULL
@@ -251,8 +251,8 @@ unmatched_sale.conversion_id uuid NOT NULL
 unmatched_sale.email text
 unmatched_sale.external_id text
 unmatched_sale.occurred_at bigint NOT NULL
-CREATE INDEX unmatched_sale_by_email ON public.unmatched_sale USING btree (account_id, email) WHERE (email IS NOT NULL)
-CREATE INDEX unmatched_sale_by_external_id ON public.unmatched_sale USING btree (account_id, external_id) WHERE (external_id IS NOT NULL)
+CREATE INDEX unmatched_sale_by_email ON public.unmatched_sale USING btree (account_id, email, occurred_at) WHERE (email IS NOT NULL)
+CREATE INDEX unmatched_sale_by_external_id ON public.unmatched_sale USING btree (account_id, external_id, occurred_at) WHERE (external_id IS NOT NULL)
 CREATE UNIQUE INDEX unmatched_sale_pkey ON public.unmatched_sale USING btree (account_id, conversion_id)
 waiting_refund.account_id uuid NOT NULL
 waiting_refund.sale_event_id text NOT NULL

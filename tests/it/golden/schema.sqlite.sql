@@ -106,7 +106,7 @@ CREATE TABLE "conversion" (
   "id") )
 CREATE INDEX "conversion_by_lead" ON "conversion" ("account_id", "lead_id", "occurred_at")
 CREATE INDEX "conversion_by_sole_affiliate" ON "conversion" ("account_id", "sole_affiliate_id", "id")
-CREATE INDEX "conversion_by_tid" ON "conversion" ("account_id", "tid") WHERE "tid" IS NOT NULL
+CREATE INDEX "conversion_by_tid" ON "conversion" ("account_id", "tid", "occurred_at") WHERE "tid" IS NOT NULL
 CREATE TABLE "coupon" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -277,8 +277,8 @@ CREATE TABLE "unmatched_sale" (
   "external_id" text NULL,
   "occurred_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "conversion_id") ) WITHOUT ROWID
-CREATE INDEX "unmatched_sale_by_email" ON "unmatched_sale" ("account_id", "email") WHERE "email" IS NOT NULL
-CREATE INDEX "unmatched_sale_by_external_id" ON "unmatched_sale" ("account_id", "external_id") WHERE "external_id" IS NOT NULL
+CREATE INDEX "unmatched_sale_by_email" ON "unmatched_sale" ("account_id", "email", "occurred_at") WHERE "email" IS NOT NULL
+CREATE INDEX "unmatched_sale_by_external_id" ON "unmatched_sale" ("account_id", "external_id", "occurred_at") WHERE "external_id" IS NOT NULL
 CREATE TABLE "waiting_refund" (
   "account_id" uuid_text NOT NULL,
   "sale_event_id" text NOT NULL,

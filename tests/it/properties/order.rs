@@ -1,4 +1,4 @@
-//! The order in which events are told does not change what is earned. A history of one customer is told in the order in which it
+//! The order in which events are told does not change what is earned. A history of two customers who share computers is told in the order in which it
 //! happened, and then in another order; both must lead to the same rewards. What the owner changes happens at its time in both.
 //!
 //! `PROPTEST_CASES=100000 cargo test --release -p headwater --test it any_order` searches longer.
@@ -41,9 +41,11 @@ enum Event {
         affiliate: usize,
     },
     Lead {
+        customer: usize,
         traces: Traces,
     },
     Sale {
+        customer: usize,
         traces: Traces,
         amount: i64,
         is_named: bool,
@@ -96,13 +98,22 @@ fn traces() -> impl Strategy<Value = Traces> {
         .prop_map(|(visitor, affiliate, coupon)| Traces { visitor, affiliate, coupon })
 }
 
+/// Most events are of the first customer.
+fn customer() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => Just(0), 1 => Just(1)]
+}
+
+fn name_of(customer: usize) -> String {
+    format!("customer-{customer}")
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let amount = select(vec![5_i64, 33, 50, 99, 1_000, 1_015]);
     prop_oneof![
         5 => (0..2_usize, 0..AFFILIATES).prop_map(|(visitor, affiliate)| Event::Click { visitor, affiliate }),
-        4 => traces().prop_map(|traces| Event::Lead { traces }),
-        6 => (traces(), amount, prop::bool::weighted(0.9))
-            .prop_map(|(traces, amount, is_named)| Event::Sale { traces, amount, is_named }),
+        4 => (customer(), traces()).prop_map(|(customer, traces)| Event::Lead { customer, traces }),
+        6 => (customer(), traces(), amount, prop::bool::weighted(0.9))
+            .prop_map(|(customer, traces, amount, is_named)| Event::Sale { customer, traces, amount, is_named }),
         3 => (0..4_usize, select(vec![1_i64, 2, 3, 7])).prop_map(|(sale, divisor)| Event::Refund { sale, divisor }),
     ]
 }
@@ -309,10 +320,10 @@ impl Telling {
                 }
                 done
             }
-            Event::Lead { traces } => {
+            Event::Lead { customer, traces } => {
                 let request = pb::RecordLeadRequest {
                     event_id,
-                    external_id: "customer".to_owned(),
+                    external_id: name_of(*customer),
                     tid: tid(traces),
                     ref_id: ref_of(traces),
                     coupon_code: code_of(traces),
@@ -321,9 +332,9 @@ impl Telling {
                 };
                 self.ask(&request)
             }
-            Event::Sale { traces, amount, is_named } => {
+            Event::Sale { customer, traces, amount, is_named } => {
                 let has_trace = told.has_tid || traces.affiliate.is_some() || traces.coupon.is_some();
-                let external_id = if *is_named || !has_trace { "customer".to_owned() } else { String::new() };
+                let external_id = if *is_named || !has_trace { name_of(*customer) } else { String::new() };
                 let request = pb::RecordSaleRequest {
                     event_id,
                     external_id,
@@ -372,8 +383,13 @@ impl Telling {
         earned
     }
 
-    fn bound_to(&self) -> Option<AffiliateId> {
-        self.rules.set.leads.iter().find_map(|lead| lead.credits().first()).map(|credit| credit.affiliate_id)
+    /// The number of the affiliate whom each customer is bound to.
+    fn bound_to(&self) -> BTreeMap<String, usize> {
+        let number_of = |id: AffiliateId| self.affiliates.iter().position(|(other, _)| *other == id).unwrap();
+        let leads = self.rules.set.leads.iter();
+        leads
+            .filter_map(|lead| Some((lead.external_id.clone()?, number_of(lead.credits().first()?.affiliate_id))))
+            .collect()
     }
 }
 
@@ -406,7 +422,7 @@ fn in_order(history: &History) -> (Telling, Vec<Option<Told>>) {
         };
         let mut told = Told { event: event.clone(), occurred_at: now, has_tid: false };
         match &mut told.event {
-            Event::Lead { traces } | Event::Sale { traces, .. } => {
+            Event::Lead { traces, .. } | Event::Sale { traces, .. } => {
                 told.has_tid = traces.visitor.is_some_and(|visitor| telling.tids[visitor].is_some());
             }
             Event::Refund { sale, divisor } => {
@@ -460,7 +476,7 @@ fn late(history: &History, events: &[Option<Told>]) -> Result<Telling, TestCaseE
             let told = events[place].as_ref().unwrap();
             // Nobody can send a tracking id that no click has got yet.
             let visitor = match &told.event {
-                Event::Lead { traces } | Event::Sale { traces, .. } => traces.visitor.filter(|_| told.has_tid),
+                Event::Lead { traces, .. } | Event::Sale { traces, .. } => traces.visitor.filter(|_| told.has_tid),
                 _ => None,
             };
             if visitor.is_some_and(|visitor| telling.tids[visitor].is_none()) {
@@ -487,10 +503,6 @@ proptest! {
         let (ordered, events) = in_order(&history);
         let late = late(&history, &events)?;
         prop_assert_eq!(ordered.earned(), late.earned(), "in order, and late");
-        let number = |telling: &Telling| {
-            let id = telling.bound_to();
-            telling.affiliates.iter().position(|(affiliate_id, _)| Some(*affiliate_id) == id)
-        };
-        prop_assert_eq!(number(&ordered), number(&late), "the affiliate that the customer is bound to");
+        prop_assert_eq!(ordered.bound_to(), late.bound_to(), "the affiliates that the customers are bound to");
     }
 }

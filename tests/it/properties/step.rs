@@ -144,15 +144,17 @@ fn named() -> impl Strategy<Value = Who> {
 }
 
 fn traces() -> impl Strategy<Value = Traces> {
-    (seldom(3), seldom(4), option::weighted(0.4, 0..4_u8)).prop_map(|(visitor, ref_id, coupon)| Traces {
-        visitor,
-        ref_id,
-        coupon,
-    })
+    (option::weighted(0.4, 0..2_u8), seldom(4), option::weighted(0.4, 0..4_u8))
+        .prop_map(|(visitor, ref_id, coupon)| Traces { visitor, ref_id, coupon })
 }
 
 fn days_ago() -> impl Strategy<Value = Option<u8>> {
     option::weighted(0.2, select(vec![1, 5, 31, 61, 100]))
+}
+
+/// Clicks are often told late, and then all customers of their visitor are judged again.
+fn days_since_click() -> impl Strategy<Value = Option<u8>> {
+    option::weighted(0.5, select(vec![1, 5, 31, 61, 100]))
 }
 
 fn amount() -> impl Strategy<Value = i64> {
@@ -229,7 +231,7 @@ fn refunded() -> impl Strategy<Value = (Option<u8>, Who)> {
 fn event_step() -> impl Strategy<Value = Step> {
     let refund = (0..30_u8, refunded(), refunded_amount(), currency(), days_ago());
     prop_oneof![
-        3 => (0..3_u8, 0..6_u8, days_ago())
+        4 => (0..2_u8, 0..6_u8, days_since_click())
             .prop_map(|(visitor, code, days_ago)| Step::Click { visitor, code, days_ago }),
         4 => (0..20_u8, named(), traces(), days_ago())
             .prop_map(|(event, who, traces, days_ago)| Step::Lead { event, who, traces, days_ago }),

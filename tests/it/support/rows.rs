@@ -386,6 +386,7 @@ pub(crate) fn event(account_id: AccountId, number: u128) -> NewEvent {
         kind: EventKind::SaleRecorded,
         occurred_at: NOW,
         image: EventImage::Conversion(ConversionImage { conversion: Arc::new(sale), rewards }),
+        former_credits: Vec::new(),
         cause_id: "order-1".to_owned(),
     }
 }

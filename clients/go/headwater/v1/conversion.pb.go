@@ -274,8 +274,8 @@ type Conversion struct {
 	Credits []*Credit `protobuf:"bytes,10,rep,name=credits,proto3" json:"credits,omitempty"`
 	// The place of a sale. `SALE_CHANNEL_UNSPECIFIED` for other kinds.
 	Channel SaleChannel `protobuf:"varint,11,opt,name=channel,proto3,enum=headwater.v1.SaleChannel" json:"channel,omitempty"`
-	// The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be empty. Empty in
-	// the feed.
+	// The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be
+	// empty. Empty in the feed.
 	CouponCode string `protobuf:"bytes,12,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
 	// The plan that was bought. A refund has the plan of its sale. May be empty.
 	Plan string `protobuf:"bytes,13,opt,name=plan,proto3" json:"plan,omitempty"`

@@ -499,7 +499,7 @@ type EventFilter struct {
 	// Only events about these programs, or about something in them: enrollments, links, coupons, leads, conversions and rewards.
 	ProgramIds []string `protobuf:"bytes,2,rep,name=program_ids,json=programIds,proto3" json:"program_ids,omitempty"`
 	// Only events about these affiliates, or about something of theirs: enrollments, links, coupons, leads, conversions and
-	// rewards.
+	// rewards. If a lead or conversion moves to another affiliate, both get the event.
 	AffiliateIds []string `protobuf:"bytes,3,rep,name=affiliate_ids,json=affiliateIds,proto3" json:"affiliate_ids,omitempty"`
 	// Only events whose subject has one of these ids.
 	SubjectIds    []string `protobuf:"bytes,4,rep,name=subject_ids,json=subjectIds,proto3" json:"subject_ids,omitempty"`

@@ -3073,8 +3073,8 @@ pub struct Conversion {
     /// The place of a sale. `SALE_CHANNEL_UNSPECIFIED` for other kinds.
     #[prost(enumeration = "SaleChannel", tag = "11")]
     pub channel: i32,
-    /// The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be empty. Empty in
-    /// the feed.
+    /// The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be
+    /// empty. Empty in the feed.
     #[prost(string, tag = "12")]
     pub coupon_code: ::prost::alloc::string::String,
     /// The plan that was bought. A refund has the plan of its sale. May be empty.
@@ -4155,7 +4155,7 @@ pub struct EventFilter {
     #[prost(string, repeated, tag = "2")]
     pub program_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only events about these affiliates, or about something of theirs: enrollments, links, coupons, leads, conversions and
-    /// rewards.
+    /// rewards. If a lead or conversion moves to another affiliate, both get the event.
     #[prost(string, repeated, tag = "3")]
     pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only events whose subject has one of these ids.

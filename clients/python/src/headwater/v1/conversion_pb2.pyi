@@ -180,8 +180,8 @@ class Conversion(_message.Message):
     channel: Global___SaleChannel.ValueType
     """The place of a sale. `SALE_CHANNEL_UNSPECIFIED` for other kinds."""
     coupon_code: _builtins.str
-    """The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be empty. Empty in
-    the feed.
+    """The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be
+    empty. Empty in the feed.
     """
     plan: _builtins.str
     """The plan that was bought. A refund has the plan of its sale. May be empty."""

@@ -339,7 +339,7 @@ class EventFilter(_message.Message):
     @_builtins.property
     def affiliate_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only events about these affiliates, or about something of theirs: enrollments, links, coupons, leads, conversions and
-        rewards.
+        rewards. If a lead or conversion moves to another affiliate, both get the event.
         """
 
     @_builtins.property

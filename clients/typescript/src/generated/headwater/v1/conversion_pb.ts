@@ -109,8 +109,8 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
   channel: SaleChannel;
 
   /**
-   * The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be empty. Empty in
-   * the feed.
+   * The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be
+   * empty. Empty in the feed.
    *
    * @generated from field: string coupon_code = 12;
    */

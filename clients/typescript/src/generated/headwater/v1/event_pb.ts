@@ -214,7 +214,7 @@ export type EventFilter = Message<"headwater.v1.EventFilter"> & {
 
   /**
    * Only events about these affiliates, or about something of theirs: enrollments, links, coupons, leads, conversions and
-   * rewards.
+   * rewards. If a lead or conversion moves to another affiliate, both get the event.
    *
    * @generated from field: repeated string affiliate_ids = 3;
    */
