@@ -21,6 +21,7 @@ use super::verdict::{Claim, Verdict, settle};
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, ConversionKind};
+use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, ClickId, ConversionId, LeadId};
 use crate::domain::lead::{Binding, Customer, Lead, LeadState, UnmatchedSale};
 use crate::domain::refusal::Refusal;
@@ -72,6 +73,10 @@ fn referral_of(event: &Conversion) -> Referral {
 fn look_up_evidence(context: &mut Context<'_>, event: &Conversion) -> Result<(), Refusal> {
     let account_id = event.account_id;
     referral_of(event).needs(account_id, context.set.wanted());
+    let bound_to = event.candidates.iter().filter(|candidate| matches!(candidate.evidence, Evidence::Lead(_)));
+    for enrollment_id in bound_to.filter_map(|candidate| candidate.enrollment_id) {
+        context.set.wanted().row::<Enrollment>((account_id, enrollment_id));
+    }
     let clicks = event.candidates.iter().filter_map(|candidate| match candidate.evidence {
         Evidence::Click(id) => Some((account_id, event.tid?, id)),
         _ => None,
@@ -256,14 +261,30 @@ fn judge_alone(
     Ok((vec![(Arc::clone(event), verdict)], binding))
 }
 
+/// Another lead that the request of an event named too, with the binding that counted for the event. If that lead was bound anew
+/// since, the binding is the one that the event was judged by.
+fn other_lead(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<Option<Lead>, Refusal> {
+    let Some(id) = other_lead_of(event, lead) else { return Ok(None) };
+    let Some(other) = set.find::<Lead>(&(event.account_id, id))? else { return Ok(None) };
+    let mut other = other.as_ref().clone();
+    let told = event.candidates.iter().find(|candidate| candidate.evidence == Evidence::Lead(id));
+    if let Some(binding) = &mut other.binding
+        && event.occurred_at < binding.bound_at
+        && let Some(enrollment_id) = told.and_then(|candidate| candidate.enrollment_id)
+        && binding.credits.iter().all(|credit| credit.enrollment_id != enrollment_id)
+    {
+        let enrollment = set.enrollment(event.account_id, enrollment_id)?;
+        let credit = customer::whole_credit(enrollment, 0, AttributionSource::LeadBinding);
+        *binding = customer::binding(credit, event.occurred_at, event.occurred_at);
+    }
+    Ok(Some(other))
+}
+
 /// Judges one event by the binding of its lead.
 fn judge(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<(Verdict, Option<Winner>), Refusal> {
     let occurred_at = event.occurred_at;
-    let other = match other_lead_of(event, lead) {
-        Some(id) => set.find::<Lead>(&(event.account_id, id))?.map(AsRef::as_ref),
-        None => None,
-    };
-    let leads = [Some(lead), other];
+    let other = other_lead(set, lead, event)?;
+    let leads = [Some(lead), other.as_ref()];
     let Attribution { winner, candidates } =
         attribution::attribute(set, event.account_id, leads, &referral_of(event), occurred_at)?;
     let binding = lead.binding.as_ref().filter(|_| !gives_way(lead, &candidates));

@@ -130,10 +130,15 @@ impl World {
         }
         let code = code.to_uppercase();
         let coupons: Vec<&pb::Coupon> = self.coupons.iter().filter(|coupon| coupon.code == code).collect();
+        // Only the first coupon with the code counts for the time before its program.
+        let first = coupons.first().map(|coupon| coupon.id.clone());
         let has_begun = |coupon: &&&pb::Coupon| {
             let made = coupon.create_time.as_ref().map(micros).unwrap_or_default();
-            self.enrollment(&coupon.enrollment_id)
-                .is_some_and(|enrollment| self.program_of(enrollment).has_begun(made, occurred))
+            made <= occurred + CLOCK_DIFFERENCE_MAX
+                || (first.as_ref() == Some(&coupon.id)
+                    && self
+                        .enrollment(&coupon.enrollment_id)
+                        .is_some_and(|enrollment| self.program_of(enrollment).has_begun(made, occurred)))
         };
         let is_removed = |coupon: &&&pb::Coupon| was_until(coupon.remove_time.as_ref(), occurred);
         let valid = coupons.iter().filter(has_begun).find(|coupon| !is_removed(coupon));

@@ -85,12 +85,28 @@ impl World {
         Claim { enrollment, credit, terms, referred }
     }
 
+    /// The binding of another lead that counts for an event: the one that it was judged by, if that lead was bound anew since.
+    fn other_binding(&self, other: usize, place: usize) -> Option<Binding> {
+        let binding = self.binding_of(other)?;
+        let event = &self.conversions[place];
+        let evidence = Some(Evidence::LeadId(self.leads[other].id.clone()));
+        let told = event.row.candidates.iter().find(|one| one.evidence == evidence);
+        let then = told.map(|one| one.enrollment_id.clone()).filter(|id| *id != binding.credit.enrollment_id);
+        match then {
+            Some(enrollment_id) if event.occurred < binding.bound => {
+                let credit = pb::Credit { enrollment_id, ..binding.credit };
+                Some(Binding { credit, bound: event.occurred, referred: event.occurred })
+            }
+            _ => Some(binding),
+        }
+    }
+
     /// Judges an event by what it was sent with, and by the binding that its customer had.
     pub(super) fn judge(&self, lead: Option<usize>, binding: Option<&Binding>, place: usize) -> Judgement {
         let event = &self.conversions[place];
         let lead_id = lead.map(|lead| self.leads[lead].id.as_str()).unwrap_or_default();
         let other = self.leads.iter().position(|lead| lead.id == event.other_lead_id);
-        let other_binding = other.and_then(|other| self.binding_of(other));
+        let other_binding = other.and_then(|other| self.other_binding(other, place));
         let others = other_binding.as_ref().map(|binding| (event.other_lead_id.as_str(), binding));
         let bound: Vec<_> = binding.map(|binding| (lead_id, binding)).into_iter().chain(others).collect();
         let verdict = self.attribute(&bound, &event.traces, event.occurred);
@@ -223,6 +239,7 @@ impl World {
         };
         let mut events: Vec<usize> = (0..self.conversions.len()).filter(is_later).collect();
         events.sort_by_key(|place| self.conversions[*place].occurred);
+        let mut judged = Vec::new();
         for place in events {
             let event = &self.conversions[place];
             let lead = match event.row.lead_id.as_str() {
@@ -234,7 +251,10 @@ impl World {
             let is_named = !(external_id.is_empty() && email.is_empty());
             if let Some(lead) = lead {
                 let before = self.leads[lead].clone();
-                self.judge_again(lead, Some(&before), None);
+                if !judged.contains(&lead) {
+                    judged.push(lead);
+                    self.judge_again(lead, Some(&before), None);
+                }
             } else if is_named && judgement.claim.is_some() {
                 let lead = self.new_lead(&external_id, &email, pb::LeadState::Active);
                 self.judge_again(lead, None, None);

@@ -226,9 +226,14 @@ impl World {
         self.conversions.push(sale);
         let place = self.conversions.len() - 1;
         let binding = known.and_then(|lead| self.binding_of(lead));
+        // A sale that somebody referred takes the place of a binding that is over.
+        let binds_anew = binding.as_ref().is_some_and(|binding| self.is_over(binding, occurred))
+            && self.judge(known, binding.as_ref(), place).claim.is_some();
         match known.zip(binding.as_ref()) {
             Some((lead, binding))
-                if occurred < binding.bound || self.learns_name(lead, &request.external_id, &email(&request.email)) =>
+                if occurred < binding.bound
+                    || binds_anew
+                    || self.learns_name(lead, &request.external_id, &email(&request.email)) =>
             {
                 let before = self.leads[lead].clone();
                 self.conversions[place].row.lead_id.clone_from(&before.id);
