@@ -155,6 +155,15 @@ fn history() -> impl Strategy<Value = History> {
     )
 }
 
+/// What a sale earned.
+#[derive(Debug, PartialEq, Eq)]
+struct Earned {
+    /// The affiliate that is credited, and the version of the terms.
+    credit: Option<(usize, i32)>,
+    /// What each affiliate earns after all refunds.
+    sums: BTreeMap<usize, i64>,
+}
+
 /// One telling of a history.
 struct Telling {
     rules: Rules,
@@ -363,7 +372,7 @@ impl Telling {
     }
 
     /// Who is credited with each sale under which terms, and what each affiliate earns from it after all refunds.
-    fn earned(&self) -> BTreeMap<String, (Option<(usize, i32)>, Vec<(usize, i64)>)> {
+    fn earned(&self) -> BTreeMap<String, Earned> {
         let set = &self.rules.set;
         let number_of =
             |id: AffiliateId| self.affiliates.iter().position(|(affiliate_id, _)| *affiliate_id == id).unwrap();
@@ -378,7 +387,7 @@ impl Telling {
                 }
             }
             sums.retain(|_, sum| *sum != 0);
-            earned.insert(sale.event_id.clone(), (credit, sums.into_iter().collect()));
+            earned.insert(sale.event_id.clone(), Earned { credit, sums });
         }
         earned
     }
