@@ -64,7 +64,7 @@ text_enum! {
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Calculation {
     pub rule: RewardRule,
-    /// The amount from which the reward was computed: the part of the sale that was not refunded when the sale was priced.
+    /// The amount from which the reward was computed: the sale's, or for a reversal the amount that is taken back.
     pub base_amount: Money,
     /// The whole amount of the sale.
     pub sale_amount: Money,

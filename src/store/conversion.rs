@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ValueTuple};
 use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, QuerySelect, Select};
 use uuid::Uuid;
 
@@ -167,21 +167,40 @@ impl Stored for WaitingRefund {
     }
 }
 
+/// Reads the newest conversions for each key: an account, and a value of the column.
+async fn load_newest(
+    loading: &mut Loading<'_>,
+    column: table::Column,
+    keys: impl Iterator<Item = ValueTuple>,
+    kind: Option<ConversionKind>,
+    limit: u64,
+) -> Result<(), StoreError> {
+    let newest = Newest::<table::Entity> {
+        key: [table::Column::AccountId, column],
+        age: table::Column::OccurredAt,
+        age_least: i64::MIN.into(),
+        only: kind.map(|kind| (table::Column::Kind, kind.as_str())),
+        limit,
+    };
+    for row in newest.of(loading.connection, keys).await? {
+        loading.enter(Conversion::from_row(row)?);
+    }
+    Ok(())
+}
+
 /// Reads the latest sales of leads, and returns the leads. The leads must be loaded already.
 async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<BTreeSet<(AccountId, LeadId)>, StoreError> {
     let wanted = std::mem::take(&mut loading.needs.names.latest_sales);
     let leads = wanted.iter().filter_map(|name| Some((name.0, loading.set.names.leads.get(name).flatten()?)));
     let leads: BTreeSet<(AccountId, LeadId)> = leads.collect();
-    let newest = Newest::<table::Entity> {
-        key: [table::Column::AccountId, table::Column::LeadId],
-        age: table::Column::OccurredAt,
-        age_least: i64::MIN.into(),
-        only: Some((table::Column::Kind, ConversionKind::Sale.as_str())),
-        limit: NEWEST_MAX,
-    };
-    for row in newest.of(loading.connection, leads.iter().map(SqlKey::values)).await? {
-        loading.enter(Conversion::from_row(row)?);
-    }
+    load_newest(
+        loading,
+        table::Column::LeadId,
+        leads.iter().map(SqlKey::values),
+        Some(ConversionKind::Sale),
+        NEWEST_MAX,
+    )
+    .await?;
     Ok(leads)
 }
 
@@ -189,16 +208,7 @@ async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<BTreeSet<(Accoun
 async fn load_timelines(loading: &mut Loading<'_>) -> Result<BTreeSet<(AccountId, LeadId)>, StoreError> {
     let mut leads = std::mem::take(&mut loading.needs.names.timelines);
     leads.retain(|lead| loading.set.names.timelines.get(lead).is_none());
-    let newest = Newest::<table::Entity> {
-        key: [table::Column::AccountId, table::Column::LeadId],
-        age: table::Column::OccurredAt,
-        age_least: i64::MIN.into(),
-        only: None,
-        limit: TIMELINE_LENGTH_MAX,
-    };
-    for row in newest.of(loading.connection, leads.iter().map(SqlKey::values)).await? {
-        loading.enter(Conversion::from_row(row)?);
-    }
+    load_newest(loading, table::Column::LeadId, leads.iter().map(SqlKey::values), None, TIMELINE_LENGTH_MAX).await?;
     Ok(leads)
 }
 
@@ -206,16 +216,8 @@ async fn load_timelines(loading: &mut Loading<'_>) -> Result<BTreeSet<(AccountId
 async fn load_conversions_of_visitor(loading: &mut Loading<'_>) -> Result<BTreeSet<(AccountId, ClickId)>, StoreError> {
     let mut visitors = std::mem::take(&mut loading.needs.names.conversions_of_visitor);
     visitors.retain(|visitor| loading.set.names.conversions_of_visitor.get(visitor).is_none());
-    let newest = Newest::<table::Entity> {
-        key: [table::Column::AccountId, table::Column::Tid],
-        age: table::Column::OccurredAt,
-        age_least: i64::MIN.into(),
-        only: None,
-        limit: VISITOR_CONVERSIONS_MAX,
-    };
-    for row in newest.of(loading.connection, visitors.iter().map(SqlKey::values)).await? {
-        loading.enter(Conversion::from_row(row)?);
-    }
+    load_newest(loading, table::Column::Tid, visitors.iter().map(SqlKey::values), None, VISITOR_CONVERSIONS_MAX)
+        .await?;
     Ok(visitors)
 }
 

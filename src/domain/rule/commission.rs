@@ -15,14 +15,12 @@ use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, Reward
 /// The value of a sale's reward, and its calculation. The commission that the enrollment had of its own when the sale happened takes
 /// precedence over the program's.
 ///
-/// `commission = round(base x ppm / 1,000,000)`, or `round(flat x base / sale)`, or `flat` if the sale is free. `sale` is the amount
-/// of the sale, and `base` is the part that is not refunded. `reward = round(commission x share / 1,000,000)`. A refund before pricing therefore leaves the
-/// same earnings as one after pricing, up to rounding.
+/// `commission = round(amount x ppm / 1,000,000)`, or `flat`. `amount` is the whole amount of the sale: what was refunded before the
+/// sale is priced is taken back from the reward, as later refunds are. `reward = round(commission x share / 1,000,000)`.
 fn price(
     commission_override: Option<Commission>,
     terms: &Terms,
-    base_amount: Money,
-    sale_amount: Money,
+    amount: Money,
     share_ppm: i32,
 ) -> Result<(Money, Calculation), Refusal> {
     let (rule, commission) = match commission_override {
@@ -32,17 +30,13 @@ fn price(
     let rounding = terms.rules.rounding;
     let value = match commission {
         Commission::PercentPpm(ppm) => {
-            Money::new(portion(base_amount.amount_minor, ppm.into(), PPM, rounding)?, base_amount.currency)
+            Money::new(portion(amount.amount_minor, ppm.into(), PPM, rounding)?, amount.currency)
         }
-        // A free order earns the flat commission whole.
-        Commission::Flat(flat) if sale_amount.amount_minor == 0 => flat,
-        Commission::Flat(flat) => {
-            let (part, whole) = (base_amount.amount_minor, sale_amount.amount_minor);
-            Money::new(portion(flat.amount_minor, part, whole, rounding)?, flat.currency)
-        }
+        Commission::Flat(flat) => flat,
     };
     let value = Money::new(portion(value.amount_minor, share_ppm.into(), PPM, rounding)?, value.currency);
     let terms_version = terms.version;
+    let (base_amount, sale_amount) = (amount, amount);
     let calculation = Calculation { rule, base_amount, sale_amount, commission, share_ppm, terms_version, rounding };
     Ok((value, calculation))
 }
@@ -51,14 +45,13 @@ fn price(
 pub(super) fn earn(
     context: &mut Context<'_>,
     sale: &Conversion,
-    base: Money,
+    amount: Money,
     enrollment: &Enrollment,
     credit: Credit,
     terms: &Terms,
 ) -> Result<Option<Arc<Reward>>, Refusal> {
     let commission_override = enrollment.standing_at(sale.occurred_at).commission_override;
-    let sale_amount = sale.amount.unwrap_or(base);
-    let (value, calculation) = price(commission_override, terms, base, sale_amount, credit.share_ppm)?;
+    let (value, calculation) = price(commission_override, terms, amount, credit.share_ppm)?;
     if value.amount_minor == 0 {
         return Ok(None);
     }

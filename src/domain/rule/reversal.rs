@@ -31,10 +31,7 @@ pub(super) fn refunded_part(sale: &Conversion, reward: &Reward) -> Result<i64, R
         // A refund of a free order takes all of its flat commission back.
         return Ok(if sale.refund_count > 0 { value_minor } else { 0 });
     }
-    let sale_minor = sale.amount.map_or(0, |amount| amount.amount_minor);
-    // The base may lack the part that was refunded before the sale was priced. That part must not be taken back a second time.
-    let refunded_of_base = sale.refunded_minor - (sale_minor - base_minor);
-    Ok(portion(value_minor, refunded_of_base, base_minor, reward.calculation.rounding)?)
+    Ok(portion(value_minor, sale.refunded_minor, base_minor, reward.calculation.rounding)?)
 }
 
 /// Takes so much of a reward back that `target_minor` of it is taken back in all. `None` when there is nothing more to take back.

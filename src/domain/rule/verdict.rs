@@ -1,4 +1,4 @@
-//! Writes what became of an event when it was judged: its credits, what is earned and taken back, and the events of the feed. Knows
+//! Writes the result of judging an event: its credits, what is earned and taken back, and the events of the feed. Knows
 //! no order of events.
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) struct Claim {
     pub(super) terms: Arc<Terms>,
 }
 
-/// What became of an event when it was judged.
+/// The result of judging an event.
 pub(super) struct Verdict {
     pub(super) claim: Option<Claim>,
     pub(super) candidates: Vec<Candidate>,
@@ -119,7 +119,7 @@ fn reprice(
         take_back(context, reward, reward.value.amount_minor, &cause, settled)?;
     }
     let (Some(claim), Some(amount)) = (claim, sale.amount) else { return Ok(()) };
-    // What was denied to this affiliate stays denied, even if the sale was another's in between.
+    // A person decided that the affiliate earns nothing from this sale. This holds even if the sale was another's in between.
     let is_of_claim = |reward: &&Arc<Reward>| reward.enrollment_id == claim.enrollment.id;
     let was_denied = earlier.iter().filter(is_of_claim).any(|reward| reward.state == RewardState::Denied);
     let has_nothing_left = sale.refund_count > 0 && sale.refunded_minor == amount.amount_minor;

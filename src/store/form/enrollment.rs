@@ -33,7 +33,7 @@ form! {
 }
 
 form! {
-    /// What an enrollment was until a change.
+    /// The standing of an enrollment until a change.
     PastStandingForm of PastStanding {
         ended_at: Time,
         standing: EnrollmentStandingForm,

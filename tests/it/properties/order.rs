@@ -1,7 +1,10 @@
-//! The order in which events are told does not change what is earned. A history of two customers who share computers is told in the order in which it
-//! happened, and then in another order; both must lead to the same rewards. What the owner changes happens at its time in both.
+//! The order in which events are told does not change what is earned. A history of two customers who share computers is told in the
+//! order in which it happened, and then in another order. Both must lead to the same rewards. The owner's changes happen at their times
+//! in both.
 //!
 //! `PROPTEST_CASES=100000 cargo test --release -p headwater --test it any_order` searches longer.
+
+mod history;
 
 use std::collections::BTreeMap;
 
@@ -12,155 +15,20 @@ use headwater::domain::refusal::Refusal;
 use headwater::domain::time::Time;
 use headwater::pb;
 use headwater::rpc::call::change::Change;
-use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
 
 use super::audit::Audit;
 use super::config;
 use super::rules::{Rules, START};
-use super::step::values;
+use history::{AFFILIATES, Event, History, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What, history, name_of};
 
-const AFFILIATES: usize = 3;
-const MINUTE_MICROS: i64 = 60_000_000;
-/// The window of all programs. Histories are longer than it.
-const WINDOW_DAYS: i32 = 10;
-
-#[derive(Debug, Clone, Default)]
-struct Traces {
-    visitor: Option<usize>,
-    affiliate: Option<usize>,
-    coupon: Option<usize>,
-}
-
-#[derive(Debug, Clone)]
-enum Event {
-    Click {
-        visitor: usize,
-        affiliate: usize,
-    },
-    Lead {
-        customer: usize,
-        traces: Traces,
-    },
-    Sale {
-        customer: usize,
-        traces: Traces,
-        amount: i64,
-        is_named: bool,
-    },
-    /// A part of an earlier sale: all that is left, or the amount divided by this number.
-    Refund {
-        sale: usize,
-        divisor: i64,
-    },
-}
-
-/// What the owner does.
-#[derive(Debug, Clone)]
-enum Owner {
-    RemoveCoupon { code: usize },
-    AssignCoupon { code: usize, affiliate: usize },
-    RevokeLink { affiliate: usize },
-    End { affiliate: usize },
-    Enroll { affiliate: usize },
-    Commission { affiliate: usize, percent_ppm: i32 },
-    Terms { program: usize, percent_ppm: i32, reach: i32 },
-    Archive { program: usize },
-}
-
-#[derive(Debug, Clone)]
-enum What {
-    Event(Event),
-    Owner(Owner),
-}
-
-/// Something that happens, some time after the previous one.
-#[derive(Debug, Clone)]
-struct Item {
-    minutes_later: i64,
-    what: What,
-    /// How many items later it is told, and its place among those told then. The owner's changes happen when they happen.
-    delay: usize,
-    rank: u16,
-}
-
-#[derive(Debug, Clone)]
-struct History {
-    models: [i32; 2],
-    precedences: [[pb::AttributionSource; 3]; 2],
-    items: Vec<Item>,
-}
-
-fn traces() -> impl Strategy<Value = Traces> {
-    (option::weighted(0.4, 0..2_usize), option::weighted(0.2, 0..AFFILIATES), option::weighted(0.2, 0..2_usize))
-        .prop_map(|(visitor, affiliate, coupon)| Traces { visitor, affiliate, coupon })
-}
-
-/// Most events are of the first customer.
-fn customer() -> impl Strategy<Value = usize> {
-    prop_oneof![4 => Just(0), 1 => Just(1)]
-}
-
-fn name_of(customer: usize) -> String {
-    format!("customer-{customer}")
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    let amount = select(vec![5_i64, 33, 50, 99, 1_000, 1_015]);
-    prop_oneof![
-        5 => (0..2_usize, 0..AFFILIATES).prop_map(|(visitor, affiliate)| Event::Click { visitor, affiliate }),
-        4 => (customer(), traces()).prop_map(|(customer, traces)| Event::Lead { customer, traces }),
-        6 => (customer(), traces(), amount, prop::bool::weighted(0.9))
-            .prop_map(|(customer, traces, amount, is_named)| Event::Sale { customer, traces, amount, is_named }),
-        3 => (0..4_usize, select(vec![1_i64, 2, 3, 7])).prop_map(|(sale, divisor)| Event::Refund { sale, divisor }),
-    ]
-}
-
-fn owner() -> impl Strategy<Value = Owner> {
-    let percent = || select(vec![100_000, 500_000]);
-    prop_oneof![
-        2 => (0..2_usize).prop_map(|code| Owner::RemoveCoupon { code }),
-        2 => (0..2_usize, 0..AFFILIATES).prop_map(|(code, affiliate)| Owner::AssignCoupon { code, affiliate }),
-        1 => (0..AFFILIATES).prop_map(|affiliate| Owner::RevokeLink { affiliate }),
-        6 => (0..AFFILIATES).prop_map(|affiliate| Owner::End { affiliate }),
-        2 => (0..AFFILIATES).prop_map(|affiliate| Owner::Enroll { affiliate }),
-        2 => (0..AFFILIATES, percent())
-            .prop_map(|(affiliate, percent_ppm)| Owner::Commission { affiliate, percent_ppm }),
-        1 => (0..2_usize, percent(), select(values::<pb::TermsReach>()))
-            .prop_map(|(program, percent_ppm, reach)| Owner::Terms { program, percent_ppm, reach }),
-        1 => (0..2_usize).prop_map(|program| Owner::Archive { program }),
-    ]
-}
-
-fn item() -> impl Strategy<Value = Item> {
-    let what = prop_oneof![3 => event().prop_map(What::Event), 1 => owner().prop_map(What::Owner)];
-    (select(vec![15_i64, 90, 1_500, 6_000]), what, 0..8_usize, any::<u16>())
-        .prop_map(|(minutes_later, what, delay, rank)| Item { minutes_later, what, delay, rank })
-}
-
-fn history() -> impl Strategy<Value = History> {
-    use pb::AttributionSource::{Click, Coupon, LeadBinding};
-    let orders = || {
-        prop_oneof![
-            3 => Just([LeadBinding, Coupon, Click]),
-            1 => Just([Coupon, Click, LeadBinding]),
-            1 => Just([Click, LeadBinding, Coupon]),
-        ]
-    };
-    let model = || select(values::<pb::AttributionModel>());
-    ((model(), model()), (orders(), orders()), prop::collection::vec(item(), 3..=8)).prop_map(
-        |(models, precedences, items)| History { models: models.into(), precedences: precedences.into(), items },
-    )
-}
-
-/// What a sale earned.
+/// The earnings from one sale.
 #[derive(Debug, PartialEq, Eq)]
 struct Earned {
     /// The affiliate that is credited, and the version of the terms.
     credit: Option<(usize, i32)>,
-    /// What each affiliate earns after all refunds.
+    /// The sum for each affiliate after all refunds.
     sums: BTreeMap<usize, i64>,
 }
 
@@ -415,7 +283,7 @@ struct Told {
 fn in_order(history: &History) -> (Telling, Vec<Option<Told>>) {
     let mut telling = Telling::begin(history);
     let mut taken: Vec<Option<Told>> = Vec::new();
-    // What is left of each sale.
+    // The amount of each sale, and the part that is left.
     let mut left: BTreeMap<usize, (i64, i64)> = BTreeMap::new();
     let mut now = START.plus_days(1);
     for (place, item) in history.items.iter().enumerate() {

@@ -44,10 +44,10 @@ const (
 	// The image has the rewards that were taken back, those that take them back, and the new ones.
 	EventKind_EVENT_KIND_SALE_ATTRIBUTED EventKind = 3
 	// [conversion] A refund was booked against this sale. This event follows the refund's REFUND_RECORDED immediately. A
-	// NOT_REFERRED sale has no such event.
+	// NOT_REFERRED sale has no such event, unless it was credited before.
 	EventKind_EVENT_KIND_SALE_REFUNDED EventKind = 4
 	// [conversion] A refund was booked against its sale. A refund of a NOT_REFERRED sale has this event only if the refund had the
-	// event REFUND_WAITING before.
+	// event REFUND_WAITING before, or if the sale was credited before.
 	EventKind_EVENT_KIND_REFUND_RECORDED EventKind = 5
 	// [conversion] A refund was recorded before its sale and waits for it.
 	EventKind_EVENT_KIND_REFUND_WAITING EventKind = 6

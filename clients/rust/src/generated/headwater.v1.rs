@@ -4182,10 +4182,10 @@ pub enum EventKind {
     /// The image has the rewards that were taken back, those that take them back, and the new ones.
     SaleAttributed = 3,
     /// \[conversion\] A refund was booked against this sale. This event follows the refund's REFUND_RECORDED immediately. A
-    /// NOT_REFERRED sale has no such event.
+    /// NOT_REFERRED sale has no such event, unless it was credited before.
     SaleRefunded = 4,
     /// \[conversion\] A refund was booked against its sale. A refund of a NOT_REFERRED sale has this event only if the refund had the
-    /// event REFUND_WAITING before.
+    /// event REFUND_WAITING before, or if the sale was credited before.
     RefundRecorded = 5,
     /// \[conversion\] A refund was recorded before its sale and waits for it.
     RefundWaiting = 6,

@@ -124,7 +124,7 @@ mod tests {
         }
     }
 
-    /// What must hold for every text, whatever a keyboard or a shop made of it.
+    /// Checks a text in all the forms that a keyboard or a shop may give it.
     fn assert_stable(text: &str) {
         let folded = folded_coupon_code(text);
         assert_eq!(folded_coupon_code(&folded), folded, "folded twice: {text:?}");

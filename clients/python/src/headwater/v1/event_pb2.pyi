@@ -49,11 +49,11 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """
     EVENT_KIND_SALE_REFUNDED: _EventKind.ValueType  # 4
     """[conversion] A refund was booked against this sale. This event follows the refund's REFUND_RECORDED immediately. A
-    NOT_REFERRED sale has no such event.
+    NOT_REFERRED sale has no such event, unless it was credited before.
     """
     EVENT_KIND_REFUND_RECORDED: _EventKind.ValueType  # 5
     """[conversion] A refund was booked against its sale. A refund of a NOT_REFERRED sale has this event only if the refund had the
-    event REFUND_WAITING before.
+    event REFUND_WAITING before, or if the sale was credited before.
     """
     EVENT_KIND_REFUND_WAITING: _EventKind.ValueType  # 6
     """[conversion] A refund was recorded before its sale and waits for it."""
@@ -134,11 +134,11 @@ The image has the rewards that were taken back, those that take them back, and t
 """
 EVENT_KIND_SALE_REFUNDED: EventKind.ValueType  # 4
 """[conversion] A refund was booked against this sale. This event follows the refund's REFUND_RECORDED immediately. A
-NOT_REFERRED sale has no such event.
+NOT_REFERRED sale has no such event, unless it was credited before.
 """
 EVENT_KIND_REFUND_RECORDED: EventKind.ValueType  # 5
 """[conversion] A refund was booked against its sale. A refund of a NOT_REFERRED sale has this event only if the refund had the
-event REFUND_WAITING before.
+event REFUND_WAITING before, or if the sale was credited before.
 """
 EVENT_KIND_REFUND_WAITING: EventKind.ValueType  # 6
 """[conversion] A refund was recorded before its sale and waits for it."""

@@ -278,7 +278,7 @@ export enum EventKind {
 
   /**
    * [conversion] A refund was booked against this sale. This event follows the refund's REFUND_RECORDED immediately. A
-   * NOT_REFERRED sale has no such event.
+   * NOT_REFERRED sale has no such event, unless it was credited before.
    *
    * @generated from enum value: EVENT_KIND_SALE_REFUNDED = 4;
    */
@@ -286,7 +286,7 @@ export enum EventKind {
 
   /**
    * [conversion] A refund was booked against its sale. A refund of a NOT_REFERRED sale has this event only if the refund had the
-   * event REFUND_WAITING before.
+   * event REFUND_WAITING before, or if the sale was credited before.
    *
    * @generated from enum value: EVENT_KIND_REFUND_RECORDED = 5;
    */

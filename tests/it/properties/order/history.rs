@@ -1,0 +1,141 @@
+//! Random histories of two customers: what happens, in which order, and how late it is told.
+
+use headwater::pb;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::properties::step::values;
+
+pub(super) const AFFILIATES: usize = 3;
+pub(super) const MINUTE_MICROS: i64 = 60_000_000;
+/// The window of all programs. Histories are longer than it.
+pub(super) const WINDOW_DAYS: i32 = 10;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Traces {
+    pub(super) visitor: Option<usize>,
+    pub(super) affiliate: Option<usize>,
+    pub(super) coupon: Option<usize>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Event {
+    Click {
+        visitor: usize,
+        affiliate: usize,
+    },
+    Lead {
+        customer: usize,
+        traces: Traces,
+    },
+    Sale {
+        customer: usize,
+        traces: Traces,
+        amount: i64,
+        is_named: bool,
+    },
+    /// A part of an earlier sale: all that is left, or the amount divided by this number.
+    Refund {
+        sale: usize,
+        divisor: i64,
+    },
+}
+
+/// The acts of the owner.
+#[derive(Debug, Clone)]
+pub(super) enum Owner {
+    RemoveCoupon { code: usize },
+    AssignCoupon { code: usize, affiliate: usize },
+    RevokeLink { affiliate: usize },
+    End { affiliate: usize },
+    Enroll { affiliate: usize },
+    Commission { affiliate: usize, percent_ppm: i32 },
+    Terms { program: usize, percent_ppm: i32, reach: i32 },
+    Archive { program: usize },
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum What {
+    Event(Event),
+    Owner(Owner),
+}
+
+/// Something that happens, some time after the previous one.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub(super) minutes_later: i64,
+    pub(super) what: What,
+    /// How many items later it is told, and its place among those told then. The owner's changes happen when they happen.
+    pub(super) delay: usize,
+    pub(super) rank: u16,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct History {
+    pub(super) models: [i32; 2],
+    pub(super) precedences: [[pb::AttributionSource; 3]; 2],
+    pub(super) items: Vec<Item>,
+}
+
+fn traces() -> impl Strategy<Value = Traces> {
+    (option::weighted(0.4, 0..2_usize), option::weighted(0.2, 0..AFFILIATES), option::weighted(0.2, 0..2_usize))
+        .prop_map(|(visitor, affiliate, coupon)| Traces { visitor, affiliate, coupon })
+}
+
+/// Most events are of the first customer.
+fn customer() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => Just(0), 1 => Just(1)]
+}
+
+pub(super) fn name_of(customer: usize) -> String {
+    format!("customer-{customer}")
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let amount = select(vec![5_i64, 33, 50, 99, 1_000, 1_015]);
+    prop_oneof![
+        5 => (0..2_usize, 0..AFFILIATES).prop_map(|(visitor, affiliate)| Event::Click { visitor, affiliate }),
+        4 => (customer(), traces()).prop_map(|(customer, traces)| Event::Lead { customer, traces }),
+        6 => (customer(), traces(), amount, prop::bool::weighted(0.9))
+            .prop_map(|(customer, traces, amount, is_named)| Event::Sale { customer, traces, amount, is_named }),
+        3 => (0..4_usize, select(vec![1_i64, 2, 3, 7])).prop_map(|(sale, divisor)| Event::Refund { sale, divisor }),
+    ]
+}
+
+fn owner() -> impl Strategy<Value = Owner> {
+    let percent = || select(vec![100_000, 500_000]);
+    prop_oneof![
+        2 => (0..2_usize).prop_map(|code| Owner::RemoveCoupon { code }),
+        2 => (0..2_usize, 0..AFFILIATES).prop_map(|(code, affiliate)| Owner::AssignCoupon { code, affiliate }),
+        1 => (0..AFFILIATES).prop_map(|affiliate| Owner::RevokeLink { affiliate }),
+        6 => (0..AFFILIATES).prop_map(|affiliate| Owner::End { affiliate }),
+        2 => (0..AFFILIATES).prop_map(|affiliate| Owner::Enroll { affiliate }),
+        2 => (0..AFFILIATES, percent())
+            .prop_map(|(affiliate, percent_ppm)| Owner::Commission { affiliate, percent_ppm }),
+        1 => (0..2_usize, percent(), select(values::<pb::TermsReach>()))
+            .prop_map(|(program, percent_ppm, reach)| Owner::Terms { program, percent_ppm, reach }),
+        1 => (0..2_usize).prop_map(|program| Owner::Archive { program }),
+    ]
+}
+
+fn item() -> impl Strategy<Value = Item> {
+    let what = prop_oneof![3 => event().prop_map(What::Event), 1 => owner().prop_map(What::Owner)];
+    (select(vec![15_i64, 90, 1_500, 6_000]), what, 0..8_usize, any::<u16>())
+        .prop_map(|(minutes_later, what, delay, rank)| Item { minutes_later, what, delay, rank })
+}
+
+pub(super) fn history() -> impl Strategy<Value = History> {
+    use pb::AttributionSource::{Click, Coupon, LeadBinding};
+    let orders = || {
+        prop_oneof![
+            3 => Just([LeadBinding, Coupon, Click]),
+            1 => Just([Coupon, Click, LeadBinding]),
+            1 => Just([Click, LeadBinding, Coupon]),
+        ]
+    };
+    let model = || select(values::<pb::AttributionModel>());
+    ((model(), model()), (orders(), orders()), prop::collection::vec(item(), 3..=8)).prop_map(
+        |(models, precedences, items)| History { models: models.into(), precedences: precedences.into(), items },
+    )
+}
