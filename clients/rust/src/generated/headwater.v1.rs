@@ -2796,8 +2796,8 @@ pub struct Reward {
     pub deny_reason: ::prost::alloc::string::String,
 }
 /// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
-/// `base_amount x percent_ppm / 1,000,000`. The commission with `flat` is `flat x base_amount / sale_amount`. Both are rounded.
-/// The reward is the affiliate's share of the commission (`share_ppm`). Today every share is the whole.
+/// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`. The reward is the affiliate's share of the
+/// commission (`share_ppm`). Today every share is the whole.
 ///
 /// A refund takes back a part of a reward. All refunds of a sale together take back
 /// `reward value x refunded amount / base_amount`, rounded. A new refund takes back the difference to what earlier refunds took
@@ -2836,7 +2836,7 @@ pub mod reward_calculation {
         /// Parts per million of `base_amount`.
         #[prost(int32, tag = "4")]
         PercentPpm(i32),
-        /// The fixed amount per sale. The reward is less in proportion if part of the sale was refunded before the sale was priced.
+        /// The fixed amount per sale.
         #[prost(message, tag = "5")]
         Flat(super::Money),
     }

@@ -232,8 +232,8 @@ Global___Reward: _TypeAlias = Reward  # noqa: Y015
 @_typing.final
 class RewardCalculation(_message.Message):
     """How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
-    `base_amount x percent_ppm / 1,000,000`. The commission with `flat` is `flat x base_amount / sale_amount`. Both are rounded.
-    The reward is the affiliate's share of the commission (`share_ppm`). Today every share is the whole.
+    `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`. The reward is the affiliate's share of the
+    commission (`share_ppm`). Today every share is the whole.
 
     A refund takes back a part of a reward. All refunds of a sale together take back
     `reward value x refunded amount / base_amount`, rounded. A new refund takes back the difference to what earlier refunds took
@@ -273,7 +273,7 @@ class RewardCalculation(_message.Message):
 
     @_builtins.property
     def flat(self) -> _common_pb2.Money:
-        """The fixed amount per sale. The reward is less in proportion if part of the sale was refunded before the sale was priced."""
+        """The fixed amount per sale."""
 
     def __init__(
         self,
