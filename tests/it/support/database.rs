@@ -1,6 +1,8 @@
 //! Databases for single tests, of each kind that Headwater supports, with its schema or empty. Knows nothing of Headwater's
 //! tables.
 
+use std::time::Duration;
+
 use tempfile::TempDir;
 use testkit::database::{self, PostgresDatabase};
 
@@ -78,6 +80,10 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {}
 }
 
+/// The longest that a test may take. A test that waits for ever must fail by its name, and not stop all the others. It is many
+/// times what the slowest test needs, so that a busy machine does not fail it.
+pub(crate) const TEST_TIME_MAX: Duration = Duration::from_secs(600);
+
 /// Runs one test on both databases: `db_test!(name, |database: TestDatabase| async move { .. });` makes the tests `name::sqlite`
 /// and `name::postgres`. The databases have the schema; `db_test!(name, empty, ..)` is for tests of the migration.
 macro_rules! db_test {
@@ -92,7 +98,8 @@ macro_rules! db_test {
             use super::*;
 
             async fn run(database: $crate::support::database::TestDatabase) {
-                ($test)(database).await;
+                let limit = $crate::support::database::TEST_TIME_MAX;
+                tokio::time::timeout(limit, ($test)(database)).await.expect("the test has not ended in time");
             }
 
             #[tokio::test(flavor = "multi_thread")]
