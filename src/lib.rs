@@ -20,6 +20,7 @@ pub mod logging;
 pub mod rpc;
 pub mod sampled;
 pub mod server;
+pub mod shares;
 pub mod store;
 
 /// The messages and clients of `proto/headwater/v1`, with the additions that only a server needs.
