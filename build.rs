@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ];
     let mut server = tonic_prost_build::configure()
         .build_client(false)
+        .codec_path("crate::rpc::call::codec::BoundedCodec")
         .extern_path(".google.rpc", "::tonic_types")
         .extern_path(".headwater.v1", "crate::pb");
     for (message, own) in feed {
