@@ -94,6 +94,8 @@ pub enum Error {
         /// The maximum number of open streams of the key.
         limit: usize,
     },
+    /// The account has its share of the streams that the server may have open.
+    StreamsTaken,
     /// The page token was not made by Headwater, or belongs to another filter.
     PageTokenInvalid,
     /// The request is larger than the server accepts, or the answer is larger than it sends.

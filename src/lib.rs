@@ -14,7 +14,6 @@ pub mod deadline;
 pub mod demo;
 pub mod domain;
 pub mod error;
-pub mod gathered;
 pub mod limit;
 pub mod logging;
 pub mod rpc;
@@ -22,6 +21,7 @@ pub mod sampled;
 pub mod server;
 pub mod shares;
 pub mod store;
+pub mod transport;
 
 /// The messages and clients of `proto/headwater/v1`, with the additions that only a server needs.
 pub mod pb {

@@ -1,5 +1,6 @@
 //! The only wiring: takes settings, starts a listening server, and stops it in order.
 
+mod descriptors;
 mod listener;
 mod signals;
 mod tls;
@@ -9,14 +10,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use secrecy::ExposeSecret;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::ServiceBuilder;
 use uuid::Uuid;
 
 use crate::app::{App, AppOptions};
@@ -26,12 +30,12 @@ pub use crate::auth::operator::OPERATOR_KEY_FILE;
 use crate::auth::operator::{self, FirstKeyProblem, OperatorKeyError};
 use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Place, Settings};
-use crate::gathered::Gathered;
-use crate::limit::LimitLayer;
+use crate::limit::{self, LimitLayer, Limits};
 use crate::pb;
 use crate::rpc::Services;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::store::{Identity, Store, StoreError, StoreOptions};
+use crate::transport::serve::{ConnectionLimits, Transport};
 use listener::Bound;
 pub use signals::StopSignals;
 
@@ -82,9 +86,9 @@ pub enum ServerError {
     /// The first operator key cannot be created.
     #[error("cannot make the operator key: {0}")]
     OperatorKey(#[from] crate::app::SubmitError),
-    /// Serving failed.
-    #[error("serving failed: {0}")]
-    Serve(#[from] tonic::transport::Error),
+    /// The listener ended without being told to.
+    #[error("the listener ended; nobody can connect any more")]
+    ListenerEnded,
     /// The reflection data cannot be read.
     #[error("the API's description is broken: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -114,14 +118,17 @@ pub struct Server {
     address: SocketAddr,
     app: Arc<App>,
     writer: JoinHandle<()>,
-    serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    serving: JoinHandle<()>,
     health: HealthReporter,
     /// The service names that the health service knows.
     service_names: Vec<String>,
-    /// Cancelled when the feed streams must end.
+    /// Cancelled when the feed streams must end and no more calls are taken.
     draining: CancellationToken,
-    /// Cancelled when the server must stop listening.
-    closing: CancellationToken,
+    /// Cancelled when the connections must end at once.
+    cutting: CancellationToken,
+    /// The certificates, which can be replaced. `None` for plaintext.
+    tls: Option<watch::Sender<TlsAcceptor>>,
+    settings: Settings,
     drain_delay: Duration,
     shutdown_deadline: Duration,
 }
@@ -136,11 +143,16 @@ impl Server {
         // All that can fail without the database comes first. A mistake in a setting must not migrate the database, because the
         // version before could then not be started again.
         let bound = Bound::bind(settings).await?;
-        let builder = builder(settings)?;
-        let reflection = match settings.listen.reflection {
-            true => Some((reflection()?.build_v1()?, reflection()?.build_v1alpha()?)),
-            false => None,
-        };
+        let tls = tls::read(settings)?.map(|acceptor| watch::channel(acceptor).0);
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let mut routes = Routes::builder();
+        routes.add_service(health_service);
+        if settings.listen.reflection {
+            // The largest message is for methods with a key, and these have none.
+            let bytes = limit::open::MESSAGE_BYTES_MAX;
+            routes.add_service(reflection()?.build_v1()?.max_decoding_message_size(bytes));
+            routes.add_service(reflection()?.build_v1alpha()?.max_decoding_message_size(bytes));
+        }
         let service_names = service_names()?;
 
         let store = Arc::new(open_store(settings).await?);
@@ -155,20 +167,21 @@ impl Server {
             FeedStreams::new(Arc::clone(&app), Arc::clone(&authenticator), feed_limits(settings), draining.clone());
         let services =
             Services::new(Arc::clone(&app), Arc::clone(&authenticator), streams, settings.limits.request_timeout());
-        let (health, health_service) = tonic_health::server::health_reporter();
-        let mut router = builder
+        services.add_to(&mut routes, settings.limits.message_bytes_max as usize);
+        let layers = ServiceBuilder::new()
             .layer(AuthLayer::new(authenticator, crate::rpc::METHODS))
-            .layer(LimitLayer::new(settings.limits.calls_max as usize, settings.limits.request_timeout()))
-            .add_service(health_service);
-        if let Some((v1, v1alpha)) = reflection {
-            router = router.add_service(v1).add_service(v1alpha);
-        }
-        let router = services.add_to(router, settings.limits.message_bytes_max as usize);
+            .layer(LimitLayer::new(call_limits(settings, &draining)));
 
-        let closing = CancellationToken::new();
+        let cutting = CancellationToken::new();
         let address = bound.address;
-        let incoming = bound.listen(settings)?.map_ok(Gathered::new);
-        let serving = tokio::spawn(router.serve_with_incoming_shutdown(incoming, closing.clone().cancelled_owned()));
+        let transport = Transport {
+            service: layers.service(routes.routes().prepare()),
+            tls: tls.as_ref().map(watch::Sender::subscribe),
+            connections: descriptors::connections(settings),
+            limits: connection_limits(settings),
+            draining: draining.clone(),
+        };
+        let serving = tokio::spawn(transport.serve(bound.listen(settings)?, cutting.clone()));
         for name in &service_names {
             health.set_service_status(name, ServingStatus::Serving).await;
         }
@@ -181,7 +194,9 @@ impl Server {
             health,
             service_names,
             draining,
-            closing,
+            cutting,
+            tls,
+            settings: settings.clone(),
             drain_delay: Duration::from_millis(settings.shutdown.drain_delay_milliseconds.into()),
             shutdown_deadline: seconds(settings.shutdown.shutdown_seconds),
         })
@@ -197,6 +212,20 @@ impl Server {
         &self.app
     }
 
+    /// Reads the certificate and its key again. New connections get them. If they cannot be used, the log says why, and the ones
+    /// before stay.
+    pub fn reload_certificate(&self) {
+        let Some(current) = &self.tls else { return };
+        match tls::read(&self.settings) {
+            Ok(Some(acceptor)) => {
+                current.send_replace(acceptor);
+                tracing::info!("the certificate was read again; new connections get it");
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "the certificate was not renewed; the one before stays"),
+        }
+    }
+
     /// Serves until `stop` completes, then stops in order. Returns an error at once if the server cannot go on.
     ///
     /// # Errors
@@ -208,10 +237,7 @@ impl Server {
                 Ok(())
             }
             _ = &mut self.writer => Err(ServerError::WriterEnded),
-            served = &mut self.serving => match served {
-                Ok(result) => Ok(result?),
-                Err(_) => Err(ServerError::WriterEnded),
-            },
+            _ = &mut self.serving => Err(ServerError::ListenerEnded),
         }
     }
 
@@ -226,15 +252,12 @@ impl Server {
         tokio::time::sleep(self.drain_delay).await;
         let deadline = clock::monotonic_now() + self.shutdown_deadline;
         self.draining.cancel();
-        self.closing.cancel();
-        // The wait has a deadline of its own, because a connection that never sends anything would keep the listener open for
-        // ever.
         let serving = tokio::time::timeout_at(deadline, &mut self.serving);
         let workers = tokio::time::timeout_at(deadline, self.app.stop_workers());
         let (serving, workers) = tokio::join!(serving, workers);
         if serving.is_err() {
             tracing::warn!("some connections did not end by the deadline and are cut");
-            self.serving.abort();
+            self.cutting.cancel();
         }
         if workers.is_err() {
             tracing::warn!("some workers did not end by the deadline and are cut");
@@ -253,18 +276,29 @@ impl Server {
     }
 }
 
-/// The transport with its limits, and with TLS if the settings name a certificate.
-fn builder(settings: &Settings) -> Result<tonic::transport::Server, ServerError> {
-    let builder = tonic::transport::Server::builder()
-        .http2_keepalive_interval(Some(seconds(settings.listen.keepalive_interval_seconds)))
-        .http2_keepalive_timeout(Some(seconds(settings.listen.keepalive_timeout_seconds)))
-        .max_connection_age(seconds(settings.listen.connection_age_minutes * 60))
-        .max_concurrent_streams(settings.listen.connection_streams_max)
-        .http2_max_header_list_size(16 * 1024);
-    match tls::read(settings)? {
-        Some(tls) => Ok(builder.tls_config(tls)?),
-        None => Ok(builder),
+/// The limits of each connection.
+fn connection_limits(settings: &Settings) -> ConnectionLimits {
+    let listen = &settings.listen;
+    ConnectionLimits {
+        streams_max: listen.connection_streams_max,
+        keepalive_interval: seconds(listen.keepalive_interval_seconds),
+        keepalive_timeout: seconds(listen.keepalive_timeout_seconds),
+        age: seconds(listen.connection_age_minutes * 60),
+        handshake: seconds(listen.first_request_seconds) / 3,
+        first_request: seconds(listen.first_request_seconds),
+        stall: seconds(settings.feed.feed_stall_seconds),
     }
+}
+
+fn call_limits(settings: &Settings, draining: &CancellationToken) -> Limits {
+    let limits = &settings.limits;
+    Limits::new(
+        limits.calls_max as usize,
+        limits.message_bytes_max as usize,
+        limits.transfer_bytes_max as usize,
+        limits.request_timeout(),
+        draining.clone(),
+    )
 }
 
 /// Opens the database that the settings name.
@@ -323,6 +357,7 @@ fn retention_days(settings: &Settings) -> Option<i32> {
 fn feed_limits(settings: &Settings) -> FeedLimits {
     FeedLimits {
         streams_per_key_max: settings.feed.feed_streams_per_key_max as usize,
+        streams_max: settings.feed.feed_streams_max as usize,
         stream_age: seconds(settings.feed.feed_stream_age_seconds),
         stall: seconds(settings.feed.feed_stall_seconds),
         retention: (settings.feed.event_retention_days > 0)

@@ -59,6 +59,12 @@ impl<Owner: Copy + Eq + Hash> Shares<Owner> {
         self.state().left
     }
 
+    /// How much all owners have.
+    pub fn used(&self) -> u64 {
+        let state = self.state();
+        state.total - state.left
+    }
+
     /// How much an owner has.
     pub fn taken(&self, owner: Owner) -> u64 {
         self.state().taken.get(&owner).copied().unwrap_or_default()

@@ -12,7 +12,6 @@ use std::task::{Context, Poll};
 use futures::FutureExt;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
-use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
@@ -25,6 +24,7 @@ use crate::deadline::Deadline;
 use crate::domain::id::IdSource;
 use crate::error::{self, CallName, Error};
 use crate::sampled::Sampled;
+use crate::transport::stream::Stream;
 
 /// The header in which a request id arrives and is returned.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -44,9 +44,6 @@ pub struct Caller {
     pub call: CallName,
     /// The deadline sent with the call; `None` if none was sent.
     pub deadline: Option<Deadline>,
-    /// The handler cancels this once the whole request has arrived. Until then the limit on concurrent calls applies a timeout,
-    /// because a caller that sends nothing would otherwise hold a place for ever.
-    pub received: CancellationToken,
 }
 
 /// See the head of the file.
@@ -118,8 +115,7 @@ where
                 Ok(principal) => {
                     let span = span_of(&name);
                     if let Some(principal) = principal {
-                        let received = CancellationToken::new();
-                        request.extensions_mut().insert(Caller { principal, call: name.clone(), deadline, received });
+                        request.extensions_mut().insert(Caller { principal, call: name.clone(), deadline });
                     } else {
                         request.extensions_mut().insert(name.clone());
                     }
@@ -213,6 +209,9 @@ async fn identify<Body>(
     let Some(kinds) = kinds else { return Ok(None) };
     let principal = authenticator.resolve(sent_key(bearer.as_ref(), api_key.as_ref())?).await?;
     name.key = Some((principal.key_id, principal.account_id));
+    if let Some(stream) = request.extensions().get::<Arc<Stream>>() {
+        stream.connection().becomes_known(principal.account_id.uuid().as_u128());
+    }
     if !kinds.contains(&principal.kind) {
         return Err(Error::KeyKindNotAllowed { method, kind: principal.kind, allowed: kinds });
     }

@@ -10,11 +10,17 @@ pub struct FeedSettings {
     #[arg(long, global = true, env = "HEADWATER_FEED_STREAMS_PER_KEY_MAX", default_value = "128", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub feed_streams_per_key_max: u32,
 
+    /// How many feed streams and waiting long polls may be open at this server. The accounts share them: one account alone may have
+    /// two thirds.
+    #[arg(long, global = true, env = "HEADWATER_FEED_STREAMS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub feed_streams_max: u32,
+
     /// The age at which a feed stream is ended with `draining`, in seconds, give or take 10 %.
     #[arg(long, global = true, env = "HEADWATER_FEED_STREAM_AGE_SECONDS", default_value = "1800", value_parser = clap::value_parser!(u32).range(1..=604_800))]
     pub feed_stream_age_seconds: u32,
 
-    /// How long a feed stream waits for a reader that takes no messages, in seconds. The stream is then ended with SLOW_CONSUMER.
+    /// How long a feed stream waits for a reader that takes no messages, in seconds. The stream is then ended with SLOW_CONSUMER, which
+    /// the reader gets when it takes messages again within ten times as long. An answer of another method is cut.
     #[arg(long, global = true, env = "HEADWATER_FEED_STALL_SECONDS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub feed_stall_seconds: u32,
 

@@ -26,7 +26,13 @@ pub struct LimitSettings {
     #[arg(long, global = true, env = "HEADWATER_MESSAGE_BYTES_MAX", default_value = "4194304", value_parser = clap::value_parser!(u32).range(1_024..=67_108_864))]
     pub message_bytes_max: u32,
 
-    /// How many calls are worked on at once; more are refused with RESOURCE_EXHAUSTED. Open streams do not count.
+    /// How many bytes of requests that are being received, and of answers that their readers have not taken, the server holds, half
+    /// of it for each. The accounts share them. Calls beyond are refused with RESOURCE_EXHAUSTED.
+    #[arg(long, global = true, env = "HEADWATER_TRANSFER_BYTES_MAX", default_value = "134217728", value_parser = clap::value_parser!(u32).range(16_777_216..))]
+    pub transfer_bytes_max: u32,
+
+    /// How many calls are worked on or answered at once; more are refused with RESOURCE_EXHAUSTED. The accounts share them: one
+    /// account alone may have two thirds. Open streams, calls that wait for events, and calls that need no key do not count.
     #[arg(long, global = true, env = "HEADWATER_CALLS_MAX", default_value = "4096", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub calls_max: u32,
 }

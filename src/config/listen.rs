@@ -31,6 +31,20 @@ pub struct ListenSettings {
     #[arg(long, global = true, env = "HEADWATER_ALLOW_PLAINTEXT", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
     pub allow_plaintext: bool,
 
+    /// How many connections may be open. The limit of open files may allow fewer; the log says so at the start. When all are open, a
+    /// new one takes the place of the oldest over which no call with a key has come.
+    #[arg(long, global = true, env = "HEADWATER_CONNECTIONS_MAX", default_value = "2048", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections_max: u32,
+
+    /// How many connections one address may have, or one /64 network of IPv6 addresses. It never gets more than two thirds of
+    /// `connections_max`, and less when other addresses have many.
+    #[arg(long, global = true, env = "HEADWATER_CONNECTIONS_PER_ADDRESS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections_per_address_max: u32,
+
+    /// How long a new connection may take until its first request, in seconds. A TLS handshake may take a third of it.
+    #[arg(long, global = true, env = "HEADWATER_FIRST_REQUEST_SECONDS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub first_request_seconds: u32,
+
     /// How many calls and streams one connection may have open at once.
     #[arg(long, global = true, env = "HEADWATER_CONNECTION_STREAMS_MAX", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub connection_streams_max: u32,

@@ -11,7 +11,8 @@ pub struct ShutdownSettings {
     #[arg(long, global = true, env = "HEADWATER_DRAIN_DELAY_MILLISECONDS", default_value = "0", value_parser = clap::value_parser!(u32).range(0..=600_000))]
     pub drain_delay_milliseconds: u32,
 
-    /// How long a stop waits for calls in progress before it ends them, in seconds.
-    #[arg(long, global = true, env = "HEADWATER_SHUTDOWN_SECONDS", default_value = "25", value_parser = clap::value_parser!(u32).range(1..=600))]
+    /// How long a stop waits for calls in progress before it ends them, in seconds. Readers that take nothing and requests that do
+    /// not come are ended within about a second. The database may take one second more.
+    #[arg(long, global = true, env = "HEADWATER_SHUTDOWN_SECONDS", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=600))]
     pub shutdown_seconds: u32,
 }

@@ -172,6 +172,12 @@ impl Error {
             )
             .retry(RETRY_LATER)
             .with("limit", limit),
+            Self::StreamsTaken => Answer::new(
+                ErrorReason::TooManyStreams,
+                Code::ResourceExhausted,
+                "this account has its share of the streams and waiting calls that the server may have open; close one first",
+            )
+            .retry(RETRY_LATER),
             Self::PageTokenInvalid => Answer::field(
                 ErrorReason::PageTokenInvalid,
                 "page_token",

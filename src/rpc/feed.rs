@@ -17,12 +17,12 @@ use futures::{Stream, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use super::call::Call;
 use crate::app::App;
 use crate::auth::{Authenticator, Principal};
 use crate::clock;
-use crate::deadline::Deadline;
 use crate::domain::event::FeedPlace;
-use crate::domain::id::{AccountId, ApiKeyId};
+use crate::domain::id::AccountId;
 use crate::error::{CallName, Error};
 use crate::pb;
 use batch::Batch;
@@ -52,7 +52,8 @@ impl FeedStreams {
         limits: FeedLimits,
         draining: CancellationToken,
     ) -> Self {
-        Self { app, authenticator, limits, draining, slots: Slots::default() }
+        let slots = Slots::new(limits.streams_max);
+        Self { app, authenticator, limits, draining, slots }
     }
 
     /// Opens the stream of a WatchEvents call.
@@ -82,7 +83,7 @@ impl FeedStreams {
     }
 
     async fn open(&self, principal: &Principal, name: &CallName, wanted: WantedStream) -> Result<WatchStream, Error> {
-        let slot = self.open_slot(principal.key_id)?;
+        let slot = self.open_slot(principal)?;
         let account_id = principal.account_id;
         // Follow before reading the head. Otherwise an event committed in between would go unnoticed.
         let follower = self.app.feed().follow(account_id).reading_ahead();
@@ -114,15 +115,15 @@ impl FeedStreams {
     ///
     /// # Errors
     /// Invalid fields, a cursor that cannot be served, or, for a call that waits, too many streams.
-    pub async fn list(
+    pub(in crate::rpc) async fn list(
         &self,
-        principal: &Principal,
-        sent_deadline: Option<Deadline>,
+        call: &Call,
         request: pb::ReadEventsRequest,
     ) -> Result<ReadEventsResponse, Error> {
+        let Call { principal, sent_deadline, .. } = call;
         let wanted = event::parse_read(&request)?;
         // A waiting call counts as a stream.
-        let _slot = (!wanted.max_wait.is_zero()).then(|| self.open_slot(principal.key_id)).transpose()?;
+        let _slot = (!wanted.max_wait.is_zero()).then(|| self.open_slot(principal)).transpose()?;
         let account_id = principal.account_id;
         let mut follower = self.app.feed().follow(account_id);
         let head = self.app.feed().head(account_id).await?;
@@ -130,7 +131,7 @@ impl FeedStreams {
         // At its deadline, the caller gets an empty page with a cursor and not an error.
         let longest = clock::monotonic_now() + wanted.max_wait;
         let give_up_at = sent_deadline.map_or(longest, |sent| sent.wait_end().min(longest));
-        let mut batch = Batch::new(wanted.page_events_max, i64::MAX);
+        let mut batch = Batch::new(wanted.page_events_max, i64::MAX, batch::message_bytes_max(1));
         loop {
             follower.known();
             let page = place::read(&self.app, &mut follower, account_id, position.sequence).await?;
@@ -159,6 +160,7 @@ impl FeedStreams {
                 break;
             }
             if page.is_empty() {
+                call.only_waits();
                 let expiry = self.authenticator.expires_at(principal);
                 let until = expiry.map_or(give_up_at, |expiry| expiry.min(give_up_at));
                 tokio::select! {
@@ -181,8 +183,8 @@ impl FeedStreams {
         })
     }
 
-    fn open_slot(&self, key_id: ApiKeyId) -> Result<Slot, Error> {
-        self.slots.take(key_id, self.limits.streams_per_key_max)
+    fn open_slot(&self, principal: &Principal) -> Result<Slot, Error> {
+        self.slots.take(principal, self.limits.streams_per_key_max)
     }
 
     fn cursor(&self, account_id: AccountId, place: FeedPlace) -> String {

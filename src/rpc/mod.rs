@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::codec::CompressionEncoding;
-use tonic::transport::server::Router;
+use tonic::service::RoutesBuilder;
 
 use crate::app::App;
 use crate::auth::Authenticator;
@@ -55,9 +55,9 @@ impl Services {
         Self { rpc: Arc::new(Rpc { app, authenticator, request_timeout }), streams: Arc::new(streams) }
     }
 
-    /// Adds the services to a server with the [`crate::auth::layer::AuthLayer`]. Messages larger than `message_bytes_max` are
+    /// Adds the services to the routes behind the [`crate::auth::layer::AuthLayer`]. Messages larger than `message_bytes_max` are
     /// refused.
-    pub fn add_to<L>(&self, router: Router<L>, message_bytes_max: usize) -> Router<L> {
+    pub fn add_to(&self, routes: &mut RoutesBuilder, message_bytes_max: usize) {
         macro_rules! tuned {
             ($server:ident, $handlers:expr) => {
                 $server::new($handlers)
@@ -66,14 +66,12 @@ impl Services {
             };
         }
         let rpc = || Arc::clone(&self.rpc);
-        router
+        let streams = || Arc::clone(&self.streams);
+        routes
             .add_service(tuned!(AccountServiceServer, AccountHandlers { rpc: rpc() }))
             .add_service(tuned!(AffiliateServiceServer, AffiliateHandlers { rpc: rpc() }))
-            .add_service(tuned!(
-                TrackingServiceServer,
-                TrackingHandlers { rpc: rpc(), streams: Arc::clone(&self.streams) }
-            ))
-            .add_service(tuned!(FeedServiceServer, FeedHandlers { rpc: rpc(), streams: Arc::clone(&self.streams) }))
-            .add_service(tuned!(RewardServiceServer, RewardHandlers { rpc: rpc() }))
+            .add_service(tuned!(TrackingServiceServer, TrackingHandlers { rpc: rpc(), streams: streams() }))
+            .add_service(tuned!(FeedServiceServer, FeedHandlers { rpc: rpc(), streams: streams() }))
+            .add_service(tuned!(RewardServiceServer, RewardHandlers { rpc: rpc() }));
     }
 }

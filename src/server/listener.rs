@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 
-use futures::stream::{SelectAll, select_all};
-use tokio::net::{TcpSocket, lookup_host};
-use tonic::transport::server::TcpIncoming;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use super::ServerError;
 use crate::config::Settings;
@@ -59,17 +57,11 @@ impl Bound {
     }
 
     /// Begins to take connections.
-    pub(super) fn listen(self, settings: &Settings) -> Result<Incoming, ServerError> {
-        let listen = |socket: TcpSocket| {
-            let listener = socket.listen(BACKLOG).map_err(|source| listen_error(settings, source))?;
-            Ok(TcpIncoming::from(listener).with_nodelay(Some(true)))
-        };
-        Ok(select_all(self.sockets.into_iter().map(listen).collect::<Result<Vec<_>, ServerError>>()?))
+    pub(super) fn listen(self, settings: &Settings) -> Result<Vec<TcpListener>, ServerError> {
+        let listen = |socket: TcpSocket| socket.listen(BACKLOG).map_err(|source| listen_error(settings, source));
+        self.sockets.into_iter().map(listen).collect()
     }
 }
-
-/// The connections of all sockets.
-pub(super) type Incoming = SelectAll<TcpIncoming>;
 
 fn listen_error(settings: &Settings, source: io::Error) -> ServerError {
     let place = settings.places.of("listen_address");

@@ -1,14 +1,22 @@
 //! Reads the certificate and its key, and says which setting names a wrong file.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::ServerError;
 use crate::config::Settings;
 
-/// The TLS configuration, if the settings name a certificate. It was tried once, so a server takes it.
-pub(super) fn read(settings: &Settings) -> Result<Option<ServerTlsConfig>, ServerError> {
+/// HTTP/2 in the negotiation of the protocol.
+const ALPN_HTTP2: &str = "h2";
+
+/// The TLS configuration, if the settings name a certificate.
+pub(super) fn read(settings: &Settings) -> Result<Option<TlsAcceptor>, ServerError> {
     let Some((certificate, key)) = settings.listen.tls_files() else { return Ok(None) };
     let wrong = |setting: &str, path: &Path, problem: String| {
         let place = settings.places.of(setting);
@@ -26,23 +34,27 @@ pub(super) fn read(settings: &Settings) -> Result<Option<ServerTlsConfig>, Serve
     if !has(&key_text, "PRIVATE KEY-----") {
         return Err(wrong("tls_key_file", key, "it has no private key in PEM format".to_owned()));
     }
-    let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate_text, key_text));
-    match Server::builder().tls_config(tls.clone()) {
-        Ok(_) => Ok(Some(tls)),
+    match acceptor(&certificate_text, &key_text) {
+        Ok(acceptor) => Ok(Some(acceptor)),
         Err(error) => {
-            let problem = format!("cannot be used with the key {}: {}", key.display(), chain(&error));
+            let problem = format!("cannot be used with the key {}: {error}", key.display());
             Err(wrong("tls_certificate_file", certificate, problem))
         }
     }
 }
 
-fn has(file: &[u8], text: &str) -> bool {
-    file.windows(text.len()).any(|part| part == text.as_bytes())
+fn acceptor(certificate: &[u8], key: &[u8]) -> Result<TlsAcceptor, rustls::Error> {
+    let unreadable = |error: pem::Error| rustls::Error::General(error.to_string());
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(unreadable)?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain.map_err(unreadable)?, key)?;
+    config.alpn_protocols.push(ALPN_HTTP2.into());
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// An error with its causes. The error itself says only that the transport failed.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    let texts: Vec<String> = causes.map(ToString::to_string).collect();
-    if texts.is_empty() { error.to_string() } else { texts.join(": ") }
+fn has(file: &[u8], text: &str) -> bool {
+    file.windows(text.len()).any(|part| part == text.as_bytes())
 }

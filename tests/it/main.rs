@@ -19,6 +19,7 @@ mod contract;
 mod coverage;
 mod crash;
 mod documents;
+mod doors;
 mod error_table;
 mod failpoints;
 mod faults;

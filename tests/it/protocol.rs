@@ -172,13 +172,9 @@ db_test!(every_error_names_its_call, |database: TestDatabase| async move {
     };
     let status = client.tracking.record_sale(pb::RecordSaleRequest::default()).await.unwrap_err();
     assert_eq!(named(&status), "INVALID_FIELDS");
-    // A waiting call uses the only slot.
-    let start = Some(from_latest());
-    let max_wait = Some(prost_types::Duration { seconds: 30, nanos: 0 });
-    let request = pb::ReadEventsRequest { start, max_wait, ..pb::ReadEventsRequest::default() };
-    let mut waiting = client.clone();
-    // It is refused itself when it arrives during a call of the loop below, and tries again.
-    let waiting = tokio::spawn(async move { while waiting.feed.read_events(request.clone()).await.is_err() {} });
+    // A call without a body takes the only place.
+    let raw = RawClient::connect(&server.address).await;
+    let _begun = raw.begin(RECORD_SALE, &[("content-type", "application/grpc"), ("x-api-key", &client.key)]).await;
     let status = loop {
         match client.accounts.check_api_key(pb::CheckApiKeyRequest {}).await {
             Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -186,11 +182,11 @@ db_test!(every_error_names_its_call, |database: TestDatabase| async move {
         }
     };
     assert_eq!(named(&status), "OVERLOADED");
-    // A method that needs no key.
+    // A method that needs no key, with a message that is too long for it.
     let health = "grpc.health.v1.Health/Check";
-    let status = client.call::<_, pb::CheckApiKeyResponse>(health, pb::CheckApiKeyRequest {}).await.unwrap_err();
-    assert_eq!(named(&status), "OVERLOADED");
-    waiting.abort();
+    let long = tonic_health::pb::HealthCheckRequest { service: "x".repeat(5_000) };
+    let status = client.call::<_, pb::CheckApiKeyResponse>(health, long).await.unwrap_err();
+    assert_eq!(named(&status), "MESSAGE_TOO_LARGE");
 });
 
 /// The name of the call in the details of its error.

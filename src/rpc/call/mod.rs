@@ -2,6 +2,7 @@
 
 pub(in crate::rpc) mod canonical;
 pub mod change;
+pub mod codec;
 pub(in crate::rpc) mod page;
 pub(in crate::rpc) mod parse;
 pub(in crate::rpc) mod render;
@@ -26,7 +27,9 @@ use crate::domain::id::AccountId;
 use crate::domain::rule::{Envelope, Rule};
 use crate::domain::time::Time;
 use crate::error::{CallName, Error};
+use crate::limit::AnswerBytes;
 use crate::store::Store;
+use crate::transport::stream::Stream;
 use change::{Asking, Change};
 
 /// The maximum size of an answer: the default limit of clients.
@@ -49,7 +52,7 @@ impl Rpc {
     ) -> Call {
         let limit = clock::monotonic_now() + self.request_timeout;
         let deadline = sent_deadline.map_or(limit, |sent| sent.handler_end().min(limit));
-        Call { rpc: Arc::clone(self), principal, name, deadline, sent_deadline }
+        Call { rpc: Arc::clone(self), principal, name, deadline, sent_deadline, stream: None }
     }
 
     /// The call of a gRPC request.
@@ -58,8 +61,8 @@ impl Rpc {
             Error::Internal("a call came past the layer that finds out who calls".to_owned())
                 .into_status(&CallName::default())
         })?;
-        caller.received.cancel();
-        Ok(self.call(caller.principal, caller.call, caller.deadline))
+        let stream = request.extensions_mut().remove::<Arc<Stream>>();
+        Ok(Call { stream, ..self.call(caller.principal, caller.call, caller.deadline) })
     }
 
     /// Answers a call that runs to its end once it has begun. A write is such a call, because it must not be cut in the middle.
@@ -72,10 +75,12 @@ impl Rpc {
     ) -> Result<Response<A>, Status>
     where
         F: Future<Output = Result<A, Error>>,
+        A: Message,
     {
         let call = self.call_of(&mut request)?;
         let name = call.name.clone();
-        handle(call, request.into_inner()).await.map(Response::new).map_err(|error| error.into_status(&name))
+        let answer = handle(call, request.into_inner()).await;
+        answer.map(response).map_err(|error| error.into_status(&name))
     }
 
     /// Answers a read. A read is dropped at its deadline.
@@ -99,8 +104,18 @@ impl Rpc {
             Ok(answer) => answer,
             Err(_) => Err(Error::DeadlineExceeded { is_unchanged: true }),
         };
-        answer.map(Response::new).map_err(|error| error.into_status(&name))
+        answer.map(response).map_err(|error| error.into_status(&name))
     }
+}
+
+/// A response with its size, for the limit on answers that their readers do not take.
+pub(in crate::rpc) fn response<A: Message>(answer: A) -> Response<A> {
+    let bytes = AnswerBytes::of(answer.encoded_len());
+    let mut response = Response::new(answer);
+    if let Some(bytes) = bytes {
+        response.extensions_mut().insert(bytes);
+    }
+    response
 }
 
 /// One call: the caller, and the resources to carry the call out.
@@ -111,9 +126,16 @@ pub(in crate::rpc) struct Call {
     pub(in crate::rpc) deadline: Instant,
     /// The caller's own deadline, which may be later than `deadline`.
     pub(in crate::rpc) sent_deadline: Option<Deadline>,
+    /// The call's stream. `None` for a call that came over another transport.
+    stream: Option<Arc<Stream>>,
 }
 
 impl Call {
+    /// Gives the call's place among those of its account back, because the call only waits from now on.
+    pub(in crate::rpc) fn only_waits(&self) {
+        self.stream.iter().for_each(|stream| stream.let_go());
+    }
+
     pub(in crate::rpc) fn account_id(&self) -> AccountId {
         self.principal.account_id
     }

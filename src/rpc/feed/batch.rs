@@ -7,6 +7,15 @@ use crate::domain::event::{EventFilter, FeedPlace};
 /// The maximum size of a message: well below the 4 MiB that clients accept by default.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
+/// The maximum size of a message when many streams are open, and of the messages of all streams together.
+const MESSAGE_BYTES_LEAST: usize = 1 << 16;
+const ALL_MESSAGES_BYTES: usize = 1 << 26;
+
+/// How large a message may be while so many streams are open. Each stream holds up to one message that its reader has not taken.
+pub(super) fn message_bytes_max(streams: usize) -> usize {
+    (ALL_MESSAGES_BYTES / streams.max(1)).clamp(MESSAGE_BYTES_LEAST, MESSAGE_BYTES_MAX)
+}
+
 /// See the head of the file.
 pub(super) struct Batch {
     pub(super) entries: Entries,
@@ -16,15 +25,17 @@ pub(super) struct Batch {
     pub(super) skipped: i64,
     events_max: i64,
     skipped_max: i64,
+    bytes_max: usize,
     bytes: usize,
     is_full: bool,
 }
 
 impl Batch {
-    /// A batch of up to `events_max` events. While it is empty, it ends after `skipped_max` rejected events.
-    pub(super) fn new(events_max: i64, skipped_max: i64) -> Self {
+    /// A batch of up to `events_max` events and about `bytes_max` bytes. While it is empty, it ends after `skipped_max` rejected
+    /// events.
+    pub(super) fn new(events_max: i64, skipped_max: i64, bytes_max: usize) -> Self {
         let entries = Entries::default();
-        Self { entries, events: 0, skipped: 0, events_max, skipped_max, bytes: 0, is_full: false }
+        Self { entries, events: 0, skipped: 0, events_max, skipped_max, bytes_max, bytes: 0, is_full: false }
     }
 
     /// Whether the batch takes no more events.
@@ -65,7 +76,7 @@ impl Batch {
         let first = position.sequence + 1;
         let mut to = last.min(position.sequence + self.events_max - self.events);
         let mut piece = feed.entries(segment, first, to);
-        while self.bytes + piece.len() > MESSAGE_BYTES_MAX {
+        while self.bytes + piece.len() > self.bytes_max {
             self.is_full = true;
             if to == first {
                 if self.events > 0 {

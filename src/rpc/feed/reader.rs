@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::Batch;
+use super::batch::{self, Batch};
 use super::event::{self, WantedStream};
 use super::message::{Entries, Kind, WatchResponse};
 use super::place;
@@ -76,7 +76,7 @@ pub(super) struct Reader {
     /// When the next message is due at the latest.
     heartbeat_at: Instant,
     /// The stream's slot among the streams of its key. It is held as long as the reader exists.
-    _slot: Slot,
+    slot: Slot,
 }
 
 impl Reader {
@@ -122,7 +122,7 @@ impl Reader {
             is_over: false,
             silent_events: 0,
             heartbeat_at: now + wanted.heartbeat_delay,
-            _slot: slot,
+            slot,
         }
     }
 
@@ -214,7 +214,8 @@ impl Reader {
 
     /// The events that were read and pass the filter. `None` if there are none.
     fn batch(&mut self) -> Option<Entries> {
-        let mut batch = Batch::new(self.batch_events_max, SILENT_EVENTS_MAX - self.silent_events);
+        let bytes_max = batch::message_bytes_max(self.slot.open_count());
+        let mut batch = Batch::new(self.batch_events_max, SILENT_EVENTS_MAX - self.silent_events, bytes_max);
         while let Some(segment) = self.page.front() {
             if segment.first_sequence() > self.position.sequence + 1 {
                 // There is a gap. The next look finds the reason.

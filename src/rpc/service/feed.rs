@@ -6,8 +6,8 @@ use tonic::{Request, Response, Status};
 
 use crate::auth::permission::READING;
 use crate::pb;
-use crate::rpc::call::Rpc;
 use crate::rpc::call::service::service;
+use crate::rpc::call::{Rpc, response};
 use crate::rpc::feed::message::ReadEventsResponse;
 use crate::rpc::feed::{FeedStreams, WatchStream};
 
@@ -29,6 +29,8 @@ service! {
     async fn watch_events(&self, mut request: Request<pb::WatchEventsRequest>) -> Result<Response<WatchStream>, Status> {
         let call = self.rpc.call_of(&mut request)?;
         let stream = self.streams.watch(&call.principal, &call.name, request.into_inner()).await;
+        // The streams have a limit of their own.
+        call.only_waits();
         stream.map(Response::new).map_err(|error| error.into_status(&call.name))
     }
 
@@ -38,7 +40,7 @@ service! {
     ) -> Result<Response<ReadEventsResponse>, Status> {
         // The deadline of other reads does not apply, because this call waits for new events.
         let call = self.rpc.call_of(&mut request)?;
-        let answer = self.streams.list(&call.principal, call.sent_deadline, request.into_inner()).await;
-        answer.map(Response::new).map_err(|error| error.into_status(&call.name))
+        let answer = self.streams.list(&call, request.into_inner()).await;
+        answer.map(response).map_err(|error| error.into_status(&call.name))
     }
 }

@@ -67,16 +67,34 @@ const PARTS: [Part; 23] = [
     },
     Part {
         name: "auth",
-        parts: &["domain", "store", "app", "clock", "config", "deadline", "error", "sampled", "pb"],
+        parts: &["domain", "store", "app", "clock", "config", "deadline", "error", "sampled", "transport", "pb"],
         libraries: &["tonic", "prost", "tokio", "tracing"],
     },
     Part {
         name: "rpc",
-        parts: &["domain", "store", "app", "clock", "config", "deadline", "error", "auth", "shares", "pb"],
-        libraries: &["tonic", "tonic_types", "prost", "prost_types", "tokio", "tracing"],
+        parts: &[
+            "domain",
+            "store",
+            "app",
+            "clock",
+            "config",
+            "deadline",
+            "error",
+            "auth",
+            "limit",
+            "shares",
+            "transport",
+            "pb",
+        ],
+        libraries: &["tonic", "tonic_types", "tonic_prost", "prost", "prost_types", "tokio", "tracing"],
     },
-    Part { name: "gathered", parts: &[], libraries: &["tonic", "tokio"] },
-    Part { name: "limit", parts: &["auth", "error", "shares"], libraries: &["tokio", "tracing"] },
+    // hyper and the sockets. The one thing of tonic is the type of a client's address.
+    Part { name: "transport", parts: &["clock", "sampled", "shares"], libraries: &["tonic", "tokio", "tracing"] },
+    Part {
+        name: "limit",
+        parts: &["domain", "auth", "error", "shares", "transport"],
+        libraries: &["tokio", "tracing"],
+    },
     // Calls other companies' servers. Its input is passed in and its result is returned.
     Part { name: "outbound", parts: &["domain"], libraries: &["tokio", "tracing"] },
     // Both are pure. They turn bytes into API messages, which then pass the same parsing as those of a call.

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
-use tonic::transport::server::Connected;
 
 /// The size of the buffer. A full buffer is always sent, and a larger piece is not buffered. The answers to a batch of sales on
 /// one connection are about 16 KiB.
@@ -76,14 +75,6 @@ impl<Connection: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gathered<Connecti
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.connection).poll_read(context, buffer)
-    }
-}
-
-impl<Connection: Connected + AsyncWrite + Unpin> Connected for Gathered<Connection> {
-    type ConnectInfo = Connection::ConnectInfo;
-
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.connection.get_ref().connect_info()
     }
 }
 

@@ -1,0 +1,121 @@
+//! Receives the whole request before its handler begins. What has come counts towards the account's share of memory, and a
+//! request that does not come is given up.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body;
+
+use super::{Limits, RETRY_AFTER};
+use crate::domain::id::AccountId;
+use crate::error::Error;
+use crate::shares::Share;
+use crate::transport::stream::Stream;
+
+/// How many bytes of a request count towards no share. Almost all requests are smaller.
+const FREE_BYTES: usize = 16 * 1024;
+
+/// The steps in which larger requests take their share.
+const STEP_BYTES: usize = 64 * 1024;
+
+/// The bytes in front of a message.
+const PREFIX_BYTES: usize = 5;
+
+/// How often a caller that sends nothing is looked at. When places are short, it is then given up.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a stop waits for the rest of a request.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+
+/// A request that has arrived.
+pub(super) struct Received {
+    pub(super) parts: VecDeque<Bytes>,
+    /// Held until the request is worked off.
+    pub(super) shares: Vec<Share<AccountId>>,
+}
+
+/// Receives the request of an account, up to `bytes_max` bytes.
+///
+/// # Errors
+/// [`Error::DeadlineExceeded`], [`Error::Overloaded`] or [`Error::Unavailable`] when it does not come, and
+/// [`Error::MessageTooLarge`].
+pub(super) async fn receive<B>(
+    limits: &Limits,
+    owner: AccountId,
+    bytes_max: usize,
+    stream: &Stream,
+    body: &mut B,
+) -> Result<Received, Error>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut received = Received { parts: VecDeque::new(), shares: Vec::new() };
+    let (mut bytes, mut paid) = (0, FREE_BYTES);
+    // The timers are made only when the call waits, because most requests have already arrived.
+    let mut too_late: Option<Pin<Box<dyn Future<Output = Error> + Send + '_>>> = None;
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)) => frame,
+            error = poll_fn(|context| {
+                let wait = too_late.get_or_insert_with(|| Box::pin(give_up(limits, stream)));
+                wait.as_mut().poll(context)
+            }) => return Err(error),
+        };
+        match frame {
+            None => break,
+            // The connection or the call has ended, so nobody gets this.
+            Some(Err(_)) => return Err(Error::Unavailable),
+            Some(Ok(frame)) => {
+                let Ok(data) = frame.into_data() else { continue };
+                bytes += data.len();
+                if bytes > bytes_max + PREFIX_BYTES {
+                    return Err(Error::MessageTooLarge);
+                }
+                while bytes > paid {
+                    let share = limits.request_bytes.take(owner, STEP_BYTES as u64);
+                    received.shares.push(share.ok_or(Error::Overloaded { retry_after: RETRY_AFTER })?);
+                    paid += STEP_BYTES;
+                }
+                received.parts.push_back(data);
+            }
+        }
+        if body.is_end_stream() {
+            break;
+        }
+    }
+    stream.received();
+    Ok(received)
+}
+
+/// Completes when the rest of the request is given up.
+async fn give_up(limits: &Limits, stream: &Stream) -> Error {
+    // Nothing was changed, because a handler begins only when the request has been received.
+    let too_late = Error::DeadlineExceeded { is_unchanged: true };
+    let patience = async {
+        let mut waited = Duration::ZERO;
+        while waited < limits.receive_timeout {
+            let pause = LOOK.min(limits.receive_timeout - waited);
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            if limits.calls.is_short() {
+                return;
+            }
+        }
+    };
+    let stopping = async {
+        limits.draining.cancelled().await;
+        tokio::time::sleep(STOP_GRACE).await;
+    };
+    // The task of the call is woken when the call is told to end.
+    let told = poll_fn(|_| if stream.is_ending() { Poll::Ready(()) } else { Poll::Pending });
+    tokio::select! {
+        () = patience => too_late,
+        () = stopping => Error::Unavailable,
+        () = told => Error::Overloaded { retry_after: RETRY_AFTER },
+    }
+}

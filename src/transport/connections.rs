@@ -1,0 +1,269 @@
+//! The table of open connections. Its size is limited in all and for each address. A connection is known once a call with a key
+//! that works has come over it. When there is no room, a new connection takes the place of the oldest unknown one, so that
+//! nobody keeps others out with connections that do nothing. The known ones are shared among the owners of the keys: one beyond
+//! its owner's share works, but stays unknown.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::shares::{Share, Shares};
+
+/// The owner of connections: an IPv4 address, or the /64 network of an IPv6 address, because a single host may have all of it.
+pub type Network = IpAddr;
+
+/// The network of an address.
+pub fn network(address: IpAddr) -> Network {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// See the head of the file. Clones share one table.
+#[derive(Clone)]
+pub struct Connections(Arc<Table>);
+
+struct Table {
+    /// The most connections of one network.
+    per_network_max: u64,
+    shares: Shares<Network>,
+    /// The known connections, by the owners of their keys.
+    known: Shares<u128>,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Default)]
+struct Entries {
+    next_id: u64,
+    open: BTreeMap<u64, Entry>,
+    /// The unknown ones of `open`, the oldest first.
+    unknown: BTreeMap<u64, Network>,
+}
+
+/// An open connection in the table.
+struct Entry {
+    /// Cancelled to close the connection.
+    cut: CancellationToken,
+    _share: Share<Network>,
+}
+
+impl Connections {
+    /// A table for `max` connections, and `per_network_max` of each network.
+    pub fn new(max: usize, per_network_max: usize) -> Self {
+        let (shares, known) = (Shares::new(max as u64), Shares::new(max as u64));
+        Self(Arc::new(Table { per_network_max: per_network_max as u64, shares, known, entries: Mutex::default() }))
+    }
+
+    /// Takes in a connection. `None` when it must be refused.
+    pub fn admit(&self, address: SocketAddr) -> Option<Arc<Connection>> {
+        let network = network(address.ip());
+        let mut entries = self.entries();
+        let share = loop {
+            let is_many = self.0.shares.taken(network) >= self.0.per_network_max;
+            match self.0.shares.take(network, 1).filter(|_| !is_many) {
+                Some(share) => break share,
+                // Its own network gives way first, then any.
+                None => match entries.cut_oldest(Some(network)) {
+                    true => {}
+                    false if is_many || self.0.shares.left() > 0 => return None,
+                    false if entries.cut_oldest(None) => {}
+                    false => return None,
+                },
+            }
+        };
+        let id = entries.next_id;
+        entries.next_id += 1;
+        let cut = CancellationToken::new();
+        entries.open.insert(id, Entry { cut: cut.clone(), _share: share });
+        entries.unknown.insert(id, network);
+        drop(entries);
+        Some(Arc::new(Connection {
+            id,
+            address,
+            cut,
+            has_called: AtomicBool::new(false),
+            is_known: AtomicBool::new(false),
+            owner_share: OnceLock::new(),
+            calls_working: AtomicUsize::new(0),
+            parts: AtomicU32::new(0),
+            table: self.clone(),
+        }))
+    }
+
+    /// Closes the oldest unknown connection. False if there is none.
+    pub fn cut_oldest_unknown(&self) -> bool {
+        self.entries().cut_oldest(None)
+    }
+
+    /// How many connections are open.
+    pub fn count(&self) -> usize {
+        self.entries().open.len()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    /// Closes the oldest unknown connection, of this network or of any. False if there is none.
+    fn cut_oldest(&mut self, of: Option<Network>) -> bool {
+        let mut unknown = self.unknown.iter();
+        let oldest = unknown.find(|(_, network)| of.is_none_or(|of| of == **network)).map(|(id, _)| *id);
+        let Some(id) = oldest else { return false };
+        self.unknown.remove(&id);
+        if let Some(entry) = self.open.remove(&id) {
+            entry.cut.cancel();
+        }
+        true
+    }
+}
+
+/// An open connection. It leaves the table when it is dropped.
+pub struct Connection {
+    id: u64,
+    address: SocketAddr,
+    cut: CancellationToken,
+    has_called: AtomicBool,
+    /// Whether it is known, or is beyond its owner's share.
+    is_known: AtomicBool,
+    owner_share: OnceLock<Share<u128>>,
+    calls_working: AtomicUsize,
+    /// How many parts of answers the transport has taken.
+    parts: AtomicU32,
+    table: Connections,
+}
+
+impl Connection {
+    /// The address of the client.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Says that a call with a key that works came over the connection. The first owner of a key has the connection.
+    pub fn becomes_known(&self, owner: u128) {
+        if self.is_known.load(Ordering::Relaxed) || self.is_known.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let Some(share) = self.table.0.known.take(owner, 1) {
+            let _ = self.owner_share.set(share);
+            self.table.entries().unknown.remove(&self.id);
+        }
+    }
+
+    /// Completes when the connection must be closed at once.
+    pub(super) async fn cut(&self) {
+        self.cut.cancelled().await;
+    }
+
+    /// Says that a call has come.
+    pub(super) fn called(&self) {
+        self.has_called.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_called(&self) -> bool {
+        self.has_called.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begin_work(&self) {
+        self.calls_working.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end_work(&self) {
+        self.calls_working.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn takes_part(&self) {
+        self.parts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A number that changes with each part of an answer that the transport takes.
+    pub(super) fn parts(&self) -> u32 {
+        self.parts.load(Ordering::Relaxed)
+    }
+
+    /// Whether the server is working on a call of this connection.
+    pub(super) fn is_working(&self) -> bool {
+        self.calls_working.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut entries = self.table.entries();
+        entries.open.remove(&self.id);
+        entries.unknown.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        SocketAddr::new(text.parse().unwrap(), 1)
+    }
+
+    fn is_cut(connection: &Connection) -> bool {
+        connection.cut.is_cancelled()
+    }
+
+    #[test]
+    fn one_address_leaves_a_third_of_the_table() {
+        let table = Connections::new(90, 1_000);
+        let known: Vec<_> = std::iter::from_fn(|| table.admit(address("10.0.0.1")))
+            .take(60)
+            .inspect(|connection| connection.becomes_known(connection.id.into()))
+            .collect();
+        assert!(known.len() == 60 && table.admit(address("10.0.0.1")).is_none());
+        assert!(table.admit(address("10.0.0.2")).is_some());
+    }
+
+    #[test]
+    fn a_newcomer_takes_the_place_of_the_oldest_unknown_one() {
+        let table = Connections::new(3, 1_000);
+        let first = table.admit(address("10.0.0.1")).unwrap();
+        let second = table.admit(address("10.0.0.1")).unwrap();
+        first.becomes_known(1);
+        let third = table.admit(address("10.0.0.1")).unwrap();
+        assert!(!is_cut(&first) && is_cut(&second) && !is_cut(&third));
+        let other = table.admit(address("10.0.0.2")).unwrap();
+        let another = table.admit(address("10.0.0.3")).unwrap();
+        assert!(!is_cut(&first) && is_cut(&third) && !is_cut(&other) && !is_cut(&another));
+        for connection in [&other, &another] {
+            connection.becomes_known(connection.id.into());
+        }
+        assert!(table.admit(address("10.0.0.4")).is_none());
+        drop(other);
+        assert!(table.admit(address("10.0.0.4")).is_some());
+    }
+
+    #[test]
+    fn connections_beyond_the_share_of_their_owner_stay_unknown() {
+        let table = Connections::new(9, 1_000);
+        let addresses = (1..=9).map(|last| address(&format!("10.0.0.{last}")));
+        let connections: Vec<_> = addresses.map(|address| table.admit(address).unwrap()).collect();
+        connections.iter().for_each(|connection| connection.becomes_known(7));
+        let newcomers: Vec<_> = (1..=3).map(|last| table.admit(address(&format!("10.0.1.{last}"))).unwrap()).collect();
+        newcomers.iter().for_each(|connection| connection.becomes_known(8));
+        let cut = connections.iter().filter(|connection| is_cut(connection)).count();
+        assert_eq!(cut, 3, "one owner has two thirds of the table");
+    }
+
+    #[test]
+    fn a_network_has_its_own_limit() {
+        let table = Connections::new(100, 2);
+        let known: Vec<_> = (0..2).map(|_| table.admit(address("2001:db8::1")).unwrap()).collect();
+        known.iter().for_each(|connection| connection.becomes_known(connection.id.into()));
+        assert!(table.admit(address("2001:db8::2")).is_none(), "of the same /64");
+        assert!(table.admit(address("2001:db8:0:1::1")).is_some());
+        drop(known);
+        assert!(table.admit(address("2001:db8::2")).is_some());
+        assert_eq!(network("::ffff:10.0.0.1".parse().unwrap()), network("10.0.0.1".parse().unwrap()));
+        assert_eq!(table.count(), 0);
+    }
+}

@@ -1,0 +1,10 @@
+//! The connections of the server and the HTTP/2 on them: how many there may be, how long each may stand still, and what a stalled
+//! reader may hold. Knows nothing of gRPC, of keys and of methods.
+
+pub mod answer;
+pub mod connections;
+pub mod gathered;
+mod http2;
+pub mod request;
+pub mod serve;
+pub mod stream;

@@ -1,0 +1,199 @@
+//! One HTTP/2 stream, which is one call: its phase, and the task that drives it. hyper does not ask for the next part of an answer
+//! while the reader takes none, so neither a handler nor a body can notice a stalled reader. The task notices it.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::task::AtomicWaker;
+use hyper::rt::Executor;
+use tokio::time::Sleep;
+
+use super::connections::Connection;
+
+/// How many times as long as another call a stream of events may stand still. It tells its reader that it was too slow when the
+/// reader comes back, and holds little in the meantime.
+const PATIENCE: u32 = 10;
+
+/// How long a stream that was told to end may take to hand over its last frames.
+const ENDING: Duration = Duration::from_secs(1);
+
+/// The phases of a call.
+const RECEIVING: u8 = 0;
+const WORKING: u8 = 1;
+/// The answer has begun, and the server has the next turn.
+const ANSWERING: u8 = 2;
+/// The answer has begun, and a part of it waits for the reader.
+const HANDED_OVER: u8 = 3;
+
+/// The state of one call. It is in the extensions of its request.
+pub struct Stream {
+    connection: Arc<Connection>,
+    phase: AtomicU8,
+    /// How many parts of the answer the transport has taken.
+    parts: AtomicU32,
+    is_ending: AtomicBool,
+    is_patient: AtomicBool,
+    waker: AtomicWaker,
+    /// Shares of limited supplies, see [`Stream::hold`].
+    holds: Mutex<Holds>,
+}
+
+#[derive(Default)]
+struct Holds {
+    call: Option<Box<dyn Send>>,
+    answer: Option<Box<dyn Send>>,
+}
+
+impl Stream {
+    /// The state of a new call on a connection.
+    pub(super) fn new(connection: Arc<Connection>) -> Arc<Self> {
+        Arc::new(Self {
+            connection,
+            phase: AtomicU8::new(RECEIVING),
+            parts: AtomicU32::new(0),
+            is_ending: AtomicBool::new(false),
+            is_patient: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+            holds: Mutex::default(),
+        })
+    }
+
+    /// The connection of the call.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Holds the call's place until the reader has taken the answer, or until [`Self::let_go`].
+    pub fn hold(&self, place: Box<dyn Send>) {
+        self.holds().call = Some(place);
+    }
+
+    /// Holds the answer's share of memory until the reader has taken the answer.
+    pub fn hold_answer(&self, share: Box<dyn Send>) {
+        self.holds().answer = Some(share);
+    }
+
+    /// Gives the call's place back, because the call only waits for events from now on.
+    pub fn let_go(&self) {
+        self.is_patient.store(true, Ordering::Relaxed);
+        // It is dropped after the lock.
+        let _place = self.holds().call.take();
+    }
+
+    fn holds(&self) -> MutexGuard<'_, Holds> {
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that the whole request has arrived, so that a stop waits for the call.
+    pub fn received(&self) {
+        if self.phase.swap(WORKING, Ordering::Relaxed) == RECEIVING {
+            self.connection.begin_work();
+        }
+    }
+
+    /// Ends the call: one that waits for its request at once, an answer at its next part. What the reader does not take within a
+    /// second is cut.
+    pub fn end(&self) {
+        self.is_ending.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Whether the call was told to end. The task of the call is woken then, so that whatever it waits for can look.
+    pub fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire)
+    }
+
+    /// Says that the next part of the answer is not there yet.
+    pub(super) fn waits_for_server(&self) {
+        self.answer_in(ANSWERING);
+    }
+
+    /// Says that a part of the answer was handed to the transport.
+    pub(super) fn waits_for_reader(&self) {
+        self.parts.fetch_add(1, Ordering::Relaxed);
+        self.connection.takes_part();
+        self.answer_in(HANDED_OVER);
+    }
+
+    fn answer_in(&self, phase: u8) {
+        if self.phase.swap(phase, Ordering::Relaxed) == WORKING {
+            self.connection.end_work();
+        }
+    }
+
+    /// The number of parts that were taken, while one of them waits for the reader.
+    fn waiting_part(&self) -> Option<u32> {
+        let is_waiting = self.phase.load(Ordering::Relaxed) == HANDED_OVER;
+        is_waiting.then(|| self.parts.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if *self.phase.get_mut() == WORKING {
+            self.connection.end_work();
+        }
+    }
+}
+
+/// Runs the calls of one connection as tasks. The connection leaves the state of each call here just before hyper hands over its
+/// future.
+#[derive(Clone)]
+pub(super) struct Streams {
+    next: Arc<Mutex<Option<Arc<Stream>>>>,
+    stall: Duration,
+}
+
+impl Streams {
+    /// Ends a call whose reader takes nothing for `stall`.
+    pub(super) fn new(stall: Duration) -> Self {
+        Self { next: Arc::default(), stall }
+    }
+
+    pub(super) fn announce(&self, stream: Arc<Stream>) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Streams {
+    fn execute(&self, future: F) {
+        match self.next.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(stream) => tokio::spawn(drive(future, stream, self.stall)),
+            None => tokio::spawn(async { _ = future.await }),
+        };
+    }
+}
+
+/// Drives a call to its end, or until its reader has taken nothing for too long. Dropping the future resets the HTTP/2 stream.
+async fn drive<F: Future>(future: F, stream: Arc<Stream>, stall: Duration) {
+    let mut future = pin!(future);
+    let mut timer: Option<(u32, bool, Pin<Box<Sleep>>)> = None;
+    poll_fn(|context| {
+        stream.waker.register(context.waker());
+        if future.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        let is_ending = stream.is_ending();
+        let Some(part) = stream.waiting_part().or(is_ending.then_some(0)) else {
+            timer = None;
+            return Poll::Pending;
+        };
+        if !matches!(&timer, Some((of, ending, _)) if (*of, *ending) == (part, is_ending)) {
+            let limit = match is_ending {
+                true => ENDING.min(stall),
+                false if stream.is_patient.load(Ordering::Relaxed) => stall * PATIENCE,
+                false => stall,
+            };
+            timer = Some((part, is_ending, Box::pin(tokio::time::sleep(limit))));
+        }
+        match &mut timer {
+            Some((.., timer)) => timer.as_mut().poll(context),
+            None => Poll::Pending,
+        }
+    })
+    .await;
+}
