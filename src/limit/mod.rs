@@ -193,9 +193,13 @@ where
         }
     };
     let answer = inner.call(Request::from_parts(head, body)).await?;
+    let answer = answer.map(|body| Answer::new(body, Some(stream)));
+    if !open::is_stream(name.method) {
+        return Ok(answer);
+    }
     let draining = limits.draining.clone().cancelled_owned();
     let trailers = answer::trailers(ENDED.0, ENDED.1);
-    Ok(answer.map(|body| Answer::new(body, Some(stream)).end_with(draining, trailers)))
+    Ok(answer.map(|answer| answer.end_with(draining, trailers)))
 }
 
 fn refuse<B: Default, E>(error: Error, name: &CallName) -> Result<Response<Answer<B>>, E> {

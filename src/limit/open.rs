@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::transport::stream::Stream;
 
+const WATCH: &str = "grpc.health.v1.Health/Watch";
+
 /// How many health checks may wait for their requests at once.
 const CHECKS_MAX: usize = 64;
 
@@ -38,7 +40,7 @@ impl OpenMethods {
     /// Takes a place for a call of this method.
     pub(super) fn enter(&self, method: &str, stream: &Arc<Stream>) -> OpenPlace {
         let places = match method {
-            "grpc.health.v1.Health/Watch" => &self.watches,
+            WATCH => &self.watches,
             _ if is_reflection(method) => &self.reflections,
             _ => &self.checks,
         };
@@ -49,6 +51,11 @@ impl OpenMethods {
 /// Whether a method goes on reading its request while it answers.
 pub(super) fn is_reflection(method: &str) -> bool {
     method.starts_with("grpc.reflection.")
+}
+
+/// Whether the answer of a method goes on until somebody ends it.
+pub(super) fn is_stream(method: &str) -> bool {
+    method == WATCH || is_reflection(method)
 }
 
 /// A few places, of which the oldest is given to a newcomer.
