@@ -1,6 +1,8 @@
 //! The command line: runs the binary's commands. Only this file and the demo write to standard output.
 #![expect(clippy::print_stdout, reason = "a command line answers on the terminal")]
 
+mod care;
+
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use crate::auth::operator;
 use crate::clock::SystemClock;
 use crate::config::{self, Action, CommandLine, ConfigError, Settings};
 use crate::server::{self, Server, ServerError, StopSignals};
-use crate::{demo, logging, store};
+use crate::{demo, logging};
 
 /// Runs the binary. Returns 0 on success, 2 for a wrong command line or setting, 1 for any other failure.
 pub fn main() -> ExitCode {
@@ -62,6 +64,11 @@ fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "headwater: {text}");
 }
 
+/// Writes to standard output. Unlike `print`, it does not panic if nobody can read it.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
 async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
     let settings = line.settings;
     match line.action.unwrap_or(Action::Serve) {
@@ -77,10 +84,9 @@ async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
         }
         Action::Demo { once } => return demo::run(&settings, once).await,
         Action::CreateOperatorKey => println!("{}", create_operator_key(&settings).await?.expose_secret()),
-        Action::Backup { to } => {
-            let size = store::back_up(settings.database.url().expose_secret(), &to)?;
-            println!("{}: {size} bytes", to.display());
-        }
+        Action::Backup { to } => return care::back_up(&settings, &to),
+        Action::Restore { from } => return care::restore(&settings, &from).await,
+        Action::Check => return care::check_all(&settings).await,
         Action::Config => match settings.to_toml() {
             Ok(text) => print!("{text}"),
             Err(error) => {

@@ -57,12 +57,23 @@ pub enum Action {
     },
     /// Make a further operator key and print it, for when the first one is lost.
     CreateOperatorKey,
-    /// Copy the SQLite database to a file, while a server may go on writing to it. See docs/backup.md.
+    /// Copy the SQLite database to a file, while a server may go on writing to it. On PostgreSQL, check the file that pg_dump
+    /// has written. See docs/backup.md.
     Backup {
-        /// The file to write. It must not exist.
+        /// The file to write; it must not exist. On PostgreSQL the file to check.
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
+    /// Put a backup in the place of the SQLite database, while no server runs. The files of before are kept under other names.
+    /// On PostgreSQL, check the backup and print the command that restores it. See docs/backup.md.
+    Restore {
+        /// The backup.
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+    },
+    /// Check the files, the schema, the books and the feed of every account, also beside a running server. Changes nothing. Exits
+    /// with 1 if anything is wrong.
+    Check,
     /// Print the settings in force as a TOML file, secrets masked.
     Config,
     /// Write the API's description to standard output, for grpcurl's `-protoset` and similar tools.
@@ -119,6 +130,15 @@ pub enum ConfigError {
     /// The database URL has no scheme that is known.
     #[error("must be `sqlite`, `sqlite:///path/to/file` or `postgres://user:password@host/name`")]
     DatabaseUrl,
+    /// The database URL has a part that cannot be used. The text has nothing of the URL, which may have a password.
+    #[error("{0}")]
+    DatabaseUrlPart(String),
+    /// An argument that has no meaning, and may be a URL with a password, so it is not repeated.
+    #[error(
+        "there is an argument that is neither a command nor a setting. It is not shown, because it may have a password. \
+         Name the database with --database or HEADWATER_DATABASE, and put quotation marks around the URL"
+    )]
+    UnexpectedSecret,
     /// The text is no address to listen on.
     #[error("must be an address or a host name, and a port, such as 127.0.0.1:50051, [::1]:50051 or localhost:50051")]
     ListenAddress,

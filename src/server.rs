@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod listener;
+mod private;
 mod signals;
 mod tls;
 
@@ -57,6 +58,16 @@ pub enum ServerError {
     /// A setting cannot be used on this machine.
     #[error(transparent)]
     Setting(#[from] ConfigError),
+    /// A file with a key can be read by everybody.
+    #[error(
+        "{path} has a key and every user of this machine can read it. Replace the key if somebody may have read it, and run \
+         `chmod o= {path}`",
+        path = path.display()
+    )]
+    PublicKeyFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// A TLS file cannot be used.
     #[error("{place}: cannot use {}: {problem}", path.display())]
     TlsFile {
@@ -309,7 +320,9 @@ pub async fn open_store(settings: &Settings) -> Result<Store, ServerError> {
     let data_dir = &settings.database.data_dir;
     let file_error = |source| ServerError::File { path: data_dir.clone(), source };
     let is_new_dir = !tokio::fs::try_exists(data_dir).await.map_err(file_error)?;
-    tokio::fs::create_dir_all(data_dir).await.map_err(file_error)?;
+    // A directory that is there keeps its mode, because it may be a mounted volume or shared on purpose. The files in it are private.
+    tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).await.map_err(file_error)?;
+    private::refuse_public(&data_dir.join(OPERATOR_KEY_FILE))?;
     let problem = operator::first_key_problem(data_dir);
     let options = StoreOptions {
         url: settings.database.url().expose_secret().to_owned(),

@@ -1,6 +1,7 @@
 //! Runs the domain: a write is submitted here as a command and answered after its commit, and the feed is read here. Knows when
 //! to commit, but nothing of the wire, of SQL, or of the content of a rule.
 
+pub mod check;
 pub mod cursor;
 pub mod feed;
 pub mod verify;

@@ -43,10 +43,78 @@ impl std::str::FromStr for DatabaseUrl {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let is_known = text == "sqlite"
-            || ["sqlite://", "postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
-        if is_known { Ok(Self(text.to_owned().into())) } else { Err(ConfigError::DatabaseUrl) }
+        match text.split_once("://") {
+            None if text == "sqlite" => {}
+            Some(("sqlite", rest)) => check_sqlite(rest)?,
+            Some(("postgres" | "postgresql", rest)) => check_postgres(text, rest)?,
+            _ => return Err(ConfigError::DatabaseUrl),
+        }
+        Ok(Self(text.to_owned().into()))
     }
+}
+
+/// The parameters of a PostgreSQL URL that have an effect. The library would log any other one with its value.
+const POSTGRES_PARAMETERS: [&str; 18] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+
+/// A file has no user and no password. Its name would be in messages.
+fn check_sqlite(rest: &str) -> Result<(), ConfigError> {
+    let host = rest.split('/').next().unwrap_or_default();
+    match host.split_once(':').is_some_and(|(_, password)| password.contains('@')) {
+        true => wrong("a SQLite database is a file, so its URL has no user, password and host".to_owned()),
+        false => Ok(()),
+    }
+}
+
+/// Refuses a URL in which a part of the password could be taken for something else, such as the name of the host. Messages show
+/// everything but the password.
+fn check_postgres(url: &str, rest: &str) -> Result<(), ConfigError> {
+    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (_, others) = rest.split_at(authority_end);
+    if others.contains(['@', '#']) {
+        return wrong(
+            "it has a character that must be written in another way: in a user name or a password, write / as %2F, # as %23, \
+             ? as %3F, @ as %40 and % as %25"
+                .to_owned(),
+        );
+    }
+    let parsed = match url::Url::parse(url) {
+        Ok(parsed) => parsed,
+        Err(error) => return wrong(format!("it cannot be read: {error}. {PASSWORD_HINT}")),
+    };
+    let is_known = |key: &str| POSTGRES_PARAMETERS.contains(&key) || key.starts_with("options[");
+    if !parsed.query_pairs().all(|(key, _)| is_known(&key)) {
+        return wrong(format!(
+            "it has a parameter that is none of {}. {PASSWORD_HINT}",
+            POSTGRES_PARAMETERS.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+const PASSWORD_HINT: &str =
+    "A special character of a password is written as % and two digits, such as %2F for / and %26 for &";
+
+fn wrong(problem: String) -> Result<(), ConfigError> {
+    Err(ConfigError::DatabaseUrlPart(problem))
 }
 
 /// Masked when it holds a password.
@@ -58,7 +126,9 @@ impl Serialize for DatabaseUrl {
 
 /// A database URL with its password masked, before the host or among the parameters.
 fn masked(url: &str) -> String {
-    let Ok(mut parsed) = url::Url::parse(url) else { return url.to_owned() };
+    let Ok(mut parsed) = url::Url::parse(url) else {
+        return if url.contains('@') { "masked".to_owned() } else { url.to_owned() };
+    };
     if parsed.password().is_some() {
         // A URL with a password has a host, so a password can be set.
         let _ = parsed.set_password(Some("masked"));
@@ -81,6 +151,8 @@ mod tests {
     #[test]
     fn urls_without_a_password_are_shown_as_they_are() {
         assert_eq!(masked("sqlite"), "sqlite");
+        assert_eq!(masked("postgres://me@db/name?sslmode=require"), "postgres://me@db/name?sslmode=require");
+        assert_eq!(masked("postgres://me:pass@word:x/name"), "masked");
         assert_eq!(masked("sqlite:///var/lib/headwater.sqlite"), "sqlite:///var/lib/headwater.sqlite");
     }
 }

@@ -14,7 +14,8 @@ const SECRET: &str = "database";
 
 /// The error of a value that its argument refused.
 pub(super) fn value(place: Place, argument: &clap::Arg, value: &str, error: &clap::Error) -> ConfigError {
-    let shown = if argument.get_id() == SECRET { "its value".to_owned() } else { format!("`{value}`") };
+    let is_secret = argument.get_id() == SECRET || may_be_secret(value);
+    let shown = if is_secret { "its value".to_owned() } else { format!("`{value}`") };
     let problem = match (error.get(ContextKind::ValidValue), error.source()) {
         (_, Some(cause)) => format!("{shown} is refused: {cause}"),
         (Some(ContextValue::Strings(valid)), None) if !valid.is_empty() => {
@@ -29,6 +30,7 @@ pub(super) fn value(place: Place, argument: &clap::Arg, value: &str, error: &cla
 /// The command line's error, with the place of a refused value. clap names the flag even if the environment has the value.
 pub(super) fn explained(error: clap::Error, command: &clap::Command, arguments: &[OsString]) -> ConfigError {
     match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.into(),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let Some(argument) = refused_argument(&error, command) else { return error.into() };
             let text = match error.get(ContextKind::InvalidValue) {
@@ -47,8 +49,14 @@ pub(super) fn explained(error: clap::Error, command: &clap::Command, arguments: 
             },
             None => error.into(),
         },
+        _ if may_be_secret(&error.to_string()) => ConfigError::UnexpectedSecret,
         _ => error.into(),
     }
+}
+
+/// Whether the text may have a URL with a password, or the rest of one that a shell has cut.
+fn may_be_secret(text: &str) -> bool {
+    text.contains("://") || text.contains('@')
 }
 
 /// The argument that the error is about. clap describes it as in the usage, such as `--listen-address <LISTEN_ADDRESS>`.

@@ -25,6 +25,7 @@ pub(super) fn read(settings: &Settings) -> Result<Option<TlsAcceptor>, ServerErr
     let read = |setting, path: &Path| std::fs::read(path).map_err(|error| wrong(setting, path, error.to_string()));
     let certificate_text = read("tls_certificate_file", certificate)?;
     let key_text = read("tls_key_file", key)?;
+    super::private::refuse_public(key)?;
     if !has(&certificate_text, "-----BEGIN CERTIFICATE-----") {
         return Err(wrong("tls_certificate_file", certificate, "it has no certificate in PEM format".to_owned()));
     }

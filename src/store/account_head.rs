@@ -77,6 +77,19 @@ pub async fn heads(store: &Store, accounts: &[AccountId]) -> Result<Vec<(Account
     Ok(rows.into_iter().map(|row| (AccountId::from_uuid(row.account_id), row.event_sequence)).collect())
 }
 
+/// The accounts after this one, in the order of their ids.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn page(store: &Store, after: Option<AccountId>, limit: u64) -> Result<Vec<AccountId>, StoreError> {
+    let mut query = table::Entity::find().order_by_asc(table::Column::AccountId).limit(limit);
+    if let Some(after) = after {
+        query = query.filter(table::Column::AccountId.gt(after.uuid()));
+    }
+    let rows = query.all(store.read()).await?;
+    Ok(rows.into_iter().map(|row| AccountId::from_uuid(row.account_id)).collect())
+}
+
 /// The time of the newest commit of any account. `None`: nothing was committed yet.
 ///
 /// # Errors

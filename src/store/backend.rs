@@ -6,15 +6,17 @@
 pub(super) mod backup;
 pub(super) mod bulk;
 mod fault;
+pub(super) mod inspect;
 pub(super) mod keys;
 pub(super) mod kind;
 pub(super) mod lane;
-mod postgres;
+pub(super) mod postgres;
+pub(super) mod restore;
 mod schema;
 mod sqlite;
 pub(super) mod table;
 
-use std::fs::File;
+use std::sync::Arc;
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
@@ -33,7 +35,10 @@ use crate::domain::ledger::AccountHead;
 use lane::{Lanes, Writer};
 pub use schema::SchemaColumn;
 pub(super) use schema::{schema_columns, schema_text};
-use sqlite::{SqliteFile, SqliteWriter};
+use sqlite::SqliteWriter;
+use sqlite::file::{FileLock, SqliteFiles};
+use sqlite::watch::Watch;
+pub(super) use sqlite::watch::Watched;
 
 /// Whether a column of bytes has these bytes anywhere.
 pub(super) fn bytes_contain(connection: &impl ConnectionTrait, column: impl ColumnTrait, part: &[u8]) -> SimpleExpr {
@@ -72,7 +77,22 @@ pub(super) struct Opened {
     pub(super) read: DatabaseConnection,
     pub(super) lanes: Lanes,
     pub(super) identity: Identity,
-    pub(super) lock: Option<File>,
+    /// Of a SQLite database.
+    pub(super) held: Option<Held>,
+    pub(super) watched: Arc<Watched>,
+}
+
+/// What a process holds of a SQLite database while it is open. The watch ends before the lock is released.
+pub(super) struct Held {
+    _watch: Option<Watch>,
+    _lock: FileLock,
+}
+
+impl Held {
+    /// For a process that only reads.
+    fn without_watch(lock: FileLock) -> Self {
+        Self { _watch: None, _lock: lock }
+    }
 }
 
 /// See [`super::Store::open`].
@@ -86,25 +106,36 @@ pub(super) async fn open(options: &StoreOptions) -> Result<Opened, StoreError> {
 }
 
 async fn open_sqlite(options: &StoreOptions) -> Result<Opened, StoreError> {
+    let files = SqliteFiles::of(&options.url)?;
     // Even the lock would leave a file behind.
-    if !options.may_be_new && sqlite::is_missing(options)? {
+    if !options.may_be_new && files.is_missing() {
         return Err(StoreError::New);
     }
-    let file = SqliteFile::lock(options)?;
-    // This connection creates the file, its journal and its schema.
+    let lock = files.lock()?;
+    files.check(&lock)?;
+    files.make_privately()?;
+    files.make_private();
+    let watched = Arc::new(Watched::default());
+    // The writer is the first to open the database and the last to close it, also if the start fails.
+    let writer = SqliteWriter::open(&files, Arc::clone(&watched)).map_err(|error| files.explain_open(error))?;
     let maker = sqlite::connect(&options.url, 1, true).await?;
-    let identity = migrate(&maker, options).await?;
-    let writer = SqliteWriter::open(&file)?;
+    let migrated = migrate(&maker, options).await;
     maker.close().await?;
+    let identity = migrated?;
+    writer.begin_run()?;
     let read = sqlite::connect(&options.url, Ord::max(options.read_connections_max, 1), false).await?;
-    Ok(Opened { read, lanes: Lanes::new(vec![Writer::Sqlite(writer)]), identity, lock: Some(file.lock) })
+    if let Err(error) = lock.name_database(identity.database_id) {
+        tracing::warn!(%error, "cannot note the database in its lock file");
+    }
+    let held = Held { _watch: Some(Watch::start(&files, &lock, Arc::clone(&watched))?), _lock: lock };
+    Ok(Opened { read, lanes: Lanes::new(vec![Writer::Sqlite(writer)]), identity, held: Some(held), watched })
 }
 
 async fn open_postgres(options: &StoreOptions) -> Result<Opened, StoreError> {
     let (read, writers) = postgres::open(options).await?;
     let identity = migrate(&read, options).await?;
     let lanes = Lanes::new(writers.into_iter().map(Writer::Postgres).collect());
-    Ok(Opened { read, lanes, identity, lock: None })
+    Ok(Opened { read, lanes, identity, held: None, watched: Arc::default() })
 }
 
 fn refuse<T>(text: impl Into<String>) -> Result<T, StoreError> {
@@ -129,14 +160,8 @@ async fn migrate(write: &DatabaseConnection, options: &StoreOptions) -> Result<I
         transaction.query_one_raw(lock).await?;
     }
     failpoint!(BeforeMigration);
-    let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
     let applied = Migrator::get_migration_models(&transaction).await?;
-    if let Some(newer) = applied.iter().find(|model| !known.contains(&model.version)) {
-        return refuse(format!(
-            "a newer version of Headwater has changed this database ({}); run that version or a later one",
-            newer.version
-        ));
-    }
+    check_versions(&applied.iter().map(|model| model.version.clone()).collect::<Vec<_>>())?;
     if applied.is_empty() && !options.may_be_new {
         return Err(StoreError::New);
     }
@@ -149,22 +174,47 @@ async fn migrate(write: &DatabaseConnection, options: &StoreOptions) -> Result<I
     Ok(identity)
 }
 
+/// Refuses a database that has migrations which this program does not know.
+fn check_versions(applied: &[String]) -> Result<(), StoreError> {
+    let known = known_versions();
+    match applied.iter().find(|version| !known.contains(version)) {
+        None => Ok(()),
+        Some(newer) => refuse(format!(
+            "a newer version of Headwater has changed this database ({newer}); run that version or a later one"
+        )),
+    }
+}
+
+fn known_versions() -> Vec<String> {
+    Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect()
+}
+
 async fn read_or_make_identity(
     transaction: &DatabaseTransaction,
     new_identity: &Identity,
 ) -> Result<Identity, StoreError> {
-    const ID: i32 = 1;
-    if let Some(row) = store_identity::Entity::find_by_id(ID).one(transaction).await? {
-        let secret = RowName::new("store_identity", row.database_id).hash(row.secret)?;
-        return Ok(Identity { database_id: row.database_id, secret });
+    if let Some(identity) = read_identity(transaction).await? {
+        return Ok(identity);
     }
-    let row =
-        store_identity::Model { id: ID, database_id: new_identity.database_id, secret: new_identity.secret.to_vec() };
+    let row = store_identity::Model {
+        id: IDENTITY_ID,
+        database_id: new_identity.database_id,
+        secret: new_identity.secret.to_vec(),
+    };
     row.into_active_model().insert(transaction).await?;
     // Accounts are registered under the server's own head.
     let head: entity::account_head::Model = account_head::head_to_row(&AccountHead::new(AccountId::SERVER));
     head.into_active_model().insert(transaction).await?;
     Ok(new_identity.clone())
+}
+
+/// The id of the one row.
+const IDENTITY_ID: i32 = 1;
+
+async fn read_identity(connection: &impl ConnectionTrait) -> Result<Option<Identity>, StoreError> {
+    let Some(row) = store_identity::Entity::find_by_id(IDENTITY_ID).one(connection).await? else { return Ok(None) };
+    let secret = RowName::new("store_identity", row.database_id).hash(row.secret)?;
+    Ok(Some(Identity { database_id: row.database_id, secret }))
 }
 
 /// Begins a transaction that may write. Used only before the lanes exist. In SQLite it takes the write lock at once.

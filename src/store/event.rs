@@ -245,6 +245,24 @@ fn bounds(account_id: AccountId) -> sea_orm::Select<table::Entity> {
         .filter(table::Column::AccountId.eq(account_id.uuid()))
 }
 
+/// The segments of an account that end after a sequence, in order.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn segments_after(
+    source: &impl Source,
+    account_id: AccountId,
+    after_sequence: i64,
+    limit: u64,
+) -> Result<Vec<Segment>, StoreError> {
+    let query = table::Entity::find()
+        .filter(table::Column::AccountId.eq(account_id.uuid()))
+        .filter(table::Column::LastSequence.gt(after_sequence))
+        .order_by_asc(table::Column::LastSequence)
+        .limit(limit);
+    query.all(source.connection()).await?.into_iter().map(Segment::from_row).collect()
+}
+
 /// The number of an account's kept events.
 ///
 /// # Errors

@@ -1,9 +1,7 @@
 //! Loads and saves the rows of batches, and serves the reads of the API. Knows no rule of the business and nothing of the wire.
 //! Only `backend.rs` and its folder know which database it is.
 
-use std::fs::File;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
 use uuid::Uuid;
@@ -12,6 +10,7 @@ pub mod account;
 pub mod account_head;
 pub mod affiliate;
 mod backend;
+pub mod backup;
 mod click;
 pub mod conversion;
 pub mod coupon;
@@ -44,13 +43,13 @@ pub enum StoreError {
     #[error("another writer came first")]
     Conflict,
     /// The database does not answer. A commit may or may not have happened.
-    #[error("the database does not answer")]
+    #[error("the database does not answer; is it running, and does no other program hold its lock?")]
     Unavailable,
     /// The disk of the database is full. Nothing was changed.
-    #[error("the disk of the database is full")]
+    #[error("the disk of the database is full; make room on it")]
     DiskFull,
     /// The database takes no writes. Nothing was changed.
-    #[error("the database is read-only")]
+    #[error("the database is read-only; mount its file system so that it can be written, or name the primary server")]
     ReadOnly,
     /// A row has content that no version of this program has written.
     #[error("a row of {table} does not make sense: {row}")]
@@ -108,7 +107,9 @@ pub struct Store {
     /// The identity of the database.
     pub identity: Identity,
     /// Held while the store is open: keeps other processes from a SQLite file.
-    lock: Mutex<Option<File>>,
+    held: Mutex<Option<backend::Held>>,
+    /// Whether the files of a SQLite database are still its files.
+    watched: Arc<backend::Watched>,
 }
 
 /// A transaction that may write. Dropped without [`WriteTransaction::commit`], it is rolled back.
@@ -166,15 +167,6 @@ impl Source for Snapshot {
     }
 }
 
-/// Copies the SQLite database of this URL to a file that does not exist yet. A server may have the database open and go on writing.
-/// Returns the size of the copy.
-///
-/// # Errors
-/// [`StoreError::Refused`] with what to do.
-pub fn back_up(url: &str, to: &Path) -> Result<u64, StoreError> {
-    backend::backup::copy(url, to)
-}
-
 impl Store {
     fn read(&self) -> &DatabaseConnection {
         &self.read
@@ -185,8 +177,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Refused`] when the database may not be used; else [`StoreError`].
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let backend::Opened { read, lanes, identity, lock } = backend::open(options).await?;
-        Ok(Self { read, lanes, identity, lock: Mutex::new(lock) })
+        let backend::Opened { read, lanes, identity, held, watched } = backend::open(options).await?;
+        Ok(Self { read, lanes, identity, held: Mutex::new(held), watched })
     }
 
     /// Begins a transaction that may write, in any lane that is free.
@@ -218,11 +210,14 @@ impl Store {
         backend::begin_snapshot(&self.read).await.map(Snapshot)
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and the server may write to it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        if self.watched.fault().is_some() {
+            return Err(StoreError::Unavailable);
+        }
         Ok(self.read.ping().await?)
     }
 
@@ -257,7 +252,7 @@ impl Store {
         failpoint!(BetweenCloses);
         self.lanes.close().await?;
         failpoint!(AfterClose);
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(())
     }
 

@@ -65,6 +65,11 @@ impl Lanes {
         Self(writers.into_iter().map(|writer| Arc::new(Mutex::new(writer))).collect())
     }
 
+    /// No connection at all, for a process that only reads.
+    pub(in crate::store) fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// Begins a transaction in the lane of this number, once it is free.
     pub(in crate::store) async fn begin(&self, number: usize) -> Result<WriteConnection, StoreError> {
         let lane = self.0.get(number % self.0.len().max(1)).ok_or(StoreError::Unavailable)?;

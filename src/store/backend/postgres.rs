@@ -1,5 +1,6 @@
 //! PostgreSQL: connecting, and the connection that writes. `trial.rs` refuses a server or a database that cannot be used.
 
+pub(in crate::store) mod tools;
 mod trial;
 
 use std::str::FromStr;
@@ -38,9 +39,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// Connects for reading, and makes the connections that write. They connect at their first use. Refuses a database that cannot be
 /// used.
 pub(super) async fn open(options: &StoreOptions) -> Result<(DatabaseConnection, Vec<PostgresWriter>), StoreError> {
-    let parsed = PgConnectOptions::from_str(&options.url)
-        .map_err(|error| StoreError::Refused(format!("the database URL is wrong: {error}")))?
-        .disable_statement_logging();
+    let parsed = parse(&options.url)?;
     trial::run(&parsed).await?;
     let mut connect = ConnectOptions::new(&options.url);
     connect
@@ -68,6 +67,18 @@ pub(super) async fn open(options: &StoreOptions) -> Result<(DatabaseConnection, 
         ]);
     let writers = (0..WRITE_CONNECTIONS_MAX).map(|_| PostgresWriter::new(writer.clone()));
     Ok((read, writers.collect()))
+}
+
+/// Refuses a database that cannot be used.
+pub(super) async fn try_out(url: &str) -> Result<(), StoreError> {
+    trial::run(&parse(url)?).await
+}
+
+/// The error does not repeat the URL, which may have a password.
+fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let parsed = PgConnectOptions::from_str(url);
+    let parsed = parsed.map_err(|error| StoreError::Refused(format!("the database URL is wrong: {error}")))?;
+    Ok(parsed.disable_statement_logging())
 }
 
 /// A connection that writes, opened at its first use.

@@ -1,21 +1,27 @@
-//! SQLite: opening a file, and the connection that writes to it. That connection runs on its caller's thread, because a statement
-//! takes a few microseconds and a message to another thread ten times as long.
+//! SQLite: the connections that read, and the one that writes. The latter runs on its caller's thread, because a statement takes a
+//! few microseconds and a message to another thread ten times as long. The files are in the folder.
 
-use std::fs::{File, TryLockError};
+pub(super) mod file;
+pub(super) mod header;
+mod log;
+pub(super) mod watch;
+
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::sync::Arc;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags};
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, Value, sqlx};
 use uuid::Uuid;
 
-use super::super::{StoreError, StoreOptions};
+use super::super::StoreError;
 use super::fault::of_sqlite;
 use super::kind::Kind;
 use super::{PREPARED_STATEMENTS_MAX, WAIT, refuse};
+use file::SqliteFiles;
+use watch::Watched;
 
 /// The page caches of the write connection and of each read connection. SQLite takes KiB as negative numbers. The default of 2
 /// MiB holds less than one batch touches. A larger cache would not help, because a commit sometimes scans all of it.
@@ -25,47 +31,6 @@ const CACHE_READER_KIB: &str = "-8192";
 /// SQLite copies its write-ahead log into the file after this many pages of 4 KiB. A row that is written often in between is
 /// copied once.
 const CHECKPOINT_PAGES: i64 = 8_192;
-
-/// The file, locked for this process.
-pub(super) struct SqliteFile {
-    parsed: SqliteConnectOptions,
-    pub(super) lock: File,
-}
-
-impl SqliteFile {
-    pub(super) fn lock(options: &StoreOptions) -> Result<Self, StoreError> {
-        let parsed = parse(options)?;
-        if options.url.contains(":memory:") || options.url.contains("mode=memory") {
-            return refuse(
-                "a database in memory would lose everything; name a file, such as sqlite://headwater.sqlite",
-            );
-        }
-        let lock = lock_file(parsed.get_filename())?;
-        Ok(Self { parsed, lock })
-    }
-}
-
-/// Whether the file is missing or empty. SQLite makes a database of an empty file too.
-pub(super) fn is_missing(options: &StoreOptions) -> Result<bool, StoreError> {
-    match std::fs::metadata(parse(options)?.get_filename()) {
-        Ok(found) => Ok(found.len() == 0),
-        Err(error) => Ok(error.kind() == ErrorKind::NotFound),
-    }
-}
-
-/// The file that a URL names.
-pub(super) fn file_name(url: &str) -> Result<PathBuf, StoreError> {
-    Ok(parse_url(url)?.get_filename().to_owned())
-}
-
-fn parse(options: &StoreOptions) -> Result<SqliteConnectOptions, StoreError> {
-    parse_url(&options.url)
-}
-
-fn parse_url(url: &str) -> Result<SqliteConnectOptions, StoreError> {
-    SqliteConnectOptions::from_str(url)
-        .map_err(|error| StoreError::Refused(format!("the database URL is wrong: {error}")))
-}
 
 /// Opens pooled connections: those that read, or the one that creates the file and its schema.
 pub(super) async fn connect(url: &str, connections: u32, may_write: bool) -> Result<DatabaseConnection, StoreError> {
@@ -95,34 +60,17 @@ pub(super) async fn connect(url: &str, connections: u32, may_write: bool) -> Res
     Ok(Database::connect(connect).await?)
 }
 
-/// Locks a file beside the database for as long as it stays open. The system unlocks it however the process ends.
-fn lock_file(database: &Path) -> Result<File, StoreError> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".lock");
-    let cannot = |error: std::io::Error| {
-        StoreError::Refused(format!(
-            "cannot open {}: {error}; its folder must be there and be writable",
-            Path::new(&path).display()
-        ))
-    };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(cannot)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => refuse(format!(
-            "another process has {} open; stop it first, or use PostgreSQL to run several servers on one database",
-            database.display()
-        )),
-        Err(TryLockError::Error(error)) => Err(cannot(error)),
-    }
+/// The connection that writes.
+pub(super) struct SqliteWriter {
+    /// None once it is closed.
+    connection: Option<Connection>,
+    watched: Arc<Watched>,
 }
 
-/// The connection that writes.
-pub(super) struct SqliteWriter(Option<Connection>);
-
 impl SqliteWriter {
-    pub(super) fn open(file: &SqliteFile) -> Result<Self, StoreError> {
+    pub(super) fn open(files: &SqliteFiles, watched: Arc<Watched>) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(file.parsed.get_filename(), flags).map_err(failed)?;
+        let connection = Connection::open_with_flags(&files.main, flags).map_err(failed)?;
         let settings = || {
             connection.busy_timeout(WAIT)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -138,12 +86,23 @@ impl SqliteWriter {
             return refuse("SQLite's synchronous setting is below FULL; a crash could lose confirmed writes");
         }
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS_MAX);
-        Ok(Self(Some(connection)))
+        Ok(Self { connection: Some(connection), watched })
+    }
+
+    /// Marks the database for this run, see `header.rs`.
+    pub(super) fn begin_run(&self) -> Result<(), StoreError> {
+        match &self.connection {
+            Some(connection) => Ok(header::begin_run(connection).map_err(failed)?),
+            None => Err(closed().into()),
+        }
     }
 
     /// Takes the write lock at once. A transaction that reads first and writes later fails if another one wrote in between,
     /// however long it waits.
     pub(super) fn begin(&self) -> Result<(), DbErr> {
+        if let Some(fault) = self.watched.fault() {
+            return Err(unavailable(ErrorKind::Other, fault.to_owned()));
+        }
         self.run("BEGIN IMMEDIATE")
     }
 
@@ -153,14 +112,27 @@ impl SqliteWriter {
 
     /// Rolls back.
     pub(super) fn undo(&self) {
-        let Some(connection) = self.0.as_ref().filter(|connection| !connection.is_autocommit()) else { return };
+        let Some(connection) = self.connection.as_ref().filter(|connection| !connection.is_autocommit()) else {
+            return;
+        };
         if let Err(error) = connection.execute_batch("ROLLBACK") {
             tracing::error!(%error, "cannot roll back");
         }
     }
 
     pub(super) fn close(&mut self) -> Result<(), DbErr> {
-        self.0.take().map_or(Ok(()), |connection| connection.close().map_err(|(_, error)| failed(error)))
+        let Some(connection) = self.connection.take() else { return Ok(()) };
+        // The last connection copies the log into the database and removes it. It must not if the database would not say that it
+        // has no log any more, or if the names belong to files of others now.
+        let ended = match self.watched.fault() {
+            None => header::end_run(&connection),
+            Some(_) => Ok(()),
+        };
+        if ended.is_err() || self.watched.fault().is_some() {
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
+        }
+        connection.close().map_err(|(_, error)| failed(error))?;
+        ended.map_err(failed)
     }
 
     fn run(&self, sql: &str) -> Result<(), DbErr> {
@@ -201,9 +173,18 @@ impl SqliteWriter {
     }
 
     fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, DbErr> {
-        let connection =
-            self.0.as_ref().ok_or_else(|| unavailable(ErrorKind::Other, "the database is closed".to_owned()))?;
+        let connection = self.connection.as_ref().ok_or_else(closed)?;
         connection.prepare_cached(sql).map_err(failed)
+    }
+}
+
+impl Drop for SqliteWriter {
+    /// A start that failed, or a store that was not closed, ends its run too.
+    fn drop(&mut self) {
+        self.undo();
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "the database did not close cleanly");
+        }
     }
 }
 
@@ -267,9 +248,13 @@ fn failed(error: rusqlite::Error) -> DbErr {
     unavailable(kind, error.to_string())
 }
 
+fn closed() -> DbErr {
+    unavailable(ErrorKind::Other, "the database is closed".to_owned())
+}
+
 fn unavailable(kind: ErrorKind, text: String) -> DbErr {
     let cause = std::io::Error::new(kind, text);
-    DbErr::Exec(RuntimeErr::SqlxError(std::sync::Arc::new(sqlx::Error::Io(cause))))
+    DbErr::Exec(RuntimeErr::SqlxError(Arc::new(sqlx::Error::Io(cause))))
 }
 
 fn unexpected(text: String) -> DbErr {

@@ -23,7 +23,7 @@ pub(super) async fn run(options: &PgConnectOptions) -> Result<(), StoreError> {
 }
 
 /// Connects. A server that is just starting gets some time.
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
     let mut last = sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "there is no answer"));
     let connecting = async {
         loop {

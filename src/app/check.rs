@@ -1,0 +1,77 @@
+//! Checks everything that one account has in a database: its books and its feed. For a person with a copy or a doubt, who has no
+//! key. Changes nothing.
+
+use super::verify::{self, Report};
+use crate::domain::id::AccountId;
+use crate::store::{self, Store, StoreError};
+
+/// How many segments are read at once.
+const PAGE_SEGMENTS: u64 = 200;
+
+/// How many accounts are read at once.
+const PAGE_ACCOUNTS: u64 = 1_000;
+
+/// All accounts, the server's own among them.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn accounts(store: &Store) -> Result<Vec<AccountId>, StoreError> {
+    let mut accounts = Vec::new();
+    loop {
+        let page = store::account_head::page(store, accounts.last().copied(), PAGE_ACCOUNTS).await?;
+        let is_last = (page.len() as u64) < PAGE_ACCOUNTS;
+        accounts.extend(page);
+        if is_last {
+            return Ok(accounts);
+        }
+    }
+}
+
+/// Recomputes the books of one account and reads its whole feed.
+///
+/// # Errors
+/// [`StoreError`] when the database does not answer.
+pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, StoreError> {
+    let mut report = match verify::verify(store, account_id).await {
+        Ok(report) => report,
+        Err(error @ (StoreError::Inconsistent { .. } | StoreError::Unexpected(_))) => {
+            Report { differences: vec![format!("the books cannot be read: {error}")], ..Report::default() }
+        }
+        Err(error) => return Err(error),
+    };
+    match feed_differences(store, account_id).await {
+        Ok(differences) => report.differences.extend(differences),
+        Err(error @ (StoreError::Inconsistent { .. } | StoreError::Unexpected(_))) => {
+            report.differences.push(format!("the feed cannot be read: {error}"));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(report)
+}
+
+/// The gaps in the feed, from the oldest kept event to the newest.
+async fn feed_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    let snapshot = store.snapshot().await?;
+    let head = store::account_head::head(&snapshot, account_id).await?;
+    let mut differences = Vec::new();
+    // Also an event before the oldest one that the head knows of is a difference.
+    let (mut last, mut read_to) = (head.pruned_sequence, 0);
+    loop {
+        let page = store::event::segments_after(&snapshot, account_id, read_to, PAGE_SEGMENTS).await?;
+        for segment in &page {
+            if segment.first_sequence != last + 1 {
+                let (expected, found) = (last + 1, segment.first_sequence);
+                differences.push(format!("the feed goes on with event {found} where event {expected} should be"));
+            }
+            last = segment.last_sequence;
+            read_to = segment.last_sequence;
+        }
+        if (page.len() as u64) < PAGE_SEGMENTS {
+            break;
+        }
+    }
+    if last != head.event_sequence {
+        differences.push(format!("the feed ends with event {last} and should end with {}", head.event_sequence));
+    }
+    Ok(differences)
+}
