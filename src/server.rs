@@ -322,7 +322,10 @@ pub async fn open_store(settings: &Settings) -> Result<Store, ServerError> {
     let is_new_dir = !tokio::fs::try_exists(data_dir).await.map_err(file_error)?;
     // A directory that is there keeps its mode, because it may be a mounted volume or shared on purpose. The files in it are private.
     tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).await.map_err(file_error)?;
-    private::refuse_public(&data_dir.join(OPERATOR_KEY_FILE))?;
+    let key_file = data_dir.join(OPERATOR_KEY_FILE);
+    if private::is_public(&key_file) {
+        return Err(ServerError::PublicKeyFile { path: key_file });
+    }
     let problem = operator::first_key_problem(data_dir);
     let options = StoreOptions {
         url: settings.database.url().expose_secret().to_owned(),

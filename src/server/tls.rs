@@ -10,6 +10,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::ServerError;
+use super::private::is_public;
 use crate::config::Settings;
 
 /// HTTP/2 in the negotiation of the protocol.
@@ -25,7 +26,6 @@ pub(super) fn read(settings: &Settings) -> Result<Option<TlsAcceptor>, ServerErr
     let read = |setting, path: &Path| std::fs::read(path).map_err(|error| wrong(setting, path, error.to_string()));
     let certificate_text = read("tls_certificate_file", certificate)?;
     let key_text = read("tls_key_file", key)?;
-    super::private::refuse_public(key)?;
     if !has(&certificate_text, "-----BEGIN CERTIFICATE-----") {
         return Err(wrong("tls_certificate_file", certificate, "it has no certificate in PEM format".to_owned()));
     }
@@ -34,6 +34,13 @@ pub(super) fn read(settings: &Settings) -> Result<Option<TlsAcceptor>, ServerErr
     }
     if !has(&key_text, "PRIVATE KEY-----") {
         return Err(wrong("tls_key_file", key, "it has no private key in PEM format".to_owned()));
+    }
+    if is_public(key) {
+        let problem = format!(
+            "every user of this machine can read it. Replace the key if somebody may have read it, and run `chmod o= {}`",
+            key.display()
+        );
+        return Err(wrong("tls_key_file", key, problem));
     }
     match acceptor(&certificate_text, &key_text) {
         Ok(acceptor) => Ok(Some(acceptor)),

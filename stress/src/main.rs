@@ -15,6 +15,7 @@ mod model;
 mod power;
 mod proxy;
 mod race;
+mod restore;
 mod rig;
 mod seller;
 #[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
@@ -52,6 +53,8 @@ enum Command {
     Kill(kill::Options),
     /// Two servers on one PostgreSQL. Every sale is sent three times to both, and one of the servers is paused now and then.
     Race(race::Options),
+    /// Puts back copies that were taken under load, by command and by hand. Counts readers that skipped events.
+    Restore(restore::Options),
     /// Loses everything that was not synced to the disk. Counts the acknowledged sales that are gone.
     Power(power::Options),
     /// Followers that do not read, next to followers that do.
@@ -70,6 +73,7 @@ async fn main() -> anyhow::Result<()> {
         Command::EchoServer => side_by_side::echo::serve().await,
         Command::Kill(options) => kill::run(options).await,
         Command::Race(options) => race::run(options).await,
+        Command::Restore(options) => restore::run(options).await,
         Command::Power(options) => power::run(options).await,
         Command::SlowReader(options) => slow_reader::run(options).await,
         Command::Soak(options) => soak::run(options).await,

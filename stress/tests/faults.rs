@@ -55,6 +55,21 @@ fn a_power_failure_keeps_every_acknowledged_sale() {
 }
 
 #[test]
+fn copies_that_are_put_back_let_no_reader_skip_an_event() {
+    for database in ["sqlite", "postgres"] {
+        let is_required = std::env::var_os("HEADWATER_REQUIRE_POSTGRES").is_some();
+        if database == "postgres" && !is_required && !has("/usr/lib/postgresql/*/bin/initdb", "initdb") {
+            eprintln!("skipped: there is no PostgreSQL");
+            continue;
+        }
+        let line = figures(&["restore", "--times", "3", "--seed", "1", "--database", database]);
+        assert_eq!((figure(&line, "by command"), figure(&line, "by hand")), (2, 1), "{line}");
+        assert!(figure(&line, "events undone") > 0, "{line}");
+        assert!(line.contains("silent skips 0, failed checks of the database 0"), "{line}");
+    }
+}
+
+#[test]
 fn readers_that_take_nothing_or_crash_or_crawl_miss_nothing() {
     let few = ["--stalled", "10", "--seconds", "2", "--rate", "50", "--crashes", "10"];
     let line = figures(&[&["slow-reader", "--seed", "1", "--any-speed"][..], &few[..]].concat());

@@ -1,0 +1,155 @@
+//! The command `check`: it finds what is wrong in a database, and changes nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use headwater::pb;
+use headwater::store::entity::{event_segment, ledger_entry};
+use sea_orm::sea_query::{ColumnDef, Expr, Index, Table};
+use sea_orm::{ColumnTrait, ConnectionTrait, Database, EntityTrait, QueryFilter};
+use tempfile::TempDir;
+use testkit::client::Client;
+
+use crate::support::binary::{operator_key, run_to_end, serve};
+use crate::support::database::{DatabaseKind, TestDatabase};
+use crate::support::server::register;
+use crate::support::shop::Shop;
+
+fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("headwater-check-").tempdir().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+async fn check(folder: &Path, database_url: &str) -> Output {
+    run_to_end(folder, &["check", "--database", database_url]).await
+}
+
+async fn record(client: &mut Client, count: usize) {
+    for number in 0..count {
+        let sale = pb::RecordSaleRequest {
+            event_id: format!("sale-{number}"),
+            coupon_code: "ANN".to_owned(),
+            amount: Some(pb::Money { amount_minor: 1_000, currency_code: "USD".to_owned() }),
+            ..pb::RecordSaleRequest::default()
+        };
+        client.tracking.record_sale(sale).await.unwrap();
+    }
+}
+
+/// The files beside a SQLite database, with their content. PostgreSQL has none.
+fn files(database: &TestDatabase) -> Vec<(PathBuf, Vec<u8>)> {
+    let Some(path) = database.url.strip_prefix("sqlite://") else { return Vec::new() };
+    let entries = std::fs::read_dir(Path::new(path).parent().unwrap()).unwrap();
+    let mut files: Vec<_> =
+        entries.map(|entry| entry.unwrap().path()).map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+    files.sort();
+    files
+}
+
+db_test!(a_sound_database_is_right_with_a_server_and_without, empty, |database: TestDatabase| async move {
+    let folder = folder();
+    let nothing = check(folder.path(), &database.url).await;
+    assert_eq!(nothing.status.code(), Some(1), "{}", said(&nothing));
+    let words = if database.kind == DatabaseKind::Sqlite { "there is no database" } else { "no database of Headwater" };
+    assert!(said(&nothing).contains(words), "{}", said(&nothing));
+    assert_eq!(files(&database), [], "something was made");
+
+    let server = serve(folder.path(), &["--database", &database.url]).await;
+    let mut shop = Shop::furnish(register(&server.url(), &operator_key(folder.path()), "shop").await).await;
+    record(&mut shop.client, 20).await;
+    let beside = check(folder.path(), &database.url).await;
+    assert_eq!(beside.status.code(), Some(0), "{}", said(&beside));
+    assert!(said(&beside).contains("20 ledger entries, 20 rewards"), "{}", said(&beside));
+    assert!(said(&beside).contains("checked 2 accounts: all is right"), "{}", said(&beside));
+    // It disturbs no server.
+    record(&mut shop.client, 25).await;
+    server.kill().await.unwrap();
+    // The log of a killed server is read, and stays. Its index is made anew by every reader.
+    let without_index = |database: &TestDatabase| {
+        let mut files = files(database);
+        files.retain(|(path, _)| !path.to_string_lossy().ends_with("-shm"));
+        files
+    };
+    let before = without_index(&database);
+    let after_kill = check(folder.path(), &database.url).await;
+    assert!(said(&after_kill).contains("25 ledger entries, 25 rewards"), "{}", said(&after_kill));
+    assert!(without_index(&database) == before, "the check changed something");
+
+    serve(folder.path(), &["--database", &database.url]).await.terminate().await.unwrap();
+    let before = files(&database);
+    let stopped = check(folder.path(), &database.url).await;
+    assert_eq!(stopped.status.code(), Some(0), "{}", said(&stopped));
+    assert!(files(&database) == before, "the check changed something");
+});
+
+db_test!(what_is_wrong_is_named_with_its_account, empty, |database: TestDatabase| async move {
+    let folder = folder();
+    let server = serve(folder.path(), &["--database", &database.url]).await;
+    let mut shop = Shop::furnish(register(&server.url(), &operator_key(folder.path()), "shop").await).await;
+    record(&mut shop.client, 5).await;
+    server.terminate().await.unwrap();
+    let console = Database::connect(&database.url).await.unwrap();
+    ledger_entry::Entity::update_many()
+        .col_expr(ledger_entry::Column::AmountMinor, Expr::val(7))
+        .filter(ledger_entry::Column::Sequence.eq(3))
+        .exec(&console)
+        .await
+        .unwrap();
+    let newest = |segment: &event_segment::Model| segment.last_sequence;
+    let segments = event_segment::Entity::find().all(&console).await.unwrap();
+    // The newest of the shop has a sale. One in the middle is removed.
+    let last = segments.iter().map(newest).max().unwrap();
+    event_segment::Entity::delete_many()
+        .filter(event_segment::Column::LastSequence.eq(last - 1))
+        .exec(&console)
+        .await
+        .unwrap();
+    console.execute(Index::drop().name("coupon_by_code").table("coupon")).await.unwrap();
+    let mut table = Table::alter();
+    console.execute(table.table("lead").add_column(ColumnDef::new("colour").text())).await.unwrap();
+    console.close().await.unwrap();
+
+    let output = check(folder.path(), &database.url).await;
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for words in [
+        "the schema lacks the index coupon_by_code of coupon",
+        "the schema has the column lead.colour, which may be null, which no server expects",
+        "entry 3: the hash does not fit",
+        &format!("the feed goes on with event {last} where event {} should be", last - 1),
+        "differences. Keep the database as it is",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+});
+
+#[tokio::test]
+async fn damaged_pages_are_found() {
+    let folder = folder();
+    let server = serve(folder.path(), &[]).await;
+    let mut shop = Shop::furnish(register(&server.url(), &operator_key(folder.path()), "shop").await).await;
+    record(&mut shop.client, 50).await;
+    server.terminate().await.unwrap();
+    let path = folder.path().join("headwater-data/headwater.sqlite");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2 / 4_096 * 4_096;
+    bytes[middle..middle + 4_096].fill(0xa5);
+    std::fs::write(&path, &bytes).unwrap();
+    let output = run_to_end(folder.path(), &["check"]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("differences") || said(&output).contains("damaged"), "{}", said(&output));
+
+    let output = run_to_end(folder.path(), &["restore", "--from", "headwater-data/headwater.sqlite"]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("is damaged: ") || said(&output).contains("cannot be read"), "{}", said(&output));
+    assert!(std::fs::read(&path).unwrap() == bytes, "a refused restore changed something");
+
+    std::fs::write(&path, "a text, and no database at all\n".repeat(10)).unwrap();
+    let output = run_to_end(folder.path(), &["check"]).await;
+    assert!(said(&output).contains("it is no SQLite database"), "{}", said(&output));
+    let output = run_to_end(folder.path(), &["--listen-address", "127.0.0.1:0"]).await;
+    assert!(said(&output).contains("it is no SQLite database"), "{}", said(&output));
+}
