@@ -86,7 +86,14 @@ async fn check(read: &DatabaseConnection) -> Result<(Identity, Vec<String>), Sto
     let mut differences = Vec::new();
     // A damaged database may fail in any of the reads below, so this comes first.
     if !is_shared(read) {
-        differences.extend(integrity(read).await?);
+        match integrity(read).await {
+            Ok(findings) => differences.extend(findings),
+            // The damage is such that SQLite cannot even look for it.
+            Err(StoreError::Unexpected(cause)) => {
+                return refuse(format!("the database is damaged ({cause}). Restore a backup (docs/backup.md)"));
+            }
+            Err(error) => return Err(error),
+        }
     }
     let applied = match texts(read, "SELECT version FROM seaql_migrations ORDER BY version").await {
         Ok(applied) if !applied.is_empty() => applied,
