@@ -205,12 +205,13 @@ fn database_name(rig: &Rig) -> anyhow::Result<String> {
 
 /// A command of the server's binary with the server's database.
 fn command(rig: &Rig, arguments: &[&str]) -> Command {
-    let mut command = process::command(&rig.options.binary, arguments);
+    let mut command = process::command::<&str>(&rig.options.binary, &[]);
     command.arg("--data-dir").arg(rig.data_dir());
     if let Some(database) = &rig.options.database {
         command.args(["--database", database]);
     }
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    // The caller may add the value of the last one.
+    command.args(arguments).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     command
 }
 
