@@ -1,5 +1,6 @@
 //! Starts that fail: what they say, and that they change nothing. `binary.rs` tests starts that succeed.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
@@ -228,4 +229,49 @@ async fn a_full_disk_is_named() {
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains("cannot use the database: the disk of the database is full"), "{size}: {said}");
     }
+}
+
+/// What the binary says in a user namespace, after a script. `None`: this machine does not allow it.
+async fn said_after(folder: &Path, flags: &[&str], script: &str) -> Option<String> {
+    let script = format!("{script} && cd \"$PWD\" && exec \"$0\" --listen-address 127.0.0.1:0");
+    let arguments = [flags, &["sh", "-c", &script, BINARY]].concat();
+    let mut command = process::command(Path::new("unshare"), &arguments);
+    command.current_dir(folder);
+    let output = process::run_to_end(command).await.ok()?;
+    let said = stderr(&output);
+    if said.contains("unshare: ") || said.contains("mount: ") {
+        return None;
+    }
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    Some(said)
+}
+
+#[tokio::test]
+async fn a_file_system_that_cannot_be_written_is_named() {
+    let folder = folder();
+    serve(folder.path(), &[]).await.terminate().await.unwrap();
+    let data_dir = folder.path().join("headwater-data");
+    let files = ["headwater.sqlite", "headwater.sqlite.lock", "operator.key"];
+    let before = files.map(|name| std::fs::read(data_dir.join(name)).unwrap());
+    let mount = "mount --bind \"$PWD\" \"$PWD\" && mount -o remount,bind,ro \"$PWD\"";
+    match said_after(folder.path(), &["--user", "--map-root-user", "--mount"], mount).await {
+        Some(said) => {
+            assert!(said.contains("headwater.sqlite.lock: Read-only file system"), "{said}");
+            assert!(said.contains("Mount the file system so that it can be written"), "{said}");
+        }
+        None => say("a read-only file system is not tested: this user may not mount"),
+    }
+    // Without the superuser's rights, the file's mode counts.
+    std::fs::set_permissions(data_dir.join("headwater.sqlite"), PermissionsExt::from_mode(0o400)).unwrap();
+    match said_after(folder.path(), &["--user"], "true").await {
+        Some(said) => {
+            assert!(said.contains("headwater.sqlite: Permission denied"), "{said}");
+            assert!(said.contains("with chown or chmod"), "{said}");
+        }
+        None => say("a file without permission is not tested: there are no user namespaces"),
+    }
+    assert!(
+        files.map(|name| std::fs::read(data_dir.join(name)).unwrap()) == before,
+        "a failed start changed something"
+    );
 }

@@ -2,6 +2,8 @@
 //! folder. Any part of later writes may be there. Knows nothing of the files' contents.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -133,7 +135,10 @@ impl Disk {
                     make(&mut bytes, &change)?;
                 }
             }
-            std::fs::write(folder.join(path.file_name().context("a file without a name")?), bytes)?;
+            let path = folder.join(path.file_name().context("a file without a name")?);
+            std::fs::write(&path, bytes)?;
+            // A server refuses to start if others can read its key.
+            std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
         }
         Ok(lost)
     }
