@@ -5,6 +5,7 @@ pub mod key;
 pub mod layer;
 pub mod operator;
 pub mod permission;
+mod refusals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use moka::sync::Cache;
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
+use crate::app::key_uses::{KeyUse, KeyUses};
 use crate::clock::{self, Clock};
 use crate::domain::account::{ApiKey, KeyKind};
 use crate::domain::id::{AccountId, ApiKeyId};
@@ -45,15 +47,23 @@ pub struct Principal {
 pub struct Authenticator {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
+    uses: Arc<KeyUses>,
     /// The cached keys by prefix. Only existing keys are cached, so that guesses do not fill the cache.
-    keys: Cache<String, Arc<ApiKey>>,
+    keys: Cache<String, Cached>,
+}
+
+/// A cached key.
+#[derive(Clone)]
+struct Cached {
+    key: Arc<ApiKey>,
+    last_use: Arc<KeyUse>,
 }
 
 impl Authenticator {
-    /// An authenticator that checks keys against this store.
-    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
+    /// An authenticator that checks keys against this store, and notes their uses.
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, uses: Arc<KeyUses>) -> Self {
         let keys = Cache::builder().max_capacity(REMEMBERED_MAX).time_to_live(BELIEVED_FOR).build();
-        Self { store, clock, keys }
+        Self { store, clock, uses, keys }
     }
 
     /// The caller that has this key.
@@ -62,14 +72,16 @@ impl Authenticator {
     /// [`Error::KeyInvalid`] when the key does not work. [`Error::Unavailable`] when the database does not answer.
     pub async fn resolve(&self, text: &str) -> Result<Principal, Error> {
         let prefix = key::prefix(text).ok_or(Error::KeyInvalid)?;
-        let key = match self.keys.get(prefix) {
-            Some(key) => key,
+        let Cached { key, last_use } = match self.keys.get(prefix) {
+            Some(cached) => cached,
             None => self.read(prefix).await?,
         };
+        let now = self.clock.now();
         let is_same = bool::from(key.secret_hash.ct_eq(&key::hash(text)));
-        if !is_same || !key.is_valid(self.clock.now()) {
+        if !is_same || !key.is_valid(now) {
             return Err(Error::KeyInvalid);
         }
+        last_use.note(now);
         Ok(Principal { account_id: key.account_id, key_id: key.id, kind: key.kind, key })
     }
 
@@ -80,7 +92,7 @@ impl Authenticator {
     /// [`Error::KeyInvalid`] when the key was revoked or has expired. [`Error::Unavailable`] when the database does not answer.
     pub async fn check(&self, principal: &Principal) -> Result<(), Error> {
         match self.keys.get(&principal.key.text_prefix) {
-            Some(key) => self.confirm(principal, &key),
+            Some(cached) => self.confirm(principal, &cached.key),
             None => self.recheck(principal).await,
         }
     }
@@ -90,7 +102,7 @@ impl Authenticator {
     /// # Errors
     /// As [`Self::check`].
     pub async fn recheck(&self, principal: &Principal) -> Result<(), Error> {
-        let key = self.read(&principal.key.text_prefix).await?;
+        let Cached { key, .. } = self.read(&principal.key.text_prefix).await?;
         self.confirm(principal, &key)
     }
 
@@ -108,15 +120,21 @@ impl Authenticator {
     /// Records that a key was revoked, so that it stops working here at once.
     pub fn revoked(&self, key: Arc<ApiKey>) {
         // The revoked key is cached and not removed, because a read in progress may still return the key as it was before.
-        self.keys.entry(key.text_prefix.clone()).and_compute_with(|_| Op::Put(key));
+        let cached = self.cached(key);
+        self.keys.entry(cached.key.text_prefix.clone()).and_compute_with(|_| Op::Put(cached));
     }
 
-    async fn read(&self, prefix: &str) -> Result<Arc<ApiKey>, Error> {
+    fn cached(&self, key: Arc<ApiKey>) -> Cached {
+        let last_use = self.uses.of(key.account_id, key.id);
+        Cached { key, last_use }
+    }
+
+    async fn read(&self, prefix: &str) -> Result<Cached, Error> {
         let key = store::account::find_key_by_prefix(&self.store, prefix).await?.ok_or(Error::KeyInvalid)?;
-        let key = Arc::new(key);
+        let key = self.cached(Arc::new(key));
         let cached = self.keys.entry(prefix.to_owned()).and_compute_with(|known| match known {
-            Some(known) if known.value().revoked_at.is_some() => Op::Nop,
-            _ => Op::Put(Arc::clone(&key)),
+            Some(known) if known.value().key.revoked_at.is_some() => Op::Nop,
+            _ => Op::Put(key.clone()),
         });
         // The key that is cached now, because it may have been revoked since it was read.
         Ok(cached.into_entry().map_or(key, Entry::into_value))

@@ -13,12 +13,13 @@ use crate::app::App;
 use crate::auth::operator;
 use crate::clock::SystemClock;
 use crate::config::{self, Action, CommandLine, ConfigError, Settings};
-use crate::server::{self, Server, ServerError, StopSignals};
+use crate::server::{self, Reloads, Server, ServerError, StopSignals};
+use crate::store::StoreError;
 use crate::{demo, logging};
 
 /// Runs the binary. Returns 0 on success, 2 for a wrong command line or setting, 1 for any other failure.
 pub fn main() -> ExitCode {
-    let line = match CommandLine::read(std::env::args_os()) {
+    let line = match read_line() {
         Ok(line) => line,
         Err(ConfigError::CommandLine(error)) => {
             // Help and version are errors of clap too, and are no failure.
@@ -30,11 +31,8 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // The demo is quiet by default, because people read its output and the log would come between its lines.
-    let is_demo = matches!(line.action, Some(Action::Demo { .. }));
     let log = &line.settings.log;
-    let filter = if is_demo && log.log_filter == "info" { "warn" } else { &log.log_filter };
-    if let Err(error) = logging::start(log.log_format, filter) {
+    if let Err(error) = logging::start(log.log_format, &log.log_filter) {
         complain(&format!("{}: `{}` is refused: {error}", line.settings.places.of("log_filter"), log.log_filter));
         return ExitCode::from(2);
     }
@@ -59,6 +57,17 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The command line with its settings.
+fn read_line() -> Result<CommandLine, ConfigError> {
+    let mut line = CommandLine::read(std::env::args_os())?;
+    // The demo is quiet by default, because people read its output and the log would come between its lines.
+    let filter = &mut line.settings.log.log_filter;
+    if matches!(line.action, Some(Action::Demo { .. })) && filter == "info" {
+        *filter = "warn".to_owned();
+    }
+    Ok(line)
+}
+
 /// Says on standard error why the command failed. Unlike `eprintln`, it does not panic if nobody can read it.
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "headwater: {text}");
@@ -76,13 +85,14 @@ async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
             // The signals are handled before the server starts, because a user may stop the server as soon as it reports that it
             // serves.
             let mut signals = StopSignals::listen()?;
+            let reloads = reloads(&settings)?;
             let server = tokio::select! {
                 started = Server::start(&settings, Arc::new(SystemClock)) => started?,
                 () = signals.received() => return Ok(ExitCode::FAILURE),
             };
-            server.run_until(signals.received()).await?;
+            server.run_until(signals.received(), Some(reloads)).await?;
         }
-        Action::Demo { once } => return demo::run(&settings, once).await,
+        Action::Demo { once } => return demo::run(&settings, once, reloads(&settings)?).await,
         Action::CreateOperatorKey => println!("{}", create_operator_key(&settings).await?.expose_secret()),
         Action::Backup { to } => return care::back_up(&settings, &to),
         Action::Restore { from } => return care::restore(&settings, &from).await,
@@ -104,6 +114,11 @@ async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// SIGHUP, from now on.
+fn reloads(settings: &Settings) -> Result<Reloads, ServerError> {
+    Reloads::listen(settings.clone(), || Ok(read_line()?.settings))
+}
+
 /// Writes a `google.protobuf.FileDescriptorSet`. A terminal is refused, because the description is binary.
 fn write_protoset() -> std::io::Result<()> {
     let mut output = std::io::stdout().lock();
@@ -117,7 +132,11 @@ fn write_protoset() -> std::io::Result<()> {
 }
 
 async fn create_operator_key(settings: &Settings) -> Result<secrecy::SecretString, ServerError> {
-    let store = Arc::new(server::open_store(settings).await?);
+    let store = server::open_store(settings).await.map_err(|error| match error {
+        ServerError::Store(cause @ StoreError::Refused(_)) => ServerError::NoOperatorKey(cause),
+        error => error,
+    })?;
+    let store = Arc::new(store);
     let options = server::app_options(settings, &store).await?;
     let (app, writer) = App::start(store, Arc::new(SystemClock), &options).map_err(ServerError::Writer)?;
     let key = operator::create(&app).await;

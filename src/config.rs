@@ -55,7 +55,8 @@ pub enum Action {
         #[arg(long)]
         once: bool,
     },
-    /// Make a further operator key and print it, for when the first one is lost.
+    /// Make a further operator key and print it, for when all are lost. On SQLite the server must be stopped for it. With an operator
+    /// key, CreateApiKey makes another one while the server runs.
     CreateOperatorKey,
     /// Copy the SQLite database to a file, while a server may go on writing to it. On PostgreSQL, check the file that pg_dump
     /// has written. See docs/backup.md.

@@ -16,6 +16,7 @@ pub mod domain;
 pub mod error;
 pub mod limit;
 pub mod logging;
+pub mod outage;
 pub mod rpc;
 pub mod sampled;
 pub mod server;

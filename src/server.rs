@@ -1,8 +1,10 @@
 //! The only wiring: takes settings, starts a listening server, and stops it in order.
 
 mod descriptors;
+mod health;
 mod listener;
 mod private;
+mod reload;
 mod signals;
 mod tls;
 
@@ -19,8 +21,6 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 use tower::ServiceBuilder;
 use uuid::Uuid;
 
@@ -37,7 +37,9 @@ use crate::rpc::Services;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::store::{Identity, Store, StoreError, StoreOptions};
 use crate::transport::serve::{ConnectionLimits, Transport};
+use health::{Following, Health};
 use listener::Bound;
+pub use reload::Reloads;
 pub use signals::StopSignals;
 
 /// The minimum time that the writer and the database get to close on a stop, even when the connections have used up the time
@@ -100,6 +102,12 @@ pub enum ServerError {
     /// The listener ended without being told to.
     #[error("the listener ended; nobody can connect any more")]
     ListenerEnded,
+    /// No operator key can be made without the server.
+    #[error(
+        "cannot make an operator key: {0}. If a server has the database open: call its CreateApiKey with an operator key that works. \
+         If there is none, stop the server, run this command, and start the server again"
+    )]
+    NoOperatorKey(StoreError),
     /// The reflection data cannot be read.
     #[error("the API's description is broken: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -130,9 +138,7 @@ pub struct Server {
     app: Arc<App>,
     writer: JoinHandle<()>,
     serving: JoinHandle<()>,
-    health: HealthReporter,
-    /// The service names that the health service knows.
-    service_names: Vec<String>,
+    health: Following,
     /// Cancelled when the feed streams must end and no more calls are taken.
     draining: CancellationToken,
     /// Cancelled when the connections must end at once.
@@ -172,7 +178,7 @@ impl Server {
             App::start(Arc::clone(&store), Arc::clone(&clock), &options).map_err(ServerError::Writer)?;
         operator::ensure_first(&app, &settings.database.data_dir).await?;
 
-        let authenticator = Arc::new(Authenticator::new(Arc::clone(&store), clock));
+        let authenticator = Arc::new(Authenticator::new(Arc::clone(&store), clock, Arc::clone(app.key_uses())));
         let draining = CancellationToken::new();
         let streams =
             FeedStreams::new(Arc::clone(&app), Arc::clone(&authenticator), feed_limits(settings), draining.clone());
@@ -193,9 +199,7 @@ impl Server {
             draining: draining.clone(),
         };
         let serving = tokio::spawn(transport.serve(bound.listen(settings)?, cutting.clone()));
-        for name in &service_names {
-            health.set_service_status(name, ServingStatus::Serving).await;
-        }
+        let health = Health::new(health, service_names).follow(Arc::clone(&app), health_outage(settings)).await;
         tracing::info!(%address, "serving");
         Ok(Self {
             address,
@@ -203,7 +207,6 @@ impl Server {
             writer,
             serving,
             health,
-            service_names,
             draining,
             cutting,
             tls,
@@ -237,18 +240,32 @@ impl Server {
         }
     }
 
-    /// Serves until `stop` completes, then stops in order. Returns an error at once if the server cannot go on.
+    /// Serves until `stop` completes, then stops in order. Reads the settings again when asked to. Returns an error at once if the
+    /// server cannot go on.
     ///
     /// # Errors
     /// See [`ServerError`].
-    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), ServerError> {
-        tokio::select! {
-            () = stop => {
-                self.stop().await;
-                Ok(())
+    pub async fn run_until(
+        mut self,
+        stop: impl Future<Output = ()>,
+        mut reloads: Option<Reloads>,
+    ) -> Result<(), ServerError> {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => {
+                    self.stop().await;
+                    return Ok(());
+                }
+                _ = &mut self.writer => return Err(ServerError::WriterEnded),
+                _ = &mut self.serving => return Err(ServerError::ListenerEnded),
+                () = Reloads::received(reloads.as_mut()) => {
+                    if let Some(reloads) = &mut reloads {
+                        reloads.apply();
+                    }
+                    self.reload_certificate();
+                }
             }
-            _ = &mut self.writer => Err(ServerError::WriterEnded),
-            _ = &mut self.serving => Err(ServerError::ListenerEnded),
         }
     }
 
@@ -257,9 +274,7 @@ impl Server {
     /// database gets a second more to close.
     pub async fn stop(mut self) {
         tracing::info!("stopping");
-        for name in &self.service_names {
-            self.health.set_service_status(name, ServingStatus::NotServing).await;
-        }
+        self.health.stop().await;
         tokio::time::sleep(self.drain_delay).await;
         let deadline = clock::monotonic_now() + self.shutdown_deadline;
         self.draining.cancel();
@@ -379,6 +394,12 @@ fn feed_limits(settings: &Settings) -> FeedLimits {
         retention: (settings.feed.event_retention_days > 0)
             .then(|| seconds(settings.feed.event_retention_days) * 86_400),
     }
+}
+
+/// How long the database must fail until health says so; `None` for never.
+fn health_outage(settings: &Settings) -> Option<Duration> {
+    let outage = seconds(settings.database.health_outage_seconds);
+    (!outage.is_zero()).then_some(outage)
 }
 
 fn seconds(seconds: u32) -> Duration {

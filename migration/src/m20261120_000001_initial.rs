@@ -78,6 +78,14 @@ fn accounts() -> Vec<TableCreateStatement> {
             .col(time_null("expires_at"))
             .col(time_null("revoked_at"))
             .take(),
+        // One row, which is written only during an outage.
+        table("write_trial", &["id"]).col(count("id")).col(bytes("content")).take(),
+        // A table of its own, so that the use of a key is recorded without a lock on the account.
+        table("api_key_use", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(time("last_used_at"))
+            .take(),
     ]
 }
 
@@ -352,6 +360,12 @@ fn indexes() -> Vec<IndexCreateStatement> {
     vec![
         unique_index("account_by_email", "account", &["email"]),
         unique_index("api_key_by_text_prefix", "api_key", &["text_prefix"]),
+        partial_index(
+            "api_key_by_kind",
+            "api_key",
+            &["account_id", "kind", "expires_at"],
+            Expr::col("revoked_at").is_null(),
+        ),
         unique_index("affiliate_by_email", "affiliate", &["account_id", "email"]),
         unique_index_of_named("affiliate_by_external_id", "affiliate", &["account_id", "external_id"], "external_id"),
         unique_index("affiliate_by_token", "affiliate", &["account_id", "token_hash"]),

@@ -273,6 +273,8 @@ impl Feed {
                         accounts.get(&account_id).into_iter().for_each(|followed| followed.notice(sequence));
                     }
                 }
+                // The outage of the database has its own lines.
+                Err(error) if error.is_outage() => {}
                 Err(error) => POLL_FAILED.note(&error.to_string()),
             }
         }

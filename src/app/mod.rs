@@ -4,6 +4,8 @@
 pub mod check;
 pub mod cursor;
 pub mod feed;
+pub mod key_uses;
+mod outage_watch;
 pub mod verify;
 pub mod worker;
 mod writer;
@@ -25,9 +27,11 @@ use crate::domain::outcome::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::Envelope;
 use crate::domain::time::Time;
+use crate::outage::Access;
 use crate::store::set::catalogue::Catalogues;
 use crate::store::{Store, StoreError};
 use feed::{EventForm, Feed};
+use key_uses::KeyUses;
 pub use worker::approve_due::UpkeepError;
 use worker::{WorkerStatus, Workers};
 use writer::{Job, Reply, STATISTICS_FIRST_COMMANDS, Upkeep, Work, Writer};
@@ -108,6 +112,7 @@ pub struct App {
     /// One queue per lane. Empty once the app is closed.
     queues: Mutex<Vec<mpsc::UnboundedSender<Job>>>,
     room: Arc<Semaphore>,
+    key_uses: Arc<KeyUses>,
     workers: Workers,
     stop: CancellationToken,
 }
@@ -152,9 +157,11 @@ impl App {
             feed: Arc::clone(&feed),
             queues: Mutex::new(queues),
             room: Arc::new(Semaphore::new(options.queue_commands_max)),
+            key_uses: Arc::default(),
             stop,
         });
         tokio::spawn(feed.poll(options.feed_poll_interval, app.stop.clone()));
+        tokio::spawn(outage_watch::watch(Arc::clone(&app), app.stop.clone()));
         worker::start(&app, options.upkeep_interval, options.event_retention_days);
         Ok((app, handle))
     }
@@ -184,7 +191,11 @@ impl App {
         deadline: Option<Instant>,
     ) -> Result<Vec<Reply>, SubmitError> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Work::Commands(envelopes, reply), deadline, answer).await
+        let replies = self.enqueue(Work::Commands(envelopes, reply), deadline, answer).await?;
+        if replies.iter().any(|reply| matches!(reply, Err(SubmitError::Unavailable))) {
+            self.store.outage().count_failed_calls(Access::Write, 1);
+        }
+        Ok(replies)
     }
 
     async fn enqueue<A>(
@@ -237,6 +248,14 @@ impl App {
     /// those runs.
     pub async fn stop_workers(&self) {
         self.workers.stop().await;
+        if let Err(error) = worker::note_key_uses::note_rest(self).await {
+            tracing::debug!(%error, "the last uses of keys are lost");
+        }
+    }
+
+    /// When API keys were last used.
+    pub fn key_uses(&self) -> &Arc<KeyUses> {
+        &self.key_uses
     }
 
     /// The store, to read from.

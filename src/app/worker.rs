@@ -5,6 +5,7 @@ pub mod approve_due;
 mod clock_watch;
 mod driver;
 pub mod forget_requests;
+pub mod note_key_uses;
 pub mod prune_events;
 mod removal;
 mod report;
@@ -16,6 +17,7 @@ use super::App;
 use approve_due::ApproveDue;
 pub(super) use driver::Workers;
 use forget_requests::ForgetRequests;
+use note_key_uses::NoteKeyUses;
 use prune_events::PruneEvents;
 pub use report::{Counts, Failure, RunResult, WorkerStatus};
 
@@ -23,6 +25,7 @@ pub use report::{Counts, Failure, RunResult, WorkerStatus};
 pub(super) fn start(app: &Arc<App>, interval: Duration, event_retention_days: Option<i32>) {
     app.workers.start(ApproveDue(Arc::clone(app)), interval);
     app.workers.start(ForgetRequests(Arc::clone(app)), interval);
+    app.workers.start(NoteKeyUses(Arc::clone(app)), interval);
     if let Some(retention_days) = event_retention_days {
         app.workers.start(PruneEvents { app: Arc::clone(app), retention_days }, interval);
     }

@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::feed::Feed;
+use super::key_uses::LastUse;
 use super::{Answer, SubmitError};
 use crate::clock::{self, Clock, RandomIds};
 use crate::domain::decide;
@@ -27,6 +28,7 @@ use crate::domain::rule::{Envelope, add_needs};
 use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
 use crate::domain::time::Time;
+use crate::outage::Access;
 use crate::store::event::EncodeBody;
 use crate::store::set::catalogue::Catalogues;
 use crate::store::{self, Store, StoreError};
@@ -65,17 +67,21 @@ pub(super) struct Job {
 pub(super) enum Work {
     /// Commands, each with its own answer.
     Commands(Vec<Envelope>, oneshot::Sender<Vec<Reply>>),
-    /// Remove old rows.
+    /// Work that is no command.
     Upkeep(Upkeep, oneshot::Sender<Result<u64, SubmitError>>),
 }
 
-/// Old rows to remove. The number is the maximum number of rows. The reply is the number of removed rows.
-#[derive(Debug, Clone, Copy)]
+/// Work that is no business of an account. The reply is the number of rows.
+#[derive(Debug, Clone)]
 pub(super) enum Upkeep {
-    /// Request ids that have expired.
+    /// Removes request ids that have expired, at most this many.
     ForgetRequests(u64),
-    /// Segments of events of an account that were committed before a time.
+    /// Removes segments of events of an account that were committed before a time, at most this many.
     PruneEvents(AccountId, Time, u64),
+    /// Writes when keys were last used.
+    NoteKeyUses(Arc<[LastUse]>),
+    /// Writes this content, to see whether a write works.
+    TryWrite(Arc<[u8]>),
 }
 
 impl Work {
@@ -92,7 +98,7 @@ impl Work {
         match self {
             Self::Commands(envelopes, _) => envelopes.first().map_or(AccountId::SERVER, |envelope| envelope.account_id),
             Self::Upkeep(Upkeep::PruneEvents(account_id, ..), _) => *account_id,
-            Self::Upkeep(Upkeep::ForgetRequests(_), _) => AccountId::SERVER,
+            Self::Upkeep(_, _) => AccountId::SERVER,
         }
     }
 }
@@ -222,7 +228,14 @@ impl Writer {
     async fn attempt(&mut self, envelopes: &[Envelope], places: &[i64]) -> Result<Vec<Reply>, StoreError> {
         let limit = Duration::from_secs(TRANSACTION_SECONDS_MAX);
         // Dropping the transaction rolls it back.
-        tokio::time::timeout(limit, self.transact(envelopes, places)).await.unwrap_or(Err(StoreError::Unavailable))
+        tokio::time::timeout(limit, self.transact(envelopes, places)).await.unwrap_or_else(|_| Err(self.gave_up()))
+    }
+
+    /// The error of a transaction that took too long. It was no error of a statement, so it is noted here.
+    fn gave_up(&self) -> StoreError {
+        let error = StoreError::Unavailable;
+        self.store.outage().failed(Access::Write, &error.to_string(), "a transaction took too long and was abandoned");
+        error
     }
 
     /// Carries out commands, at least the first. `places` has the place of each in its account. Returns a reply for each that was
@@ -291,7 +304,9 @@ impl Writer {
         let store = Arc::clone(&self.store);
         // The task uses a read connection, which must belong to the shared runtime and not to this thread.
         self.main.spawn(async move {
-            if let Err(error) = store.renew_statistics().await {
+            if let Err(error) = store.renew_statistics().await
+                && !error.is_outage()
+            {
                 tracing::warn!(%error, "could not renew the database's statistics");
             }
         });
@@ -299,10 +314,10 @@ impl Writer {
 
     async fn keep_up(&self, upkeep: Upkeep) -> Result<u64, StoreError> {
         let limit = Duration::from_secs(UPKEEP_SECONDS_MAX);
-        tokio::time::timeout(limit, self.remove(upkeep)).await.unwrap_or(Err(StoreError::Unavailable))
+        tokio::time::timeout(limit, self.carry_out_upkeep(upkeep)).await.unwrap_or_else(|_| Err(self.gave_up()))
     }
 
-    async fn remove(&self, upkeep: Upkeep) -> Result<u64, StoreError> {
+    async fn carry_out_upkeep(&self, upkeep: Upkeep) -> Result<u64, StoreError> {
         let transaction = self.store.begin_in(self.lane).await?;
         let count = match upkeep {
             Upkeep::ForgetRequests(limit) => store::request::forget(&transaction, self.clock.now(), limit).await?,
@@ -313,6 +328,8 @@ impl Writer {
                     None => 0,
                 }
             }
+            Upkeep::NoteKeyUses(uses) => store::account::note_uses(&transaction, &uses).await?,
+            Upkeep::TryWrite(content) => store::write_trial::write(&transaction, content.to_vec()).await?,
         };
         failpoint!(AfterRemoval);
         transaction.commit().await?;

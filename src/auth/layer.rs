@@ -12,18 +12,18 @@ use std::task::{Context, Poll};
 use futures::FutureExt;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
-use tonic::{Code, Status};
+use tonic::Status;
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::permission::{Access, MethodLists, Permissions};
+use super::refusals::{self, peer};
 use super::{Authenticator, Principal};
 use crate::clock::RandomIds;
 use crate::deadline::Deadline;
 use crate::domain::id::IdSource;
 use crate::error::{self, CallName, Error};
-use crate::sampled::Sampled;
 use crate::transport::stream::Stream;
 
 /// The header in which a request id arrives and is returned.
@@ -99,6 +99,7 @@ where
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         let deadline = Deadline::sent_in(request.headers());
         let request_id = request_id(request.headers());
+        let peer = peer(request.extensions());
         if !is_grpc(request.headers()) {
             let mut response = Response::new(ResponseBody::default());
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
@@ -127,7 +128,7 @@ where
                             let status = Status::from_header_map(response.headers());
                             match status.as_ref().and_then(error::adopt) {
                                 None => {
-                                    status.iter().for_each(|status| count_refusal(status, &name));
+                                    status.iter().for_each(|status| refusals::count(status, &name, peer));
                                     return Ok(named(response, &name.request_id));
                                 }
                                 Some(error) => error,
@@ -138,7 +139,7 @@ where
                 Err(error) => error,
             };
             let status = refusal.into_status(&name);
-            count_refusal(&status, &name);
+            refusals::count(&status, &name, peer);
             Ok(named(status.into_http(), &name.request_id))
         };
         let Some(deadline) = deadline else { return Box::pin(call) };
@@ -154,24 +155,6 @@ where
                 }
             }
         })
-    }
-}
-
-/// Refused calls are logged as a number, because anybody can cause as many as they like. The log shows an integration that is
-/// broken, and somebody who tries out keys.
-static REFUSED: Sampled = Sampled::new(|calls, last| {
-    tracing::warn!(calls, last, "calls were refused: wrong fields, wrong keys or unknown methods");
-});
-
-/// Counts a status that says that the request was wrong in itself. Refusals by the rules of the business are no such status.
-fn count_refusal(status: &Status, name: &CallName) {
-    let is_refusal = matches!(
-        status.code(),
-        Code::InvalidArgument | Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented
-    );
-    if is_refusal {
-        // Not the message, which may have parts of the request.
-        REFUSED.note(&format!("{:?}, method {}, request id {}", status.code(), name.method, name.request_id));
     }
 }
 

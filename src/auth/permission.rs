@@ -12,6 +12,10 @@ pub const EVERY_KIND: &[KeyKind] = &[ServerOperator, Admin, Tracking, Read, Payo
 pub const OPERATION: &[KeyKind] = &[ServerOperator];
 /// For methods that change the account.
 pub const ADMINISTRATION: &[KeyKind] = &[Admin];
+/// For methods that change the keys of the account, or the operator keys.
+pub const KEY_ADMINISTRATION: &[KeyKind] = &[ServerOperator, Admin];
+/// For methods that read the keys of the account, or the operator keys.
+pub const KEY_READING: &[KeyKind] = &[ServerOperator, Admin, Read];
 /// For methods that record leads, sales and other events.
 pub const RECORDING: &[KeyKind] = &[Admin, Tracking];
 /// For methods that record clicks.

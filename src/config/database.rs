@@ -23,6 +23,11 @@ pub struct DatabaseSettings {
     /// How many connections read from the database. Writes have their own.
     #[arg(long, global = true, env = "HEADWATER_READ_CONNECTIONS_MAX", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub read_connections_max: u32,
+
+    /// How long the database must fail until `grpc.health.v1.Health` says NOT_SERVING, in seconds. It says SERVING again as soon as
+    /// the database works. 0: it says SERVING whether the database works or not.
+    #[arg(long, global = true, env = "HEADWATER_HEALTH_OUTAGE_SECONDS", default_value = "5", value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub health_outage_seconds: u32,
 }
 
 impl DatabaseSettings {

@@ -19,7 +19,7 @@ use crate::clock::{self, SystemClock};
 use crate::config::Settings;
 use crate::domain::money::{Currency, Money};
 use crate::pb;
-use crate::server::{Server, ServerError, StopSignals};
+use crate::server::{Reloads, Server, ServerError, StopSignals};
 use client::Client;
 use day::{AFFILIATES, DAY, EVENING, Happening, PROGRAMS, SaleLine};
 
@@ -33,7 +33,7 @@ const FEED_PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// The server could not be started.
-pub async fn run(settings: &Settings, once: bool) -> Result<ExitCode, ServerError> {
+pub async fn run(settings: &Settings, once: bool, reloads: Reloads) -> Result<ExitCode, ServerError> {
     let server = Server::start(settings, Arc::new(SystemClock)).await?;
     let operator_key = operator::create(server.app()).await?;
     let address = format!("http://{}", server.address());
@@ -65,7 +65,7 @@ pub async fn run(settings: &Settings, once: bool) -> Result<ExitCode, ServerErro
     }
     let mut signals = StopSignals::listen()?;
     println!("\nThe server stays up; stop it with Ctrl-C.");
-    server.run_until(signals.received()).await?;
+    server.run_until(signals.received(), Some(reloads)).await?;
     Ok(code)
 }
 

@@ -42,7 +42,7 @@ impl std::fmt::Display for AccountSelector {
 text_enum! {
     /// The kind of a key decides which methods it may call; `rpc/service/` lists them.
     KeyKind {
-        /// Registers accounts, and makes admin keys for them.
+        /// Registers accounts, makes admin keys for them, and manages operator keys.
         ServerOperator = "server_operator",
         /// Does everything inside the account, except moving money out.
         Admin = "admin",
@@ -54,6 +54,13 @@ text_enum! {
         Payout = "payout",
         /// Records clicks.
         Publishable = "publishable",
+    }
+}
+
+impl KeyKind {
+    /// The kind of the keys that create and revoke the keys of this account. Without one that works, nobody can.
+    pub fn that_manages(account_id: AccountId) -> Self {
+        if account_id == AccountId::SERVER { Self::ServerOperator } else { Self::Admin }
     }
 }
 

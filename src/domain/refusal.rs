@@ -1,6 +1,7 @@
 //! Why a command was refused: one variant for each rule that can be broken, with the data that explains it. Knows no gRPC codes;
 //! `error.rs` maps refusals to them.
 
+use super::account::KeyKind;
 use super::id::{AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
 use super::money::{Currency, Overflow};
 use super::reward::RewardState;
@@ -214,6 +215,12 @@ pub enum Refusal {
     CouponLimit {
         /// The account's limit.
         limit: i32,
+    },
+    /// The key is the last one that works of those that manage the account's keys.
+    #[error("it is the last {kind} key that works; create another one first, then revoke this one with it")]
+    LastKey {
+        /// The kind of the key.
+        kind: KeyKind,
     },
     /// An amount does not fit into 64 bits.
     #[error(transparent)]

@@ -324,6 +324,10 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             format!("{text}; remove one, or raise the account's max_active_coupons_per_affiliate"),
         )
         .with("limit", limit),
+        Refusal::LastKey { kind } => {
+            Answer::precondition(ErrorReason::LastKey, "api_key", format!("{}: {text}", path(&Field::ApiKeyId)))
+                .with("key_kind", kind)
+        }
         // Sums near 64 bits occur only with amounts that no customer ever paid.
         Refusal::Overflow(Overflow) => {
             Answer::field(ErrorReason::InvalidFields, path(&Field::Amount), format!("{text}; send a smaller amount"))

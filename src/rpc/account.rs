@@ -15,10 +15,11 @@ use super::call::{Call, page, selector};
 use crate::auth::key;
 use crate::auth::permission;
 use crate::domain::account::{Account, AccountSelector, ApiKey, KeyKind, RegistrationOutcome};
-use crate::domain::id::AccountId;
+use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{CreateApiKey, RegisterAccount, RevokeApiKey, UpdateAccount};
-use crate::error::{Error, FieldPaths};
+use crate::domain::time::Time;
+use crate::error::{CallName, Error, FieldPaths};
 use crate::pb;
 use crate::store;
 
@@ -126,6 +127,36 @@ impl Change for pb::UpdateAccountRequest {
     }
 }
 
+/// Creates a key of the account, or an operator key.
+pub(super) async fn create_key(
+    call: Call,
+    message: pb::CreateApiKeyRequest,
+) -> Result<pb::CreateApiKeyResponse, Error> {
+    let asking = call.asking();
+    let (rule, text) = message.read(&asking)?;
+    log_operator(&call, None);
+    let (key, replayed) = call.carry_out(&message, rule).await?;
+    log_operator(&call, Some((&key, replayed)));
+    Ok(pb::CreateApiKeyRequest::render(key, replayed, text, &asking))
+}
+
+/// Logs that an operator changes the operator keys, because no account's feed shows it. Before the command, `changed` is `None`: the
+/// caller may leave during the command. These are warnings, so that they are seen at every usual level.
+fn log_operator(call: &Call, changed: Option<(&ApiKey, bool)>) {
+    if call.account_id() != AccountId::SERVER {
+        return;
+    }
+    let CallName { request_id, method, .. } = &call.name;
+    let (request_id, operator_key_id) = (&**request_id, call.principal.key_id);
+    match changed {
+        None => tracing::warn!(request_id, method, %operator_key_id, "an operator asks to change the operator keys"),
+        Some((key, replayed)) => {
+            let is_revoked = key.revoked_at.is_some();
+            tracing::warn!(request_id, method, %operator_key_id, key_id = %key.id, is_revoked, replayed, "an operator changed the operator keys");
+        }
+    }
+}
+
 impl Change for pb::CreateApiKeyRequest {
     type Rule = CreateApiKey;
     type Kept = SecretString;
@@ -147,9 +178,10 @@ impl Change for pb::CreateApiKeyRequest {
     fn read(&self, asking: &Asking) -> Result<(CreateApiKey, SecretString), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        // Only the server itself makes operator keys.
-        let kinds: Vec<KeyKind> =
-            KeyKind::ALL.iter().copied().filter(|kind| *kind != KeyKind::ServerOperator).collect();
+        // The keys of the server are operator keys, and no account has one.
+        let is_operator = asking.key_kind == KeyKind::ServerOperator;
+        let is_own = |kind: &KeyKind| (*kind == KeyKind::ServerOperator) == is_operator;
+        let kinds: Vec<KeyKind> = KeyKind::ALL.iter().copied().filter(is_own).collect();
         let kind = fields.value_of("kind", self.kind, &kinds);
         let display_name = fields.line("display_name", &self.display_name, NAME_LENGTH_MAX);
         let expires_at = fields.time("expire_time", self.expire_time.as_ref());
@@ -178,7 +210,10 @@ pub(super) async fn list_keys(call: Call, message: pb::ListApiKeysRequest) -> Re
     let filter = pb::ListApiKeysRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token)?;
     let keys = store::account::list_keys(call.store(), call.account_id(), page.walk()).await?;
-    let (api_keys, next_page_token) = page.fill(keys, |key| key.id.uuid(), |key| api_key(&key));
+    let ids: Vec<ApiKeyId> = keys.iter().map(|key| key.id).collect();
+    let uses = store::account::last_uses(call.store(), call.account_id(), &ids).await?;
+    let (api_keys, next_page_token) =
+        page.fill(keys, |key| key.id.uuid(), |key| used_api_key(&key, uses.get(&key.id).copied()));
     Ok(pb::ListApiKeysResponse { api_keys, next_page_token })
 }
 
@@ -188,7 +223,8 @@ pub(super) async fn get_key(call: Call, message: pb::GetApiKeyRequest) -> Result
     let id = fields.complete(id)?;
     let key = store::account::find_key(call.store(), call.account_id(), id).await?;
     let key = key.ok_or_else(|| Refusal::not_found(Resource::ApiKey, id))?;
-    Ok(pb::GetApiKeyResponse { api_key: Some(api_key(&key)) })
+    let uses = store::account::last_uses(call.store(), call.account_id(), &[id]).await?;
+    Ok(pb::GetApiKeyResponse { api_key: Some(used_api_key(&key, uses.get(&id).copied())) })
 }
 
 /// Makes a key for the account that an operator names. The command runs in that account, so that the account's feed has the
@@ -271,7 +307,9 @@ pub(super) async fn revoke_key(
 ) -> Result<pb::RevokeApiKeyResponse, Error> {
     let asking = call.asking();
     let (rule, ()) = message.read(&asking)?;
+    log_operator(&call, None);
     let (key, replayed) = call.carry_out(&message, rule).await?;
+    log_operator(&call, Some((&key, replayed)));
     call.rpc.authenticator.revoked(Arc::clone(&key));
     Ok(pb::RevokeApiKeyRequest::render(key, replayed, (), &asking))
 }
@@ -353,5 +391,11 @@ pub(super) fn api_key(key: &ApiKey) -> pb::ApiKey {
         create_time: Some(timestamp(key.created_at)),
         expire_time: key.expires_at.map(timestamp),
         revoke_time: key.revoked_at.map(timestamp),
+        last_use_time: None,
     }
+}
+
+/// An API key as a message, with its last use. Only reads have the last use, because it is not part of the key's row.
+fn used_api_key(key: &ApiKey, last_used_at: Option<Time>) -> pb::ApiKey {
+    pb::ApiKey { last_use_time: last_used_at.map(timestamp), ..api_key(key) }
 }

@@ -1,16 +1,21 @@
 //! Accounts and API keys: rows and reads.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use std::collections::HashMap;
 
-use super::entity::{account as table, api_key as key_table};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+
+use super::backend::bulk::Writes;
+use super::backend::table::Reads;
+use super::entity::{account as table, api_key as key_table, api_key_use as use_table};
 use super::list::{self, Walk};
 use super::row::RowName;
 use super::set::Loading;
-use super::set::stored::Stored;
-use super::{Store, StoreError};
-use crate::domain::account::{Account, ApiKey};
+use super::set::keyed::rows_by;
+use super::set::stored::{SqlKey, Stored};
+use super::{Store, StoreError, WriteTransaction};
+use crate::domain::account::{Account, ApiKey, KeyKind};
 use crate::domain::id::{AccountId, ApiKeyId};
-use crate::domain::set::Needs;
+use crate::domain::set::{MANAGING_KEYS_LOADED, Needs};
 use crate::domain::time::Time;
 
 impl Stored for Account {
@@ -85,6 +90,39 @@ impl Stored for ApiKey {
     }
 
     fn leads_to(&self, _needs: &mut Needs) {}
+
+    async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        let accounts = std::mem::take(&mut loading.needs.names.managing_keys);
+        for account_id in accounts {
+            load_managing_keys(loading, account_id).await?;
+        }
+        loading.by_key::<Self>().await
+    }
+}
+
+/// Loads the keys that manage an account's keys, see `managing_keys` of the set's names.
+async fn load_managing_keys(loading: &mut Loading<'_>, account_id: AccountId) -> Result<(), StoreError> {
+    use key_table::{Column, Entity};
+    let keys = Entity::find()
+        .filter(Column::AccountId.eq(account_id.uuid()))
+        .filter(Column::Kind.eq(KeyKind::that_manages(account_id).as_str()))
+        .filter(Column::RevokedAt.is_null())
+        .limit(MANAGING_KEYS_LOADED);
+    // The keys that never expire come first. Two queries, because the databases sort nulls differently and one index serves both.
+    let lasting = keys.clone().filter(Column::ExpiresAt.is_null()).into_query();
+    let expiring = keys.filter(Column::ExpiresAt.is_not_null()).order_by_desc(Column::ExpiresAt).into_query();
+    let mut rows = loading.connection.models::<Entity>(&lasting).await?;
+    if (rows.len() as u64) < MANAGING_KEYS_LOADED {
+        rows.extend(loading.connection.models::<Entity>(&expiring).await?);
+    }
+    if (rows.len() as u64) < MANAGING_KEYS_LOADED {
+        loading.set.names.managing_keys.insert_absent(account_id);
+    }
+    for row in rows {
+        let key = loading.enter(ApiKey::from_row(row)?);
+        loading.set.names.managing_keys.add(account_id, key.id);
+    }
+    Ok(())
 }
 
 /// The account with this id.
@@ -130,4 +168,38 @@ pub async fn find_key_by_prefix(store: &Store, text_prefix: &str) -> Result<Opti
 pub async fn find_key(store: &Store, account_id: AccountId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
     let row = key_table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
     row.map(ApiKey::from_row).transpose()
+}
+
+/// Records when keys were last used. A later use that is recorded already stays. Returns how many uses there were.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn note_uses(
+    transaction: &WriteTransaction,
+    uses: &[(AccountId, ApiKeyId, Time)],
+) -> Result<u64, StoreError> {
+    let row = |(account_id, id, used_at): &(AccountId, ApiKeyId, Time)| use_table::Model {
+        account_id: account_id.uuid(),
+        id: id.uuid(),
+        last_used_at: used_at.micros(),
+    };
+    let mut writes = Writes::default();
+    writes.raise::<use_table::Entity>(uses.iter().map(row).collect(), use_table::Column::LastUsedAt)?;
+    writes.run(transaction.connection()).await?;
+    Ok(uses.len() as u64)
+}
+
+/// When these keys were last used. Keys that were not used are left out.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn last_uses(
+    store: &Store,
+    account_id: AccountId,
+    keys: &[ApiKeyId],
+) -> Result<HashMap<ApiKeyId, Time>, StoreError> {
+    let columns = [use_table::Column::AccountId, use_table::Column::Id];
+    let keys = keys.iter().map(|id| (account_id, *id).values());
+    let rows = rows_by::<use_table::Entity, _>(store.read(), &columns, keys).await?;
+    Ok(rows.into_iter().map(|row| (ApiKeyId::from_uuid(row.id), Time::from_micros(row.last_used_at))).collect())
 }

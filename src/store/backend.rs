@@ -15,6 +15,7 @@ pub(super) mod restore;
 mod schema;
 mod sqlite;
 pub(super) mod table;
+pub(super) mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,13 +33,15 @@ use super::row::RowName;
 use super::{Identity, StoreError, StoreOptions, account_head, entity};
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
+use crate::outage::Outage;
 use lane::{Lanes, Writer};
 pub use schema::SchemaColumn;
 pub(super) use schema::{schema_columns, schema_text};
 use sqlite::SqliteWriter;
 use sqlite::file::{FileLock, SqliteFiles};
 use sqlite::watch::Watch;
-pub(super) use sqlite::watch::Watched;
+pub(super) use sqlite::watch::FileFault;
+use watched::Watched;
 
 /// Whether a column of bytes has these bytes anywhere.
 pub(super) fn bytes_contain(connection: &impl ConnectionTrait, column: impl ColumnTrait, part: &[u8]) -> SimpleExpr {
@@ -74,12 +77,13 @@ const MIGRATION_LOCK: i64 = 0x6865_6164_7761_7465;
 
 /// An open database.
 pub(super) struct Opened {
-    pub(super) read: DatabaseConnection,
+    pub(super) read: Watched,
     pub(super) lanes: Lanes,
+    pub(super) outage: Arc<Outage>,
     pub(super) identity: Identity,
     /// Of a SQLite database.
     pub(super) held: Option<Held>,
-    pub(super) watched: Arc<Watched>,
+    pub(super) file_fault: Arc<FileFault>,
 }
 
 /// What a process holds of a SQLite database while it is open. The watch ends before the lock is released.
@@ -115,9 +119,9 @@ async fn open_sqlite(options: &StoreOptions) -> Result<Opened, StoreError> {
     files.check(&lock)?;
     files.make_privately()?;
     files.make_private();
-    let watched = Arc::new(Watched::default());
+    let file_fault = Arc::new(FileFault::default());
     // The writer is the first to open the database and the last to close it, also if the start fails.
-    let writer = SqliteWriter::open(&files, Arc::clone(&watched)).map_err(|error| files.explain_open(error))?;
+    let writer = SqliteWriter::open(&files, Arc::clone(&file_fault)).map_err(|error| files.explain_open(error))?;
     let maker = sqlite::connect(&options.url, 1, true).await?;
     let migrated = migrate(&maker, options).await;
     maker.close().await?;
@@ -127,15 +131,26 @@ async fn open_sqlite(options: &StoreOptions) -> Result<Opened, StoreError> {
     if let Err(error) = lock.name_database(identity.database_id) {
         tracing::warn!(%error, "cannot note the database in its lock file");
     }
-    let held = Held { _watch: Some(Watch::start(&files, &lock, Arc::clone(&watched))?), _lock: lock };
-    Ok(Opened { read, lanes: Lanes::new(vec![Writer::Sqlite(writer)]), identity, held: Some(held), watched })
+    let held = Held { _watch: Some(Watch::start(&files, &lock, Arc::clone(&file_fault))?), _lock: lock };
+    Ok(opened(read, vec![Writer::Sqlite(writer)], identity, Some(held), file_fault))
 }
 
 async fn open_postgres(options: &StoreOptions) -> Result<Opened, StoreError> {
     let (read, writers) = postgres::open(options).await?;
     let identity = migrate(&read, options).await?;
-    let lanes = Lanes::new(writers.into_iter().map(Writer::Postgres).collect());
-    Ok(Opened { read, lanes, identity, held: None, watched: Arc::default() })
+    Ok(opened(read, writers.into_iter().map(Writer::Postgres).collect(), identity, None, Arc::default()))
+}
+
+fn opened(
+    read: DatabaseConnection,
+    writers: Vec<Writer>,
+    identity: Identity,
+    held: Option<Held>,
+    file_fault: Arc<FileFault>,
+) -> Opened {
+    let outage = Arc::new(Outage::default());
+    let read = Watched::new(read, Arc::clone(&outage));
+    Opened { read, lanes: Lanes::new(writers, Arc::clone(&outage)), outage, identity, held, file_fault }
 }
 
 fn refuse<T>(text: impl Into<String>) -> Result<T, StoreError> {
@@ -227,8 +242,8 @@ async fn begin_write(connection: &DatabaseConnection) -> Result<DatabaseTransact
 }
 
 /// Begins a transaction that sees the database as it was at its first read. In SQLite every transaction is like that.
-pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
-    let options = if is_shared(connection) {
+pub(super) async fn begin_snapshot(connection: &Watched) -> Result<DatabaseTransaction, StoreError> {
+    let options = if is_shared(connection.inner()) {
         TransactionOptions {
             isolation_level: Some(IsolationLevel::RepeatableRead),
             access_mode: Some(AccessMode::ReadOnly),
@@ -237,7 +252,7 @@ pub(super) async fn begin_snapshot(connection: &DatabaseConnection) -> Result<Da
     } else {
         TransactionOptions::default()
     };
-    Ok(connection.begin_with_options(options).await?)
+    Ok(connection.note(connection.inner().begin_with_options(options).await)?)
 }
 
 /// Tables with at least this many rows are left to autovacuum, which samples more rows and runs once a minute.

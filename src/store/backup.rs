@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use super::backend::lane::Lanes;
 pub use super::backend::restore::Restored;
 use super::backend::{self, inspect, postgres, restore};
-use super::{Store, StoreError};
+use super::{Store, StoreError, Watched};
+use crate::outage::Outage;
 
 /// Copies the SQLite database of this URL to a file that does not exist yet. A server may have the database open and go on
 /// writing. On PostgreSQL, checks a dump, or says how to make it. Returns the size of the file.
@@ -43,7 +44,10 @@ pub struct Inspection {
 /// [`StoreError::Refused`] when it is no database that this program can read; else [`StoreError`].
 pub async fn inspect(url: &str) -> Result<Inspection, StoreError> {
     let inspect::Inspected { read, identity, held, differences } = inspect::open(url).await?;
-    let store = Store { read, lanes: Lanes::none(), identity, held: Mutex::new(held), watched: Arc::default() };
+    let outage = Arc::new(Outage::default());
+    let read = Watched::new(read, Arc::clone(&outage));
+    let store =
+        Store { read, lanes: Lanes::none(), outage, identity, held: Mutex::new(held), file_fault: Arc::default() };
     Ok(Inspection { store, differences })
 }
 

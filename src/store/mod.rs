@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait};
 use uuid::Uuid;
 
 pub mod account;
@@ -30,10 +30,14 @@ pub mod reward;
 mod row;
 mod segment;
 pub mod set;
+pub mod write_trial;
 
 pub use backend::SchemaColumn;
 use backend::lane::{Lanes, WriteConnection};
+use backend::watched;
+pub use backend::watched::Watched;
 
+use crate::outage::{Access, Outage};
 use crate::sampled::Sampled;
 
 /// Errors of the store. Texts are for the log and the operator, never for a caller of the API.
@@ -102,14 +106,15 @@ pub struct StoreOptions {
 
 /// An open database.
 pub struct Store {
-    read: DatabaseConnection,
+    read: Watched,
     lanes: Lanes,
+    outage: Arc<Outage>,
     /// The identity of the database.
     pub identity: Identity,
     /// Held while the store is open: keeps other processes from a SQLite file.
     held: Mutex<Option<backend::Held>>,
     /// Whether the files of a SQLite database are still its files.
-    watched: Arc<backend::Watched>,
+    file_fault: Arc<backend::FileFault>,
 }
 
 /// A transaction that may write. Dropped without [`WriteTransaction::commit`], it is rolled back.
@@ -129,6 +134,7 @@ impl WriteTransaction {
         failpoint!(BeforeCommit);
         self.0.commit().await.map_err(|error| match error.into() {
             StoreError::Conflict => StoreError::Conflict,
+            error if error.is_outage() => StoreError::Unavailable,
             error => {
                 COMMIT_FAILED.note(&error.to_string());
                 StoreError::Unavailable
@@ -152,9 +158,9 @@ pub trait Source: Sync {
 }
 
 impl Source for Store {
-    type Connection = DatabaseConnection;
+    type Connection = Watched;
 
-    fn connection(&self) -> &DatabaseConnection {
+    fn connection(&self) -> &Watched {
         &self.read
     }
 }
@@ -167,8 +173,15 @@ impl Source for Snapshot {
     }
 }
 
+impl StoreError {
+    /// Whether it shows an outage of the database: most other calls fail in the same way, and will work again when the database does.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable | Self::DiskFull | Self::ReadOnly)
+    }
+}
+
 impl Store {
-    fn read(&self) -> &DatabaseConnection {
+    fn read(&self) -> &Watched {
         &self.read
     }
 
@@ -177,8 +190,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Refused`] when the database may not be used; else [`StoreError`].
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let backend::Opened { read, lanes, identity, held, watched } = backend::open(options).await?;
-        Ok(Self { read, lanes, identity, held: Mutex::new(held), watched })
+        let backend::Opened { read, lanes, outage, identity, held, file_fault } = backend::open(options).await?;
+        Ok(Self { read, lanes, outage, identity, held: Mutex::new(held), file_fault })
     }
 
     /// Begins a transaction that may write, in any lane that is free.
@@ -210,15 +223,23 @@ impl Store {
         backend::begin_snapshot(&self.read).await.map(Snapshot)
     }
 
-    /// Whether the database answers, and the server may write to it.
+    /// Reads a row that is always there, to see whether the database answers. [`Store::outage`] knows the result.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when it does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        if self.watched.fault().is_some() {
+    /// [`StoreError`].
+    pub async fn try_read(&self) -> Result<(), StoreError> {
+        if self.file_fault.text().is_some() {
             return Err(StoreError::Unavailable);
         }
-        Ok(self.read.ping().await?)
+        let result = entity::store_identity::Entity::find().one(self.read.inner()).await;
+        watched::note(&self.outage, Access::Read, &result);
+        result?;
+        Ok(())
+    }
+
+    /// Whether the database works, and since when it does not.
+    pub fn outage(&self) -> &Outage {
+        &self.outage
     }
 
     /// Makes PostgreSQL analyze its tables, so that its planner chooses the fastest plan. PostgreSQL itself does so only
@@ -227,17 +248,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn renew_statistics(&self) -> Result<(), StoreError> {
-        backend::renew_statistics(&self.read, &set::growing_tables()).await
+        backend::renew_statistics(self.read.inner(), &set::growing_tables()).await
     }
 
     /// How many writers can work concurrently.
     pub fn lanes(&self) -> usize {
-        backend::lanes(&self.read)
+        backend::lanes(self.read.inner())
     }
 
     /// Whether other processes may write too, so that new events must be polled for.
     pub fn wants_polling(&self) -> bool {
-        backend::is_shared(&self.read)
+        backend::is_shared(self.read.inner())
     }
 
     /// Waits for open transactions, closes every connection, and unlocks a SQLite file.
@@ -248,7 +269,7 @@ impl Store {
         failpoint!(BeforeClose);
         // The writer closes last. SQLite copies its log into the file when the last connection closes, and only the writer may
         // write.
-        self.read.close_by_ref().await?;
+        self.read.inner().close_by_ref().await?;
         failpoint!(BetweenCloses);
         self.lanes.close().await?;
         failpoint!(AfterClose);
@@ -261,7 +282,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn schema_columns(&self) -> Result<Vec<SchemaColumn>, StoreError> {
-        backend::schema_columns(&self.read).await
+        backend::schema_columns(self.read.inner()).await
     }
 
     /// The schema as text, with one statement or column per line, in a stable order.
@@ -269,6 +290,6 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn schema_text(&self) -> Result<String, StoreError> {
-        backend::schema_text(&self.read).await
+        backend::schema_text(self.read.inner()).await
     }
 }

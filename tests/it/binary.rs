@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use headwater::{clock, pb};
@@ -10,6 +10,7 @@ use pb::watch_events_response::Content;
 use tempfile::TempDir;
 use testkit::client::Client;
 use testkit::{process, say};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -19,6 +20,7 @@ use crate::support::binary::{BINARY, operator_key, run_to_end, serve};
 use crate::support::certificate::make_certificates;
 use crate::support::database::TestDatabase;
 use crate::support::feed::from_latest;
+use crate::support::logged::Logged;
 use crate::support::server::register;
 
 fn folder() -> TempDir {
@@ -55,6 +57,9 @@ async fn the_operator_key_is_made_once_and_is_its_owners_alone() {
     std::fs::remove_file(&path).unwrap();
     let server = serve(folder.path(), &[]).await;
     assert!(!path.exists(), "a second start made a key nobody asked for");
+    let output = run_to_end(folder.path(), &["create-operator-key"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("call its CreateApiKey"), "{}", stderr(&output));
     server.terminate().await.unwrap();
 
     let output = run_to_end(folder.path(), &["create-operator-key"]).await;
@@ -78,9 +83,17 @@ async fn refused_calls_are_one_line_of_the_log_and_not_one_each() {
         stranger.accounts.check_api_key(pb::CheckApiKeyRequest {}).await.unwrap_err();
     }
     let (_, log) = server.terminate().await.unwrap();
-    let lines: Vec<&str> = log.lines().filter(|line| line.contains("calls were refused")).collect();
-    assert!((1..=3).contains(&lines.len()), "{log}");
-    assert!(lines[0].contains("InvalidArgument, method headwater.v1.AccountService/RegisterAccount"), "{log}");
+    let lines = |text| {
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(text)).collect();
+        assert!((1..=2).contains(&lines.len()), "{log}");
+        lines[0]
+    };
+    let wrong = lines("calls were refused: wrong fields");
+    assert!(wrong.contains("InvalidArgument, method headwater.v1.AccountService/RegisterAccount"), "{log}");
+    assert!(wrong.contains("address 127.0.0.1"), "{log}");
+    let keys = lines("calls were refused: no key, or a key that does not work");
+    assert!(keys.contains("Unauthenticated, method headwater.v1.AccountService/CheckApiKey"), "{log}");
+    assert!(keys.contains("\"most_frequent_address\":\"127.0.0.1\""), "{log}");
     assert!(!log.contains("guessed"), "the log shows a key");
 }
 
@@ -184,39 +197,81 @@ async fn sigterm_drains_the_streams_and_stops_within_the_deadline() {
 }
 
 #[tokio::test]
-async fn sighup_changes_nothing_and_is_logged() {
+async fn sighup_reads_the_log_filter_again_and_stops_nothing() {
     let folder = folder();
-    let server = serve(folder.path(), &[]).await;
-    let mut client = register(&server.url(), &operator_key(folder.path()), "shop").await;
+    let file = folder.path().join("headwater.toml");
+    let set = |text: &str| std::fs::write(&file, text).unwrap();
+    set("log_filter = \"info\"\n");
+    let server = Logged::start(folder.path(), &folder.path().join("log"), &["--config", "headwater.toml"]).await;
+    let mut client = register(&server.url, &operator_key(folder.path()), "shop").await;
     let request = pb::WatchEventsRequest { start: Some(from_latest()), ..pb::WatchEventsRequest::default() };
     let mut stream = client.feed.watch_events(request).await.unwrap().into_inner();
     stream.message().await.unwrap().unwrap();
-    for _ in 0..2 {
-        process::signal(server.pid().unwrap(), "HUP").await.unwrap();
-        // A further event proves that the stream and the server go on.
-        let program = pb::CreateProgramRequest {
-            display_name: "Shop".to_owned(),
-            currency_code: "EUR".to_owned(),
-            landing_url: "https://shop.example/".to_owned(),
-            terms: Some(pb::Terms {
-                commission: Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(1)) }),
-                ..pb::Terms::default()
-            }),
-            ..pb::CreateProgramRequest::default()
-        };
-        client.affiliates.create_program(program).await.unwrap();
-        loop {
-            let message = stream.message().await.unwrap().unwrap();
-            if matches!(message.content, Some(Content::Batch(_))) {
-                break;
-            }
+    let is_debugging = || server.lines().iter().any(|line| line["level"] == "DEBUG");
+    assert!(!is_debugging());
+
+    for (text, line) in [
+        ("log_filter = \"nonsense=loud\"\n", "SIGHUP: the filter of the log cannot be used; the one in force stays"),
+        ("log_filtre = \"debug\"\n", "SIGHUP: the settings cannot be read; those in force stay"),
+        ("log_filter = \"debug\"\nshutdown_seconds = 7\n", "SIGHUP: these settings have changed and need a restart"),
+    ] {
+        assert!(!is_debugging(), "before {text}");
+        set(text);
+        process::signal(server.pid(), "HUP").await.unwrap();
+        let line = server.wait_for(line, 1).await;
+        if text.contains("shutdown") {
+            assert_eq!(line["settings"], "shutdown_seconds");
         }
     }
-    let (status, log) = server.terminate().await.unwrap();
-    assert_eq!(status.code(), Some(0), "{log}");
-    // The kernel may deliver two signals that come shortly after each other as one.
-    let lines = log.lines().filter(|line| line.contains("SIGHUP has no effect")).count();
-    assert!((1..=2).contains(&lines), "{log}");
+    // A further event proves that the stream and the server go on.
+    let program = pb::CreateProgramRequest {
+        display_name: "Shop".to_owned(),
+        currency_code: "EUR".to_owned(),
+        landing_url: "https://shop.example/".to_owned(),
+        terms: Some(pb::Terms {
+            commission: Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(1)) }),
+            ..pb::Terms::default()
+        }),
+        ..pb::CreateProgramRequest::default()
+    };
+    client.affiliates.create_program(program).await.unwrap();
+    while !matches!(stream.message().await.unwrap().unwrap().content, Some(Content::Batch(_))) {}
+    let debugging = async {
+        while !is_debugging() {
+            client.accounts.get_account(pb::GetAccountRequest {}).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), debugging).await.expect("the filter was not applied");
+    assert_eq!(server.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_log_whose_reader_went_away_stops_nothing() {
+    let folder = folder();
+    let mut command = process::command(Path::new(BINARY), &["--log-format", "json", "--listen-address", "127.0.0.1:0"]);
+    let mut child = command.current_dir(folder.path()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let served = async {
+        loop {
+            let line = lines.next_line().await.unwrap().expect("it ended");
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if line["fields"]["message"] == "serving" {
+                return line["fields"]["address"].as_str().unwrap().to_owned();
+            }
+        }
+    };
+    let url = format!("http://{}", tokio::time::timeout(Duration::from_secs(60), served).await.unwrap());
+    drop(lines);
+    // Refused calls and SIGHUP write lines.
+    let mut stranger = Client::connect(&url, "hw_admin_guessed").await.unwrap();
+    for _ in 0..3 {
+        stranger.accounts.check_api_key(pb::CheckApiKeyRequest {}).await.unwrap_err();
+        process::signal(child.id().unwrap(), "HUP").await.unwrap();
+    }
+    register(&url, &operator_key(folder.path()), "shop").await;
+    process::signal(child.id().unwrap(), "TERM").await.unwrap();
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
 }
 
 #[tokio::test]

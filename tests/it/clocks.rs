@@ -30,7 +30,7 @@ db_test!(a_visitor_is_known_after_the_clock_was_set_back, |database: TestDatabas
     client.tracking.record_click(click(&tid)).await.unwrap();
     // The clock is an hour behind after a restart.
     let clock = server.clock.now();
-    server.server.run_until(std::future::ready(())).await.unwrap();
+    server.server.run_until(std::future::ready(()), None).await.unwrap();
     let server = TestServer::start(&database).await;
     assert!(server.clock.now() < clock);
     let mut client = Client::connect(&server.address, &client.key).await.unwrap();

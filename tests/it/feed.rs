@@ -443,7 +443,7 @@ db_test!(commit_times_never_go_back_wherever_the_clock_goes, |database: TestData
         client.tracking.record_sale(sale(format!("sale-{number}"))).await.unwrap();
     }
     // The clock is behind after a restart.
-    server.server.run_until(std::future::ready(())).await.unwrap();
+    server.server.run_until(std::future::ready(()), None).await.unwrap();
     let server = TestServer::start(&database).await;
     let mut client = Client::connect(&server.address, &client.key).await.unwrap();
     client.tracking.record_sale(sale("sale-after-the-restart".to_owned())).await.unwrap();

@@ -53,7 +53,18 @@ fn an_unlisted_method_is_refused() {
 #[test]
 fn kinds_may_do_what_their_comments_in_the_proto_say() {
     let of = |kind| methods_of(METHODS, kind).map(|method| method.rsplit('/').next().unwrap()).collect::<Vec<_>>();
-    assert_eq!(of(KeyKind::ServerOperator), ["RegisterAccount", "CreateAdminApiKey", "CheckApiKey"]);
+    assert_eq!(
+        of(KeyKind::ServerOperator),
+        [
+            "RegisterAccount",
+            "CreateApiKey",
+            "CreateAdminApiKey",
+            "GetApiKey",
+            "ListApiKeys",
+            "RevokeApiKey",
+            "CheckApiKey"
+        ]
+    );
     assert_eq!(of(KeyKind::Publishable), ["CheckApiKey", "RecordClick"]);
     assert_eq!(of(KeyKind::Admin).len(), listed().len() - 2);
     let reads =

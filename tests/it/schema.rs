@@ -98,7 +98,7 @@ db_test!(a_store_that_is_opened_again_is_the_same, empty, |database: TestDatabas
     options.new_identity.database_id = uuid::Uuid::from_u128(99);
     let second = Store::open(&options).await.unwrap();
     assert!(second.identity == identity);
-    second.ping().await.unwrap();
+    second.try_read().await.unwrap();
     assert_eq!(second.wants_polling(), database.kind == DatabaseKind::Postgres);
 });
 

@@ -169,9 +169,9 @@ impl<W: Worker> Driver<W> {
         let failure = result.unwrap_or_else(|_| Err(Failure::AskPerson("it panicked".to_owned()))).err();
         let is_stopping = run.is_stopping();
         let result = RunResult { counts: run.counts, duration: begun.elapsed(), failure };
-        let (failed_before, failed_now) = self.note(&result);
+        let (before, failed_now) = self.note(&result);
         let pause = match &result.failure {
-            Some(Failure::TryAgain(_)) => {
+            Some(Failure::TryAgain(_) | Failure::Outage(_)) => {
                 clock::jitter(backoff(self.interval, failed_now), BACKOFF_JITTER_PERCENT).min(self.interval)
             }
             _ => clock::jitter(self.interval, INTERVAL_JITTER_PERCENT),
@@ -179,23 +179,35 @@ impl<W: Worker> Driver<W> {
         log_work(W::NAME, &result);
         // During a stop, a failure that a retry may fix is not logged, because the queue may be closed already and there is no
         // next run.
-        if !(is_stopping && matches!(result.failure, Some(Failure::TryAgain(_)))) {
-            log_failure(W::NAME, &result, failed_before, pause);
+        if !(is_stopping && matches!(result.failure, Some(Failure::TryAgain(_) | Failure::Outage(_)))) {
+            log_failure(W::NAME, &result, &before, pause);
         }
         pause
     }
 
-    /// Records the outcome in the status. Returns how many runs in a row had failed before it, and how many have now.
-    fn note(&self, result: &RunResult) -> (u32, u32) {
+    /// Records the outcome in the status. Returns how many runs in a row had failed before it and the last of these failures, and how
+    /// many have failed now.
+    fn note(&self, result: &RunResult) -> (Before, u32) {
         let mut status = lock(&self.shared.status);
-        let failed_before = status.failures_in_a_row;
+        let before = Before {
+            failures: status.failures_in_a_row,
+            was_outage: matches!(&status.last_result, Some(RunResult { failure: Some(Failure::Outage(_)), .. })),
+        };
         status.is_running = false;
         status.last_ended_at = Some(self.clock.now());
         status.last_result = Some(result.clone());
         status.runs += 1;
-        status.failures_in_a_row = if result.failure.is_some() { failed_before.saturating_add(1) } else { 0 };
-        (failed_before, status.failures_in_a_row)
+        status.failures_in_a_row = if result.failure.is_some() { before.failures.saturating_add(1) } else { 0 };
+        (before, status.failures_in_a_row)
     }
+}
+
+/// The runs before a run.
+struct Before {
+    /// How many failed in a row.
+    failures: u32,
+    /// Whether the last one failed because of an outage of the database.
+    was_outage: bool,
 }
 
 /// How long to wait after this many failures in a row. Never longer than the worker's interval.
@@ -211,12 +223,18 @@ fn log_work(worker: &str, RunResult { counts, duration, .. }: &RunResult) {
     }
 }
 
-/// Logs that a run failed, or that one succeeded after others failed.
-fn log_failure(worker: &str, RunResult { failure, .. }: &RunResult, failed_before: u32, pause: Duration) {
+/// Logs that a run failed, or that one succeeded after others failed. Not during an outage of the database, which has its own lines.
+fn log_failure(worker: &str, RunResult { failure, .. }: &RunResult, before: &Before, pause: Duration) {
+    let failed_before = before.failures;
     let (failures_in_a_row, next_run_in_ms) = (failed_before.saturating_add(1), millis(pause));
     match failure {
-        None if failed_before > 0 => tracing::info!(worker, failures = failed_before, "a worker works again"),
+        None if failed_before > 0 && !before.was_outage => {
+            tracing::info!(worker, failures = failed_before, "a worker works again")
+        }
         None => {}
+        Some(Failure::Outage(cause)) => {
+            tracing::debug!(worker, cause, failures_in_a_row, next_run_in_ms, "a worker waits for the database");
+        }
         Some(Failure::TryAgain(cause)) => {
             tracing::warn!(worker, cause, failures_in_a_row, next_run_in_ms, "a worker failed and will try again");
         }

@@ -15,7 +15,7 @@ pub(super) async fn remove_all(
 ) -> Result<(), Failure> {
     while !run.is_stopping() {
         failpoint!(BeforeRemoval);
-        let count = app.keep_up(upkeep).await?;
+        let count = app.keep_up(upkeep.clone()).await?;
         run.count(thing, count);
         if count < rows_max {
             break;

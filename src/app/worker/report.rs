@@ -13,6 +13,9 @@ pub enum Failure {
     /// A retry may succeed. The first comes soon, later ones less and less often.
     #[error("{0}")]
     TryAgain(String),
+    /// The database does not answer, which has its own lines in the log. Retried like [`Self::TryAgain`].
+    #[error("{0}")]
+    Outage(String),
     /// A retry would fail in the same way, and nobody has to act. The next run is at its regular time.
     #[error("{0}")]
     GiveUp(String),
@@ -25,9 +28,8 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let text = error.to_string();
         match error {
-            StoreError::Conflict | StoreError::Unavailable | StoreError::DiskFull | StoreError::ReadOnly => {
-                Self::TryAgain(text)
-            }
+            StoreError::Conflict => Self::TryAgain(text),
+            StoreError::Unavailable | StoreError::DiskFull | StoreError::ReadOnly => Self::Outage(text),
             StoreError::Inconsistent { .. } | StoreError::Unexpected(_) | StoreError::Refused(_) | StoreError::New => {
                 Self::AskPerson(text)
             }
@@ -39,9 +41,8 @@ impl From<SubmitError> for Failure {
     fn from(error: SubmitError) -> Self {
         let text = error.to_string();
         match error {
-            SubmitError::Overloaded { .. } | SubmitError::DeadlineExceeded | SubmitError::Unavailable => {
-                Self::TryAgain(text)
-            }
+            SubmitError::Overloaded { .. } | SubmitError::DeadlineExceeded => Self::TryAgain(text),
+            SubmitError::Unavailable => Self::Outage(text),
             // A worker submits only commands that the rules allow, so a refusal is a fault of ours.
             SubmitError::Refused(_) | SubmitError::Internal(_) => Self::AskPerson(text),
         }

@@ -156,7 +156,8 @@ fn make_key(
     key
 }
 
-/// Revoke an API key.
+/// Revoke an API key. The last key that works of those that manage the account's keys cannot be revoked, because nobody could then
+/// create another.
 #[derive(Debug, Clone)]
 pub struct RevokeApiKey {
     /// The key to revoke.
@@ -168,12 +169,17 @@ impl Rule for RevokeApiKey {
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.row::<ApiKey>((account, self.id));
+        needs.names.managing_keys.insert(account);
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let key = context.get::<ApiKey, _>(self.id)?;
         if key.revoked_at.is_some() {
             return Ok(Arc::clone(key));
+        }
+        let is_managing = key.kind == KeyKind::that_manages(key.account_id);
+        if is_managing && key.is_valid(context.now) && !context.set.has_other_managing_key(key, context.now)? {
+            return Err(Refusal::LastKey { kind: key.kind });
         }
         let key = ApiKey { revoked_at: Some(context.now), ..key.as_ref().clone() };
         let key = context.put(key);

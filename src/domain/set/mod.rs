@@ -29,6 +29,10 @@ pub use needed_names::NeededNames;
 pub use rows::Rows;
 pub use working_set::{InSet, Needs, WorkingSet};
 
+/// How many keys that manage an account's keys are loaded to find out whether one of them is the last. One of the two may be the key
+/// that is being revoked.
+pub const MANAGING_KEYS_LOADED: u64 = 2;
+
 /// How many conversions of a lead are judged again when an event is told late. A longer history keeps its credits. Of
 /// the sales that nobody referred, this many with each name of the customer.
 pub const TIMELINE_LENGTH_MAX: u64 = 1_000;

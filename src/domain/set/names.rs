@@ -10,7 +10,8 @@ use hashbrown::{HashMap, HashSet};
 use super::undo::Undo;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::id::{
-    AccountId, AffiliateId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
+    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId,
+    RewardId,
 };
 use crate::domain::lead::LeadSelector;
 
@@ -128,7 +129,8 @@ impl<K: Eq + Hash + Clone, V: Clone + PartialEq> Lists<K, V> {
         }
     }
 
-    pub(super) fn add(&mut self, key: K, value: V) {
+    /// Adds a value, unless the list has it.
+    pub fn add(&mut self, key: K, value: V) {
         let met = self.met.entry(key.clone()).or_default();
         if !met.contains(&value) {
             met.push(value.clone());
@@ -205,6 +207,9 @@ macro_rules! names {
 names! {
     /// Accounts by the owner's email address.
     account_emails: Index<String, AccountId>,
+    /// The keys of an account that manage its keys, see `KeyKind::that_manages`. Not those that were revoked before. The list is
+    /// complete, or it has the [`super::MANAGING_KEYS_LOADED`] keys that expire last and those that were created since.
+    managing_keys: Lists<AccountId, ApiKeyId>,
     /// The account's default program.
     default_programs: Index<AccountId, ProgramId>,
     /// Affiliates by each of their names.

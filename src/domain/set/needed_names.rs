@@ -11,6 +11,8 @@ use crate::domain::lead::LeadSelector;
 pub struct NeededNames {
     /// Accounts by the owner's email address, over all accounts.
     pub account_emails: BTreeSet<String>,
+    /// Accounts whose keys that manage keys are needed.
+    pub managing_keys: BTreeSet<AccountId>,
     /// Accounts whose default program is needed.
     pub default_programs: BTreeSet<AccountId>,
     /// Affiliates, with all their enrollments.

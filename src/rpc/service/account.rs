@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::permission::{ADMINISTRATION, EVERY_KIND, OPERATION, READING};
+use crate::auth::permission::{ADMINISTRATION, EVERY_KIND, KEY_ADMINISTRATION, KEY_READING, OPERATION, READING};
 use crate::rpc;
 use crate::rpc::call::service::service;
 use crate::rpc::call::{Rpc, change};
@@ -17,11 +17,11 @@ service! {
         RegisterAccount = write change, OPERATION;
         GetAccount = read rpc::account::get, READING;
         UpdateAccount = write change, ADMINISTRATION;
-        CreateApiKey = write change, ADMINISTRATION;
+        CreateApiKey = write rpc::account::create_key, KEY_ADMINISTRATION;
         CreateAdminApiKey = write rpc::account::create_admin_key, OPERATION;
-        GetApiKey = read rpc::account::get_key, READING;
-        ListApiKeys = read rpc::account::list_keys, READING;
-        RevokeApiKey = write rpc::account::revoke_key, ADMINISTRATION;
+        GetApiKey = read rpc::account::get_key, KEY_READING;
+        ListApiKeys = read rpc::account::list_keys, KEY_READING;
+        RevokeApiKey = write rpc::account::revoke_key, KEY_ADMINISTRATION;
         CheckApiKey = read rpc::account::check_key, EVERY_KIND;
     }
 }

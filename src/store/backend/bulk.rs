@@ -26,6 +26,8 @@ enum Conflict<'columns, C> {
     Replace,
     /// The new values are added to these columns.
     Add(&'columns [C]),
+    /// This column gets the new value if that is larger. It is the only column besides the key.
+    Raise(C),
 }
 
 /// The rows of one table that have the same action on a conflict.
@@ -50,6 +52,7 @@ impl Part {
             Conflict::Keep => " ON CONFLICT DO NOTHING".to_owned(),
             Conflict::Replace => shape.replace.clone(),
             Conflict::Add(columns) => conflict_add::<E>(columns),
+            Conflict::Raise(column) => conflict_raise::<E>(shape.replace.clone(), *column),
         };
         Ok(Self { shape, values, conflict })
     }
@@ -91,6 +94,11 @@ fn conflict_add<E: Table>(columns: &[E::Column]) -> String {
     format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), sums.join(", "))
 }
 
+fn conflict_raise<E: Table>(replace: String, column: E::Column) -> String {
+    let (table, column) = (E::default().table_name(), column.as_str());
+    format!("{replace} WHERE excluded.\"{column}\" > \"{table}\".\"{column}\"")
+}
+
 /// Rows to be written together.
 #[derive(Default)]
 pub(in crate::store) struct Writes {
@@ -112,6 +120,18 @@ impl Writes {
     pub(in crate::store) fn keep<E: Table>(&mut self, rows: Vec<E::Model>) -> Result<(), StoreError> {
         if !rows.is_empty() {
             self.rest.push(Part::new::<E>(rows, &Conflict::Keep)?);
+        }
+        Ok(())
+    }
+
+    /// Queues rows that replace the rows with the same primary key if their value in this column is larger.
+    pub(in crate::store) fn raise<E: Table>(
+        &mut self,
+        rows: Vec<E::Model>,
+        column: E::Column,
+    ) -> Result<(), StoreError> {
+        if !rows.is_empty() {
+            self.rest.push(Part::new::<E>(rows, &Conflict::Raise(column))?);
         }
         Ok(())
     }

@@ -7,19 +7,20 @@ use sea_orm::sqlx::sqlite::SqliteError;
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 use super::super::StoreError;
-use crate::sampled::Sampled;
-
-// Every statement fails in these states, so one line for each would fill the log.
-static UNAVAILABLE: Sampled =
-    Sampled::new(|failures, error| tracing::warn!(failures, error, "the database does not answer"));
-static DISK_FULL: Sampled =
-    Sampled::new(|failures, error| tracing::warn!(failures, error, "the disk of the database is full"));
-static READ_ONLY: Sampled =
-    Sampled::new(|failures, error| tracing::warn!(failures, error, "the database is read-only"));
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
-        let kind = match &error {
+        let kind = Self::of(&error);
+        // The outage of the database has its own lines.
+        tracing::debug!(%kind, %error, "a statement failed");
+        kind
+    }
+}
+
+impl StoreError {
+    /// The error that a failure of the database or its driver is.
+    pub(in crate::store) fn of(error: &DbErr) -> Self {
+        match error {
             DbErr::ConnectionAcquire(_) => Self::Unavailable,
             DbErr::RecordNotInserted => Self::Conflict,
             DbErr::Conn(RuntimeErr::SqlxError(cause))
@@ -38,15 +39,7 @@ impl From<DbErr> for StoreError {
                 _ => Self::Unexpected(error.to_string()),
             },
             _ => Self::Unexpected(error.to_string()),
-        };
-        match kind {
-            Self::Conflict => tracing::debug!(%error, "another writer came first"),
-            Self::Unavailable => UNAVAILABLE.note(&error.to_string()),
-            Self::DiskFull => DISK_FULL.note(&error.to_string()),
-            Self::ReadOnly => READ_ONLY.note(&error.to_string()),
-            _ => {}
         }
-        kind
     }
 }
 

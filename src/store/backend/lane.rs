@@ -5,6 +5,7 @@
 //! would wait for both.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sea_orm::sea_query::{SelectStatement, ValueTuple};
@@ -24,6 +25,8 @@ use super::kind::Kind;
 use super::postgres::{self, PostgresWriter};
 use super::sqlite::SqliteWriter;
 use super::table::{self, Reads, Table};
+use super::watched;
+use crate::outage::{Access, Outage};
 
 /// How long the roll-back of an abandoned transaction may take, before its connection is closed instead.
 const UNDO: Duration = Duration::from_secs(1);
@@ -58,36 +61,43 @@ impl Writer {
 }
 
 /// All connections that write.
-pub(in crate::store) struct Lanes(Vec<Arc<Mutex<Writer>>>);
+pub(in crate::store) struct Lanes {
+    lanes: Vec<Arc<Mutex<Writer>>>,
+    outage: Arc<Outage>,
+}
 
 impl Lanes {
-    pub(super) fn new(writers: Vec<Writer>) -> Self {
-        Self(writers.into_iter().map(|writer| Arc::new(Mutex::new(writer))).collect())
+    pub(super) fn new(writers: Vec<Writer>, outage: Arc<Outage>) -> Self {
+        Self { lanes: writers.into_iter().map(|writer| Arc::new(Mutex::new(writer))).collect(), outage }
     }
 
     /// No connection at all, for a process that only reads.
     pub(in crate::store) fn none() -> Self {
-        Self(Vec::new())
+        Self::new(Vec::new(), Arc::default())
     }
 
     /// Begins a transaction in the lane of this number, once it is free.
     pub(in crate::store) async fn begin(&self, number: usize) -> Result<WriteConnection, StoreError> {
-        let lane = self.0.get(number % self.0.len().max(1)).ok_or(StoreError::Unavailable)?;
-        let writer = timeout(WAIT, Arc::clone(lane).lock_owned()).await.map_err(|_| StoreError::Unavailable)?;
-        WriteConnection::begin(writer).await
+        let lane = self.lanes.get(number % self.lanes.len().max(1)).ok_or(StoreError::Unavailable)?;
+        let writer = timeout(WAIT, Arc::clone(lane).lock_owned()).await.map_err(|_| {
+            let cause = "another transaction holds the connection that writes";
+            self.outage.failed(Access::Write, &StoreError::Unavailable.to_string(), cause);
+            StoreError::Unavailable
+        })?;
+        WriteConnection::begin(writer, Arc::clone(&self.outage)).await
     }
 
     /// Begins a transaction in a free lane. If there is none, waits for lane 0.
     pub(in crate::store) async fn begin_in_any(&self) -> Result<WriteConnection, StoreError> {
-        match self.0.iter().find_map(|lane| Arc::clone(lane).try_lock_owned().ok()) {
-            Some(writer) => WriteConnection::begin(writer).await,
+        match self.lanes.iter().find_map(|lane| Arc::clone(lane).try_lock_owned().ok()) {
+            Some(writer) => WriteConnection::begin(writer, Arc::clone(&self.outage)).await,
             None => self.begin(0).await,
         }
     }
 
     /// Closes the connection of a lane if it belongs to the runtime of the lane's writer. The next use opens it again.
     pub(in crate::store) async fn rest(&self, number: usize) {
-        let Some(lane) = self.0.get(number) else { return };
+        let Some(lane) = self.lanes.get(number) else { return };
         if let Writer::Postgres(writer) = &mut *lane.lock().await
             && let Err(error) = writer.close().await
         {
@@ -97,7 +107,7 @@ impl Lanes {
 
     /// Waits for open transactions and closes every connection for good.
     pub(in crate::store) async fn close(&self) -> Result<(), StoreError> {
-        for lane in &self.0 {
+        for lane in &self.lanes {
             lane.lock().await.close().await?;
         }
         Ok(())
@@ -109,49 +119,75 @@ pub(in crate::store) struct WriteConnection {
     /// None once it has ended.
     writer: Mutex<Option<OwnedMutexGuard<Writer>>>,
     backend: DbBackend,
+    outage: Arc<Outage>,
+    /// Whether a statement changed a row. A commit without a change works even on a full disk.
+    has_changed: AtomicBool,
 }
 
 impl WriteConnection {
-    async fn begin(mut writer: OwnedMutexGuard<Writer>) -> Result<Self, StoreError> {
-        writer.begin().await?;
+    async fn begin(mut writer: OwnedMutexGuard<Writer>, outage: Arc<Outage>) -> Result<Self, StoreError> {
+        let begun = writer.begin().await;
+        watched::note(&outage, Access::Write, &begun);
+        begun?;
         let backend = match &*writer {
             Writer::Sqlite(_) => DbBackend::Sqlite,
             Writer::Postgres(_) => DbBackend::Postgres,
         };
-        Ok(Self { writer: Mutex::new(Some(writer)), backend })
+        Ok(Self { writer: Mutex::new(Some(writer)), backend, outage, has_changed: AtomicBool::new(false) })
     }
 
     pub(in crate::store) async fn commit(mut self) -> Result<(), DbErr> {
-        match self.writer.get_mut().take() {
+        let committed = match self.writer.get_mut().take() {
             Some(mut writer) => writer.commit().await,
             None => Err(ended()),
+        };
+        if committed.is_ok() && *self.has_changed.get_mut() {
+            self.outage.worked(Access::Write);
         }
+        self.note(committed)
+    }
+
+    /// Notes a failure that is a sign of an outage.
+    fn note<T>(&self, result: Result<T, DbErr>) -> Result<T, DbErr> {
+        watched::note(&self.outage, Access::Write, &result);
+        result
+    }
+
+    fn note_change(&self) {
+        self.has_changed.store(true, Ordering::Relaxed);
     }
 
     /// Runs a SQLite statement once per row. A row has `width` values.
     pub(super) async fn execute_rows(&self, sql: &str, width: usize, values: &[Value]) -> Result<(), StoreError> {
         match self.writer.lock().await.as_deref_mut() {
-            Some(Writer::Sqlite(writer)) => Ok(writer.execute_rows(sql, width, values)?),
-            _ => Err(ended().into()),
+            Some(Writer::Sqlite(writer)) => self.note(writer.execute_rows(sql, width, values))?,
+            _ => return Err(ended().into()),
         }
+        self.note_change();
+        Ok(())
     }
 
     /// Runs a PostgreSQL statement with columns as array parameters.
     pub(super) async fn execute_arrays(&self, sql: String, arguments: PgArguments) -> Result<(), StoreError> {
         match self.writer.lock().await.as_deref_mut() {
-            Some(Writer::Postgres(writer)) => Ok(writer.execute_arrays(sql, arguments).await?),
-            _ => Err(ended().into()),
+            Some(Writer::Postgres(writer)) => self.note(writer.execute_arrays(sql, arguments).await)?,
+            _ => return Err(ended().into()),
         }
+        self.note_change();
+        Ok(())
     }
 
     /// Runs a statement that changes rows. Returns how many.
     pub(in crate::store) async fn execute(&self, statement: &impl StatementBuilder) -> Result<u64, StoreError> {
         let Statement { sql, values, .. } = self.backend.build(statement);
         let count = match self.writer.lock().await.as_deref_mut() {
-            Some(Writer::Sqlite(writer)) => writer.execute(&sql, &values_of(values))?,
-            Some(Writer::Postgres(writer)) => writer.execute(sql, values_of(values)).await?,
+            Some(Writer::Sqlite(writer)) => self.note(writer.execute(&sql, &values_of(values)))?,
+            Some(Writer::Postgres(writer)) => self.note(writer.execute(sql, values_of(values)).await)?,
             None => return Err(ended().into()),
         };
+        if count > 0 {
+            self.note_change();
+        }
         Ok(count)
     }
 
@@ -163,9 +199,9 @@ impl WriteConnection {
     ) -> Result<Vec<Vec<Value>>, StoreError> {
         let Statement { sql, values, .. } = self.backend.build(query);
         match self.writer.lock().await.as_deref_mut() {
-            Some(Writer::Sqlite(writer)) => Ok(writer.query(&sql, &values_of(values), kinds)?),
+            Some(Writer::Sqlite(writer)) => Ok(self.note(writer.query(&sql, &values_of(values), kinds))?),
             Some(Writer::Postgres(writer)) => {
-                let rows = writer.query(sql, values_of(values)).await?;
+                let rows = self.note(writer.query(sql, values_of(values)).await)?;
                 let rows = rows.iter().map(|row| {
                     kinds
                         .iter()
@@ -192,7 +228,7 @@ impl Reads for WriteConnection {
             let Some(Writer::Postgres(writer)) = writer.as_deref_mut() else {
                 return Err(ended().into());
             };
-            let rows = writer.query(sql, values_of(values)).await?;
+            let rows = self.note(writer.query(sql, values_of(values)).await)?;
             return Ok(rows.iter().map(|row| E::Model::from_query_result(row, "")).collect::<Result<_, _>>()?);
         }
         let rows = self.values(query, &table::shape::<E>()?.kinds).await?;
@@ -218,7 +254,7 @@ impl Reads for WriteConnection {
         let keys = keys.into_iter().map(|key| key.into_iter().collect::<Vec<Value>>());
         let mut rows = Vec::new();
         for key in keys {
-            rows.extend(writer.query(&sql, &key, &shape.kinds)?);
+            rows.extend(self.note(writer.query(&sql, &key, &shape.kinds))?);
         }
         rows.into_iter().map(model::<E>).collect()
     }

@@ -21,7 +21,7 @@ use super::fault::of_sqlite;
 use super::kind::Kind;
 use super::{PREPARED_STATEMENTS_MAX, WAIT, refuse};
 use file::SqliteFiles;
-use watch::Watched;
+use watch::FileFault;
 
 /// The page caches of the write connection and of each read connection. SQLite takes KiB as negative numbers. The default of 2
 /// MiB holds less than one batch touches. A larger cache would not help, because a commit sometimes scans all of it.
@@ -64,11 +64,11 @@ pub(super) async fn connect(url: &str, connections: u32, may_write: bool) -> Res
 pub(super) struct SqliteWriter {
     /// None once it is closed.
     connection: Option<Connection>,
-    watched: Arc<Watched>,
+    file_fault: Arc<FileFault>,
 }
 
 impl SqliteWriter {
-    pub(super) fn open(files: &SqliteFiles, watched: Arc<Watched>) -> Result<Self, StoreError> {
+    pub(super) fn open(files: &SqliteFiles, file_fault: Arc<FileFault>) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&files.main, flags).map_err(failed)?;
         let settings = || {
@@ -86,7 +86,7 @@ impl SqliteWriter {
             return refuse("SQLite's synchronous setting is below FULL; a crash could lose confirmed writes");
         }
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS_MAX);
-        Ok(Self { connection: Some(connection), watched })
+        Ok(Self { connection: Some(connection), file_fault })
     }
 
     /// Marks the database for this run, see `header.rs`.
@@ -100,7 +100,7 @@ impl SqliteWriter {
     /// Takes the write lock at once. A transaction that reads first and writes later fails if another one wrote in between,
     /// however long it waits.
     pub(super) fn begin(&self) -> Result<(), DbErr> {
-        if let Some(fault) = self.watched.fault() {
+        if let Some(fault) = self.file_fault.text() {
             return Err(unavailable(ErrorKind::Other, fault.to_owned()));
         }
         self.run("BEGIN IMMEDIATE")
@@ -124,11 +124,11 @@ impl SqliteWriter {
         let Some(connection) = self.connection.take() else { return Ok(()) };
         // The last connection copies the log into the database and removes it. It must not if the database would not say that it
         // has no log any more, or if the names belong to files of others now.
-        let ended = match self.watched.fault() {
+        let ended = match self.file_fault.text() {
             None => header::end_run(&connection),
             Some(_) => Ok(()),
         };
-        if ended.is_err() || self.watched.fault().is_some() {
+        if ended.is_err() || self.file_fault.text().is_some() {
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
         }
         connection.close().map_err(|(_, error)| failed(error))?;

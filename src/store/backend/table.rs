@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use sea_orm::sea_query::{SelectStatement, ValueTuple};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, FromQueryResult,
-    IdenStatic, IntoActiveModel, Iterable, PrimaryKeyToColumn, TryIntoModel,
+    ActiveModelTrait, ColumnTrait, DbBackend, EntityTrait, IdenStatic, IntoActiveModel, Iterable, PrimaryKeyToColumn,
+    TryIntoModel,
 };
 
 use super::super::StoreError;
@@ -87,16 +87,5 @@ pub(in crate::store) trait Reads: Sync {
     ) -> impl Future<Output = Result<Vec<E::Model>, StoreError>> + Send {
         let query = query_by_keys::<E>(self.backend(), columns, keys);
         async move { self.models::<E>(&query?).await }
-    }
-}
-
-impl Reads for DatabaseConnection {
-    fn backend(&self) -> DbBackend {
-        self.get_database_backend()
-    }
-
-    async fn models<E: Table>(&self, query: &SelectStatement) -> Result<Vec<E::Model>, StoreError> {
-        let rows = self.query_all(query).await?;
-        Ok(rows.iter().map(|row| E::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
     }
 }

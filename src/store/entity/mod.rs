@@ -6,6 +6,7 @@ pub mod affiliate;
 pub mod affiliate_conversion;
 pub mod affiliate_lead;
 pub mod api_key;
+pub mod api_key_use;
 pub mod balance;
 pub mod click;
 pub mod conversion;
@@ -23,13 +24,14 @@ pub mod store_identity;
 pub mod terms;
 pub mod unmatched_sale;
 pub mod waiting_refund;
+pub mod write_trial;
 
 /// Calls a macro with the module of every entity. For checks that must hold for every table.
 #[macro_export]
 macro_rules! for_all_entities {
     ($callback:ident) => {
         $callback! {
-            store_identity, account, api_key, program, terms, affiliate, enrollment, link, coupon, click, first_click, lead, affiliate_lead, conversion, affiliate_conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, event_segment, request
+            store_identity, account, api_key, api_key_use, program, terms, affiliate, enrollment, link, coupon, click, first_click, lead, affiliate_lead, conversion, affiliate_conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, event_segment, request, write_trial
         }
     };
 }

@@ -47,8 +47,13 @@ api_key.secret_hash bytea NOT NULL
 api_key.created_at bigint NOT NULL
 api_key.expires_at bigint
 api_key.revoked_at bigint
+CREATE INDEX api_key_by_kind ON public.api_key USING btree (account_id, kind, expires_at) WHERE (revoked_at IS NULL)
 CREATE UNIQUE INDEX api_key_by_text_prefix ON public.api_key USING btree (text_prefix)
 CREATE UNIQUE INDEX api_key_pkey ON public.api_key USING btree (account_id, id)
+api_key_use.account_id uuid NOT NULL
+api_key_use.id uuid NOT NULL
+api_key_use.last_used_at bigint NOT NULL
+CREATE UNIQUE INDEX api_key_use_pkey ON public.api_key_use USING btree (account_id, id)
 balance.account_id uuid NOT NULL
 balance.affiliate_id uuid NOT NULL
 balance.unit character varying(32) NOT NULL

@@ -54,7 +54,13 @@ CREATE TABLE "api_key" (
   "expires_at" integer NULL,
   "revoked_at" integer NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
+CREATE INDEX "api_key_by_kind" ON "api_key" ("account_id", "kind", "expires_at") WHERE "revoked_at" IS NULL
 CREATE UNIQUE INDEX "api_key_by_text_prefix" ON "api_key" ("text_prefix")
+CREATE TABLE "api_key_use" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "last_used_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
 CREATE TABLE "balance" (
   "account_id" uuid_text NOT NULL,
   "affiliate_id" uuid_text NOT NULL,

@@ -7,6 +7,7 @@ pub(crate) mod database;
 pub(crate) mod feed;
 pub(crate) mod golden;
 pub(crate) mod load;
+pub(crate) mod logged;
 pub(crate) mod raw;
 pub(crate) mod request;
 pub(crate) mod rows;

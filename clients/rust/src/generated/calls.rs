@@ -43,7 +43,8 @@ impl Call for pb::CreateAdminApiKeyRequest {
 impl Call for pb::CheckApiKeyRequest {}
 
 /// Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-/// the account. Only CreateAdminApiKey names an account in its request.
+/// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
+/// RevokeApiKey are about the operator keys of the server.
 #[derive(Debug, Clone)]
 pub struct AccountCalls {
     caller: Caller,
@@ -86,7 +87,8 @@ impl AccountCalls {
             .await
     }
 
-    /// Creates an API key. This answer is the only one that contains the key's text.
+    /// Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
+    /// server's log names the operator key that created another.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -107,7 +109,7 @@ impl AccountCalls {
             .await
     }
 
-    /// Lists the account's API keys, without their texts. Revoked and expired keys are included.
+    /// Lists the account's API keys, with an operator key the operator keys, without their texts. Revoked and expired keys are included.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -120,7 +122,8 @@ impl AccountCalls {
     /// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
     /// its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
     /// Revoking a revoked key changes nothing.
-    /// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
+    /// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
+    /// the account that works, or the last operator key.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.

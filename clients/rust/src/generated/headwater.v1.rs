@@ -169,6 +169,11 @@ pub struct ApiKey {
     /// When the key was revoked. Not set for a key that was not revoked.
     #[prost(message, optional, tag = "7")]
     pub revoke_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When a call was last made with the key, rounded down to ten minutes. Only in answers of GetApiKey and ListApiKeys. It appears
+    /// there up to a minute after the call, or as late as the server's setting `upkeep_interval_seconds`. Not set for a key that was not
+    /// used.
+    #[prost(message, optional, tag = "8")]
+    pub last_use_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The request of CreateApiKey.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -178,7 +183,8 @@ pub struct CreateApiKeyRequest {
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The kind of the key: any but `API_KEY_KIND_SERVER_OPERATOR`. Required.
+    /// The kind of the key. A call with an operator key creates `API_KEY_KIND_SERVER_OPERATOR` only, any other call any kind but this.
+    /// Required.
     #[prost(enumeration = "ApiKeyKind", tag = "2")]
     pub kind: i32,
     /// A name for the key, up to 200 characters. Optional.
@@ -315,8 +321,9 @@ pub struct CheckApiKeyResponse {
 pub enum ApiKeyKind {
     /// Not set. Refused in requests.
     Unspecified = 0,
-    /// Registers accounts and creates admin keys for them. Belongs to no account and cannot read the data of any account. The
-    /// server's own commands create such keys; CreateApiKey does not.
+    /// Registers accounts and creates admin keys for them. Creates, lists and revokes operator keys. Belongs to no account and cannot
+    /// read the data of any account. The first one is created when the server first starts. `headwater create-operator-key` creates
+    /// another when the last one is lost.
     ServerOperator = 1,
     /// Reads and changes everything in the account. Moving money out is not included, and no method does this today.
     Admin = 2,
@@ -460,7 +467,8 @@ pub mod account_service_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    /// the account. Only CreateAdminApiKey names an account in its request.
+    /// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
+    /// RevokeApiKey are about the operator keys of the server.
     #[derive(Debug, Clone)]
     pub struct AccountServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -620,7 +628,8 @@ pub mod account_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "UpdateAccount"));
             self.inner.unary(req, path, codec).await
         }
-        /// Creates an API key. This answer is the only one that contains the key's text.
+        /// Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
+        /// server's log names the operator key that created another.
         pub async fn create_api_key(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateApiKeyRequest>,
@@ -671,7 +680,7 @@ pub mod account_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "GetApiKey"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the account's API keys, without their texts. Revoked and expired keys are included.
+        /// Lists the account's API keys, with an operator key the operator keys, without their texts. Revoked and expired keys are included.
         pub async fn list_api_keys(
             &mut self,
             request: impl tonic::IntoRequest<super::ListApiKeysRequest>,
@@ -699,7 +708,8 @@ pub mod account_service_client {
         /// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
         /// its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
         /// Revoking a revoked key changes nothing.
-        /// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
+        /// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
+        /// the account that works, or the last operator key.
         pub async fn revoke_api_key(
             &mut self,
             request: impl tonic::IntoRequest<super::RevokeApiKeyRequest>,
@@ -3975,6 +3985,10 @@ pub enum ErrorReason {
     /// backup and new events have the sequences of the lost ones. Compare your data with the server, then start from a time before the
     /// backup.
     CursorOfAnotherHistory = 38,
+    /// \[FAILED_PRECONDITION\] The key is the last admin key of the account that works, or the last operator key of the server. Without it
+    /// nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
+    /// `key_kind`.
+    LastKey = 39,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4022,6 +4036,7 @@ impl ErrorReason {
             Self::MethodUnknown => "ERROR_REASON_METHOD_UNKNOWN",
             Self::MessageTooLarge => "ERROR_REASON_MESSAGE_TOO_LARGE",
             Self::CursorOfAnotherHistory => "ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY",
+            Self::LastKey => "ERROR_REASON_LAST_KEY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4068,6 +4083,7 @@ impl ErrorReason {
             "ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY" => {
                 Some(Self::CursorOfAnotherHistory)
             }
+            "ERROR_REASON_LAST_KEY" => Some(Self::LastKey),
             _ => None,
         }
     }

@@ -15,12 +15,12 @@ const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Whether the files of the database are still its files.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Watched(OnceLock<String>);
+pub(in crate::store) struct FileFault(OnceLock<String>);
 
-impl Watched {
+impl FileFault {
     /// What happened to the files. `None` as long as all is well. It never becomes well again, because what was written in
     /// between may be lost.
-    pub(in crate::store) fn fault(&self) -> Option<&str> {
+    pub(in crate::store) fn text(&self) -> Option<&str> {
         self.0.get().map(String::as_str)
     }
 }
@@ -41,7 +41,7 @@ impl Watch {
     pub(in super::super) fn start(
         files: &SqliteFiles,
         lock: &FileLock,
-        watched: Arc<Watched>,
+        file_fault: Arc<FileFault>,
     ) -> Result<Self, StoreError> {
         let failed = |path: &PathBuf, error: &std::io::Error| {
             StoreError::Refused(format!("cannot watch {}: {error}", path.display()))
@@ -61,7 +61,7 @@ impl Watch {
                         "the files of the database are not those that the server opened. It takes no more writes, because \
                          they would be lost. Put back what was there (docs/backup.md), then restart the server"
                     );
-                    let _ = watched.0.set(fault);
+                    let _ = file_fault.0.set(fault);
                     return;
                 }
             }
