@@ -263,3 +263,6 @@ waiting_refund.account_id uuid NOT NULL
 waiting_refund.sale_event_id text NOT NULL
 waiting_refund.conversion_id uuid NOT NULL
 CREATE UNIQUE INDEX waiting_refund_pkey ON public.waiting_refund USING btree (account_id, sale_event_id, conversion_id)
+write_trial.id integer NOT NULL
+write_trial.content bytea NOT NULL
+CREATE UNIQUE INDEX write_trial_pkey ON public.write_trial USING btree (id)

@@ -291,3 +291,6 @@ CREATE TABLE "waiting_refund" (
   "conversion_id" uuid_text NOT NULL, PRIMARY KEY ("account_id",
   "sale_event_id",
   "conversion_id") ) WITHOUT ROWID
+CREATE TABLE "write_trial" (
+  "id" integer NOT NULL,
+  "content" blob NOT NULL, PRIMARY KEY ("id") ) WITHOUT ROWID

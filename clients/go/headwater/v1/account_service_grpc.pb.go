@@ -37,7 +37,8 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-// the account. Only CreateAdminApiKey names an account in its request.
+// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
+// RevokeApiKey are about the operator keys of the server.
 type AccountServiceClient interface {
 	// Creates an account and its first admin key. Operator keys only.
 	// Errors: ALREADY_EXISTS when an account with this email exists.
@@ -47,17 +48,19 @@ type AccountServiceClient interface {
 	// Changes the account of the calling key.
 	// Errors: ALREADY_EXISTS when another account has this email.
 	UpdateAccount(ctx context.Context, in *UpdateAccountRequest, opts ...grpc.CallOption) (*UpdateAccountResponse, error)
-	// Creates an API key. This answer is the only one that contains the key's text.
+	// Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
+	// server's log names the operator key that created another.
 	CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*CreateApiKeyResponse, error)
 	// Returns an API key, without its text. Revoked and expired keys are returned too.
 	// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
 	GetApiKey(ctx context.Context, in *GetApiKeyRequest, opts ...grpc.CallOption) (*GetApiKeyResponse, error)
-	// Lists the account's API keys, without their texts. Revoked and expired keys are included.
+	// Lists the account's API keys, with an operator key the operator keys, without their texts. Revoked and expired keys are included.
 	ListApiKeys(ctx context.Context, in *ListApiKeysRequest, opts ...grpc.CallOption) (*ListApiKeysResponse, error)
 	// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
 	// its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
 	// Revoking a revoked key changes nothing.
-	// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
+	// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
+	// the account that works, or the last operator key.
 	RevokeApiKey(ctx context.Context, in *RevokeApiKeyRequest, opts ...grpc.CallOption) (*RevokeApiKeyResponse, error)
 	// Creates another admin key for an account, for example when its last admin key was lost. Operator keys only. The account's
 	// feed has an event for the new key, and the server's log names the operator key.
@@ -171,7 +174,8 @@ func (c *accountServiceClient) CheckApiKey(ctx context.Context, in *CheckApiKeyR
 // for forward compatibility.
 //
 // Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-// the account. Only CreateAdminApiKey names an account in its request.
+// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
+// RevokeApiKey are about the operator keys of the server.
 type AccountServiceServer interface {
 	// Creates an account and its first admin key. Operator keys only.
 	// Errors: ALREADY_EXISTS when an account with this email exists.
@@ -181,17 +185,19 @@ type AccountServiceServer interface {
 	// Changes the account of the calling key.
 	// Errors: ALREADY_EXISTS when another account has this email.
 	UpdateAccount(context.Context, *UpdateAccountRequest) (*UpdateAccountResponse, error)
-	// Creates an API key. This answer is the only one that contains the key's text.
+	// Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
+	// server's log names the operator key that created another.
 	CreateApiKey(context.Context, *CreateApiKeyRequest) (*CreateApiKeyResponse, error)
 	// Returns an API key, without its text. Revoked and expired keys are returned too.
 	// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
 	GetApiKey(context.Context, *GetApiKeyRequest) (*GetApiKeyResponse, error)
-	// Lists the account's API keys, without their texts. Revoked and expired keys are included.
+	// Lists the account's API keys, with an operator key the operator keys, without their texts. Revoked and expired keys are included.
 	ListApiKeys(context.Context, *ListApiKeysRequest) (*ListApiKeysResponse, error)
 	// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
 	// its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
 	// Revoking a revoked key changes nothing.
-	// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
+	// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
+	// the account that works, or the last operator key.
 	RevokeApiKey(context.Context, *RevokeApiKeyRequest) (*RevokeApiKeyResponse, error)
 	// Creates another admin key for an account, for example when its last admin key was lost. Operator keys only. The account's
 	// feed has an event for the new key, and the server's log names the operator key.

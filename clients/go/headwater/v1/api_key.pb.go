@@ -31,8 +31,9 @@ type ApiKeyKind int32
 const (
 	// Not set. Refused in requests.
 	ApiKeyKind_API_KEY_KIND_UNSPECIFIED ApiKeyKind = 0
-	// Registers accounts and creates admin keys for them. Belongs to no account and cannot read the data of any account. The
-	// server's own commands create such keys; CreateApiKey does not.
+	// Registers accounts and creates admin keys for them. Creates, lists and revokes operator keys. Belongs to no account and cannot
+	// read the data of any account. The first one is created when the server first starts. `headwater create-operator-key` creates
+	// another when the last one is lost.
 	ApiKeyKind_API_KEY_KIND_SERVER_OPERATOR ApiKeyKind = 1
 	// Reads and changes everything in the account. Moving money out is not included, and no method does this today.
 	ApiKeyKind_API_KEY_KIND_ADMIN ApiKeyKind = 2
@@ -111,7 +112,11 @@ type ApiKey struct {
 	// When the key stops working. Not set for a key that does not expire.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// When the key was revoked. Not set for a key that was not revoked.
-	RevokeTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
+	RevokeTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
+	// When a call was last made with the key, rounded down to ten minutes. Only in answers of GetApiKey and ListApiKeys. It appears
+	// there up to a minute after the call, or as late as the server's setting `upkeep_interval_seconds`. Not set for a key that was not
+	// used.
+	LastUseTime   *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -195,6 +200,13 @@ func (x *ApiKey) GetRevokeTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ApiKey) GetLastUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUseTime
+	}
+	return nil
+}
+
 // The request of CreateApiKey.
 type CreateApiKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -202,7 +214,8 @@ type CreateApiKeyRequest struct {
 	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
 	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The kind of the key: any but `API_KEY_KIND_SERVER_OPERATOR`. Required.
+	// The kind of the key. A call with an operator key creates `API_KEY_KIND_SERVER_OPERATOR` only, any other call any kind but this.
+	// Required.
 	Kind ApiKeyKind `protobuf:"varint,2,opt,name=kind,proto3,enum=headwater.v1.ApiKeyKind" json:"kind,omitempty"`
 	// A name for the key, up to 200 characters. Optional.
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
@@ -902,7 +915,7 @@ var File_headwater_v1_api_key_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_api_key_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/api_key.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xc1\x02\n" +
+	"\x1aheadwater/v1/api_key.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\x81\x03\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12,\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x18.headwater.v1.ApiKeyKindR\x04kind\x12!\n" +
@@ -914,7 +927,8 @@ const file_headwater_v1_api_key_proto_rawDesc = "" +
 	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12;\n" +
 	"\vrevoke_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"revokeTime\"\xc2\x01\n" +
+	"revokeTime\x12>\n" +
+	"\rlast_use_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\xc2\x01\n" +
 	"\x13CreateApiKeyRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12,\n" +
@@ -1015,21 +1029,22 @@ var file_headwater_v1_api_key_proto_depIdxs = []int32{
 	14, // 1: headwater.v1.ApiKey.create_time:type_name -> google.protobuf.Timestamp
 	14, // 2: headwater.v1.ApiKey.expire_time:type_name -> google.protobuf.Timestamp
 	14, // 3: headwater.v1.ApiKey.revoke_time:type_name -> google.protobuf.Timestamp
-	0,  // 4: headwater.v1.CreateApiKeyRequest.kind:type_name -> headwater.v1.ApiKeyKind
-	14, // 5: headwater.v1.CreateApiKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 6: headwater.v1.CreateApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
-	15, // 7: headwater.v1.CreateAdminApiKeyRequest.account:type_name -> headwater.v1.AccountSelector
-	1,  // 8: headwater.v1.CreateAdminApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
-	1,  // 9: headwater.v1.GetApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
-	16, // 10: headwater.v1.ListApiKeysRequest.order:type_name -> headwater.v1.ListOrder
-	1,  // 11: headwater.v1.ListApiKeysResponse.api_keys:type_name -> headwater.v1.ApiKey
-	1,  // 12: headwater.v1.RevokeApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
-	1,  // 13: headwater.v1.CheckApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	14, // 4: headwater.v1.ApiKey.last_use_time:type_name -> google.protobuf.Timestamp
+	0,  // 5: headwater.v1.CreateApiKeyRequest.kind:type_name -> headwater.v1.ApiKeyKind
+	14, // 6: headwater.v1.CreateApiKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 7: headwater.v1.CreateApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
+	15, // 8: headwater.v1.CreateAdminApiKeyRequest.account:type_name -> headwater.v1.AccountSelector
+	1,  // 9: headwater.v1.CreateAdminApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
+	1,  // 10: headwater.v1.GetApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
+	16, // 11: headwater.v1.ListApiKeysRequest.order:type_name -> headwater.v1.ListOrder
+	1,  // 12: headwater.v1.ListApiKeysResponse.api_keys:type_name -> headwater.v1.ApiKey
+	1,  // 13: headwater.v1.RevokeApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
+	1,  // 14: headwater.v1.CheckApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_api_key_proto_init() }

@@ -134,6 +134,10 @@ const (
 	// backup and new events have the sequences of the lost ones. Compare your data with the server, then start from a time before the
 	// backup.
 	ErrorReason_ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY ErrorReason = 38
+	// [FAILED_PRECONDITION] The key is the last admin key of the account that works, or the last operator key of the server. Without it
+	// nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
+	// `key_kind`.
+	ErrorReason_ERROR_REASON_LAST_KEY ErrorReason = 39
 )
 
 // Enum value maps for ErrorReason.
@@ -178,6 +182,7 @@ var (
 		36: "ERROR_REASON_METHOD_UNKNOWN",
 		37: "ERROR_REASON_MESSAGE_TOO_LARGE",
 		38: "ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY",
+		39: "ERROR_REASON_LAST_KEY",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -219,6 +224,7 @@ var (
 		"ERROR_REASON_METHOD_UNKNOWN":            36,
 		"ERROR_REASON_MESSAGE_TOO_LARGE":         37,
 		"ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY": 38,
+		"ERROR_REASON_LAST_KEY":                  39,
 	}
 )
 
@@ -253,7 +259,7 @@ var File_headwater_v1_error_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xd4\n" +
+	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xef\n" +
 	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
@@ -295,7 +301,8 @@ const file_headwater_v1_error_proto_rawDesc = "" +
 	"\x1fERROR_REASON_PAGE_TOKEN_INVALID\x10#\x12\x1f\n" +
 	"\x1bERROR_REASON_METHOD_UNKNOWN\x10$\x12\"\n" +
 	"\x1eERROR_REASON_MESSAGE_TOO_LARGE\x10%\x12*\n" +
-	"&ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY\x10&BL\n" +
+	"&ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY\x10&\x12\x19\n" +
+	"\x15ERROR_REASON_LAST_KEY\x10'BL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ErrorProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

@@ -28,7 +28,8 @@ if _version_not_supported:
 
 class AccountServiceStub(object):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only CreateAdminApiKey names an account in its request.
+    the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
+    RevokeApiKey are about the operator keys of the server.
     """
 
     def __init__(self, channel):
@@ -86,7 +87,8 @@ class AccountServiceStub(object):
 
 class AccountServiceServicer(object):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only CreateAdminApiKey names an account in its request.
+    the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
+    RevokeApiKey are about the operator keys of the server.
     """
 
     def RegisterAccount(self, request, context):
@@ -113,7 +115,8 @@ class AccountServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateApiKey(self, request, context):
-        """Creates an API key. This answer is the only one that contains the key's text.
+        """Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
+        server's log names the operator key that created another.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,7 +131,7 @@ class AccountServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListApiKeys(self, request, context):
-        """Lists the account's API keys, without their texts. Revoked and expired keys are included.
+        """Lists the account's API keys, with an operator key the operator keys, without their texts. Revoked and expired keys are included.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,7 +141,8 @@ class AccountServiceServicer(object):
         """Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
         its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
         Revoking a revoked key changes nothing.
-        Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
+        Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
+        the account that works, or the last operator key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -219,7 +223,8 @@ def add_AccountServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AccountService(object):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only CreateAdminApiKey names an account in its request.
+    the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
+    RevokeApiKey are about the operator keys of the server.
     """
 
     @staticmethod

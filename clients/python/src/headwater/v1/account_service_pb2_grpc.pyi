@@ -29,7 +29,8 @@ GRPC_VERSION: str
 
 class AccountServiceStub:
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only CreateAdminApiKey names an account in its request.
+    the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
+    RevokeApiKey are about the operator keys of the server.
     """
 
     @_typing.overload
@@ -47,18 +48,21 @@ class AccountServiceStub:
     Errors: ALREADY_EXISTS when another account has this email.
     """
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.CreateApiKeyRequest, _api_key_pb2.CreateApiKeyResponse]
-    """Creates an API key. This answer is the only one that contains the key's text."""
+    """Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
+    server's log names the operator key that created another.
+    """
     GetApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.GetApiKeyRequest, _api_key_pb2.GetApiKeyResponse]
     """Returns an API key, without its text. Revoked and expired keys are returned too.
     Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
     """
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.ListApiKeysRequest, _api_key_pb2.ListApiKeysResponse]
-    """Lists the account's API keys, without their texts. Revoked and expired keys are included."""
+    """Lists the account's API keys, with an operator key the operator keys, without their texts. Revoked and expired keys are included."""
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.RevokeApiKeyRequest, _api_key_pb2.RevokeApiKeyResponse]
     """Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
     its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
     Revoking a revoked key changes nothing.
-    Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
+    Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
+    the account that works, or the last operator key.
     """
     CreateAdminApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.CreateAdminApiKeyRequest, _api_key_pb2.CreateAdminApiKeyResponse]
     """Creates another admin key for an account, for example when its last admin key was lost. Operator keys only. The account's
@@ -73,7 +77,8 @@ class AccountServiceStub:
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only CreateAdminApiKey names an account in its request.
+    the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
+    RevokeApiKey are about the operator keys of the server.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -88,18 +93,21 @@ class AccountServiceAsyncStub(AccountServiceStub):
     Errors: ALREADY_EXISTS when another account has this email.
     """
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.CreateApiKeyRequest, _api_key_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """Creates an API key. This answer is the only one that contains the key's text."""
+    """Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
+    server's log names the operator key that created another.
+    """
     GetApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.GetApiKeyRequest, _api_key_pb2.GetApiKeyResponse]  # type: ignore[assignment]
     """Returns an API key, without its text. Revoked and expired keys are returned too.
     Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
     """
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_api_key_pb2.ListApiKeysRequest, _api_key_pb2.ListApiKeysResponse]  # type: ignore[assignment]
-    """Lists the account's API keys, without their texts. Revoked and expired keys are included."""
+    """Lists the account's API keys, with an operator key the operator keys, without their texts. Revoked and expired keys are included."""
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.RevokeApiKeyRequest, _api_key_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
     """Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
     its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
     Revoking a revoked key changes nothing.
-    Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
+    Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
+    the account that works, or the last operator key.
     """
     CreateAdminApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.CreateAdminApiKeyRequest, _api_key_pb2.CreateAdminApiKeyResponse]  # type: ignore[assignment]
     """Creates another admin key for an account, for example when its last admin key was lost. Operator keys only. The account's
@@ -113,7 +121,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only CreateAdminApiKey names an account in its request.
+    the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
+    RevokeApiKey are about the operator keys of the server.
     """
 
     @_abc_1.abstractmethod
@@ -150,7 +159,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _api_key_pb2.CreateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_api_key_pb2.CreateApiKeyResponse, _abc.Awaitable[_api_key_pb2.CreateApiKeyResponse]]:
-        """Creates an API key. This answer is the only one that contains the key's text."""
+        """Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
+        server's log names the operator key that created another.
+        """
 
     @_abc_1.abstractmethod
     def GetApiKey(
@@ -168,7 +179,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _api_key_pb2.ListApiKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_api_key_pb2.ListApiKeysResponse, _abc.Awaitable[_api_key_pb2.ListApiKeysResponse]]:
-        """Lists the account's API keys, without their texts. Revoked and expired keys are included."""
+        """Lists the account's API keys, with an operator key the operator keys, without their texts. Revoked and expired keys are included."""
 
     @_abc_1.abstractmethod
     def RevokeApiKey(
@@ -179,7 +190,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
         its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
         Revoking a revoked key changes nothing.
-        Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
+        Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
+        the account that works, or the last operator key.
         """
 
     @_abc_1.abstractmethod

@@ -31,8 +31,9 @@ class _ApiKeyKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ApiKeyKind
     API_KEY_KIND_UNSPECIFIED: _ApiKeyKind.ValueType  # 0
     """Not set. Refused in requests."""
     API_KEY_KIND_SERVER_OPERATOR: _ApiKeyKind.ValueType  # 1
-    """Registers accounts and creates admin keys for them. Belongs to no account and cannot read the data of any account. The
-    server's own commands create such keys; CreateApiKey does not.
+    """Registers accounts and creates admin keys for them. Creates, lists and revokes operator keys. Belongs to no account and cannot
+    read the data of any account. The first one is created when the server first starts. `headwater create-operator-key` creates
+    another when the last one is lost.
     """
     API_KEY_KIND_ADMIN: _ApiKeyKind.ValueType  # 2
     """Reads and changes everything in the account. Moving money out is not included, and no method does this today."""
@@ -53,8 +54,9 @@ class ApiKeyKind(_ApiKeyKind, metaclass=_ApiKeyKindEnumTypeWrapper):
 API_KEY_KIND_UNSPECIFIED: ApiKeyKind.ValueType  # 0
 """Not set. Refused in requests."""
 API_KEY_KIND_SERVER_OPERATOR: ApiKeyKind.ValueType  # 1
-"""Registers accounts and creates admin keys for them. Belongs to no account and cannot read the data of any account. The
-server's own commands create such keys; CreateApiKey does not.
+"""Registers accounts and creates admin keys for them. Creates, lists and revokes operator keys. Belongs to no account and cannot
+read the data of any account. The first one is created when the server first starts. `headwater create-operator-key` creates
+another when the last one is lost.
 """
 API_KEY_KIND_ADMIN: ApiKeyKind.ValueType  # 2
 """Reads and changes everything in the account. Moving money out is not included, and no method does this today."""
@@ -81,6 +83,7 @@ class ApiKey(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
+    LAST_USE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `key_` and 32 hexadecimal digits."""
     kind: Global___ApiKeyKind.ValueType
@@ -101,6 +104,13 @@ class ApiKey(_message.Message):
     def revoke_time(self) -> _timestamp_pb2.Timestamp:
         """When the key was revoked. Not set for a key that was not revoked."""
 
+    @_builtins.property
+    def last_use_time(self) -> _timestamp_pb2.Timestamp:
+        """When a call was last made with the key, rounded down to ten minutes. Only in answers of GetApiKey and ListApiKeys. It appears
+        there up to a minute after the call, or as late as the server's setting `upkeep_interval_seconds`. Not set for a key that was not
+        used.
+        """
+
     def __init__(
         self,
         *,
@@ -111,10 +121,11 @@ class ApiKey(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
+        last_use_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "revoke_time", b"revoke_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "expire_time", b"expire_time", "id", b"id", "kind", b"kind", "revoke_time", b"revoke_time", "text_prefix", b"text_prefix"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "expire_time", b"expire_time", "id", b"id", "kind", b"kind", "last_use_time", b"last_use_time", "revoke_time", b"revoke_time", "text_prefix", b"text_prefix"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -136,7 +147,9 @@ class CreateApiKeyRequest(_message.Message):
     id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     """
     kind: Global___ApiKeyKind.ValueType
-    """The kind of the key: any but `API_KEY_KIND_SERVER_OPERATOR`. Required."""
+    """The kind of the key. A call with an operator key creates `API_KEY_KIND_SERVER_OPERATOR` only, any other call any kind but this.
+    Required.
+    """
     display_name: _builtins.str
     """A name for the key, up to 200 characters. Optional."""
     @_builtins.property

@@ -136,6 +136,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     backup and new events have the sequences of the lost ones. Compare your data with the server, then start from a time before the
     backup.
     """
+    ERROR_REASON_LAST_KEY: _ErrorReason.ValueType  # 39
+    """[FAILED_PRECONDITION] The key is the last admin key of the account that works, or the last operator key of the server. Without it
+    nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
+    `key_kind`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
@@ -264,5 +269,10 @@ ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY: ErrorReason.ValueType  # 38
 """[FAILED_PRECONDITION] The feed has other events up to the cursor than the reader got, because the database was restored from a
 backup and new events have the sequences of the lost ones. Compare your data with the server, then start from a time before the
 backup.
+"""
+ERROR_REASON_LAST_KEY: ErrorReason.ValueType  # 39
+"""[FAILED_PRECONDITION] The key is the last admin key of the account that works, or the last operator key of the server. Without it
+nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
+`key_kind`.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

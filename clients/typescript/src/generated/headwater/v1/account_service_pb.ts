@@ -19,7 +19,8 @@ export const file_headwater_v1_account_service: GenFile = /*@__PURE__*/
 
 /**
  * Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
- * the account. Only CreateAdminApiKey names an account in its request.
+ * the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
+ * RevokeApiKey are about the operator keys of the server.
  *
  * @generated from service headwater.v1.AccountService
  */
@@ -57,7 +58,8 @@ export const AccountService: GenService<{
     output: typeof UpdateAccountResponseSchema;
   },
   /**
-   * Creates an API key. This answer is the only one that contains the key's text.
+   * Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
+   * server's log names the operator key that created another.
    *
    * @generated from rpc headwater.v1.AccountService.CreateApiKey
    */
@@ -78,7 +80,7 @@ export const AccountService: GenService<{
     output: typeof GetApiKeyResponseSchema;
   },
   /**
-   * Lists the account's API keys, without their texts. Revoked and expired keys are included.
+   * Lists the account's API keys, with an operator key the operator keys, without their texts. Revoked and expired keys are included.
    *
    * @generated from rpc headwater.v1.AccountService.ListApiKeys
    */
@@ -91,7 +93,8 @@ export const AccountService: GenService<{
    * Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
    * its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
    * Revoking a revoked key changes nothing.
-   * Errors: NOT_FOUND with reason API_KEY_NOT_FOUND.
+   * Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
+   * the account that works, or the last operator key.
    *
    * @generated from rpc headwater.v1.AccountService.RevokeApiKey
    */
