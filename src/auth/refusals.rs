@@ -64,7 +64,7 @@ pub(super) fn count(status: &Status, name: &CallName, peer: Option<SocketAddr>) 
 fn origin(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        address => address,
+        address @ IpAddr::V4(_) => address,
     }
 }
 

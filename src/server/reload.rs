@@ -44,7 +44,7 @@ impl Reloads {
             None => None,
         };
         if received.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

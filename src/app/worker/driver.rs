@@ -229,7 +229,7 @@ fn log_failure(worker: &str, RunResult { failure, .. }: &RunResult, before: &Bef
     let (failures_in_a_row, next_run_in_ms) = (failed_before.saturating_add(1), millis(pause));
     match failure {
         None if failed_before > 0 && !before.was_outage => {
-            tracing::info!(worker, failures = failed_before, "a worker works again")
+            tracing::info!(worker, failures = failed_before, "a worker works again");
         }
         None => {}
         Some(Failure::Outage(cause)) => {
