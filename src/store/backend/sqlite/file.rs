@@ -240,7 +240,7 @@ impl SqliteFiles {
             }
             match std::fs::set_permissions(&path, Permissions::from_mode(found.mode() & 0o700)) {
                 Ok(()) => {
-                    tracing::info!(path = %path.display(), "other users could read this file; now only its owner can")
+                    tracing::info!(path = %path.display(), "other users could read this file; now only its owner can");
                 }
                 Err(error) => {
                     tracing::warn!(path = %path.display(), %error, "other users can read this file; make it private with chmod 600");
