@@ -23,6 +23,7 @@ pub mod server;
 pub mod shares;
 pub mod store;
 pub mod transport;
+pub mod turns;
 
 /// The messages and clients of `proto/headwater/v1`, with the additions that only a server needs.
 pub mod pb {

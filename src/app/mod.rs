@@ -6,6 +6,8 @@ pub mod cursor;
 pub mod feed;
 pub mod key_uses;
 mod outage_watch;
+mod queue;
+mod suspects;
 pub mod verify;
 pub mod worker;
 mod writer;
@@ -17,24 +19,28 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::domain::id::AccountId;
 use crate::domain::outcome::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::Envelope;
 use crate::domain::time::Time;
 use crate::outage::Access;
+use crate::shares::Shares;
 use crate::store::set::catalogue::Catalogues;
 use crate::store::{Store, StoreError};
 use feed::{EventForm, Feed};
 use key_uses::KeyUses;
+use queue::{Job, Queue, Work};
+use suspects::Suspects;
 pub use worker::approve_due::UpkeepError;
 use worker::{WorkerStatus, Workers};
-use writer::{Job, Reply, STATISTICS_FIRST_COMMANDS, Upkeep, Work, Writer};
+use writer::{Reply, STATISTICS_FIRST_COMMANDS, Transactions, Upkeep, Writer};
 
 /// The answer to a command that was carried out, either now or when its key was first used.
 #[derive(Debug, Clone)]
@@ -52,7 +58,7 @@ pub enum SubmitError {
     /// A rule refused it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The queue is full.
+    /// The queue is full, or the account has its share of it.
     #[error("the server has as much waiting as it takes")]
     Overloaded {
         /// When to try again.
@@ -85,9 +91,9 @@ impl From<StoreError> for SubmitError {
 /// Options of the app.
 #[derive(Debug, Clone)]
 pub struct AppOptions {
-    /// How many commands may wait; more are refused at once.
+    /// How many commands may wait, with a share for each account; more are refused at once.
     pub queue_commands_max: usize,
-    /// The most commands in one transaction, unless a single call has more.
+    /// The most commands in one transaction, unless a single call has more and no other account has commands.
     pub batch_commands_max: usize,
     /// How often the heads of watched feeds are polled.
     pub feed_poll_interval: Duration,
@@ -111,7 +117,8 @@ pub struct App {
     feed: Arc<Feed>,
     /// One queue per lane. Empty once the app is closed.
     queues: Mutex<Vec<mpsc::UnboundedSender<Job>>>,
-    room: Arc<Semaphore>,
+    room: Shares<AccountId>,
+    transactions: Transactions,
     key_uses: Arc<KeyUses>,
     workers: Workers,
     stop: CancellationToken,
@@ -130,6 +137,7 @@ impl App {
     ) -> io::Result<(Arc<Self>, JoinHandle<()>)> {
         let feed = Arc::new(Feed::new(Arc::clone(&store), options.event_form.write_entry));
         let (mut queues, mut writers) = (Vec::new(), Vec::new());
+        let transactions = Transactions::default();
         for lane in 0..store.lanes() {
             let (sender, receiver) = mpsc::unbounded_channel();
             let writer = Writer {
@@ -138,14 +146,15 @@ impl App {
                 main: Handle::current(),
                 clock: Arc::clone(&clock),
                 feed: Arc::clone(&feed),
-                batch_commands_max: options.batch_commands_max,
+                transactions: transactions.clone(),
                 encode_event: options.event_form.encode_body,
                 catalogues: Catalogues::default(),
+                suspects: Suspects::default(),
                 commands_since_start: 0,
                 statistics_at_commands: STATISTICS_FIRST_COMMANDS,
             };
             queues.push(sender);
-            writers.push(writer.start(receiver)?);
+            writers.push(writer.start(Queue::new(receiver, options.batch_commands_max))?);
         }
         // One writer that ends early is enough to end the handle.
         let handle = tokio::spawn(async { _ = futures::future::try_join_all(writers).await });
@@ -156,7 +165,8 @@ impl App {
             clock,
             feed: Arc::clone(&feed),
             queues: Mutex::new(queues),
-            room: Arc::new(Semaphore::new(options.queue_commands_max)),
+            room: Shares::new(options.queue_commands_max as u64),
+            transactions,
             key_uses: Arc::default(),
             stop,
         });
@@ -181,7 +191,8 @@ impl App {
         replies.pop().unwrap_or_else(|| Err(SubmitError::Internal("no reply".to_owned())))
     }
 
-    /// Carries out several commands in order, each with its own answer, and answers after their commit.
+    /// Carries out several commands of one account in order, each with its own answer, and answers after the commit of the last
+    /// one. They may be committed in several transactions.
     ///
     /// # Errors
     /// [`SubmitError`] when none of them was decided.
@@ -191,7 +202,7 @@ impl App {
         deadline: Option<Instant>,
     ) -> Result<Vec<Reply>, SubmitError> {
         let (reply, answer) = oneshot::channel();
-        let replies = self.enqueue(Work::Commands(envelopes, reply), deadline, answer).await?;
+        let replies = self.enqueue(Work::Commands(envelopes.into_iter(), reply), deadline, answer).await?;
         if replies.iter().any(|reply| matches!(reply, Err(SubmitError::Unavailable))) {
             self.store.outage().count_failed_calls(Access::Write, 1);
         }
@@ -205,12 +216,12 @@ impl App {
         answer: oneshot::Receiver<A>,
     ) -> Result<A, SubmitError> {
         failpoint!(BeforeQueue);
-        let room = Arc::clone(&self.room)
-            .try_acquire_many_owned(u32::try_from(work.size()).unwrap_or(u32::MAX))
-            .map_err(|_| SubmitError::Overloaded { retry_after: RETRY_AFTER })?;
+        let account_id = work.account_id();
+        let room = self.room.take(account_id, work.size() as u64);
+        let room = room.ok_or(SubmitError::Overloaded { retry_after: RETRY_AFTER })?;
         {
             let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-            let lane = work.account_id().uuid().as_u128() % (queues.len().max(1) as u128);
+            let lane = account_id.uuid().as_u128() % (queues.len().max(1) as u128);
             let queue = usize::try_from(lane).ok().and_then(|lane| queues.get(lane)).ok_or(SubmitError::Unavailable)?;
             queue.send(Job { work, deadline, room }).map_err(|_| SubmitError::Unavailable)?;
         }
@@ -256,6 +267,11 @@ impl App {
     /// When API keys were last used.
     pub fn key_uses(&self) -> &Arc<KeyUses> {
         &self.key_uses
+    }
+
+    /// How many transactions the writers have begun for commands since the start.
+    pub fn transaction_count(&self) -> u64 {
+        self.transactions.count()
     }
 
     /// The store, to read from.

@@ -3,22 +3,26 @@
 //! and all commands of an account take the same lane.
 //!
 //! A refused command changes nothing and does not affect the others. If the database refuses a batch, the batch is rolled back
-//! and its commands are run one by one. Commands that conflict with another server instance then succeed, and an account's broken
-//! row fails only the commands of that account.
+//! and both of its halves are run, and so on down to a single command. Commands that conflict with another server instance then
+//! succeed, and an account's broken row fails only the commands of that account. One such command among n takes about 2 log n
+//! transactions. It is remembered with its account (`suspects.rs`), and the account's commands run after those of the others.
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use hashbrown::HashMap;
 use tokio::runtime;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::sync::oneshot;
 
 use super::feed::Feed;
 use super::key_uses::LastUse;
+use super::queue::{Batch, Lot, Queue};
+use super::suspects::Suspects;
 use super::{Answer, SubmitError};
 use crate::clock::{self, Clock, RandomIds};
 use crate::domain::decide;
@@ -54,21 +58,14 @@ const STATISTICS_GROWTH: usize = 4;
 /// The reply to a command.
 pub(super) type Reply = Result<Answer, SubmitError>;
 
-/// The work of one call.
-pub(super) struct Job {
-    pub(super) work: Work,
-    /// Commands that have not begun by this time are not carried out.
-    pub(super) deadline: Option<Instant>,
-    /// Its permit of the queue, released when the job is dropped.
-    pub(super) room: OwnedSemaphorePermit,
-}
+/// How many transactions the writers have begun. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Transactions(Arc<AtomicU64>);
 
-/// The work of a job, with the channel for the reply.
-pub(super) enum Work {
-    /// Commands, each with its own answer.
-    Commands(Vec<Envelope>, oneshot::Sender<Vec<Reply>>),
-    /// Work that is no command.
-    Upkeep(Upkeep, oneshot::Sender<Result<u64, SubmitError>>),
+impl Transactions {
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Work that is no business of an account. The reply is the number of rows.
@@ -84,25 +81,6 @@ pub(super) enum Upkeep {
     TryWrite(Arc<[u8]>),
 }
 
-impl Work {
-    pub(super) fn size(&self) -> usize {
-        match self {
-            Self::Commands(envelopes, _) => envelopes.len(),
-            Self::Upkeep(..) => 1,
-        }
-    }
-
-    /// The account that determines the lane. An account uses one lane only, so that its commands never wait for each other's
-    /// locks.
-    pub(super) fn account_id(&self) -> AccountId {
-        match self {
-            Self::Commands(envelopes, _) => envelopes.first().map_or(AccountId::SERVER, |envelope| envelope.account_id),
-            Self::Upkeep(Upkeep::PruneEvents(account_id, ..), _) => *account_id,
-            Self::Upkeep(_, _) => AccountId::SERVER,
-        }
-    }
-}
-
 /// The state of a writer task.
 pub(super) struct Writer {
     pub(super) store: Arc<Store>,
@@ -112,10 +90,11 @@ pub(super) struct Writer {
     pub(super) main: runtime::Handle,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) feed: Arc<Feed>,
-    pub(super) batch_commands_max: usize,
+    pub(super) transactions: Transactions,
     pub(super) encode_event: EncodeBody,
     /// Rows cached between batches.
     pub(super) catalogues: Catalogues,
+    pub(super) suspects: Suspects,
     /// How many commands were carried out, and at which number the database analyzes its tables next.
     pub(super) commands_since_start: usize,
     pub(super) statistics_at_commands: usize,
@@ -127,7 +106,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the system cannot make another thread.
-    pub(super) fn start(self, queue: mpsc::UnboundedReceiver<Job>) -> io::Result<oneshot::Receiver<()>> {
+    pub(super) fn start(self, queue: Queue) -> io::Result<oneshot::Receiver<()>> {
         let (ended, end) = oneshot::channel();
         thread::Builder::new().name(format!("writer-{}", self.lane)).spawn(move || {
             match runtime::Builder::new_current_thread().enable_all().build() {
@@ -140,89 +119,95 @@ impl Writer {
         Ok(end)
     }
 
-    async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Job>) {
-        while let Some(first) = queue.recv().await {
-            let mut size = first.work.size();
-            let mut jobs = vec![first];
-            while size < self.batch_commands_max
-                && let Ok(job) = queue.try_recv()
-            {
-                size += job.work.size();
-                jobs.push(job);
+    async fn run(mut self, mut queue: Queue) {
+        while queue.has_work().await {
+            let Batch { upkeeps, together, apart, .. } = queue.take(&self.suspects, clock::monotonic_now());
+            for (upkeep, reply, _room) in upkeeps {
+                // Sending a reply fails when its caller has gone. This is no fault.
+                let _ = reply.send(self.keep_up(upkeep).await.map_err(SubmitError::from));
             }
-            self.work_off(jobs).await;
+            let Lot { envelopes, parts } = together;
+            let replies = self.carry_out(&envelopes, vec![0..envelopes.len()]).await;
+            queue.answer(parts, replies);
+            let Lot { envelopes, parts } = apart;
+            let replies = self.carry_out(&envelopes, self.ranges_apart(&envelopes)).await;
+            queue.answer(parts, replies);
         }
         self.store.rest(self.lane).await;
     }
 
-    async fn work_off(&mut self, jobs: Vec<Job>) {
+    /// Divides the commands of suspect accounts: each account's run without those of the others, and a command that the database
+    /// refused before runs alone.
+    fn ranges_apart(&self, envelopes: &[Envelope]) -> Vec<Range<usize>> {
         let now = clock::monotonic_now();
-        let mut waiting = Vec::new();
-        let mut envelopes = Vec::new();
-        for job in jobs {
-            // Sending a reply fails when its caller has gone. This is no fault.
-            match job.work {
-                Work::Commands(commands, reply) if job.deadline.is_some_and(|deadline| deadline <= now) => {
-                    let _ = reply.send(vec![Err(SubmitError::DeadlineExceeded); commands.len()]);
-                }
-                Work::Commands(commands, reply) => {
-                    waiting.push((commands.len(), reply, job.room));
-                    envelopes.extend(commands);
-                }
-                Work::Upkeep(upkeep, reply) => {
-                    let _ = reply.send(self.keep_up(upkeep).await.map_err(SubmitError::from));
-                }
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        let mut may_continue = false;
+        for (place, envelope) in envelopes.iter().enumerate() {
+            let is_suspect = self.suspects.has_command(envelope, now);
+            let is_of_last = place > 0 && envelopes[place - 1].account_id == envelope.account_id;
+            match ranges.last_mut() {
+                Some(range) if may_continue && is_of_last && !is_suspect => range.end = place + 1,
+                _ => ranges.push(place..place + 1),
             }
+            may_continue = !is_suspect;
         }
-        if envelopes.is_empty() {
-            return;
-        }
-        let mut replies = self.carry_out(&envelopes).await.into_iter();
-        for (count, reply, _room) in waiting {
-            let _ = reply.send(replies.by_ref().take(count).collect());
-        }
+        ranges
     }
 
-    /// Carries out all commands in one transaction. There are several transactions if a command uses a name that an earlier one
-    /// made, and one per command if the database refuses the batch.
-    async fn carry_out(&mut self, envelopes: &[Envelope]) -> Vec<Reply> {
+    /// Carries out all commands, those of each range in one transaction. There are several transactions if a command uses a name
+    /// that an earlier one made, or if the database refuses a range.
+    async fn carry_out(&mut self, envelopes: &[Envelope], ranges: Vec<Range<usize>>) -> Vec<Reply> {
         let mut replies = Vec::with_capacity(envelopes.len());
         let places = places_in_accounts(envelopes);
-        while replies.len() < envelopes.len() {
-            let rest = &envelopes[replies.len()..];
-            match self.attempt(rest, &places[replies.len()..]).await {
-                Ok(done) => replies.extend(done),
-                // No retry: the batch may have been committed, and a retry would wait as long or fail as well.
+        // The next range is the last one.
+        let mut waiting = ranges;
+        waiting.reverse();
+        while let Some(range) = waiting.pop() {
+            let (commands, places) = (&envelopes[range.clone()], &places[range.clone()]);
+            let result = match commands {
+                [] => continue,
+                [command] => self.carry_out_one(command, places).await,
+                _ => self.attempt(commands, places).await,
+            };
+            match result {
+                Ok(done) => {
+                    let rest = range.start + done.len()..range.end;
+                    replies.extend(done);
+                    waiting.push(rest);
+                }
+                // No retry: the range may have been committed, and a retry would wait as long or fail as well.
                 Err(error @ (StoreError::Unavailable | StoreError::DiskFull | StoreError::ReadOnly)) => {
                     replies.resize(envelopes.len(), Err(error.into()));
+                    break;
                 }
+                Err(error) if commands.len() == 1 => replies.push(Err(error.into())),
                 Err(error) => {
-                    tracing::debug!(commands = rest.len(), %error, "batch was refused, re-running one by one");
-                    for envelope in rest {
-                        let place = places.get(replies.len()).copied().unwrap_or_default();
-                        replies.push(self.carry_out_one(envelope, place).await);
-                    }
+                    tracing::debug!(commands = commands.len(), %error, "a batch was refused, running its halves");
+                    let middle = range.start + commands.len() / 2;
+                    waiting.push(middle..range.end);
+                    waiting.push(range.start..middle);
                 }
             }
         }
         replies
     }
 
-    async fn carry_out_one(&mut self, envelope: &Envelope, place: i64) -> Reply {
+    async fn carry_out_one(&mut self, envelope: &Envelope, places: &[i64]) -> Result<Vec<Reply>, StoreError> {
         for attempt in 1..=TRIES_MAX {
-            match self.attempt(std::slice::from_ref(envelope), &[place]).await {
-                Ok(mut replies) => {
-                    return replies.pop().unwrap_or_else(|| Err(SubmitError::Internal("no reply".to_owned())));
-                }
+            match self.attempt(std::slice::from_ref(envelope), places).await {
                 Err(StoreError::Conflict) => {
                     let pause = Duration::from_millis(5 * u64::from(attempt));
                     tokio::time::sleep(clock::jitter(pause, 50)).await;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error @ (StoreError::Unexpected(_) | StoreError::Inconsistent { .. })) => {
+                    self.suspects.note(envelope, clock::monotonic_now());
+                    return Err(error);
+                }
+                result => return result,
             }
         }
         tracing::warn!(tries = TRIES_MAX, "a command conflicted every time");
-        Err(SubmitError::Unavailable)
+        Err(StoreError::Conflict)
     }
 
     async fn attempt(&mut self, envelopes: &[Envelope], places: &[i64]) -> Result<Vec<Reply>, StoreError> {
@@ -245,6 +230,7 @@ impl Writer {
         for envelope in envelopes {
             add_needs(&mut wanted, envelope);
         }
+        self.transactions.0.fetch_add(1, Ordering::Relaxed);
         failpoint!(BeforeBegin);
         let transaction = self.store.begin_in(self.lane).await?;
         failpoint!(BeforeLock);

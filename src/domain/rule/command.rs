@@ -40,6 +40,13 @@ macro_rules! commands {
                 }
             }
 
+            /// See [`Rule::weight`].
+            pub fn weight(&self) -> usize {
+                match self {
+                    $(Self::$command(command) => command.weight(),)*
+                }
+            }
+
             pub(super) fn apply(&self, context: &mut Context<'_>) -> Result<Outcome, Refusal> {
                 match self {
                     $(Self::$command(command) => command.apply(context).map(Outcome::from),)*
@@ -86,6 +93,11 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// See [`Rule::weight`].
+    pub fn weight(&self) -> usize {
+        self.command.weight()
+    }
+
     /// The request_id or event_id that the caller gave; empty if there was none.
     pub fn cause_id(&self) -> String {
         self.fingerprint.as_ref().map(|fingerprint| fingerprint.key.clone()).unwrap_or_default()

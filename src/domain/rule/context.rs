@@ -21,6 +21,11 @@ pub trait Rule {
         true
     }
 
+    /// About how many sales take as long to carry out. A batch takes few commands if they are heavy.
+    fn weight(&self) -> usize {
+        1
+    }
+
     /// Adds the rows that [`Rule::apply`] reads. A rule that reads any other row gets [`Refusal::NotLoaded`].
     fn needs(&self, account: AccountId, needs: &mut Needs);
 

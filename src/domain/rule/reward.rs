@@ -24,6 +24,10 @@ pub struct ApproveRewards {
 impl Rule for ApproveRewards {
     type Answer = Vec<Arc<Reward>>;
 
+    fn weight(&self) -> usize {
+        self.ids.len().max(1)
+    }
+
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.rewards.extend(self.ids.iter().map(|id| (account, *id)));
     }
@@ -53,6 +57,10 @@ pub struct DenyRewards {
 
 impl Rule for DenyRewards {
     type Answer = Vec<Arc<Reward>>;
+
+    fn weight(&self) -> usize {
+        self.ids.len().max(1)
+    }
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.rewards.extend(self.ids.iter().map(|id| (account, *id)));
