@@ -3,6 +3,7 @@
 
 pub mod key;
 pub mod layer;
+mod lookup;
 pub mod operator;
 pub mod permission;
 mod refusals;
@@ -22,6 +23,7 @@ use crate::domain::account::{ApiKey, KeyKind};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::error::Error;
 use crate::store::{self, Store};
+use lookup::Lookups;
 
 /// How long a key is cached after it was read from the database. A key that was revoked on another instance may still work here
 /// for this long, and so may its streams.
@@ -46,6 +48,7 @@ pub struct Principal {
 /// Checks API keys against the database.
 pub struct Authenticator {
     store: Arc<Store>,
+    lookups: Lookups,
     clock: Arc<dyn Clock>,
     uses: Arc<KeyUses>,
     /// The cached keys by prefix. Only existing keys are cached, so that guesses do not fill the cache.
@@ -63,13 +66,15 @@ impl Authenticator {
     /// An authenticator that checks keys against this store, and notes their uses.
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, uses: Arc<KeyUses>) -> Self {
         let keys = Cache::builder().max_capacity(REMEMBERED_MAX).time_to_live(BELIEVED_FOR).build();
-        Self { store, clock, uses, keys }
+        let lookups = Lookups::new(Arc::clone(&store));
+        Self { store, lookups, clock, uses, keys }
     }
 
     /// The caller that has this key.
     ///
     /// # Errors
     /// [`Error::KeyInvalid`] when the key does not work. [`Error::Unavailable`] when the database does not answer.
+    /// [`Error::Overloaded`] when too many other keys are being looked up.
     pub async fn resolve(&self, text: &str) -> Result<Principal, Error> {
         let prefix = key::prefix(text).ok_or(Error::KeyInvalid)?;
         let Cached { key, last_use } = match self.keys.get(prefix) {
@@ -93,7 +98,7 @@ impl Authenticator {
     pub async fn check(&self, principal: &Principal) -> Result<(), Error> {
         match self.keys.get(&principal.key.text_prefix) {
             Some(cached) => self.confirm(principal, &cached.key),
-            None => self.recheck(principal).await,
+            None => self.confirm(principal, &self.read(&principal.key.text_prefix).await?.key),
         }
     }
 
@@ -102,7 +107,10 @@ impl Authenticator {
     /// # Errors
     /// As [`Self::check`].
     pub async fn recheck(&self, principal: &Principal) -> Result<(), Error> {
-        let Cached { key, .. } = self.read(&principal.key.text_prefix).await?;
+        let prefix = &principal.key.text_prefix;
+        // Not shared with other calls, because a look-up in progress may have begun before the key was revoked.
+        let key = store::account::find_key_by_prefix(&self.store, prefix).await?.map(Arc::new);
+        let Cached { key, .. } = self.remember(prefix, key.ok_or(Error::KeyInvalid)?);
         self.confirm(principal, &key)
     }
 
@@ -130,13 +138,17 @@ impl Authenticator {
     }
 
     async fn read(&self, prefix: &str) -> Result<Cached, Error> {
-        let key = store::account::find_key_by_prefix(&self.store, prefix).await?.ok_or(Error::KeyInvalid)?;
-        let key = self.cached(Arc::new(key));
+        let key = self.lookups.find(prefix).await?.ok_or(Error::KeyInvalid)?;
+        Ok(self.remember(prefix, key))
+    }
+
+    /// Caches a key that was read. Returns the key that is cached now, because it may have been revoked since it was read.
+    fn remember(&self, prefix: &str, key: Arc<ApiKey>) -> Cached {
+        let key = self.cached(key);
         let cached = self.keys.entry(prefix.to_owned()).and_compute_with(|known| match known {
             Some(known) if known.value().key.revoked_at.is_some() => Op::Nop,
             _ => Op::Put(key.clone()),
         });
-        // The key that is cached now, because it may have been revoked since it was read.
-        Ok(cached.into_entry().map_or(key, Entry::into_value))
+        cached.into_entry().map_or(key, Entry::into_value)
     }
 }

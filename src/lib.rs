@@ -14,6 +14,7 @@ pub mod deadline;
 pub mod demo;
 pub mod domain;
 pub mod error;
+pub mod gate;
 pub mod limit;
 pub mod logging;
 pub mod outage;

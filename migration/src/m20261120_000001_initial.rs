@@ -327,6 +327,7 @@ fn heads() -> Vec<TableCreateStatement> {
             .col(sequence("pruned_check"))
             .col(sequence("ledger_sequence"))
             .col(hash("ledger_hash"))
+            .col(money("posted_minor"))
             .col(sequence("catalogue_version"))
             .col(sequence("waited_refund_count"))
             .col(time("committed_at"))

@@ -31,7 +31,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::rule::Envelope;
 use crate::domain::time::Time;
 use crate::outage::Access;
-use crate::shares::Shares;
+use crate::shares::{Share, Shares};
 use crate::store::set::catalogue::Catalogues;
 use crate::store::{Store, StoreError};
 use feed::{EventForm, Feed};
@@ -110,6 +110,12 @@ pub struct AppOptions {
 /// How long a caller that was refused for a full queue should wait: a few batches.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
+/// How many calls that read much may run at once.
+const HEAVY_CALLS_MAX: u64 = 2;
+
+/// How long a caller should wait that was refused for a heavy call.
+const RETRY_HEAVY_AFTER: Duration = Duration::from_secs(2);
+
 /// The one way to the store for everything that changes it.
 pub struct App {
     store: Arc<Store>,
@@ -118,6 +124,8 @@ pub struct App {
     /// One queue per lane. Empty once the app is closed.
     queues: Mutex<Vec<mpsc::UnboundedSender<Job>>>,
     room: Shares<AccountId>,
+    /// The calls that read much. The share of an account is one, because of two a second one would be more than its share.
+    heavy: Shares<AccountId>,
     transactions: Transactions,
     key_uses: Arc<KeyUses>,
     workers: Workers,
@@ -166,6 +174,7 @@ impl App {
             feed: Arc::clone(&feed),
             queues: Mutex::new(queues),
             room: Shares::new(options.queue_commands_max as u64),
+            heavy: Shares::new(HEAVY_CALLS_MAX),
             transactions,
             key_uses: Arc::default(),
             stop,
@@ -235,6 +244,15 @@ impl App {
     async fn keep_up(&self, upkeep: Upkeep) -> Result<u64, SubmitError> {
         let (reply, answer) = oneshot::channel();
         self.enqueue(Work::Upkeep(upkeep, reply), None, answer).await?
+    }
+
+    /// Begins a call that reads much, such as VerifyLedger. It runs until the result is dropped. An account may have one such call
+    /// at a time, and the server two.
+    ///
+    /// # Errors
+    /// [`SubmitError::Overloaded`] when one runs for the account, or two run for others.
+    pub fn begin_heavy(&self, account_id: AccountId) -> Result<Share<AccountId>, SubmitError> {
+        self.heavy.take(account_id, 1).ok_or(SubmitError::Overloaded { retry_after: RETRY_HEAVY_AFTER })
     }
 
     /// Approves every reward whose hold period is over, and returns how many.

@@ -71,7 +71,7 @@ impl Work {
                 envelopes.as_slice().first().map_or(AccountId::SERVER, |envelope| envelope.account_id)
             }
             Self::Upkeep(Upkeep::PruneEvents(account_id, ..), _) => *account_id,
-            Self::Upkeep(Upkeep::ForgetRequests(_), _) => AccountId::SERVER,
+            Self::Upkeep(_, _) => AccountId::SERVER,
         }
     }
 }

@@ -1,19 +1,32 @@
 //! VerifyLedger: recomputes the books from the first entry, and checks the invariants of `ARCHITECTURE.md`.
+//!
+//! The books are read in slices of some hundred rows. Each slice is a snapshot of its own, so that none is held for long: SQLite
+//! cannot shorten its log past a snapshot. Sales, refunds and approvals go on meanwhile. Each slice therefore first reads the
+//! entries that were added since the slice before. From then on the sums are those of all entries of this snapshot, and every
+//! balance and every reward that is read in the same snapshot must be equal to them. Entries are never changed, so each is read
+//! once. A row is compared once, as it is in one snapshot; what changes it later is for the next verification.
+
+mod audit;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::domain::id::{AccountId, RewardId};
-use crate::domain::ledger::{
-    AccountHead, Balance, BalanceKey, GENESIS_HASH, HASH_VERSION, LedgerAccount, LedgerEntry, LedgerSubjectKind,
-    entry_hash,
-};
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::domain::id::{AccountId, AffiliateId};
+use crate::domain::ledger::{AccountHead, LedgerAccount};
 use crate::domain::money::Currency;
-use crate::domain::reward::{Reward, RewardState, RewardUnit};
+use crate::domain::reward::RewardUnit;
 use crate::store::list::Walk;
-use crate::store::{self, Snapshot, Store, StoreError};
+use crate::store::{self, ReadTurn, Snapshot, Store, StoreError};
+use audit::Audit;
 
-/// How many rows are read at once.
-const PAGE_ROWS: u64 = 1_000;
+/// How many rows of a kind a slice reads.
+const SLICE_ROWS: u64 = 500;
+
+/// The longest pause between two slices.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// How many differences are reported.
 const DIFFERENCES_MAX: usize = 100;
@@ -41,187 +54,161 @@ impl Report {
     }
 }
 
-/// The amounts of a reward by ledger account, according to the entries.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Booked {
-    pending: i64,
-    payable: i64,
-}
-
-/// Recomputes the books of one account as they are at one moment.
+/// Recomputes the books of one account.
 ///
 /// # Errors
 /// [`StoreError`] when the books cannot be read.
 pub async fn verify(store: &Store, account_id: AccountId) -> Result<Report, StoreError> {
-    // The snapshot is needed because entries, balances and rewards are read one after the other while sales go on.
-    let books = store.snapshot().await?;
-    let mut report = Report::default();
-    let head = store::account_head::head(&books, account_id).await?;
-    let mut balances: BTreeMap<BalanceKey, Balance> = BTreeMap::new();
-    let mut booked: BTreeMap<RewardId, Booked> = BTreeMap::new();
-    let mut previous = GENESIS_HASH;
-    loop {
-        let walk = Walk { after: Some(report.entry_count), ..Walk::first(PAGE_ROWS) };
-        let page = store::ledger::list(&books, account_id, None, walk).await?;
-        for entry in &page {
-            report.entry_count += 1;
-            check_entry(&mut report, entry, &mut previous, &mut balances, &mut booked);
-        }
-        if (page.len() as u64) < PAGE_ROWS {
-            break;
-        }
-    }
-    if head.ledger_sequence != report.entry_count {
-        report.differs(format!("the head counts {} entries, {} are there", head.ledger_sequence, report.entry_count));
-    } else if head.ledger_hash != previous {
-        report.differs("the last entry's hash is not the head's".to_owned());
-    }
-    check_balances(&books, account_id, &balances, &mut report).await?;
-    check_rewards(&books, account_id, booked, &mut report).await?;
-    check_events(&books, &head, &mut report).await?;
-    check_totals(&mut report);
-    Ok(report)
+    verify_in_slices(store, account_id, SLICE_ROWS).await
 }
 
-fn check_entry(
-    report: &mut Report,
-    entry: &LedgerEntry,
-    previous: &mut [u8; 32],
-    balances: &mut BTreeMap<BalanceKey, Balance>,
-    booked: &mut BTreeMap<RewardId, Booked>,
-) {
-    let posting = &entry.posting;
-    if entry.sequence != report.entry_count {
-        report.differs(format!("entry {} stands in the place of {}", entry.sequence, report.entry_count));
-    }
-    if entry.hash_version != i32::from(HASH_VERSION) {
-        let (sequence, version) = (entry.sequence, entry.hash_version);
-        report.differs(format!("entry {sequence}: its hash is of version {version}, which this server does not know"));
-    } else if entry.hash != entry_hash(previous, entry.sequence, posting) {
-        report.differs(format!("entry {}: the hash does not fit; it or one before it was changed", entry.sequence));
-    }
-    *previous = entry.hash;
-    if posting.amount_minor <= 0 {
-        report.differs(format!("entry {}: the amount is not more than zero", entry.sequence));
-    }
-    if balances.entry(posting.balance_key()).or_default().post(posting).is_err() {
-        report.differs(format!("entry {}: the balance is too large to compute", entry.sequence));
-    }
-    let of_reward = match posting.subject.kind {
-        LedgerSubjectKind::Reward => booked.entry(RewardId::from_uuid(posting.subject.id)).or_default(),
-    };
-    for (account, amount) in [(posting.debit, -posting.amount_minor), (posting.credit, posting.amount_minor)] {
-        let total = report.totals.entry((posting.unit, posting.currency, account)).or_default();
-        *total += i128::from(amount);
-        match account {
-            LedgerAccount::AffiliatePending => of_reward.pending = of_reward.pending.saturating_add(amount),
-            LedgerAccount::AffiliatePayable => of_reward.payable = of_reward.payable.saturating_add(amount),
-            LedgerAccount::CommissionExpense => {}
-        }
+/// As [`verify`], with slices of this many rows. For tests of the borders between slices.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_in_slices(store: &Store, account_id: AccountId, slice_rows: u64) -> Result<Report, StoreError> {
+    let mut walk = Walker { store, account_id, slice_rows, audit: Audit::default() };
+    walk.balances().await?;
+    walk.rewards().await?;
+    walk.rewards_not_met().await?;
+    walk.reversed_rewards().await?;
+    walk.events().await?;
+    Ok(walk.audit.finish())
+}
+
+/// A snapshot of the books. All of its entries have been read.
+struct Slice {
+    books: Snapshot,
+    head: AccountHead,
+    begun_at: Instant,
+    _turn: ReadTurn,
+}
+
+impl Slice {
+    /// Ends the snapshot, and waits as long as it took. Others then get at least half of the connection's time, and SQLite's log
+    /// can be folded in between.
+    async fn end(self) {
+        let pause = self.begun_at.elapsed().min(PAUSE_MAX);
+        drop(self);
+        tokio::time::sleep(pause).await;
     }
 }
 
-async fn check_balances(
-    books: &Snapshot,
+/// Reads the books slice by slice.
+struct Walker<'store> {
+    store: &'store Store,
     account_id: AccountId,
-    summed: &BTreeMap<BalanceKey, Balance>,
-    report: &mut Report,
-) -> Result<(), StoreError> {
-    let mut kept: BTreeMap<BalanceKey, Balance> =
-        store::ledger::all_balances(books, account_id).await?.into_iter().collect();
-    for (key, sum) in summed {
-        let of_kept = kept.remove(key).unwrap_or_default();
-        // Paid amounts are not compared, because no ledger account holds them.
-        if (of_kept.pending_minor, of_kept.owed_minor) != (sum.pending_minor, sum.owed_minor) {
-            report.differs(format!(
-                "balance of {} in {}: {} pending and {} owed are kept, the entries say {} and {}",
-                key.affiliate_id,
-                key.currency,
-                of_kept.pending_minor,
-                of_kept.owed_minor,
-                sum.pending_minor,
-                sum.owed_minor
-            ));
-        }
-        if sum.pending_minor < 0 {
-            report.differs(format!("balance of {} in {}: pending is below zero", key.affiliate_id, key.currency));
-        }
-    }
-    for (key, balance) in kept {
-        if balance != Balance::default() {
-            report.differs(format!("balance of {} in {} has no entries", key.affiliate_id, key.currency));
-        }
-    }
-    Ok(())
+    slice_rows: u64,
+    audit: Audit,
 }
 
-async fn check_rewards(
-    books: &Snapshot,
-    account_id: AccountId,
-    mut booked: BTreeMap<RewardId, Booked>,
-    report: &mut Report,
-) -> Result<(), StoreError> {
-    let mut settled: BTreeMap<RewardId, i128> = BTreeMap::new();
-    let mut after = None;
-    loop {
-        let page = store::reward::page(books, account_id, after, PAGE_ROWS).await?;
-        for reward in &page {
-            report.reward_count += 1;
-            let entries = booked.remove(&reward.id).unwrap_or_default();
-            if reward.state == RewardState::Reversed {
-                // A reversed reward and everything that was taken back from it sum to zero.
-                let original = reward.reverses.unwrap_or(reward.id);
-                *settled.entry(original).or_default() += i128::from(entries.pending) + i128::from(entries.payable);
-            } else if !fits(reward, entries) {
-                report.differs(format!(
-                    "{} is {} with {}, the entries say {} pending and {} payable",
-                    reward.id, reward.state, reward.value, entries.pending, entries.payable
-                ));
+impl Walker<'_> {
+    /// Begins a slice: reads the entries that were added since the last one. While there are more than fit into a slice, they have
+    /// slices of their own.
+    async fn slice(&mut self) -> Result<Slice, StoreError> {
+        loop {
+            let turn = self.store.read_turn(self.account_id).await;
+            let begun_at = clock::monotonic_now();
+            let books = self.store.snapshot().await?;
+            let head = store::account_head::head(&books, self.account_id).await?;
+            let walk = Walk { after: Some(self.audit.last_sequence), ..Walk::first(self.slice_rows) };
+            let page = store::ledger::list(&books, self.account_id, None, walk).await?;
+            page.iter().for_each(|entry| self.audit.enter(entry));
+            let slice = Slice { books, head, begun_at, _turn: turn };
+            if !self.is_full(page.len()) {
+                self.audit.check_head(&slice.head);
+                return Ok(slice);
+            }
+            slice.end().await;
+        }
+    }
+
+    fn is_full(&self, count: usize) -> bool {
+        count as u64 >= self.slice_rows
+    }
+
+    fn chunk_length(&self) -> usize {
+        usize::try_from(self.slice_rows).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Compares all balances, in the order of the affiliates.
+    async fn balances(&mut self) -> Result<(), StoreError> {
+        let mut after: Option<AffiliateId> = None;
+        loop {
+            let slice = self.slice().await?;
+            let page = store::ledger::balances_after(&slice.books, self.account_id, after, self.slice_rows).await?;
+            self.audit.check_balances(after, page.last, page.balances);
+            slice.end().await;
+            match page.last {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
             }
         }
-        after = page.last().map(|reward| reward.id);
-        if (page.len() as u64) < PAGE_ROWS {
-            break;
+    }
+
+    /// Compares all rewards, in the order of their ids.
+    async fn rewards(&mut self) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let slice = self.slice().await?;
+            let page = store::reward::page(&slice.books, self.account_id, after, self.slice_rows).await?;
+            page.iter().for_each(|reward| self.audit.check_reward(reward));
+            slice.end().await;
+            after = page.last().map(|reward| reward.id);
+            if !self.is_full(page.len()) {
+                return Ok(());
+            }
         }
     }
-    for (id, rest) in settled {
-        if rest != 0 {
-            report.differs(format!("{id} is reversed, the entries leave {rest}"));
+
+    /// Looks up the rewards that have entries and were not among those before: they do not exist, or they were made while the
+    /// others were read, with ids that come before those of the slice at that time.
+    async fn rewards_not_met(&mut self) -> Result<(), StoreError> {
+        for ids in self.audit.rewards_not_met().chunks(self.chunk_length()) {
+            let slice = self.slice().await?;
+            let found = store::reward::find_all(&slice.books, self.account_id, ids).await?;
+            found.iter().for_each(|reward| self.audit.check_reward(reward));
+            self.audit.check_exist(ids);
+            slice.end().await;
         }
+        Ok(())
     }
-    for id in booked.into_keys() {
-        report.differs(format!("{id} has entries and does not exist"));
-    }
-    Ok(())
-}
 
-fn fits(reward: &Reward, entries: Booked) -> bool {
-    let value = reward.value.amount_minor;
-    let expected = match reward.state {
-        RewardState::Pending => Booked { pending: value, payable: 0 },
-        RewardState::Approved | RewardState::Paid => Booked { pending: 0, payable: value },
-        RewardState::Denied | RewardState::Reversed => Booked::default(),
-    };
-    entries == expected
-}
-
-async fn check_events(books: &Snapshot, head: &AccountHead, report: &mut Report) -> Result<(), StoreError> {
-    report.event_count = store::event::count(books, head.account_id).await?;
-    let expected = head.event_sequence - head.pruned_sequence;
-    if report.event_count != expected {
-        report.differs(format!("the feed should hold {expected} events and holds {}", report.event_count));
+    /// Looks again at reversed rewards whose reversals do not add up. A reward and its reversals may have been read in several
+    /// slices, and have become reversed in between. Here they are read in one.
+    async fn reversed_rewards(&mut self) -> Result<(), StoreError> {
+        for originals in self.audit.unsettled().chunks(self.chunk_length()) {
+            let slice = self.slice().await?;
+            let rewards = store::reward::with_reversals(&slice.books, self.account_id, originals).await?;
+            self.audit.check_settled(originals, &rewards);
+            slice.end().await;
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-fn check_totals(report: &mut Report) {
-    let mut sums: BTreeMap<(RewardUnit, Currency), i128> = BTreeMap::new();
-    for ((unit, currency, _), total) in &report.totals {
-        *sums.entry((*unit, *currency)).or_default() += total;
-    }
-    for ((_, currency), sum) in sums {
-        if sum != 0 {
-            report.differs(format!("the books in {currency} sum to {sum}, not to zero"));
+    /// Checks that the feed has every event after the pruned ones. Further ones may be added and pruned meanwhile.
+    async fn events(&mut self) -> Result<(), StoreError> {
+        let (mut position, mut missing_count, mut has_gap) = (0, 0, false);
+        loop {
+            let slice = self.slice().await?;
+            let head = slice.head.clone();
+            let page = store::event::ranges(&slice.books, self.account_id, position, self.slice_rows).await?;
+            slice.end().await;
+            for (first, last) in &page {
+                let expected = head.pruned_sequence.max(position) + 1;
+                missing_count += first - expected;
+                has_gap |= *first != expected;
+                position = *last;
+            }
+            if self.is_full(page.len()) {
+                continue;
+            }
+            let end = head.pruned_sequence.max(position);
+            missing_count += head.event_sequence - end;
+            has_gap |= head.event_sequence != end;
+            let expected = head.event_sequence - head.pruned_sequence;
+            self.audit.check_events(expected, expected - missing_count, has_gap);
+            return Ok(());
         }
     }
 }

@@ -240,6 +240,7 @@ impl Writer {
         self.catalogues.renew(&heads);
         self.catalogues.renew(&store::account_head::heads_of(&transaction, &others).await?);
         let mut set = WorkingSet::default();
+        heads.values().for_each(|head| set.balances.load_posted(head.account_id, head.posted_minor));
         failpoint!(BeforeLoad);
         store::set::load(&transaction, wanted, &mut self.catalogues, &mut set).await?;
         failpoint!(BeforeDecide);

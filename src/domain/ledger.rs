@@ -185,6 +185,9 @@ fn hash_text(hasher: &mut Sha256, text: &str) {
     hasher.update(text);
 }
 
+/// The largest absolute value of a balance, in minor units. The database stores no larger one.
+pub const BALANCE_MINOR_MAX: i64 = 9_000_000_000_000_000_000;
+
 /// The key of a balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -257,6 +260,8 @@ pub struct AccountHead {
     pub ledger_sequence: i64,
     /// The hash of the newest ledger entry; [`GENESIS_HASH`] before the first.
     pub ledger_hash: [u8; 32],
+    /// The sum of the amounts of all ledger entries, in minor units of any currency. A larger sum is the largest number.
+    pub posted_minor: i64,
     /// Grows with every change of a row in the account's catalogue (`Kind::IN_CATALOGUE`).
     pub catalogue_version: i64,
     /// How many refunds have ever arrived before their sale. While it is 0, no sale looks for a waiting refund.
@@ -275,6 +280,7 @@ impl AccountHead {
             pruned_check: 0,
             ledger_sequence: 0,
             ledger_hash: GENESIS_HASH,
+            posted_minor: 0,
             catalogue_version: 0,
             waited_refund_count: 0,
             committed_at: Time::from_micros(0),
@@ -295,6 +301,7 @@ impl AccountHead {
     /// Gives a posting the next sequence and its hash.
     pub fn enter(&mut self, posting: Posting) -> LedgerEntry {
         self.ledger_sequence += 1;
+        self.posted_minor = self.posted_minor.saturating_add(posting.amount_minor);
         self.ledger_hash = entry_hash(&self.ledger_hash, self.ledger_sequence, &posting);
         LedgerEntry {
             sequence: self.ledger_sequence,

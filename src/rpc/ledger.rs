@@ -96,11 +96,11 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 pub(super) async fn verify(call: Call, _: pb::VerifyLedgerRequest) -> Result<pb::VerifyLedgerResponse, Error> {
+    let _running = call.rpc.app.begin_heavy(call.account_id())?;
     let report = verify::verify(call.store(), call.account_id()).await?;
     let mut totals = Vec::with_capacity(report.totals.len());
     for ((unit, currency, account), sum) in report.totals {
-        let sum = i64::try_from(sum)
-            .map_err(|_| Error::Internal(format!("the sum of {account} in {currency} does not fit into 64 bits")))?;
+        let sum = i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX });
         let value = Some(reward_value(unit, Money::new(sum, currency)));
         totals.push(pb::LedgerTotal { ledger_account: account.number(), value });
     }

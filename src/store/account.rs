@@ -152,12 +152,14 @@ pub async fn list_keys(store: &Store, account_id: AccountId, walk: Walk) -> Resu
     list::read(query, store.read()).await
 }
 
-/// The API key with this public beginning, of any account. Only for checking credentials.
+/// The API key with this public beginning, of any account. Only for checking credentials. Reads on connections of its own, because
+/// every call needs its key, however busy the other connections are.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn find_key_by_prefix(store: &Store, text_prefix: &str) -> Result<Option<ApiKey>, StoreError> {
-    let row = key_table::Entity::find().filter(key_table::Column::TextPrefix.eq(text_prefix)).one(store.read()).await?;
+    let query = key_table::Entity::find().filter(key_table::Column::TextPrefix.eq(text_prefix));
+    let row = query.one(&store.keys).await?;
     row.map(ApiKey::from_row).transpose()
 }
 

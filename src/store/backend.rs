@@ -39,8 +39,8 @@ pub use schema::SchemaColumn;
 pub(super) use schema::{schema_columns, schema_text};
 use sqlite::SqliteWriter;
 use sqlite::file::{FileLock, SqliteFiles};
-use sqlite::watch::Watch;
 pub(super) use sqlite::watch::FileFault;
+use sqlite::watch::Watch;
 use watched::Watched;
 
 /// Whether a column of bytes has these bytes anywhere.
@@ -68,6 +68,9 @@ pub(super) fn text_contains(connection: &impl ConnectionTrait, column: impl Colu
 /// How many prepared statements a connection caches: enough for every insert, and for several lengths of every list.
 const PREPARED_STATEMENTS_MAX: usize = 500;
 
+/// How many connections look up keys. A look-up reads one row, and its result is cached.
+const KEY_CONNECTIONS_MAX: u32 = 2;
+
 /// How long to wait for a free connection, and in SQLite for a lock.
 const WAIT: Duration = Duration::from_secs(5);
 
@@ -78,6 +81,7 @@ const MIGRATION_LOCK: i64 = 0x6865_6164_7761_7465;
 /// An open database.
 pub(super) struct Opened {
     pub(super) read: Watched,
+    pub(super) keys: Watched,
     pub(super) lanes: Lanes,
     pub(super) outage: Arc<Outage>,
     pub(super) identity: Identity,
@@ -128,29 +132,31 @@ async fn open_sqlite(options: &StoreOptions) -> Result<Opened, StoreError> {
     let identity = migrated?;
     writer.begin_run()?;
     let read = sqlite::connect(&options.url, Ord::max(options.read_connections_max, 1), false).await?;
+    let keys = sqlite::connect(&options.url, KEY_CONNECTIONS_MAX, false).await?;
     if let Err(error) = lock.name_database(identity.database_id) {
         tracing::warn!(%error, "cannot note the database in its lock file");
     }
     let held = Held { _watch: Some(Watch::start(&files, &lock, Arc::clone(&file_fault))?), _lock: lock };
-    Ok(opened(read, vec![Writer::Sqlite(writer)], identity, Some(held), file_fault))
+    Ok(opened(read, keys, vec![Writer::Sqlite(writer)], identity, Some(held), file_fault))
 }
 
 async fn open_postgres(options: &StoreOptions) -> Result<Opened, StoreError> {
-    let (read, writers) = postgres::open(options).await?;
+    let (read, keys, writers) = postgres::open(options).await?;
     let identity = migrate(&read, options).await?;
-    Ok(opened(read, writers.into_iter().map(Writer::Postgres).collect(), identity, None, Arc::default()))
+    Ok(opened(read, keys, writers.into_iter().map(Writer::Postgres).collect(), identity, None, Arc::default()))
 }
 
 fn opened(
     read: DatabaseConnection,
+    keys: DatabaseConnection,
     writers: Vec<Writer>,
     identity: Identity,
     held: Option<Held>,
     file_fault: Arc<FileFault>,
 ) -> Opened {
     let outage = Arc::new(Outage::default());
-    let read = Watched::new(read, Arc::clone(&outage));
-    Opened { read, lanes: Lanes::new(writers, Arc::clone(&outage)), outage, identity, held, file_fault }
+    let [read, keys] = [read, keys].map(|connection| Watched::new(connection, Arc::clone(&outage)));
+    Opened { read, keys, lanes: Lanes::new(writers, Arc::clone(&outage)), outage, identity, held, file_fault }
 }
 
 fn refuse<T>(text: impl Into<String>) -> Result<T, StoreError> {

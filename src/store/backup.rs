@@ -7,6 +7,7 @@ use super::backend::lane::Lanes;
 pub use super::backend::restore::Restored;
 use super::backend::{self, inspect, postgres, restore};
 use super::{Store, StoreError, Watched};
+use crate::gate::Gate;
 use crate::outage::Outage;
 
 /// Copies the SQLite database of this URL to a file that does not exist yet. A server may have the database open and go on
@@ -45,9 +46,18 @@ pub struct Inspection {
 pub async fn inspect(url: &str) -> Result<Inspection, StoreError> {
     let inspect::Inspected { read, identity, held, differences } = inspect::open(url).await?;
     let outage = Arc::new(Outage::default());
-    let read = Watched::new(read, Arc::clone(&outage));
-    let store =
-        Store { read, lanes: Lanes::none(), outage, identity, held: Mutex::new(held), file_fault: Arc::default() };
+    let [read, keys] = [read.clone(), read].map(|connection| Watched::new(connection, Arc::clone(&outage)));
+    let store = Store {
+        read,
+        // Nobody looks up a key, and one reader needs no second turn.
+        keys,
+        gate: Gate::new(1),
+        lanes: Lanes::none(),
+        outage,
+        identity,
+        held: Mutex::new(held),
+        file_fault: Arc::default(),
+    };
     Ok(Inspection { store, differences })
 }
 

@@ -263,6 +263,26 @@ pub async fn segments_after(
     query.all(source.connection()).await?.into_iter().map(Segment::from_row).collect()
 }
 
+/// The first and the last sequence of each segment that ends after a sequence, in order.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn ranges(
+    source: &impl Source,
+    account_id: AccountId,
+    after_sequence: i64,
+    limit: u64,
+) -> Result<Vec<(i64, i64)>, StoreError> {
+    let rows: Vec<(i64, i64, i64)> = bounds(account_id)
+        .filter(table::Column::LastSequence.gt(after_sequence))
+        .order_by_asc(table::Column::LastSequence)
+        .limit(limit)
+        .into_tuple()
+        .all(source.connection())
+        .await?;
+    Ok(rows.into_iter().map(|(first, last, _)| (first, last)).collect())
+}
+
 /// The number of an account's kept events.
 ///
 /// # Errors

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use uuid::Uuid;
 
 use super::entity::{balance as balance_table, ledger_entry as table, reward as reward_table};
 use super::list::Walk;
 use super::row::RowName;
+use super::set::Loading;
 use super::set::keyed::rows_by;
 use super::{Source, Store, StoreError};
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, RewardId};
@@ -78,6 +80,23 @@ fn balance_from_row(row: &balance_table::Model) -> Result<(BalanceKey, Balance),
     Ok((key, balance))
 }
 
+/// Reads the balances that a batch must know exactly.
+pub(super) async fn load_balances(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+    use balance_table::Column::{AccountId, AffiliateId, Currency, Unit};
+    let mut keys = std::mem::take(&mut loading.needs.names.balances);
+    keys.retain(|key| !loading.set.balances.is_known(key));
+    let values = keys.iter().map(|key| {
+        (key.account_id.uuid(), key.affiliate_id.uuid(), key.unit.as_str().to_owned(), key.currency.code().to_owned())
+    });
+    let columns = [AccountId, AffiliateId, Unit, Currency];
+    for row in rows_by::<balance_table::Entity, _>(loading.connection, &columns, values).await? {
+        let (key, balance) = balance_from_row(&row)?;
+        loading.set.balances.load(key, balance);
+    }
+    keys.into_iter().for_each(|key| loading.set.balances.load(key, Balance::default()));
+    Ok(())
+}
+
 /// An affiliate's balances, one per unit and currency.
 ///
 /// # Errors
@@ -113,6 +132,50 @@ pub async fn all_balances(
         .all(source.connection())
         .await?;
     rows.iter().map(balance_from_row).collect()
+}
+
+/// Balances of affiliates, each with all of its balances.
+#[derive(Debug)]
+pub struct BalancePage {
+    /// In the order of their keys.
+    pub balances: Vec<(BalanceKey, Balance)>,
+    /// The last affiliate of the page. `None` if no further one has balances.
+    pub last: Option<AffiliateId>,
+}
+
+/// The balances of the affiliates after this one, up to about `limit`. An affiliate has at most one for each unit and currency.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn balances_after(
+    source: &impl Source,
+    account_id: AccountId,
+    after: Option<AffiliateId>,
+    limit: u64,
+) -> Result<BalancePage, StoreError> {
+    let first = balance_table::Entity::find()
+        .filter(balance_table::Column::AccountId.eq(account_id.uuid()))
+        .apply_if(after, |query, after| query.filter(balance_table::Column::AffiliateId.gt(after.uuid())))
+        .order_by_asc(balance_table::Column::AffiliateId);
+    let ids: Vec<Uuid> = first
+        .clone()
+        .select_only()
+        .column(balance_table::Column::AffiliateId)
+        .limit(limit.max(1))
+        .into_tuple()
+        .all(source.connection())
+        .await?;
+    let is_last = (ids.len() as u64) < limit.max(1);
+    let last = ids.last().copied().filter(|_| !is_last);
+    // All balances of the last affiliate belong to the page.
+    let rows = first
+        .apply_if(last, |query, last| query.filter(balance_table::Column::AffiliateId.lte(last)))
+        .order_by_asc(balance_table::Column::Unit)
+        .order_by_asc(balance_table::Column::Currency)
+        .all(source.connection())
+        .await?;
+    let balances = rows.iter().map(balance_from_row).collect::<Result<_, _>>()?;
+    Ok(BalancePage { balances, last: last.map(AffiliateId::from_uuid) })
 }
 
 /// One page of ledger entries. If an affiliate is given, only the entries of that affiliate.

@@ -37,6 +37,8 @@ use backend::lane::{Lanes, WriteConnection};
 use backend::watched;
 pub use backend::watched::Watched;
 
+use crate::domain::id::AccountId;
+use crate::gate::{Gate, Place};
 use crate::outage::{Access, Outage};
 use crate::sampled::Sampled;
 
@@ -96,7 +98,7 @@ impl std::fmt::Debug for Identity {
 pub struct StoreOptions {
     /// `sqlite://FILE` or `postgres://...`. A missing SQLite file is created.
     pub url: String,
-    /// The most connections that reads use at a time, at least 1.
+    /// The most connections that reads use at a time, at least 1. Key look-ups have further ones.
     pub read_connections_max: u32,
     /// The identity that a new database gets.
     pub new_identity: Identity,
@@ -107,6 +109,10 @@ pub struct StoreOptions {
 /// An open database.
 pub struct Store {
     read: Watched,
+    /// For key look-ups alone.
+    keys: Watched,
+    /// Shares the read connections among accounts.
+    gate: Gate<AccountId>,
     lanes: Lanes,
     outage: Arc<Outage>,
     /// The identity of the database.
@@ -143,6 +149,12 @@ impl WriteTransaction {
         failpoint!(AfterCommit);
         Ok(())
     }
+}
+
+/// An account's turn to read, see [`Store::read_turn`].
+#[derive(Debug)]
+pub struct ReadTurn {
+    _place: Place<AccountId>,
 }
 
 /// The database as it was at one moment. Later writes do not change it.
@@ -190,8 +202,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Refused`] when the database may not be used; else [`StoreError`].
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let backend::Opened { read, lanes, outage, identity, held, file_fault } = backend::open(options).await?;
-        Ok(Self { read, lanes, outage, identity, held: Mutex::new(held), file_fault })
+        let backend::Opened { read, keys, lanes, outage, identity, held, file_fault } = backend::open(options).await?;
+        let gate = Gate::new(options.read_connections_max.max(1).into());
+        Ok(Self { read, keys, gate, lanes, outage, identity, held: Mutex::new(held), file_fault })
     }
 
     /// Begins a transaction that may write, in any lane that is free.
@@ -213,6 +226,12 @@ impl Store {
     /// Releases the resources that belong to the thread of a lane's writer. The thread calls it at its end.
     pub async fn rest(&self, lane: usize) {
         self.lanes.rest(lane).await;
+    }
+
+    /// Waits for the account's turn to read. Whoever reads for an account holds the result meanwhile. There are as many turns at
+    /// once as read connections, and an account never has all of them. One who holds a turn must not wait for another one.
+    pub async fn read_turn(&self, account_id: AccountId) -> ReadTurn {
+        ReadTurn { _place: self.gate.enter(account_id).await }
     }
 
     /// Takes a snapshot to read from. It occupies one read connection until it is dropped.
@@ -269,6 +288,7 @@ impl Store {
         failpoint!(BeforeClose);
         // The writer closes last. SQLite copies its log into the file when the last connection closes, and only the writer may
         // write.
+        self.keys.inner().close_by_ref().await?;
         self.read.inner().close_by_ref().await?;
         failpoint!(BetweenCloses);
         self.lanes.close().await?;

@@ -191,3 +191,42 @@ pub async fn page(
     let walk = Walk { after: after.map(RewardId::uuid), ..Walk::first(limit) };
     list(source, account_id, &RewardQuery::default(), walk).await
 }
+
+/// Those of these rewards that exist.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find_all(
+    source: &impl Source,
+    account_id: AccountId,
+    ids: &[RewardId],
+) -> Result<Vec<Reward>, StoreError> {
+    with(source, account_id, table::Column::Id, ids).await
+}
+
+/// These rewards, and all rewards that reverse one of them.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn with_reversals(
+    source: &impl Source,
+    account_id: AccountId,
+    ids: &[RewardId],
+) -> Result<Vec<Reward>, StoreError> {
+    let mut rewards = find_all(source, account_id, ids).await?;
+    rewards.extend(with(source, account_id, table::Column::Reverses, ids).await?);
+    Ok(rewards)
+}
+
+/// The rewards that have one of these ids in a column.
+async fn with(
+    source: &impl Source,
+    account_id: AccountId,
+    column: table::Column,
+    ids: &[RewardId],
+) -> Result<Vec<Reward>, StoreError> {
+    let query = table::Entity::find()
+        .filter(table::Column::AccountId.eq(account_id.uuid()))
+        .filter(column.is_in(ids.iter().map(|id| id.uuid())));
+    list::read(query, source.connection()).await
+}

@@ -67,6 +67,7 @@ fn apply(
 ) -> Result<Outcome, Refusal> {
     let mut context = Context { set, account_id: envelope.account_id, now, ids, cause_id: envelope.cause_id() };
     let outcome = command.apply(&mut context)?;
+    context.set.check_sums()?;
     if let Some(fingerprint) = &envelope.fingerprint {
         context.put(Request {
             // The key belongs to the caller's account. RegisterAccount has switched the context to the new account.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::context::{Context, Rule};
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, ProgramId};
-use crate::domain::money::Currency;
+use crate::domain::money::{Currency, Overflow};
 use crate::domain::program::{Commission, Program, ProgramState, ProgramWithTerms, Terms, TermsDraft, TermsReach};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
@@ -136,7 +136,7 @@ impl Rule for UpdateProgram {
         let mut terms = Arc::clone(context.set.terms(&program, program.terms_version)?);
         if let Some(rules) = &self.rules {
             check_commission(rules.commission, program.currency)?;
-            program.terms_version += 1;
+            program.terms_version = program.terms_version.checked_add(1).ok_or(Overflow)?;
             terms = context.put(Terms {
                 account_id: program.account_id,
                 program_id: program.id,
@@ -145,7 +145,7 @@ impl Rule for UpdateProgram {
                 rules: rules.clone(),
             });
         }
-        program.version += 1;
+        program.version = program.version.saturating_add(1);
         program.updated_at = context.now;
         Ok(put(context, EventKind::ProgramUpdated, program, terms))
     }
@@ -179,7 +179,7 @@ impl Rule for ArchiveProgram {
             archived_at: Some(context.now),
             // An archived program cannot be the default, because it accepts nothing new.
             is_default: false,
-            version: program.version + 1,
+            version: program.version.saturating_add(1),
             updated_at: context.now,
             ..program.as_ref().clone()
         };
@@ -209,7 +209,7 @@ fn depose_default(context: &mut Context<'_>) -> Result<(), Refusal> {
     let Some(program) = context.set.default_program(context.account_id)?.cloned() else { return Ok(()) };
     let former = Program {
         is_default: false,
-        version: program.version + 1,
+        version: program.version.saturating_add(1),
         updated_at: context.now,
         ..program.as_ref().clone()
     };

@@ -184,7 +184,11 @@ pub(super) fn book_waiting(context: &mut Context<'_>, sale: &Conversion) -> Resu
         };
         let key = (refund.account_id, refund.sale_event_id.clone(), refund.id);
         context.set.remove::<WaitingRefund>(&key);
-        book(context, &sale, Conversion { excess_minor, version: refund.version + 1, ..refund.as_ref().clone() })?;
+        book(
+            context,
+            &sale,
+            Conversion { excess_minor, version: refund.version.saturating_add(1), ..refund.as_ref().clone() },
+        )?;
     }
     Ok(())
 }
@@ -198,8 +202,8 @@ fn book(
     let refund_minor = -refund.amount.map_or(0, |amount| amount.amount_minor);
     let sale = context.put(Conversion {
         refunded_minor: sale.refunded_minor + refund_minor - refund.excess_minor,
-        refund_count: sale.refund_count + 1,
-        version: sale.version + 1,
+        refund_count: sale.refund_count.saturating_add(1),
+        version: sale.version.saturating_add(1),
         ..sale.clone()
     });
     let refund = context.put(Conversion {

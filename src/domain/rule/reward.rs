@@ -139,7 +139,7 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
 /// Adds the event that rewards of a conversion changed state, with the conversion as it is now.
 pub(super) fn tell_updated(context: &mut Context<'_>, id: ConversionId) -> Result<(), Refusal> {
     let conversion = context.set.conversion(context.account_id, id)?.as_ref().clone();
-    context.put(Conversion { version: conversion.version + 1, ..conversion });
+    context.put(Conversion { version: conversion.version.saturating_add(1), ..conversion });
     let image = context.set.image(context.account_id, id)?;
     context.tell_conversion(EventKind::ConversionUpdated, context.now, image);
     Ok(())

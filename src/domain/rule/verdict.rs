@@ -56,7 +56,7 @@ pub(super) fn settle(
         candidates: verdict.candidates,
         lead_id,
         is_told: event.is_told || verdict.claim.is_some(),
-        version: if is_told { event.version } else { event.version + 1 },
+        version: if is_told { event.version } else { event.version.saturating_add(1) },
         ..event.as_ref().clone()
     });
     let mut settled = Vec::new();

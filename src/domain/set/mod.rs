@@ -6,6 +6,7 @@
 
 mod account;
 mod affiliate;
+mod balances;
 mod click;
 mod conversion;
 mod coupon;
@@ -23,6 +24,7 @@ mod rows;
 mod undo;
 mod working_set;
 
+pub use balances::Balances;
 pub use kind::{Key, Kind, Named};
 pub use names::{Index, Lists, Names};
 pub use needed_names::NeededNames;

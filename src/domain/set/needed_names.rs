@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::id::{AccountId, AffiliateId, ClickId, ConversionId, LeadId, RewardId};
 use crate::domain::lead::LeadSelector;
+use crate::domain::ledger::BalanceKey;
 
 /// Rows by names other than their keys.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -51,4 +52,6 @@ pub struct NeededNames {
     pub rewards_of: BTreeSet<(AccountId, ConversionId)>,
     /// Rewards whose reversals are needed.
     pub reversals_of: BTreeSet<(AccountId, RewardId)>,
+    /// Balances that must be known exactly, because they may become too large.
+    pub balances: BTreeSet<BalanceKey>,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::balances::Balances;
 use super::kind::{Key, Kind, Named};
 use super::names::Names;
 use super::needed_names::NeededNames;
@@ -76,6 +77,8 @@ macro_rules! working_set {
             pub postings: Vec<Posting>,
             /// In the order of the commands.
             pub events: Vec<NewEvent>,
+            /// The sums that the postings change.
+            pub balances: Balances,
             /// The rows that the command in progress turned out to need besides those of its `needs`. After
             /// [`Refusal::NotLoaded`] they are loaded, and the command is decided again.
             wanted: Option<Box<Needs>>,
@@ -131,6 +134,7 @@ impl WorkingSet {
     pub fn complete() -> Self {
         let mut set = Self::default();
         set.parts(|part| part.complete());
+        set.balances.complete();
         set
     }
 
@@ -204,6 +208,19 @@ impl WorkingSet {
         self.parts(|part| part.keep());
         self.wanted = None;
         self.before = Before(self.postings.len(), self.events.len());
+    }
+
+    /// Checks the sums that a command has changed, after its rule has run.
+    ///
+    /// # Errors
+    /// [`Refusal::Overflow`] when the database could not store one, [`Refusal::NotLoaded`] when one must be looked up first.
+    pub(in crate::domain) fn check_sums(&mut self) -> Result<(), Refusal> {
+        let missing = self.balances.check(&self.postings, self.before.0)?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.wanted().names.balances.extend(missing);
+        Err(Refusal::NotLoaded("balance"))
     }
 
     /// Undoes all changes since [`WorkingSet::begin`].

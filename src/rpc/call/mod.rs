@@ -83,7 +83,7 @@ impl Rpc {
         answer.map(response).map_err(|error| error.into_status(&name))
     }
 
-    /// Answers a read. A read is dropped at its deadline.
+    /// Answers a read once its account has its turn. A read is dropped at its deadline, also while it waits.
     pub(in crate::rpc) async fn read<Q, A, F>(
         self: &Arc<Self>,
         mut request: Request<Q>,
@@ -96,7 +96,11 @@ impl Rpc {
         let call = self.call_of(&mut request)?;
         let name = call.name.clone();
         let deadline = call.deadline;
-        let answer = match tokio::time::timeout_at(deadline, handle(call, request.into_inner())).await {
+        let answer = async {
+            let _turn = self.app.store().read_turn(call.account_id()).await;
+            handle(call, request.into_inner()).await
+        };
+        let answer = match tokio::time::timeout_at(deadline, answer).await {
             // No answer should be this large: lists are cut by bytes, and no other answer grows.
             Ok(Ok(answer)) if answer.encoded_len() > ANSWER_BYTES_MAX => {
                 Err(Error::Internal(format!("an answer has {} bytes", answer.encoded_len())))

@@ -14,7 +14,7 @@ use sea_query_sqlx::SqlxValues;
 use tokio::time::timeout;
 
 use super::super::{StoreError, StoreOptions};
-use super::{PREPARED_STATEMENTS_MAX, WAIT};
+use super::{KEY_CONNECTIONS_MAX, PREPARED_STATEMENTS_MAX, WAIT};
 
 /// Two writers: while one waits for the disk, the other computes.
 pub(super) const LANES: usize = 2;
@@ -38,20 +38,13 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// Connects for reading, and makes the connections that write. They connect at their first use. Refuses a database that cannot be
 /// used.
-pub(super) async fn open(options: &StoreOptions) -> Result<(DatabaseConnection, Vec<PostgresWriter>), StoreError> {
+pub(super) async fn open(
+    options: &StoreOptions,
+) -> Result<(DatabaseConnection, DatabaseConnection, Vec<PostgresWriter>), StoreError> {
     let parsed = parse(&options.url)?;
     trial::run(&parsed).await?;
-    let mut connect = ConnectOptions::new(&options.url);
-    connect
-        .sqlx_logging(false)
-        .record_stmt_in_spans(false)
-        .max_connections(options.read_connections_max.max(1))
-        .min_connections(1)
-        .acquire_timeout(WAIT)
-        .test_before_acquire_if_idle_for(STALE_AFTER)
-        .set_application_name("headwater reader")
-        .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(PREPARED_STATEMENTS_MAX));
-    let read = Database::connect(connect).await?;
+    let read = pool(&options.url, options.read_connections_max.max(1), "headwater reader").await?;
+    let keys = pool(&options.url, KEY_CONNECTIONS_MAX, "headwater keys").await?;
     let writer = parsed
         .application_name("headwater writer")
         .statement_cache_capacity(PREPARED_STATEMENTS_MAX)
@@ -66,7 +59,22 @@ pub(super) async fn open(options: &StoreOptions) -> Result<(DatabaseConnection, 
             ("enable_bitmapscan", "off"),
         ]);
     let writers = (0..WRITE_CONNECTIONS_MAX).map(|_| PostgresWriter::new(writer.clone()));
-    Ok((read, writers.collect()))
+    Ok((read, keys, writers.collect()))
+}
+
+/// Connections that read.
+async fn pool(url: &str, connections: u32, name: &'static str) -> Result<DatabaseConnection, StoreError> {
+    let mut connect = ConnectOptions::new(url);
+    connect
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(WAIT)
+        .test_before_acquire_if_idle_for(STALE_AFTER)
+        .set_application_name(name)
+        .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(PREPARED_STATEMENTS_MAX));
+    Ok(Database::connect(connect).await?)
 }
 
 /// Refuses a database that cannot be used.

@@ -12,6 +12,7 @@ pub struct Model {
     pub pruned_check: i64,
     pub ledger_sequence: i64,
     pub ledger_hash: Vec<u8>,
+    pub posted_minor: i64,
     pub catalogue_version: i64,
     pub waited_refund_count: i64,
     pub committed_at: i64,

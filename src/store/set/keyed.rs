@@ -10,7 +10,8 @@ use crate::store::backend::keys::{has_key, join, list_of_keys};
 use crate::store::backend::lane::WriteConnection;
 use crate::store::backend::table::{Reads, Table};
 
-/// The most keys of one statement. With up to three columns per key, this is below SQLite's limit of 32,766 values.
+/// The most keys of one statement. With up to three columns per key, this is below SQLite's limit of 32,766 values. Only the writer
+/// has keys of four columns, and it gives SQLite one key at a time.
 const KEYS_MAX: usize = 8_192;
 
 /// Splits the keys into lists that one statement takes.

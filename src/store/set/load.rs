@@ -13,6 +13,7 @@ use super::stored::{SqlKey, Stored, key_columns};
 use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
 use crate::store::backend::lane::WriteConnection;
+use crate::store::ledger::load_balances;
 use crate::store::{StoreError, WriteTransaction};
 
 /// The maximum number of rounds. A further round is needed when rows lead back to kinds that were read before. Refunds need one
@@ -55,7 +56,7 @@ macro_rules! round {
         impl Loading<'_> {
             async fn round(&mut self) -> Result<(), StoreError> {
                 $(<$kind as Stored>::load(self).await?;)*
-                Ok(())
+                load_balances(self).await
             }
         }
     };

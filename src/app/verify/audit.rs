@@ -1,0 +1,220 @@
+//! The comparison itself: the sums over the entries that were read, and what does not fit to them. Knows no database.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::Report;
+use crate::domain::id::{AffiliateId, RewardId};
+use crate::domain::ledger::{
+    AccountHead, Balance, BalanceKey, GENESIS_HASH, HASH_VERSION, LedgerAccount, LedgerEntry, LedgerSubjectKind,
+    entry_hash,
+};
+use crate::domain::money::Currency;
+use crate::domain::reward::{Reward, RewardState, RewardUnit};
+
+/// The amounts of a reward by ledger account, according to the entries.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Booked {
+    pending: i64,
+    payable: i64,
+}
+
+/// A reward, as the entries know it.
+#[derive(Debug, Default, Clone, Copy)]
+struct Known {
+    booked: Booked,
+    /// Whether its row was compared.
+    is_met: bool,
+}
+
+/// The balances of an affiliate.
+type OfAffiliate = BTreeMap<(RewardUnit, Currency), Balance>;
+
+/// See the head of the file.
+#[derive(Debug, Default)]
+pub(super) struct Audit {
+    report: Report,
+    /// The sequence and the hash of the last entry that was read.
+    pub(super) last_sequence: i64,
+    last_hash: Option<[u8; 32]>,
+    /// Sums over the entries.
+    balances: BTreeMap<AffiliateId, OfAffiliate>,
+    rewards: BTreeMap<RewardId, Known>,
+    /// For each reversed reward, what it and its reversals add up to.
+    settled: BTreeMap<RewardId, i128>,
+    /// Whether the head was found wrong. It is compared in every slice, and reported once.
+    is_head_wrong: bool,
+}
+
+impl Audit {
+    /// Adds the next entry.
+    pub(super) fn enter(&mut self, entry: &LedgerEntry) {
+        let (posting, report) = (&entry.posting, &mut self.report);
+        report.entry_count += 1;
+        if entry.sequence != report.entry_count {
+            report.differs(format!("entry {} stands in the place of {}", entry.sequence, report.entry_count));
+        }
+        let previous = self.last_hash.unwrap_or(GENESIS_HASH);
+        if entry.hash_version != i32::from(HASH_VERSION) {
+            let (sequence, version) = (entry.sequence, entry.hash_version);
+            report.differs(format!(
+                "entry {sequence}: its hash is of version {version}, which this server does not know"
+            ));
+        } else if entry.hash != entry_hash(&previous, entry.sequence, posting) {
+            report.differs(format!("entry {}: the hash does not fit; it or one before it was changed", entry.sequence));
+        }
+        (self.last_sequence, self.last_hash) = (entry.sequence, Some(entry.hash));
+        if posting.amount_minor <= 0 {
+            report.differs(format!("entry {}: the amount is not more than zero", entry.sequence));
+        }
+        let of_affiliate = self.balances.entry(posting.affiliate_id).or_default();
+        if of_affiliate.entry((posting.unit, posting.currency)).or_default().post(posting).is_err() {
+            report.differs(format!("entry {}: the balance is too large to compute", entry.sequence));
+        }
+        let of_reward = match posting.subject.kind {
+            LedgerSubjectKind::Reward => self.rewards.entry(RewardId::from_uuid(posting.subject.id)).or_default(),
+        };
+        let booked = &mut of_reward.booked;
+        for (account, amount) in [(posting.debit, -posting.amount_minor), (posting.credit, posting.amount_minor)] {
+            let total = report.totals.entry((posting.unit, posting.currency, account)).or_default();
+            *total += i128::from(amount);
+            match account {
+                LedgerAccount::AffiliatePending => booked.pending = booked.pending.saturating_add(amount),
+                LedgerAccount::AffiliatePayable => booked.payable = booked.payable.saturating_add(amount),
+                LedgerAccount::CommissionExpense => {}
+            }
+        }
+    }
+
+    /// Compares the head with the last entry of the same snapshot.
+    pub(super) fn check_head(&mut self, head: &AccountHead) {
+        if self.is_head_wrong {
+            return;
+        }
+        let (report, last_hash) = (&mut self.report, self.last_hash.unwrap_or(GENESIS_HASH));
+        self.is_head_wrong = true;
+        if head.ledger_sequence != report.entry_count {
+            let (counted, found) = (head.ledger_sequence, report.entry_count);
+            report.differs(format!("the head counts {counted} entries, {found} are there"));
+        } else if head.ledger_hash != last_hash {
+            report.differs("the last entry's hash is not the head's".to_owned());
+        } else {
+            self.is_head_wrong = false;
+        }
+    }
+
+    /// Compares the balances of the affiliates after one and up to another one. `kept` has all of their balances.
+    pub(super) fn check_balances(
+        &mut self,
+        after: Option<AffiliateId>,
+        last: Option<AffiliateId>,
+        kept: Vec<(BalanceKey, Balance)>,
+    ) {
+        let mut kept: BTreeMap<_, _> =
+            kept.into_iter().map(|(key, balance)| ((key.affiliate_id, (key.unit, key.currency)), balance)).collect();
+        let range = (after.map_or(Bound::Unbounded, Bound::Excluded), last.map_or(Bound::Unbounded, Bound::Included));
+        let summed = self.balances.range(range);
+        for (affiliate_id, (kind, sum)) in summed.flat_map(|(id, sums)| sums.iter().map(move |sum| (id, sum))) {
+            let of_kept = kept.remove(&(*affiliate_id, *kind)).unwrap_or_default();
+            let currency = kind.1;
+            // Paid amounts are not compared, because no ledger account holds them.
+            if (of_kept.pending_minor, of_kept.owed_minor) != (sum.pending_minor, sum.owed_minor) {
+                self.report.differs(format!(
+                    "balance of {affiliate_id} in {currency}: {} pending and {} owed are kept, the entries say {} and {}",
+                    of_kept.pending_minor, of_kept.owed_minor, sum.pending_minor, sum.owed_minor
+                ));
+            }
+            if sum.pending_minor < 0 {
+                self.report.differs(format!("balance of {affiliate_id} in {currency}: pending is below zero"));
+            }
+        }
+        for ((affiliate_id, (_, currency)), balance) in kept {
+            if balance != Balance::default() {
+                self.report.differs(format!("balance of {affiliate_id} in {currency} has no entries"));
+            }
+        }
+    }
+
+    /// Compares a reward with its entries.
+    pub(super) fn check_reward(&mut self, reward: &Reward) {
+        self.report.reward_count += 1;
+        let known = self.rewards.entry(reward.id).or_default();
+        known.is_met = true;
+        let booked = known.booked;
+        if reward.state == RewardState::Reversed {
+            // A reversed reward and everything that was taken back from it sum to zero.
+            let original = reward.reverses.unwrap_or(reward.id);
+            *self.settled.entry(original).or_default() += i128::from(booked.pending) + i128::from(booked.payable);
+        } else if !fits(reward, booked) {
+            self.report.differs(format!(
+                "{} is {} with {}, the entries say {} pending and {} payable",
+                reward.id, reward.state, reward.value, booked.pending, booked.payable
+            ));
+        }
+    }
+
+    /// The rewards that have entries and were not compared.
+    pub(super) fn rewards_not_met(&self) -> Vec<RewardId> {
+        self.rewards.iter().filter(|(_, known)| !known.is_met).map(|(id, _)| *id).collect()
+    }
+
+    /// Reports those of these rewards that were not compared, after all that exist were.
+    pub(super) fn check_exist(&mut self, ids: &[RewardId]) {
+        for id in ids {
+            if self.rewards.get(id).is_some_and(|known| !known.is_met) {
+                self.report.differs(format!("{id} has entries and does not exist"));
+            }
+        }
+    }
+
+    /// The reversed rewards that do not add up to zero with the reversals that were read.
+    pub(super) fn unsettled(&self) -> Vec<RewardId> {
+        self.settled.iter().filter(|(_, rest)| **rest != 0).map(|(id, _)| *id).collect()
+    }
+
+    /// Compares reversed rewards with their reversals. `rewards` has all of both, from one snapshot.
+    pub(super) fn check_settled(&mut self, originals: &[RewardId], rewards: &[Reward]) {
+        for original in originals {
+            let family = rewards.iter().filter(|reward| reward.reverses.unwrap_or(reward.id) == *original);
+            let reversed = family.filter(|reward| reward.state == RewardState::Reversed);
+            let booked =
+                reversed.map(|reward| self.rewards.get(&reward.id).map(|known| known.booked).unwrap_or_default());
+            let rest: i128 = booked.map(|booked| i128::from(booked.pending) + i128::from(booked.payable)).sum();
+            if rest != 0 {
+                self.report.differs(format!("{original} is reversed, the entries leave {rest}"));
+            }
+        }
+    }
+
+    /// Compares the number of events in the feed.
+    pub(super) fn check_events(&mut self, expected: i64, found: i64, has_gap: bool) {
+        self.report.event_count = found;
+        if has_gap {
+            self.report.differs(format!("the feed should hold {expected} events and holds {found}"));
+        }
+    }
+
+    /// Checks the totals, and returns the report.
+    pub(super) fn finish(mut self) -> Report {
+        let mut sums: BTreeMap<(RewardUnit, Currency), i128> = BTreeMap::new();
+        for ((unit, currency, _), total) in &self.report.totals {
+            *sums.entry((*unit, *currency)).or_default() += total;
+        }
+        for ((_, currency), sum) in sums {
+            if sum != 0 {
+                self.report.differs(format!("the books in {currency} sum to {sum}, not to zero"));
+            }
+        }
+        self.report
+    }
+}
+
+fn fits(reward: &Reward, booked: Booked) -> bool {
+    let value = reward.value.amount_minor;
+    let expected = match reward.state {
+        RewardState::Pending => Booked { pending: value, payable: 0 },
+        RewardState::Approved | RewardState::Paid => Booked { pending: 0, payable: value },
+        RewardState::Denied | RewardState::Reversed => Booked::default(),
+    };
+    booked == expected
+}

@@ -1,0 +1,69 @@
+//! Looks keys up in the database. Calls with the same key share one look-up, and only so many may be in progress. Knows nothing of
+//! what a key may do.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, WeakShared};
+
+use crate::domain::account::ApiKey;
+use crate::error::Error;
+use crate::store::{self, Store};
+
+/// How many keys are looked up at once. More calls with other keys are refused, because look-ups that wait hold up good keys too.
+const LOOKUPS_MAX: usize = 256;
+
+/// How long a refused caller should wait before a retry.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+
+/// A look-up. Its callers drive it, and it ends when all of them have gone.
+type Lookup = BoxFuture<'static, Result<Option<Arc<ApiKey>>, Error>>;
+
+/// See the head of the file.
+#[derive(Clone)]
+pub(super) struct Lookups {
+    store: Arc<Store>,
+    /// By prefix.
+    running: Arc<Mutex<HashMap<String, WeakShared<Lookup>>>>,
+}
+
+impl Lookups {
+    pub(super) fn new(store: Arc<Store>) -> Self {
+        Self { store, running: Arc::default() }
+    }
+
+    /// The key with this public beginning, as it is at some time after the first of the calls that share the look-up.
+    pub(super) async fn find(&self, prefix: &str) -> Result<Option<Arc<ApiKey>>, Error> {
+        let lookup = {
+            let mut running = self.running();
+            match running.get(prefix).and_then(WeakShared::upgrade) {
+                Some(lookup) => lookup,
+                None => {
+                    if running.len() >= LOOKUPS_MAX {
+                        running.retain(|_, lookup| lookup.upgrade().is_some());
+                    }
+                    if running.len() >= LOOKUPS_MAX {
+                        return Err(Error::Overloaded { retry_after: RETRY_AFTER });
+                    }
+                    let lookup = self.clone().read(prefix.to_owned()).boxed().shared();
+                    running.extend(lookup.downgrade().map(|weak| (prefix.to_owned(), weak)));
+                    lookup
+                }
+            }
+        };
+        lookup.await
+    }
+
+    async fn read(self, prefix: String) -> Result<Option<Arc<ApiKey>>, Error> {
+        let key = store::account::find_key_by_prefix(&self.store, &prefix).await;
+        // Calls that come from now on look again.
+        self.running().remove(&prefix);
+        Ok(key?.map(Arc::new))
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<String, WeakShared<Lookup>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
