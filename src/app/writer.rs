@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -127,7 +128,7 @@ impl Writer {
                 let _ = reply.send(self.keep_up(upkeep).await.map_err(SubmitError::from));
             }
             let Lot { envelopes, parts } = together;
-            let replies = self.carry_out(&envelopes, vec![0..envelopes.len()]).await;
+            let replies = self.carry_out(&envelopes, iter::once(0..envelopes.len()).collect()).await;
             queue.answer(parts, replies);
             let Lot { envelopes, parts } = apart;
             let replies = self.carry_out(&envelopes, self.ranges_apart(&envelopes)).await;

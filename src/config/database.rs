@@ -20,7 +20,8 @@ pub struct DatabaseSettings {
     #[arg(long, global = true, env = "HEADWATER_DATA_DIR", default_value = "headwater-data", value_name = "DIRECTORY")]
     pub data_dir: PathBuf,
 
-    /// How many connections read from the database. Writes have their own.
+    /// How many connections read from the database. Accounts share them: one alone uses at most two thirds. Writes and look-ups of
+    /// keys have their own.
     #[arg(long, global = true, env = "HEADWATER_READ_CONNECTIONS_MAX", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub read_connections_max: u32,
 

@@ -8,12 +8,13 @@ use serde::Serialize;
 /// Limits of calls and of the write path.
 #[derive(Debug, Clone, Args, Serialize)]
 pub struct LimitSettings {
-    /// How many writes may wait. More are refused at once with RESOURCE_EXHAUSTED. The minimum is 1,000, because one
-    /// BatchRecordEvents may have that many. Each takes about 1 KiB of memory.
+    /// How many writes may wait. More are refused at once with RESOURCE_EXHAUSTED. Accounts share the room: one alone may have two
+    /// thirds of it. The minimum is 1,000, because one BatchRecordEvents may have that many. Each takes about 1 KiB of memory.
     #[arg(long, global = true, env = "HEADWATER_QUEUE_COMMANDS_MAX", default_value = "8192", value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
     pub queue_commands_max: u32,
 
-    /// How many writes are committed together at most. More makes each commit longer, fewer makes more commits.
+    /// How many writes are committed together at most. More makes each commit longer, fewer makes more commits. While several
+    /// accounts write, each has its part of a commit.
     #[arg(long, global = true, env = "HEADWATER_BATCH_COMMANDS_MAX", default_value = "512", value_parser = clap::value_parser!(u32).range(1..=5_000))]
     pub batch_commands_max: u32,
 

@@ -1,7 +1,9 @@
 //! VerifyLedger finds changes that were made directly in the database, and reports nothing if there are none.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use headwater::app::verify::{Report, verify_in_slices};
 use headwater::domain::id::AccountId;
 use headwater::domain::ledger::entry_hash;
 use headwater::pb;
@@ -10,6 +12,7 @@ use headwater::store::list::Walk;
 use headwater::store::{self, Store};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Database, DatabaseConnection, EntityTrait, QueryFilter, UpdateMany};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::support::database::TestDatabase;
@@ -176,11 +179,21 @@ db_test!(verify_ledger_finds_tampered_rows, |database: TestDatabase| async move 
         let report = verify(&mut shop).await;
         assert!(report.ok, "{:?}", report.differences);
         assert_eq!((report.entry_count, report.reward_count), (4, 3));
+        let store = server.server.app().store();
+        for slice_rows in [1, 2, 3] {
+            let report = verify_in_slices(store, AccountId::from_uuid(account_id), slice_rows).await.unwrap();
+            assert_eq!(report.differences, Vec::<String>::new(), "{slice_rows} rows");
+            assert_eq!((report.entry_count, report.reward_count), (4, 3));
+        }
 
         tampering.commit(server.server.app().store(), &connection, account_id).await;
         let report = verify(&mut shop).await;
         assert!(!report.ok, "{tampering:?} was not found");
         assert!(report.differences.iter().any(|text| text.contains(words)), "{tampering:?}: {:?}", report.differences);
+        for slice_rows in [1, 2, 3] {
+            let sliced = verify_in_slices(store, AccountId::from_uuid(account_id), slice_rows).await.unwrap();
+            assert_eq!(sliced.differences, report.differences, "{tampering:?} in slices of {slice_rows} rows");
+        }
     }
     connection.close().await.unwrap();
 });
@@ -223,3 +236,136 @@ db_test!(verifying_while_sales_are_written_finds_nothing, |database: TestDatabas
     selling.await.unwrap();
     assert!(reports > 2, "only {reports} reports were made meanwhile");
 });
+
+db_test!(verifying_in_small_slices_while_everything_moves_finds_nothing, |database: TestDatabase| async move {
+    const SALES: usize = 150;
+    let server = TestServer::start(&database).await;
+    let (shop, account_id) = open_shop(&server, "busy").await;
+    let mut sellers = Vec::new();
+    for seller in 0..3 {
+        let mut seller_shop =
+            Shop { client: shop.client.clone(), program_id: String::new(), affiliate_id: String::new() };
+        sellers.push(tokio::spawn(async move {
+            for number in 0..SALES {
+                let event_id = format!("busy-{seller}-{number}");
+                let sale = record_sale(&mut seller_shop, &event_id).await;
+                let reward_ids = sale.rewards.into_iter().map(|reward| reward.reward_id).collect();
+                if number % 3 == 0 {
+                    let request = pb::ApproveRewardsRequest { reward_ids, ..pb::ApproveRewardsRequest::default() };
+                    seller_shop.client.rewards.approve_rewards(request).await.unwrap();
+                }
+                // Two refunds of a half: the second one reverses the reward and the first refund's.
+                for part in 0..number % 4 {
+                    let request = pb::RecordRefundRequest {
+                        event_id: format!("{event_id}-refund-{part}"),
+                        sale_event_id: event_id.clone(),
+                        amount: Some(usd(500)),
+                        ..pb::RecordRefundRequest::default()
+                    };
+                    let refunded = seller_shop.client.tracking.record_refund(request).await;
+                    assert_eq!(refunded.is_ok(), part < 2);
+                }
+            }
+        }));
+    }
+    let store = server.server.app().store();
+    let account_id = AccountId::from_uuid(account_id);
+    let mut reports = 0;
+    while !sellers.iter().all(tokio::task::JoinHandle::is_finished) {
+        for slice_rows in [1, 7, 40] {
+            let report = verify_in_slices(store, account_id, slice_rows).await.unwrap();
+            assert_eq!(report.differences, Vec::<String>::new(), "in slices of {slice_rows} rows");
+            reports += 1;
+        }
+    }
+    for seller in sellers {
+        seller.await.unwrap();
+    }
+    assert!(reports > 2, "only {reports} reports were made meanwhile");
+    // At rest, every way to read the books finds the same.
+    let whole = verify_in_slices(store, account_id, 1_000_000).await.unwrap();
+    let sliced = verify_in_slices(store, account_id, 13).await.unwrap();
+    let numbers = |report: &Report| (report.entry_count, report.reward_count, report.event_count);
+    assert_eq!((numbers(&whole), &whole.totals), (numbers(&sliced), &sliced.totals));
+});
+
+/// SQLite cannot shorten its log past a snapshot.
+#[tokio::test(flavor = "multi_thread")]
+async fn verifying_without_a_pause_leaves_the_log_of_sqlite_short() {
+    /// Twice the size at which SQLite begins to copy the log into the file.
+    const LOG_BYTES_MAX: u64 = 64 << 20;
+    const CALLS: usize = 10;
+    let database = TestDatabase::sqlite().await;
+    let server = TestServer::start(&database).await;
+    let mut shops = Vec::new();
+    for name in ["first", "second", "third"] {
+        shops.push(open_shop(&server, name).await);
+    }
+    let batch = |name: String| pb::BatchRecordEventsRequest {
+        items: (0..1_000)
+            .map(|number| {
+                let request = pb::RecordSaleRequest {
+                    event_id: format!("{name}-{number}"),
+                    coupon_code: "ANN".to_owned(),
+                    amount: Some(usd(1_000)),
+                    ..pb::RecordSaleRequest::default()
+                };
+                pb::BatchItem { item: Some(pb::batch_item::Item::Sale(request)) }
+            })
+            .collect(),
+    };
+    for (shop, _) in &shops {
+        let mut client = shop.client.clone();
+        for call in 0..4 {
+            client.tracking.batch_record_events(batch(format!("before-{call}"))).await.unwrap();
+        }
+    }
+    let writers: Vec<_> = shops[..2]
+        .iter()
+        .map(|(shop, _)| {
+            let mut client = shop.client.clone();
+            let calls: Vec<_> = (0..CALLS).map(|call| batch(format!("beside-{call}"))).collect();
+            tokio::spawn(async move {
+                for call in calls {
+                    client.tracking.batch_record_events(call).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let stop = CancellationToken::new();
+    let auditors: Vec<_> = shops
+        .into_iter()
+        .map(|(mut shop, _)| {
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                let mut reports = 0;
+                while !stop.is_cancelled() {
+                    // Of three, one is refused at any time.
+                    if let Ok(report) = shop.client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await {
+                        assert!(report.get_ref().ok, "{:?}", report.get_ref().differences);
+                        reports += 1;
+                    } else {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                }
+                reports
+            })
+        })
+        .collect();
+    let log = format!("{}-wal", database.url.trim_start_matches("sqlite://"));
+    let mut largest = 0;
+    while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
+        largest = Ord::max(largest, std::fs::metadata(&log).map_or(0, |log| log.len()));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    stop.cancel();
+    let mut reports = 0;
+    for auditor in auditors {
+        reports += auditor.await.unwrap();
+    }
+    assert!(reports > 2, "only {reports} reports were made meanwhile");
+    assert!(largest <= LOG_BYTES_MAX, "the log grew to {} MiB", largest >> 20);
+}

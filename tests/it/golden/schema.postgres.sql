@@ -12,6 +12,7 @@ account_head.pruned_sequence bigint NOT NULL
 account_head.pruned_check bigint NOT NULL
 account_head.ledger_sequence bigint NOT NULL
 account_head.ledger_hash bytea NOT NULL
+account_head.posted_minor bigint NOT NULL
 account_head.catalogue_version bigint NOT NULL
 account_head.waited_refund_count bigint NOT NULL
 account_head.committed_at bigint NOT NULL

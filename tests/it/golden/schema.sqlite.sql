@@ -13,6 +13,7 @@ CREATE TABLE "account_head" (
   "pruned_check" integer NOT NULL,
   "ledger_sequence" integer NOT NULL,
   "ledger_hash" blob NOT NULL,
+  "posted_minor" integer NOT NULL,
   "catalogue_version" integer NOT NULL,
   "waited_refund_count" integer NOT NULL,
   "committed_at" integer NOT NULL, PRIMARY KEY ("account_id") ) WITHOUT ROWID

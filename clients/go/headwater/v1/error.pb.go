@@ -113,8 +113,9 @@ const (
 	// [RESOURCE_EXHAUSTED] The key has reached the limit of open streams at this server. The limit is a server setting, 128 by
 	// default. A ReadEvents call with a max_wait above zero counts as a stream. Metadata: `limit`.
 	ErrorReason_ERROR_REASON_TOO_MANY_STREAMS ErrorReason = 30
-	// [RESOURCE_EXHAUSTED] The server has reached its limit of concurrent calls, or its queue of writes is full. Repeat the call
-	// after the delay in `google.rpc.RetryInfo`.
+	// [RESOURCE_EXHAUSTED] The server has reached its limit of concurrent calls, or its queue of writes is full, or the account has
+	// its share of them. Accounts share what there is, so one account alone never gets all of it. Also for VerifyLedger while one
+	// runs for the account, or two run at the server. Repeat the call after the delay in `google.rpc.RetryInfo`.
 	ErrorReason_ERROR_REASON_OVERLOADED ErrorReason = 31
 	// [DEADLINE_EXCEEDED] The call's deadline or the server's own time limit passed. The time limit is a server setting, 10 seconds
 	// by default. The write may have been carried out. Repeat it with the same event_id or request_id; it then has one effect.

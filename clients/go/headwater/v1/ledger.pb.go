@@ -622,7 +622,8 @@ type LedgerTotal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The ledger account.
 	LedgerAccount LedgerAccount `protobuf:"varint,1,opt,name=ledger_account,json=ledgerAccount,proto3,enum=headwater.v1.LedgerAccount" json:"ledger_account,omitempty"`
-	// Credits less debits. The values of all ledger accounts in one unit and currency add up to zero.
+	// Credits less debits. The values of all ledger accounts in one unit and currency add up to zero. A sum that does not fit into
+	// 64 bits is given as the nearest number that does.
 	Value         *RewardValue `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

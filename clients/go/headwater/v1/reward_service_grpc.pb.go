@@ -56,7 +56,9 @@ type RewardServiceClient interface {
 	ListLedgerEntries(ctx context.Context, in *ListLedgerEntriesRequest, opts ...grpc.CallOption) (*ListLedgerEntriesResponse, error)
 	// Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
 	// and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
-	// audits only.
+	// audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
+	// moment of the call.
+	// Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
 	VerifyLedger(ctx context.Context, in *VerifyLedgerRequest, opts ...grpc.CallOption) (*VerifyLedgerResponse, error)
 }
 
@@ -164,7 +166,9 @@ type RewardServiceServer interface {
 	ListLedgerEntries(context.Context, *ListLedgerEntriesRequest) (*ListLedgerEntriesResponse, error)
 	// Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
 	// and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
-	// audits only.
+	// audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
+	// moment of the call.
+	// Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
 	VerifyLedger(context.Context, *VerifyLedgerRequest) (*VerifyLedgerResponse, error)
 	mustEmbedUnimplementedRewardServiceServer()
 }

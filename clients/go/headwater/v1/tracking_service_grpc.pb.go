@@ -67,7 +67,9 @@ type TrackingServiceClient interface {
 	// Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
 	RecordCancellation(ctx context.Context, in *RecordCancellationRequest, opts ...grpc.CallOption) (*RecordCancellationResponse, error)
-	// Records up to 1,000 events in one call. Each event has a result of its own: a refused event does not affect the others.
+	// Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
+	// others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
+	// are committed.
 	BatchRecordEvents(ctx context.Context, in *BatchRecordEventsRequest, opts ...grpc.CallOption) (*BatchRecordEventsResponse, error)
 	// Returns a lead with its enrollments and affiliates.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
@@ -247,7 +249,9 @@ type TrackingServiceServer interface {
 	// Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
 	RecordCancellation(context.Context, *RecordCancellationRequest) (*RecordCancellationResponse, error)
-	// Records up to 1,000 events in one call. Each event has a result of its own: a refused event does not affect the others.
+	// Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
+	// others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
+	// are committed.
 	BatchRecordEvents(context.Context, *BatchRecordEventsRequest) (*BatchRecordEventsResponse, error)
 	// Returns a lead with its enrollments and affiliates.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.

@@ -622,7 +622,9 @@ impl RewardCalls {
 
     /// Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
     /// and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
-    /// audits only.
+    /// audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
+    /// moment of the call.
+    /// Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -727,7 +729,9 @@ impl TrackingCalls {
             .await
     }
 
-    /// Records up to 1,000 events in one call. Each event has a result of its own: a refused event does not affect the others.
+    /// Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
+    /// others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
+    /// are committed.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.

@@ -3964,8 +3964,9 @@ pub enum ErrorReason {
     /// \[RESOURCE_EXHAUSTED\] The key has reached the limit of open streams at this server. The limit is a server setting, 128 by
     /// default. A ReadEvents call with a max_wait above zero counts as a stream. Metadata: `limit`.
     TooManyStreams = 30,
-    /// \[RESOURCE_EXHAUSTED\] The server has reached its limit of concurrent calls, or its queue of writes is full. Repeat the call
-    /// after the delay in `google.rpc.RetryInfo`.
+    /// \[RESOURCE_EXHAUSTED\] The server has reached its limit of concurrent calls, or its queue of writes is full, or the account has
+    /// its share of them. Accounts share what there is, so one account alone never gets all of it. Also for VerifyLedger while one
+    /// runs for the account, or two run at the server. Repeat the call after the delay in `google.rpc.RetryInfo`.
     Overloaded = 31,
     /// \[DEADLINE_EXCEEDED\] The call's deadline or the server's own time limit passed. The time limit is a server setting, 10 seconds
     /// by default. The write may have been carried out. Repeat it with the same event_id or request_id; it then has one effect.
@@ -4884,7 +4885,8 @@ pub struct LedgerTotal {
     /// The ledger account.
     #[prost(enumeration = "LedgerAccount", tag = "1")]
     pub ledger_account: i32,
-    /// Credits less debits. The values of all ledger accounts in one unit and currency add up to zero.
+    /// Credits less debits. The values of all ledger accounts in one unit and currency add up to zero. A sum that does not fit into
+    /// 64 bits is given as the nearest number that does.
     #[prost(message, optional, tag = "2")]
     pub value: ::core::option::Option<RewardValue>,
 }
@@ -5245,7 +5247,9 @@ pub mod reward_service_client {
         }
         /// Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
         /// and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
-        /// audits only.
+        /// audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
+        /// moment of the call.
+        /// Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
         pub async fn verify_ledger(
             &mut self,
             request: impl tonic::IntoRequest<super::VerifyLedgerRequest>,
@@ -5508,7 +5512,9 @@ pub mod tracking_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Records up to 1,000 events in one call. Each event has a result of its own: a refused event does not affect the others.
+        /// Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
+        /// others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
+        /// are committed.
         pub async fn batch_record_events(
             &mut self,
             request: impl tonic::IntoRequest<super::BatchRecordEventsRequest>,

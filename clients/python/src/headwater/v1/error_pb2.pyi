@@ -112,8 +112,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     default. A ReadEvents call with a max_wait above zero counts as a stream. Metadata: `limit`.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 31
-    """[RESOURCE_EXHAUSTED] The server has reached its limit of concurrent calls, or its queue of writes is full. Repeat the call
-    after the delay in `google.rpc.RetryInfo`.
+    """[RESOURCE_EXHAUSTED] The server has reached its limit of concurrent calls, or its queue of writes is full, or the account has
+    its share of them. Accounts share what there is, so one account alone never gets all of it. Also for VerifyLedger while one
+    runs for the account, or two run at the server. Repeat the call after the delay in `google.rpc.RetryInfo`.
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 32
     """[DEADLINE_EXCEEDED] The call's deadline or the server's own time limit passed. The time limit is a server setting, 10 seconds
@@ -246,8 +247,9 @@ ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 30
 default. A ReadEvents call with a max_wait above zero counts as a stream. Metadata: `limit`.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 31
-"""[RESOURCE_EXHAUSTED] The server has reached its limit of concurrent calls, or its queue of writes is full. Repeat the call
-after the delay in `google.rpc.RetryInfo`.
+"""[RESOURCE_EXHAUSTED] The server has reached its limit of concurrent calls, or its queue of writes is full, or the account has
+its share of them. Accounts share what there is, so one account alone never gets all of it. Also for VerifyLedger while one
+runs for the account, or two run at the server. Repeat the call after the delay in `google.rpc.RetryInfo`.
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 32
 """[DEADLINE_EXCEEDED] The call's deadline or the server's own time limit passed. The time limit is a server setting, 10 seconds

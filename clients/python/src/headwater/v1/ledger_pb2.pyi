@@ -348,7 +348,9 @@ class LedgerTotal(_message.Message):
     """The ledger account."""
     @_builtins.property
     def value(self) -> _reward_pb2.RewardValue:
-        """Credits less debits. The values of all ledger accounts in one unit and currency add up to zero."""
+        """Credits less debits. The values of all ledger accounts in one unit and currency add up to zero. A sum that does not fit into
+        64 bits is given as the nearest number that does.
+        """
 
     def __init__(
         self,

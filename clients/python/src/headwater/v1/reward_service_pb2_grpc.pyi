@@ -59,7 +59,9 @@ class RewardServiceStub:
     VerifyLedger: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.VerifyLedgerRequest, _ledger_pb2.VerifyLedgerResponse]
     """Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
     and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
-    audits only.
+    audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
+    moment of the call.
+    Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
     """
 
 @_typing.type_check_only
@@ -92,7 +94,9 @@ class RewardServiceAsyncStub(RewardServiceStub):
     VerifyLedger: _aio.UnaryUnaryMultiCallable[_ledger_pb2.VerifyLedgerRequest, _ledger_pb2.VerifyLedgerResponse]  # type: ignore[assignment]
     """Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
     and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
-    audits only.
+    audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
+    moment of the call.
+    Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
     """
 
 class RewardServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -164,7 +168,9 @@ class RewardServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ledger_pb2.VerifyLedgerResponse, _abc.Awaitable[_ledger_pb2.VerifyLedgerResponse]]:
         """Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
         and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
-        audits only.
+        audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
+        moment of the call.
+        Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
         """
 
 def add_RewardServiceServicer_to_server(servicer: RewardServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

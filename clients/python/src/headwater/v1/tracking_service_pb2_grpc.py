@@ -163,7 +163,9 @@ class TrackingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchRecordEvents(self, request, context):
-        """Records up to 1,000 events in one call. Each event has a result of its own: a refused event does not affect the others.
+        """Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
+        others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
+        are committed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

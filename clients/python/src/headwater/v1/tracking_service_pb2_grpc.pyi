@@ -74,7 +74,10 @@ class TrackingServiceStub:
     Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
     """
     BatchRecordEvents: _grpc.UnaryUnaryMultiCallable[_batch_pb2.BatchRecordEventsRequest, _batch_pb2.BatchRecordEventsResponse]
-    """Records up to 1,000 events in one call. Each event has a result of its own: a refused event does not affect the others."""
+    """Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
+    others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
+    are committed.
+    """
     GetLead: _grpc.UnaryUnaryMultiCallable[_lead_pb2.GetLeadRequest, _lead_pb2.GetLeadResponse]
     """Returns a lead with its enrollments and affiliates.
     Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
@@ -134,7 +137,10 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
     """
     BatchRecordEvents: _aio.UnaryUnaryMultiCallable[_batch_pb2.BatchRecordEventsRequest, _batch_pb2.BatchRecordEventsResponse]  # type: ignore[assignment]
-    """Records up to 1,000 events in one call. Each event has a result of its own: a refused event does not affect the others."""
+    """Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
+    others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
+    are committed.
+    """
     GetLead: _aio.UnaryUnaryMultiCallable[_lead_pb2.GetLeadRequest, _lead_pb2.GetLeadResponse]  # type: ignore[assignment]
     """Returns a lead with its enrollments and affiliates.
     Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
@@ -227,7 +233,10 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _batch_pb2.BatchRecordEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_batch_pb2.BatchRecordEventsResponse, _abc.Awaitable[_batch_pb2.BatchRecordEventsResponse]]:
-        """Records up to 1,000 events in one call. Each event has a result of its own: a refused event does not affect the others."""
+        """Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
+        others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
+        are committed.
+        """
 
     @_abc_1.abstractmethod
     def GetLead(

@@ -261,8 +261,9 @@ export enum ErrorReason {
   TOO_MANY_STREAMS = 30,
 
   /**
-   * [RESOURCE_EXHAUSTED] The server has reached its limit of concurrent calls, or its queue of writes is full. Repeat the call
-   * after the delay in `google.rpc.RetryInfo`.
+   * [RESOURCE_EXHAUSTED] The server has reached its limit of concurrent calls, or its queue of writes is full, or the account has
+   * its share of them. Accounts share what there is, so one account alone never gets all of it. Also for VerifyLedger while one
+   * runs for the account, or two run at the server. Repeat the call after the delay in `google.rpc.RetryInfo`.
    *
    * @generated from enum value: ERROR_REASON_OVERLOADED = 31;
    */

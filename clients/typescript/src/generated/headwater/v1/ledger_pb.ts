@@ -300,7 +300,8 @@ export type LedgerTotal = Message<"headwater.v1.LedgerTotal"> & {
   ledgerAccount: LedgerAccount;
 
   /**
-   * Credits less debits. The values of all ledger accounts in one unit and currency add up to zero.
+   * Credits less debits. The values of all ledger accounts in one unit and currency add up to zero. A sum that does not fit into
+   * 64 bits is given as the nearest number that does.
    *
    * @generated from field: headwater.v1.RewardValue value = 2;
    */

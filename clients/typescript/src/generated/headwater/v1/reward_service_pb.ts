@@ -92,7 +92,9 @@ export const RewardService: GenService<{
   /**
    * Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
    * and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
-   * audits only.
+   * audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
+   * moment of the call.
+   * Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
    *
    * @generated from rpc headwater.v1.RewardService.VerifyLedger
    */

@@ -103,7 +103,9 @@ export const TrackingService: GenService<{
     output: typeof RecordCancellationResponseSchema;
   },
   /**
-   * Records up to 1,000 events in one call. Each event has a result of its own: a refused event does not affect the others.
+   * Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
+   * others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
+   * are committed.
    *
    * @generated from rpc headwater.v1.TrackingService.BatchRecordEvents
    */
