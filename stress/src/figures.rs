@@ -162,10 +162,19 @@ fn stat_fields(pid: u32) -> Option<Vec<String>> {
     Some(rest.split_whitespace().map(str::to_owned).collect())
 }
 
-/// The resident memory of a process, in MiB.
+/// The resident memory of a process, in MiB. 0 if the process has ended.
 pub(crate) fn resident_mebibytes(pid: u32) -> f64 {
+    status_mebibytes(pid, "VmRSS:")
+}
+
+/// The most resident memory that a process ever had, in MiB. 0 if the process has ended.
+pub(crate) fn peak_resident_mebibytes(pid: u32) -> f64 {
+    status_mebibytes(pid, "VmHWM:")
+}
+
+fn status_mebibytes(pid: u32, name: &str) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
     line.split_whitespace().next().and_then(|kibibytes| kibibytes.parse::<f64>().ok()).unwrap_or_default() / 1024.0
 }
 

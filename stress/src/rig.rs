@@ -34,6 +34,16 @@ pub(crate) struct Rig {
 impl Rig {
     /// Makes the database and starts the server.
     pub(crate) async fn build(kind: DatabaseKind, binary: Option<&Path>, flags: &[&str]) -> anyhow::Result<Self> {
+        Self::build_under(&[], kind, binary, flags).await
+    }
+
+    /// Makes the database and starts the server under another program, which is given with its arguments.
+    pub(crate) async fn build_under(
+        runner: &[String],
+        kind: DatabaseKind,
+        binary: Option<&Path>,
+        flags: &[&str],
+    ) -> anyhow::Result<Self> {
         let binary = process::beside_us("headwater", binary)?;
         let folder = tempfile::Builder::new().prefix("headwater-stress-").tempdir()?;
         let (postgres, url) = match kind {
@@ -45,6 +55,7 @@ impl Rig {
             }
         };
         let options = ServerOptions {
+            runner: runner.to_vec(),
             data_dir: Some(data_dir_in(&folder)),
             database: url,
             listen_address: free_address()?,
@@ -132,7 +143,8 @@ pub(crate) fn operator_key(data_dir: &Path) -> anyhow::Result<String> {
     Ok(text.trim().to_owned())
 }
 
-fn free_address() -> anyhow::Result<String> {
+/// A free address of this machine.
+pub(crate) fn free_address() -> anyhow::Result<String> {
     // Ports are tried in random order, because other programs look for ports too.
     let port = std::iter::repeat_with(|| fastrand::u16(PORTS))
         .take(1_000)
