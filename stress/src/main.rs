@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "figures are there to be read on the terminal")]
 #![expect(clippy::float_arithmetic, reason = "figures are not money")]
 
+mod attack;
 mod audit;
 mod feed;
 mod figures;
@@ -18,7 +19,6 @@ mod race;
 mod restore;
 mod rig;
 mod seller;
-#[expect(dead_code, reason = "each command uses its part; remove this line once all are there")]
 mod shop;
 mod side_by_side;
 mod slow_reader;
@@ -63,6 +63,11 @@ enum Command {
     Soak(soak::Options),
     /// Random commands against the server and a model of it in memory.
     Model(model::Options),
+    /// Attacks on the server, with a key and without, while a shop goes on as every day.
+    Attack(attack::Options),
+    /// Carries out one attack.
+    #[command(name = attack::child::COMMAND, hide = true)]
+    AttackChild(attack::child::Options),
 }
 
 #[tokio::main]
@@ -78,5 +83,7 @@ async fn main() -> anyhow::Result<()> {
         Command::SlowReader(options) => slow_reader::run(options).await,
         Command::Soak(options) => soak::run(options).await,
         Command::Model(options) => model::run(options).await,
+        Command::Attack(options) => attack::run(options).await,
+        Command::AttackChild(options) => attack::child::run(options).await,
     }
 }

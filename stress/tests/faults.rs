@@ -84,6 +84,12 @@ fn everything_mixed_fails_nowhere_and_leaves_nothing_open() {
     assert_eq!(figure(&line, "errors"), 0, "{line}");
 }
 
+#[test]
+fn a_shop_goes_on_while_the_server_is_flooded_with_settings() {
+    let line = figures(&["attack", "--only", "settings-flood,revoked-stream", "--seconds", "1", "--any-speed"]);
+    assert_eq!(line, "attacks 2, held 2, failed 0");
+}
+
 /// Whether the file exists, or the program is in PATH.
 fn has(pattern: &str, program: &str) -> bool {
     let look = format!("ls {pattern} >/dev/null 2>&1 || command -v {program} >/dev/null");
