@@ -1,0 +1,114 @@
+//! Requests made by their descriptors. Most fields get a value that the server accepts, so that calls succeed and the account
+//! reaches many states; some get a hostile one, and some lists are long.
+
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value};
+
+use crate::draw::Draw;
+use crate::value::{Pool, enum_number, hostile_number, hostile_text, usual_number, usual_text};
+
+/// More items than any list of the API may have.
+const LIST_LENGTH_MAX: usize = 1_001;
+
+/// Makes requests.
+pub(crate) struct Maker<'a> {
+    pub(crate) pool: &'a Pool,
+    /// The time that the server's clock shows, in seconds.
+    pub(crate) now_seconds: i64,
+    /// How many of 256 values are hostile.
+    pub(crate) hostility: u8,
+}
+
+impl Maker<'_> {
+    /// A message of this type.
+    pub(crate) fn message(&self, draw: &mut Draw<'_>, descriptor: &MessageDescriptor) -> DynamicMessage {
+        match descriptor.full_name() {
+            "google.protobuf.Timestamp" => return self.time(draw, descriptor),
+            // A long wait would only hold the target up.
+            "google.protobuf.Duration" if !draw.happens(self.hostility) => {
+                return DynamicMessage::new(descriptor.clone());
+            }
+            _ => {}
+        }
+        let mut message = DynamicMessage::new(descriptor.clone());
+        let oneofs: Vec<FieldDescriptor> = descriptor
+            .oneofs()
+            .filter(|oneof| !oneof.is_synthetic())
+            .map(|oneof| draw.of(&oneof.fields().collect::<Vec<_>>()).clone())
+            .collect();
+        for field in descriptor.fields() {
+            let is_chosen = match field.containing_oneof() {
+                Some(oneof) if !oneof.is_synthetic() => oneofs.contains(&field) && !draw.happens(self.hostility / 4),
+                _ => draw.happens(200),
+            };
+            if is_chosen {
+                let value = self.field(draw, &field);
+                message.set_field(&field, value);
+            }
+        }
+        message
+    }
+
+    /// A time around now, or one from the edges.
+    fn time(&self, draw: &mut Draw<'_>, descriptor: &MessageDescriptor) -> DynamicMessage {
+        let mut message = DynamicMessage::new(descriptor.clone());
+        let is_hostile = draw.happens(self.hostility);
+        let (seconds, nanos) = if is_hostile {
+            (hostile_number(draw), i32::try_from(hostile_number(draw)).unwrap_or(999_999_999))
+        } else {
+            (self.now_seconds - 86_400 * *draw.of(&[0, 0, 0, 1, 5, 31, 61, 400]) + *draw.of(&[0, 1, 599, 601]), 0)
+        };
+        message.set_field_by_name("seconds", Value::I64(seconds));
+        message.set_field_by_name("nanos", Value::I32(nanos));
+        message
+    }
+
+    fn field(&self, draw: &mut Draw<'_>, field: &FieldDescriptor) -> Value {
+        if field.is_map() {
+            let entry =
+                |draw: &mut Draw<'_>| (MapKey::String(hostile_text(draw, self.pool)), Value::String(draw.text(16)));
+            return Value::Map((0..draw.below(4)).map(|_| entry(draw)).collect());
+        }
+        if !field.is_list() {
+            return self.single(draw, field);
+        }
+        if draw.happens(self.hostility / 16) {
+            // One value many times, because a thousand choices would use up the input.
+            let value = self.single(draw, field);
+            return Value::List(vec![value; draw.below(LIST_LENGTH_MAX + 1)]);
+        }
+        Value::List((0..draw.below(4)).map(|_| self.single(draw, field)).collect())
+    }
+
+    fn single(&self, draw: &mut Draw<'_>, field: &FieldDescriptor) -> Value {
+        let is_hostile = draw.happens(self.hostility);
+        match field.kind() {
+            Kind::Message(inside) => Value::Message(self.message(draw, &inside)),
+            Kind::String if is_hostile => Value::String(hostile_text(draw, self.pool)),
+            Kind::String => Value::String(usual_text(draw, field, self.pool)),
+            Kind::Bytes => Value::Bytes(draw.bytes(64).to_vec().into()),
+            Kind::Bool => Value::Bool(draw.happens(128)),
+            Kind::Int32 if is_hostile => Value::I32(i32::try_from(hostile_number(draw)).unwrap_or(i32::MIN)),
+            Kind::Int32 => Value::I32(i32::try_from(usual_number(draw, field)).unwrap_or(i32::MAX)),
+            Kind::Int64 if is_hostile => Value::I64(hostile_number(draw)),
+            Kind::Int64 => Value::I64(usual_number(draw, field)),
+            Kind::Enum(_) => Value::EnumNumber(enum_number(draw, field, is_hostile)),
+            other => panic!("{}: no values of {other:?}", field.full_name()),
+        }
+    }
+}
+
+/// Calls a function with every text field that is set, at any depth, and its name.
+pub(crate) fn each_text(message: &DynamicMessage, found: &mut impl FnMut(&str, &str)) {
+    for (field, value) in message.fields() {
+        each_text_of(field.name(), value, found);
+    }
+}
+
+fn each_text_of(name: &str, value: &Value, found: &mut impl FnMut(&str, &str)) {
+    match value {
+        Value::String(text) => found(name, text),
+        Value::Message(message) => each_text(message, found),
+        Value::List(values) => values.iter().for_each(|value| each_text_of(name, value, found)),
+        _ => {}
+    }
+}

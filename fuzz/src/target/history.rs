@@ -1,0 +1,55 @@
+//! Histories: many messages in one account, each through parsing and rule. All invariants are checked after each.
+
+use prost::Message;
+use prost_reflect::{DynamicMessage, MethodDescriptor};
+
+use super::world::World;
+use crate::api::{methods, name_of};
+use crate::draw::{Draw, garbled};
+use crate::message::{Maker, each_text};
+use crate::value::Pool;
+
+/// A history does not get longer, because every step checks all that was recorded before.
+const STEPS_MAX: usize = 60;
+
+/// The first messages of most histories, so that later ones find a program and affiliates.
+const OPENING: [&str; 3] = ["CreateProgram", "CreateAffiliate", "CreateAffiliate"];
+
+/// See the head of the file.
+///
+/// # Panics
+/// A property does not hold.
+pub fn history(input: &[u8]) {
+    let mut draw = Draw::new(input);
+    let changing: Vec<&MethodDescriptor> =
+        methods().iter().filter(|method| method.output().get_field_by_name("replayed").is_some()).collect();
+    let recording: Vec<_> = changing.iter().copied().filter(|method| method.name().starts_with("Record")).collect();
+    let mut world = World::new();
+    let mut pool = Pool::default();
+    let has_opening = !draw.happens(16);
+    for step in 0..STEPS_MAX {
+        let method = match OPENING.get(step).filter(|_| has_opening) {
+            Some(name) => changing.iter().find(|method| method.name() == *name).expect("the API has it"),
+            // Events are told more often than anything else.
+            None if draw.happens(128) => draw.of(&recording),
+            None => draw.of(&changing),
+        };
+        // Some histories are friendly, so that they get far.
+        let hostility = *draw.of(&[0, 2, 10, 60]);
+        let maker = Maker { pool: &pool, now_seconds: world.now_seconds(), hostility };
+        let mut bytes = maker.message(&mut draw, &method.input()).encode_to_vec();
+        if draw.happens(hostility / 2) {
+            bytes = garbled(&mut draw, bytes);
+        }
+        if let Some(answer) = world.perform(&name_of(method), &bytes) {
+            let answer = DynamicMessage::decode(method.output(), answer.as_slice()).expect("an answer can be read");
+            each_text(&answer, &mut |name, text| pool.keep(name, text));
+        }
+        world.check();
+        world.wait_seconds(*draw.of(&[0, 0, 1, 3_600, 86_400, 40 * 86_400]));
+        if draw.is_empty() {
+            break;
+        }
+    }
+    world.finish();
+}

@@ -1,0 +1,18 @@
+//! The targets. Each function takes a fuzzer's input and panics if a property does not hold.
+
+mod changes;
+mod history;
+mod message;
+mod settings;
+mod stored;
+mod text;
+mod wire;
+mod world;
+
+pub use changes::rules_without_target;
+pub use history::history;
+pub use message::message;
+pub use settings::settings;
+pub use stored::stored;
+pub use text::text;
+pub use wire::wire;

@@ -1,0 +1,211 @@
+//! Values for fields: the usual ones, from which histories come about, and those that somebody hostile would send.
+
+use std::collections::BTreeMap;
+
+use prost_reflect::{FieldDescriptor, Kind};
+
+use crate::draw::Draw;
+
+/// Ids have this many characters, the prefix included.
+const ID_LENGTH: usize = 36;
+
+/// The most values of one name that are kept from answers.
+const KEPT_MAX: usize = 16;
+
+/// The values from answers, by the name of their field. Ids are kept by their prefix.
+#[derive(Default)]
+pub(crate) struct Pool(BTreeMap<String, Vec<String>>);
+
+impl Pool {
+    pub(crate) fn keep(&mut self, field: &str, text: &str) {
+        if text.is_empty() || text.len() > 256 {
+            return;
+        }
+        let name = match prefix_of(text) {
+            Some(prefix) => prefix,
+            None => field.trim_start_matches("next_"),
+        };
+        let kept = self.0.entry(name.to_owned()).or_default();
+        if !kept.iter().any(|one| one == text) {
+            if kept.len() == KEPT_MAX {
+                kept.remove(0);
+            }
+            kept.push(text.to_owned());
+        }
+    }
+
+    fn one(&self, draw: &mut Draw<'_>, name: &str) -> Option<String> {
+        self.0.get(name).map(|kept| draw.of(kept).clone())
+    }
+
+    /// An id or another text from an answer, of any field.
+    fn any(&self, draw: &mut Draw<'_>) -> Option<String> {
+        let names: Vec<&String> = self.0.keys().collect();
+        let name = (!names.is_empty()).then(|| (*draw.of(&names)).clone())?;
+        self.one(draw, &name)
+    }
+}
+
+/// The prefix of one of our ids.
+fn prefix_of(text: &str) -> Option<&str> {
+    let (prefix, rest) = text.split_once('_')?;
+    (text.len() == ID_LENGTH && prefix.len() == 3 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .then_some(prefix)
+}
+
+/// The prefix of the ids that a field takes.
+fn prefix_for(field: &FieldDescriptor) -> Option<&'static str> {
+    let name = field.name();
+    let holder = field.parent_message();
+    let subject = if name == "id" { holder.name() } else { name };
+    [
+        ("AccountSelector", "acc"),
+        ("Account", "acc"),
+        ("account_id", "acc"),
+        ("Affiliate", "aff"),
+        ("affiliate_id", "aff"),
+        ("LeadSelector", "led"),
+        ("lead_id", "led"),
+        ("Conversion", "cnv"),
+        ("conversion_id", "cnv"),
+        ("Program", "prg"),
+        ("program_id", "prg"),
+        ("Enrollment", "enr"),
+        ("enrollment_id", "enr"),
+        ("link_id", "lnk"),
+        ("coupon_id", "cpn"),
+        ("reward_id", "rwd"),
+        ("api_key_id", "key"),
+        ("tid", "clk"),
+    ]
+    .into_iter()
+    .find(|(beginning, _)| subject.starts_with(beginning))
+    .map(|(_, prefix)| prefix)
+}
+
+/// A text that the server accepts in most fields of this name.
+pub(crate) fn usual_text(draw: &mut Draw<'_>, field: &FieldDescriptor, pool: &Pool) -> String {
+    if let Some(id) = prefix_for(field).and_then(|prefix| pool.one(draw, prefix)) {
+        return id;
+    }
+    let number = draw.below(6);
+    match field.name() {
+        "email" if field.parent_message().name().contains("Affiliate") => format!("affiliate{number}@a.example"),
+        "email" => format!("customer{number}@shop.example"),
+        "external_id" => format!("customer-{number}"),
+        "event_id" | "sale_event_id" => format!("event-{number}"),
+        // A repeated call is answered without its rule, so most calls have no request_id.
+        "request_id" if number > 2 => String::new(),
+        "request_id" => format!("request-{number}"),
+        // A ref_id and a link's code are the same to a visitor.
+        "ref_id" => format!("ref-{number}"),
+        "code" if field.parent_message().name().contains("Link") => format!("ref-{number}"),
+        "code" | "coupon_code" => format!("CODE{number}"),
+        "currency_code" if number == 5 => "JPY".to_owned(),
+        "currency_code" => "USD".to_owned(),
+        "country_code" => "DE".to_owned(),
+        "landing_url" | "destination_url" | "referrer_url" | "website_url" => format!("https://shop.example/{number}"),
+        "paths" => draw.of(PATHS).to_string(),
+        // What the server gave out, such as an etag, a page token or a cursor.
+        name => pool.one(draw, name).unwrap_or_default(),
+    }
+}
+
+/// Paths of update masks.
+const PATHS: &[&str] = &[
+    "display_name",
+    "landing_url",
+    "is_default",
+    "terms",
+    "ref_id",
+    "commission_override",
+    "coupons_max",
+    "state",
+    "affiliate_coupons_max",
+    "email",
+    "terms.commission",
+    "*",
+    "",
+    "id",
+];
+
+/// A text that was made to do harm.
+pub(crate) fn hostile_text(draw: &mut Draw<'_>, pool: &Pool) -> String {
+    match draw.below(16) {
+        0 => "\u{0}".to_owned(),
+        1 => "a\u{0}b@c.example".to_owned(),
+        2 => "'; drop table account; --".to_owned(),
+        3 => "%_%".to_owned(),
+        4 => "\u{202e}\u{1f4a5}\u{301}@\u{1f4a5}.example".to_owned(),
+        5 => "\u{1f4a5}".repeat(1 + draw.below(200)),
+        6 => "x".repeat(1 + draw.below(5_000)),
+        7 => " \t\u{a0}\u{3000}".to_owned(),
+        8 => "xn--a@xn--\u{df}.example".to_owned(),
+        9 => "\u{130}\u{df}\u{3c2}\u{fb01}\u{345}\u{1fb3}\u{ad}\u{200d}"
+            .chars()
+            .cycle()
+            .skip(draw.below(8))
+            .take(9)
+            .collect(),
+        10 => "https://u:p@[::1]:99999/\u{0}?#".to_owned(),
+        11 => {
+            format!("{}_{:032x}", draw.of(&["acc", "aff", "rwd", "clk", "cnv", "xyz", "AFF"]), u128::from(draw.byte()))
+        }
+        12 => draw.number().to_string(),
+        13 => pool.any(draw).unwrap_or_default().to_uppercase(),
+        14 => pool.any(draw).unwrap_or_default(),
+        _ => draw.text(64),
+    }
+}
+
+/// A number from the edges, or any.
+pub(crate) fn hostile_number(draw: &mut Draw<'_>) -> i64 {
+    // The most minor units that the API takes; and the largest number of floating point that has no gap below it.
+    const AMOUNT_MAX: i64 = headwater::domain::money::AMOUNT_MINOR_MAX;
+    const EDGES: &[i64] = &[
+        i64::MIN,
+        i64::MIN + 1,
+        i32::MIN as i64,
+        -1,
+        0,
+        1,
+        i32::MAX as i64,
+        i32::MAX as i64 + 1,
+        AMOUNT_MAX - 1,
+        AMOUNT_MAX,
+        AMOUNT_MAX + 1,
+        1 << 53,
+        i64::MAX - 1,
+        i64::MAX,
+    ];
+    if draw.happens(192) { *draw.of(EDGES) } else { draw.number() }
+}
+
+/// A number that the server accepts in most fields of this name.
+pub(crate) fn usual_number(draw: &mut Draw<'_>, field: &FieldDescriptor) -> i64 {
+    match field.name() {
+        "percent_ppm" => *draw.of(&[0, 1, 100_000, 333_333, 1_000_000]),
+        "amount_minor" => *draw.of(&[1, 7, 33, 100, 999, 10_000, headwater::domain::money::AMOUNT_MINOR_MAX]),
+        "hold_period_days" | "attribution_window_days" => *draw.of(&[0, 1, 30, 365, 3_650]),
+        "page_size" => *draw.of(&[0, 1, 2, 1_000]),
+        "coupons_max" | "affiliate_coupons_max" => *draw.of(&[1, 2, 10, 10_000]),
+        "terms_version" | "version" => *draw.of(&[0, 1, 2]),
+        // Of a Timestamp and a Duration; see `message.rs`.
+        "seconds" => i64::from(draw.byte()),
+        _ => *draw.of(&[0, 1, 2, 100]),
+    }
+}
+
+/// A value of the enum, or a number that is none.
+pub(crate) fn enum_number(draw: &mut Draw<'_>, field: &FieldDescriptor, is_hostile: bool) -> i32 {
+    if is_hostile {
+        return i32::try_from(hostile_number(draw)).unwrap_or(99);
+    }
+    match field.kind() {
+        Kind::Enum(values) => {
+            let numbers: Vec<i32> = values.values().map(|value| value.number()).collect();
+            *draw.of(&numbers)
+        }
+        _ => 0,
+    }
+}
