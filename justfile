@@ -48,9 +48,13 @@ planted *arguments:
 mutants *arguments:
     cargo mutants {{arguments}}
 
-# Checks licences, advisories and sources of all dependencies (needs cargo-deny).
+# Checks licences, versions, sources and advisories of all dependencies (needs cargo-deny).
 deny:
-    cargo deny check
+    .ci/deny
+
+# Runs the fuzz targets, by default for an hour: `just fuzz --minutes 5 history wire`.
+fuzz *arguments:
+    fuzz/run {{arguments}}
 
 # Runs the server on the embedded database.
 run *arguments:
