@@ -28,7 +28,7 @@ pub fn method_names() -> Vec<String> {
 }
 
 /// A message in the form of the corpus.
-pub fn recorded_message(method: &str, message: &[u8]) -> Vec<u8> {
+pub fn recorded(method: &str, message: &[u8]) -> Vec<u8> {
     [method.as_bytes(), b"\n", message].concat()
 }
 

@@ -21,4 +21,4 @@ mod value;
 #[path = "../../tests/it/properties/audit.rs"]
 mod audit;
 
-pub use api::{method_names, recorded_message};
+pub use api::{method_names, recorded};

@@ -1,10 +1,12 @@
 //! Requests made by their descriptors. Most fields get a value that the server accepts, so that calls succeed and the account
 //! reaches many states; some get a hostile one, and some lists are long.
 
+use std::collections::HashMap;
+
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value};
 
 use crate::draw::Draw;
-use crate::value::{Pool, enum_number, hostile_number, hostile_text, usual_number, usual_text};
+use crate::value::{Pool, changeable, enum_number, hostile_number, hostile_text, usual_number, usual_text};
 
 /// More items than any list of the API may have.
 const LIST_LENGTH_MAX: usize = 1_001;
@@ -22,7 +24,6 @@ impl Maker<'_> {
     /// A message of this type.
     pub(crate) fn message(&self, draw: &mut Draw<'_>, descriptor: &MessageDescriptor) -> DynamicMessage {
         match descriptor.full_name() {
-            "google.protobuf.Timestamp" => return self.time(draw, descriptor),
             // A long wait would only hold the target up.
             "google.protobuf.Duration" if !draw.happens(self.hostility) => {
                 return DynamicMessage::new(descriptor.clone());
@@ -38,7 +39,7 @@ impl Maker<'_> {
         for field in descriptor.fields() {
             let is_chosen = match field.containing_oneof() {
                 Some(oneof) if !oneof.is_synthetic() => oneofs.contains(&field) && !draw.happens(self.hostility / 4),
-                _ => draw.happens(200),
+                _ => draw.happens(240 - self.hostility / 2),
             };
             if is_chosen {
                 let value = self.field(draw, &field);
@@ -49,13 +50,16 @@ impl Maker<'_> {
     }
 
     /// A time around now, or one from the edges.
-    fn time(&self, draw: &mut Draw<'_>, descriptor: &MessageDescriptor) -> DynamicMessage {
+    fn time(&self, draw: &mut Draw<'_>, field: &FieldDescriptor, descriptor: &MessageDescriptor) -> DynamicMessage {
         let mut message = DynamicMessage::new(descriptor.clone());
         let is_hostile = draw.happens(self.hostility);
         let (seconds, nanos) = if is_hostile {
             (hostile_number(draw), i32::try_from(hostile_number(draw)).unwrap_or(999_999_999))
+        } else if field.name() == "expire_time" {
+            (self.now_seconds + 86_400 * *draw.of(&[1, 90]), 0)
         } else {
-            (self.now_seconds - 86_400 * *draw.of(&[0, 0, 0, 1, 5, 31, 61, 400]) + *draw.of(&[0, 1, 599, 601]), 0)
+            let days_ago = draw.of(&[0, 0, 0, 1, 5, 31, 61, 400]);
+            (self.now_seconds - 86_400 * days_ago + draw.of(&[0, 0, 0, 0, 0, 1, 599, 601]), 0)
         };
         message.set_field_by_name("seconds", Value::I64(seconds));
         message.set_field_by_name("nanos", Value::I32(nanos));
@@ -63,6 +67,9 @@ impl Maker<'_> {
     }
 
     fn field(&self, draw: &mut Draw<'_>, field: &FieldDescriptor) -> Value {
+        if field.is_map() && !draw.happens(self.hostility) {
+            return Value::Map(HashMap::new());
+        }
         if field.is_map() {
             let entry =
                 |draw: &mut Draw<'_>| (MapKey::String(hostile_text(draw, self.pool)), Value::String(draw.text(16)));
@@ -76,17 +83,26 @@ impl Maker<'_> {
             let value = self.single(draw, field);
             return Value::List(vec![value; draw.below(LIST_LENGTH_MAX + 1)]);
         }
+        if field.name() == "precedence" && !draw.happens(self.hostility) {
+            // All of them, in any order.
+            let first = 1 + i32::from(draw.byte() % 3);
+            return Value::List((0..3).map(|turn| Value::EnumNumber((first + turn - 1) % 3 + 1)).collect());
+        }
         Value::List((0..draw.below(4)).map(|_| self.single(draw, field)).collect())
     }
 
     fn single(&self, draw: &mut Draw<'_>, field: &FieldDescriptor) -> Value {
         let is_hostile = draw.happens(self.hostility);
         match field.kind() {
-            Kind::Message(inside) => Value::Message(self.message(draw, &inside)),
+            Kind::Message(inside) => Value::Message(match inside.full_name() {
+                "google.protobuf.Timestamp" => self.time(draw, field, &inside),
+                "google.protobuf.FieldMask" if !is_hostile => mask(draw, field, &inside),
+                _ => self.message(draw, &inside),
+            }),
             Kind::String if is_hostile => Value::String(hostile_text(draw, self.pool)),
             Kind::String => Value::String(usual_text(draw, field, self.pool)),
             Kind::Bytes => Value::Bytes(draw.bytes(64).to_vec().into()),
-            Kind::Bool => Value::Bool(draw.happens(128)),
+            Kind::Bool => Value::Bool(draw.happens(192)),
             Kind::Int32 if is_hostile => Value::I32(i32::try_from(hostile_number(draw)).unwrap_or(i32::MIN)),
             Kind::Int32 => Value::I32(i32::try_from(usual_number(draw, field)).unwrap_or(i32::MAX)),
             Kind::Int64 if is_hostile => Value::I64(hostile_number(draw)),
@@ -95,6 +111,19 @@ impl Maker<'_> {
             other => panic!("{}: no values of {other:?}", field.full_name()),
         }
     }
+}
+
+/// The mask of an update, with some of the fields that it may change.
+fn mask(draw: &mut Draw<'_>, field: &FieldDescriptor, descriptor: &MessageDescriptor) -> DynamicMessage {
+    let resources = field.parent_message().fields().filter_map(|field| match field.kind() {
+        Kind::Message(inside) if inside.package_name() == "headwater.v1" => Some(inside),
+        _ => None,
+    });
+    let names: Vec<String> = resources.flat_map(|resource| changeable(&resource)).collect();
+    let chosen = names.into_iter().filter(|_| draw.happens(100)).map(Value::String).collect();
+    let mut message = DynamicMessage::new(descriptor.clone());
+    message.set_field_by_name("paths", Value::List(chosen));
+    message
 }
 
 /// Calls a function with every text field that is set, at any depth, and its name.

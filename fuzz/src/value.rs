@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use prost_reflect::{FieldDescriptor, Kind};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 use crate::draw::Draw;
 
@@ -32,6 +32,15 @@ impl Pool {
             }
             kept.push(text.to_owned());
         }
+    }
+
+    /// A pool with one id of each kind, for messages that are only parsed.
+    pub(crate) fn of_samples() -> Self {
+        let mut pool = Self::default();
+        for prefix in ["acc", "aff", "clk", "cnv", "cpn", "enr", "key", "led", "lnk", "prg", "rwd"] {
+            pool.keep("id", &format!("{prefix}_{:032x}", 7));
+        }
+        pool
     }
 
     fn one(&self, draw: &mut Draw<'_>, name: &str) -> Option<String> {
@@ -85,49 +94,50 @@ fn prefix_for(field: &FieldDescriptor) -> Option<&'static str> {
 
 /// A text that the server accepts in most fields of this name.
 pub(crate) fn usual_text(draw: &mut Draw<'_>, field: &FieldDescriptor, pool: &Pool) -> String {
-    if let Some(id) = prefix_for(field).and_then(|prefix| pool.one(draw, prefix)) {
-        return id;
+    if let Some(prefix) = prefix_for(field) {
+        return pool.one(draw, prefix).unwrap_or_default();
     }
-    let number = draw.below(6);
+    // Few names, so that messages often share one.
+    let number = draw.below(4);
     match field.name() {
         "email" if field.parent_message().name().contains("Affiliate") => format!("affiliate{number}@a.example"),
         "email" => format!("customer{number}@shop.example"),
         "external_id" => format!("customer-{number}"),
-        "event_id" | "sale_event_id" => format!("event-{number}"),
+        "event_id" | "sale_event_id" => format!("event-{}", draw.below(12)),
         // A repeated call is answered without its rule, so most calls have no request_id.
-        "request_id" if number > 2 => String::new(),
-        "request_id" => format!("request-{number}"),
+        "request_id" if number > 0 => String::new(),
+        "request_id" => format!("request-{}", draw.below(4)),
         // A ref_id and a link's code are the same to a visitor.
         "ref_id" => format!("ref-{number}"),
         "code" if field.parent_message().name().contains("Link") => format!("ref-{number}"),
         "code" | "coupon_code" => format!("CODE{number}"),
-        "currency_code" if number == 5 => "JPY".to_owned(),
+        "currency_code" if draw.happens(8) => "JPY".to_owned(),
         "currency_code" => "USD".to_owned(),
         "country_code" => "DE".to_owned(),
-        "landing_url" | "destination_url" | "referrer_url" | "website_url" => format!("https://shop.example/{number}"),
-        "paths" => draw.of(PATHS).to_string(),
-        // What the server gave out, such as an etag, a page token or a cursor.
-        name => pool.one(draw, name).unwrap_or_default(),
+        name if name.ends_with("_url") => format!("https://shop.example/{number}"),
+        // What only the server gives out.
+        name if ["etag", "_token", "cursor"].iter().any(|end| name.ends_with(end)) => {
+            pool.one(draw, name).unwrap_or_default()
+        }
+        _ => format!("text {number}"),
     }
 }
 
-/// Paths of update masks.
-const PATHS: &[&str] = &[
-    "display_name",
-    "landing_url",
-    "is_default",
-    "terms",
-    "ref_id",
-    "commission_override",
-    "coupons_max",
-    "state",
-    "affiliate_coupons_max",
-    "email",
-    "terms.commission",
-    "*",
-    "",
-    "id",
-];
+/// The fields of a resource that an update may change.
+pub(crate) fn changeable(resource: &MessageDescriptor) -> Vec<String> {
+    const NAMES: &[&str] = &[
+        "display_name",
+        "landing_url",
+        "is_default",
+        "terms",
+        "ref_id",
+        "commission_override",
+        "email",
+        "max_active_coupons_per_affiliate",
+    ];
+    let names = resource.fields().map(|field| field.name().to_owned());
+    names.filter(|name| NAMES.contains(&name.as_str())).collect()
+}
 
 /// A text that was made to do harm.
 pub(crate) fn hostile_text(draw: &mut Draw<'_>, pool: &Pool) -> String {
@@ -186,9 +196,9 @@ pub(crate) fn usual_number(draw: &mut Draw<'_>, field: &FieldDescriptor) -> i64 
     match field.name() {
         "percent_ppm" => *draw.of(&[0, 1, 100_000, 333_333, 1_000_000]),
         "amount_minor" => *draw.of(&[1, 7, 33, 100, 999, 10_000, headwater::domain::money::AMOUNT_MINOR_MAX]),
-        "hold_period_days" | "attribution_window_days" => *draw.of(&[0, 1, 30, 365, 3_650]),
+        "hold_period_days" | "attribution_window_days" => *draw.of(&[1, 30, 60, 365]),
         "page_size" => *draw.of(&[0, 1, 2, 1_000]),
-        "coupons_max" | "affiliate_coupons_max" => *draw.of(&[1, 2, 10, 10_000]),
+        "max_active_coupons_per_affiliate" => *draw.of(&[1, 2, 10, 10_000]),
         "terms_version" | "version" => *draw.of(&[0, 1, 2]),
         // Of a Timestamp and a Duration; see `message.rs`.
         "seconds" => i64::from(draw.byte()),

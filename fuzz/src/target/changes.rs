@@ -24,7 +24,8 @@ macro_rules! changes {
             }
         }
 
-        const NAMES: &[&str] = &[$(<pb::$message as Method>::NAME),*];
+        /// The names of these methods.
+        pub const CHANGES: &[&str] = &[$(<pb::$message as Method>::NAME),*];
     };
 }
 
@@ -57,5 +58,5 @@ changes! {
 /// Methods whose answer says whether it is a repeat, and which have a rule therefore, that the list above lacks.
 pub fn rules_without_target() -> Vec<String> {
     let changing = methods().iter().filter(|method| method.output().get_field_by_name("replayed").is_some());
-    changing.map(name_of).filter(|name| !NAMES.contains(&name.as_str())).collect()
+    changing.map(name_of).filter(|name| !CHANGES.contains(&name.as_str())).collect()
 }

@@ -11,7 +11,7 @@ use prost_reflect::DynamicMessage;
 
 use super::changes::{Visitor, visit};
 use super::world::{World, assert_proper};
-use crate::api::{methods, name_of, of_corpus};
+use crate::api::{methods, name_of, of_corpus, recorded};
 use crate::draw::{Draw, garbled};
 use crate::message::Maker;
 use crate::value::Pool;
@@ -26,10 +26,38 @@ pub fn message(input: &[u8]) {
     }
     let mut draw = Draw::new(input);
     let method = draw.of(methods());
-    let maker = Maker { pool: &Pool::default(), now_seconds: 1_767_225_600, hostility: *draw.of(&[5, 40, 160]) };
+    let maker = Maker { pool: &Pool::of_samples(), now_seconds: 1_767_225_600, hostility: *draw.of(&[5, 40, 160]) };
     let bytes = maker.message(&mut draw, &method.input()).encode_to_vec();
     let bytes = if draw.happens(128) { garbled(&mut draw, bytes) } else { bytes };
     all_ways(&name_of(method), &bytes);
+}
+
+/// A message of a method as a friendly caller sends it, by these choices, in the form of the corpus.
+///
+/// # Panics
+/// The API has no such method.
+pub fn usual_message(method: &str, choices: &[u8]) -> Vec<u8> {
+    let maker = Maker { pool: &Pool::of_samples(), now_seconds: 1_767_225_600, hostility: 0 };
+    let descriptor = methods().iter().find(|one| name_of(one) == method).expect("a method of the API").input();
+    recorded(method, &maker.message(&mut Draw::new(choices), &descriptor).encode_to_vec())
+}
+
+/// Whether an input has the form of the corpus, and its message can be parsed. The messages of methods that only read are parsed
+/// with their answers, so any of them counts.
+pub fn is_well_formed(input: &[u8]) -> bool {
+    let Some((method, bytes)) = of_corpus(input) else { return false };
+    DynamicMessage::decode(method.input(), bytes).is_ok() && visit(&name_of(method), bytes, Parse).unwrap_or(true)
+}
+
+struct Parse;
+
+impl Visitor for Parse {
+    type Output = bool;
+
+    fn visit<M: Change + PartialEq + Debug>(self, bytes: &[u8]) -> bool {
+        let asking = Asking { now: Time::from_micros(1_767_225_600_000_000), key_kind: KeyKind::Admin };
+        M::decode(bytes).is_ok_and(|message| message.read(&asking).is_ok())
+    }
 }
 
 fn all_ways(method: &str, bytes: &[u8]) {

@@ -9,9 +9,9 @@ mod text;
 mod wire;
 mod world;
 
-pub use changes::rules_without_target;
+pub use changes::{CHANGES, rules_without_target};
 pub use history::history;
-pub use message::message;
+pub use message::{is_well_formed, message, usual_message};
 pub use settings::settings;
 pub use stored::stored;
 pub use text::text;

@@ -121,7 +121,9 @@ impl World {
         assert_eq!(self.other.decide(&envelope, self.now), result, "the second time, {envelope:?}");
         let Decision { outcome, replayed } = result.map_err(|refusal| Error::from(refusal).with_paths(M::PATHS))?;
         let stored = outcome.to_text().expect("an outcome has a stored form");
-        assert_eq!(Outcome::from_text(&stored).expect("a stored form is read back"), outcome);
+        // As texts, because secrets are never stored.
+        let read = Outcome::from_text(&stored).expect("a stored form is read back");
+        assert_eq!(read.to_text().expect("an outcome has a stored form"), stored);
         let answer = M::render(change::answer::<M>(outcome)?, replayed, kept, &asking).encode_to_vec();
         assert!(answer.len() < ANSWER_BYTES_MAX, "{} answers with {} bytes", M::NAME, answer.len());
         Ok(answer)
