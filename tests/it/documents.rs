@@ -3,25 +3,33 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/semantics.md"];
+use clap::CommandFactory;
+use headwater::config::CommandLine;
 
-/// All words in the sources, the protos and the migrations.
-fn words_of_sources(root: &Path) -> BTreeSet<String> {
-    let mut words = BTreeSet::new();
+const PAGES: [&str; 5] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/semantics.md"];
+
+/// The texts of the sources, the protos and the migrations.
+fn sources(root: &Path) -> Vec<String> {
+    let mut texts = Vec::new();
     let mut folders: Vec<PathBuf> =
-        ["src", "tests", "testkit", "clients", "migration", "proto"].map(|name| root.join(name)).into();
+        ["src", "tests", "testkit", "clients", "fuzz", "migration", "proto"].map(|name| root.join(name)).into();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
             } else if let Ok(text) = std::fs::read_to_string(&path) {
-                let parts = text.split(|character: char| !character.is_alphanumeric() && character != '_');
-                words.extend(parts.map(ToOwned::to_owned));
+                texts.push(text);
             }
         }
     }
-    words
+    texts
+}
+
+/// All words in the sources, the protos and the migrations.
+fn words_of_sources(root: &Path) -> BTreeSet<String> {
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    sources(root).iter().flat_map(|text| text.split(|character| !is_part(character))).map(ToOwned::to_owned).collect()
 }
 
 /// Text between backticks outside fenced blocks.
@@ -42,7 +50,7 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn is_path(text: &str) -> bool {
-    const FOLDERS: [&str; 7] = ["clients/", "docs/", "migration/", "proto/", "src/", "testkit/", "tests/"];
+    const FOLDERS: [&str; 8] = ["clients/", "docs/", "fuzz/", "migration/", "proto/", "src/", "testkit/", "tests/"];
     const ENDINGS: [&str; 5] = [".md", ".proto", ".rs", ".toml", ".txt"];
     let is_one_word = !text.contains(' ');
     is_one_word
@@ -83,4 +91,52 @@ fn documents_name_only_what_exists() {
         }
     }
     assert!(missing.is_empty(), "the documents name what is not there:\n{}", missing.join("\n"));
+}
+
+/// The rows of a table that begin with a setting, as the setting and the text beside it.
+fn rows_of_settings(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | "));
+    rows.filter(|(_, beside)| !beside.contains('|'))
+}
+
+#[test]
+fn the_security_page_has_every_limit_with_its_default() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let command = CommandLine::command();
+    let mut wrong = Vec::new();
+    let mut listed = BTreeSet::new();
+    for (setting, default) in rows_of_settings(&text) {
+        listed.insert(setting);
+        let argument = command.get_arguments().find(|argument| argument.get_id() == setting);
+        let Some(argument) = argument else {
+            wrong.push(format!("{setting} is no setting"));
+            continue;
+        };
+        if !argument.get_default_values().iter().any(|value| value == default) {
+            wrong.push(format!("{setting} is {:?} by default and not {default}", argument.get_default_values()));
+        }
+    }
+    let limits = command.get_arguments().map(|argument| argument.get_id().as_str()).filter(|id| id.ends_with("_max"));
+    wrong.extend(limits.filter(|limit| !listed.contains(limit)).map(|limit| format!("{limit} is not listed")));
+    assert!(wrong.is_empty(), "SECURITY.md: {wrong:#?}");
+}
+
+#[test]
+fn the_security_page_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let sources = sources(root);
+    let promises = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.rsplit_once(" | "));
+    let shown: BTreeSet<&str> = promises.flat_map(|(_, shown)| quoted(shown)).collect();
+    // Other words are files, commands, and targets of the fuzzer.
+    let is_test =
+        |term: &&&str| term.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') && term.contains('_');
+    let tests: Vec<_> = shown.iter().filter(is_test).filter(|term| **term != "unsafe_code").collect();
+    let exists = |name: &str| {
+        let forms = [format!("fn {name}("), format!("db_test!({name},")];
+        sources.iter().any(|text| forms.iter().any(|form| text.contains(form)))
+    };
+    let missing: Vec<_> = tests.iter().filter(|name| !exists(name)).collect();
+    assert!(missing.is_empty() && tests.len() > 20, "of {} tests, these do not exist: {missing:?}", tests.len());
 }
