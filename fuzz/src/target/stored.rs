@@ -1,5 +1,8 @@
 //! Stored forms: any text is read or refused, and what was read is written in a form that is read as the same.
 
+use std::path::Path;
+use std::sync::LazyLock;
+
 use headwater::domain::affiliate::Profile;
 use headwater::domain::attribution::Candidate;
 use headwater::domain::conversion::OrderDetails;
@@ -11,7 +14,7 @@ use headwater::store::form::Kept;
 
 use crate::draw::{Draw, garbled};
 
-/// See the head of the file. The input is a text, or, if it begins with a byte that no text of ours begins with, choices of a
+/// See the head of the file. The input is a text, or, if it does not begin as our texts do, choices of a
 /// golden text and of changes to it.
 ///
 /// # Panics
@@ -21,19 +24,19 @@ pub fn stored(input: &[u8]) {
         return every_form(&String::from_utf8_lossy(input));
     }
     let mut draw = Draw::new(input);
-    let text = draw.of(&golden()).clone();
+    let text = draw.of(&GOLDEN).clone();
     every_form(&String::from_utf8_lossy(&garbled(&mut draw, text.into_bytes())));
 }
 
 /// One text of each form.
-fn golden() -> Vec<String> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/it/golden/stored");
+static GOLDEN: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/it/golden/stored");
     let files = std::fs::read_dir(folder).expect("the golden texts");
     let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
     paths.sort();
     paths.iter().map(|path| std::fs::read_to_string(path).expect("a text")).collect()
-}
+});
 
 fn every_form(text: &str) {
     one_form::<Outcome>(text);
