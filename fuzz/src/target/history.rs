@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
+use sha2::{Digest, Sha256};
 
 use super::world::World;
 use crate::api::{methods, name_of};
@@ -17,13 +18,25 @@ const STEPS_MAX: usize = 60;
 /// The first messages of most histories, so that later ones find a program and affiliates.
 const OPENING: [&str; 4] = ["CreateProgram", "CreateAffiliate", "CreateAffiliate", "RecordClick"];
 
+/// How many bytes of choices a whole history takes.
+const CHOICES: usize = 4_096;
+
+/// The input, and behind it bytes that follow from its beginning. Without them most random inputs would end before anything is earned. They
+/// stay the same when a fuzzer changes something behind the beginning.
+fn continued(input: &[u8]) -> Vec<u8> {
+    let beginning = &input[..input.len().min(8)];
+    let more = (0_u32..).flat_map(|block| Sha256::digest([beginning, &block.to_be_bytes()].concat()));
+    input.iter().copied().chain(more).take(CHOICES.max(input.len())).collect()
+}
+
 /// See the head of the file. Returns how many messages of each method were accepted.
 ///
 /// # Panics
 /// A property does not hold.
 pub fn history(input: &[u8]) -> BTreeMap<String, usize> {
     let mut accepted = BTreeMap::new();
-    let mut draw = Draw::new(input);
+    let choices = continued(input);
+    let mut draw = Draw::new(&choices);
     let changing: Vec<&MethodDescriptor> =
         methods().iter().filter(|method| method.output().get_field_by_name("replayed").is_some()).collect();
     let recording: Vec<_> = changing.iter().copied().filter(|method| method.name().starts_with("Record")).collect();
