@@ -110,7 +110,8 @@ pub fn wire(input: &[u8]) {
 
 fn odd_headers(draw: &mut Draw<'_>, headers: &mut HeaderMap) {
     for _ in 0..=draw.below(3) {
-        let name = HeaderName::from_static(*draw.of(HEADERS));
+        let name: &&'static str = draw.of(HEADERS);
+        let name = HeaderName::from_static(name);
         let value = draw.of(HEADER_VALUES).as_bytes().to_vec();
         let value = if draw.happens(64) { garbled(draw, value) } else { value };
         // The library of the caller would not send any other.
