@@ -92,9 +92,9 @@ async fn drill(options: &Options, seed: u64) -> anyhow::Result<()> {
         let old = sell_and_copy(options, &rig, &shop, round, &copy, &mut random).await?;
         // Half of the servers are killed, so that a log lies beside the database.
         if round % 4 < 2 {
-            rig.kill_server().await?
+            rig.kill_server().await?;
         } else {
-            rig.terminate_server().await?
+            rig.terminate_server().await?;
         }
         put_back(&mut rig, hand, round, &copy).await.with_context(|| format!("round {round}, by {hand:?}"))?;
         if !command(&rig, &["check"]).status().await?.success() {
