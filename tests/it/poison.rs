@@ -2,6 +2,7 @@
 //! and that other commands succeed.
 
 use std::path::Path;
+use std::time::Duration;
 
 use headwater::domain::id::AccountId;
 use headwater::domain::ledger::BALANCE_MINOR_MAX;
@@ -77,6 +78,8 @@ db_test!(a_command_that_the_database_refuses_is_found_by_halves_and_remembered, 
     refuse_poison(&database).await;
     let transactions = |before: u64| app.transaction_count() - before;
 
+    // A moment after another account, a call is not taken whole.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     let mut events = named("first", COMMANDS);
     events[300] = "poison-1".to_owned();
     let before = app.transaction_count();
