@@ -16,8 +16,8 @@ const DATABASE_DESCRIPTORS: u64 = 3;
 /// far as the process may.
 pub(super) fn connections(settings: &Settings) -> Connections {
     let wanted = u64::from(settings.listen.connections_max);
-    // The readers, the writers and the checks.
-    let database_connections = u64::from(settings.database.read_connections_max) + 4;
+    // The readers, the two that look up keys, the writers, and the probes.
+    let database_connections = u64::from(settings.database.read_connections_max) + 6;
     let reserve = RESERVE + DATABASE_DESCRIPTORS * database_connections;
     let limit = raise(wanted + reserve);
     let max = limit.map_or(wanted, |limit| wanted.min(limit.saturating_sub(reserve).max(1)));
