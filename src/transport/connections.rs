@@ -1,9 +1,10 @@
 //! The table of open connections. Its size is limited in all and for each address. A connection is known once a call with a key
-//! that works has come over it. When there is no room, a new connection takes the place of the oldest unknown one, so that
-//! nobody keeps others out with connections that do nothing. The known ones are shared among the owners of the keys: one beyond
+//! that works has come over it. When there is no room, a new connection takes the place of an unknown one: of the oldest of its
+//! own address, or else of the oldest of the address that has the most. So nobody keeps others out with connections that do
+//! nothing, and nobody puts out newcomers from other addresses by opening new ones all the time. The known ones are shared among the owners of the keys: one beyond
 //! its owner's share works, but stays unknown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -39,9 +40,9 @@ struct Table {
 #[derive(Default)]
 struct Entries {
     next_id: u64,
-    open: BTreeMap<u64, Entry>,
-    /// The unknown ones of `open`, the oldest first.
-    unknown: BTreeMap<u64, Network>,
+    open: HashMap<u64, Entry>,
+    /// The unknown ones of `open` of each network, the oldest first.
+    unknown: HashMap<Network, BTreeSet<u64>>,
 }
 
 /// An open connection in the table.
@@ -79,7 +80,7 @@ impl Connections {
         entries.next_id += 1;
         let cut = CancellationToken::new();
         entries.open.insert(id, Entry { cut: cut.clone(), _share: share });
-        entries.unknown.insert(id, network);
+        entries.unknown.entry(network).or_default().insert(id);
         drop(entries);
         Some(Arc::new(Connection {
             id,
@@ -94,7 +95,7 @@ impl Connections {
         }))
     }
 
-    /// Closes the oldest unknown connection. False if there is none.
+    /// Closes an unknown connection. False if there is none.
     pub fn cut_oldest_unknown(&self) -> bool {
         self.entries().cut_oldest(None)
     }
@@ -110,16 +111,25 @@ impl Connections {
 }
 
 impl Entries {
-    /// Closes the oldest unknown connection, of this network or of any. False if there is none.
+    /// Closes the oldest unknown connection of this network, or of the one that has the most. False if there is none.
     fn cut_oldest(&mut self, of: Option<Network>) -> bool {
-        let mut unknown = self.unknown.iter();
-        let oldest = unknown.find(|(_, network)| of.is_none_or(|of| of == **network)).map(|(id, _)| *id);
-        let Some(id) = oldest else { return false };
-        self.unknown.remove(&id);
+        let largest = || self.unknown.iter().max_by_key(|(_, ids)| ids.len()).map(|(network, _)| *network);
+        let Some(network) = of.or_else(largest) else { return false };
+        let Some(id) = self.unknown.get(&network).and_then(|ids| ids.first().copied()) else { return false };
+        self.is_no_longer_unknown(id, network);
         if let Some(entry) = self.open.remove(&id) {
             entry.cut.cancel();
         }
         true
+    }
+
+    fn is_no_longer_unknown(&mut self, id: u64, network: Network) {
+        if let Some(ids) = self.unknown.get_mut(&network) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.unknown.remove(&network);
+            }
+        }
     }
 }
 
@@ -151,7 +161,7 @@ impl Connection {
         }
         if let Some(share) = self.table.0.known.take(owner, 1) {
             let _ = self.owner_share.set(share);
-            self.table.entries().unknown.remove(&self.id);
+            self.table.entries().is_no_longer_unknown(self.id, network(self.address.ip()));
         }
     }
 
@@ -196,7 +206,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let mut entries = self.table.entries();
         entries.open.remove(&self.id);
-        entries.unknown.remove(&self.id);
+        entries.is_no_longer_unknown(self.id, network(self.address.ip()));
     }
 }
 
@@ -240,6 +250,15 @@ mod tests {
         assert!(table.admit(address("10.0.0.4")).is_none());
         drop(other);
         assert!(table.admit(address("10.0.0.4")).is_some());
+    }
+
+    #[test]
+    fn a_network_that_opens_new_ones_all_the_time_puts_out_its_own() {
+        let table = Connections::new(20, 1_000);
+        let newcomer = table.admit(address("10.0.0.1")).unwrap();
+        let flood: Vec<_> =
+            (0..1_000).filter_map(|round| table.admit(address(&format!("10.0.1.{}", round % 5)))).collect();
+        assert!(flood.len() == 1_000 && !is_cut(&newcomer));
     }
 
     #[test]

@@ -195,12 +195,19 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         |_| "the server is in a control group of 512 MiB",
     );
     println!("stress attack, {:?}, {}\n{cage}, with 256 open files", options.database, machine());
-    let setting = Setting {
+    let mut setting = Setting {
         database: options.database,
         binary: options.server.clone(),
         uses_tls: false,
         any_speed: options.any_speed,
+        own_growth: None,
     };
+    if attacks.iter().any(|attack| matches!(attack.course, Course::Load)) {
+        let figures = trial::run(&SPIN, &setting, options.seconds).await?;
+        let own_growth = (figures.mebibytes[2] - figures.mebibytes[0]).max(0.0);
+        println!("without an attack the server grows by {own_growth:.0} MiB meanwhile");
+        setting.own_growth = Some(own_growth);
+    }
     let mut table = Table::new(&[
         "attack", "sent/s", "answers", "ok %", "p99 ms", "ratio", "MiB", "back s", "cores", "stop s", "verdict",
     ]);

@@ -33,6 +33,9 @@ pub(super) struct Setting {
     pub(super) uses_tls: bool,
     /// Whether it does not matter how long things take.
     pub(super) any_speed: bool,
+    /// By how many MiB the server grows while nobody attacks, because the victim goes on and the database fills its caches. `None`
+    /// while this is measured.
+    pub(super) own_growth: Option<f64>,
 }
 
 /// A server with the victim's shop.

@@ -101,7 +101,7 @@ pub(super) async fn run(attack: &Attack, setting: &Setting, seconds: u64) -> any
         attacker.end().await?;
         None
     };
-    let settled_after = watch.until_back(before).await;
+    let settled_after = watch.until_back(before, setting.own_growth).await;
     let most = watch.most.max(figures::peak_resident_mebibytes(watch.pid));
     let last = figures::resident_mebibytes(watch.pid);
     let (records, missed_events) = victim.stop().await;
@@ -167,11 +167,13 @@ impl<'scene> Watch<'scene> {
         (figures::processor_seconds(self.pid) - used) / begun_at.elapsed().as_secs_f64()
     }
 
-    /// Waits until the memory is back. Returns how long it took; `None` if it took too long.
-    async fn until_back(&mut self, before: f64) -> Option<Duration> {
+    /// Waits until the memory is back, but for what the server grows by itself. Returns how long it took; `None` if it took too
+    /// long.
+    async fn until_back(&mut self, before: f64, own_growth: Option<f64>) -> Option<Duration> {
         let begun_at: Instant = clock::monotonic_now();
         while begun_at.elapsed() < SETTLING_TIME {
-            let is_back = self.sample() <= before * MEMORY_FACTOR_MAX;
+            let sample = self.sample();
+            let is_back = own_growth.is_some_and(|growth| sample <= before * MEMORY_FACTOR_MAX + growth);
             if is_back && begun_at.elapsed() >= AFTER_TIME {
                 return Some(begun_at.elapsed());
             }
