@@ -11,6 +11,10 @@
     reason = "a fuzz target dies of what must not happen, and only tests use this crate"
 )]
 
+// Links libFuzzer into the empty test binary of the library, which cargo builds too. Otherwise a build for libFuzzer fails.
+#[cfg(test)]
+use bolero as _;
+
 mod api;
 mod draw;
 mod message;
