@@ -106,7 +106,8 @@ fn read(arguments: &[OsString]) -> Result<CommandLine, String> {
 fn round_trip(line: &CommandLine) {
     // A path need not be text, and then it cannot be printed.
     let Ok(printed) = line.settings.to_toml() else { return };
-    assert!(!format!("{line:?}").contains("hunter2"), "a password is shown");
+    // A caller may write the text of a password anywhere, but in the URL of the database it is one.
+    assert!(!format!("{:?}", line.settings.database.database).contains("hunter2"), "a password is shown");
     let file = write(printed.as_bytes());
     let again = read(&["headwater".into(), "--config".into(), file.path().into()]);
     let again =
