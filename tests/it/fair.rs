@@ -133,7 +133,7 @@ db_test!(keys_are_looked_up_though_every_other_connection_is_in_use, |database: 
 db_test!(only_so_many_keys_are_looked_up_at_once, |database: TestDatabase| async move {
     let store = Arc::new(store::open(&database).await);
     let clock = Arc::new(ManualClock::new(Time::from_micros(START_MICROS)));
-    let authenticator = Authenticator::new(store, clock);
+    let authenticator = Authenticator::new(store, clock, Arc::default());
     // Each call is only begun. On SQLite, some end at once.
     let guesses: Vec<_> = (0..5_000).map(|_| key::generate(KeyKind::Tracking).0).collect();
     let mut lookups = Vec::new();
