@@ -70,10 +70,11 @@ impl<Owner: Copy + Eq + Hash> Shares<Owner> {
         self.state().taken.get(&owner).copied().unwrap_or_default()
     }
 
-    /// Whether less than a quarter is left.
-    pub fn is_short(&self) -> bool {
+    /// Whether less than a quarter is left, or the owner has all of its share.
+    pub fn is_short_for(&self, owner: Owner) -> bool {
         let state = self.state();
-        state.left < state.total / 4
+        let taken = state.taken.get(&owner).copied().unwrap_or_default();
+        state.left < state.total / 4 || taken + 1 > THRESHOLD.saturating_mul(state.left.saturating_sub(1))
     }
 
     fn state(&self) -> MutexGuard<'_, State<Owner>> {
@@ -143,7 +144,10 @@ mod tests {
         let large = shares.take(1, 60).unwrap();
         assert!(shares.take(1, 10).is_none());
         assert_eq!((shares.left(), shares.taken(1)), (40, 60));
-        assert!(shares.is_short() != (shares.left() >= 25));
+        assert!(!shares.is_short_for(1) && !shares.is_short_for(2));
+        let rest = shares.take(1, 6).unwrap();
+        assert!(shares.is_short_for(1) && !shares.is_short_for(2));
+        drop(rest);
         drop(large);
         assert_eq!(shares.left(), 100);
     }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use tonic::Status;
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
@@ -22,6 +22,7 @@ use super::refusals::{self, peer};
 use super::{Authenticator, Principal};
 use crate::clock::RandomIds;
 use crate::deadline::Deadline;
+use crate::domain::account::KeyKind;
 use crate::domain::id::IdSource;
 use crate::error::{self, CallName, Error};
 use crate::transport::stream::Stream;
@@ -100,9 +101,15 @@ where
         let deadline = Deadline::sent_in(request.headers());
         let request_id = request_id(request.headers());
         let peer = peer(request.extensions());
-        if !is_grpc(request.headers()) {
+        // An answer of success to CONNECT would turn the call into a tunnel.
+        let fault = match (request.method(), is_grpc(request.headers())) {
+            (&Method::POST, true) => None,
+            (&Method::POST, false) => Some(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            _ => Some(StatusCode::METHOD_NOT_ALLOWED),
+        };
+        if let Some(fault) = fault {
             let mut response = Response::new(ResponseBody::default());
-            *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            *response.status_mut() = fault;
             return Box::pin(ready(Ok(named(response, &request_id))));
         }
         // This call takes the service that was polled, because the clone may not be ready.
@@ -192,7 +199,10 @@ async fn identify<Body>(
     let Some(kinds) = kinds else { return Ok(None) };
     let principal = authenticator.resolve(sent_key(bearer.as_ref(), api_key.as_ref())?).await?;
     name.key = Some((principal.key_id, principal.account_id));
-    if let Some(stream) = request.extensions().get::<Arc<Stream>>() {
+    // Everybody can read a publishable key in a web page.
+    if principal.kind != KeyKind::Publishable
+        && let Some(stream) = request.extensions().get::<Arc<Stream>>()
+    {
         stream.connection().becomes_known(principal.account_id.uuid().as_u128());
     }
     if !kinds.contains(&principal.kind) {

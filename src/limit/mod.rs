@@ -18,7 +18,9 @@ use http_body::Body;
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service};
 
+use crate::auth::Principal;
 use crate::auth::layer::Caller;
+use crate::domain::account::KeyKind;
 use crate::domain::id::AccountId;
 use crate::error::{CallName, Error};
 use crate::shares::Shares;
@@ -37,14 +39,17 @@ const FREE_ANSWER_BYTES: u64 = 16 * 1024;
 /// The status of a stream without a key that the server ends: UNAVAILABLE, so that its client opens another one.
 const ENDED: (&str, &str) = ("14", "the server ends this stream; open another one");
 
+/// Whose share a call counts towards: an account's, or that of its publishable keys, which everybody can read in a web page.
+type Owner = (AccountId, bool);
+
 /// The limits of all calls.
 pub struct Limits {
     /// The calls that are worked on or answered.
-    calls: Shares<AccountId>,
+    calls: Shares<Owner>,
     /// The bytes of requests that are being received.
-    request_bytes: Shares<AccountId>,
+    request_bytes: Shares<Owner>,
     /// The bytes of answers that their readers have not taken.
-    answer_bytes: Shares<AccountId>,
+    answer_bytes: Shares<Owner>,
     open_methods: OpenMethods,
     message_bytes_max: usize,
     receive_timeout: Duration,
@@ -136,7 +141,7 @@ where
         let limits = Arc::clone(&self.limits);
         let extensions = request.extensions();
         let stream = extensions.get::<Arc<Stream>>().cloned();
-        let caller = extensions.get::<Caller>().map(|caller| (caller.principal.account_id, caller.call.clone()));
+        let caller = extensions.get::<Caller>().map(|caller| (owner_of(&caller.principal), caller.call.clone()));
         let open_name = extensions.get::<CallName>().cloned();
         let Some(stream) = stream else {
             let fault = Error::Internal("a call came past the transport".to_owned());
@@ -158,8 +163,11 @@ where
             };
             let answer = inner.call(Request::from_parts(head, request::Request::Whole(received.parts))).await?;
             drop(received.shares);
-            if let Some(AnswerBytes(bytes)) = answer.extensions().get() {
-                match limits.answer_bytes.take(owner, *bytes) {
+            let bytes = answer.extensions().get().map(|AnswerBytes(bytes)| *bytes);
+            // The number of calls does not limit one that has given its place back.
+            let bytes = bytes.or_else(|| stream.has_let_go().then_some(FREE_ANSWER_BYTES));
+            if let Some(bytes) = bytes {
+                match limits.answer_bytes.take(owner, bytes) {
                     Some(share) => stream.hold_answer(Box::new(share)),
                     None => return refuse(Error::Overloaded { retry_after: RETRY_AFTER }, &name),
                 }
@@ -167,6 +175,10 @@ where
             Ok(answer.map(|body| Answer::new(body, Some(stream))))
         })
     }
+}
+
+fn owner_of(principal: &Principal) -> Owner {
+    (principal.account_id, principal.kind == KeyKind::Publishable)
 }
 
 /// A call that needs no key.
@@ -182,12 +194,15 @@ where
     RequestBody: Body<Data = Bytes> + Unpin,
     ResponseBody: Default,
 {
-    stream.hold(Box::new(limits.open_methods.enter(name.method, &stream)));
+    let Some(place) = limits.open_methods.enter(name.method, &stream) else {
+        return refuse(Error::Overloaded { retry_after: RETRY_AFTER }, &name);
+    };
+    stream.hold(Box::new(place));
     let (head, mut body) = request.into_parts();
     let body = if open::is_reflection(name.method) {
         request::Request::Stream(body)
     } else {
-        match receive(&limits, AccountId::SERVER, open::MESSAGE_BYTES_MAX, &stream, &mut body).await {
+        match receive(&limits, (AccountId::SERVER, true), open::MESSAGE_BYTES_MAX, &stream, &mut body).await {
             Ok(received) => request::Request::Whole(received.parts),
             Err(error) => return refuse(error, &name),
         }

@@ -7,11 +7,10 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::Body;
 
-use super::{Limits, RETRY_AFTER};
-use crate::domain::id::AccountId;
+use super::{Limits, Owner, RETRY_AFTER};
 use crate::error::Error;
 use crate::shares::Share;
 use crate::transport::stream::Stream;
@@ -21,6 +20,9 @@ const FREE_BYTES: usize = 16 * 1024;
 
 /// The steps in which larger requests take their share.
 const STEP_BYTES: usize = 64 * 1024;
+
+/// Pieces shorter than this are copied together.
+const SMALL_BYTES: usize = 1024;
 
 /// The bytes in front of a message.
 const PREFIX_BYTES: usize = 5;
@@ -34,8 +36,28 @@ const STOP_GRACE: Duration = Duration::from_millis(500);
 /// A request that has arrived.
 pub(super) struct Received {
     pub(super) parts: VecDeque<Bytes>,
+    /// Small pieces after the last part.
+    small: BytesMut,
     /// Held until the request is worked off.
-    pub(super) shares: Vec<Share<AccountId>>,
+    pub(super) shares: Vec<Share<Owner>>,
+}
+
+impl Received {
+    /// Keeps a piece. Small ones are copied together, because each refers to the whole buffer that it was read into.
+    fn add(&mut self, data: Bytes) {
+        if data.len() >= SMALL_BYTES {
+            self.finish();
+            self.parts.push_back(data);
+        } else {
+            self.small.extend_from_slice(&data);
+        }
+    }
+
+    fn finish(&mut self) {
+        if !self.small.is_empty() {
+            self.parts.push_back(self.small.split().freeze());
+        }
+    }
 }
 
 /// Receives the request of an account, up to `bytes_max` bytes.
@@ -45,7 +67,7 @@ pub(super) struct Received {
 /// [`Error::MessageTooLarge`].
 pub(super) async fn receive<B>(
     limits: &Limits,
-    owner: AccountId,
+    owner: Owner,
     bytes_max: usize,
     stream: &Stream,
     body: &mut B,
@@ -53,7 +75,7 @@ pub(super) async fn receive<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut received = Received { parts: VecDeque::new(), shares: Vec::new() };
+    let mut received = Received { parts: VecDeque::new(), small: BytesMut::new(), shares: Vec::new() };
     let (mut bytes, mut paid) = (0, FREE_BYTES);
     // The timers are made only when the call waits, because most requests have already arrived.
     let mut too_late: Option<Pin<Box<dyn Future<Output = Error> + Send + '_>>> = None;
@@ -62,7 +84,7 @@ where
             biased;
             frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)) => frame,
             error = poll_fn(|context| {
-                let wait = too_late.get_or_insert_with(|| Box::pin(give_up(limits, stream)));
+                let wait = too_late.get_or_insert_with(|| Box::pin(give_up(limits, owner, stream)));
                 wait.as_mut().poll(context)
             }) => return Err(error),
         };
@@ -81,19 +103,20 @@ where
                     received.shares.push(share.ok_or(Error::Overloaded { retry_after: RETRY_AFTER })?);
                     paid += STEP_BYTES;
                 }
-                received.parts.push_back(data);
+                received.add(data);
             }
         }
         if body.is_end_stream() {
             break;
         }
     }
+    received.finish();
     stream.received();
     Ok(received)
 }
 
 /// Completes when the rest of the request is given up.
-async fn give_up(limits: &Limits, stream: &Stream) -> Error {
+async fn give_up(limits: &Limits, owner: Owner, stream: &Stream) -> Error {
     // Nothing was changed, because a handler begins only when the request has been received.
     let too_late = Error::DeadlineExceeded { is_unchanged: true };
     let patience = async {
@@ -102,7 +125,7 @@ async fn give_up(limits: &Limits, stream: &Stream) -> Error {
             let pause = LOOK.min(limits.receive_timeout - waited);
             tokio::time::sleep(pause).await;
             waited += pause;
-            if limits.calls.is_short() {
+            if limits.calls.is_short_for(owner) {
                 return;
             }
         }

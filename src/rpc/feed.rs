@@ -32,6 +32,9 @@ use reader::{Beginning, Reader};
 pub use slot::FeedLimits;
 use slot::{Slot, Slots};
 
+/// Up to how many open streams read a page ahead.
+const READING_AHEAD_MAX: usize = 64;
+
 /// An open stream of events.
 pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
@@ -86,7 +89,9 @@ impl FeedStreams {
         let slot = self.open_slot(principal)?;
         let account_id = principal.account_id;
         // Follow before reading the head. Otherwise an event committed in between would go unnoticed.
-        let follower = self.app.feed().follow(account_id).reading_ahead();
+        let follower = self.app.feed().follow(account_id);
+        // Of many streams, each holds one page only.
+        let follower = if slot.open_count() <= READING_AHEAD_MAX { follower.reading_ahead() } else { follower };
         let head = self.app.feed().head(account_id).await?;
         let position = place::find(&self.app, account_id, &head, &wanted.start).await?;
         let head_place = place::of_head(&self.app, &head, position).await?;

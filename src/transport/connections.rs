@@ -1,6 +1,6 @@
 //! The table of open connections. Its size is limited in all and for each address. A connection is known once a call with a key
-//! that works has come over it. When there is no room, a new connection takes the place of an unknown one: of the oldest of its
-//! own address, or else of the oldest of the address that has the most. So nobody keeps others out with connections that do
+//! that works has come over it. When there is no room, a new connection takes the place of the oldest unknown one of the address
+//! that has the most of them. So nobody keeps others out with connections that do
 //! nothing, and nobody puts out newcomers from other addresses by opening new ones all the time. The known ones are shared among the owners of the keys: one beyond
 //! its owner's share works, but stays unknown.
 
@@ -29,9 +29,9 @@ pub fn network(address: IpAddr) -> Network {
 pub struct Connections(Arc<Table>);
 
 struct Table {
+    max: usize,
     /// The most connections of one network.
-    per_network_max: u64,
-    shares: Shares<Network>,
+    per_network_max: usize,
     /// The known connections, by the owners of their keys.
     known: Shares<u128>,
     entries: Mutex<Entries>,
@@ -40,46 +40,37 @@ struct Table {
 #[derive(Default)]
 struct Entries {
     next_id: u64,
-    open: HashMap<u64, Entry>,
+    open: HashMap<u64, CancellationToken>,
+    /// How many of `open` each network has.
+    counts: HashMap<Network, usize>,
     /// The unknown ones of `open` of each network, the oldest first.
     unknown: HashMap<Network, BTreeSet<u64>>,
 }
 
-/// An open connection in the table.
-struct Entry {
-    /// Cancelled to close the connection.
-    cut: CancellationToken,
-    _share: Share<Network>,
-}
-
 impl Connections {
-    /// A table for `max` connections, and `per_network_max` of each network.
+    /// A table for `max` connections. A network may have `per_network_max`, and never more than two thirds of the table.
     pub fn new(max: usize, per_network_max: usize) -> Self {
-        let (shares, known) = (Shares::new(max as u64), Shares::new(max as u64));
-        Self(Arc::new(Table { per_network_max: per_network_max as u64, shares, known, entries: Mutex::default() }))
+        let per_network_max = per_network_max.min(max * 2 / 3).max(1);
+        Self(Arc::new(Table { max, per_network_max, known: Shares::new(max as u64), entries: Mutex::default() }))
     }
 
     /// Takes in a connection. `None` when it must be refused.
     pub fn admit(&self, address: SocketAddr) -> Option<Arc<Connection>> {
         let network = network(address.ip());
         let mut entries = self.entries();
-        let share = loop {
-            let is_many = self.0.shares.taken(network) >= self.0.per_network_max;
-            match self.0.shares.take(network, 1).filter(|_| !is_many) {
-                Some(share) => break share,
-                // Its own network gives way first, then any.
-                None => match entries.cut_oldest(Some(network)) {
-                    true => {}
-                    false if is_many || self.0.shares.left() > 0 => return None,
-                    false if entries.cut_oldest(None) => {}
-                    false => return None,
-                },
-            }
+        let has_many = entries.counts.get(&network).is_some_and(|count| *count >= self.0.per_network_max);
+        let is_admitted = match has_many {
+            true => entries.cut_oldest(Some(network)),
+            false => entries.open.len() < self.0.max || entries.cut_oldest(None),
         };
+        if !is_admitted {
+            return None;
+        }
         let id = entries.next_id;
         entries.next_id += 1;
         let cut = CancellationToken::new();
-        entries.open.insert(id, Entry { cut: cut.clone(), _share: share });
+        entries.open.insert(id, cut.clone());
+        *entries.counts.entry(network).or_default() += 1;
         entries.unknown.entry(network).or_default().insert(id);
         drop(entries);
         Some(Arc::new(Connection {
@@ -116,11 +107,23 @@ impl Entries {
         let largest = || self.unknown.iter().max_by_key(|(_, ids)| ids.len()).map(|(network, _)| *network);
         let Some(network) = of.or_else(largest) else { return false };
         let Some(id) = self.unknown.get(&network).and_then(|ids| ids.first().copied()) else { return false };
-        self.is_no_longer_unknown(id, network);
-        if let Some(entry) = self.open.remove(&id) {
-            entry.cut.cancel();
+        if let Some(cut) = self.remove(id, network) {
+            cut.cancel();
         }
         true
+    }
+
+    /// Takes a connection out. `None` if it was out already.
+    fn remove(&mut self, id: u64, network: Network) -> Option<CancellationToken> {
+        self.is_no_longer_unknown(id, network);
+        let cut = self.open.remove(&id)?;
+        if let Some(count) = self.counts.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&network);
+            }
+        }
+        Some(cut)
     }
 
     fn is_no_longer_unknown(&mut self, id: u64, network: Network) {
@@ -139,7 +142,6 @@ pub struct Connection {
     address: SocketAddr,
     cut: CancellationToken,
     has_called: AtomicBool,
-    /// Whether it is known, or is beyond its owner's share.
     is_known: AtomicBool,
     owner_share: OnceLock<Share<u128>>,
     calls_working: AtomicUsize,
@@ -156,11 +158,14 @@ impl Connection {
 
     /// Says that a call with a key that works came over the connection. The first owner of a key has the connection.
     pub fn becomes_known(&self, owner: u128) {
-        if self.is_known.load(Ordering::Relaxed) || self.is_known.swap(true, Ordering::Relaxed) {
+        if self.is_known.load(Ordering::Relaxed) {
             return;
         }
+        // One beyond its owner's share tries again at its next call.
         if let Some(share) = self.table.0.known.take(owner, 1) {
+            // A second call at the same time gives its share back.
             let _ = self.owner_share.set(share);
+            self.is_known.store(true, Ordering::Relaxed);
             self.table.entries().is_no_longer_unknown(self.id, network(self.address.ip()));
         }
     }
@@ -204,9 +209,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let mut entries = self.table.entries();
-        entries.open.remove(&self.id);
-        entries.is_no_longer_unknown(self.id, network(self.address.ip()));
+        self.table.entries().remove(self.id, network(self.address.ip()));
     }
 }
 
@@ -222,34 +225,46 @@ mod tests {
         connection.cut.is_cancelled()
     }
 
+    fn known(table: &Connections, from: &str, owner: u128) -> Option<Arc<Connection>> {
+        table.admit(address(from)).inspect(|connection| connection.becomes_known(owner))
+    }
+
     #[test]
     fn one_address_leaves_a_third_of_the_table() {
         let table = Connections::new(90, 1_000);
-        let known: Vec<_> = std::iter::from_fn(|| table.admit(address("10.0.0.1")))
-            .take(60)
-            .inspect(|connection| connection.becomes_known(connection.id.into()))
-            .collect();
-        assert!(known.len() == 60 && table.admit(address("10.0.0.1")).is_none());
-        assert!(table.admit(address("10.0.0.2")).is_some());
+        let held: Vec<_> = (0..60).map(|owner| known(&table, "10.0.0.1", owner).unwrap()).collect();
+        assert!(table.admit(address("10.0.0.1")).is_none());
+        assert!(table.admit(address("10.0.0.2")).is_some() && held.len() == 60);
     }
 
     #[test]
     fn a_newcomer_takes_the_place_of_the_oldest_unknown_one() {
-        let table = Connections::new(3, 1_000);
-        let first = table.admit(address("10.0.0.1")).unwrap();
-        let second = table.admit(address("10.0.0.1")).unwrap();
-        first.becomes_known(1);
-        let third = table.admit(address("10.0.0.1")).unwrap();
-        assert!(!is_cut(&first) && is_cut(&second) && !is_cut(&third));
-        let other = table.admit(address("10.0.0.2")).unwrap();
-        let another = table.admit(address("10.0.0.3")).unwrap();
-        assert!(!is_cut(&first) && is_cut(&third) && !is_cut(&other) && !is_cut(&another));
-        for connection in [&other, &another] {
-            connection.becomes_known(connection.id.into());
+        let table = Connections::new(6, 1_000);
+        let first = known(&table, "10.0.0.1", 1).unwrap();
+        let unknown: Vec<_> = (0..3).map(|_| table.admit(address("10.0.0.1")).unwrap()).collect();
+        let again = table.admit(address("10.0.0.1")).unwrap();
+        assert!(!is_cut(&first) && is_cut(&unknown[0]) && !is_cut(&unknown[1]) && !is_cut(&again));
+        let others: Vec<_> = (0..3).map(|last| known(&table, &format!("10.0.1.{last}"), 2 + last).unwrap()).collect();
+        assert!(is_cut(&unknown[1]), "the table is full, and this address has the most unknown ones");
+        drop((unknown, again));
+        let last: Vec<_> = (5..7).map(|last| known(&table, &format!("10.0.1.{last}"), 2 + last).unwrap()).collect();
+        assert!(table.admit(address("10.0.0.9")).is_none(), "all are known");
+        drop(others);
+        assert!(table.admit(address("10.0.0.9")).is_some() && last.len() == 2);
+    }
+
+    #[test]
+    fn newcomers_come_in_though_many_addresses_fill_the_table() {
+        let table = Connections::new(170, 1_000);
+        let shop: Vec<_> = (0..4).map(|owner| known(&table, "10.0.0.1", owner).unwrap()).collect();
+        let flood = |round: usize| table.admit(address(&format!("10.0.1.{}", round % 32))).unwrap();
+        let mut held: Vec<_> = (0..300).map(flood).collect();
+        for round in 0..100 {
+            let newcomer = table.admit(address("10.0.0.1")).unwrap();
+            held.extend((0..500).map(|more| flood(round + more)));
+            assert!(!is_cut(&newcomer));
         }
-        assert!(table.admit(address("10.0.0.4")).is_none());
-        drop(other);
-        assert!(table.admit(address("10.0.0.4")).is_some());
+        assert!(shop.iter().all(|connection| !is_cut(connection)));
     }
 
     #[test]
@@ -264,11 +279,8 @@ mod tests {
     #[test]
     fn connections_beyond_the_share_of_their_owner_stay_unknown() {
         let table = Connections::new(9, 1_000);
-        let addresses = (1..=9).map(|last| address(&format!("10.0.0.{last}")));
-        let connections: Vec<_> = addresses.map(|address| table.admit(address).unwrap()).collect();
-        connections.iter().for_each(|connection| connection.becomes_known(7));
-        let newcomers: Vec<_> = (1..=3).map(|last| table.admit(address(&format!("10.0.1.{last}"))).unwrap()).collect();
-        newcomers.iter().for_each(|connection| connection.becomes_known(8));
+        let connections: Vec<_> = (1..=9).map(|last| known(&table, &format!("10.0.0.{last}"), 7).unwrap()).collect();
+        let _newcomers: Vec<_> = (1..=3).map(|last| known(&table, &format!("10.0.1.{last}"), 8).unwrap()).collect();
         let cut = connections.iter().filter(|connection| is_cut(connection)).count();
         assert_eq!(cut, 3, "one owner has two thirds of the table");
     }
@@ -276,11 +288,10 @@ mod tests {
     #[test]
     fn a_network_has_its_own_limit() {
         let table = Connections::new(100, 2);
-        let known: Vec<_> = (0..2).map(|_| table.admit(address("2001:db8::1")).unwrap()).collect();
-        known.iter().for_each(|connection| connection.becomes_known(connection.id.into()));
+        let held: Vec<_> = (0..2).map(|owner| known(&table, "2001:db8::1", owner).unwrap()).collect();
         assert!(table.admit(address("2001:db8::2")).is_none(), "of the same /64");
         assert!(table.admit(address("2001:db8:0:1::1")).is_some());
-        drop(known);
+        drop(held);
         assert!(table.admit(address("2001:db8::2")).is_some());
         assert_eq!(network("::ffff:10.0.0.1".parse().unwrap()), network("10.0.0.1".parse().unwrap()));
         assert_eq!(table.count(), 0);

@@ -28,7 +28,7 @@ const HEADER_BYTES_MAX: u32 = 16 * 1024;
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How often a connection that must end is looked at. A reader that takes nothing for so long then takes nothing at all.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The limits of a connection.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -112,8 +113,11 @@ where
     }
 
     async fn serve_connection(&self, socket: TcpStream, connection: &Arc<Connection>) {
-        // Without the option, small answers could wait for the reader's acknowledgement of the one before.
-        if socket.set_nodelay(true).is_err() {
+        // Without the first option, small answers could wait for the reader's acknowledgement of the one before. With the second,
+        // the system ends a connection whose reader takes nothing for so long; HTTP/2 cannot say goodbye to it.
+        let dead_after = self.limits.keepalive_interval + self.limits.keepalive_timeout;
+        let dead_after = u32::try_from(dead_after.as_millis()).unwrap_or(u32::MAX);
+        if socket.set_nodelay(true).is_err() || set_tcp_user_timeout(&socket, dead_after).is_err() {
             return;
         }
         let io = Gathered::new(socket);

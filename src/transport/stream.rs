@@ -77,9 +77,18 @@ impl Stream {
         self.holds().answer = Some(share);
     }
 
+    /// Says that the answer is a stream of events, which may stand still for longer.
+    pub fn is_of_events(&self) {
+        self.is_patient.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the call has given its place back.
+    pub fn has_let_go(&self) -> bool {
+        self.holds().call.is_none()
+    }
+
     /// Gives the call's place back, because the call only waits for events from now on.
     pub fn let_go(&self) {
-        self.is_patient.store(true, Ordering::Relaxed);
         // It is dropped after the lock.
         let _place = self.holds().call.take();
     }

@@ -2,14 +2,19 @@
 //! public API.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use headwater_client::pb;
 use testkit::client::Client;
+use tonic::{Code, Response, Status};
 
 use crate::feed;
 use crate::journal::Journal;
 use crate::shop::Shop;
 use crate::value;
+
+/// How long to wait before a refused call is made again.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// How many faults are described in words.
 const TOLD_MAX: usize = 20;
@@ -235,7 +240,7 @@ async fn check_by_event_id(
         };
         let read = match client.tracking.get_conversion(request).await {
             Ok(answer) => answer.into_inner().conversion,
-            Err(status) if status.code() == tonic::Code::NotFound => None,
+            Err(status) if status.code() == Code::NotFound => None,
             Err(status) => return Err(status.into()),
         };
         let listed = kept.get(&order.event_id).and_then(|kept| kept.first());
@@ -272,6 +277,16 @@ fn recorded_sale(event: &pb::Event) -> Option<&pb::Conversion> {
     }
 }
 
+/// Calls VerifyLedger. Waits while those of other accounts run, because a server carries out two at once.
+pub(crate) async fn verify(client: &mut Client) -> Result<pb::VerifyLedgerResponse, Status> {
+    loop {
+        match client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await {
+            Err(status) if status.code() == Code::ResourceExhausted => tokio::time::sleep(RETRY_DELAY).await,
+            answer => return answer.map(Response::into_inner),
+        }
+    }
+}
+
 /// Checks that the ledger verifies, and that each affiliate has earned the commission on its sales.
 async fn check_books(
     client: &mut Client,
@@ -280,7 +295,7 @@ async fn check_books(
     kept: &BTreeMap<String, Vec<pb::Conversion>>,
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
-    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await?.into_inner();
+    let report = verify(client).await?;
     findings.is_ledger_verified = report.ok;
     for difference in report.differences {
         findings.fault(difference);

@@ -145,7 +145,7 @@ async fn settled(pid: u32, before: Option<Idle>) -> anyhow::Result<Idle> {
 /// Checks the books and the feed, and that every answered sale is there.
 async fn check(rig: &Rig, shop: &Shop, tally: &mut Tally) -> anyhow::Result<()> {
     let mut client = Client::connect(&rig.url(), &shop.key).await?;
-    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await?.into_inner();
+    let report = audit::verify(&mut client).await?;
     tally.errors.extend(report.differences);
     if !report.ok {
         tally.errors.push("the ledger does not verify".to_owned());

@@ -32,6 +32,9 @@ use crate::store::Store;
 use crate::transport::stream::Stream;
 use change::{Asking, Change};
 
+/// The largest request of a read. One with 1,000 ids in each of its filters has less.
+const READ_BYTES_MAX: usize = 256 << 10;
+
 /// The maximum size of an answer: the default limit of clients.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
@@ -91,11 +94,16 @@ impl Rpc {
     ) -> Result<Response<A>, Status>
     where
         F: Future<Output = Result<A, Error>>,
+        Q: Message,
         A: Message,
     {
         let call = self.call_of(&mut request)?;
         let name = call.name.clone();
         let deadline = call.deadline;
+        // It waits for its turn with all that it has.
+        if request.get_ref().encoded_len() > READ_BYTES_MAX {
+            return Err(Error::MessageTooLarge.into_status(&name));
+        }
         let answer = async {
             let _turn = self.app.store().read_turn(call.account_id()).await;
             handle(call, request.into_inner()).await
@@ -135,6 +143,12 @@ pub(in crate::rpc) struct Call {
 }
 
 impl Call {
+    /// Says that the answer is a stream of events. The streams have a limit of their own.
+    pub(in crate::rpc) fn is_stream(&self) {
+        self.only_waits();
+        self.stream.iter().for_each(|stream| stream.is_of_events());
+    }
+
     /// Gives the call's place among those of its account back, because the call only waits from now on.
     pub(in crate::rpc) fn only_waits(&self) {
         self.stream.iter().for_each(|stream| stream.let_go());

@@ -42,8 +42,7 @@ service! {
     ) -> Result<Response<WatchStream>, Status> {
         let call = self.rpc.call_of(&mut request)?;
         let stream = self.streams.watch_conversions(&call.principal, &call.name, request.into_inner()).await;
-        // The streams have a limit of their own.
-        call.only_waits();
+        call.is_stream();
         stream.map(Response::new).map_err(|error| error.into_status(&call.name))
     }
 }

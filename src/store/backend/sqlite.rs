@@ -7,19 +7,23 @@ mod log;
 pub(super) mod watch;
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, Value, sqlx};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::super::StoreError;
 use super::fault::of_sqlite;
 use super::kind::Kind;
 use super::{PREPARED_STATEMENTS_MAX, WAIT, refuse};
+use crate::clock;
 use file::SqliteFiles;
 use watch::FileFault;
 
@@ -31,6 +35,13 @@ const CACHE_READER_KIB: &str = "-8192";
 /// SQLite copies its write-ahead log into the file after this many pages of 4 KiB. A row that is written often in between is
 /// copied once.
 const CHECKPOINT_PAGES: i64 = 8_192;
+
+/// A log longer than this is begun anew: twice as long as it becomes without readers.
+const LOG_BYTES_LONG: u64 = 64 << 20;
+
+/// How often the length of the log is looked at, and how long beginning it anew waits for readers.
+const LOG_LOOK: Duration = Duration::from_secs(1);
+const LOG_WAIT: Duration = Duration::from_millis(100);
 
 /// Opens pooled connections: those that read, or the one that creates the file and its schema.
 pub(super) async fn connect(url: &str, connections: u32, may_write: bool) -> Result<DatabaseConnection, StoreError> {
@@ -65,6 +76,9 @@ pub(super) struct SqliteWriter {
     /// None once it is closed.
     connection: Option<Connection>,
     file_fault: Arc<FileFault>,
+    /// The file of the log, and when its length was last looked at.
+    log: PathBuf,
+    log_looked_at: Instant,
 }
 
 impl SqliteWriter {
@@ -86,7 +100,8 @@ impl SqliteWriter {
             return refuse("SQLite's synchronous setting is below FULL; a crash could lose confirmed writes");
         }
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS_MAX);
-        Ok(Self { connection: Some(connection), file_fault })
+        let log_looked_at = clock::monotonic_now();
+        Ok(Self { connection: Some(connection), file_fault, log: files.log(), log_looked_at })
     }
 
     /// Marks the database for this run, see `header.rs`.
@@ -106,8 +121,32 @@ impl SqliteWriter {
         self.run("BEGIN IMMEDIATE")
     }
 
-    pub(super) fn commit(&self) -> Result<(), DbErr> {
-        self.run("COMMIT").inspect_err(|_| self.undo())
+    pub(super) fn commit(&mut self) -> Result<(), DbErr> {
+        self.run("COMMIT").inspect_err(|_| self.undo())?;
+        self.begin_log_anew();
+        Ok(())
+    }
+
+    /// Begins the log at its beginning again if it has become long. SQLite does so by itself at a moment without readers, and
+    /// readers that follow each other closely leave none.
+    fn begin_log_anew(&mut self) {
+        let now = clock::monotonic_now();
+        if now < self.log_looked_at + LOG_LOOK {
+            return;
+        }
+        self.log_looked_at = now;
+        let Some(connection) = &self.connection else { return };
+        if std::fs::metadata(&self.log).is_ok_and(|log| log.len() > LOG_BYTES_LONG) {
+            // New readers read the file and no log while this waits for the others. If it does not succeed, the next look tries
+            // again.
+            let restarted = connection
+                .busy_timeout(LOG_WAIT)
+                .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0)));
+            tracing::debug!(?restarted, "the log of SQLite was long");
+            if let Err(error) = connection.busy_timeout(WAIT) {
+                tracing::warn!(%error, "cannot set how long SQLite waits for a lock");
+            }
+        }
     }
 
     /// Rolls back.

@@ -10,7 +10,7 @@ use tonic::Status;
 
 use super::drive::{Difference, Player};
 use super::world::{Unordered, sorted_totals};
-use crate::feed;
+use crate::{audit, feed};
 use filtered::Turn;
 
 /// The page size is small enough for several pages in a sequence.
@@ -135,8 +135,7 @@ impl Player {
             let balances = self.client.rewards.get_balance(request).await.map_err(told)?.into_inner().balances;
             check!(self, "GetBalance", self.world.balances(&affiliate.id), balances);
         }
-        let request = pb::VerifyLedgerRequest {};
-        let mut audit = self.client.rewards.verify_ledger(request).await.map_err(told)?.into_inner();
+        let mut audit = audit::verify(&mut self.client).await.map_err(told)?;
         audit.totals = sorted_totals(audit.totals);
         check!(self, "VerifyLedger", self.world.audit(), audit);
         Ok(None)

@@ -39,7 +39,7 @@ const PARTS: [Part; 26] = [
     Part { name: "form", parts: &["domain"], libraries: &[] },
     Part {
         name: "store",
-        parts: &["domain", "entity", "form", "outage", "sampled", "gate"],
+        parts: &["domain", "clock", "entity", "form", "outage", "sampled", "gate"],
         libraries: &["sea_orm", "migration", "tokio", "tracing"],
     },
     Part { name: "clock", parts: &["domain"], libraries: &["getrandom", "tokio", "tracing"] },
@@ -70,7 +70,19 @@ const PARTS: [Part; 26] = [
     },
     Part {
         name: "auth",
-        parts: &["domain", "store", "app", "clock", "config", "deadline", "error", "sampled", "transport", "pb"],
+        parts: &[
+            "domain",
+            "store",
+            "app",
+            "clock",
+            "config",
+            "deadline",
+            "error",
+            "outage",
+            "sampled",
+            "transport",
+            "pb",
+        ],
         libraries: &["tonic", "prost", "tokio", "tracing"],
     },
     Part {
