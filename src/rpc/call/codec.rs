@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use prost::Message;
 use prost::bytes::Buf;
+use prost::encoding::{DecodeContext, WireType, skip_field};
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 use tonic::Status;
@@ -150,8 +151,14 @@ fn reckon(shape: &Shape, mut bytes: &[u8], limit: usize, taken: &mut usize, dept
                     }
                 }
             }
-            // Groups: the messages of the API have none, and no client sends them.
-            _ => return Reckoned::TooMuch,
+            // A group. The messages of the API have none, so the decoder skips it, and it takes nothing.
+            (3, _) => {
+                let number = u32::try_from(key >> 3).unwrap_or_default();
+                if skip_field(WireType::StartGroup, number, &mut bytes, DecodeContext::default()).is_err() {
+                    return Reckoned::NoMessage;
+                }
+            }
+            _ => return Reckoned::NoMessage,
         }
         if *taken > limit {
             return Reckoned::TooMuch;
@@ -314,8 +321,14 @@ mod tests {
             ..pb::UpdateProgramRequest::default()
         };
         assert!(!fits("UpdateProgramRequest", &request.encode_to_vec()));
-        let ids = vec![0_u8; 10];
-        assert!(fits("UpdateProgramRequest", &ids), "no message is left to the decoder");
-        assert!(!fits("UpdateProgramRequest", &[0b1_011; 10_000]), "groups");
+        for broken in [&[0_u8; 10][..], &[0b1_011; 10_000]] {
+            assert!(fits("UpdateProgramRequest", broken), "what is no message is left to the decoder");
+            assert!(pb::UpdateProgramRequest::decode(broken).is_err());
+        }
+        // What follows a group counts.
+        let mut after_group = vec![0xf3, 0x7f, 0xf4, 0x7f];
+        assert!(fits("UpdateProgramRequest", &after_group));
+        after_group.extend(request.encode_to_vec());
+        assert!(!fits("UpdateProgramRequest", &after_group));
     }
 }
