@@ -115,7 +115,7 @@ pub(crate) fn usual_text(draw: &mut Draw<'_>, field: &FieldDescriptor, pool: &Po
         "currency_code" => "USD".to_owned(),
         "country_code" => "DE".to_owned(),
         name if name.ends_with("_url") => format!("https://shop.example/{number}"),
-        // What only the server gives out.
+        // Texts that only the server gives out.
         name if ["etag", "_token", "cursor"].iter().any(|end| name.ends_with(end)) => {
             pool.one(draw, name).unwrap_or_default()
         }

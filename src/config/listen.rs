@@ -32,16 +32,17 @@ pub struct ListenSettings {
     pub allow_plaintext: bool,
 
     /// How many connections may be open. The limit of open files may allow fewer; the log says so at the start. When all are open, a
-    /// new one takes the place of the oldest over which no call with a key has come.
+    /// new one takes the place of one over which no call with a key has come, of the address that has the most of these.
     #[arg(long, global = true, env = "HEADWATER_CONNECTIONS_MAX", default_value = "2048", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections_max: u32,
 
     /// How many connections one address may have, or one /64 network of IPv6 addresses. It never gets more than two thirds of
-    /// `connections_max`, and less when other addresses have many.
+    /// `connections_max`.
     #[arg(long, global = true, env = "HEADWATER_CONNECTIONS_PER_ADDRESS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections_per_address_max: u32,
 
-    /// How long a new connection may take until its first request, in seconds. A TLS handshake may take a third of it.
+    /// How long a new connection may take until its first request, in seconds. A TLS handshake before it may take a
+    /// third as long.
     #[arg(long, global = true, env = "HEADWATER_FIRST_REQUEST_SECONDS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub first_request_seconds: u32,
 

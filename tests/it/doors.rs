@@ -18,7 +18,7 @@ use crate::support::database::TestDatabase;
 use crate::support::feed::{from_beginning, from_latest};
 use crate::support::raw::RawClient;
 use crate::support::server::{TestServer, reason, register};
-use crate::support::shop::Shop;
+use crate::support::shop::{Shop, sale};
 
 const RECORD_SALE: &str = "headwater.v1.TrackingService/RecordSale";
 const HEALTH_CHECK: &str = "grpc.health.v1.Health/Check";
@@ -45,15 +45,6 @@ async fn connect(server: &TestServer) -> TcpStream {
 async fn is_closed(mut connection: TcpStream) {
     let mut bytes = [0; 1_000];
     while !matches!(connection.read(&mut bytes).await, Ok(0) | Err(_)) {}
-}
-
-fn sale(number: usize) -> pb::RecordSaleRequest {
-    pb::RecordSaleRequest {
-        event_id: format!("sale-{number}"),
-        coupon_code: "ANN".to_owned(),
-        amount: Some(pb::Money { amount_minor: 1_000, currency_code: "USD".to_owned() }),
-        ..pb::RecordSaleRequest::default()
-    }
 }
 
 db_test!(a_connection_without_a_request_ends, |database: TestDatabase| async move {

@@ -15,19 +15,10 @@ use crate::support::database::TestDatabase;
 use crate::support::feed::{from_beginning, from_latest};
 use crate::support::raw::RawClient;
 use crate::support::server::{TestServer, reason};
-use crate::support::shop::Shop;
+use crate::support::shop::{Shop, sale};
 
 const RECORD_SALE: &str = "headwater.v1.TrackingService/RecordSale";
 const LIST_CONVERSIONS: &str = "headwater.v1.TrackingService/ListConversions";
-
-fn sale(number: usize) -> pb::RecordSaleRequest {
-    pb::RecordSaleRequest {
-        event_id: format!("sale-{number}"),
-        coupon_code: "ANN".to_owned(),
-        amount: Some(pb::Money { amount_minor: 1_000, currency_code: "USD".to_owned() }),
-        ..pb::RecordSaleRequest::default()
-    }
-}
 
 async fn conversions(client: &mut Client) -> usize {
     let request = pb::ListConversionsRequest::default();

@@ -48,3 +48,13 @@ impl Shop {
         pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(self.affiliate_id.clone())) }
     }
 }
+
+/// A sale of 10 dollars with Ann's code.
+pub(crate) fn sale(number: usize) -> pb::RecordSaleRequest {
+    pb::RecordSaleRequest {
+        event_id: format!("sale-{number}"),
+        coupon_code: "ANN".to_owned(),
+        amount: Some(pb::Money { amount_minor: 1_000, currency_code: "USD".to_owned() }),
+        ..pb::RecordSaleRequest::default()
+    }
+}

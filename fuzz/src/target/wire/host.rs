@@ -42,7 +42,7 @@ pub(super) struct Host {
     pub(super) keys: Vec<HeaderValue>,
     operator_key: HeaderValue,
     admin_key: HeaderValue,
-    /// What the server gave out: ids, page tokens, cursors, etags.
+    /// Texts that the server gave out: ids, page tokens, cursors, etags.
     pub(super) pool: Pool,
     pub(super) now_seconds: i64,
     _server: Server,
