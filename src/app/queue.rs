@@ -1,10 +1,10 @@
-//! The commands that wait for a writer, and the choice of those that make the next batch. Accounts take turns, so that one with
-//! thousands of waiting commands delays another one's by the batch in progress and a share of the next one. An account's own
-//! commands keep their order. Knows no rule and no database.
+//! The commands that wait for a writer, and the choice of those that make the next batch. An account with thousands of waiting
+//! commands delays another one's by the batch in progress and a short part of the next one. An account's own commands keep their
+//! order. Knows no rule and no database.
 //!
-//! While only one account has commands, a batch takes its calls whole, up to `batch_commands_max`. While several have, or had a
-//! moment ago, each turn takes a few commands, a long call is spread over several batches, and a batch ends early once only one
-//! account has commands left. Each command is answered on its own, so a call need not be one transaction.
+//! A batch begins with the commands of the light accounts, which have few waiting. Then the others take turns, with whole calls
+//! until the batch is full. While a light account is at work, they get a short part of each batch only, and a long call is spread
+//! over several batches. Each command is answered on its own, so a call need not be one transaction.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -22,20 +22,19 @@ use crate::domain::rule::Envelope;
 use crate::shares::Share;
 use crate::turns::Turns;
 
-/// How much of an account's work a turn takes, in the unit of [`Envelope::weight`]: little, so that many accounts find a place in
-/// each batch.
-const TURN_WEIGHT: usize = 16;
+/// An account with no more than this waiting is light. It is in the unit of [`Envelope::weight`].
+const LIGHT_WEIGHT_MAX: usize = 64;
 
-/// How much a batch takes from an account once no other one has commands left, while others may come at any time. It commits in
-/// about the time in which an idle server answers.
-const REST_WEIGHT_MAX: usize = 128;
+/// How much a batch takes from the accounts that are not light while another one is. It commits in about the time in which an idle
+/// server answers.
+const SHORT_WEIGHT_MAX: usize = 128;
 
 /// How much of a suspect account's work a batch takes while other accounts have commands. Each command may cost a transaction or
 /// two.
 const SUSPECT_WEIGHT_MAX: usize = 4;
 
-/// How long batches stay short after one with commands of another account. A caller that waits for each answer has nothing in the
-/// queue most of the time.
+/// How long batches stay short after commands of a light account. A caller that waits for each answer has nothing in the queue most
+/// of the time.
 const SHARED_FOR: Duration = Duration::from_secs(1);
 
 /// The work of one call.
@@ -107,6 +106,12 @@ pub(super) struct Lot {
     pub(super) parts: Vec<Part>,
 }
 
+impl Lot {
+    fn has(&self, account_id: AccountId) -> bool {
+        self.parts.iter().any(|part| part.account_id == account_id)
+    }
+}
+
 /// An upkeep, the channel for its reply, and its share of the queue's room.
 pub(super) type WaitingUpkeep = (Upkeep, oneshot::Sender<Result<u64, SubmitError>>, Share<AccountId>);
 
@@ -125,18 +130,15 @@ pub(super) struct Queue {
     arrivals: mpsc::UnboundedReceiver<Job>,
     turns: Turns<AccountId, Waiting>,
     batch_commands_max: usize,
-    /// An account of the last batch.
-    last: Option<AccountId>,
-    /// Until when batches are short even if only one account has commands.
-    shared_until: Option<Instant>,
+    light: LightAccounts,
     /// The replies to the first commands of jobs that are still in the queue. An account has one such job at most.
     unfinished: HashMap<AccountId, Vec<Reply>>,
 }
 
 impl Queue {
     pub(super) fn new(arrivals: mpsc::UnboundedReceiver<Job>, batch_commands_max: usize) -> Self {
-        let (turns, unfinished) = (Turns::default(), HashMap::new());
-        Self { arrivals, turns, batch_commands_max, last: None, shared_until: None, unfinished }
+        let (turns, light, unfinished) = (Turns::default(), LightAccounts::default(), HashMap::new());
+        Self { arrivals, turns, batch_commands_max, light, unfinished }
     }
 
     /// Waits until there is work. False once the queue is closed and empty.
@@ -158,34 +160,59 @@ impl Queue {
     /// Takes the next batch.
     pub(super) fn take(&mut self, suspects: &Suspects, now: Instant) -> Batch {
         let mut batch = Batch::default();
-        let is_shared = self.turns.owners() > 1 || self.shared_until.is_some_and(|until| now < until);
-        let (mut first, mut is_mixed) = (None, false);
-        let (mut rest_weight, mut idle_turns) = (0, 0);
-        while batch.weight < self.batch_commands_max && idle_turns < self.turns.owners() {
-            let is_rest = is_shared && self.turns.owners() == 1;
-            if is_rest && rest_weight >= REST_WEIGHT_MAX {
-                break;
-            }
-            let (batch, batch_commands_max) = (&mut batch, self.batch_commands_max);
-            let weight = self.turns.take_turn(|account_id, jobs| {
-                is_mixed |= *first.get_or_insert(account_id) != account_id;
-                let is_suspect = suspects.has_account(account_id, now);
-                let weight_max = match (is_shared, is_suspect) {
-                    (false, _) => batch_commands_max,
-                    (true, false) => TURN_WEIGHT,
-                    (true, true) => SUSPECT_WEIGHT_MAX,
-                };
-                Turn { batch, account_id, weight_max, may_split: is_shared, is_suspect, now }.take(jobs)
-            });
-            let weight = weight.unwrap_or_default();
-            idle_turns = if weight == 0 { idle_turns + 1 } else { 0 };
-            rest_weight += if is_rest { weight } else { 0 };
-        }
-        if is_mixed || (self.last.is_some() && self.last != first) {
-            self.shared_until = Some(now + SHARED_FOR);
-        }
-        self.last = first;
+        self.take_light(&mut batch, suspects, now);
+        self.take_rest(&mut batch, suspects, now);
         batch
+    }
+
+    /// Takes what the light accounts have waiting, and a little of the suspect ones.
+    fn take_light(&mut self, batch: &mut Batch, suspects: &Suspects, now: Instant) {
+        let owners = self.turns.owners();
+        for _ in 0..owners {
+            if batch.weight >= self.batch_commands_max {
+                return;
+            }
+            let light = &mut self.light;
+            self.turns.take_turn(|account_id, jobs| {
+                let turn = |weight_max, is_suspect| Turn { account_id, weight_max, may_split: true, is_suspect, now };
+                if suspects.has_account(account_id, now) {
+                    if owners > 1 || light.has_other(account_id, now) {
+                        turn(SUSPECT_WEIGHT_MAX, true).take(jobs, batch);
+                    }
+                } else if is_light(jobs) {
+                    // The rest of a call that was split is no sign of a light account.
+                    if jobs.front().is_some_and(|waiting| !waiting.is_split) {
+                        light.note(account_id, now);
+                    }
+                    turn(usize::MAX, false).take(jobs, batch);
+                }
+            });
+        }
+    }
+
+    /// Takes from the other accounts in turn.
+    fn take_rest(&mut self, batch: &mut Batch, suspects: &Suspects, now: Instant) {
+        let before = batch.weight;
+        let mut weight_max = self.batch_commands_max.saturating_sub(before).max(SHORT_WEIGHT_MAX);
+        let mut idle_turns = 0;
+        while idle_turns < self.turns.owners() && batch.weight - before < weight_max {
+            let light = &self.light;
+            let weight = self.turns.take_turn(|account_id, jobs| {
+                let is_suspect = suspects.has_account(account_id, now);
+                let is_short = light.has_other(account_id, now);
+                let has_had_its_part = is_suspect && (is_short || batch.apart.has(account_id));
+                // A light account that found no place is the first one next time.
+                if has_had_its_part || (!is_suspect && is_light(jobs)) {
+                    return 0;
+                }
+                if is_short {
+                    weight_max = weight_max.min(SHORT_WEIGHT_MAX);
+                }
+                let weight_max = weight_max.saturating_sub(batch.weight - before);
+                Turn { account_id, weight_max, may_split: is_short, is_suspect, now }.take(jobs, batch)
+            });
+            idle_turns = if weight.unwrap_or_default() == 0 { idle_turns + 1 } else { 0 };
+        }
     }
 
     /// Takes the replies to commands of a batch, and answers the jobs that have no further ones.
@@ -206,9 +233,44 @@ impl Queue {
     }
 }
 
+/// Whether an account has little waiting.
+fn is_light(jobs: &VecDeque<Waiting>) -> bool {
+    let mut weight = 0;
+    jobs.iter().all(|Waiting { job, .. }| {
+        weight += match &job.work {
+            Work::Commands(commands, _) if commands.len() > LIGHT_WEIGHT_MAX => commands.len(),
+            Work::Commands(commands, _) => commands.as_slice().iter().map(Envelope::weight).sum(),
+            Work::Upkeep(..) => 1,
+        };
+        weight <= LIGHT_WEIGHT_MAX
+    })
+}
+
+/// The light accounts of the last moments. Two are remembered, so that an account that is light at times can tell itself from the
+/// others.
+#[derive(Default)]
+struct LightAccounts {
+    last: Option<(AccountId, Instant)>,
+    before: Option<(AccountId, Instant)>,
+}
+
+impl LightAccounts {
+    fn note(&mut self, account_id: AccountId, now: Instant) {
+        if self.last.is_none_or(|(last, _)| last != account_id) {
+            self.before = self.last;
+        }
+        self.last = Some((account_id, now));
+    }
+
+    /// Whether an account other than this one was light a moment ago.
+    fn has_other(&self, account_id: AccountId, now: Instant) -> bool {
+        let mut noted = [self.last, self.before].into_iter().flatten();
+        noted.any(|(other, noted_at)| other != account_id && now.duration_since(noted_at) < SHARED_FOR)
+    }
+}
+
 /// One account's turn.
-struct Turn<'take> {
-    batch: &'take mut Batch,
+struct Turn {
     account_id: AccountId,
     weight_max: usize,
     /// Whether a job may be spread over several batches.
@@ -217,14 +279,11 @@ struct Turn<'take> {
     now: Instant,
 }
 
-impl Turn<'_> {
-    /// Takes the account's next commands. Returns their weight, which is 0 if the account has had its part of this batch.
-    fn take(self, jobs: &mut VecDeque<Waiting>) -> usize {
-        let Self { batch, account_id, weight_max, may_split, is_suspect, now } = self;
+impl Turn {
+    /// Takes the account's next commands. Returns their weight.
+    fn take(self, jobs: &mut VecDeque<Waiting>, batch: &mut Batch) -> usize {
+        let Self { account_id, weight_max, may_split, is_suspect, now } = self;
         let lot = if is_suspect { &mut batch.apart } else { &mut batch.together };
-        if is_suspect && may_split && lot.parts.iter().any(|part| part.account_id == account_id) {
-            return 0;
-        }
         let mut weight = 0;
         while weight < weight_max
             && let Some(Waiting { job, is_split }) = jobs.pop_front()

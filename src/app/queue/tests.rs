@@ -130,10 +130,10 @@ fn a_single_command_finds_a_place_in_the_next_batch_which_is_short() {
     bench.submit(victim, 1);
     let (counts, _) = bench.batch();
     assert_eq!(counts[&victim], 1);
-    assert!(counts[&hog] <= REST_WEIGHT_MAX + TURN_WEIGHT, "{counts:?}");
+    assert_eq!(counts[&hog], SHORT_WEIGHT_MAX);
     // The victim is not in the queue now, but it may come back at any time.
     for _ in 0..5 {
-        assert_eq!(bench.batch().0[&hog], REST_WEIGHT_MAX);
+        assert_eq!(bench.batch().0[&hog], SHORT_WEIGHT_MAX);
     }
     bench.now += SHARED_FOR;
     let (counts, _) = bench.batch();
@@ -152,12 +152,48 @@ fn a_command_that_comes_later_is_not_behind_what_waited_before() {
 }
 
 #[test]
-fn busy_accounts_fill_the_batch_in_equal_parts() {
+fn busy_accounts_take_turns_with_whole_calls() {
     let mut bench = Bench::new();
+    (1..=8).for_each(|number| bench.submit(account(number), 500));
+    for number in [1, 3, 5, 7] {
+        assert_eq!(bench.batch().0, BTreeMap::from([(account(number), 500), (account(number + 1), 500)]));
+        (0..2).for_each(|_| bench.submit(account(number), 500));
+    }
+    for number in [1, 3, 5, 7] {
+        assert_eq!(bench.batch().0, BTreeMap::from([(account(number), 1_000)]));
+    }
+    bench.finish();
+}
+
+#[test]
+fn busy_accounts_take_turns_beside_a_light_one_too() {
+    let (mut bench, light) = (Bench::new(), account(9));
     (1..=8).for_each(|number| bench.submit(account(number), 1_000));
-    let (counts, _) = bench.batch();
-    assert_eq!((counts.len(), counts.values().sum()), (8, BATCH_COMMANDS_MAX));
-    assert!(counts.values().all(|count| *count == BATCH_COMMANDS_MAX / 8), "{counts:?}");
+    for number in (1..=8).chain(1..=8) {
+        bench.submit(light, 3);
+        assert_eq!(bench.batch().0, BTreeMap::from([(light, 3), (account(number), SHORT_WEIGHT_MAX)]));
+    }
+    bench.finish();
+}
+
+#[test]
+fn many_light_accounts_leave_a_part_to_a_busy_one() {
+    let (mut bench, hog) = (Bench::new(), account(1_000));
+    bench.submit(hog, 1_000);
+    (0..600).for_each(|number| bench.submit(account(number), 2));
+    assert_eq!(bench.batch().0[&hog], SHORT_WEIGHT_MAX);
+    bench.finish();
+}
+
+#[test]
+fn an_account_with_few_commands_at_times_does_not_shorten_its_own_batches() {
+    let (mut bench, alone) = (Bench::new(), account(1));
+    for _ in 0..4 {
+        bench.submit(alone, 2);
+        assert_eq!(bench.batch().0[&alone], 2);
+        bench.submit(alone, 1_000);
+        assert_eq!(bench.batch().0[&alone], 1_000);
+    }
     bench.finish();
 }
 
@@ -210,7 +246,7 @@ fn a_suspect_account_runs_apart_and_gets_little_while_others_wait() {
     bench.submit(other, 600);
     let (counts, apart) = bench.batch();
     assert_eq!((counts[&suspect], apart), (SUSPECT_WEIGHT_MAX, SUSPECT_WEIGHT_MAX));
-    assert!(counts[&other] >= REST_WEIGHT_MAX, "{counts:?}");
+    assert!(counts[&other] >= SHORT_WEIGHT_MAX, "{counts:?}");
     bench.finish();
 }
 
