@@ -36,6 +36,7 @@ use crate::pb;
 use crate::rpc::Services;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::store::{Identity, Store, StoreError, StoreOptions};
+use crate::transport::lane::Lane;
 use crate::transport::serve::{ConnectionLimits, Transport};
 use health::{Following, Health};
 use listener::Bound;
@@ -313,6 +314,7 @@ fn connection_limits(settings: &Settings) -> ConnectionLimits {
         handshake: seconds(listen.first_request_seconds) / 3,
         first_request: seconds(listen.first_request_seconds),
         stall: seconds(settings.feed.feed_stall_seconds),
+        lane: Lane::of_this_machine(),
     }
 }
 

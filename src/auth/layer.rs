@@ -199,11 +199,12 @@ async fn identify<Body>(
     let Some(kinds) = kinds else { return Ok(None) };
     let principal = authenticator.resolve(sent_key(bearer.as_ref(), api_key.as_ref())?).await?;
     name.key = Some((principal.key_id, principal.account_id));
-    // Everybody can read a publishable key in a web page.
-    if principal.kind != KeyKind::Publishable
-        && let Some(stream) = request.extensions().get::<Arc<Stream>>()
-    {
-        stream.connection().becomes_known(principal.account_id.uuid().as_u128());
+    if let Some(stream) = request.extensions().get::<Arc<Stream>>() {
+        stream.connection().shows_key();
+        // Everybody can read a publishable key in a web page.
+        if principal.kind != KeyKind::Publishable {
+            stream.connection().becomes_known(principal.account_id.uuid().as_u128());
+        }
     }
     if !kinds.contains(&principal.kind) {
         return Err(Error::KeyKindNotAllowed { method, kind: principal.kind, allowed: kinds });

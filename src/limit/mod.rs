@@ -161,6 +161,10 @@ where
                 Ok(received) => received,
                 Err(error) => return refuse(error, &name),
             };
+            if received.is_heavy() {
+                stream.becomes_heavy(owner.0.uuid().as_u128());
+                tokio::task::yield_now().await;
+            }
             let answer = inner.call(Request::from_parts(head, request::Request::Whole(received.parts))).await?;
             drop(received.shares);
             let bytes = answer.extensions().get().map(|AnswerBytes(bytes)| *bytes);

@@ -24,6 +24,9 @@ const STEP_BYTES: usize = 64 * 1024;
 /// Pieces shorter than this are copied together.
 const SMALL_BYTES: usize = 1024;
 
+/// A shorter compressed request becomes no more than a few hundred KiB, because DEFLATE makes a thousandth at best.
+const COMPRESSED_BYTES: usize = 256;
+
 /// The bytes in front of a message.
 const PREFIX_BYTES: usize = 5;
 
@@ -40,6 +43,7 @@ pub(super) struct Received {
     small: BytesMut,
     /// Held until the request is worked off.
     pub(super) shares: Vec<Share<Owner>>,
+    bytes: usize,
 }
 
 impl Received {
@@ -51,6 +55,12 @@ impl Received {
         } else {
             self.small.extend_from_slice(&data);
         }
+    }
+
+    /// Whether decoding it takes milliseconds: it is large, or may become large, because it is compressed.
+    pub(super) fn is_heavy(&self) -> bool {
+        let is_compressed = self.parts.front().and_then(|part| part.first()).is_some_and(|flag| *flag != 0);
+        self.bytes > FREE_BYTES || (is_compressed && self.bytes > COMPRESSED_BYTES)
     }
 
     fn finish(&mut self) {
@@ -75,8 +85,8 @@ pub(super) async fn receive<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut received = Received { parts: VecDeque::new(), small: BytesMut::new(), shares: Vec::new() };
-    let (mut bytes, mut paid) = (0, FREE_BYTES);
+    let mut received = Received { parts: VecDeque::new(), small: BytesMut::new(), shares: Vec::new(), bytes: 0 };
+    let mut paid = FREE_BYTES;
     // The timers are made only when the call waits, because most requests have already arrived.
     let mut too_late: Option<Pin<Box<dyn Future<Output = Error> + Send + '_>>> = None;
     loop {
@@ -94,11 +104,11 @@ where
             Some(Err(_)) => return Err(Error::Unavailable),
             Some(Ok(frame)) => {
                 let Ok(data) = frame.into_data() else { continue };
-                bytes += data.len();
-                if bytes > bytes_max + PREFIX_BYTES {
+                received.bytes += data.len();
+                if received.bytes > bytes_max + PREFIX_BYTES {
                     return Err(Error::MessageTooLarge);
                 }
-                while bytes > paid {
+                while received.bytes > paid {
                     let share = limits.request_bytes.take(owner, STEP_BYTES as u64);
                     received.shares.push(share.ok_or(Error::Overloaded { retry_after: RETRY_AFTER })?);
                     paid += STEP_BYTES;

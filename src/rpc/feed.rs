@@ -23,7 +23,7 @@ use crate::auth::{Authenticator, Principal};
 use crate::clock;
 use crate::domain::event::FeedPlace;
 use crate::domain::id::AccountId;
-use crate::error::{CallName, Error};
+use crate::error::Error;
 use crate::pb;
 use batch::Batch;
 use event::WantedStream;
@@ -63,29 +63,28 @@ impl FeedStreams {
     ///
     /// # Errors
     /// Invalid fields, a cursor that cannot be served, or too many streams.
-    pub async fn watch(
+    pub(in crate::rpc) async fn watch(
         &self,
-        principal: &Principal,
-        name: &CallName,
+        call: &Call,
         request: pb::WatchEventsRequest,
     ) -> Result<WatchStream, Error> {
-        self.open(principal, name, event::parse_watch(&request)?).await
+        self.open(call, event::parse_watch(&request)?).await
     }
 
     /// Opens the stream of a WatchConversions call.
     ///
     /// # Errors
     /// As [`Self::watch`].
-    pub async fn watch_conversions(
+    pub(in crate::rpc) async fn watch_conversions(
         &self,
-        principal: &Principal,
-        name: &CallName,
+        call: &Call,
         request: pb::WatchConversionsRequest,
     ) -> Result<WatchStream, Error> {
-        self.open(principal, name, event::parse_watch_conversions(&request)?).await
+        self.open(call, event::parse_watch_conversions(&request)?).await
     }
 
-    async fn open(&self, principal: &Principal, name: &CallName, wanted: WantedStream) -> Result<WatchStream, Error> {
+    async fn open(&self, call: &Call, wanted: WantedStream) -> Result<WatchStream, Error> {
+        let Call { principal, name, .. } = call;
         let slot = self.open_slot(principal)?;
         let account_id = principal.account_id;
         // Follow before reading the head. Otherwise an event committed in between would go unnoticed.
@@ -107,6 +106,7 @@ impl FeedStreams {
             draining: self.draining.clone(),
             limits: self.limits.clone(),
             slot,
+            weight: call.weight(),
         });
         let messages = stream::unfold(reader, |mut reader| async move {
             let message = reader.next().await?;
@@ -127,6 +127,7 @@ impl FeedStreams {
     ) -> Result<ReadEventsResponse, Error> {
         let Call { principal, sent_deadline, .. } = call;
         let wanted = event::parse_read(&request)?;
+        call.works_on(wanted.page_events_max.unsigned_abs());
         // A waiting call counts as a stream.
         let _slot = (!wanted.max_wait.is_zero()).then(|| self.open_slot(principal)).transpose()?;
         let account_id = principal.account_id;

@@ -1,8 +1,8 @@
 //! The table of open connections. Its size is limited in all and for each address. A connection is known once a call with a key
 //! that works has come over it. When there is no room, a new connection takes the place of the oldest unknown one of the address
-//! that has the most of them. So nobody keeps others out with connections that do
-//! nothing, and nobody puts out newcomers from other addresses by opening new ones all the time. The known ones are shared among the owners of the keys: one beyond
-//! its owner's share works, but stays unknown.
+//! that has the most of them. So nobody keeps others out with connections that do nothing, and nobody puts out newcomers from other
+//! addresses by opening new ones all the time. The known ones are shared among the owners of the keys: one beyond its owner's share
+//! works, but stays unknown.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use super::pace::{Pace, SlowedCount};
 use crate::shares::{Share, Shares};
 
 /// The owner of connections: an IPv4 address, or the /64 network of an IPv6 address, because a single host may have all of it.
@@ -34,6 +35,7 @@ struct Table {
     per_network_max: usize,
     /// The known connections, by the owners of their keys.
     known: Shares<u128>,
+    slowed_count: SlowedCount,
     entries: Mutex<Entries>,
 }
 
@@ -51,7 +53,13 @@ impl Connections {
     /// A table for `max` connections. A network may have `per_network_max`, and never more than two thirds of the table.
     pub fn new(max: usize, per_network_max: usize) -> Self {
         let per_network_max = per_network_max.min(max * 2 / 3).max(1);
-        Self(Arc::new(Table { max, per_network_max, known: Shares::new(max as u64), entries: Mutex::default() }))
+        Self(Arc::new(Table {
+            max,
+            per_network_max,
+            known: Shares::new(max as u64),
+            slowed_count: SlowedCount::default(),
+            entries: Mutex::default(),
+        }))
     }
 
     /// Takes in a connection. `None` when it must be refused.
@@ -82,6 +90,7 @@ impl Connections {
             owner_share: OnceLock::new(),
             calls_working: AtomicUsize::new(0),
             parts: AtomicU32::new(0),
+            pace: Pace::default(),
             table: self.clone(),
         }))
     }
@@ -89,6 +98,11 @@ impl Connections {
     /// Closes an unknown connection. False if there is none.
     pub fn cut_oldest_unknown(&self) -> bool {
         self.entries().cut_oldest(None)
+    }
+
+    /// How many of them are slowed down.
+    pub(super) fn slowed_count(&self) -> SlowedCount {
+        self.0.slowed_count.clone()
     }
 
     /// How many connections are open.
@@ -147,6 +161,7 @@ pub struct Connection {
     calls_working: AtomicUsize,
     /// How many parts of answers the transport has taken.
     parts: AtomicU32,
+    pace: Pace,
     table: Connections,
 }
 
@@ -156,7 +171,12 @@ impl Connection {
         self.address
     }
 
-    /// Says that a call with a key that works came over the connection. The first owner of a key has the connection.
+    /// Says that a key that works came over the connection. It is not slowed down any more.
+    pub fn shows_key(&self) {
+        self.pace.becomes_free();
+    }
+
+    /// The same of a key that not everybody can have. The first owner of a key has the connection.
     pub fn becomes_known(&self, owner: u128) {
         if self.is_known.load(Ordering::Relaxed) {
             return;
@@ -178,6 +198,11 @@ impl Connection {
     /// Says that a call has come.
     pub(super) fn called(&self) {
         self.has_called.store(true, Ordering::Relaxed);
+        self.pace.called();
+    }
+
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     pub(super) fn has_called(&self) -> bool {

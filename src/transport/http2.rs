@@ -16,6 +16,7 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::Service;
 
 use super::connections::Connection;
+use super::lane::Lane;
 use super::stream::{Stream, Streams};
 
 /// How much the transport holds of an answer that its reader does not take.
@@ -31,7 +32,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The limits of a connection.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ConnectionLimits {
     /// The most calls at once.
     pub streams_max: u32,
@@ -47,6 +48,8 @@ pub struct ConnectionLimits {
     pub first_request: Duration,
     /// How long a reader may take nothing of an answer.
     pub stall: Duration,
+    /// Where heavy calls run.
+    pub lane: Lane,
 }
 
 /// Serves a connection until it ends. Once `draining` is cancelled, it takes no more calls and ends when those in progress have.
@@ -65,7 +68,7 @@ pub(super) async fn serve<IO, S, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let streams = Streams::new(limits.stall);
+    let streams = Streams::new(limits.stall, limits.lane.clone());
     let calls = Calls {
         service,
         connection: Arc::clone(connection),

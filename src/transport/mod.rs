@@ -5,6 +5,8 @@ pub mod answer;
 pub mod connections;
 pub mod gathered;
 mod http2;
+pub mod lane;
+mod pace;
 pub mod request;
 pub mod serve;
 pub mod stream;

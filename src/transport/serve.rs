@@ -21,6 +21,7 @@ use super::connections::{Connection, Connections};
 use super::gathered::Gathered;
 use super::http2;
 pub use super::http2::ConnectionLimits;
+use super::pace::Paced;
 use crate::clock;
 use crate::sampled::Sampled;
 
@@ -120,7 +121,7 @@ where
         if socket.set_nodelay(true).is_err() || set_tcp_user_timeout(&socket, dead_after).is_err() {
             return;
         }
-        let io = Gathered::new(socket);
+        let io = Paced::new(Gathered::new(socket), Arc::clone(connection), self.connections.slowed_count());
         let limits = ConnectionLimits { age: clock::jitter(self.limits.age, 10), ..self.limits.clone() };
         let service = self.service.clone();
         let Some(tls) = &self.tls else {

@@ -4,7 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use hyper::rt::Executor;
 use tokio::time::Sleep;
 
 use super::connections::Connection;
+use super::lane::{Lane, LanePlace};
 
 /// How many times as long as another call a stream of events may stand still. It tells its reader that it was too slow when the
 /// reader comes back, and holds little in the meantime.
@@ -37,6 +38,9 @@ pub struct Stream {
     parts: AtomicU32,
     is_ending: AtomicBool,
     is_patient: AtomicBool,
+    is_heavy: AtomicBool,
+    /// Whose turn it is in the lane of heavy calls.
+    heavy_owner: OnceLock<u128>,
     waker: AtomicWaker,
     /// Shares of limited supplies, see [`Stream::hold`].
     holds: Mutex<Holds>,
@@ -57,6 +61,8 @@ impl Stream {
             parts: AtomicU32::new(0),
             is_ending: AtomicBool::new(false),
             is_patient: AtomicBool::new(false),
+            is_heavy: AtomicBool::new(false),
+            heavy_owner: OnceLock::new(),
             waker: AtomicWaker::new(),
             holds: Mutex::default(),
         })
@@ -80,6 +86,22 @@ impl Stream {
     /// Says that the answer is a stream of events, which may stand still for longer.
     pub fn is_of_events(&self) {
         self.is_patient.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that the next steps of the call take long, so that they run in the lane. It begins when the call yields.
+    pub fn becomes_heavy(&self, owner: u128) {
+        let _ = self.heavy_owner.set(owner);
+        self.is_heavy.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that the next steps of the call are short again.
+    pub fn becomes_light(&self) {
+        self.is_heavy.store(false, Ordering::Relaxed);
+    }
+
+    /// The owner of a heavy call.
+    fn heavy_owner(&self) -> Option<u128> {
+        self.is_heavy.load(Ordering::Relaxed).then(|| self.heavy_owner.get().copied()).flatten()
     }
 
     /// Whether the call has given its place back.
@@ -155,12 +177,13 @@ impl Drop for Stream {
 pub(super) struct Streams {
     next: Arc<Mutex<Option<Arc<Stream>>>>,
     stall: Duration,
+    lane: Lane,
 }
 
 impl Streams {
-    /// Ends a call whose reader takes nothing for `stall`.
-    pub(super) fn new(stall: Duration) -> Self {
-        Self { next: Arc::default(), stall }
+    /// Ends a call whose reader takes nothing for `stall`. Heavy calls run in the lane.
+    pub(super) fn new(stall: Duration, lane: Lane) -> Self {
+        Self { next: Arc::default(), stall, lane }
     }
 
     pub(super) fn announce(&self, stream: Arc<Stream>) {
@@ -171,21 +194,31 @@ impl Streams {
 impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, future: F) {
         match self.next.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(stream) => tokio::spawn(drive(future, stream, self.stall)),
+            Some(stream) => tokio::spawn(drive(future, stream, self.stall, self.lane.clone())),
             None => tokio::spawn(async { _ = future.await }),
         };
     }
 }
 
 /// Drives a call to its end, or until its reader has taken nothing for too long. Dropping the future resets the HTTP/2 stream.
-async fn drive<F: Future>(future: F, stream: Arc<Stream>, stall: Duration) {
+async fn drive<F: Future>(future: F, stream: Arc<Stream>, stall: Duration, lane: Lane) {
     let mut future = pin!(future);
+    let mut place: Option<LanePlace> = None;
     let mut timer: Option<(u32, bool, Pin<Box<Sleep>>)> = None;
     poll_fn(|context| {
         stream.waker.register(context.waker());
-        if future.as_mut().poll(context).is_ready() {
+        let step = match stream.heavy_owner() {
+            Some(owner) => Some(place.get_or_insert_with(|| lane.place(owner)).next_step(context.waker())),
+            None => {
+                place = None;
+                None
+            }
+        };
+        let must_wait = matches!(step, Some(None));
+        if !must_wait && future.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
+        drop(step);
         let is_ending = stream.is_ending();
         let Some(part) = stream.waiting_part().or(is_ending.then_some(0)) else {
             timer = None;

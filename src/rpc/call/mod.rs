@@ -35,6 +35,9 @@ use change::{Asking, Change};
 /// The largest request of a read. One with 1,000 ids in each of its filters has less.
 const READ_BYTES_MAX: usize = 256 << 10;
 
+/// A call that works on so many rows, events or items is not heavy.
+const LIGHT_COUNT_MAX: u64 = 100;
+
 /// The maximum size of an answer: the default limit of clients.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
@@ -142,6 +145,23 @@ pub(in crate::rpc) struct Call {
     stream: Option<Arc<Stream>>,
 }
 
+/// See [`Call::weight`].
+pub(in crate::rpc) struct Weight {
+    stream: Option<Arc<Stream>>,
+    owner: u128,
+}
+
+impl Weight {
+    /// Says that so many rows, events or items are worked on next.
+    pub(in crate::rpc) fn set(&self, count: u64) {
+        match &self.stream {
+            Some(stream) if count > LIGHT_COUNT_MAX => stream.becomes_heavy(self.owner),
+            Some(stream) => stream.becomes_light(),
+            None => {}
+        }
+    }
+}
+
 impl Call {
     /// Says that the answer is a stream of events. The streams have a limit of their own.
     pub(in crate::rpc) fn is_stream(&self) {
@@ -152,6 +172,17 @@ impl Call {
     /// Gives the call's place among those of its account back, because the call only waits from now on.
     pub(in crate::rpc) fn only_waits(&self) {
         self.stream.iter().for_each(|stream| stream.let_go());
+    }
+
+    /// Says that so many rows, events or items are worked on next. The steps of a call with many take milliseconds, so they run in
+    /// the lane of heavy calls once the call has waited for anything.
+    pub(in crate::rpc) fn works_on(&self, count: u64) {
+        self.weight().set(count);
+    }
+
+    /// How the call says later how much it works on.
+    pub(in crate::rpc) fn weight(&self) -> Weight {
+        Weight { stream: self.stream.clone(), owner: self.account_id().uuid().as_u128() }
     }
 
     pub(in crate::rpc) fn account_id(&self) -> AccountId {

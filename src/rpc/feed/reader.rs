@@ -20,6 +20,7 @@ use crate::clock;
 use crate::domain::event::{EventFilter, FeedPlace};
 use crate::error::Error;
 use crate::pb::{self, watch_events_response::Content as Word};
+use crate::rpc::call::Weight;
 
 /// A reader that had caught up gets a `FellBehind` message when it is this many events behind.
 const FAR_BEHIND_EVENTS: i64 = 500;
@@ -47,6 +48,7 @@ pub(super) struct Beginning {
     pub(super) draining: CancellationToken,
     pub(super) limits: FeedLimits,
     pub(super) slot: Slot,
+    pub(super) weight: Weight,
 }
 
 /// See the head of the file.
@@ -77,6 +79,7 @@ pub(super) struct Reader {
     heartbeat_at: Instant,
     /// The stream's slot among the streams of its key. It is held as long as the reader exists.
     slot: Slot,
+    weight: Weight,
 }
 
 impl Reader {
@@ -93,7 +96,9 @@ impl Reader {
             draining,
             limits,
             slot,
+            weight,
         } = beginning;
+        weight.set((head.sequence - position.sequence).unsigned_abs());
         let now = clock::monotonic_now();
         let cursor = |place| app.feed().cursors().encode(principal.account_id, place);
         let opened = Word::Opened(pb::Opened {
@@ -123,6 +128,7 @@ impl Reader {
             silent_events: 0,
             heartbeat_at: now + wanted.heartbeat_delay,
             slot,
+            weight,
         }
     }
 
@@ -200,6 +206,7 @@ impl Reader {
                 return Ok(None);
             }
             self.is_caught_up = true;
+            self.weight.set(0);
             return Ok(Some(Word::CaughtUp(pb::CaughtUp {})));
         };
         let is_far_behind = last.last_sequence() - self.position.sequence >= FAR_BEHIND_EVENTS;
@@ -207,6 +214,7 @@ impl Reader {
         if self.is_caught_up && is_far_behind {
             self.is_caught_up = false;
             let lag_event_count = self.lag().await?;
+            self.weight.set(lag_event_count.unsigned_abs());
             return Ok(Some(Word::FellBehind(pb::FellBehind { lag_event_count })));
         }
         Ok(None)

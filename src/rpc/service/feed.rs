@@ -28,7 +28,7 @@ service! {
 
     async fn watch_events(&self, mut request: Request<pb::WatchEventsRequest>) -> Result<Response<WatchStream>, Status> {
         let call = self.rpc.call_of(&mut request)?;
-        let stream = self.streams.watch(&call.principal, &call.name, request.into_inner()).await;
+        let stream = self.streams.watch(&call, request.into_inner()).await;
         call.is_stream();
         stream.map(Response::new).map_err(|error| error.into_status(&call.name))
     }

@@ -41,7 +41,7 @@ service! {
         mut request: Request<pb::WatchConversionsRequest>,
     ) -> Result<Response<WatchStream>, Status> {
         let call = self.rpc.call_of(&mut request)?;
-        let stream = self.streams.watch_conversions(&call.principal, &call.name, request.into_inner()).await;
+        let stream = self.streams.watch_conversions(&call, request.into_inner()).await;
         call.is_stream();
         stream.map(Response::new).map_err(|error| error.into_status(&call.name))
     }
