@@ -143,7 +143,10 @@ impl Feed {
     /// # Errors
     /// The store's errors.
     pub async fn head(&self, account_id: AccountId) -> Result<AccountHead, StoreError> {
-        let head = store::account_head::head(&*self.store, account_id).await?;
+        let head = {
+            let _turn = self.store.read_turn(account_id).await;
+            store::account_head::head(&*self.store, account_id).await?
+        };
         if let Some(followed) = lock(&self.accounts).get(&account_id) {
             followed.notice(head.event_sequence);
         }
@@ -237,6 +240,7 @@ impl Feed {
     /// # Errors
     /// The store's errors.
     pub async fn sequence_before(&self, account_id: AccountId, time: Time) -> Result<i64, StoreError> {
+        let _turn = self.store.read_turn(account_id).await;
         store::event::first_sequence_at(&self.store, account_id, time).await
     }
 
@@ -246,9 +250,11 @@ impl Feed {
     /// # Errors
     /// The store's errors.
     pub async fn place(&self, account_id: AccountId, sequence: i64) -> Result<Option<FeedPlace>, StoreError> {
+        let turn = self.store.read_turn(account_id).await;
         if let Some(place) = store::event::place(&self.store, account_id, sequence).await? {
             return Ok(Some(place));
         }
+        drop(turn);
         // The head has the place of the newest pruned event. It is read after the row was not found, so that a worker that prunes
         // between the two reads does no harm.
         let earliest = self.head(account_id).await?.earliest();

@@ -24,8 +24,11 @@ const STEP_BYTES: usize = 64 * 1024;
 /// Pieces shorter than this are copied together.
 const SMALL_BYTES: usize = 1024;
 
-/// A shorter compressed request becomes no more than a few hundred KiB, because DEFLATE makes a thousandth at best.
-const COMPRESSED_BYTES: usize = 256;
+/// A request up to this size is not heavy. A single sale is smaller, and a batch of 1,000 items larger.
+const LIGHT_BYTES_MAX: usize = 1024;
+
+/// The same for a compressed one. It becomes some hundred KiB at most, because DEFLATE makes a thousandth at best.
+const LIGHT_COMPRESSED_BYTES_MAX: usize = 256;
 
 /// The bytes in front of a message.
 const PREFIX_BYTES: usize = 5;
@@ -57,10 +60,10 @@ impl Received {
         }
     }
 
-    /// Whether decoding it takes milliseconds: it is large, or may become large, because it is compressed.
+    /// Whether decoding it may take long, and much memory. It then waits for its turn before it is decoded.
     pub(super) fn is_heavy(&self) -> bool {
         let is_compressed = self.parts.front().and_then(|part| part.first()).is_some_and(|flag| *flag != 0);
-        self.bytes > FREE_BYTES || (is_compressed && self.bytes > COMPRESSED_BYTES)
+        self.bytes > if is_compressed { LIGHT_COMPRESSED_BYTES_MAX } else { LIGHT_BYTES_MAX }
     }
 
     fn finish(&mut self) {

@@ -31,8 +31,6 @@ pub(super) async fn record(
         fields.wrong("items", format!("has {count} events; send 1 to {LIST_LENGTH_MAX}"));
         return Err(fields.into_error());
     }
-    call.works_on(count as u64);
-    tokio::task::yield_now().await;
     let asking = call.asking();
     let mut envelopes = Vec::with_capacity(count);
     // For each item: its error, or what is needed to turn its answer into a result.

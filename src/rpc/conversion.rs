@@ -56,6 +56,7 @@ pub(super) async fn list(
         without_candidates: view == View::Basic,
     };
     let images = store::conversion::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.works_on(images.len()).await;
     let (conversions, next_page_token) =
         page.fill(images, |image| image.conversion.id.uuid(), |image| render(&image, view));
     Ok(pb::ListConversionsResponse { conversions, next_page_token })

@@ -69,6 +69,7 @@ pub(super) async fn list(call: Call, message: pb::ListCouponsRequest) -> Result<
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let query = CouponQuery { affiliate_id, code, states };
     let coupons = store::coupon::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.works_on(coupons.len()).await;
     let (coupons, next_page_token) = page.fill(coupons, |coupon| coupon.id.uuid(), |coupon| render(&coupon));
     Ok(pb::ListCouponsResponse { coupons, next_page_token })
 }

@@ -143,7 +143,8 @@ pub(super) async fn list(
     let query = EnrollmentQuery { affiliate_id, program_id, states };
     let enrollments = store::enrollment::list(call.store(), call.account_id(), &query, page.walk()).await?;
     let pages = landing_urls(&call, &enrollments).await?;
-    let rows = enrollments.into_iter().zip(pages).collect();
+    let rows: Vec<_> = enrollments.into_iter().zip(pages).collect();
+    call.works_on(rows.len()).await;
     let (enrollments, next_page_token) = page.fill(rows, |(row, _)| row.id.uuid(), |(row, page)| render(&row, &page));
     Ok(pb::ListEnrollmentsResponse { enrollments, next_page_token })
 }

@@ -127,7 +127,7 @@ impl FeedStreams {
     ) -> Result<ReadEventsResponse, Error> {
         let Call { principal, sent_deadline, .. } = call;
         let wanted = event::parse_read(&request)?;
-        call.works_on(wanted.page_events_max.unsigned_abs());
+        let weight = call.weight();
         // A waiting call counts as a stream.
         let _slot = (!wanted.max_wait.is_zero()).then(|| self.open_slot(principal)).transpose()?;
         let account_id = principal.account_id;
@@ -146,12 +146,14 @@ impl FeedStreams {
                 true => self.authenticator.recheck(principal).await?,
                 false => self.authenticator.check(principal).await?,
             }
+            weight.works_on(batch::event_count(&page)).await;
             for segment in &page {
                 if batch.is_done() || segment.first_sequence() > position.sequence + 1 {
                     break;
                 }
                 batch.take(self.app.feed(), &wanted.filter, segment, &mut position);
             }
+            weight.reads();
             let is_over = clock::monotonic_now() >= give_up_at || self.draining.is_cancelled();
             let is_enough = if batch.events > 0 {
                 // Without a filter, the page continues until it is full or at the head. With a filter, a page with any event is

@@ -172,6 +172,7 @@ pub(super) async fn list(call: Call, message: pb::ListLeadsRequest) -> Result<pb
     let page = call.page(&filter, shape, &message.page_token)?;
     let query = LeadQuery { states, affiliate_id: call.affiliate_id(affiliate.as_ref()).await? };
     let leads = store::lead::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.works_on(leads.len()).await;
     let (leads, next_page_token) = page.fill(leads, |lead| lead.id.uuid(), |lead| render(&lead));
     Ok(pb::ListLeadsResponse { leads, next_page_token })
 }

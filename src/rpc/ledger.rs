@@ -55,6 +55,7 @@ pub(super) async fn list(
     let entries = store::ledger::list(call.store(), call.account_id(), affiliate_id, walk).await?;
     let conversions = store::ledger::conversions(call.store(), call.account_id(), &entries).await?;
     let render = |entry: LedgerEntry| render_entry(&entry, &conversions);
+    call.works_on(entries.len()).await;
     let (entries, next_page_token) = page.fill(entries, |entry| place_of(entry.sequence), render);
     Ok(pb::ListLedgerEntriesResponse { entries, next_page_token })
 }

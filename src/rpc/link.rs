@@ -71,6 +71,7 @@ pub(super) async fn list(call: Call, message: pb::ListLinksRequest) -> Result<pb
     let query = LinkQuery { affiliate_id, enrollment_id, states };
     let links = store::link::list(call.store(), call.account_id(), &query, page.walk()).await?;
     let rows = with_destinations(&call, links).await?;
+    call.works_on(rows.len()).await;
     let (links, next_page_token) = page.fill(rows, |(link, _)| link.id.uuid(), |(link, page)| render(&link, page));
     Ok(pb::ListLinksResponse { links, next_page_token })
 }

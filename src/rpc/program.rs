@@ -87,6 +87,7 @@ pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result
     let filter = pb::ListProgramsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token)?;
     let programs = store::program::list(call.store(), call.account_id(), &states, page.walk()).await?;
+    call.works_on(programs.len()).await;
     let (programs, next_page_token) =
         page.fill(programs, |row| row.program.id.uuid(), |row| render(&row.program, &row.terms));
     Ok(pb::ListProgramsResponse { programs, next_page_token })

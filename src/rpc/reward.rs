@@ -45,6 +45,7 @@ pub(super) async fn list(call: Call, message: pb::ListRewardsRequest) -> Result<
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let query = RewardQuery { states, affiliate_id, program_id, created };
     let rewards = store::reward::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.works_on(rewards.len()).await;
     let (rewards, next_page_token) = page.fill(rewards, |reward| reward.id.uuid(), |reward| render(&reward));
     Ok(pb::ListRewardsResponse { rewards, next_page_token })
 }

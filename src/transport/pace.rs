@@ -1,7 +1,8 @@
 //! Slows down connections over which no call with a working key has come. Each call and each piece of bytes that is read costs a
 //! step. A connection that has used up its free steps is not read for a while, the longer, the more connections are slowed down.
 //! So all of them together get no more than a thousand steps a second, and each of them gets its part of these. The system then
-//! holds the sender back, and nothing is refused or kept. Knows nothing of HTTP/2.
+//! holds the sender back, and nothing is refused or kept. The other connections are read as fast as they can be, but give others a
+//! turn now and then. Knows nothing of HTTP/2.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -26,6 +27,9 @@ const FREE_STEPS_MAX: u32 = 64;
 
 /// How many bytes are read at once, for a step.
 const PIECE_BYTES: usize = 4 * 1024;
+
+/// How many bytes of a connection that is not slowed down are read before other tasks have a turn.
+const TURN_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest that a connection is not read. Its client must still be able to answer pings.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -95,12 +99,23 @@ pub(super) struct Paced<IO> {
     /// Pieces that were read since it paid last.
     pieces: u32,
     pause: Option<(Pin<Box<Sleep>>, Slowed)>,
+    /// Bytes that were read since others had a turn.
+    turn_bytes: usize,
 }
 
 impl<IO> Paced<IO> {
     pub(super) fn new(io: IO, connection: Arc<Connection>, slowed_count: SlowedCount) -> Self {
         let counted_at = clock::monotonic_now();
-        Self { io, connection, slowed_count, free_steps: FREE_STEPS_MAX, counted_at, pieces: 0, pause: None }
+        Self {
+            io,
+            connection,
+            slowed_count,
+            free_steps: FREE_STEPS_MAX,
+            counted_at,
+            pieces: 0,
+            pause: None,
+            turn_bytes: 0,
+        }
     }
 
     /// Takes steps. Returns how long the connection must then pause.
@@ -139,6 +154,23 @@ impl<IO> Paced<IO> {
     }
 }
 
+impl<IO: AsyncRead + Unpin> Paced<IO> {
+    fn poll_fast(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.turn_bytes >= TURN_BYTES_MAX {
+            self.turn_bytes = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(context, buffer);
+        match &read {
+            Poll::Ready(_) => self.turn_bytes += buffer.filled().len() - before,
+            Poll::Pending => self.turn_bytes = 0,
+        }
+        read
+    }
+}
+
 impl<IO: AsyncRead + Unpin> AsyncRead for Paced<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -147,7 +179,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Paced<IO> {
     ) -> Poll<io::Result<()>> {
         if self.connection.pace().is_free() {
             self.pause = None;
-            return Pin::new(&mut self.io).poll_read(context, buffer);
+            return self.poll_fast(context, buffer);
         }
         ready!(self.poll_turn(context));
         let mut bytes = [0; PIECE_BYTES];

@@ -107,6 +107,7 @@ impl Rpc {
         if request.get_ref().encoded_len() > READ_BYTES_MAX {
             return Err(Error::MessageTooLarge.into_status(&name));
         }
+        call.weight().reads();
         let answer = async {
             let _turn = self.app.store().read_turn(call.account_id()).await;
             handle(call, request.into_inner()).await
@@ -152,13 +153,20 @@ pub(in crate::rpc) struct Weight {
 }
 
 impl Weight {
-    /// Says that so many rows, events or items are worked on next.
-    pub(in crate::rpc) fn set(&self, count: u64) {
-        match &self.stream {
-            Some(stream) if count > LIGHT_COUNT_MAX => stream.becomes_heavy(self.owner),
-            Some(stream) => stream.becomes_light(),
-            None => {}
+    /// Says that so many rows, events or items are worked on next. The steps of a call with many take milliseconds, so they run in
+    /// the lane of heavy calls.
+    pub(in crate::rpc) async fn works_on(&self, count: u64) {
+        if let Some(stream) = &self.stream
+            && count > LIGHT_COUNT_MAX
+        {
+            stream.becomes_heavy(self.owner);
+            tokio::task::yield_now().await;
         }
+    }
+
+    /// Says that the call reads from the database or waits next. It must not wait in the lane while it holds a connection.
+    pub(in crate::rpc) fn reads(&self) {
+        self.stream.iter().for_each(|stream| stream.becomes_light());
     }
 }
 
@@ -174,13 +182,12 @@ impl Call {
         self.stream.iter().for_each(|stream| stream.let_go());
     }
 
-    /// Says that so many rows, events or items are worked on next. The steps of a call with many take milliseconds, so they run in
-    /// the lane of heavy calls once the call has waited for anything.
-    pub(in crate::rpc) fn works_on(&self, count: u64) {
-        self.weight().set(count);
+    /// See [`Weight::works_on`].
+    pub(in crate::rpc) async fn works_on(&self, count: usize) {
+        self.weight().works_on(count as u64).await;
     }
 
-    /// How the call says later how much it works on.
+    /// How the call says how much it works on.
     pub(in crate::rpc) fn weight(&self) -> Weight {
         Weight { stream: self.stream.clone(), owner: self.account_id().uuid().as_u128() }
     }

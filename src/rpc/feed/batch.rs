@@ -1,5 +1,7 @@
 //! The events of one message: the events that pass a reader's filter, up to a size limit, as entries that were encoded once.
 
+use std::sync::Arc;
+
 use super::message::Entries;
 use crate::app::feed::{Feed, FeedSegment};
 use crate::domain::event::{EventFilter, FeedPlace};
@@ -14,6 +16,11 @@ const ALL_MESSAGES_BYTES: usize = 1 << 25;
 /// How large a message may be while so many streams are open. Each stream holds up to one message that its reader has not taken.
 pub(super) fn message_bytes_max(streams: usize) -> usize {
     (ALL_MESSAGES_BYTES / streams.max(1)).clamp(MESSAGE_BYTES_LEAST, MESSAGE_BYTES_MAX)
+}
+
+/// How many events these segments have.
+pub(super) fn event_count<'page>(page: impl IntoIterator<Item = &'page Arc<FeedSegment>>) -> u64 {
+    page.into_iter().map(|segment| (segment.last_sequence() - segment.first_sequence()).unsigned_abs() + 1).sum()
 }
 
 /// See the head of the file.

@@ -98,7 +98,6 @@ impl Reader {
             slot,
             weight,
         } = beginning;
-        weight.set((head.sequence - position.sequence).unsigned_abs());
         let now = clock::monotonic_now();
         let cursor = |place| app.feed().cursors().encode(principal.account_id, place);
         let opened = Word::Opened(pb::Opened {
@@ -175,11 +174,13 @@ impl Reader {
                 return self.heartbeat().await;
             }
             if !self.page.is_empty() {
+                self.weight.works_on(batch::event_count(&self.page)).await;
                 match self.batch() {
                     Some(batch) => return Ok(Kind::Batch(batch)),
                     None => continue,
                 }
             }
+            self.weight.reads();
             if let Some(word) = self.look().await? {
                 return Ok(Kind::Word(word));
             }
@@ -206,7 +207,6 @@ impl Reader {
                 return Ok(None);
             }
             self.is_caught_up = true;
-            self.weight.set(0);
             return Ok(Some(Word::CaughtUp(pb::CaughtUp {})));
         };
         let is_far_behind = last.last_sequence() - self.position.sequence >= FAR_BEHIND_EVENTS;
@@ -214,7 +214,6 @@ impl Reader {
         if self.is_caught_up && is_far_behind {
             self.is_caught_up = false;
             let lag_event_count = self.lag().await?;
-            self.weight.set(lag_event_count.unsigned_abs());
             return Ok(Some(Word::FellBehind(pb::FellBehind { lag_event_count })));
         }
         Ok(None)
