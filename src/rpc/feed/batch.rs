@@ -10,8 +10,8 @@ use crate::domain::event::{EventFilter, FeedPlace};
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
 /// The maximum size of a message when many streams are open, and of the messages of all streams together.
-const MESSAGE_BYTES_LEAST: usize = 1 << 16;
-const ALL_MESSAGES_BYTES: usize = 1 << 25;
+const MESSAGE_BYTES_LEAST: usize = 1 << 14;
+const ALL_MESSAGES_BYTES: usize = 1 << 24;
 
 /// How large a message may be while so many streams are open. Each stream holds up to one message that its reader has not taken.
 pub(super) fn message_bytes_max(streams: usize) -> usize {
