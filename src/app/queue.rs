@@ -27,7 +27,7 @@ const LIGHT_WEIGHT_MAX: usize = 64;
 
 /// How much a batch takes from the accounts that are not light while another one is. It commits in about the time in which an idle
 /// server answers.
-const SHORT_WEIGHT_MAX: usize = 128;
+const SHORT_WEIGHT_MAX: usize = 64;
 
 /// How much of a suspect account's work a batch takes while other accounts have commands. Each command may cost a transaction or
 /// two.

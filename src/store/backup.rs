@@ -52,6 +52,7 @@ pub async fn inspect(url: &str) -> Result<Inspection, StoreError> {
         // Nobody looks up a key, and one reader needs no second turn.
         keys,
         gate: Gate::new(1),
+        long_gate: Gate::new(1),
         lanes: Lanes::none(),
         outage,
         identity,

@@ -113,6 +113,7 @@ pub struct Store {
     keys: Watched,
     /// Shares the read connections among accounts.
     gate: Gate<AccountId>,
+    long_gate: Gate<AccountId>,
     lanes: Lanes,
     outage: Arc<Outage>,
     /// The identity of the database.
@@ -155,6 +156,7 @@ impl WriteTransaction {
 #[derive(Debug)]
 pub struct ReadTurn {
     _place: Place<AccountId>,
+    _long: Option<Place<AccountId>>,
 }
 
 /// The database as it was at one moment. Later writes do not change it.
@@ -204,7 +206,9 @@ impl Store {
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let backend::Opened { read, keys, lanes, outage, identity, held, file_fault } = backend::open(options).await?;
         let gate = Gate::new(options.read_connections_max.max(1).into());
-        Ok(Self { read, keys, gate, lanes, outage, identity, held: Mutex::new(held), file_fault })
+        // An account alone gets as many of them as there are processors.
+        let long_gate = Gate::new(std::thread::available_parallelism().map_or(2, |count| count.get() as u64) + 1);
+        Ok(Self { read, keys, gate, long_gate, lanes, outage, identity, held: Mutex::new(held), file_fault })
     }
 
     /// Begins a transaction that may write, in any lane that is free.
@@ -231,7 +235,13 @@ impl Store {
     /// Waits for the account's turn to read. Whoever reads for an account holds the result meanwhile. There are as many turns at
     /// once as read connections, and an account never has all of them. One who holds a turn must not wait for another one.
     pub async fn read_turn(&self, account_id: AccountId) -> ReadTurn {
-        ReadTurn { _place: self.gate.enter(account_id).await }
+        ReadTurn { _place: self.gate.enter(account_id).await, _long: None }
+    }
+
+    /// The same for a read of many rows. Fewer of them run at once, because each keeps a processor busy for milliseconds.
+    pub async fn long_read_turn(&self, account_id: AccountId) -> ReadTurn {
+        let long = self.long_gate.enter(account_id).await;
+        ReadTurn { _long: Some(long), ..self.read_turn(account_id).await }
     }
 
     /// Takes a snapshot to read from. It occupies one read connection until it is dropped.

@@ -15,8 +15,8 @@ use tokio::time::Sleep;
 use super::connections::Connection;
 use super::lane::{Lane, LanePlace};
 
-/// How many times as long as another call a stream of events may stand still. It tells its reader that it was too slow when the
-/// reader comes back, and holds little in the meantime.
+/// How many times as long as `stall` a stream of events may stand still. It tells its reader that it was too slow when the reader
+/// comes back, and holds little in the meantime. Any other answer may stand still for half of `stall`.
 const PATIENCE: u32 = 10;
 
 /// How long a stream that was told to end may take to hand over its last frames.
@@ -228,7 +228,7 @@ async fn drive<F: Future>(future: F, stream: Arc<Stream>, stall: Duration, lane:
             let limit = match is_ending {
                 true => ENDING.min(stall),
                 false if stream.is_patient.load(Ordering::Relaxed) => stall * PATIENCE,
-                false => stall,
+                false => stall / 2,
             };
             timer = Some((part, is_ending, Box::pin(tokio::time::sleep(limit))));
         }
