@@ -42,6 +42,11 @@ impl<Owner: Copy + Eq + Hash> Gate<Owner> {
         Self(Arc::new(Inner { places: Shares::new(places), waiting: Mutex::default() }))
     }
 
+    /// How many of an owner wait for a place. Some of them may have given up.
+    pub fn waiting(&self, owner: Owner) -> usize {
+        self.0.waiting().waiting(owner)
+    }
+
     /// Waits for a place. Whoever drops the future gives up.
     pub async fn enter(&self, owner: Owner) -> Place<Owner> {
         loop {

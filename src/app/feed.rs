@@ -306,7 +306,8 @@ impl Followed {
 }
 
 async fn read(store: &Store, account_id: AccountId, position: i64) -> Result<Page, StoreError> {
-    let _turn = store.long_read_turn(account_id).await;
+    let _turn = store.read_turn(account_id).await;
+    let _long = store.long_read(account_id).await;
     let segments = store::event::read(store, account_id, position, PAGE_EVENTS_MAX.unsigned_abs()).await?;
     Ok(segments.into_iter().map(FeedSegment::new).collect())
 }

@@ -208,7 +208,7 @@ pub(super) async fn list_keys(call: Call, message: pb::ListApiKeysRequest) -> Re
     let shape = page::shape(&mut fields, message.page_size, message.order);
     fields.finish()?;
     let filter = pb::ListApiKeysRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token).await?;
     let keys = store::account::list_keys(call.store(), call.account_id(), page.walk()).await?;
     let ids: Vec<ApiKeyId> = keys.iter().map(|key| key.id).collect();
     let uses = store::account::last_uses(call.store(), call.account_id(), &ids).await?;

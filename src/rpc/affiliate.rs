@@ -206,7 +206,7 @@ pub(super) async fn list(call: Call, message: pb::ListAffiliatesRequest) -> Resu
     let program_id = fields.optional_id("program_id", &message.program_id);
     fields.finish()?;
     let filter = pb::ListAffiliatesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliates = store::affiliate::list(call.store(), call.account_id(), program_id, page.walk()).await?;
     call.works_on(affiliates.len()).await;
     let (affiliates, next_page_token) = page.fill(affiliates, |row| row.id.uuid(), |row| render(&row));

@@ -42,7 +42,7 @@ pub(super) async fn list(
     let order_number = Some(fields.line("order_number", &message.order_number, KEY_LENGTH_MAX));
     fields.finish()?;
     let filter = pb::ListConversionsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token).await?;
     let referred = || vec![ConversionOutcome::Attributed, ConversionOutcome::Waiting];
     let query = ConversionQuery {
         kinds,

@@ -65,7 +65,7 @@ pub(super) async fn list(call: Call, message: pb::ListCouponsRequest) -> Result<
     let states = fields.values("states", &message.states);
     fields.finish()?;
     let filter = pb::ListCouponsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let query = CouponQuery { affiliate_id, code, states };
     let coupons = store::coupon::list(call.store(), call.account_id(), &query, page.walk()).await?;

@@ -138,7 +138,7 @@ pub(super) async fn list(
     let states = fields.values("states", &message.states);
     fields.finish()?;
     let filter = pb::ListEnrollmentsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let query = EnrollmentQuery { affiliate_id, program_id, states };
     let enrollments = store::enrollment::list(call.store(), call.account_id(), &query, page.walk()).await?;

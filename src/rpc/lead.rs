@@ -169,7 +169,7 @@ pub(super) async fn list(call: Call, message: pb::ListLeadsRequest) -> Result<pb
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     fields.finish()?;
     let filter = pb::ListLeadsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token).await?;
     let query = LeadQuery { states, affiliate_id: call.affiliate_id(affiliate.as_ref()).await? };
     let leads = store::lead::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(leads.len()).await;

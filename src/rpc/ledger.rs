@@ -48,7 +48,7 @@ pub(super) async fn list(
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     fields.finish()?;
     let filter = pb::ListLedgerEntriesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let Walk { order, after, limit } = page.walk();
     let walk = Walk { order, after: after.map(sequence_of), limit };

@@ -66,7 +66,7 @@ pub(super) async fn list(call: Call, message: pb::ListLinksRequest) -> Result<pb
     let states = fields.values("states", &message.states);
     fields.finish()?;
     let filter = pb::ListLinksRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let query = LinkQuery { affiliate_id, enrollment_id, states };
     let links = store::link::list(call.store(), call.account_id(), &query, page.walk()).await?;

@@ -85,7 +85,7 @@ pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result
     let states = fields.values("states", &message.states);
     fields.finish()?;
     let filter = pb::ListProgramsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token).await?;
     let programs = store::program::list(call.store(), call.account_id(), &states, page.walk()).await?;
     call.works_on(programs.len()).await;
     let (programs, next_page_token) =

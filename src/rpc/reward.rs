@@ -41,7 +41,7 @@ pub(super) async fn list(call: Call, message: pb::ListRewardsRequest) -> Result<
     let created = fields.interval("create_interval", message.create_interval.as_ref());
     fields.finish()?;
     let filter = pb::ListRewardsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token)?;
+    let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let query = RewardQuery { states, affiliate_id, program_id, created };
     let rewards = store::reward::list(call.store(), call.account_id(), &query, page.walk()).await?;

@@ -156,7 +156,12 @@ impl WriteTransaction {
 #[derive(Debug)]
 pub struct ReadTurn {
     _place: Place<AccountId>,
-    _long: Option<Place<AccountId>>,
+}
+
+/// See [`Store::long_read`].
+#[derive(Debug)]
+pub struct LongRead {
+    _place: Place<AccountId>,
 }
 
 /// The database as it was at one moment. Later writes do not change it.
@@ -235,13 +240,18 @@ impl Store {
     /// Waits for the account's turn to read. Whoever reads for an account holds the result meanwhile. There are as many turns at
     /// once as read connections, and an account never has all of them. One who holds a turn must not wait for another one.
     pub async fn read_turn(&self, account_id: AccountId) -> ReadTurn {
-        ReadTurn { _place: self.gate.enter(account_id).await, _long: None }
+        ReadTurn { _place: self.gate.enter(account_id).await }
     }
 
-    /// The same for a read of many rows. Fewer of them run at once, because each keeps a processor busy for milliseconds.
-    pub async fn long_read_turn(&self, account_id: AccountId) -> ReadTurn {
-        let long = self.long_gate.enter(account_id).await;
-        ReadTurn { _long: Some(long), ..self.read_turn(account_id).await }
+    /// How many reads of an account wait for a turn.
+    pub fn reads_waiting(&self, account_id: AccountId) -> usize {
+        self.gate.waiting(account_id)
+    }
+
+    /// Waits until an account that has its turn may read many rows. Fewer such reads run at once, because each keeps a processor busy
+    /// for milliseconds. One who holds this waits for no turn.
+    pub async fn long_read(&self, account_id: AccountId) -> LongRead {
+        LongRead { _place: self.long_gate.enter(account_id).await }
     }
 
     /// Takes a snapshot to read from. It occupies one read connection until it is dropped.

@@ -1,7 +1,8 @@
 //! The table of open connections. Its size is limited in all and for each address. A connection is known once a call with a key
 //! that works has come over it. When there is no room, a new connection takes the place of the oldest unknown one of the address
 //! that has the most of them. So nobody keeps others out with connections that do nothing, and nobody puts out newcomers from other
-//! addresses by opening new ones all the time. The known ones are shared among the owners of the keys: one beyond its owner's share
+//! addresses by opening new ones all the time. Silent ones go before those over which a call came, such as the connection of a health
+//! check, as long as these are few. The known ones are shared among the owners of the keys: one beyond its owner's share
 //! works, but stays unknown.
 
 use std::collections::{BTreeSet, HashMap};
@@ -16,6 +17,9 @@ use crate::shares::{Share, Shares};
 
 /// The owner of connections: an IPv4 address, or the /64 network of an IPv6 address, because a single host may have all of it.
 pub type Network = IpAddr;
+
+/// Up to this part of a network's unknown connections may stay because calls came over them: a quarter.
+const CALLED_PART: usize = 4;
 
 /// The network of an address.
 pub fn network(address: IpAddr) -> Network {
@@ -45,8 +49,30 @@ struct Entries {
     open: HashMap<u64, CancellationToken>,
     /// How many of `open` each network has.
     counts: HashMap<Network, usize>,
-    /// The unknown ones of `open` of each network, the oldest first.
-    unknown: HashMap<Network, BTreeSet<u64>>,
+    /// The unknown ones of `open` of each network.
+    unknown: HashMap<Network, Unknown>,
+}
+
+/// The unknown connections of a network, the oldest first.
+#[derive(Default)]
+struct Unknown {
+    silent: BTreeSet<u64>,
+    /// Those over which a call came.
+    called: BTreeSet<u64>,
+}
+
+impl Unknown {
+    fn len(&self) -> usize {
+        self.silent.len() + self.called.len()
+    }
+
+    /// The one that gives way first. If many have called, a call is no sign of a purpose, and newcomers that have not called yet must
+    /// not give way to them.
+    fn first(&self) -> Option<u64> {
+        let are_many = self.called.len() * CALLED_PART > self.len();
+        let [first, second] = if are_many { [&self.called, &self.silent] } else { [&self.silent, &self.called] };
+        first.first().or_else(|| second.first()).copied()
+    }
 }
 
 impl Connections {
@@ -79,7 +105,7 @@ impl Connections {
         let cut = CancellationToken::new();
         entries.open.insert(id, cut.clone());
         *entries.counts.entry(network).or_default() += 1;
-        entries.unknown.entry(network).or_default().insert(id);
+        entries.unknown.entry(network).or_default().silent.insert(id);
         drop(entries);
         Some(Arc::new(Connection {
             id,
@@ -118,9 +144,9 @@ impl Connections {
 impl Entries {
     /// Closes the oldest unknown connection of this network, or of the one that has the most. False if there is none.
     fn cut_oldest(&mut self, of: Option<Network>) -> bool {
-        let largest = || self.unknown.iter().max_by_key(|(_, ids)| ids.len()).map(|(network, _)| *network);
+        let largest = || self.unknown.iter().max_by_key(|(_, unknown)| unknown.len()).map(|(network, _)| *network);
         let Some(network) = of.or_else(largest) else { return false };
-        let Some(id) = self.unknown.get(&network).and_then(|ids| ids.first().copied()) else { return false };
+        let Some(id) = self.unknown.get(&network).and_then(Unknown::first) else { return false };
         if let Some(cut) = self.remove(id, network) {
             cut.cancel();
         }
@@ -141,11 +167,20 @@ impl Entries {
     }
 
     fn is_no_longer_unknown(&mut self, id: u64, network: Network) {
-        if let Some(ids) = self.unknown.get_mut(&network) {
-            ids.remove(&id);
-            if ids.is_empty() {
+        if let Some(unknown) = self.unknown.get_mut(&network) {
+            unknown.silent.remove(&id);
+            unknown.called.remove(&id);
+            if unknown.len() == 0 {
                 self.unknown.remove(&network);
             }
+        }
+    }
+
+    fn has_called(&mut self, id: u64, network: Network) {
+        if let Some(unknown) = self.unknown.get_mut(&network)
+            && unknown.silent.remove(&id)
+        {
+            unknown.called.insert(id);
         }
     }
 }
@@ -197,7 +232,9 @@ impl Connection {
 
     /// Says that a call has come.
     pub(super) fn called(&self) {
-        self.has_called.store(true, Ordering::Relaxed);
+        if !self.has_called.swap(true, Ordering::Relaxed) {
+            self.table.entries().has_called(self.id, network(self.address.ip()));
+        }
         self.pace.called();
     }
 
@@ -299,6 +336,23 @@ mod tests {
         let flood: Vec<_> =
             (0..1_000).filter_map(|round| table.admit(address(&format!("10.0.1.{}", round % 5)))).collect();
         assert!(flood.len() == 1_000 && !is_cut(&newcomer));
+    }
+
+    #[test]
+    fn a_connection_with_calls_stays_while_silent_ones_come_and_go() {
+        let table = Connections::new(12, 1_000);
+        let health = table.admit(address("10.0.0.1")).unwrap();
+        health.called();
+        let silent: Vec<_> = (0..100).map(|_| table.admit(address("10.0.0.1")).unwrap()).collect();
+        assert!(!is_cut(&health) && is_cut(&silent[0]));
+        // If all call once, they are like silent ones.
+        let calling: Vec<_> = (0..100).map(|_| table.admit(address("10.0.0.1")).unwrap()).collect();
+        for connection in &calling {
+            connection.called();
+        }
+        let newcomer = table.admit(address("10.0.0.1")).unwrap();
+        let _more: Vec<_> = (0..3).map(|_| table.admit(address("10.0.0.1")).unwrap()).collect();
+        assert!(is_cut(&health) && !is_cut(&newcomer));
     }
 
     #[test]

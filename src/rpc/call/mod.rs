@@ -35,6 +35,12 @@ use change::{Asking, Change};
 /// The largest request of a read. One with 1,000 ids in each of its filters has less.
 const READ_BYTES_MAX: usize = 256 << 10;
 
+/// How many reads of an account may wait for their turn. More would only wait longer, and each may become a large answer.
+const READS_WAITING_MAX: usize = 256;
+
+/// How long the caller of a refused read should wait before a retry.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+
 /// A call that works on so many rows, events or items is not heavy.
 const LIGHT_COUNT_MAX: u64 = 100;
 
@@ -106,6 +112,9 @@ impl Rpc {
         // It waits for its turn with all that it has.
         if request.get_ref().encoded_len() > READ_BYTES_MAX {
             return Err(Error::MessageTooLarge.into_status(&name));
+        }
+        if self.app.store().reads_waiting(call.account_id()) >= READS_WAITING_MAX {
+            return Err(Error::Overloaded { retry_after: RETRY_AFTER }.into_status(&name));
         }
         call.weight().reads();
         let answer = async {

@@ -7,10 +7,11 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::Call;
 use super::parse::Fields;
+use super::{Call, LIGHT_COUNT_MAX};
 use crate::domain::id::AccountId;
 use crate::error::Error;
+use crate::store::LongRead;
 use crate::store::list::{ListOrder, Walk};
 
 const SIZE_DEFAULT: u64 = 50;
@@ -51,12 +52,14 @@ pub(in crate::rpc) fn shape(fields: &mut Fields, page_size: i32, order: i32) -> 
 }
 
 /// The rows to read for one page.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(in crate::rpc) struct Page {
     shape: Shape,
     /// Only rows after this id.
     after: Option<Uuid>,
     filter_hash: [u8; HASH_LENGTH],
+    /// Held by a long page until it is filled.
+    long_read: Option<LongRead>,
 }
 
 impl Page {
@@ -73,7 +76,7 @@ impl Page {
     ) -> Result<Self, Error> {
         let filter_hash = filter_hash(account_id, method, filter);
         let after = if token.is_empty() { None } else { Some(last_id(token, filter_hash)?) };
-        Ok(Self { shape, after, filter_hash })
+        Ok(Self { shape, after, filter_hash, long_read: None })
     }
 
     /// The rows to read: one more than the page has, which shows whether there is a next page.
@@ -132,9 +135,14 @@ fn entry_length(message: &impl Message) -> usize {
 }
 
 impl Call {
-    /// The page of the list that this call asks for. `filter` is the request with `page_size` and `page_token` empty.
-    pub(in crate::rpc) fn page(&self, filter: &impl Message, shape: Shape, token: &str) -> Result<Page, Error> {
-        Page::new(self.account_id(), self.name.method, filter, shape, token)
+    /// The page of the list that this call asks for, once the account may read it. `filter` is the request with `page_size` and
+    /// `page_token` empty.
+    pub(in crate::rpc) async fn page(&self, filter: &impl Message, shape: Shape, token: &str) -> Result<Page, Error> {
+        let mut page = Page::new(self.account_id(), self.name.method, filter, shape, token)?;
+        if shape.size > LIGHT_COUNT_MAX {
+            page.long_read = Some(self.store().long_read(self.account_id()).await);
+        }
+        Ok(page)
     }
 }
 

@@ -28,9 +28,10 @@ use file::SqliteFiles;
 use watch::FileFault;
 
 /// The page caches of the write connection and of each read connection. SQLite takes KiB as negative numbers. The default of 2
-/// MiB holds less than one batch touches. A larger cache would not help, because a commit sometimes scans all of it.
+/// MiB holds less than one batch touches. A larger cache would not help, because a commit sometimes scans all of it. The
+/// system caches what readers read, so that theirs may be small.
 const CACHE_WRITER_KIB: i64 = -32_768;
-const CACHE_READER_KIB: &str = "-8192";
+const CACHE_READER_KIB: &str = "-4096";
 
 /// SQLite copies its write-ahead log into the file after this many pages of 4 KiB. A row that is written often in between is
 /// copied once.

@@ -80,6 +80,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         lingers: true,
+        has_key: true,
         prepare: |scene| with_sales(scene, 2_000, 1),
         ..Attack::new("untaken-lists", "8 connections of 255 lists of 1,000 conversions that nobody takes", |target| {
             let request = pb::ListConversionsRequest { page_size: 1_000, ..pb::ListConversionsRequest::default() };
@@ -89,6 +90,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         lingers: true,
+        has_key: true,
         prepare: tracking_key,
         ..Attack::new("untaken-errors", "8 connections of 255 batches whose 1,000 errors nobody takes", |target| {
             let content = [0x0a, 0x00].repeat(1_000);
@@ -98,6 +100,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     },
     Attack {
         lingers: true,
+        has_key: true,
         prepare: |scene| with_sales(scene, 5_000, 8),
         ..Attack::new("feed-untaken", "8 keys x 128 feed streams from the beginning that nobody takes", |target| {
             let start = Some(feed::beginning());
