@@ -104,7 +104,11 @@ const PARTS: [Part; 26] = [
         libraries: &["tonic", "tonic_types", "tonic_prost", "prost", "prost_types", "tokio", "tracing"],
     },
     // hyper and the sockets. The one thing of tonic is the type of a client's address.
-    Part { name: "transport", parts: &["clock", "sampled", "shares", "turns"], libraries: &["tonic", "tokio", "tracing"] },
+    Part {
+        name: "transport",
+        parts: &["clock", "sampled", "shares", "turns"],
+        libraries: &["tonic", "tokio", "tracing"],
+    },
     Part {
         name: "limit",
         parts: &["domain", "auth", "error", "shares", "transport"],
