@@ -232,7 +232,8 @@ impl Connection {
 
     /// Says that a call has come.
     pub(super) fn called(&self) {
-        if !self.has_called.swap(true, Ordering::Relaxed) {
+        // Most calls are not the first one, and a read costs less than an exchange.
+        if !self.has_called() && !self.has_called.swap(true, Ordering::Relaxed) {
             self.table.entries().has_called(self.id, network(self.address.ip()));
         }
         self.pace.called();

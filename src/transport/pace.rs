@@ -53,7 +53,7 @@ impl Pace {
 
     /// Lets the connection be read as fast as it can be, from now on.
     pub(super) fn becomes_free(&self) {
-        if !self.is_free.swap(true, Ordering::Release) {
+        if !self.is_free() && !self.is_free.swap(true, Ordering::Release) {
             self.waker.wake();
         }
     }
