@@ -57,7 +57,7 @@ struct Entries {
 #[derive(Default)]
 struct Unknown {
     silent: BTreeSet<u64>,
-    /// Those over which a call came.
+    /// A call came over each of these.
     called: BTreeSet<u64>,
 }
 

@@ -46,7 +46,7 @@ pub struct ConnectionLimits {
     pub handshake: Duration,
     /// How long the first request may take.
     pub first_request: Duration,
-    /// How long a reader may take nothing of an answer.
+    /// How long a reader of a feed may take nothing before it is too slow. Other readers have half of it.
     pub stall: Duration,
     /// Where heavy calls run.
     pub lane: Lane,

@@ -181,7 +181,7 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    /// Ends a call whose reader takes nothing for `stall`. Heavy calls run in the lane.
+    /// Ends a call whose reader takes nothing for half of `stall`, see [`PATIENCE`] for streams of events. Heavy calls run in the lane.
     pub(super) fn new(stall: Duration, lane: Lane) -> Self {
         Self { next: Arc::default(), stall, lane }
     }

@@ -325,7 +325,7 @@ mod tests {
             assert!(fits("UpdateProgramRequest", broken), "what is no message is left to the decoder");
             assert!(pb::UpdateProgramRequest::decode(broken).is_err());
         }
-        // What follows a group counts.
+        // The fields after a group count.
         let mut after_group = vec![0xf3, 0x7f, 0xf4, 0x7f];
         assert!(fits("UpdateProgramRequest", &after_group));
         after_group.extend(request.encode_to_vec());
