@@ -16,7 +16,8 @@ use super::connections::Connection;
 use super::lane::{Lane, LanePlace};
 
 /// How many times as long as `stall` a stream of events may stand still. It tells its reader that it was too slow when the reader
-/// comes back, and holds little in the meantime. Any other answer may stand still for half of `stall`.
+/// comes back, and holds little in the meantime. Any other answer may stand still for half of `stall`, and so may a stream of events of
+/// which the reader has never taken anything.
 const PATIENCE: u32 = 10;
 
 /// How long a stream that was told to end may take to hand over its last frames.
@@ -227,7 +228,8 @@ async fn drive<F: Future>(future: F, stream: Arc<Stream>, stall: Duration, lane:
         if !matches!(&timer, Some((of, ending, _)) if (*of, *ending) == (part, is_ending)) {
             let limit = match is_ending {
                 true => ENDING.min(stall),
-                false if stream.is_patient.load(Ordering::Relaxed) => stall * PATIENCE,
+                // The first part waits for the reader until the second one is asked for.
+                false if part > 1 && stream.is_patient.load(Ordering::Relaxed) => stall * PATIENCE,
                 false => stall / 2,
             };
             timer = Some((part, is_ending, Box::pin(tokio::time::sleep(limit))));

@@ -212,6 +212,19 @@ db_test!(an_answer_that_nobody_takes_ends, |database: TestDatabase| async move {
     }
 });
 
+db_test!(a_feed_stream_of_which_nothing_was_ever_taken_ends_early, |database: TestDatabase| async move {
+    // A reader that has taken a message would have 300 seconds.
+    let server = TestServer::start_with(&database, &["--feed-stall-seconds", "30"]).await;
+    let client = server.new_account("shop").await;
+    let raw = RawClient::connect_with_window(&server.address, 0).await;
+    let watch = pb::WatchEventsRequest { start: Some(from_beginning()), ..pb::WatchEventsRequest::default() };
+    let key = ("x-api-key", client.key.as_str());
+    let answer = raw.ask("headwater.v1.FeedService/WatchEvents", &[GRPC, key], &watch).await;
+    let mut body = answer.await.unwrap().into_body();
+    let end = soon(body.data(), "the end of the stream").await;
+    assert!(matches!(end, Some(Err(error)) if error.is_reset()));
+});
+
 db_test!(millions_of_empty_items_are_refused_before_they_take_memory, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut client = server.new_account("shop").await;

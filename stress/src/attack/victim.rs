@@ -35,6 +35,12 @@ const FEED_PATIENCE: Duration = Duration::from_secs(10);
 /// Reads at once in the warm-up. They make the server open all the database connections that it will ever open.
 const WARM_UP_READS: usize = 32;
 
+/// Busy moments in the warm-up, the calls of each, and the connections that they come over. An attack makes the victim's calls come in
+/// heaps, and a server that has never seen a heap keeps the memory that it first needs for one.
+const WARM_UP_HEAPS: usize = 12;
+const WARM_UP_HEAP_CALLS: usize = 128;
+const WARM_UP_CONNECTIONS: usize = 96;
+
 /// The parts of a row's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -137,6 +143,8 @@ impl Victim {
         });
         let mut client = scene.client(&scene.shop.key).await?;
         warm_up(&mut client, &scene.shop).await?;
+        let newcomers = (0..WARM_UP_CONNECTIONS).map(|_| scene.client(&scene.shop.key));
+        call_in_heaps(&futures::future::try_join_all(newcomers).await?, &scene.shop).await?;
         let mut victim = Self { shared: Arc::clone(&shared), tasks: JoinSet::new(), reader: JoinSet::new() };
         let start = feed::latest();
         let request = pb::WatchConversionsRequest { start: Some(start), ..pb::WatchConversionsRequest::default() };
@@ -183,6 +191,24 @@ async fn warm_up(client: &mut Client, shop: &Shop) -> anyhow::Result<()> {
     });
     futures::future::try_join_all(reads).await?;
     client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await?;
+    Ok(())
+}
+
+/// Makes the server need as much memory as busy moments need.
+async fn call_in_heaps(clients: &[Client], shop: &Shop) -> anyhow::Result<()> {
+    for heap in 0..WARM_UP_HEAPS {
+        let calls = clients.iter().cycle().take(WARM_UP_HEAP_CALLS).enumerate().map(|(place, client)| {
+            let (mut client, number) = (client.clone(), (heap * WARM_UP_HEAP_CALLS + place) as u64);
+            async move {
+                if place % 4 == 0 {
+                    let request = pb::ListConversionsRequest { page_size: 50, ..pb::ListConversionsRequest::default() };
+                    return client.tracking.list_conversions(request).await.map(|_| ());
+                }
+                client.tracking.record_sale(shop.sale("heap", number)).await.map(|_| ())
+            }
+        });
+        futures::future::try_join_all(calls).await?;
+    }
     Ok(())
 }
 
