@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod connections;
+mod first_bytes;
 pub mod gathered;
 mod http2;
 pub mod lane;

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::connections::{Connection, Connections};
+use super::first_bytes::{self, Protocol};
 use super::gathered::Gathered;
 use super::http2;
 pub use super::http2::ConnectionLimits;
@@ -121,8 +122,20 @@ where
         if socket.set_nodelay(true).is_err() || set_tcp_user_timeout(&socket, dead_after).is_err() {
             return;
         }
+        let begun_at = clock::monotonic_now();
+        let protocol = if self.tls.is_some() { Protocol::Tls } else { Protocol::Http2 };
+        let first_bytes = tokio::time::timeout(self.limits.first_request, first_bytes::come(&socket, protocol));
+        let have_come = tokio::select! {
+            come = first_bytes => matches!(come, Ok(Ok(()))),
+            () = self.draining.cancelled() => false,
+        };
+        if !have_come {
+            return;
+        }
+        let first_request = self.limits.first_request.saturating_sub(begun_at.elapsed());
+        let limits =
+            ConnectionLimits { age: clock::jitter(self.limits.age, 10), first_request, ..self.limits.clone() };
         let io = Paced::new(Gathered::new(socket), Arc::clone(connection), self.connections.slowed_count());
-        let limits = ConnectionLimits { age: clock::jitter(self.limits.age, 10), ..self.limits.clone() };
         let service = self.service.clone();
         let Some(tls) = &self.tls else {
             return http2::serve(io, service, connection, &limits, &self.draining).await;
