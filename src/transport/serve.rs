@@ -133,8 +133,7 @@ where
             return;
         }
         let first_request = self.limits.first_request.saturating_sub(begun_at.elapsed());
-        let limits =
-            ConnectionLimits { age: clock::jitter(self.limits.age, 10), first_request, ..self.limits.clone() };
+        let limits = ConnectionLimits { age: clock::jitter(self.limits.age, 10), first_request, ..self.limits.clone() };
         let io = Paced::new(Gathered::new(socket), Arc::clone(connection), self.connections.slowed_count());
         let service = self.service.clone();
         let Some(tls) = &self.tls else {
