@@ -35,6 +35,9 @@ const FEED_PATIENCE: Duration = Duration::from_secs(10);
 /// Reads at once in the warm-up. They make the server open all the database connections that it will ever open.
 const WARM_UP_READS: usize = 32;
 
+/// Batches of 1,000 sales in the warm-up. Reading them all fills the page caches of the connections that read.
+const WARM_UP_BATCHES: u64 = 4;
+
 /// Busy moments in the warm-up, the calls of each, and the connections that they come over. An attack makes the victim's calls come in
 /// heaps, and a server that has never seen a heap keeps the memory that it first needs for one.
 const WARM_UP_HEAPS: usize = 12;
@@ -182,12 +185,25 @@ impl Victim {
 
 /// Uses all parts of the server that use memory, so that nothing of that is blamed on the attack.
 async fn warm_up(client: &mut Client, shop: &Shop) -> anyhow::Result<()> {
-    let items = (0..1_000).map(|number| sale_item(shop.sale("warm-up", number))).collect();
-    client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await?;
+    for batch in 0..WARM_UP_BATCHES {
+        let numbers = batch * 1_000..(batch + 1) * 1_000;
+        let items = numbers.map(|number| sale_item(shop.sale("warm-up", number))).collect();
+        client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await?;
+    }
     let reads = (0..WARM_UP_READS).map(|_| {
         let mut client = client.clone();
-        let request = pb::ListConversionsRequest { page_size: 100, ..pb::ListConversionsRequest::default() };
-        async move { client.tracking.list_conversions(request).await.map(|_| ()) }
+        async move {
+            let mut page_token = String::new();
+            for _ in 0..WARM_UP_BATCHES {
+                let request = pb::ListConversionsRequest {
+                    page_size: 1_000,
+                    page_token,
+                    ..pb::ListConversionsRequest::default()
+                };
+                page_token = client.tracking.list_conversions(request).await?.into_inner().next_page_token;
+            }
+            Ok::<_, tonic::Status>(())
+        }
     });
     futures::future::try_join_all(reads).await?;
     client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await?;
