@@ -20,8 +20,8 @@ pub struct FeedSettings {
     pub feed_stream_age_seconds: u32,
 
     /// How long a feed stream waits for a reader that takes no messages, in seconds. The stream is then ended with SLOW_CONSUMER, which
-    /// the reader gets when it takes messages again within ten times as long. An answer of another method,
-    /// and a stream of which the reader never took anything, is cut after half of that time.
+    /// the reader gets when it takes messages again within ten times as long. An answer of another method, and a stream of which the
+    /// reader never took anything, is cut after half of that time.
     #[arg(long, global = true, env = "HEADWATER_FEED_STALL_SECONDS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub feed_stall_seconds: u32,
 

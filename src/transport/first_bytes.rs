@@ -13,7 +13,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The header of a frame.
 const FRAME_HEADER_BYTES: usize = 9;
 
-/// What a connection begins with.
+/// The protocol of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Protocol {
     Http2,

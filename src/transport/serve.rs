@@ -123,13 +123,7 @@ where
             return;
         }
         let begun_at = clock::monotonic_now();
-        let protocol = if self.tls.is_some() { Protocol::Tls } else { Protocol::Http2 };
-        let first_bytes = tokio::time::timeout(self.limits.first_request, first_bytes::come(&socket, protocol));
-        let have_come = tokio::select! {
-            come = first_bytes => matches!(come, Ok(Ok(()))),
-            () = self.draining.cancelled() => false,
-        };
-        if !have_come {
+        if !self.first_bytes_come(&socket).await {
             return;
         }
         let first_request = self.limits.first_request.saturating_sub(begun_at.elapsed());
@@ -148,6 +142,17 @@ where
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             },
             () = self.draining.cancelled() => {}
+        }
+    }
+
+    /// Waits for the first bytes of a connection. False if it ends, if they take too long, or if the server stops.
+    async fn first_bytes_come(&self, socket: &TcpStream) -> bool {
+        let protocol = if self.tls.is_some() { Protocol::Tls } else { Protocol::Http2 };
+        tokio::select! {
+            come = tokio::time::timeout(self.limits.first_request, first_bytes::come(socket, protocol)) => {
+                matches!(come, Ok(Ok(())))
+            }
+            () = self.draining.cancelled() => false,
         }
     }
 }

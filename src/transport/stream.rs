@@ -16,8 +16,8 @@ use super::connections::Connection;
 use super::lane::{Lane, LanePlace};
 
 /// How many times as long as `stall` a stream of events may stand still. It tells its reader that it was too slow when the reader
-/// comes back, and holds little in the meantime. Any other answer may stand still for half of `stall`, and so may a stream of events of
-/// which the reader has never taken anything.
+/// comes back, and holds little in the meantime. Any other answer may stand still for half of `stall`, and
+/// so may a stream of events of which the reader has never taken anything.
 const PATIENCE: u32 = 10;
 
 /// How long a stream that was told to end may take to hand over its last frames.

@@ -213,8 +213,8 @@ db_test!(an_answer_that_nobody_takes_ends, |database: TestDatabase| async move {
 });
 
 db_test!(a_feed_stream_of_which_nothing_was_ever_taken_ends_early, |database: TestDatabase| async move {
-    // A reader that has taken a message would have 300 seconds.
-    let server = TestServer::start_with(&database, &["--feed-stall-seconds", "30"]).await;
+    // A reader that has taken a message would have 80 seconds.
+    let server = TestServer::start_with(&database, &["--feed-stall-seconds", "8"]).await;
     let client = server.new_account("shop").await;
     let raw = RawClient::connect_with_window(&server.address, 0).await;
     let watch = pb::WatchEventsRequest { start: Some(from_beginning()), ..pb::WatchEventsRequest::default() };
