@@ -89,6 +89,10 @@ mod armed {
         BeforeRemoval,
         /// Old rows are removed; the removal is not committed.
         AfterRemoval,
+        /// Entries of the tail are in their lists; the tail still has them, and nothing is committed.
+        InFold,
+        /// A fold is committed; the writer has not gone on.
+        AfterFold,
         /// The schema is about to be brought up to date.
         BeforeMigration,
         /// The tables are there; the database has no identity yet.

@@ -19,7 +19,7 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let is_sqlite = manager.get_database_backend() == DbBackend::Sqlite;
-        let narrow = [accounts(), programs(), tracking(), balances(), heads()];
+        let narrow = [accounts(), programs(), tracking(), balances(), heads(), lists()];
         for mut statement in narrow.into_iter().flatten() {
             if is_sqlite {
                 // SQLite then stores the rows in the order of the primary key, as the head of the file says. It needs one tree
@@ -197,7 +197,6 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(text("first_name"))
             .col(text("last_name"))
             .col(state("state"))
-            .col(id_null("sole_affiliate_id"))
             .col(bytes("credits"))
             .col(time_null("bound_at"))
             .col(time_null("referred_at"))
@@ -207,17 +206,6 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(time_null("first_sale_at"))
             .col(time("created_at"))
             .col(time("updated_at"))
-            .take(),
-        // The rows that several affiliates share. An index cannot have them, because it has one entry for each row.
-        table("affiliate_lead", &["account_id", "affiliate_id", "lead_id"])
-            .col(id("account_id"))
-            .col(id("affiliate_id"))
-            .col(id("lead_id"))
-            .take(),
-        table("affiliate_conversion", &["account_id", "affiliate_id", "conversion_id"])
-            .col(id("account_id"))
-            .col(id("affiliate_id"))
-            .col(id("conversion_id"))
             .take(),
         table("waiting_refund", &["account_id", "sale_event_id", "conversion_id"])
             .col(id("account_id"))
@@ -251,7 +239,6 @@ fn conversions() -> Vec<TableCreateStatement> {
             .col(text("sale_event_id"))
             .col(id_null("lead_id"))
             .col(id_null("tid"))
-            .col(id_null("sole_affiliate_id"))
             .col(bytes("credits"))
             .col(state("channel"))
             .col(json("order_details"))
@@ -330,7 +317,25 @@ fn heads() -> Vec<TableCreateStatement> {
             .col(money("posted_minor"))
             .col(sequence("catalogue_version"))
             .col(sequence("waited_refund_count"))
+            .col(sequence("listed_count"))
+            .col(sequence("folded_count"))
             .col(time("committed_at"))
+            .take(),
+    ]
+}
+
+/// The lists by affiliate and by lead: see docs/adr/0019.
+fn lists() -> Vec<TableCreateStatement> {
+    vec![
+        table("list_tail", &["account_id", "last_number"])
+            .col(id("account_id"))
+            .col(sequence("last_number"))
+            .col(bytes("entries"))
+            .take(),
+        table("list_block", &["account_id", "key"])
+            .col(id("account_id"))
+            .col(bytes("key"))
+            .col(bytes("places"))
             .take(),
     ]
 }
@@ -381,7 +386,6 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("coupon_by_affiliate", "coupon", &["account_id", "affiliate_id"]),
         unique_index_of_named("lead_by_email", "lead", &["account_id", "email"], "email"),
         unique_index_of_named("lead_by_external_id", "lead", &["account_id", "external_id"], "external_id"),
-        index("conversion_by_sole_affiliate", "conversion", &["account_id", "sole_affiliate_id", "id"]),
         // Only requests from a visitor's browser have a tracking id; renewals have none.
         partial_index(
             "conversion_by_tid",
@@ -389,7 +393,6 @@ fn indexes() -> Vec<IndexCreateStatement> {
             &["account_id", "tid", "occurred_at"],
             Expr::col("tid").is_not_null(),
         ),
-        index("conversion_by_lead", "conversion", &["account_id", "lead_id", "occurred_at"]),
         partial_index(
             "unmatched_sale_by_email",
             "unmatched_sale",
@@ -403,7 +406,6 @@ fn indexes() -> Vec<IndexCreateStatement> {
             Expr::col("external_id").is_not_null(),
         ),
         index("reward_by_conversion", "reward", &["account_id", "conversion_id"]),
-        index("reward_by_affiliate", "reward", &["account_id", "affiliate_id", "id"]),
         partial_index("reward_by_reversed", "reward", &["account_id", "reverses"], Expr::col("reverses").is_not_null()),
         partial_index(
             "reward_by_approval",
@@ -411,7 +413,6 @@ fn indexes() -> Vec<IndexCreateStatement> {
             &["auto_approve_at"],
             Expr::col("state").eq(Expr::Constant("pending".into())),
         ),
-        index("ledger_entry_by_affiliate", "ledger_entry", &["account_id", "affiliate_id", "sequence"]),
         partial_index("request_by_expiry", "request", &["expires_at"], Expr::col("expires_at").is_not_null()),
     ]
 }

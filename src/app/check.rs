@@ -1,4 +1,4 @@
-//! Checks everything that one account has in a database: its books and its feed. For a person with a copy or a doubt, who has no
+//! Checks everything that one account has in a database: its books, its feed and its lists. For a person with a copy or a doubt, who has no
 //! key. Changes nothing.
 
 use super::verify::{self, Report};
@@ -27,7 +27,7 @@ pub async fn accounts(store: &Store) -> Result<Vec<AccountId>, StoreError> {
     }
 }
 
-/// Recomputes the books of one account and reads its whole feed.
+/// Recomputes the books of one account, and reads its whole feed and all of its lists.
 ///
 /// # Errors
 /// [`StoreError`] when the database does not answer.
@@ -39,14 +39,26 @@ pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, Store
         }
         Err(error) => return Err(error),
     };
-    match feed_differences(store, account_id).await {
+    add(&mut report, "the feed", feed_differences(store, account_id).await)?;
+    add(&mut report, "the lists", list_differences(store, account_id).await)?;
+    Ok(report)
+}
+
+/// Adds what was found in a part of the database, also that it cannot be read.
+fn add(report: &mut Report, part: &str, found: Result<Vec<String>, StoreError>) -> Result<(), StoreError> {
+    match found {
         Ok(differences) => report.differences.extend(differences),
         Err(error @ (StoreError::Inconsistent { .. } | StoreError::Unexpected(_))) => {
-            report.differences.push(format!("the feed cannot be read: {error}"));
+            report.differences.push(format!("{part} cannot be read: {error}"));
         }
         Err(error) => return Err(error),
     }
-    Ok(report)
+    Ok(())
+}
+
+/// What the lists by affiliate and by lead lack.
+async fn list_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    store::lists::check::differences(&store.snapshot().await?, account_id).await
 }
 
 /// The gaps in the feed, from the oldest kept event to the newest.

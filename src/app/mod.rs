@@ -4,6 +4,7 @@
 pub mod check;
 pub mod cursor;
 pub mod feed;
+mod folding;
 pub mod key_uses;
 mod outage_watch;
 mod queue;
@@ -37,6 +38,7 @@ use crate::store::{Store, StoreError};
 use feed::{EventForm, Feed};
 use key_uses::KeyUses;
 use queue::{Job, Queue, Work};
+use folding::Folding;
 use suspects::Suspects;
 pub use worker::approve_due::UpkeepError;
 use worker::{WorkerStatus, Workers};
@@ -158,6 +160,7 @@ impl App {
                 encode_event: options.event_form.encode_body,
                 catalogues: Catalogues::default(),
                 suspects: Suspects::default(),
+                folding: Folding::default(),
                 commands_since_start: 0,
                 statistics_at_commands: STATISTICS_FIRST_COMMANDS,
             };

@@ -21,6 +21,7 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 
 use super::feed::Feed;
+use super::folding::{self, Folding};
 use super::key_uses::LastUse;
 use super::queue::{Batch, Lot, Queue};
 use super::suspects::Suspects;
@@ -34,6 +35,7 @@ use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
 use crate::domain::time::Time;
 use crate::outage::Access;
+use crate::sampled::Sampled;
 use crate::store::event::EncodeBody;
 use crate::store::set::catalogue::Catalogues;
 use crate::store::{self, Store, StoreError};
@@ -55,6 +57,9 @@ const UPKEEP_SECONDS_MAX: u64 = 5;
 /// time. Without statistics a new database would read all rows of an account to find one.
 pub(super) const STATISTICS_FIRST_COMMANDS: usize = 200;
 const STATISTICS_GROWTH: usize = 4;
+
+static FOLD_FAILED: Sampled =
+    Sampled::new(|failures, error| tracing::warn!(failures, error, "the lists of an account could not be folded"));
 
 /// The reply to a command.
 pub(super) type Reply = Result<Answer, SubmitError>;
@@ -96,6 +101,7 @@ pub(super) struct Writer {
     /// Rows cached between batches.
     pub(super) catalogues: Catalogues,
     pub(super) suspects: Suspects,
+    pub(super) folding: Folding,
     /// How many commands were carried out, and at which number the database analyzes its tables next.
     pub(super) commands_since_start: usize,
     pub(super) statistics_at_commands: usize,
@@ -133,6 +139,7 @@ impl Writer {
             let Lot { envelopes, parts } = apart;
             let replies = self.carry_out(&envelopes, self.ranges_apart(&envelopes)).await;
             queue.answer(parts, replies);
+            self.fold_lists().await;
         }
         self.store.rest(self.lane).await;
     }
@@ -274,6 +281,8 @@ impl Writer {
             self.catalogues.forget(account_id);
         }
         transaction.commit().await?;
+        let due = heads.values().filter(|head| store::lists::is_due(head));
+        due.for_each(|head| self.folding.note(head.account_id));
         self.renew_statistics(envelopes.len());
         failpoint!(BeforePublish);
         self.feed.publish(segments);
@@ -298,6 +307,40 @@ impl Writer {
                 tracing::warn!(%error, "could not renew the database's statistics");
             }
         });
+    }
+
+    /// Folds the lists of a few accounts whose tails are long. A tail that is not folded costs its readers time and nothing else, so
+    /// a failure is only logged.
+    async fn fold_lists(&mut self) {
+        for _ in 0..folding::ACCOUNTS_MAX {
+            let Some(account_id) = self.folding.take(clock::monotonic_now()) else { break };
+            let limit = Duration::from_secs(UPKEEP_SECONDS_MAX);
+            let folded = tokio::time::timeout(limit, self.fold(account_id)).await;
+            let Err(error) = folded.unwrap_or_else(|_| Err(self.gave_up())) else {
+                self.folding.succeeded();
+                continue;
+            };
+            let rest = self.folding.failed(account_id, clock::monotonic_now());
+            FOLD_FAILED.note(&format!("{error}; account {}, next try in {rest:?}", account_id.uuid()));
+            break;
+        }
+    }
+
+    async fn fold(&mut self, account_id: AccountId) -> Result<(), StoreError> {
+        let transaction = self.store.begin_in(self.lane).await?;
+        let mut heads = store::account_head::lock_heads(&transaction, &BTreeSet::from([account_id])).await?;
+        let Some(head) = heads.get_mut(&account_id) else { return Ok(()) };
+        // Another server may have folded meanwhile.
+        if !store::lists::is_due(head) {
+            return Ok(());
+        }
+        store::lists::fold(&transaction, head).await?;
+        transaction.commit().await?;
+        failpoint!(AfterFold);
+        if store::lists::is_due(head) {
+            self.folding.note(account_id);
+        }
+        Ok(())
     }
 
     async fn keep_up(&self, upkeep: Upkeep) -> Result<u64, StoreError> {

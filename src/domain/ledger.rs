@@ -266,6 +266,10 @@ pub struct AccountHead {
     pub catalogue_version: i64,
     /// How many refunds have ever arrived before their sale. While it is 0, no sale looks for a waiting refund.
     pub waited_refund_count: i64,
+    /// How many entries were ever added to the lists by affiliate and by lead. Each entry is numbered by it.
+    pub listed_count: i64,
+    /// The number of the newest entry that is folded into its list. Those after it are in the tail.
+    pub folded_count: i64,
     /// The time of the newest commit with an event. It never goes back, whatever the clock of a server does.
     pub committed_at: Time,
 }
@@ -283,6 +287,8 @@ impl AccountHead {
             posted_minor: 0,
             catalogue_version: 0,
             waited_refund_count: 0,
+            listed_count: 0,
+            folded_count: 0,
             committed_at: Time::from_micros(0),
         }
     }

@@ -27,6 +27,8 @@ pub(super) fn head_to_row(head: &AccountHead) -> table::Model {
         posted_minor: head.posted_minor,
         catalogue_version: head.catalogue_version,
         waited_refund_count: head.waited_refund_count,
+        listed_count: head.listed_count,
+        folded_count: head.folded_count,
         committed_at: head.committed_at.micros(),
     }
 }
@@ -43,6 +45,8 @@ pub(super) fn head_from_row(row: table::Model) -> Result<AccountHead, StoreError
         posted_minor: row.posted_minor,
         catalogue_version: row.catalogue_version,
         waited_refund_count: row.waited_refund_count,
+        listed_count: row.listed_count,
+        folded_count: row.folded_count,
         committed_at: Time::from_micros(row.committed_at),
     })
 }

@@ -2,22 +2,22 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{Expr, ValueTuple};
-use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, QuerySelect, Select};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, QuerySelect, Select, Value};
 use uuid::Uuid;
 
 use super::backend::{bytes_contain, text_contains};
 use super::credits;
-use super::entity::affiliate_conversion as list_table;
 use super::entity::waiting_refund as waiting_table;
 use super::entity::{conversion as table, reward as reward_table};
-use super::list::{self, Credited, Walk};
+use super::list::{self, Walk};
+use super::lists::{self, EntriesOfRow, Entry, List, Place, Rows, rows_in_order_of_ids, rows_of_list};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
 use super::set::keyed::{NEWEST_MAX, Newest};
 use super::set::stored::SqlKey;
-use super::set::stored::{Lists, Stored};
+use super::set::stored::Stored;
 use super::{Store, StoreError, form, request};
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{
@@ -32,10 +32,6 @@ use crate::domain::time::{Interval, Time};
 use sea_orm::QueryTrait;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// The columns that say who is credited with a row.
-const CREDITED: Credited<table::Entity> =
-    Credited { sole_affiliate_id: table::Column::SoleAffiliateId, credits: table::Column::Credits, id: |row| row.id };
 
 impl Stored for Conversion {
     type Table = table::Entity;
@@ -58,7 +54,6 @@ impl Stored for Conversion {
             sale_event_id: self.sale_event_id.clone(),
             lead_id: self.lead_id.map(LeadId::uuid),
             tid: self.tid.map(ClickId::uuid),
-            sole_affiliate_id: credits::sole_affiliate_id(&self.credits),
             credits: credits::to_bytes(&self.credits)?,
             channel: self.channel.as_str().to_owned(),
             order_details: to_json(&self.order)?,
@@ -97,17 +92,13 @@ impl Stored for Conversion {
         })
     }
 
-    const IS_LISTED: bool = true;
-
-    fn add_to_lists(&self, loaded: Option<&Self>, lists: &mut Lists) {
-        if self.credits.len() < 2 || loaded.is_some_and(|loaded| loaded.credits == self.credits) {
-            return;
-        }
-        lists.conversions.extend(self.credits.iter().map(|credit| list_table::Model {
-            account_id: self.account_id.uuid(),
-            affiliate_id: credit.affiliate_id.uuid(),
-            conversion_id: self.id.uuid(),
-        }));
+    fn entries(&self) -> EntriesOfRow {
+        let id = self.id.uuid();
+        let by_affiliate = self.credits.iter().map(|credit| List::conversions_of(credit.affiliate_id));
+        let by_affiliate = by_affiliate.map(|list| Entry { list, place: Place::of_id(id) });
+        let by_lead = self.lead_id.map(List::conversions_of_lead);
+        let by_lead = by_lead.map(|list| Entry { list, place: Place::at(self.occurred_at, id) });
+        by_affiliate.chain(by_lead).map(|entry| (self.account_id, entry)).collect()
     }
 
     fn leads_to(&self, needs: &mut Needs) {
@@ -167,22 +158,26 @@ impl Stored for WaitingRefund {
     }
 }
 
-/// Reads the newest conversions for each key: an account, and a value of the column.
+/// Reads the newest conversions of leads, of this kind or of any.
 async fn load_newest(
     loading: &mut Loading<'_>,
-    column: table::Column,
-    keys: impl Iterator<Item = ValueTuple>,
+    leads: &BTreeSet<(AccountId, LeadId)>,
     kind: Option<ConversionKind>,
-    limit: u64,
+    limit: usize,
 ) -> Result<(), StoreError> {
-    let newest = Newest::<table::Entity> {
-        key: [table::Column::AccountId, column],
-        age: table::Column::OccurredAt,
-        age_least: i64::MIN.into(),
-        only: kind.map(|kind| (table::Column::Kind, kind.as_str())),
+    let lists = leads.iter().map(|(account_id, lead_id)| (*account_id, List::conversions_of_lead(*lead_id)));
+    let kind = kind.map(ConversionKind::as_str);
+    let newest = lists::Newest::<table::Entity> {
+        key: [table::Column::AccountId, table::Column::Id],
+        key_of: |row| (row.account_id, row.id),
+        // A conversion may have had another lead.
+        is_wanted: &|list, row| {
+            let lead_id = row.lead_id.map(LeadId::from_uuid);
+            lead_id.map(List::conversions_of_lead) == Some(list.1) && kind.is_none_or(|kind| row.kind == kind)
+        },
         limit,
     };
-    for row in newest.of(loading.connection, keys).await? {
+    for row in newest.of(loading.connection, lists.collect()).await? {
         loading.enter(Conversion::from_row(row)?);
     }
     Ok(())
@@ -193,14 +188,7 @@ async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<BTreeSet<(Accoun
     let wanted = std::mem::take(&mut loading.needs.names.latest_sales);
     let leads = wanted.iter().filter_map(|name| Some((name.0, loading.set.names.leads.get(name).flatten()?)));
     let leads: BTreeSet<(AccountId, LeadId)> = leads.collect();
-    load_newest(
-        loading,
-        table::Column::LeadId,
-        leads.iter().map(SqlKey::values),
-        Some(ConversionKind::Sale),
-        NEWEST_MAX,
-    )
-    .await?;
+    load_newest(loading, &leads, Some(ConversionKind::Sale), NEWEST_MAX as usize).await?;
     Ok(leads)
 }
 
@@ -208,7 +196,7 @@ async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<BTreeSet<(Accoun
 async fn load_timelines(loading: &mut Loading<'_>) -> Result<BTreeSet<(AccountId, LeadId)>, StoreError> {
     let mut leads = std::mem::take(&mut loading.needs.names.timelines);
     leads.retain(|lead| loading.set.names.timelines.get(lead).is_none());
-    load_newest(loading, table::Column::LeadId, leads.iter().map(SqlKey::values), None, TIMELINE_LENGTH_MAX).await?;
+    load_newest(loading, &leads, None, TIMELINE_LENGTH_MAX as usize).await?;
     Ok(leads)
 }
 
@@ -216,8 +204,15 @@ async fn load_timelines(loading: &mut Loading<'_>) -> Result<BTreeSet<(AccountId
 async fn load_conversions_of_visitor(loading: &mut Loading<'_>) -> Result<BTreeSet<(AccountId, ClickId)>, StoreError> {
     let mut visitors = std::mem::take(&mut loading.needs.names.conversions_of_visitor);
     visitors.retain(|visitor| loading.set.names.conversions_of_visitor.get(visitor).is_none());
-    load_newest(loading, table::Column::Tid, visitors.iter().map(SqlKey::values), None, VISITOR_CONVERSIONS_MAX)
-        .await?;
+    let newest = Newest::<table::Entity> {
+        key: [table::Column::AccountId, table::Column::Tid],
+        age: table::Column::OccurredAt,
+        age_least: i64::MIN.into(),
+        limit: VISITOR_CONVERSIONS_MAX,
+    };
+    for row in newest.of(loading.connection, visitors.iter().map(SqlKey::values)).await? {
+        loading.enter(Conversion::from_row(row)?);
+    }
     Ok(visitors)
 }
 
@@ -296,16 +291,26 @@ pub async fn list(
         let query = list::one_of(query, table::Column::Outcome, &wanted.outcomes);
         if wanted.without_candidates { with_candidates(query, &no_candidates) } else { query }
     };
-    let affiliate_id = wanted.affiliate_id;
-    let rows = list::rows_of_affiliate::<Conversion, list_table::Entity>(
-        store.read(),
-        CREDITED,
-        account_id,
-        affiliate_id,
-        walk,
-        filter,
-    );
-    with_rewards(store, rows.await?).await
+    // The conversion may be on the list for an earlier credit.
+    let filter = |query: Select<table::Entity>| {
+        filter(query).apply_if(wanted.affiliate_id, |query, id| {
+            query.filter(bytes_contain(store.read(), table::Column::Credits, id.uuid().as_bytes()))
+        })
+    };
+    let connection = store.read();
+    let key = [table::Column::AccountId, table::Column::Id];
+    let rows = Rows { key, value: Value::from, id: |row: &table::Model| row.id, filter };
+    let rows = match (wanted.lead_id, wanted.affiliate_id) {
+        (Some(lead_id), _) => {
+            let list = (account_id, List::conversions_of_lead(lead_id));
+            rows_in_order_of_ids(connection, list, &rows, walk).await?
+        }
+        (None, Some(affiliate_id)) => {
+            rows_of_list(connection, (account_id, List::conversions_of(affiliate_id)), &rows, walk).await?
+        }
+        (None, None) => (rows.filter)(list::page::<Conversion>(account_id, walk)).all(connection).await?,
+    };
+    with_rewards(store, rows).await
 }
 
 /// Reads this text in place of the candidates of each row.

@@ -53,14 +53,6 @@ pub(super) fn to_bytes(credits: &[Credit]) -> Result<Vec<u8>, StoreError> {
     Ok(bytes)
 }
 
-/// The affiliate with the whole credit. `None` if there is no credit, and if several affiliates share it.
-pub(super) fn sole_affiliate_id(credits: &[Credit]) -> Option<Uuid> {
-    match credits {
-        [credit] => Some(credit.affiliate_id.uuid()),
-        _ => None,
-    }
-}
-
 /// The credits of a stored form.
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<Credits, Malformed> {
     let [VERSION, count, rest @ ..] = bytes else { return Err(Malformed) };

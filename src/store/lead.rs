@@ -1,16 +1,18 @@
 //! Leads, and the unmatched sales that wait for a lead: rows and reads.
 
 use sea_orm::sea_query::IntoValueTuple;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select, Value};
 use uuid::Uuid;
 
 use super::credits;
-use super::entity::{affiliate_lead as list_table, lead as table, unmatched_sale as unmatched_table};
-use super::list::{self, Credited, Walk};
+use super::entity::{lead as table, unmatched_sale as unmatched_table};
+use super::backend::bytes_contain;
+use super::list::{self, Walk};
+use super::lists::{EntriesOfRow, Entry, List, Place, Rows, rows_of_list};
 use super::row::RowName;
 use super::set::Loading;
 use super::set::keyed::Newest;
-use super::set::stored::{Lists, Stored};
+use super::set::stored::Stored;
 use super::{Store, StoreError};
 use crate::domain::conversion::Conversion;
 use crate::domain::enrollment::Enrollment;
@@ -19,10 +21,6 @@ use crate::domain::lead::{Binding, Lead, LeadSelector, LeadState, UnmatchedSale}
 use crate::domain::set::{Needs, TIMELINE_LENGTH_MAX, WorkingSet};
 use crate::domain::time::Time;
 use std::collections::BTreeSet;
-
-/// The columns that say who is credited with a row.
-const CREDITED: Credited<table::Entity> =
-    Credited { sole_affiliate_id: table::Column::SoleAffiliateId, credits: table::Column::Credits, id: |row| row.id };
 
 impl Stored for Lead {
     type Table = table::Entity;
@@ -39,7 +37,6 @@ impl Stored for Lead {
             first_name: self.first_name.clone(),
             last_name: self.last_name.clone(),
             state: self.state.as_str().to_owned(),
-            sole_affiliate_id: credits::sole_affiliate_id(self.credits()),
             credits: credits::to_bytes(self.credits())?,
             bound_at: self.binding.as_ref().map(|binding| binding.bound_at.micros()),
             referred_at: self.binding.as_ref().map(|binding| binding.referred_at.micros()),
@@ -81,17 +78,10 @@ impl Stored for Lead {
         })
     }
 
-    const IS_LISTED: bool = true;
-
-    fn add_to_lists(&self, loaded: Option<&Self>, lists: &mut Lists) {
-        if self.credits().len() < 2 || loaded.is_some_and(|loaded| loaded.credits() == self.credits()) {
-            return;
-        }
-        lists.leads.extend(self.credits().iter().map(|credit| list_table::Model {
-            account_id: self.account_id.uuid(),
-            affiliate_id: credit.affiliate_id.uuid(),
-            lead_id: self.id.uuid(),
-        }));
+    fn entries(&self) -> EntriesOfRow {
+        let place = Place::of_id(self.id.uuid());
+        let lists = self.credits().iter().map(|credit| List::leads_of(credit.affiliate_id));
+        lists.map(|list| (self.account_id, Entry { list, place })).collect()
     }
 
     fn leads_to(&self, needs: &mut Needs) {
@@ -167,7 +157,6 @@ async fn load_newest(
         key: [unmatched_table::Column::AccountId, column],
         age: unmatched_table::Column::OccurredAt,
         age_least: i64::MIN.into(),
-        only: None,
         limit: TIMELINE_LENGTH_MAX,
     };
     for row in newest.of(loading.connection, names.into_iter().map(IntoValueTuple::into_value_tuple)).await? {
@@ -262,15 +251,15 @@ pub async fn list(
     wanted: &LeadQuery,
     walk: Walk,
 ) -> Result<Vec<Lead>, StoreError> {
-    let filter = |query| list::one_of(query, table::Column::State, &wanted.states);
-    let affiliate_id = wanted.affiliate_id;
-    let rows = list::rows_of_affiliate::<Lead, list_table::Entity>(
-        store.read(),
-        CREDITED,
-        account_id,
-        affiliate_id,
-        walk,
-        filter,
-    );
-    rows.await?.into_iter().map(Lead::from_row).collect()
+    let filter = |query: Select<table::Entity>| list::one_of(query, table::Column::State, &wanted.states);
+    let Some(affiliate_id) = wanted.affiliate_id else {
+        return list::read(filter(list::page::<Lead>(account_id, walk)), store.read()).await;
+    };
+    let key = [table::Column::AccountId, table::Column::Id];
+    // The lead may have been on the list for an earlier credit.
+    let is_credited = bytes_contain(store.read(), table::Column::Credits, affiliate_id.uuid().as_bytes());
+    let filter = |query| filter(query).filter(is_credited.clone());
+    let rows = Rows { key, value: Value::from, id: |row: &table::Model| row.id, filter };
+    let rows = rows_of_list(store.read(), (account_id, List::leads_of(affiliate_id)), &rows, walk).await?;
+    rows.into_iter().map(Lead::from_row).collect()
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::entity::{balance as balance_table, ledger_entry as table, reward as reward_table};
 use super::list::Walk;
+use super::lists::{Entry, List, Place, Rows, id_of_sequence, rows_of_list, sequence_of_id};
 use super::row::RowName;
 use super::set::Loading;
 use super::set::keyed::rows_by;
@@ -33,6 +34,11 @@ pub(super) fn to_row(entry: &LedgerEntry) -> table::Model {
         hash_version: entry.hash_version,
         hash: entry.hash.to_vec(),
     }
+}
+
+/// The place of an entry in its affiliate's list.
+pub(super) fn entry_of(entry: &LedgerEntry) -> Entry {
+    Entry { list: List::ledger_entries_of(entry.posting.affiliate_id), place: Place::of_sequence(entry.sequence) }
 }
 
 pub(super) fn from_row(row: table::Model) -> Result<LedgerEntry, StoreError> {
@@ -188,11 +194,20 @@ pub async fn list(
     affiliate_id: Option<AffiliateId>,
     walk: Walk<i64>,
 ) -> Result<Vec<LedgerEntry>, StoreError> {
-    let mut query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
-    if let Some(affiliate_id) = affiliate_id {
-        query = query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()));
-    }
-    let rows = walk.cut(query, table::Column::Sequence).all(source.connection()).await?;
+    let rows = match affiliate_id {
+        None => {
+            let query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
+            walk.cut(query, table::Column::Sequence).all(source.connection()).await?
+        }
+        Some(affiliate_id) => {
+            let key = [table::Column::AccountId, table::Column::Sequence];
+            let id = |row: &table::Model| id_of_sequence(row.sequence);
+            let rows = Rows { key, value: sequence_of_id, id, filter: |query| query };
+            let walk = Walk { order: walk.order, after: walk.after.map(id_of_sequence), limit: walk.limit };
+            let list = (account_id, List::ledger_entries_of(affiliate_id));
+            rows_of_list(source.connection(), list, &rows, walk).await?
+        }
+    };
     rows.into_iter().map(from_row).collect()
 }
 

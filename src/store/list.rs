@@ -65,77 +65,22 @@ impl<Place> Walk<Place> {
 }
 
 /// A kind with account and id as its primary key, so that its rows can be listed in the order of their ids.
-pub(super) trait Listed: Stored {}
+pub(super) trait Listed: Stored {
+    /// The id of the row.
+    fn place(&self) -> Uuid;
+}
 
-impl<S: Stored<Key = (AccountId, I)>, I: TypedId> Listed for S {}
+impl<S: Stored<Key = (AccountId, I)>, I: TypedId> Listed for S {
+    fn place(&self) -> Uuid {
+        self.key().1.uuid()
+    }
+}
 
 /// A query for one page of an account's rows.
 pub(super) fn page<S: Listed>(account_id: AccountId, walk: Walk) -> Select<S::Table> {
     match key_columns::<S::Table>()[..] {
         [account, id] => walk.cut(S::Table::find().filter(account.eq(account_id.uuid())), id),
         // The table does not fit the kind's key. Returning no row is safer than returning the rows of all accounts.
-        _ => nothing::<S>(),
-    }
-}
-
-/// The columns that say who is credited with a row, and the row's id.
-pub(super) struct Credited<E: EntityTrait> {
-    /// The affiliate with the whole credit. NULL if there is none, and if several affiliates share the row.
-    pub(super) sole_affiliate_id: E::Column,
-    /// All credits.
-    pub(super) credits: E::Column,
-    /// The row's id.
-    pub(super) id: fn(&E::Model) -> Uuid,
-}
-
-/// One page of the rows that an affiliate is credited with, or of all rows of the account when no affiliate is named. `filter`
-/// limits the rows further.
-///
-/// Rows with one credit are found by an index, and shared rows through the table `List`, which has a row for each of their
-/// affiliates. Both are read in the order of the page and up to its limit, and the page consists of the first rows of both.
-pub(super) async fn rows_of_affiliate<S: Listed, List: Table>(
-    connection: &impl ConnectionTrait,
-    credited: Credited<S::Table>,
-    account_id: AccountId,
-    affiliate_id: Option<AffiliateId>,
-    walk: Walk,
-    filter: impl Fn(Select<S::Table>) -> Select<S::Table>,
-) -> Result<Vec<<S::Table as EntityTrait>::Model>, StoreError> {
-    let Some(affiliate_id) = affiliate_id else {
-        return Ok(filter(page::<S>(account_id, walk)).all(connection).await?);
-    };
-    let sole = page::<S>(account_id, walk).filter(credited.sole_affiliate_id.eq(affiliate_id.uuid()));
-    let mut rows = filter(sole).all(connection).await?;
-    // An entry of the list may be older than the credits.
-    let is_credited = bytes_contain(connection, credited.credits, affiliate_id.uuid().as_bytes());
-    let shared = page_of_list::<S, List>(account_id, affiliate_id, walk).filter(is_credited);
-    rows.extend(filter(shared).all(connection).await?);
-    match walk.order {
-        ListOrder::OldestFirst => rows.sort_by_key(credited.id),
-        ListOrder::NewestFirst => rows.sort_by_key(|row| Reverse((credited.id)(row))),
-    }
-    rows.dedup_by_key(|row| (credited.id)(row));
-    rows.truncate(usize::try_from(walk.limit).unwrap_or(usize::MAX));
-    Ok(rows)
-}
-
-/// A query for one page of the rows on an affiliate's list. The list is the driving table, because its rows are in the order of
-/// the page. The database then reads only as many rows as the page needs.
-fn page_of_list<S: Listed, List: Table>(
-    account_id: AccountId,
-    affiliate_id: AffiliateId,
-    walk: Walk,
-) -> Select<S::Table> {
-    match (&key_columns::<S::Table>()[..], &key_columns::<List>()[..]) {
-        (&[account, id], &[list_account, list_affiliate, list_id]) => {
-            let on: RelationDef =
-                S::Table::belongs_to(List::default()).from((account, id)).to((list_account, list_id)).into();
-            let query = S::Table::find()
-                .join(JoinType::InnerJoin, on)
-                .filter(list_account.eq(account_id.uuid()))
-                .filter(list_affiliate.eq(affiliate_id.uuid()));
-            walk.cut(query, list_id)
-        }
         _ => nothing::<S>(),
     }
 }

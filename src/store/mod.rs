@@ -24,6 +24,7 @@ pub mod lead;
 pub mod ledger;
 pub mod link;
 pub mod list;
+pub mod lists;
 pub mod program;
 pub mod request;
 pub mod reward;
@@ -34,6 +35,7 @@ pub mod write_trial;
 
 pub use backend::SchemaColumn;
 use backend::lane::{Lanes, WriteConnection};
+use backend::table::Reads;
 use backend::watched;
 pub use backend::watched::Watched;
 
@@ -170,7 +172,8 @@ pub struct Snapshot(DatabaseTransaction);
 /// A source to read from: the [`Store`] as it is at each read, or a [`Snapshot`].
 pub trait Source: Sync {
     /// The connection that runs the statements.
-    type Connection: ConnectionTrait;
+    #[expect(private_bounds, reason = "only the store reads rows")]
+    type Connection: ConnectionTrait + Reads;
 
     /// The connection that runs the statements.
     fn connection(&self) -> &Self::Connection;

@@ -1,11 +1,13 @@
 //! Rewards: rows and reads.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Value};
+use smallvec::smallvec;
 use uuid::Uuid;
 
 use super::entity::reward as table;
 use super::list::{self, Walk};
+use super::lists::{EntriesOfRow, Entry, List, Place, Rows, rows_of_list};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::stored::SqlKey;
@@ -66,6 +68,11 @@ impl Stored for Reward {
             updated_at: Time::from_micros(row.updated_at),
             deny_reason: row.deny_reason,
         })
+    }
+
+    fn entries(&self) -> EntriesOfRow {
+        let place = Place::of_id(self.id.uuid());
+        smallvec![(self.account_id, Entry { list: List::rewards_of(self.affiliate_id), place })]
     }
 
     fn leads_to(&self, needs: &mut Needs) {
@@ -139,14 +146,20 @@ pub async fn list(
     wanted: &RewardQuery,
     walk: Walk,
 ) -> Result<Vec<Reward>, StoreError> {
-    let query = list::page::<Reward>(account_id, walk)
-        .apply_if(wanted.affiliate_id, |query, affiliate_id| {
-            query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
-        })
-        .apply_if(wanted.program_id, |query, program_id| query.filter(table::Column::ProgramId.eq(program_id.uuid())))
-        .apply_if(wanted.created.start, |query, start| query.filter(table::Column::CreatedAt.gte(start.micros())))
-        .apply_if(wanted.created.end, |query, end| query.filter(table::Column::CreatedAt.lt(end.micros())));
-    list::read(list::one_of(query, table::Column::State, &wanted.states), source.connection()).await
+    let filter = |query: Select<table::Entity>| {
+        let query = query
+            .apply_if(wanted.program_id, |query, id| query.filter(table::Column::ProgramId.eq(id.uuid())))
+            .apply_if(wanted.created.start, |query, start| query.filter(table::Column::CreatedAt.gte(start.micros())))
+            .apply_if(wanted.created.end, |query, end| query.filter(table::Column::CreatedAt.lt(end.micros())));
+        list::one_of(query, table::Column::State, &wanted.states)
+    };
+    let Some(affiliate_id) = wanted.affiliate_id else {
+        return list::read(filter(list::page::<Reward>(account_id, walk)), source.connection()).await;
+    };
+    let key = [table::Column::AccountId, table::Column::Id];
+    let rows = Rows { key, value: Value::from, id: |row: &table::Model| row.id, filter };
+    let rows = rows_of_list(source.connection(), (account_id, List::rewards_of(affiliate_id)), &rows, walk).await?;
+    rows.into_iter().map(Reward::from_row).collect()
 }
 
 /// Pending rewards whose hold period has ended, the longest overdue first. The worker that approves them uses this. Excludes the

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use headwater::pb;
-use headwater::store::entity::{event_segment, ledger_entry};
+use headwater::store::entity::{event_segment, ledger_entry, list_block, list_tail};
 use sea_orm::sea_query::{ColumnDef, Expr, Index, Table};
 use sea_orm::{ColumnTrait, ConnectionTrait, Database, EntityTrait, QueryFilter};
 use tempfile::TempDir;
@@ -123,6 +123,35 @@ db_test!(what_is_wrong_is_named_with_its_account, empty, |database: TestDatabase
         "differences. Keep the database as it is",
     ] {
         assert!(said.contains(words), "{words}: {said}");
+    }
+});
+
+db_test!(a_list_that_lacks_a_row_is_found, empty, |database: TestDatabase| async move {
+    let folder = folder();
+    let server = serve(folder.path(), &["--database", &database.url]).await;
+    let mut shop = Shop::furnish(register(&server.url(), &operator_key(folder.path()), "shop").await).await;
+    // Some of these are folded, and the last ones are in the tail.
+    record(&mut shop.client, 40).await;
+    server.terminate().await.unwrap();
+    let sound = check(folder.path(), &database.url).await;
+    assert_eq!(sound.status.code(), Some(0), "{}", said(&sound));
+
+    let console = Database::connect(&database.url).await.unwrap();
+    let tail = list_tail::Entity::find().all(&console).await.unwrap();
+    let blocks = list_block::Entity::find().all(&console).await.unwrap();
+    assert!(tail.len() > 1 && blocks.len() > 1, "{} and {}", tail.len(), blocks.len());
+    list_tail::Entity::delete_many()
+        .filter(list_tail::Column::LastNumber.eq(tail.iter().map(|row| row.last_number).max().unwrap()))
+        .exec(&console)
+        .await
+        .unwrap();
+    list_block::Entity::delete_many().filter(list_block::Column::Key.eq(blocks[0].key.clone())).exec(&console).await.unwrap();
+    console.close().await.unwrap();
+    let output = check(folder.path(), &database.url).await;
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for words in ["the tail of the lists ends with", "conversion ", " is missing in List"] {
+        assert!(text.contains(words), "{words}: {text}");
     }
 });
 

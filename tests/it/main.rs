@@ -32,6 +32,7 @@ mod feed_resume;
 mod file_guards;
 mod idempotency;
 mod keys;
+mod lists;
 mod managing_keys;
 mod order_lookup;
 mod outages;

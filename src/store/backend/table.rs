@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use sea_orm::sea_query::{SelectStatement, ValueTuple};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DbBackend, EntityTrait, IdenStatic, IntoActiveModel, Iterable, PrimaryKeyToColumn,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult, IdenStatic, IntoActiveModel, Iterable, PrimaryKeyToColumn,
     TryIntoModel,
 };
 
@@ -87,5 +87,16 @@ pub(in crate::store) trait Reads: Sync {
     ) -> impl Future<Output = Result<Vec<E::Model>, StoreError>> + Send {
         let query = query_by_keys::<E>(self.backend(), columns, keys);
         async move { self.models::<E>(&query?).await }
+    }
+}
+
+impl Reads for DatabaseTransaction {
+    fn backend(&self) -> DbBackend {
+        self.get_database_backend()
+    }
+
+    async fn models<E: Table>(&self, query: &SelectStatement) -> Result<Vec<E::Model>, StoreError> {
+        let rows = self.query_all(query).await?;
+        Ok(rows.iter().map(|row| E::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
     }
 }

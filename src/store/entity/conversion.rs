@@ -21,7 +21,6 @@ pub struct Model {
     pub sale_event_id: String,
     pub lead_id: Option<Uuid>,
     pub tid: Option<Uuid>,
-    pub sole_affiliate_id: Option<Uuid>,
     pub credits: Vec<u8>,
     pub channel: String,
     pub order_details: String,

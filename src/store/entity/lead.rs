@@ -15,7 +15,6 @@ pub struct Model {
     pub first_name: String,
     pub last_name: String,
     pub state: String,
-    pub sole_affiliate_id: Option<Uuid>,
     pub credits: Vec<u8>,
     pub bound_at: Option<i64>,
     pub referred_at: Option<i64>,

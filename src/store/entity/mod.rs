@@ -3,8 +3,6 @@
 pub mod account;
 pub mod account_head;
 pub mod affiliate;
-pub mod affiliate_conversion;
-pub mod affiliate_lead;
 pub mod api_key;
 pub mod api_key_use;
 pub mod balance;
@@ -17,6 +15,8 @@ pub mod first_click;
 pub mod lead;
 pub mod ledger_entry;
 pub mod link;
+pub mod list_block;
+pub mod list_tail;
 pub mod program;
 pub mod request;
 pub mod reward;
@@ -31,7 +31,7 @@ pub mod write_trial;
 macro_rules! for_all_entities {
     ($callback:ident) => {
         $callback! {
-            store_identity, account, api_key, api_key_use, program, terms, affiliate, enrollment, link, coupon, click, first_click, lead, affiliate_lead, conversion, affiliate_conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, event_segment, request, write_trial
+            store_identity, account, api_key, api_key_use, program, terms, affiliate, enrollment, link, coupon, click, first_click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, list_tail, list_block, event_segment, request, write_trial
         }
     };
 }

@@ -77,8 +77,6 @@ pub(in crate::store) struct Newest<E: EntityTrait> {
     pub(in crate::store) age: E::Column,
     /// The lower bound of all ages.
     pub(in crate::store) age_least: Value,
-    /// Only rows with this value in this column.
-    pub(in crate::store) only: Option<(E::Column, &'static str)>,
     /// How many rows to read for each key. Rows of the same age as the last of them are read too.
     pub(in crate::store) limit: u64,
 }
@@ -98,7 +96,6 @@ impl<E: Table> Newest<E> {
                 .column((other.clone(), self.age))
                 .from_as(E::default(), other.clone())
                 .and_where(has_key::<E>(&other, &self.key))
-                .and_where_option(self.is_of_kind(&other))
                 .order_by((other.clone(), self.age), Order::Desc)
                 .limit(1)
                 .offset(self.limit.saturating_sub(1))
@@ -107,13 +104,9 @@ impl<E: Table> Newest<E> {
             let from = Func::coalesce([last, Expr::Value(self.age_least.clone())]);
             let mut query = E::find().into_query();
             join::<E>(connection.backend(), &mut query, &self.key, chunk)?;
-            query.and_where(Expr::col((table.clone(), self.age)).gte(from)).and_where_option(self.is_of_kind(&table));
+            query.and_where(Expr::col((table.clone(), self.age)).gte(from));
             rows.extend(connection.models::<E>(&query).await?);
         }
         Ok(rows)
-    }
-
-    fn is_of_kind(&self, table: &Alias) -> Option<Expr> {
-        self.only.map(|(column, kind)| Expr::col((table.clone(), column)).eq(kind))
     }
 }

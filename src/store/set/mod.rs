@@ -13,7 +13,7 @@ pub use save::save;
 use sea_orm::EntityName;
 use stored::Stored;
 
-use super::entity::{affiliate_conversion, affiliate_lead};
+use super::entity::{list_block, list_tail};
 
 /// Generates the list of tables whose statistics matter.
 macro_rules! growing {
@@ -21,7 +21,7 @@ macro_rules! growing {
         /// The tables that grow with use and are searched by more than one key.
         pub(super) fn growing_tables() -> Vec<&'static str> {
             let tables = [$((<$kind as Stored>::GROWS, stored::table_name::<$kind>()),)*];
-            let listing = [affiliate_conversion::Entity.table_name(), affiliate_lead::Entity.table_name()];
+            let listing = [list_block::Entity.table_name(), list_tail::Entity.table_name()];
             tables.into_iter().filter(|(grows, _)| *grows).map(|(_, table)| table).chain(listing).collect()
         }
     };

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::keyed::delete_by;
-use super::stored::{Lists, SqlKey, Stored, key_columns};
+use super::stored::{SqlKey, Stored, key_columns};
 use crate::domain::id::AccountId;
 use crate::domain::ledger::{AccountHead, Balance, BalanceKey};
 use crate::domain::set::WorkingSet;
 use crate::domain::time::Time;
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::lane::WriteConnection;
+use crate::store::lists::Entries;
 use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger};
 
 /// Saves the set: writes its new and changed rows, numbers its events and ledger entries, writes the heads that changed, and
@@ -41,8 +42,11 @@ pub async fn save(
         moved.insert(refund.account_id);
     }
     let mut writes = Writes::default();
-    add_rows(&mut writes, set)?;
-    add_postings(&mut writes, set, heads, &mut moved)?;
+    let mut listed = Entries::default();
+    add_rows(&mut writes, &mut listed, set)?;
+    add_postings(&mut writes, &mut listed, set, heads, &mut moved)?;
+    moved.extend(listed.accounts());
+    listed.write(&mut writes, heads)?;
     let segments = event::number(&set.events, heads, now, encode_body)?;
     moved.extend(segments.iter().map(|segment| segment.account_id));
     writes.insert::<entity::event_segment::Entity>(event::to_rows(&segments))?;
@@ -56,11 +60,9 @@ pub async fn save(
 /// Generates the functions that write all kinds.
 macro_rules! every_kind {
     ($($place:ident: $kind:ty,)*) => {
-        fn add_rows(writes: &mut Writes, set: &WorkingSet) -> Result<(), StoreError> {
-            let mut lists = Lists::default();
-            $(add::<$kind>(writes, &mut lists, set)?;)*
-            writes.keep::<entity::affiliate_lead::Entity>(lists.leads)?;
-            writes.keep::<entity::affiliate_conversion::Entity>(lists.conversions)
+        fn add_rows(writes: &mut Writes, listed: &mut Entries, set: &WorkingSet) -> Result<(), StoreError> {
+            $(add::<$kind>(writes, listed, set)?;)*
+            Ok(())
         }
 
         async fn delete_rows(connection: &WriteConnection, set: &WorkingSet) -> Result<(), StoreError> {
@@ -72,12 +74,10 @@ macro_rules! every_kind {
 
 crate::for_all_kinds!(every_kind);
 
-fn add<S: Stored>(writes: &mut Writes, lists: &mut Lists, set: &WorkingSet) -> Result<(), StoreError> {
+fn add<S: Stored>(writes: &mut Writes, listed: &mut Entries, set: &WorkingSet) -> Result<(), StoreError> {
     let rows = S::rows(set);
     let (changed, new) = (rows.updated(), rows.inserted());
-    if S::IS_LISTED {
-        rows.written().for_each(|(row, loaded)| row.add_to_lists(loaded.map(AsRef::as_ref), lists));
-    }
+    rows.written().for_each(|(row, loaded)| listed.add_row::<S>(row, loaded.map(AsRef::as_ref)));
     let changed = changed.into_iter().map(|row| row.to_row()).collect::<Result<_, _>>()?;
     let new = new.into_iter().map(|row| row.to_row()).collect::<Result<_, _>>()?;
     writes.write::<S::Table>(changed, new)
@@ -92,6 +92,7 @@ async fn delete<S: Stored>(connection: &WriteConnection, set: &WorkingSet) -> Re
 /// Ledger entries and the balances that they change.
 fn add_postings(
     writes: &mut Writes,
+    listed: &mut Entries,
     set: &WorkingSet,
     heads: &mut BTreeMap<AccountId, AccountHead>,
     moved: &mut BTreeSet<AccountId>,
@@ -102,7 +103,9 @@ fn add_postings(
         let too_large = |_| StoreError::Unexpected("a balance does not fit into 64 bits".to_owned());
         changes.entry(posting.balance_key()).or_default().post(posting).map_err(too_large)?;
         moved.insert(posting.account_id);
-        entries.push(ledger::to_row(&head_of(heads, posting.account_id)?.enter(posting.clone())));
+        let entry = head_of(heads, posting.account_id)?.enter(posting.clone());
+        listed.add(posting.account_id, ledger::entry_of(&entry));
+        entries.push(ledger::to_row(&entry));
     }
     writes.insert::<entity::ledger_entry::Entity>(entries)?;
 

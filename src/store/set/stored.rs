@@ -11,7 +11,7 @@ use crate::domain::set::InSet;
 use crate::domain::set::Needs;
 use crate::store::StoreError;
 use crate::store::backend::table::Table;
-use crate::store::entity::{affiliate_conversion, affiliate_lead};
+use crate::store::lists::EntriesOfRow;
 
 /// A kind of row with a table of its own.
 pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
@@ -26,12 +26,10 @@ pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
     /// The row from columns.
     fn from_row(row: <Self::Table as EntityTrait>::Model) -> Result<Self, StoreError>;
 
-    /// Whether [`Self::add_to_lists`] does anything.
-    const IS_LISTED: bool = false;
-
-    /// Adds a row that several affiliates share to the list of each, unless the row is on their lists already. `loaded` is the row
-    /// in the database. A row is never taken off a list, so a query by affiliate checks the credits too.
-    fn add_to_lists(&self, _loaded: Option<&Self>, _lists: &mut Lists) {}
+    /// The places of the row in the lists that it is on.
+    fn entries(&self) -> EntriesOfRow {
+        EntriesOfRow::new()
+    }
 
     /// Adds the rows that are always needed together with this one.
     fn leads_to(&self, needs: &mut Needs);
@@ -40,13 +38,6 @@ pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
         loading.by_key::<Self>().await
     }
-}
-
-/// Rows of the tables that list other rows by affiliate.
-#[derive(Default)]
-pub(in crate::store) struct Lists {
-    pub(in crate::store) leads: Vec<affiliate_lead::Model>,
-    pub(in crate::store) conversions: Vec<affiliate_conversion::Model>,
 }
 
 /// A primary key as columns have it.

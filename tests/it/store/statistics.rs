@@ -19,8 +19,6 @@ db_test!(statistics_are_renewed_where_the_database_goes_by_them, |database: Test
         .and_where(Expr::col(Alias::new("reltuples")).lt(0))
         .and_where(Expr::col(Alias::new("relname")).is_in([
             "affiliate",
-            "affiliate_conversion",
-            "affiliate_lead",
             "click",
             "conversion",
             "lead",

@@ -1,16 +1,15 @@
-//! Table `affiliate_lead`: for each affiliate, the leads that it shares with others. Columns alone; `migration` makes them.
+//! Table `list_tail`: the newest entries of all lists of an account. A row has those of one commit. Columns alone; `migration` makes them.
 
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "affiliate_lead")]
+#[sea_orm(table_name = "list_tail")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub account_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
-    pub affiliate_id: Uuid,
-    #[sea_orm(primary_key, auto_increment = false)]
-    pub lead_id: Uuid,
+    pub last_number: i64,
+    pub entries: Vec<u8>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

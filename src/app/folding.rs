@@ -1,0 +1,100 @@
+//! Which accounts' lists a writer folds next. The writer folds between batches, when callers have their answers.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::id::AccountId;
+
+/// The most accounts that are folded after one batch, so that the next batch does not wait long.
+pub(super) const ACCOUNTS_MAX: usize = 4;
+
+/// How long no account is folded after a fold failed. It doubles with each further failure.
+const PAUSE_LEAST: Duration = Duration::from_millis(200);
+const PAUSE_MOST: Duration = Duration::from_secs(60);
+
+/// See the head of the file.
+#[derive(Debug, Default)]
+pub(super) struct Folding {
+    due: BTreeSet<AccountId>,
+    /// The account that was folded last. The next one is the one after it, so that each has its turn.
+    last: Option<AccountId>,
+    /// The pause after the last failure, and its end.
+    pause: Option<(Duration, Instant)>,
+}
+
+impl Folding {
+    /// Notes that the account's tail is long.
+    pub(super) fn note(&mut self, account_id: AccountId) {
+        self.due.insert(account_id);
+    }
+
+    /// The next account to fold. `None`: no tail is long, or folds rest after a failure.
+    pub(super) fn take(&mut self, now: Instant) -> Option<AccountId> {
+        if self.pause.is_some_and(|(_, end)| now < end) {
+            return None;
+        }
+        let after = self.last.and_then(|last| self.due.range(last..).find(|account_id| **account_id != last));
+        let next = after.or(self.due.first()).copied()?;
+        self.due.remove(&next);
+        self.last = Some(next);
+        Some(next)
+    }
+
+    /// Notes that a fold succeeded.
+    pub(super) fn succeeded(&mut self) {
+        self.pause = None;
+    }
+
+    /// Notes that the account could not be folded. Returns how long folds rest.
+    pub(super) fn failed(&mut self, account_id: AccountId, now: Instant) -> Duration {
+        self.due.insert(account_id);
+        let pause = self.pause.map_or(PAUSE_LEAST, |(pause, _)| (2 * pause).min(PAUSE_MOST));
+        self.pause = Some((pause, now + pause));
+        pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn account(number: u128) -> AccountId {
+        AccountId::from_uuid(Uuid::from_u128(number))
+    }
+
+    #[test]
+    fn accounts_are_folded_in_turn() {
+        let mut folding = Folding::default();
+        let now = crate::clock::monotonic_now();
+        [1, 2, 3].map(|number| folding.note(account(number)));
+        assert_eq!(folding.take(now), Some(account(1)));
+        folding.note(account(1));
+        assert_eq!([folding.take(now), folding.take(now)], [Some(account(2)), Some(account(3))]);
+        assert_eq!([folding.take(now), folding.take(now)], [Some(account(1)), None]);
+    }
+
+    #[test]
+    fn folds_rest_longer_and_longer_after_failures() {
+        let mut folding = Folding::default();
+        let mut now = crate::clock::monotonic_now();
+        folding.note(account(1));
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            let account_id = folding.take(now).unwrap();
+            let pause = folding.failed(account_id, now);
+            assert_eq!(folding.take(now), None, "folds rest");
+            now += pause;
+            pauses.push(pause);
+        }
+        assert_eq!(pauses[..3], [PAUSE_LEAST, 2 * PAUSE_LEAST, 4 * PAUSE_LEAST]);
+        assert_eq!(pauses[9], PAUSE_MOST);
+        assert!(folding.take(now).is_some());
+        folding.succeeded();
+        folding.note(account(1));
+        assert!(folding.take(now).is_some(), "a success ends the rest");
+    }
+}

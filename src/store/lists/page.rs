@@ -1,0 +1,140 @@
+//! Pages of rows that are on a list. The list says which rows come next, and the rows are read by their keys. A filter may leave rows
+//! out, so more and more of the list is taken until the page is full.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use sea_orm::sea_query::ValueTuple;
+use sea_orm::{EntityTrait, QueryTrait, Select, Value};
+use uuid::Uuid;
+
+use super::reader::Reader;
+use super::{List, Place};
+use crate::domain::id::AccountId;
+use crate::store::StoreError;
+use crate::store::backend::keys::join;
+use crate::store::backend::table::{Reads, Table};
+use crate::store::list::{ListOrder, Walk};
+
+/// The most rows that are looked at in one statement.
+const ROWS_MAX: usize = 1_000;
+
+/// How the rows of a list are found by the ids of its places.
+pub(in crate::store) struct Rows<E: Table, F> {
+    /// The columns of the account and of what the id stands for.
+    pub(in crate::store) key: [E::Column; 2],
+    /// The value of the second column, from an id.
+    pub(in crate::store) value: fn(Uuid) -> Value,
+    /// The id of a row.
+    pub(in crate::store) id: fn(&E::Model) -> Uuid,
+    /// Narrows the rows.
+    pub(in crate::store) filter: F,
+}
+
+impl<E: Table, F: Fn(Select<E>) -> Select<E>> Rows<E, F> {
+    /// The rows with these ids that pass the filter, in this order.
+    async fn read(
+        &self,
+        connection: &impl Reads,
+        account_id: AccountId,
+        ids: impl IntoIterator<Item = Uuid>,
+        order: ListOrder,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        let keys = ids.into_iter().map(|id| ValueTuple::Two(account_id.uuid().into(), (self.value)(id)));
+        let keys: Vec<ValueTuple> = keys.collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut query = (self.filter)(E::find()).into_query();
+        join::<E>(connection.backend(), &mut query, &self.key, keys)?;
+        let mut rows = connection.models::<E>(&query).await?;
+        match order {
+            ListOrder::OldestFirst => rows.sort_by_key(self.id),
+            ListOrder::NewestFirst => rows.sort_by_key(|row| Reverse((self.id)(row))),
+        }
+        Ok(rows)
+    }
+}
+
+/// One page of the rows of a list that is ordered by id.
+pub(in crate::store) async fn rows_of_list<E: Table, F: Fn(Select<E>) -> Select<E>>(
+    connection: &impl Reads,
+    list: (AccountId, List),
+    rows: &Rows<E, F>,
+    walk: Walk,
+) -> Result<Vec<E::Model>, StoreError> {
+    let limit = usize::try_from(walk.limit).unwrap_or(usize::MAX);
+    let mut reader = Reader::open(connection, list, walk.order, walk.after.map(Place::of_id)).await?;
+    let mut page = Vec::new();
+    let mut length = limit.min(ROWS_MAX);
+    while page.len() < limit {
+        let places = reader.next(length).await?;
+        let is_last = places.len() < length;
+        page.extend(rows.read(connection, list.0, places.iter().map(|place| place.id), walk.order).await?);
+        if is_last {
+            break;
+        }
+        length = (2 * length).min(ROWS_MAX);
+    }
+    page.truncate(limit);
+    Ok(page)
+}
+
+/// One page, in the order of ids, of the rows of a list that is ordered by time. Goes through the whole list and keeps the ids that
+/// come next, so it takes long for a long list, but little memory.
+pub(in crate::store) async fn rows_in_order_of_ids<E: Table, F: Fn(Select<E>) -> Select<E>>(
+    connection: &impl Reads,
+    list: (AccountId, List),
+    rows: &Rows<E, F>,
+    walk: Walk,
+) -> Result<Vec<E::Model>, StoreError> {
+    let limit = usize::try_from(walk.limit).unwrap_or(usize::MAX);
+    let mut page = Vec::new();
+    let mut after = walk.after;
+    while page.len() < limit {
+        let ids = next_ids(connection, list, walk.order, after).await?;
+        let is_last = ids.len() < ROWS_MAX;
+        after = ids.last().copied();
+        page.extend(rows.read(connection, list.0, ids, walk.order).await?);
+        if is_last {
+            break;
+        }
+    }
+    page.truncate(limit);
+    Ok(page)
+}
+
+/// The first ids of a list after this one in this order of ids, up to [`ROWS_MAX`].
+async fn next_ids(
+    connection: &impl Reads,
+    list: (AccountId, List),
+    order: ListOrder,
+    after: Option<Uuid>,
+) -> Result<Vec<Uuid>, StoreError> {
+    let is_next = |id: &Uuid| match (order, after) {
+        (_, None) => true,
+        (ListOrder::OldestFirst, Some(after)) => *id > after,
+        (ListOrder::NewestFirst, Some(after)) => *id < after,
+    };
+    let mut reader = Reader::open(connection, list, order, None).await?;
+    let mut ids = BTreeSet::new();
+    loop {
+        let places = reader.next(ROWS_MAX).await?;
+        for id in places.iter().map(|place| place.id).filter(is_next) {
+            ids.insert(id);
+            if ids.len() > ROWS_MAX {
+                match order {
+                    ListOrder::OldestFirst => ids.pop_last(),
+                    ListOrder::NewestFirst => ids.pop_first(),
+                };
+            }
+        }
+        if places.len() < ROWS_MAX {
+            break;
+        }
+    }
+    Ok(match order {
+        ListOrder::OldestFirst => ids.into_iter().collect(),
+        ListOrder::NewestFirst => ids.into_iter().rev().collect(),
+    })
+}
