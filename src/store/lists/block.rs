@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Order, Query, SelectStatement, SimpleExpr, ValueTuple};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Order, Query, SelectStatement, ValueTuple};
 use sea_orm::{ColumnTrait, EntityName, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::bytes::{from_places, key_of_list, key_of_place, to_key, to_places};
@@ -68,7 +68,7 @@ impl Block {
 }
 
 /// The last block whose key is not after `to`, of the list whose keys begin with `list`, as a part of a statement.
-fn key_of_last(account: SimpleExpr, list: SimpleExpr, to: SimpleExpr) -> SelectStatement {
+fn key_of_last(account: Expr, list: Expr, to: Expr) -> SelectStatement {
     let other = Alias::new("other");
     let column = |column| Expr::col((other.clone(), column));
     Query::select()

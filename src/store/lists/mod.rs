@@ -117,7 +117,6 @@ pub(super) struct Place {
 }
 
 impl Place {
-    const LEAST: Self = Self { at: i64::MIN, id: Uuid::nil() };
     const GREATEST: Self = Self { at: i64::MAX, id: Uuid::max() };
 
     /// A place in a list that is ordered by id.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query, SimpleExpr};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
 use sea_orm::{ColumnTrait, EntityName, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 
 use super::bytes::{from_entries, to_entries};
@@ -72,7 +72,7 @@ pub(super) fn entries_of(row: &table::Model) -> Result<Vec<Entry>, StoreError> {
 
 /// The number up to which the account's entries are folded, as a part of a statement. The bound keeps the database from visiting
 /// folded rows that it has not cleared away yet.
-fn folded_count(account: SimpleExpr) -> SimpleExpr {
+fn folded_count(account: Expr) -> Expr {
     let head = Alias::new(head_table::Entity.table_name());
     let count = Query::select()
         .column((head.clone(), head_table::Column::FoldedCount))
