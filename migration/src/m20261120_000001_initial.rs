@@ -332,11 +332,7 @@ fn lists() -> Vec<TableCreateStatement> {
             .col(sequence("last_number"))
             .col(bytes("entries"))
             .take(),
-        table("list_block", &["account_id", "key"])
-            .col(id("account_id"))
-            .col(bytes("key"))
-            .col(bytes("places"))
-            .take(),
+        table("list_block", &["account_id", "key"]).col(id("account_id")).col(bytes("key")).col(bytes("places")).take(),
     ]
 }
 

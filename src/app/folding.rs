@@ -70,7 +70,7 @@ mod tests {
     fn accounts_are_folded_in_turn() {
         let mut folding = Folding::default();
         let now = crate::clock::monotonic_now();
-        [1, 2, 3].map(|number| folding.note(account(number)));
+        [1, 2, 3].into_iter().for_each(|number| folding.note(account(number)));
         assert_eq!(folding.take(now), Some(account(1)));
         folding.note(account(1));
         assert_eq!([folding.take(now), folding.take(now)], [Some(account(2)), Some(account(3))]);

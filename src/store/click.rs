@@ -61,7 +61,7 @@ impl Stored for Click {
             key: [table::Column::AccountId, table::Column::Tid],
             age: table::Column::Id,
             age_least: Uuid::nil().into(),
-                limit: NEWEST_MAX,
+            limit: NEWEST_MAX,
         };
         let mut counts: HashMap<(AccountId, ClickId), u64> = HashMap::new();
         for row in newest.of(loading.connection, visitors.iter().map(SqlKey::values)).await? {

@@ -4,9 +4,9 @@ use sea_orm::sea_query::IntoValueTuple;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select, Value};
 use uuid::Uuid;
 
+use super::backend::bytes_contain;
 use super::credits;
 use super::entity::{lead as table, unmatched_sale as unmatched_table};
-use super::backend::bytes_contain;
 use super::list::{self, Walk};
 use super::lists::{EntriesOfRow, Entry, List, Place, Rows, rows_of_list};
 use super::row::RowName;

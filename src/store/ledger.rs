@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
 use uuid::Uuid;
 
 use super::entity::{balance as balance_table, ledger_entry as table, reward as reward_table};
@@ -202,7 +202,7 @@ pub async fn list(
         Some(affiliate_id) => {
             let key = [table::Column::AccountId, table::Column::Sequence];
             let id = |row: &table::Model| id_of_sequence(row.sequence);
-            let rows = Rows { key, value: sequence_of_id, id, filter: |query| query };
+            let rows = Rows { key, value: sequence_of_id, id, filter: |query: Select<table::Entity>| query };
             let walk = Walk { order: walk.order, after: walk.after.map(id_of_sequence), limit: walk.limit };
             let list = (account_id, List::ledger_entries_of(affiliate_id));
             rows_of_list(source.connection(), list, &rows, walk).await?

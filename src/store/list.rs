@@ -1,19 +1,14 @@
 //! Pages of rows in the order of their ids: the paging that all lists share. Knows no kind.
 
-use std::cmp::Reverse;
-
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait, RelationDef,
-    Select, Value,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Value,
 };
 use uuid::Uuid;
 
 use super::StoreError;
-use super::backend::bytes_contain;
-use super::backend::table::Table;
 use super::set::stored::{Stored, key_columns};
-use crate::domain::id::{AccountId, AffiliateId, TypedId};
+use crate::domain::id::{AccountId, TypedId};
 
 /// The order of a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

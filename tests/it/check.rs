@@ -145,7 +145,11 @@ db_test!(a_list_that_lacks_a_row_is_found, empty, |database: TestDatabase| async
         .exec(&console)
         .await
         .unwrap();
-    list_block::Entity::delete_many().filter(list_block::Column::Key.eq(blocks[0].key.clone())).exec(&console).await.unwrap();
+    list_block::Entity::delete_many()
+        .filter(list_block::Column::Key.eq(blocks[0].key.clone()))
+        .exec(&console)
+        .await
+        .unwrap();
     console.close().await.unwrap();
     let output = check(folder.path(), &database.url).await;
     let text = said(&output);

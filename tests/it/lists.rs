@@ -50,7 +50,7 @@ async fn batch(client: &mut Client, items: impl IntoIterator<Item = pb::batch_it
     let items = items.into_iter().map(|item| pb::BatchItem { item: Some(item) }).collect();
     let results = client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap();
     for result in results.into_inner().results {
-        assert!(!matches!(result.result, Some(pb::batch_result::Result::Error(_)) | None), "{result:?}");
+        assert!(!matches!(result.answer, Some(pb::batch_result::Answer::Error(_)) | None), "{result:?}");
     }
 }
 
@@ -200,7 +200,8 @@ db_test!(lists_have_every_row_in_order_whatever_is_folded, empty, |database: Tes
     let mut number = 0;
     // A few sales are in the tail alone. Later ones fill many blocks, in small and in large commits.
     for count in [3, 1, 40, 1, 200, 7, 100] {
-        batch(client, (number..number + count).map(|number| pb::batch_item::Item::Sale(sale_of_customer(number)))).await;
+        batch(client, (number..number + count).map(|number| pb::batch_item::Item::Sale(sale_of_customer(number))))
+            .await;
         number += count;
         let refund = pb::RecordRefundRequest {
             event_id: format!("refund-{number}"),

@@ -20,8 +20,6 @@ use super::table::{self, Reads, Shape, Table};
 enum Conflict<'columns, C> {
     /// The INSERT fails with a conflict.
     Refuse,
-    /// It stays as it is.
-    Keep,
     /// Its other columns get the new values.
     Replace,
     /// The new values are added to these columns.
@@ -49,7 +47,6 @@ impl Part {
         }
         let conflict = match conflict {
             Conflict::Refuse => String::new(),
-            Conflict::Keep => " ON CONFLICT DO NOTHING".to_owned(),
             Conflict::Replace => shape.replace.clone(),
             Conflict::Add(columns) => conflict_add::<E>(columns),
             Conflict::Raise(column) => conflict_raise::<E>(shape.replace.clone(), *column),
@@ -112,14 +109,6 @@ impl Writes {
     pub(in crate::store) fn insert<E: Table>(&mut self, rows: Vec<E::Model>) -> Result<(), StoreError> {
         if !rows.is_empty() {
             self.rest.push(Part::new::<E>(rows, &Conflict::Refuse)?);
-        }
-        Ok(())
-    }
-
-    /// Queues rows of which some may exist already. Existing rows stay as they are.
-    pub(in crate::store) fn keep<E: Table>(&mut self, rows: Vec<E::Model>) -> Result<(), StoreError> {
-        if !rows.is_empty() {
-            self.rest.push(Part::new::<E>(rows, &Conflict::Keep)?);
         }
         Ok(())
     }

@@ -60,11 +60,6 @@ impl Block {
         });
         blocks.collect()
     }
-
-    /// Whether it is the block that this place of its list belongs to, or an earlier one.
-    pub(super) fn begins_before(&self, place: Place) -> bool {
-        self.from.is_none_or(|from| from <= place)
-    }
 }
 
 /// The last block whose key is not after `to`, of the list whose keys begin with `list`, as a part of a statement.
@@ -187,7 +182,7 @@ mod tests {
                 let mut next = Vec::new();
                 for (number, block) in blocks.iter().enumerate() {
                     let end = blocks.get(number + 1).and_then(|next| next.from);
-                    let own = |place: &Place| block.begins_before(*place) && end.is_none_or(|end| *place < end);
+                    let own = |place: &Place| block.from.is_none_or(|from| from <= *place) && end.is_none_or(|end| *place < end);
                     let new: Vec<Place> = lot.iter().map(|number| place(*number)).filter(own).collect();
                     next.extend(if new.is_empty() { vec![block.clone()] } else { block.clone().enter(&new) });
                 }

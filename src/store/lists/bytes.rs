@@ -139,7 +139,7 @@ fn put(bytes: &mut Vec<u8>, difference: i128) {
 }
 
 fn take(bytes: &mut &[u8]) -> Result<i128, Malformed> {
-    let (zigzag, rest) = decode::u128(*bytes).map_err(|_| Malformed)?;
+    let (zigzag, rest) = decode::u128(bytes).map_err(|_| Malformed)?;
     *bytes = rest;
     Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
 }

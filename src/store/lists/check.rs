@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
+use super::Entry;
 use super::block::{Block, Covering};
 use super::tail::{entries_of, rows as tail_rows};
-use super::Entry;
 use crate::domain::conversion::Conversion;
 use crate::domain::id::AccountId;
 use crate::domain::lead::Lead;
@@ -149,6 +149,8 @@ fn follows(block: &Block, last: Option<&Block>) -> bool {
     let last = last.filter(|last| last.list == block.list);
     match block.from {
         None => last.is_none(),
-        Some(from) => from <= *first_place && last.is_some_and(|last| last.places.last().is_some_and(|place| *place < from)),
+        Some(from) => {
+            from <= *first_place && last.is_some_and(|last| last.places.last().is_some_and(|place| *place < from))
+        }
     }
 }

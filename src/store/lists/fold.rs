@@ -102,8 +102,7 @@ async fn entered_apart(
     account_id: AccountId,
     places: Vec<(List, Place)>,
 ) -> Result<Vec<Block>, StoreError> {
-    let covering =
-        Covering::read(connection, places.iter().map(|(list, place)| (account_id, *list, *place))).await?;
+    let covering = Covering::read(connection, places.iter().map(|(list, place)| (account_id, *list, *place))).await?;
     let mut by_block: BTreeMap<(List, Option<Place>), (Block, Vec<Place>)> = BTreeMap::new();
     for (list, place) in places {
         let Some(block) = covering.get(account_id, list, place) else { continue };

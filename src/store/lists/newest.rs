@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sea_orm::{EntityTrait, IdenStatic};
+use sea_orm::EntityTrait;
 use uuid::Uuid;
 
 use super::block::Covering;
@@ -67,7 +67,8 @@ impl<E: Table> Newest<'_, E> {
             .flat_map(|((account_id, _), places)| places.iter().map(|place| (account_id.uuid(), place.id)))
             .collect();
         let rows = rows_by::<E, _>(connection, &self.key, keys).await?;
-        let mut rows: HashMap<(Uuid, Uuid), E::Model> = rows.into_iter().map(|row| ((self.key_of)(&row), row)).collect();
+        let mut rows: HashMap<(Uuid, Uuid), E::Model> =
+            rows.into_iter().map(|row| ((self.key_of)(&row), row)).collect();
         let mut newest = Vec::new();
         for (own, places) in lists {
             let mut last_at = None;

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use sea_orm::sea_query::ValueTuple;
-use sea_orm::{EntityTrait, QueryTrait, Select, Value};
+use sea_orm::{QueryTrait, Select, Value};
 use uuid::Uuid;
 
 use super::reader::Reader;
