@@ -15,6 +15,8 @@ account_head.ledger_hash bytea NOT NULL
 account_head.posted_minor bigint NOT NULL
 account_head.catalogue_version bigint NOT NULL
 account_head.waited_refund_count bigint NOT NULL
+account_head.listed_count bigint NOT NULL
+account_head.folded_count bigint NOT NULL
 account_head.committed_at bigint NOT NULL
 CREATE UNIQUE INDEX account_head_pkey ON public.account_head USING btree (account_id)
 affiliate.account_id uuid NOT NULL
@@ -31,14 +33,6 @@ CREATE UNIQUE INDEX affiliate_by_email ON public.affiliate USING btree (account_
 CREATE UNIQUE INDEX affiliate_by_external_id ON public.affiliate USING btree (account_id, external_id) WHERE (external_id IS NOT NULL)
 CREATE UNIQUE INDEX affiliate_by_token ON public.affiliate USING btree (account_id, token_hash)
 CREATE UNIQUE INDEX affiliate_pkey ON public.affiliate USING btree (account_id, id)
-affiliate_conversion.account_id uuid NOT NULL
-affiliate_conversion.affiliate_id uuid NOT NULL
-affiliate_conversion.conversion_id uuid NOT NULL
-CREATE UNIQUE INDEX affiliate_conversion_pkey ON public.affiliate_conversion USING btree (account_id, affiliate_id, conversion_id)
-affiliate_lead.account_id uuid NOT NULL
-affiliate_lead.affiliate_id uuid NOT NULL
-affiliate_lead.lead_id uuid NOT NULL
-CREATE UNIQUE INDEX affiliate_lead_pkey ON public.affiliate_lead USING btree (account_id, affiliate_id, lead_id)
 api_key.account_id uuid NOT NULL
 api_key.id uuid NOT NULL
 api_key.text_prefix text NOT NULL
@@ -91,7 +85,6 @@ conversion.sale_id uuid
 conversion.sale_event_id text NOT NULL
 conversion.lead_id uuid
 conversion.tid uuid
-conversion.sole_affiliate_id uuid
 conversion.credits bytea NOT NULL
 conversion.channel character varying(32) NOT NULL
 conversion.order_details text NOT NULL
@@ -100,8 +93,6 @@ conversion.occurred_at bigint NOT NULL
 conversion.created_at bigint NOT NULL
 conversion.is_told boolean NOT NULL
 conversion.version integer NOT NULL
-CREATE INDEX conversion_by_lead ON public.conversion USING btree (account_id, lead_id, occurred_at)
-CREATE INDEX conversion_by_sole_affiliate ON public.conversion USING btree (account_id, sole_affiliate_id, id)
 CREATE INDEX conversion_by_tid ON public.conversion USING btree (account_id, tid, occurred_at) WHERE (tid IS NOT NULL)
 CREATE UNIQUE INDEX conversion_pkey ON public.conversion USING btree (account_id, id)
 coupon.account_id uuid NOT NULL
@@ -155,7 +146,6 @@ lead.external_id text
 lead.first_name text NOT NULL
 lead.last_name text NOT NULL
 lead.state character varying(32) NOT NULL
-lead.sole_affiliate_id uuid
 lead.credits bytea NOT NULL
 lead.bound_at bigint
 lead.referred_at bigint
@@ -182,7 +172,6 @@ ledger_entry.reason character varying(32) NOT NULL
 ledger_entry.posted_at bigint NOT NULL
 ledger_entry.hash_version integer NOT NULL
 ledger_entry.hash bytea NOT NULL
-CREATE INDEX ledger_entry_by_affiliate ON public.ledger_entry USING btree (account_id, affiliate_id, sequence)
 CREATE UNIQUE INDEX ledger_entry_pkey ON public.ledger_entry USING btree (account_id, sequence)
 link.account_id uuid NOT NULL
 link.id uuid NOT NULL
@@ -197,6 +186,14 @@ CREATE INDEX link_by_affiliate ON public.link USING btree (account_id, affiliate
 CREATE UNIQUE INDEX link_by_code ON public.link USING btree (account_id, code)
 CREATE INDEX link_by_enrollment ON public.link USING btree (account_id, enrollment_id)
 CREATE UNIQUE INDEX link_pkey ON public.link USING btree (account_id, id)
+list_block.account_id uuid NOT NULL
+list_block.key bytea NOT NULL
+list_block.places bytea NOT NULL
+CREATE UNIQUE INDEX list_block_pkey ON public.list_block USING btree (account_id, key)
+list_tail.account_id uuid NOT NULL
+list_tail.last_number bigint NOT NULL
+list_tail.entries bytea NOT NULL
+CREATE UNIQUE INDEX list_tail_pkey ON public.list_tail USING btree (account_id, last_number)
 program.account_id uuid NOT NULL
 program.id uuid NOT NULL
 program.display_name text NOT NULL
@@ -237,7 +234,6 @@ reward.auto_approve_at bigint NOT NULL
 reward.created_at bigint NOT NULL
 reward.updated_at bigint NOT NULL
 reward.deny_reason text NOT NULL
-CREATE INDEX reward_by_affiliate ON public.reward USING btree (account_id, affiliate_id, id)
 CREATE INDEX reward_by_approval ON public.reward USING btree (auto_approve_at) WHERE ((state)::text = 'pending'::text)
 CREATE INDEX reward_by_conversion ON public.reward USING btree (account_id, conversion_id)
 CREATE INDEX reward_by_reversed ON public.reward USING btree (account_id, reverses) WHERE (reverses IS NOT NULL)

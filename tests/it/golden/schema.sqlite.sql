@@ -16,6 +16,8 @@ CREATE TABLE "account_head" (
   "posted_minor" integer NOT NULL,
   "catalogue_version" integer NOT NULL,
   "waited_refund_count" integer NOT NULL,
+  "listed_count" integer NOT NULL,
+  "folded_count" integer NOT NULL,
   "committed_at" integer NOT NULL, PRIMARY KEY ("account_id") ) WITHOUT ROWID
 CREATE TABLE "affiliate" (
   "account_id" uuid_text NOT NULL,
@@ -32,18 +34,6 @@ CREATE TABLE "affiliate" (
 CREATE UNIQUE INDEX "affiliate_by_email" ON "affiliate" ("account_id", "email")
 CREATE UNIQUE INDEX "affiliate_by_external_id" ON "affiliate" ("account_id", "external_id") WHERE "external_id" IS NOT NULL
 CREATE UNIQUE INDEX "affiliate_by_token" ON "affiliate" ("account_id", "token_hash")
-CREATE TABLE "affiliate_conversion" (
-  "account_id" uuid_text NOT NULL,
-  "affiliate_id" uuid_text NOT NULL,
-  "conversion_id" uuid_text NOT NULL, PRIMARY KEY ("account_id",
-  "affiliate_id",
-  "conversion_id") ) WITHOUT ROWID
-CREATE TABLE "affiliate_lead" (
-  "account_id" uuid_text NOT NULL,
-  "affiliate_id" uuid_text NOT NULL,
-  "lead_id" uuid_text NOT NULL, PRIMARY KEY ("account_id",
-  "affiliate_id",
-  "lead_id") ) WITHOUT ROWID
 CREATE TABLE "api_key" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -101,7 +91,6 @@ CREATE TABLE "conversion" (
   "sale_event_id" text NOT NULL,
   "lead_id" uuid_text NULL,
   "tid" uuid_text NULL,
-  "sole_affiliate_id" uuid_text NULL,
   "credits" blob NOT NULL,
   "channel" varchar(32) NOT NULL,
   "order_details" text NOT NULL,
@@ -111,8 +100,6 @@ CREATE TABLE "conversion" (
   "is_told" boolean NOT NULL,
   "version" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") )
-CREATE INDEX "conversion_by_lead" ON "conversion" ("account_id", "lead_id", "occurred_at")
-CREATE INDEX "conversion_by_sole_affiliate" ON "conversion" ("account_id", "sole_affiliate_id", "id")
 CREATE INDEX "conversion_by_tid" ON "conversion" ("account_id", "tid", "occurred_at") WHERE "tid" IS NOT NULL
 CREATE TABLE "coupon" (
   "account_id" uuid_text NOT NULL,
@@ -172,7 +159,6 @@ CREATE TABLE "lead" (
   "first_name" text NOT NULL,
   "last_name" text NOT NULL,
   "state" varchar(32) NOT NULL,
-  "sole_affiliate_id" uuid_text NULL,
   "credits" blob NOT NULL,
   "bound_at" integer NULL,
   "referred_at" integer NULL,
@@ -201,7 +187,6 @@ CREATE TABLE "ledger_entry" (
   "hash_version" integer NOT NULL,
   "hash" blob NOT NULL, PRIMARY KEY ("account_id",
   "sequence") )
-CREATE INDEX "ledger_entry_by_affiliate" ON "ledger_entry" ("account_id", "affiliate_id", "sequence")
 CREATE TABLE "link" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -216,6 +201,16 @@ CREATE TABLE "link" (
 CREATE INDEX "link_by_affiliate" ON "link" ("account_id", "affiliate_id")
 CREATE UNIQUE INDEX "link_by_code" ON "link" ("account_id", "code")
 CREATE INDEX "link_by_enrollment" ON "link" ("account_id", "enrollment_id")
+CREATE TABLE "list_block" (
+  "account_id" uuid_text NOT NULL,
+  "key" blob NOT NULL,
+  "places" blob NOT NULL, PRIMARY KEY ("account_id",
+  "key") ) WITHOUT ROWID
+CREATE TABLE "list_tail" (
+  "account_id" uuid_text NOT NULL,
+  "last_number" integer NOT NULL,
+  "entries" blob NOT NULL, PRIMARY KEY ("account_id",
+  "last_number") ) WITHOUT ROWID
 CREATE TABLE "program" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -261,7 +256,6 @@ CREATE TABLE "reward" (
   "updated_at" integer NOT NULL,
   "deny_reason" text NOT NULL, PRIMARY KEY ("account_id",
   "id") )
-CREATE INDEX "reward_by_affiliate" ON "reward" ("account_id", "affiliate_id", "id")
 CREATE INDEX "reward_by_approval" ON "reward" ("auto_approve_at") WHERE "state" = 'pending'
 CREATE INDEX "reward_by_conversion" ON "reward" ("account_id", "conversion_id")
 CREATE INDEX "reward_by_reversed" ON "reward" ("account_id", "reverses") WHERE "reverses" IS NOT NULL
