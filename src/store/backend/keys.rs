@@ -2,7 +2,7 @@
 //!
 //! PostgreSQL gets the keys as one array per column, SQLite as rows of values.
 
-use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Query, SelectStatement, ValueTuple};
+use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, ValueTuple};
 use sea_orm::{DbBackend, EntityTrait, QueryTrait, Value};
 
 use super::super::StoreError;
@@ -44,6 +44,39 @@ pub(in crate::store) fn has_key<E: EntityTrait>(table: &Alias, columns: &[E::Col
         .map(|(column, number)| Expr::col((table.clone(), *column)).eq(place(number)))
         .reduce(ExprTrait::and)
         .unwrap_or(Expr::Constant(true.into()))
+}
+
+/// The greatest value of the second column between `from` and `to` in the rows that have `first` in the first column. An index must
+/// have both columns.
+pub(in crate::store) fn last_in<E: EntityTrait>(columns: [E::Column; 2], first: Expr, from: Expr, to: Expr) -> Expr {
+    let other = Alias::new("other");
+    let [first_column, column] = columns.map(|column| (other.clone(), column));
+    let last = Query::select()
+        .column(column.clone())
+        .from_as(E::default(), other.clone())
+        .and_where(Expr::col(first_column).eq(first))
+        .and_where(Expr::col(column.clone()).gte(from))
+        .and_where(Expr::col(column.clone()).lte(to))
+        .order_by(column, Order::Desc)
+        .limit(1)
+        .take();
+    Expr::SubQuery(None, Box::new(last.into()))
+}
+
+/// A query for the last row of each range. A range is a value of the first column, and the least and greatest of the second.
+pub(super) fn query_of_last<E: EntityTrait>(
+    backend: DbBackend,
+    columns: [E::Column; 2],
+    ranges: Vec<ValueTuple>,
+) -> Result<SelectStatement, StoreError> {
+    let table = Alias::new(E::default().table_name());
+    let wanted = |number: u8| Expr::col((WANTED, Alias::new(format!("column{number}"))));
+    let last = last_in::<E>(columns, wanted(1), wanted(2), wanted(3));
+    let [first, second] = columns.map(|column| Expr::col((table.clone(), column)));
+    let is_last = first.eq(wanted(1)).and(second.eq(last));
+    let mut query = E::find().into_query();
+    query.join_subquery(JoinType::InnerJoin, list_of_keys(backend, ranges)?, WANTED, is_last);
+    Ok(query)
 }
 
 /// The keys as a table to join or to search, with the columns `column1`, `column2` and so on. No key has a null.

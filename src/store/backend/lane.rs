@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::super::StoreError;
 use super::WAIT;
-use super::keys::query_by_keys;
+use super::keys::{query_by_keys, query_of_last};
 use super::kind::Kind;
 use super::postgres::{self, PostgresWriter};
 use super::sqlite::SqliteWriter;
@@ -214,6 +214,22 @@ impl WriteConnection {
             None => Err(ended().into()),
         }
     }
+
+    /// The rows that a SQLite query finds for each key. `rest` is the query after its WHERE.
+    async fn models_each<E: Table>(&self, rest: &str, keys: Vec<ValueTuple>) -> Result<Vec<E::Model>, StoreError> {
+        let shape = table::shape::<E>()?;
+        let sql = format!("SELECT {} FROM \"{}\" WHERE {rest}", shape.names, shape.table);
+        let writer = self.writer.lock().await;
+        let Some(Writer::Sqlite(writer)) = writer.as_deref() else {
+            return Err(ended().into());
+        };
+        let keys = keys.into_iter().map(|key| key.into_iter().collect::<Vec<Value>>());
+        let mut rows = Vec::new();
+        for key in keys {
+            rows.extend(self.note(writer.query(&sql, &key, &shape.kinds))?);
+        }
+        rows.into_iter().map(model::<E>).collect()
+    }
 }
 
 impl Reads for WriteConnection {
@@ -244,19 +260,23 @@ impl Reads for WriteConnection {
         if self.backend == DbBackend::Postgres {
             return self.models::<E>(&query_by_keys::<E>(self.backend, columns, keys)?).await;
         }
-        let shape = table::shape::<E>()?;
         let conditions: Vec<String> = columns.iter().map(|column| format!("\"{}\" = ?", column.as_str())).collect();
-        let sql = format!("SELECT {} FROM \"{}\" WHERE {}", shape.names, shape.table, conditions.join(" AND "));
-        let writer = self.writer.lock().await;
-        let Some(Writer::Sqlite(writer)) = writer.as_deref() else {
-            return Err(ended().into());
-        };
-        let keys = keys.into_iter().map(|key| key.into_iter().collect::<Vec<Value>>());
-        let mut rows = Vec::new();
-        for key in keys {
-            rows.extend(self.note(writer.query(&sql, &key, &shape.kinds))?);
+        self.models_each::<E>(&conditions.join(" AND "), keys).await
+    }
+
+    /// The same.
+    async fn last_models<E: Table>(
+        &self,
+        columns: [E::Column; 2],
+        ranges: Vec<ValueTuple>,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        if self.backend == DbBackend::Postgres {
+            return self.models::<E>(&query_of_last::<E>(self.backend, columns, ranges)?).await;
         }
-        rows.into_iter().map(model::<E>).collect()
+        let [first, second] = columns.map(|column| column.as_str());
+        let is_last =
+            format!("\"{first}\" = ? AND \"{second}\" >= ? AND \"{second}\" <= ? ORDER BY \"{second}\" DESC LIMIT 1");
+        self.models_each::<E>(&is_last, ranges).await
     }
 }
 

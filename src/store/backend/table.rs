@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::super::StoreError;
-use super::keys::query_by_keys;
+use super::keys::{query_by_keys, query_of_last};
 use super::kind::Kind;
 
 /// A table that generic statements can read and write.
@@ -86,6 +86,17 @@ pub(in crate::store) trait Reads: Sync {
         keys: Vec<ValueTuple>,
     ) -> impl Future<Output = Result<Vec<E::Model>, StoreError>> + Send {
         let query = query_by_keys::<E>(self.backend(), columns, keys);
+        async move { self.models::<E>(&query?).await }
+    }
+
+    /// The last row of each range, in the order of the second column. A range is a value of the first column, and the least and the
+    /// greatest value of the second. There are at most as many ranges as one statement takes.
+    fn last_models<E: Table>(
+        &self,
+        columns: [E::Column; 2],
+        ranges: Vec<ValueTuple>,
+    ) -> impl Future<Output = Result<Vec<E::Model>, StoreError>> + Send {
+        let query = query_of_last::<E>(self.backend(), columns, ranges);
         async move { self.models::<E>(&query?).await }
     }
 }

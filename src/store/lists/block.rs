@@ -3,21 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Order, Query, SelectStatement, ValueTuple};
-use sea_orm::{ColumnTrait, EntityName, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, ValueTuple};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::bytes::{from_places, key_of_list, key_of_place, to_key, to_places};
 use super::{List, Place, inconsistent};
 use crate::domain::id::AccountId;
 use crate::store::StoreError;
-use crate::store::backend::keys::list_of_keys;
+use crate::store::backend::keys::last_in;
 use crate::store::backend::table::Reads;
 use crate::store::entity::list_block as table;
 use crate::store::list::ListOrder;
 use crate::store::set::keyed::chunks;
 
-/// The most places of a block. A block of this length is below the quarter of a page that SQLite keeps in its tree.
-const LENGTH_MAX: usize = 64;
+/// The most places of a block. A row with as many is below the quarter of a page that SQLite keeps in its tree.
+const LENGTH_MAX: usize = 48;
 
 /// A block of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,21 +62,6 @@ impl Block {
     }
 }
 
-/// The last block whose key is not after `to`, of the list whose keys begin with `list`, as a part of a statement.
-fn key_of_last(account: Expr, list: Expr, to: Expr) -> SelectStatement {
-    let other = Alias::new("other");
-    let column = |column| Expr::col((other.clone(), column));
-    Query::select()
-        .column((other.clone(), table::Column::Key))
-        .from_as(table::Entity, other.clone())
-        .and_where(column(table::Column::AccountId).eq(account))
-        .and_where(column(table::Column::Key).gte(list))
-        .and_where(column(table::Column::Key).lte(to))
-        .order_by((other.clone(), table::Column::Key), Order::Desc)
-        .limit(1)
-        .take()
-}
-
 /// Up to `limit` blocks of a list in this order, from the one that `from` belongs to. `None`: from the beginning of the order.
 pub(super) async fn read(
     connection: &impl Reads,
@@ -93,9 +78,11 @@ pub(super) async fn read(
             let first = match from {
                 None => Expr::val(least),
                 Some(from) => {
-                    let account = Expr::val(account_id.uuid());
-                    let last = key_of_last(account, Expr::val(least.clone()), Expr::val(key_of_place(list, from)));
-                    Func::coalesce([Expr::SubQuery(None, Box::new(last.into())), Expr::val(least)]).into()
+                    let columns = [table::Column::AccountId, table::Column::Key];
+                    let to = Expr::val(key_of_place(list, from));
+                    let last =
+                        last_in::<table::Entity>(columns, Expr::val(account_id.uuid()), Expr::val(least.clone()), to);
+                    Func::coalesce([last, Expr::val(least)]).into()
                 }
             };
             let greatest = key_of_place(list, Place::GREATEST);
@@ -124,8 +111,8 @@ impl Covering {
         });
         let mut blocks = BTreeMap::new();
         for chunk in chunks(wanted) {
-            let query = query_of_covering(connection, chunk)?;
-            for row in connection.models::<table::Entity>(&query).await? {
+            let columns = [table::Column::AccountId, table::Column::Key];
+            for row in connection.last_models::<table::Entity>(columns, chunk).await? {
                 blocks.insert((AccountId::from_uuid(row.account_id), row.key.clone()), Block::of_row(&row)?);
             }
         }
@@ -137,20 +124,6 @@ impl Covering {
         let keys = (account_id, key_of_list(list))..=(account_id, key_of_place(list, place));
         self.0.range(keys).next_back().map(|(_, block)| block)
     }
-}
-
-fn query_of_covering(connection: &impl Reads, wanted: Vec<ValueTuple>) -> Result<SelectStatement, StoreError> {
-    let table = Alias::new(table::Entity.table_name());
-    let name = Alias::new("wanted");
-    let wanted_column = |number: u8| Expr::col((name.clone(), Alias::new(format!("column{number}"))));
-    let key = key_of_last(wanted_column(1), wanted_column(2), wanted_column(3));
-    let is_covering = Expr::col((table.clone(), table::Column::AccountId))
-        .eq(wanted_column(1))
-        .and(Expr::col((table, table::Column::Key)).eq(Expr::SubQuery(None, Box::new(key.into()))));
-    let mut query = table::Entity::find().into_query();
-    let list = list_of_keys(connection.backend(), wanted)?;
-    query.join_subquery(sea_orm::JoinType::InnerJoin, list, name, is_covering);
-    Ok(query)
 }
 
 #[cfg(test)]
@@ -198,16 +171,16 @@ mod tests {
 
     #[test]
     fn places_at_the_end_leave_full_blocks() {
-        let first = Block { list: list(), from: None, places: (0..60).map(place).collect() };
-        let blocks = first.enter(&(60..70).map(place).collect::<Vec<_>>());
-        assert_eq!(blocks.iter().map(|block| block.places.len()).collect::<Vec<_>>(), [64, 6]);
-        assert_eq!(blocks[1].from, Some(place(64)));
+        let first = Block { list: list(), from: None, places: (0..40).map(place).collect() };
+        let blocks = first.enter(&(40..60).map(place).collect::<Vec<_>>());
+        assert_eq!(blocks.iter().map(|block| block.places.len()).collect::<Vec<_>>(), [48, 12]);
+        assert_eq!(blocks[1].from, Some(place(48)));
     }
 
     #[test]
     fn places_in_the_middle_make_halves() {
-        let first = Block { list: list(), from: None, places: (0..64).map(|number| place(2 * number)).collect() };
+        let first = Block { list: list(), from: None, places: (0..48).map(|number| place(2 * number)).collect() };
         let blocks = first.enter(&[place(5)]);
-        assert_eq!(blocks.iter().map(|block| block.places.len()).collect::<Vec<_>>(), [33, 32]);
+        assert_eq!(blocks.iter().map(|block| block.places.len()).collect::<Vec<_>>(), [25, 24]);
     }
 }

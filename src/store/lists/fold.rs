@@ -15,7 +15,7 @@ use crate::store::entity::{list_block as block_table, list_tail as tail_table};
 use crate::store::{StoreError, WriteTransaction, account_head};
 
 /// About how many entries one fold takes. A tail may be longer after folds that failed.
-const ENTRIES_MAX: i64 = 4_096;
+const ENTRIES_MAX: i64 = 8_192;
 
 /// The most rows that one fold takes.
 const ROWS_MAX: u64 = 2_048;
@@ -74,8 +74,10 @@ async fn entered(
     account_id: AccountId,
     lists: BTreeMap<List, BTreeSet<Place>>,
 ) -> Result<Vec<Block>, StoreError> {
+    // Many lists have one new place.
     let ends = lists.iter().flat_map(|(list, places)| {
-        [places.first(), places.last()].into_iter().flatten().map(|place| (account_id, *list, *place))
+        let last = places.last().filter(|_| places.len() > 1);
+        places.first().into_iter().chain(last).map(|place| (account_id, *list, *place))
     });
     let of_ends = Covering::read(connection, ends).await?;
     let mut changed = Vec::new();

@@ -30,10 +30,10 @@ use crate::domain::id::{AccountId, AffiliateId, LeadId};
 use crate::domain::ledger::AccountHead;
 use crate::domain::time::Time;
 
-/// How many entries a tail has before it is folded. A longer tail is folded for less, because more entries share a block, and is
-/// read for more.
+/// How many entries a tail has before it is folded. The longer a tail, the less an entry costs to fold, because more entries share a
+/// block, and the more a list costs to read.
 #[cfg(not(feature = "failpoints"))]
-const TAIL_LENGTH_MAX: i64 = 1_024;
+const TAIL_LENGTH_MAX: i64 = 4_096;
 
 /// Short, so that tests fold often.
 #[cfg(feature = "failpoints")]
