@@ -5,7 +5,7 @@ use std::process::Output;
 
 use headwater::pb;
 use headwater::store::entity::{event_segment, ledger_entry, list_block, list_tail};
-use sea_orm::sea_query::{ColumnDef, Expr, Index, Table};
+use sea_orm::sea_query::{ColumnDef, Expr, ExprTrait, Index, Query, Table};
 use sea_orm::{ColumnTrait, ConnectionTrait, Database, EntityTrait, QueryFilter};
 use tempfile::TempDir;
 use testkit::client::Client;
@@ -167,10 +167,15 @@ async fn damaged_pages_are_found() {
     record(&mut shop.client, 50).await;
     server.terminate().await.unwrap();
     let path = folder.path().join("headwater-data/headwater.sqlite");
+    // The first page of a table that no start of a server reads.
+    let root =
+        Query::select().column("rootpage").from("sqlite_schema").and_where(Expr::col("name").eq("request")).take();
+    let console = Database::connect(format!("sqlite://{}", path.display())).await.unwrap();
+    let root: i64 = console.query_one(&root).await.unwrap().unwrap().try_get("", "rootpage").unwrap();
+    console.close().await.unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
-    // Several pages, because one alone may have been given back by a table.
-    let middle = bytes.len() / 2 / 4_096 * 4_096;
-    bytes[middle..middle + 8 * 4_096].fill(0xa5);
+    let root = usize::try_from(root - 1).unwrap() * 4_096;
+    bytes[root..root + 4_096].fill(0xa5);
     std::fs::write(&path, &bytes).unwrap();
     let output = run_to_end(folder.path(), &["check"]).await;
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
