@@ -121,7 +121,7 @@ db_test!(a_repeat_that_means_the_same_is_the_same, |database: TestDatabase| asyn
     assert_eq!((lead.email.as_str(), lead.email_as_sent.as_str()), ("kim@customers.example", "Kim@Customers.example"));
 });
 
-/// The answer to a sale is made of its rows. The rows change here in every way: refunds, approval, another customer's affiliate.
+// The answer to a sale is made of its rows. The rows change here in every way: refunds, approval, another customer's affiliate.
 db_test!(a_repeated_sale_has_the_first_answer_after_its_rows_have_changed, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
@@ -139,7 +139,8 @@ db_test!(a_repeated_sale_has_the_first_answer_after_its_rows_have_changed, |data
         ..sale(event_id, 1_000)
     };
     let (lou, kim) = ("lou@customers.example", "kim@customers.example");
-    let sales = [of("with-code", lou, "ANN"), of("renewal", lou, ""), of("by-herself", kim, ""), of("by-herself-2", kim, "")];
+    let sales =
+        [of("with-code", lou, "ANN"), of("renewal", lou, ""), of("by-herself", kim, ""), of("by-herself-2", kim, "")];
     let mut answers = Vec::new();
     for sale in &sales {
         answers.push(client.tracking.record_sale(sale.clone()).await.unwrap().into_inner());

@@ -9,8 +9,8 @@ use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::enrollment::PastStanding;
-use crate::domain::outcome::Outcome;
 use crate::domain::money::Rounding;
+use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
 use crate::domain::reward::Calculation;
 
@@ -153,7 +153,10 @@ fn a_usual_value_is_left_out_and_read_also_when_it_is_there() {
         )
     };
     let usual = Calculation::from_text(&text("")).unwrap();
-    assert_eq!((usual.share_ppm, usual.rounding, usual.sale_amount), (1_000_000, Rounding::HalfEven, usual.base_amount));
+    assert_eq!(
+        (usual.share_ppm, usual.rounding, usual.sale_amount),
+        (1_000_000, Rounding::HalfEven, usual.base_amount)
+    );
     let whole = r#","share_ppm":1000000,"rounding":"half_even","sale_amount":{"amount_minor":9,"currency":"USD"}"#;
     assert_eq!(Calculation::from_text(&text(whole)).unwrap(), usual);
     assert_eq!(usual.to_text().unwrap(), text(""));

@@ -100,6 +100,7 @@ conversion.occurred_at bigint NOT NULL
 conversion.created_at bigint NOT NULL
 conversion.is_told boolean NOT NULL
 conversion.version integer NOT NULL
+conversion.as_recorded text
 CREATE INDEX conversion_by_lead ON public.conversion USING btree (account_id, lead_id, occurred_at)
 CREATE INDEX conversion_by_sole_affiliate ON public.conversion USING btree (account_id, sole_affiliate_id, id)
 CREATE INDEX conversion_by_tid ON public.conversion USING btree (account_id, tid, occurred_at) WHERE (tid IS NOT NULL)

@@ -109,7 +109,8 @@ CREATE TABLE "conversion" (
   "occurred_at" integer NOT NULL,
   "created_at" integer NOT NULL,
   "is_told" boolean NOT NULL,
-  "version" integer NOT NULL, PRIMARY KEY ("account_id",
+  "version" integer NOT NULL,
+  "as_recorded" text NULL, PRIMARY KEY ("account_id",
   "id") )
 CREATE INDEX "conversion_by_lead" ON "conversion" ("account_id", "lead_id", "occurred_at")
 CREATE INDEX "conversion_by_sole_affiliate" ON "conversion" ("account_id", "sole_affiliate_id", "id")

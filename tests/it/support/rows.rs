@@ -9,11 +9,11 @@ use headwater::domain::affiliate::{Affiliate, PostalAddress, Profile};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use headwater::domain::click::Click;
 use headwater::domain::click::ClickOutcome;
+use headwater::domain::conversion::{AsRecorded, KeptSale, RefundOutcome, SaleOutcome};
 use headwater::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
     WaitingRefund,
 };
-use headwater::domain::conversion::{AsRecorded, KeptSale, RefundOutcome, SaleOutcome};
 use headwater::domain::coupon::{Coupon, CouponState};
 use headwater::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState, PastStanding};
 use headwater::domain::enrollment::{EnrollmentOutcome, EnrollmentWithLanding};
