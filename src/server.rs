@@ -347,6 +347,7 @@ pub async fn open_store(settings: &Settings) -> Result<Store, ServerError> {
     let options = StoreOptions {
         url: settings.database.url().expose_secret().to_owned(),
         read_connections_max: settings.database.read_connections_max,
+        sqlite_checkpoint_mib: settings.database.sqlite_checkpoint_mib,
         new_identity: Identity { database_id: Uuid::from_bytes(clock::random_bytes()), secret: clock::random_bytes() },
         may_be_new: problem.is_none(),
     };

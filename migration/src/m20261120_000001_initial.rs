@@ -4,7 +4,7 @@
 //! account. Tables with many writes have only the indexes that their reads need.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::{DbBackend, Statement};
+use sea_orm_migration::sea_orm::DbBackend;
 
 use crate::column::{
     balance, bytes, count, flag, hash, id, id_null, index, json, json_null, money, money_null, partial_index, sequence,
@@ -37,23 +37,17 @@ impl MigrationTrait for Migration {
             manager.create_index(statement).await?;
         }
         if !is_sqlite {
-            compress_segments_quickly(manager).await?;
+            store_segments_as_they_are(manager).await?;
         }
         Ok(())
     }
 }
 
-/// Makes PostgreSQL compress segments with LZ4, if the server was built with it. LZ4 takes a fraction of the default's time.
-/// Every batch compresses segments, and every reader that is behind decompresses them.
-#[expect(clippy::disallowed_methods, reason = "the library has no word for how a column is compressed")]
-async fn compress_segments_quickly(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    const HAS_LZ4: &str =
-        "SELECT 1 FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)";
-    let connection = manager.get_connection();
-    if connection.query_one_raw(Statement::from_string(DbBackend::Postgres, HAS_LZ4)).await?.is_some() {
-        connection.execute_unprepared("ALTER TABLE event_segment ALTER COLUMN events SET COMPRESSION lz4").await?;
-    }
-    Ok(())
+/// Keeps PostgreSQL from compressing segments, because the server has compressed them already.
+#[expect(clippy::disallowed_methods, reason = "the library has no word for how a column is stored")]
+async fn store_segments_as_they_are(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    const EXTERNAL: &str = "ALTER TABLE event_segment ALTER COLUMN events SET STORAGE EXTERNAL";
+    manager.get_connection().execute_unprepared(EXTERNAL).await.map(|_| ())
 }
 
 fn accounts() -> Vec<TableCreateStatement> {
@@ -247,6 +241,7 @@ fn conversions() -> Vec<TableCreateStatement> {
             .col(time("created_at"))
             .col(flag("is_told"))
             .col(count("version"))
+            .col(json_null("as_recorded"))
             .take(),
     ]
 }

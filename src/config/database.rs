@@ -25,6 +25,12 @@ pub struct DatabaseSettings {
     #[arg(long, global = true, env = "HEADWATER_READ_CONNECTIONS_MAX", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub read_connections_max: u32,
 
+    /// How much SQLite writes to its log until it copies the pages of the log into the file (a checkpoint), in MiB. A larger log makes
+    /// imports faster and the slowest calls slower, because the commit that fills the log waits for the copy. No effect on
+    /// PostgreSQL.
+    #[arg(long, global = true, env = "HEADWATER_SQLITE_CHECKPOINT_MIB", default_value = "32", value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub sqlite_checkpoint_mib: u32,
+
     /// How long the database must fail until `grpc.health.v1.Health` says NOT_SERVING, in seconds. It says SERVING again as soon as
     /// the database works. 0: it says SERVING whether the database works or not.
     #[arg(long, global = true, env = "HEADWATER_HEALTH_OUTAGE_SECONDS", default_value = "5", value_parser = clap::value_parser!(u32).range(0..=86_400))]

@@ -115,6 +115,7 @@ fn a_wrong_value_is_reported_with_its_flag() {
         (["--queue-commands-max", "many"], "the flag --queue-commands-max: `many` is refused: invalid digit"),
         (["--calls-max=0", "demo"], "the flag --calls-max: `0` is refused: 0 is not in 1..=1000000"),
         (["demo", "--log-format=xml"], "the flag --log-format: `xml` is refused: it must be one of text, json"),
+        (["--sqlite-checkpoint-mib", "0"], "the flag --sqlite-checkpoint-mib: `0` is refused: 0 is not in 1..=4096"),
         (["--reflection", "maybe"], "the flag --reflection: `maybe` is refused"),
         (["--data-dir", ""], "the flag --data-dir: it needs a value"),
     ] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::attribution::{AttributionSource, Candidate};
-use super::id::{AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, ProgramId};
+use super::id::{AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use super::money::Money;
 use super::reward::{Reward, RewardSummary};
 use super::text_enum::text_enum;
@@ -149,6 +149,16 @@ pub struct Conversion {
     pub is_told: bool,
     /// Grows by one with every change of the conversion or its rewards.
     pub version: i32,
+    /// For a sale whose customer or credits have changed: what they were when it was recorded.
+    pub as_recorded: Option<Box<AsRecorded>>,
+}
+
+/// The part of a sale's answer that later events may change. A repeat of its RecordSale gets the first answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct AsRecorded {
+    pub lead_id: Option<LeadId>,
+    pub credits: Credits,
 }
 
 /// A conversion with its rewards at one moment, as shown in the feed and in answers.
@@ -187,6 +197,12 @@ pub struct WaitingRefund {
 }
 
 impl Conversion {
+    /// The lead and the credits of the answer to the sale's RecordSale.
+    pub fn as_recorded(&self) -> AsRecorded {
+        let present = || AsRecorded { lead_id: self.lead_id, credits: self.credits.clone() };
+        self.as_recorded.as_deref().cloned().unwrap_or_else(present)
+    }
+
     /// The part of a sale's amount that was not refunded; `None` for other kinds.
     pub fn left(&self) -> Option<Money> {
         let amount = self.amount?;
@@ -206,6 +222,24 @@ pub struct SaleOutcome {
     /// Empty when nobody referred it.
     pub credits: Credits,
     pub rewards: Vec<RewardSummary>,
+}
+
+impl SaleOutcome {
+    /// The part that is kept for a repeat. The rest is in rows.
+    pub fn to_keep(&self) -> KeptSale {
+        let reward_ids = self.rewards.iter().map(|reward| reward.reward_id).collect();
+        KeptSale { other_lead_id: self.other_lead_id, reward_ids }
+    }
+}
+
+/// The part of a [`SaleOutcome`] that only the row of its request has. The id of the conversion is the request's effect; lead and
+/// credits are in the conversion, see [`AsRecorded`]; the summary of a reward never changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct KeptSale {
+    pub other_lead_id: Option<LeadId>,
+    /// The rewards that the sale had when it was answered. It may have got others since.
+    pub reward_ids: Vec<RewardId>,
 }
 
 /// The answer of RecordRefund.

@@ -79,6 +79,8 @@ outcomes! {
     Lead(super::lead::LeadOutcome): |lead| Some(lead.conversion_id.as_ref().map_or(&lead.lead_id as &dyn TypedId, |id| id));
     /// RecordSale.
     Sale(super::conversion::SaleOutcome): |sale| Some(&sale.conversion_id);
+    /// What is kept of a RecordSale's answer. Never an answer itself.
+    KeptSale(super::conversion::KeptSale): |_sale| None;
     /// RecordRefund.
     Refund(super::conversion::RefundOutcome): |refund| Some(&refund.conversion_id);
     /// RecordCancellation.
@@ -93,6 +95,14 @@ outcomes! {
 pub struct OtherOutcome;
 
 impl Outcome {
+    /// The outcome as it is kept for a repeat of the request. `WorkingSet::first_answer` makes the answer of it again.
+    pub fn to_keep(&self) -> Self {
+        match self {
+            Self::Sale(sale) => Self::KeptSale(sale.to_keep()),
+            other => other.clone(),
+        }
+    }
+
     /// The UUID of the row that the command created or changed; nil when it changed nothing.
     pub fn effect(&self) -> Uuid {
         self.answer().effect().map_or(Uuid::nil(), TypedId::uuid)

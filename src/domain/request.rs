@@ -106,6 +106,7 @@ pub struct Request {
     pub content_hash: [u8; 32],
     /// The UUID of the row that the request made, in that kind's table.
     pub effect: Uuid,
+    /// [`Outcome::to_keep`].
     pub outcome: Outcome,
     pub created_at: Time,
     /// When it may be deleted; none means never.

@@ -125,7 +125,8 @@ async fn open_sqlite(options: &StoreOptions) -> Result<Opened, StoreError> {
     files.make_private();
     let file_fault = Arc::new(FileFault::default());
     // The writer is the first to open the database and the last to close it, also if the start fails.
-    let writer = SqliteWriter::open(&files, Arc::clone(&file_fault)).map_err(|error| files.explain_open(error))?;
+    let writer = SqliteWriter::open(&files, options.sqlite_checkpoint_mib, Arc::clone(&file_fault));
+    let writer = writer.map_err(|error| files.explain_open(error))?;
     let maker = sqlite::connect(&options.url, 1, true).await?;
     let migrated = migrate(&maker, options).await;
     maker.close().await?;

@@ -62,6 +62,7 @@ impl Stored for Conversion {
             created_at: self.created_at.micros(),
             is_told: self.is_told,
             version: self.version,
+            as_recorded: self.as_recorded.as_deref().map(to_json).transpose()?,
         })
     }
 
@@ -87,6 +88,7 @@ impl Stored for Conversion {
             created_at: Time::from_micros(row.created_at),
             is_told: row.is_told,
             version: row.version,
+            as_recorded: row.as_recorded.map(|text| name.json(&text).map(Box::new)).transpose()?,
             event_id: row.event_id,
             sale_event_id: row.sale_event_id,
         })

@@ -11,7 +11,7 @@ use super::backend::kind::Kind;
 use super::entity::{account_head as head_table, event_segment as table};
 use super::row::RowName;
 pub use super::segment::EncodeBody;
-use super::segment::{self, Frame, SegmentWriter};
+use super::segment::{self, Frame, SegmentWriter, packed};
 use super::{Source, Store, StoreError, WriteTransaction};
 use crate::domain::event::{EventHeader, FeedPlace, NewEvent};
 use crate::domain::id::AccountId;
@@ -58,7 +58,7 @@ impl Segment {
         FeedPlace { sequence, check: segment::check(&self.bytes).unwrap_or_default() }
     }
 
-    /// The length of the encoded segment in bytes.
+    /// The length of the encoded segment in bytes. The row may be shorter.
     pub fn byte_count(&self) -> usize {
         self.bytes.len()
     }
@@ -76,16 +76,18 @@ impl Segment {
             last_sequence: self.last_sequence,
             first_sequence: self.first_sequence,
             committed_at: self.committed_at.micros(),
-            events: self.bytes.to_vec(),
+            events: packed::pack(&self.bytes),
         }
     }
 
     fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let (account_id, last_sequence) = (row.account_id, row.last_sequence);
         let inconsistent = || {
-            tracing::error!(account_id = %row.account_id, row.last_sequence, "a segment of the feed does not make sense");
-            RowName::new("event_segment", row.account_id).inconsistent()
+            tracing::error!(%account_id, last_sequence, "a segment of the feed does not make sense");
+            RowName::new("event_segment", account_id).inconsistent()
         };
-        let frames = segment::frames(&row.events).map_err(|_| inconsistent())?;
+        let bytes = packed::unpack(row.events).map_err(|_| inconsistent())?;
+        let frames = segment::frames(&bytes).map_err(|_| inconsistent())?;
         if i64::try_from(frames.len()) != Ok(row.last_sequence - row.first_sequence + 1) {
             return Err(inconsistent());
         }
@@ -95,7 +97,7 @@ impl Segment {
             last_sequence: row.last_sequence,
             committed_at: Time::from_micros(row.committed_at),
             frames,
-            bytes: row.events.into(),
+            bytes: bytes.into(),
         })
     }
 }

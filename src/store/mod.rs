@@ -102,6 +102,9 @@ pub struct StoreOptions {
     pub url: String,
     /// The most connections that reads use at a time, at least 1. Key look-ups have further ones.
     pub read_connections_max: u32,
+    /// How much is written to the log of SQLite until it is copied into the file, in MiB. A row that is written often in between is
+    /// copied once.
+    pub sqlite_checkpoint_mib: u32,
     /// The identity that a new database gets.
     pub new_identity: Identity,
     /// Whether a database without a schema may be used. If not, opening it is [`StoreError::New`].

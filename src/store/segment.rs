@@ -1,5 +1,5 @@
 //! The encoding of one account's events of one commit as one row. Each event has a header for filters and a body, which only the
-//! encoder of bodies can read. Pure; knows no table.
+//! encoder of bodies can read. A row may store it compressed, see `packed.rs`. Pure; knows no table.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -17,6 +17,8 @@
 //! | | the body |
 //!
 //! Integers have their lowest byte first. The checksum is needed because bodies are sent to readers without being decoded.
+
+pub(super) mod packed;
 
 use std::ops::Range;
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use headwater::pb;
+use prost::Message;
 use testkit::client::Client;
 use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::feed::cash;
-use crate::support::server::{TestServer, reason};
+use crate::support::server::{START_MICROS, TestServer, reason};
 use crate::support::shop::Shop;
 
 fn sale(event_id: &str, amount_minor: i64) -> pb::RecordSaleRequest {
@@ -118,6 +119,74 @@ db_test!(a_repeat_that_means_the_same_is_the_same, |database: TestDatabase| asyn
     let request = pb::GetLeadRequest { lead: Some(pb::LeadSelector { selector }) };
     let lead = client.tracking.get_lead(request).await.unwrap().into_inner().lead.unwrap();
     assert_eq!((lead.email.as_str(), lead.email_as_sent.as_str()), ("kim@customers.example", "Kim@Customers.example"));
+});
+
+// The answer to a sale is made of its rows. The rows change here in every way: refunds, approval, another customer's affiliate.
+db_test!(a_repeated_sale_has_the_first_answer_after_its_rows_have_changed, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let request = pb::CreateAffiliateRequest {
+        email: "bea@affiliates.example".to_owned(),
+        coupon_code: "BEA".to_owned(),
+        ..pb::CreateAffiliateRequest::default()
+    };
+    let bea = client.affiliates.create_affiliate(request).await.unwrap().into_inner().affiliate.unwrap().id;
+    server.clock.advance_days(3);
+
+    let of = |event_id: &str, email: &str, coupon_code: &str| pb::RecordSaleRequest {
+        email: email.to_owned(),
+        coupon_code: coupon_code.to_owned(),
+        ..sale(event_id, 1_000)
+    };
+    let (lou, kim) = ("lou@customers.example", "kim@customers.example");
+    let sales =
+        [of("with-code", lou, "ANN"), of("renewal", lou, ""), of("by-herself", kim, ""), of("by-herself-2", kim, "")];
+    let mut answers = Vec::new();
+    for sale in &sales {
+        answers.push(client.tracking.record_sale(sale.clone()).await.unwrap().into_inner());
+    }
+    let of_nobody = pb::ConversionOutcome::NotReferred as i32;
+    assert_eq!(answers.iter().filter(|answer| answer.outcome == of_nobody).count(), 2);
+
+    // A refund and an approval change the rewards. Sign-ups that happened before the sales give them to Bea.
+    let refund = pb::RecordRefundRequest {
+        event_id: "back".to_owned(),
+        sale_event_id: "renewal".to_owned(),
+        amount: Some(pb::Money { amount_minor: 400, currency_code: "USD".to_owned() }),
+        ..pb::RecordRefundRequest::default()
+    };
+    client.tracking.record_refund(refund).await.unwrap();
+    let reward_ids = vec![answers[0].rewards[0].reward_id.clone()];
+    client.rewards.approve_rewards(pb::ApproveRewardsRequest { reward_ids, ..Default::default() }).await.unwrap();
+    for (event_id, email) in [("sign-up-1", lou), ("sign-up-2", kim)] {
+        let seconds = START_MICROS / 1_000_000 + 86_400;
+        let request = pb::RecordLeadRequest {
+            event_id: event_id.to_owned(),
+            email: email.to_owned(),
+            coupon_code: "BEA".to_owned(),
+            occur_time: Some(prost_types::Timestamp { seconds, nanos: 0 }),
+            ..pb::RecordLeadRequest::default()
+        };
+        client.tracking.record_lead(request).await.unwrap();
+    }
+
+    for (sale, answer) in sales.iter().zip(&answers) {
+        let again = client.tracking.record_sale(sale.clone()).await.unwrap().into_inner();
+        assert!(again.replayed);
+        assert_eq!(first_answer(again).encode_to_vec(), answer.encode_to_vec(), "{}", sale.event_id);
+        let selector = pb::conversion_selector::Selector::Id(answer.conversion_id.clone());
+        let request = pb::GetConversionRequest {
+            conversion: Some(pb::ConversionSelector { selector: Some(selector) }),
+            ..pb::GetConversionRequest::default()
+        };
+        let now = client.tracking.get_conversion(request).await.unwrap().into_inner().conversion.unwrap();
+        assert_eq!(now.credits[0].affiliate_id, bea, "{}", sale.event_id);
+        assert_ne!(now.credits, answer.credits, "{}", sale.event_id);
+        assert!(now.rewards.len() > answer.rewards.len(), "{}", sale.event_id);
+    }
+    // The id of the first effect is that of the sale too.
+    let status = client.tracking.record_sale(of("by-herself", lou, "")).await.unwrap_err();
+    assert_eq!(status.get_error_details().error_info().unwrap().metadata["first_id"], answers[2].conversion_id);
 });
 
 db_test!(a_batch_answers_item_by_item_in_order, |database: TestDatabase| async move {

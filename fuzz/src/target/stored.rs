@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use headwater::domain::affiliate::Profile;
 use headwater::domain::attribution::Candidate;
-use headwater::domain::conversion::OrderDetails;
+use headwater::domain::conversion::{AsRecorded, OrderDetails};
 use headwater::domain::enrollment::PastStanding;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::{Commission, TermsDraft};
@@ -46,6 +46,7 @@ fn every_form(text: &str) {
     one_form::<Profile>(text);
     one_form::<OrderDetails>(text);
     one_form::<Vec<Candidate>>(text);
+    one_form::<AsRecorded>(text);
     one_form::<Calculation>(text);
 }
 

@@ -74,7 +74,7 @@ fn apply(
             key: request_key(envelope.account_id, fingerprint),
             content_hash: fingerprint.content_hash,
             effect: outcome.effect(),
-            outcome: outcome.clone(),
+            outcome: outcome.to_keep(),
             created_at: now,
             expires_at: (!fingerprint.is_kept_for_ever).then(|| now.plus_days(REQUEST_ID_KEPT_DAYS)),
         });
@@ -96,12 +96,13 @@ fn answered_before(
     if request.expires_at.is_some_and(|expires_at| expires_at <= now) {
         return Ok(None);
     }
+    let outcome = set.first_answer(request)?;
     if request.content_hash != fingerprint.content_hash {
         return Err(Refusal::IdempotencyMismatch {
             field: fingerprint.key_field(),
             key: fingerprint.key.clone(),
-            first_id: request.outcome.effect_id(),
+            first_id: outcome.effect_id(),
         });
     }
-    Ok(Some(Decision { outcome: request.outcome.clone(), replayed: true }))
+    Ok(Some(Decision { outcome, replayed: true }))
 }

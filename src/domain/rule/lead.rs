@@ -223,5 +223,6 @@ fn conversion(
         created_at: context.now,
         is_told: false,
         version: 1,
+        as_recorded: None,
     }
 }

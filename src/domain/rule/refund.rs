@@ -123,6 +123,7 @@ impl RecordRefund {
             created_at: context.now,
             is_told: false,
             version: 1,
+            as_recorded: None,
         }
     }
 }

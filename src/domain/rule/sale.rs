@@ -182,6 +182,7 @@ impl RecordSale {
             created_at: context.now,
             is_told: false,
             version: 1,
+            as_recorded: None,
         })
     }
 

@@ -7,7 +7,7 @@ use super::commission;
 use super::context::Context;
 use super::reversal::{Cause, refunded_part, take_back, tell_settled};
 use crate::domain::attribution::Candidate;
-use crate::domain::conversion::{Conversion, ConversionKind, ConversionOutcome, Credit, Credits};
+use crate::domain::conversion::{AsRecorded, Conversion, ConversionKind, ConversionOutcome, Credit, Credits};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventKind;
 use crate::domain::id::ConversionId;
@@ -55,6 +55,7 @@ pub(super) fn settle(
         credits,
         candidates: verdict.candidates,
         lead_id,
+        as_recorded: as_recorded(event, is_told, is_same_credit && lead_id == event.lead_id),
         is_told: event.is_told || verdict.claim.is_some(),
         version: if is_told { event.version } else { event.version.saturating_add(1) },
         ..event.as_ref().clone()
@@ -77,6 +78,12 @@ pub(super) fn settle(
         context.tell_conversion_moved(kind, changed.occurred_at, image, &event.credits);
     }
     tell_settled(context, settled, changed.id)
+}
+
+/// The lead and the credits with which a sale was answered, once they change. The sale that is recorded now has no answer yet.
+fn as_recorded(event: &Conversion, is_told: bool, is_same: bool) -> Option<Box<AsRecorded>> {
+    let is_answered = event.kind == ConversionKind::Sale && !is_told;
+    if is_answered && !is_same { Some(Box::new(event.as_recorded())) } else { event.as_recorded.clone() }
 }
 
 /// Whether two credits lead to the same reward.

@@ -1,12 +1,15 @@
-//! Look-ups of answered requests by their key.
+//! Look-ups of answered requests by their key, and their first answers.
 
 use std::sync::Arc;
 
 use super::kind::{Key, Kind};
 use super::working_set::WorkingSet;
-use crate::domain::id::AccountId;
+use crate::domain::conversion::{AsRecorded, SaleOutcome};
+use crate::domain::id::{AccountId, ConversionId, RewardId};
+use crate::domain::outcome::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::request::{Request, RequestKey};
+use crate::domain::reward::Reward;
 
 impl Key for RequestKey {
     fn account_id(&self) -> AccountId {
@@ -28,5 +31,17 @@ impl WorkingSet {
     /// The answered request with this key.
     pub fn request(&self, key: &RequestKey) -> Result<Option<&Arc<Request>>, Refusal> {
         self.find(key)
+    }
+
+    /// The first answer to a request. The answer to a sale is made of the sale, its rewards and what the request kept.
+    pub fn first_answer(&self, request: &Request) -> Result<Outcome, Refusal> {
+        let Outcome::KeptSale(kept) = &request.outcome else { return Ok(request.outcome.clone()) };
+        let account_id = request.key.account_id;
+        let conversion_id = ConversionId::from_uuid(request.effect);
+        let AsRecorded { lead_id, credits } = self.conversion(account_id, conversion_id)?.as_recorded();
+        let reward = |id: &RewardId| self.existing::<Reward>(&(account_id, *id)).map(|reward| reward.summary());
+        let rewards = kept.reward_ids.iter().map(reward).collect::<Result<_, _>>()?;
+        let other_lead_id = kept.other_lead_id;
+        Ok(SaleOutcome { conversion_id, lead_id, other_lead_id, credits, rewards }.into())
     }
 }

@@ -33,12 +33,11 @@ use watch::FileFault;
 const CACHE_WRITER_KIB: i64 = -32_768;
 const CACHE_READER_KIB: &str = "-4096";
 
-/// SQLite copies its write-ahead log into the file after this many pages of 4 KiB. A row that is written often in between is
-/// copied once.
-const CHECKPOINT_PAGES: i64 = 8_192;
+/// SQLite counts its log in pages. This many of 4 KiB are a MiB.
+const PAGES_PER_MIB: i64 = 256;
 
-/// A log longer than this is begun anew: twice as long as it becomes without readers.
-const LOG_BYTES_LONG: u64 = 64 << 20;
+/// A log is begun anew if it is this many times as long as it becomes without readers.
+const LOG_LONG_TIMES: u64 = 2;
 
 /// How often the length of the log is looked at, and how long beginning it anew waits for readers.
 const LOG_LOOK: Duration = Duration::from_secs(1);
@@ -80,10 +79,17 @@ pub(super) struct SqliteWriter {
     /// The file of the log, and when its length was last looked at.
     log: PathBuf,
     log_looked_at: Instant,
+    /// A log longer than this is begun anew.
+    log_bytes_long: u64,
 }
 
 impl SqliteWriter {
-    pub(super) fn open(files: &SqliteFiles, file_fault: Arc<FileFault>) -> Result<Self, StoreError> {
+    /// Copies the log into the file whenever it has `checkpoint_mib`.
+    pub(super) fn open(
+        files: &SqliteFiles,
+        checkpoint_mib: u32,
+        file_fault: Arc<FileFault>,
+    ) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&files.main, flags).map_err(failed)?;
         let settings = || {
@@ -92,7 +98,7 @@ impl SqliteWriter {
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.pragma_update(None, "foreign_keys", true)?;
             connection.pragma_update(None, "cache_size", CACHE_WRITER_KIB)?;
-            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            connection.pragma_update(None, "wal_autocheckpoint", PAGES_PER_MIB * i64::from(checkpoint_mib))?;
             // Otherwise SQLite would write the data for rolling back a single statement to a file.
             connection.pragma_update(None, "temp_store", "MEMORY")?;
             connection.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))
@@ -102,7 +108,8 @@ impl SqliteWriter {
         }
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS_MAX);
         let log_looked_at = clock::monotonic_now();
-        Ok(Self { connection: Some(connection), file_fault, log: files.log(), log_looked_at })
+        let log_bytes_long = (LOG_LONG_TIMES * u64::from(checkpoint_mib)) << 20;
+        Ok(Self { connection: Some(connection), file_fault, log: files.log(), log_looked_at, log_bytes_long })
     }
 
     /// Marks the database for this run, see `header.rs`.
@@ -137,7 +144,7 @@ impl SqliteWriter {
         }
         self.log_looked_at = now;
         let Some(connection) = &self.connection else { return };
-        if std::fs::metadata(&self.log).is_ok_and(|log| log.len() > LOG_BYTES_LONG) {
+        if std::fs::metadata(&self.log).is_ok_and(|log| log.len() > self.log_bytes_long) {
             // New readers read the file and no log while this waits for the others. If it does not succeed, the next look tries
             // again.
             let restarted = connection

@@ -29,6 +29,7 @@ pub struct Model {
     pub created_at: i64,
     pub is_told: bool,
     pub version: i32,
+    pub as_recorded: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

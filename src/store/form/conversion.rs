@@ -1,10 +1,12 @@
-//! Forms of credits, orders, and the answers of RecordSale and RecordRefund.
+//! Forms of credits, orders, the answers of RecordSale and RecordRefund, and what is kept of a sale's answer.
 
 use super::field::Text;
 use super::reward::RewardSummaryForm;
 use crate::domain::attribution::AttributionSource;
-use crate::domain::conversion::{ConversionOutcome, Credit, OrderDetails, RefundOutcome, SaleOutcome};
-use crate::domain::id::{AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId};
+use crate::domain::conversion::{
+    AsRecorded, ConversionOutcome, Credit, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
+};
+use crate::domain::id::{AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 
 form! {
     /// A share of a conversion or of a lead.
@@ -41,6 +43,24 @@ form! {
         other_lead_id: Option<LeadId>,
         credits: Vec<CreditForm>,
         rewards: Vec<RewardSummaryForm>,
+    }
+}
+
+form! {
+    /// The part of a sale's answer that is kept with its request.
+    KeptSaleForm of KeptSale {}
+    unless_empty {
+        other_lead_id: Option<LeadId>,
+        reward_ids: Vec<RewardId>,
+    }
+}
+
+form! {
+    /// The part of a sale's answer that was changed in its conversion.
+    AsRecordedForm of AsRecorded {}
+    unless_empty {
+        lead_id: Option<LeadId>,
+        credits: Vec<CreditForm>,
     }
 }
 

@@ -1,9 +1,10 @@
 //! Macros that declare forms, and the texts that are stored as forms.
 
 /// Makes the form of a domain struct: a serde type with the same field names, and the conversions both ways. Fields in
-/// `unless_empty` are omitted from the text when they are empty, zero or none. Fields in `left_out` are never stored. When a
-/// value is read, such a field gets the value that `left_out` gives. A field that the domain renames keeps its stored name by
-/// `#[serde(rename = "...")]`.
+/// `unless_empty` are omitted from the text when they are empty, zero or none. Fields in `unless_usual` are omitted when they have
+/// the value that is given there, and fields in `unless_equal` when they are equal to the field that is named there. Fields in
+/// `left_out` are never stored. When a value is read, such a field gets the value that `left_out` gives. A field that the domain
+/// renames keeps its stored name by `#[serde(rename = "...")]`.
 macro_rules! form {
     ($($form:tt)*) => { form_with! { [] $($form)* } };
 }
@@ -20,6 +21,8 @@ macro_rules! form_with {
         $(#[$doc:meta])*
         $form:ident $(<$life:lifetime>)? of $of:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* }
         $(unless_empty { $($(#[$rare_attribute:meta])* $rare:ident: $rare_type:ty,)* })?
+        $(unless_usual { $($unusual:ident: $unusual_type:ty = $usual:expr,)* })?
+        $(unless_equal { $($unequal:ident: $unequal_type:ty = $equal:ident,)* })?
         $(left_out { $($secret:ident: $as_read:expr,)* })?
     ) => {
         $(#[$doc])*
@@ -30,6 +33,14 @@ macro_rules! form_with {
                 $(#[$rare_attribute])*
                 #[serde(default, skip_serializing_if = "crate::store::form::field::UnlessEmpty::is_empty")]
                 $rare: $rare_type,
+            )*)?
+            $($(
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                $unusual: Option<$unusual_type>,
+            )*)?
+            $($(
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                $unequal: Option<$unequal_type>,
             )*)?
             $(
                 #[serde(default)]
@@ -43,6 +54,8 @@ macro_rules! form_with {
                 Self {
                     $($field: FormOf::of(&value.$field),)*
                     $($($rare: FormOf::of(&value.$rare),)*)?
+                    $($($unusual: (value.$unusual != $usual).then(|| FormOf::of(&value.$unusual)),)*)?
+                    $($($unequal: (value.$unequal != value.$equal).then(|| FormOf::of(&value.$unequal)),)*)?
                     $($added: crate::store::form::later::ADDED,)?
                 }
             }
@@ -53,6 +66,8 @@ macro_rules! form_with {
                 $of {
                     $($field: FormOf::value(self.$field),)*
                     $($($rare: FormOf::value(self.$rare),)*)?
+                    $($($unusual: self.$unusual.map_or($usual, FormOf::value),)*)?
+                    $($($unequal: FormOf::value(self.$unequal.unwrap_or(self.$equal)),)*)?
                     $($($secret: $as_read,)*)?
                 }
             }

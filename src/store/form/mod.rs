@@ -8,8 +8,8 @@
 //!
 //! # A new field, or a new version
 //!
-//! **A new field** needs no new version if a text without the field means the same as a text with its empty value. The field is
-//! then listed in `unless_empty`. Readers ignore fields that they do not know, so servers of two releases can share a database.
+//! **A new field** needs no new version if a text without the field means the same as a text with its empty or usual value. The
+//! field is then listed in `unless_empty` or `unless_usual`. The usual value never changes, because texts omit it. Readers ignore fields that they do not know, so servers of two releases can share a database.
 //! But an older server drops the field when it changes a row, because it writes all of the row's text. `request.outcome` and
 //! `terms.rules` are in rows that never change. In other rows, a field that must not be dropped is filled only once every server
 //! has the release that knows it.
@@ -38,7 +38,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
-use crate::domain::conversion::OrderDetails;
+use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::enrollment::PastStanding;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
@@ -67,7 +67,7 @@ mod tests;
 
 use affiliate::ProfileForm;
 use attribution::CandidateForm;
-use conversion::OrderDetailsForm;
+use conversion::{AsRecordedForm, OrderDetailsForm};
 use enrollment::PastStandingForm;
 use outcome::OutcomeForm;
 use program::{CommissionForm, TermsDraftForm};
@@ -103,6 +103,8 @@ kept! {
     OrderDetails: writes 1 OrderDetailsForm<'_>;
     // conversion.candidates
     Vec<Candidate>: writes 1 Vec<CandidateForm<'_>>;
+    // conversion.as_recorded
+    AsRecorded: writes 1 AsRecordedForm;
     // reward.calculation
     Calculation: writes 1 CalculationForm;
 }

@@ -16,6 +16,7 @@ enum_form! {
         Click(click: super::click::ClickOutcomeForm<'a>),
         Lead(lead: super::lead::LeadOutcomeForm),
         Sale(sale: super::conversion::SaleOutcomeForm),
+        KeptSale(sale: super::conversion::KeptSaleForm),
         Refund(refund: super::conversion::RefundOutcomeForm),
         Cancellation(cancellation: super::lead::CancellationOutcomeForm),
         Rewards(rewards: Vec<Box<super::reward::RewardForm<'a>>>),

@@ -2,6 +2,7 @@
 
 use super::field::Text;
 use super::program::CommissionForm;
+use crate::domain::conversion::WHOLE_SHARE_PPM;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
 use crate::domain::money::{Money, Rounding};
 use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardSummary, RewardUnit};
@@ -12,11 +13,15 @@ form! {
     CalculationForm of Calculation {
         rule: RewardRule,
         base_amount: Money,
-        sale_amount: Money,
         commission: CommissionForm,
-        share_ppm: i32,
         terms_version: i32,
-        rounding: Rounding,
+    }
+    unless_usual {
+        share_ppm: i32 = WHOLE_SHARE_PPM,
+        rounding: Rounding = Rounding::HalfEven,
+    }
+    unless_equal {
+        sale_amount: Money = base_amount,
     }
 }
 

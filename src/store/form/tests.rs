@@ -7,8 +7,9 @@ use super::field::{FormOf, Text};
 use super::{Kept, later};
 use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
-use crate::domain::conversion::OrderDetails;
+use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::enrollment::PastStanding;
+use crate::domain::money::Rounding;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
 use crate::domain::reward::Calculation;
@@ -67,6 +68,9 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             }
             "conversion_candidates" => {
                 read.extend(pass_through!(Vec<Candidate>, Vec<later::attribution::CandidateForm<'_>>, &text));
+            }
+            "conversion_as_recorded" => {
+                read.extend(pass_through!(AsRecorded, later::conversion::AsRecordedForm, &text));
             }
             "reward_calculation" => read.extend(pass_through!(Calculation, later::reward::CalculationForm, &text)),
             name => {
@@ -139,6 +143,27 @@ fn a_field_that_every_text_has_is_demanded() {
     let base = r#","base_amount":{"amount_minor":5,"currency":"USD"}"#;
     assert!(Calculation::from_text(&text("")).unwrap_err().to_string().contains("missing field `base_amount`"));
     assert_eq!(Calculation::from_text(&text(base)).unwrap().commission, Commission::PercentPpm(5));
+}
+
+#[test]
+fn a_usual_value_is_left_out_and_read_also_when_it_is_there() {
+    let text = |rest| {
+        format!(
+            r#"[1,{{"rule":"program","base_amount":{{"amount_minor":9,"currency":"USD"}},"commission":{{"percent_ppm":5}},"terms_version":1{rest}}}]"#
+        )
+    };
+    let usual = Calculation::from_text(&text("")).unwrap();
+    assert_eq!(
+        (usual.share_ppm, usual.rounding, usual.sale_amount),
+        (1_000_000, Rounding::HalfEven, usual.base_amount)
+    );
+    let whole = r#","share_ppm":1000000,"rounding":"half_even","sale_amount":{"amount_minor":9,"currency":"USD"}"#;
+    assert_eq!(Calculation::from_text(&text(whole)).unwrap(), usual);
+    assert_eq!(usual.to_text().unwrap(), text(""));
+    let other = r#","share_ppm":500000,"rounding":"down","sale_amount":{"amount_minor":10,"currency":"USD"}"#;
+    let unusual = Calculation::from_text(&text(other)).unwrap();
+    assert_eq!((unusual.share_ppm, unusual.rounding, unusual.sale_amount.amount_minor), (500_000, Rounding::Down, 10));
+    assert_eq!(unusual.to_text().unwrap(), text(other));
 }
 
 /// A type whose text got a second version. The first had no note, and weight in kilograms under another name.

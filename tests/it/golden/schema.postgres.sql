@@ -93,6 +93,7 @@ conversion.occurred_at bigint NOT NULL
 conversion.created_at bigint NOT NULL
 conversion.is_told boolean NOT NULL
 conversion.version integer NOT NULL
+conversion.as_recorded text
 CREATE INDEX conversion_by_tid ON public.conversion USING btree (account_id, tid, occurred_at) WHERE (tid IS NOT NULL)
 CREATE UNIQUE INDEX conversion_pkey ON public.conversion USING btree (account_id, id)
 coupon.account_id uuid NOT NULL

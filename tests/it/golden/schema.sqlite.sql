@@ -98,7 +98,8 @@ CREATE TABLE "conversion" (
   "occurred_at" integer NOT NULL,
   "created_at" integer NOT NULL,
   "is_told" boolean NOT NULL,
-  "version" integer NOT NULL, PRIMARY KEY ("account_id",
+  "version" integer NOT NULL,
+  "as_recorded" text NULL, PRIMARY KEY ("account_id",
   "id") )
 CREATE INDEX "conversion_by_tid" ON "conversion" ("account_id", "tid", "occurred_at") WHERE "tid" IS NOT NULL
 CREATE TABLE "coupon" (

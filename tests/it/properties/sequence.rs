@@ -97,5 +97,9 @@ proptest! {
                 audit.check(&rules.set, account_id)?;
             }
         }
+        // Sales were refunded, approved and credited to others since.
+        for earlier in &done {
+            repeat(&mut rules, earlier)?;
+        }
     }
 }

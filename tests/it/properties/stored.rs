@@ -31,6 +31,7 @@ use super::config;
 use super::rules::{Rules, START, account_id_of, register};
 use super::step::{Call, Moment, moments};
 use crate::support::database::TestDatabase;
+use crate::support::store::options;
 
 /// A limit that no number of rows reaches.
 const ALL: u64 = 10_000;
@@ -94,8 +95,7 @@ struct Stored {
 impl Stored {
     async fn start(database: &TestDatabase) -> Self {
         let new_identity = Identity { database_id: Uuid::from_u128(1), secret: [1; 32] };
-        let options =
-            StoreOptions { url: database.url.clone(), read_connections_max: 2, new_identity, may_be_new: true };
+        let options = StoreOptions { new_identity, ..options(database) };
         let store = Arc::new(Store::open(&options).await.unwrap());
         let clock = ManualClock::new(START);
         let never = Duration::from_secs(1_000_000);

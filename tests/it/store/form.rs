@@ -9,14 +9,18 @@ use std::sync::Arc;
 use headwater::domain::account::ApiKey;
 use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, Profile};
 use headwater::domain::attribution::Candidate;
-use headwater::domain::conversion::{ConversionOutcome, ConversionSelector, OrderDetails, RefundOutcome, SaleOutcome};
+use headwater::domain::conversion::{
+    AsRecorded, ConversionOutcome, ConversionSelector, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
+};
 use headwater::domain::coupon::CouponState;
 use headwater::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentWithLanding};
 use headwater::domain::id::RewardId;
 use headwater::domain::lead::LeadOutcome;
 use headwater::domain::link::LinkWithDestination;
+use headwater::domain::money::Rounding;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::Commission;
+use headwater::domain::reward::Calculation;
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
 use headwater::store::form::Kept;
@@ -93,7 +97,16 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("affiliate_profile.v1", &rows::profile());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
-    golden.holds("reward_calculation.v1", &rows::calculation());
+    golden.holds("conversion_as_recorded.v1", &rows::as_recorded());
+    golden.holds(
+        "reward_calculation.v1",
+        &Calculation {
+            sale_amount: rows::usd(12_000),
+            share_ppm: 500_000,
+            rounding: Rounding::Down,
+            ..rows::calculation()
+        },
+    );
     holds_forms_that_say_little(&mut golden);
 
     let files = std::fs::read_dir(&golden.folder).unwrap();
@@ -145,6 +158,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             credits: Default::default(),
             rewards: Vec::new(),
         }),
+        Outcome::KeptSale(KeptSale::default()),
         Outcome::Refund(RefundOutcome {
             outcome: ConversionOutcome::Waiting,
             conversion_id: sale.id,
@@ -171,6 +185,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("affiliate_profile.v1.short", &Profile::default());
     golden.holds("conversion_order_details.v1.short", &OrderDetails::default());
     golden.holds("conversion_candidates.v1.short", &Vec::<Candidate>::new());
+    golden.holds("conversion_as_recorded.v1.short", &AsRecorded::default());
     golden.holds("reward_calculation.v1.short", &reward.calculation);
 }
 
@@ -267,6 +282,15 @@ db_test!(a_text_of_an_unknown_version_names_its_row, |database: TestDatabase| as
             error("conversion", id.uuid())
         );
     }
+
+    let restored = conversion::Entity::update_many()
+        .col_expr(conversion::Column::OrderDetails, Expr::value("[1,{}]"))
+        .filter(conversion::Column::Id.eq(sale.uuid()));
+    restored.exec(&connection).await.unwrap();
+    let found = async || store::conversion::find(&store, ACCOUNT, &ConversionSelector::Id(sale)).await;
+    assert!(found().await.is_ok());
+    becomes_unknown!(conversion.AsRecorded, conversion::Column::Id.eq(sale.uuid()));
+    assert_eq!(found().await.err(), error("conversion", sale.uuid()));
 
     becomes_unknown!(reward.Calculation, reward::Column::Id.eq(first_reward.uuid()));
     let found = store::reward::find(&store, ACCOUNT, first_reward).await;

@@ -19,7 +19,7 @@ use headwater::domain::time::Time;
 use headwater::pb;
 use headwater::store::event::{SEGMENT_EVENTS_MAX, Segment};
 use headwater::store::list::Walk;
-use headwater::store::{self, StoreError};
+use headwater::store::{self, Store, StoreError, StoreOptions};
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{Database, EntityTrait};
@@ -28,7 +28,7 @@ use super::{encode_body, load, lock, needs, open_with_account, read, write};
 use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::request::envelope;
 use crate::support::rows::{self, ACCOUNT, NOW, uuid};
-use crate::support::store::open;
+use crate::support::store::{open, options};
 
 db_test!(a_changed_row_replaces_the_old_one, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
@@ -137,17 +137,58 @@ db_test!(a_long_commit_makes_several_segments_without_a_gap, |database: TestData
 db_test!(a_segment_that_was_changed_is_an_error_that_names_its_row, |database: TestDatabase| async move {
     use headwater::store::entity::event_segment::{Column, Entity};
     let store = open_with_account(&database).await;
-    write(&store, Needs::default(), |set| set.events.push(rows::event(ACCOUNT, 1)), NOW).await.unwrap();
+    let change = |set: &mut WorkingSet| set.events = (0..100).map(|number| rows::event(ACCOUNT, number)).collect();
+    write(&store, Needs::default(), change, NOW).await.unwrap();
+    let whole = store::event::read(&store, ACCOUNT, 0, 1).await.unwrap();
     let connection = Database::connect(&database.url).await.unwrap();
     let row = Entity::find().one(&connection).await.unwrap().unwrap();
-    let mut changed = row.events.clone();
-    *changed.last_mut().unwrap() ^= 1;
-    for bytes in [changed, row.events[..row.events.len() - 1].to_vec(), Vec::new(), b"anything else".to_vec()] {
+    assert_eq!(row.events[0], 2, "compressed, on both databases");
+    assert!(row.events.len() < whole[0].byte_count() / 2, "{} bytes", row.events.len());
+
+    let changed_at = |place: usize, bytes: &[u8]| {
+        let mut changed = row.events.clone();
+        changed[place..place + bytes.len()].copy_from_slice(bytes);
+        changed
+    };
+    let last = row.events.len() - 1;
+    let too_long = [changed_at(5, &[0xff; 4]), changed_at(5, &i32::MAX.to_le_bytes())];
+    let damaged = [
+        changed_at(last, &[row.events[last] ^ 1]),
+        changed_at(1, &[row.events[1] ^ 1]),
+        changed_at(0, &[1]),
+        changed_at(0, &[3]),
+        row.events[..last].to_vec(),
+        row.events[..7].to_vec(),
+        Vec::new(),
+        b"anything else".to_vec(),
+    ];
+    for bytes in damaged.into_iter().chain(too_long) {
         Entity::update_many().col_expr(Column::Events, Expr::value(bytes)).exec(&connection).await.unwrap();
         let expected = StoreError::Inconsistent { table: "event_segment", row: ACCOUNT.uuid() };
         assert_eq!(store::event::read(&store, ACCOUNT, 0, 1).await, Err(expected));
     }
+    Entity::update_many().col_expr(Column::Events, Expr::value(row.events)).exec(&connection).await.unwrap();
+    assert_eq!(store::event::read(&store, ACCOUNT, 0, 1).await.unwrap(), whole);
 });
+
+#[tokio::test]
+async fn the_log_of_sqlite_becomes_as_long_as_the_setting_says() {
+    const MIB: u64 = 1 << 20;
+    let mut lengths = Vec::new();
+    for sqlite_checkpoint_mib in [1, 64] {
+        let database = TestDatabase::sqlite().await;
+        let store = Store::open(&StoreOptions { sqlite_checkpoint_mib, ..options(&database) }).await.unwrap();
+        write(&store, Needs::default(), |set| _ = set.put(rows::account(ACCOUNT)), NOW).await.unwrap();
+        for commit in 0..20 {
+            let change = |set: &mut WorkingSet| (0..500).for_each(|row| _ = set.put(rows::sale(500 * commit + row)));
+            write(&store, Needs::default(), change, NOW).await.unwrap();
+        }
+        let log = format!("{}-wal", database.url.strip_prefix("sqlite://").unwrap());
+        lengths.push(std::fs::metadata(log).unwrap().len());
+    }
+    // A commit may exceed the length, because the copy follows it.
+    assert!(lengths[0] < 4 * MIB && lengths[1] > 8 * MIB, "{lengths:?}");
+}
 
 db_test!(a_time_is_found_in_the_feed_and_old_events_are_pruned, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;

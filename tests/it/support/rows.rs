@@ -9,11 +9,11 @@ use headwater::domain::affiliate::{Affiliate, PostalAddress, Profile};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use headwater::domain::click::Click;
 use headwater::domain::click::ClickOutcome;
+use headwater::domain::conversion::{AsRecorded, KeptSale, RefundOutcome, SaleOutcome};
 use headwater::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
     WaitingRefund,
 };
-use headwater::domain::conversion::{RefundOutcome, SaleOutcome};
 use headwater::domain::coupon::{Coupon, CouponState};
 use headwater::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState, PastStanding};
 use headwater::domain::enrollment::{EnrollmentOutcome, EnrollmentWithLanding};
@@ -285,6 +285,7 @@ pub(crate) fn sale(number: u128) -> Conversion {
         created_at: NOW,
         is_told: true,
         version: 2,
+        as_recorded: Some(Box::new(as_recorded())),
     }
 }
 
@@ -304,8 +305,13 @@ pub(crate) fn refund(number: u128, outcome: ConversionOutcome) -> Conversion {
         lead_id: None,
         credits: Credits::new(),
         candidates: Vec::new(),
+        as_recorded: None,
         ..self::sale(number)
     }
+}
+
+pub(crate) fn as_recorded() -> AsRecorded {
+    AsRecorded { lead_id: Some(lead().id), credits: smallvec![credit()] }
 }
 
 pub(crate) fn calculation() -> Calculation {
@@ -461,6 +467,7 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             credits: smallvec![credit()],
             rewards: vec![reward.summary()],
         }),
+        Outcome::KeptSale(KeptSale { other_lead_id: Some(lead().id), reward_ids: vec![reward.id] }),
         Outcome::Refund(RefundOutcome {
             outcome: ConversionOutcome::Attributed,
             conversion_id: sale.id,
