@@ -14,14 +14,26 @@ pub(super) const ACCOUNTS_MAX: usize = 4;
 const PAUSE_LEAST: Duration = Duration::from_millis(200);
 const PAUSE_MOST: Duration = Duration::from_secs(60);
 
+/// About how many entries one fold takes: more than make a fold due. After a failure it takes fewer.
+const ENTRIES_MOST: i64 = 8_192;
+const ENTRIES_LEAST: i64 = 256;
+
 /// See the head of the file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Folding {
     due: BTreeSet<AccountId>,
     /// The account that was folded last. The next one is the one after it, so that each has its turn.
     last: Option<AccountId>,
     /// The pause after the last failure, and its end.
     pause: Option<(Duration, Instant)>,
+    /// About how many entries the next fold may take.
+    pub(super) entries_max: i64,
+}
+
+impl Default for Folding {
+    fn default() -> Self {
+        Self { due: BTreeSet::new(), last: None, pause: None, entries_max: ENTRIES_MOST }
+    }
 }
 
 impl Folding {
@@ -45,11 +57,13 @@ impl Folding {
     /// Notes that a fold succeeded.
     pub(super) fn succeeded(&mut self) {
         self.pause = None;
+        self.entries_max = (2 * self.entries_max).min(ENTRIES_MOST);
     }
 
     /// Notes that the account could not be folded. Returns how long folds rest.
     pub(super) fn failed(&mut self, account_id: AccountId, now: Instant) -> Duration {
         self.due.insert(account_id);
+        self.entries_max = (self.entries_max / 2).max(ENTRIES_LEAST);
         let pause = self.pause.map_or(PAUSE_LEAST, |(pause, _)| (2 * pause).min(PAUSE_MOST));
         self.pause = Some((pause, now + pause));
         pause
@@ -91,9 +105,10 @@ mod tests {
             pauses.push(pause);
         }
         assert_eq!(pauses[..3], [PAUSE_LEAST, 2 * PAUSE_LEAST, 4 * PAUSE_LEAST]);
-        assert_eq!(pauses[9], PAUSE_MOST);
+        assert_eq!((pauses[9], folding.entries_max), (PAUSE_MOST, ENTRIES_LEAST));
         assert!(folding.take(now).is_some());
         folding.succeeded();
+        assert_eq!(folding.entries_max, 2 * ENTRIES_LEAST);
         folding.note(account(1));
         assert!(folding.take(now).is_some(), "a success ends the rest");
     }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::backend::bulk::Writes;
@@ -127,6 +128,21 @@ pub async fn lock_heads(
         .into_query();
     let rows = transaction.connection().models::<table::Entity>(&query).await?;
     rows.into_iter().map(|row| Ok((AccountId::from_uuid(row.account_id), head_from_row(row)?))).collect()
+}
+
+/// Locks the head of this account until the end of the transaction. `None`: another transaction holds it, or there is none.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn try_lock(
+    transaction: &WriteTransaction,
+    account_id: AccountId,
+) -> Result<Option<AccountHead>, StoreError> {
+    let query = table::Entity::find_by_id(account_id.uuid())
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_query();
+    let rows = transaction.connection().models::<table::Entity>(&query).await?;
+    rows.into_iter().next().map(head_from_row).transpose()
 }
 
 /// Inserts or updates heads.

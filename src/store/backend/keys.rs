@@ -3,13 +3,16 @@
 //! PostgreSQL gets the keys as one array per column, SQLite as rows of values.
 
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, ValueTuple};
-use sea_orm::{DbBackend, EntityTrait, QueryTrait, Value};
+use sea_orm::{DbBackend, EntityTrait, Iterable, QueryTrait, Value};
 
 use super::super::StoreError;
 use super::kind::Kind;
 
 /// The alias of a list of keys in a statement.
 const WANTED: &str = "wanted";
+
+/// The alias of the table in a query for each key.
+pub(in crate::store) const OTHER: &str = "other";
 
 /// A query for all columns of the rows whose `columns` match one of the keys.
 pub(super) fn query_by_keys<E: EntityTrait>(
@@ -37,29 +40,31 @@ pub(in crate::store) fn join<E: EntityTrait>(
 
 /// The condition that the columns match a row of the list.
 pub(in crate::store) fn has_key<E: EntityTrait>(table: &Alias, columns: &[E::Column]) -> Expr {
-    // Both databases name the columns of a list of values `column1`, `column2` and so on.
-    let place = |place: usize| Expr::col((WANTED, Alias::new(format!("column{place}"))));
     let pairs = columns.iter().zip(1..);
     pairs
-        .map(|(column, number)| Expr::col((table.clone(), *column)).eq(place(number)))
+        .map(|(column, number)| Expr::col((table.clone(), *column)).eq(wanted(number)))
         .reduce(ExprTrait::and)
         .unwrap_or(Expr::Constant(true.into()))
 }
 
-/// The greatest value of the second column between `from` and `to` in the rows that have `first` in the first column. An index must
-/// have both columns.
-pub(in crate::store) fn last_in<E: EntityTrait>(columns: [E::Column; 2], first: Expr, from: Expr, to: Expr) -> Expr {
-    let other = Alias::new("other");
+/// The row with the greatest value of the second column between `from` and `to`, of those that have `first` in the first column. An
+/// index must have both columns. The table is named `other`.
+fn last_in<E: EntityTrait>(columns: [E::Column; 2], first: Expr, from: Expr, to: Expr) -> SelectStatement {
+    let other = Alias::new(OTHER);
     let [first_column, column] = columns.map(|column| (other.clone(), column));
-    let last = Query::select()
-        .column(column.clone())
-        .from_as(E::default(), other.clone())
+    Query::select()
+        .from_as(E::default(), other)
         .and_where(Expr::col(first_column).eq(first))
         .and_where(Expr::col(column.clone()).gte(from))
         .and_where(Expr::col(column.clone()).lte(to))
         .order_by(column, Order::Desc)
         .limit(1)
-        .take();
+        .take()
+}
+
+/// The greatest value of the second column in such a row.
+pub(in crate::store) fn last_value<E: EntityTrait>(columns: [E::Column; 2], first: Expr, from: Expr, to: Expr) -> Expr {
+    let last = last_in::<E>(columns, first, from, to).column((OTHER, columns[1])).take();
     Expr::SubQuery(None, Box::new(last.into()))
 }
 
@@ -69,14 +74,38 @@ pub(super) fn query_of_last<E: EntityTrait>(
     columns: [E::Column; 2],
     ranges: Vec<ValueTuple>,
 ) -> Result<SelectStatement, StoreError> {
+    if backend == DbBackend::Postgres {
+        let last = last_in::<E>(columns, wanted(1), wanted(2), wanted(3));
+        return query_for_each::<E>(last, ranges);
+    }
     let table = Alias::new(E::default().table_name());
-    let wanted = |number: u8| Expr::col((WANTED, Alias::new(format!("column{number}"))));
-    let last = last_in::<E>(columns, wanted(1), wanted(2), wanted(3));
+    let last = last_value::<E>(columns, wanted(1), wanted(2), wanted(3));
     let [first, second] = columns.map(|column| Expr::col((table.clone(), column)));
     let is_last = first.eq(wanted(1)).and(second.eq(last));
     let mut query = E::find().into_query();
     query.join_subquery(JoinType::InnerJoin, list_of_keys(backend, ranges)?, WANTED, is_last);
     Ok(query)
+}
+
+/// A PostgreSQL query for what another query finds for each key. `rows` selects from `other` and must be ordered. PostgreSQL then
+/// never starts with the table, as it may do with a join, when it plans while the table is still small.
+pub(in crate::store) fn query_for_each<E: EntityTrait>(
+    mut rows: SelectStatement,
+    keys: Vec<ValueTuple>,
+) -> Result<SelectStatement, StoreError> {
+    rows.columns(E::Column::iter().map(|column| (OTHER, column)));
+    let mut query = Query::select();
+    query
+        .columns(E::Column::iter().map(|column| ("found", column)))
+        .from_subquery(list_of_keys(DbBackend::Postgres, keys)?, WANTED)
+        .join_lateral(JoinType::InnerJoin, rows, "found", Expr::Constant(true.into()));
+    Ok(query)
+}
+
+/// A column of the list of keys that a query is narrowed to, counted from 1.
+pub(in crate::store) fn wanted(number: u8) -> Expr {
+    // Both databases name the columns of a list of values `column1`, `column2` and so on.
+    Expr::col((WANTED, Alias::new(format!("column{number}"))))
 }
 
 /// The keys as a table to join or to search, with the columns `column1`, `column2` and so on. No key has a null.

@@ -264,7 +264,7 @@ impl Reads for WriteConnection {
         self.models_each::<E>(&conditions.join(" AND "), keys).await
     }
 
-    /// The same.
+    /// SQLite runs one query per range, like [`Self::models_by`].
     async fn last_models<E: Table>(
         &self,
         columns: [E::Column; 2],

@@ -89,8 +89,8 @@ pub(in crate::store) trait Reads: Sync {
         async move { self.models::<E>(&query?).await }
     }
 
-    /// The last row of each range, in the order of the second column. A range is a value of the first column, and the least and the
-    /// greatest value of the second. There are at most as many ranges as one statement takes.
+    /// The row of each range that has the greatest value of the second column. A range is a value of the first column, and the least
+    /// and the greatest value of the second. There are at most as many ranges as one statement takes.
     fn last_models<E: Table>(
         &self,
         columns: [E::Column; 2],

@@ -10,14 +10,14 @@ use super::bytes::{from_places, key_of_list, key_of_place, to_key, to_places};
 use super::{List, Place, inconsistent};
 use crate::domain::id::AccountId;
 use crate::store::StoreError;
-use crate::store::backend::keys::last_in;
+use crate::store::backend::keys::last_value;
 use crate::store::backend::table::Reads;
 use crate::store::entity::list_block as table;
 use crate::store::list::ListOrder;
 use crate::store::set::keyed::chunks;
 
 /// The most places of a block. A row with as many is below the quarter of a page that SQLite keeps in its tree.
-const LENGTH_MAX: usize = 48;
+const LENGTH_MAX: usize = 40;
 
 /// A block of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,8 +80,12 @@ pub(super) async fn read(
                 Some(from) => {
                     let columns = [table::Column::AccountId, table::Column::Key];
                     let to = Expr::val(key_of_place(list, from));
-                    let last =
-                        last_in::<table::Entity>(columns, Expr::val(account_id.uuid()), Expr::val(least.clone()), to);
+                    let last = last_value::<table::Entity>(
+                        columns,
+                        Expr::val(account_id.uuid()),
+                        Expr::val(least.clone()),
+                        to,
+                    );
                     Func::coalesce([last, Expr::val(least)]).into()
                 }
             };
@@ -171,16 +175,16 @@ mod tests {
 
     #[test]
     fn places_at_the_end_leave_full_blocks() {
-        let first = Block { list: list(), from: None, places: (0..40).map(place).collect() };
-        let blocks = first.enter(&(40..60).map(place).collect::<Vec<_>>());
-        assert_eq!(blocks.iter().map(|block| block.places.len()).collect::<Vec<_>>(), [48, 12]);
-        assert_eq!(blocks[1].from, Some(place(48)));
+        let first = Block { list: list(), from: None, places: (0..30).map(place).collect() };
+        let blocks = first.enter(&(30..50).map(place).collect::<Vec<_>>());
+        assert_eq!(blocks.iter().map(|block| block.places.len()).collect::<Vec<_>>(), [40, 10]);
+        assert_eq!(blocks[1].from, Some(place(40)));
     }
 
     #[test]
     fn places_in_the_middle_make_halves() {
-        let first = Block { list: list(), from: None, places: (0..48).map(|number| place(2 * number)).collect() };
+        let first = Block { list: list(), from: None, places: (0..40).map(|number| place(2 * number)).collect() };
         let blocks = first.enter(&[place(5)]);
-        assert_eq!(blocks.iter().map(|block| block.places.len()).collect::<Vec<_>>(), [25, 24]);
+        assert_eq!(blocks.iter().map(|block| block.places.len()).collect::<Vec<_>>(), [21, 20]);
     }
 }

@@ -30,18 +30,16 @@ const DIFFERENCES_MAX: usize = 10;
 /// [`StoreError`]; [`StoreError::Inconsistent`] when a block or the tail cannot be read at all.
 pub async fn differences(snapshot: &Snapshot, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     let head = account_head::head(snapshot, account_id).await?;
-    let mut check = Check { snapshot, account_id, tail: BTreeSet::new(), differences: Vec::new() };
+    let mut check = Check { snapshot, account_id, tail: BTreeSet::new(), differences: Vec::new(), others_count: 0 };
     check.tail(&head).await?;
     check.order_of_blocks().await?;
     check.rows_of::<Lead>("lead").await?;
     check.rows_of::<Conversion>("conversion").await?;
     check.rows_of::<Reward>("reward").await?;
     check.ledger_entries().await?;
-    let Check { mut differences, .. } = check;
-    if differences.len() > DIFFERENCES_MAX {
-        let more = differences.len() - DIFFERENCES_MAX;
-        differences.truncate(DIFFERENCES_MAX);
-        differences.push(format!("the lists have {more} more differences"));
+    let Check { mut differences, others_count, .. } = check;
+    if others_count > 0 {
+        differences.push(format!("the lists have {others_count} more differences"));
     }
     Ok(differences)
 }
@@ -51,9 +49,19 @@ struct Check<'check> {
     account_id: AccountId,
     tail: BTreeSet<Entry>,
     differences: Vec<String>,
+    /// How many differences were found after these.
+    others_count: u64,
 }
 
 impl Check<'_> {
+    fn note(&mut self, difference: String) {
+        if self.differences.len() < DIFFERENCES_MAX {
+            self.differences.push(difference);
+        } else {
+            self.others_count += 1;
+        }
+    }
+
     /// The numbers of the tail have no gap, and reach from the folded count to the listed count.
     async fn tail(&mut self, head: &AccountHead) -> Result<(), StoreError> {
         let mut number = head.folded_count;
@@ -62,14 +70,14 @@ impl Check<'_> {
             number = number.saturating_add_unsigned(entries.len() as u64);
             if number != row.last_number {
                 let found = row.last_number;
-                self.differences.push(format!("the tail of the lists has number {found} where {number} should be"));
+                self.note(format!("the tail of the lists has number {found} where {number} should be"));
                 number = found;
             }
             self.tail.extend(entries);
         }
         if number != head.listed_count {
             let expected = head.listed_count;
-            self.differences.push(format!("the tail of the lists ends with {number} and should end with {expected}"));
+            self.note(format!("the tail of the lists ends with {number} and should end with {expected}"));
         }
         Ok(())
     }
@@ -89,7 +97,7 @@ impl Check<'_> {
             for row in rows {
                 let block = Block::of_row(&row)?;
                 if !follows(&block, last.as_ref().map(|(_, block)| block)) {
-                    self.differences.push(format!("a block of {:?} is out of order", block.list));
+                    self.note(format!("a block of {:?} is out of order", block.list));
                 }
                 last = Some((row.key, block));
             }
@@ -136,7 +144,7 @@ impl Check<'_> {
         for Entry { list, place } in folded {
             let block = blocks.get(self.account_id, list, place);
             if block.is_none_or(|block| block.places.binary_search(&place).is_err()) {
-                self.differences.push(format!("{name} {} is missing in {list:?}", place.id));
+                self.note(format!("{name} {} is missing in {list:?}", place.id));
             }
         }
         Ok(())

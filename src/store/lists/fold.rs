@@ -14,22 +14,19 @@ use crate::store::backend::table::Reads;
 use crate::store::entity::{list_block as block_table, list_tail as tail_table};
 use crate::store::{StoreError, WriteTransaction, account_head};
 
-/// About how many entries one fold takes. A tail may be longer after folds that failed.
-const ENTRIES_MAX: i64 = 8_192;
-
 /// The most rows that one fold takes.
 const ROWS_MAX: u64 = 2_048;
 
-/// Folds the oldest entries of the account's tail. The caller must have locked the head. Returns how many entries were folded.
+/// Folds the oldest entries of the account's tail, about this many at most. The caller must have locked the head.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn fold(transaction: &WriteTransaction, head: &mut AccountHead) -> Result<i64, StoreError> {
+pub async fn fold(transaction: &WriteTransaction, head: &mut AccountHead, entries_max: i64) -> Result<(), StoreError> {
     let connection = transaction.connection();
     let account_id = head.account_id;
-    let rows = oldest_rows(connection, head).await?;
-    let Some(last) = rows.last() else { return Ok(0) };
-    let (folded_before, folded_count) = (head.folded_count, last.last_number);
+    let rows = oldest_rows(connection, head, entries_max).await?;
+    let Some(last) = rows.last() else { return Ok(()) };
+    let folded_count = last.last_number;
     let mut lists: BTreeMap<List, BTreeSet<Place>> = BTreeMap::new();
     for row in &rows {
         for entry in entries_of(row)? {
@@ -48,17 +45,20 @@ pub async fn fold(transaction: &WriteTransaction, head: &mut AccountHead) -> Res
         .filter(tail_table::Column::LastNumber.lte(folded_count))
         .into_query();
     connection.execute(&delete).await?;
-    account_head::save_heads(connection, [&*head]).await?;
-    Ok(folded_count - folded_before)
+    account_head::save_heads(connection, [&*head]).await
 }
 
 /// The oldest rows of the tail, at least one if there are any.
-async fn oldest_rows(connection: &impl Reads, head: &AccountHead) -> Result<Vec<tail_table::Model>, StoreError> {
+async fn oldest_rows(
+    connection: &impl Reads,
+    head: &AccountHead,
+    entries_max: i64,
+) -> Result<Vec<tail_table::Model>, StoreError> {
     let all = tail_table::Entity::find()
         .filter(tail_table::Column::AccountId.eq(head.account_id.uuid()))
         .filter(tail_table::Column::LastNumber.gt(head.folded_count))
         .order_by_asc(tail_table::Column::LastNumber);
-    let last = head.folded_count.saturating_add(ENTRIES_MAX);
+    let last = head.folded_count.saturating_add(entries_max);
     let some = all.clone().filter(tail_table::Column::LastNumber.lte(last)).limit(ROWS_MAX).into_query();
     let rows = connection.models::<tail_table::Entity>(&some).await?;
     if !rows.is_empty() {

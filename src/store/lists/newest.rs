@@ -1,5 +1,5 @@
 //! The newest rows of many lists that are ordered by time, for the writer. Short lists, which are nearly all, are read together in
-//! three statements.
+//! three statements. A list of several blocks takes some statements of its own.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -23,7 +23,7 @@ pub(in crate::store) struct Newest<'rows, E: EntityTrait> {
     pub(in crate::store) key_of: fn(&E::Model) -> (Uuid, Uuid),
     /// Whether a row of the list counts.
     pub(in crate::store) is_wanted: &'rows (dyn Fn(&OwnList, &E::Model) -> bool + Sync),
-    /// How many rows to read of each list. Rows of the same time as the last of them are read too.
+    /// How many rows to read of each list at least. Rows of the same time as the last of them are read too.
     pub(in crate::store) limit: usize,
 }
 
@@ -41,15 +41,13 @@ impl<E: Table> Newest<'_, E> {
         let mut short: BTreeMap<OwnList, Vec<Place>> = BTreeMap::new();
         for own in lists {
             let mut places = tails.remove(&own).unwrap_or_default();
-            match last_blocks.get(own.0, own.1, Place::GREATEST) {
-                Some(block) if block.from.is_some() => {
-                    let reader = Reader::with_tail(connection, own, ListOrder::NewestFirst, None, places);
-                    rows.extend(self.of_long(connection, &own, reader).await?);
-                    continue;
-                }
-                Some(block) => places.extend(&block.places),
-                None => {}
+            let last_block = last_blocks.get(own.0, own.1, Place::GREATEST);
+            if places.len() > self.limit || last_block.is_some_and(|block| block.from.is_some()) {
+                let reader = Reader::with_tail(connection, own, ListOrder::NewestFirst, None, places);
+                rows.extend(self.of_long(connection, &own, reader).await?);
+                continue;
             }
+            places.extend(last_block.iter().flat_map(|block| &block.places));
             short.insert(own, places.into_iter().rev().collect());
         }
         rows.extend(self.of_short(connection, short).await?);
@@ -96,8 +94,11 @@ impl<E: Table> Newest<'_, E> {
         mut reader: Reader<'_, impl Reads>,
     ) -> Result<Vec<E::Model>, StoreError> {
         let mut newest: Vec<E::Model> = Vec::new();
+        // More and more, because few rows of the list may be wanted.
+        let mut length = self.limit;
         while newest.len() < self.limit {
-            let places = reader.next(self.limit - newest.len()).await?;
+            let places = reader.next(length).await?;
+            length *= 2;
             let Some(last) = places.last().copied() else { break };
             newest.extend(self.wanted(connection, own, places).await?);
             if newest.len() >= self.limit {

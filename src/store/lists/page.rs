@@ -19,6 +19,9 @@ use crate::store::list::{ListOrder, Walk};
 /// The most rows that are looked at in one statement.
 const ROWS_MAX: usize = 1_000;
 
+/// The most ids that are kept while a list is put into another order, 1 MiB of them.
+const IDS_MAX: usize = 65_536;
+
 /// How the rows of a list are found by the ids of its places.
 pub(in crate::store) struct Rows<E: Table, F> {
     /// The columns of the account and of what the id stands for.
@@ -81,7 +84,7 @@ pub(in crate::store) async fn rows_of_list<E: Table, F: Fn(Select<E>) -> Select<
 }
 
 /// One page, in the order of ids, of the rows of a list that is ordered by time. Goes through the whole list and keeps the ids that
-/// come next, so it takes long for a long list, but little memory.
+/// come next, so a page of a long list takes time, but little memory.
 pub(in crate::store) async fn rows_in_order_of_ids<E: Table, F: Fn(Select<E>) -> Select<E>>(
     connection: &impl Reads,
     list: (AccountId, List),
@@ -91,20 +94,26 @@ pub(in crate::store) async fn rows_in_order_of_ids<E: Table, F: Fn(Select<E>) ->
     let limit = usize::try_from(walk.limit).unwrap_or(usize::MAX);
     let mut page = Vec::new();
     let mut after = walk.after;
+    let mut length = limit.clamp(1, ROWS_MAX);
     while page.len() < limit {
         let ids = next_ids(connection, list, walk.order, after).await?;
-        let is_last = ids.len() < ROWS_MAX;
-        after = ids.last().copied();
-        page.extend(rows.read(connection, list.0, ids, walk.order).await?);
-        if is_last {
+        let mut rest = &ids[..];
+        while page.len() < limit && !rest.is_empty() {
+            let (next, others) = rest.split_at(length.min(rest.len()));
+            page.extend(rows.read(connection, list.0, next.iter().copied(), walk.order).await?);
+            length = (2 * length).min(ROWS_MAX);
+            rest = others;
+        }
+        if ids.len() < IDS_MAX {
             break;
         }
+        after = ids.last().copied();
     }
     page.truncate(limit);
     Ok(page)
 }
 
-/// The first ids of a list after this one in this order of ids, up to [`ROWS_MAX`].
+/// The first ids of a list after this one in this order of ids, up to [`IDS_MAX`].
 async fn next_ids(
     connection: &impl Reads,
     list: (AccountId, List),
@@ -122,7 +131,7 @@ async fn next_ids(
         let places = reader.next(ROWS_MAX).await?;
         for id in places.iter().map(|place| place.id).filter(is_next) {
             ids.insert(id);
-            if ids.len() > ROWS_MAX {
+            if ids.len() > IDS_MAX {
                 match order {
                     ListOrder::OldestFirst => ids.pop_last(),
                     ListOrder::NewestFirst => ids.pop_first(),

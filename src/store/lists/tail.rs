@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
-use sea_orm::{ColumnTrait, EntityName, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Order, Query, SelectStatement, ValueTuple};
+use sea_orm::{ColumnTrait, DbBackend, EntityName, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 
 use super::bytes::{from_entries, to_entries};
 use super::{Entry, List, OwnList, Place, inconsistent};
@@ -12,7 +12,7 @@ use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use crate::store::StoreError;
 use crate::store::backend::bulk::Writes;
-use crate::store::backend::keys::join;
+use crate::store::backend::keys::{OTHER, join, query_for_each, wanted};
 use crate::store::backend::table::Reads;
 use crate::store::entity::{account_head as head_table, list_tail as table};
 use crate::store::set::keyed::chunks;
@@ -114,11 +114,7 @@ pub(super) async fn places_of(
     let accounts: BTreeSet<AccountId> = lists.iter().map(|(account_id, _)| *account_id).collect();
     let mut places: HashMap<OwnList, BTreeSet<Place>> = HashMap::new();
     for chunk in chunks(accounts.into_iter().map(AccountId::uuid)) {
-        let table = Alias::new(table::Entity.table_name());
-        let account = Expr::col((table.clone(), table::Column::AccountId));
-        let mut query = table::Entity::find().into_query();
-        join::<table::Entity>(connection.backend(), &mut query, &[table::Column::AccountId], chunk)?;
-        query.and_where(Expr::col((table, table::Column::LastNumber)).gt(folded_count(account)));
+        let query = query_of_tails(connection.backend(), chunk)?;
         for row in connection.models::<table::Entity>(&query).await? {
             let account_id = AccountId::from_uuid(row.account_id);
             for Entry { list, place } in entries_of(&row)? {
@@ -129,4 +125,24 @@ pub(super) async fn places_of(
         }
     }
     Ok(places)
+}
+
+/// A query for the tails of several accounts.
+fn query_of_tails(backend: DbBackend, accounts: Vec<ValueTuple>) -> Result<SelectStatement, StoreError> {
+    // The account of the list of keys, because a database uses only that as a bound for the scan of the table.
+    let is_in_tail =
+        |table: &str| Expr::col((Alias::new(table), table::Column::LastNumber)).gt(folded_count(wanted(1)));
+    if backend == DbBackend::Postgres {
+        let rows = Query::select()
+            .from_as(table::Entity, OTHER)
+            .and_where(Expr::col((OTHER, table::Column::AccountId)).eq(wanted(1)))
+            .and_where(is_in_tail(OTHER))
+            .order_by((OTHER, table::Column::LastNumber), Order::Asc)
+            .take();
+        return query_for_each::<table::Entity>(rows, accounts);
+    }
+    let mut query = table::Entity::find().into_query();
+    join::<table::Entity>(backend, &mut query, &[table::Column::AccountId], accounts)?;
+    query.and_where(is_in_tail(table::Entity.table_name()));
+    Ok(query)
 }

@@ -186,7 +186,8 @@ async fn rows_that_lead_back_cost_one_more_statement_on_postgres() {
     assert_eq!(counted.first_statements((1..=200).map(by_sale)).await, 5);
 
     // The statements are: the request's key, the lead, unmatched sales by both names of the lead, the tail and the blocks of its
-    // list, its latest sales with their rewards, their refunds' rewards, the enrollment, the program, its terms, and in a second round the earlier refund.
+    // list, its latest sales with their rewards, their refunds' rewards, the enrollment, the program, its terms, and in a second
+    // round the earlier refund.
     let by_customer = |number| pb::RecordRefundRequest { external_id: "u-1".to_owned(), ..refund(number) };
     assert_eq!(counted.first_statements([by_customer(1)]).await, 13);
     assert_eq!(counted.first_statements((1..=200).map(by_customer)).await, 13);
