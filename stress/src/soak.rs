@@ -149,7 +149,8 @@ fn descriptors(pid: u32) -> anyhow::Result<usize> {
     for entry in std::fs::read_dir(format!("/proc/{pid}/fd"))? {
         // A descriptor may be closed between the listing and this look.
         let Ok(target) = std::fs::read_link(entry?.path()) else { continue };
-        let is_database = ["db", "db-wal", "db-shm"].iter().any(|kind| target.extension().is_some_and(|found| found == *kind));
+        let is_database =
+            ["db", "db-wal", "db-shm"].iter().any(|kind| target.extension().is_some_and(|found| found == *kind));
         count += usize::from(!is_database);
     }
     Ok(count)
