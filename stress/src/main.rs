@@ -5,6 +5,7 @@
 
 mod attack;
 mod audit;
+mod comparison;
 mod feed;
 mod figures;
 mod follower;
@@ -23,6 +24,8 @@ mod shop;
 mod side_by_side;
 mod slow_reader;
 mod soak;
+mod storage;
+mod turns;
 mod value;
 
 use clap::{Parser, Subcommand};
@@ -48,7 +51,7 @@ enum Command {
     Growth(growth::Options),
     /// Serves the echo that RecordClick is compared with.
     #[command(name = side_by_side::echo::COMMAND, hide = true)]
-    EchoServer,
+    EchoServer(side_by_side::echo::Options),
     /// Kills the server, or stops the database immediately, many times under load. Counts lost and doubled sales.
     Kill(kill::Options),
     /// Two servers on one PostgreSQL. Every sale is sent three times to both, and one of the servers is paused now and then.
@@ -75,7 +78,7 @@ async fn main() -> anyhow::Result<()> {
     match CommandLine::parse().command {
         Command::SideBySide(options) => side_by_side::run(options).await,
         Command::Growth(options) => growth::run(options).await,
-        Command::EchoServer => side_by_side::echo::serve().await,
+        Command::EchoServer(options) => side_by_side::echo::serve(options).await,
         Command::Kill(options) => kill::run(options).await,
         Command::Race(options) => race::run(options).await,
         Command::Restore(options) => restore::run(options).await,
