@@ -12,6 +12,7 @@ mod follower;
 mod growth;
 mod journal;
 mod kill;
+mod lists;
 mod load;
 mod model;
 mod power;
@@ -49,6 +50,8 @@ enum Command {
     SideBySide(side_by_side::Options),
     /// Sales a second on a small and on a large database. The many older sales must not slow down new ones.
     Growth(growth::Options),
+    /// How fast lists by affiliate and by lead answer, long and short ones. Compares two builds if `--server` is given twice.
+    Lists(lists::Options),
     /// Serves the echo that RecordClick is compared with.
     #[command(name = side_by_side::echo::COMMAND, hide = true)]
     EchoServer(side_by_side::echo::Options),
@@ -78,6 +81,7 @@ async fn main() -> anyhow::Result<()> {
     match CommandLine::parse().command {
         Command::SideBySide(options) => side_by_side::run(options).await,
         Command::Growth(options) => growth::run(options).await,
+        Command::Lists(options) => lists::run(options).await,
         Command::EchoServer(options) => side_by_side::echo::serve(options).await,
         Command::Kill(options) => kill::run(options).await,
         Command::Race(options) => race::run(options).await,
