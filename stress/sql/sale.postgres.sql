@@ -1,12 +1,12 @@
 -- One sale as a plain service would write it: one transaction per sale, a prepared statement for each step. For pgbench.
 --
--- It must match migration/ and what src/store/set/save.rs writes for a sale to a known customer. Before measuring, `stress`
--- compares how many rows of which tables one sale adds on each side, and stops if they differ.
+-- The tables are the plain service's own (tables.postgres.sql) and do not follow Headwater's. Before measuring, `stress` checks
+-- which rows a sale adds.
 --
 -- `INSERT INTO name LIKE SAMPLE` expands to an INSERT of all columns of the table, with the values below and, for all other
--- columns, those of a sale that the server itself recorded, so that constants, JSON among them, have their true length. `ACCOUNTS`
--- is the array of the accounts' ids. Omitted, in favour of the plain service: computing the commission and the ledger's hash,
--- refunds that wait for their sale, and all checks of the request.
+-- columns, those of a sale that Headwater recorded (sample.json), so that constants, JSON among them, have their true length.
+-- `ACCOUNTS` is the array of the accounts' ids. Omitted, in favour of the plain service: computing the commission and the ledger's
+-- hash, refunds that wait for their sale, and all checks of the request.
 \set account random(1, :accounts)
 \set customer random(0, :customers - 1)
 \set unique random(1, 9000000000000000000)

@@ -1,13 +1,13 @@
 -- One sale as a plain service would write it: one transaction per sale, a prepared statement for each step. For the loop in
--- plain_sqlite.rs, which keeps the columns of a SELECT's row for later statements, as pgbench's \gset does.
+-- src/side_by_side/plain/sqlite.rs, which keeps the columns of a SELECT's row for later statements, as pgbench's \gset does.
 --
--- It must match migration/ and what src/store/set/save.rs writes for a sale to a known customer. Before measuring, `stress`
--- compares how many rows of which tables one sale adds on each side, and stops if they differ.
+-- The tables are the plain service's own (tables.sqlite.sql) and do not follow Headwater's. Before measuring, `stress` checks
+-- which rows a sale adds.
 --
 -- `INSERT INTO name LIKE SAMPLE` expands to an INSERT of all columns of the table, with the values below and, for all other
--- columns, those of a sale that the server itself recorded, so that constants, JSON among them, have their true length. Parameters
--- of each sale: account_id, email, event_key, now, conversion_id, reward_id. Omitted, in favour of the plain service: computing the
--- commission and the ledger's hash, refunds that wait for their sale, and all checks of the request.
+-- columns, those of a sale that Headwater recorded (sample.json), so that constants, JSON among them, have their true length.
+-- Parameters of each sale: account_id, email, event_key, now, conversion_id, reward_id. Omitted, in favour of the plain service:
+-- computing the commission and the ledger's hash, refunds that wait for their sale, and all checks of the request.
 BEGIN IMMEDIATE;
 
 -- The customer, whose credits become the sale's: the two differ in the source alone, and are as long. The service itself would

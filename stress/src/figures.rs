@@ -2,7 +2,6 @@
 //! Headwater itself.
 
 use std::fmt::{self, Display};
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -107,8 +106,8 @@ impl Latencies {
 /// The duration of a write and its sync on the disk of this folder, measured for about the given time.
 pub(crate) fn sync_latencies(folder: &Path, time: Duration) -> anyhow::Result<Latencies> {
     const BLOCK: [u8; 4096] = [0x5a; 4096];
-    let path = folder.join("sync-latency");
-    let mut file = File::create(&path)?;
+    // A name of its own, because other runs may measure the same disk.
+    let mut file = tempfile::tempfile_in(folder)?;
     let mut latencies = Latencies::new();
     let begun = clock::monotonic_now();
     while begun.elapsed() < time {
@@ -117,7 +116,6 @@ pub(crate) fn sync_latencies(folder: &Path, time: Duration) -> anyhow::Result<La
         file.sync_data()?;
         latencies.record(before.elapsed());
     }
-    std::fs::remove_file(&path)?;
     Ok(latencies)
 }
 

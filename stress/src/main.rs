@@ -5,12 +5,14 @@
 
 mod attack;
 mod audit;
+mod comparison;
 mod feed;
 mod figures;
 mod follower;
 mod growth;
 mod journal;
 mod kill;
+mod lists;
 mod load;
 mod model;
 mod power;
@@ -23,6 +25,8 @@ mod shop;
 mod side_by_side;
 mod slow_reader;
 mod soak;
+mod storage;
+mod turns;
 mod value;
 
 use clap::{Parser, Subcommand};
@@ -46,9 +50,11 @@ enum Command {
     SideBySide(side_by_side::Options),
     /// Sales a second on a small and on a large database. The many older sales must not slow down new ones.
     Growth(growth::Options),
+    /// How fast lists by affiliate and by lead answer, long and short ones. Compares two builds if `--server` is given twice.
+    Lists(lists::Options),
     /// Serves the echo that RecordClick is compared with.
     #[command(name = side_by_side::echo::COMMAND, hide = true)]
-    EchoServer,
+    EchoServer(side_by_side::echo::Options),
     /// Kills the server, or stops the database immediately, many times under load. Counts lost and doubled sales.
     Kill(kill::Options),
     /// Two servers on one PostgreSQL. Every sale is sent three times to both, and one of the servers is paused now and then.
@@ -75,7 +81,8 @@ async fn main() -> anyhow::Result<()> {
     match CommandLine::parse().command {
         Command::SideBySide(options) => side_by_side::run(options).await,
         Command::Growth(options) => growth::run(options).await,
-        Command::EchoServer => side_by_side::echo::serve().await,
+        Command::Lists(options) => lists::run(options).await,
+        Command::EchoServer(options) => side_by_side::echo::serve(options).await,
         Command::Kill(options) => kill::run(options).await,
         Command::Race(options) => race::run(options).await,
         Command::Restore(options) => restore::run(options).await,

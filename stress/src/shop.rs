@@ -1,7 +1,11 @@
 //! Merchants for the load: an account with a program, affiliates and bound leads, all made through the API. It also makes the
 //! request for the sale or click of each number. Knows no timing and no figures.
 
+use std::ops::Range;
+use std::time::Duration;
+
 use anyhow::{Context, bail};
+use futures::{StreamExt, TryStreamExt, stream};
 use headwater_client::pb;
 use testkit::client::Client;
 use tonic::Code;
@@ -9,6 +13,15 @@ use tonic::transport::Channel;
 
 /// The number of leads made in one call.
 const LEADS_PER_CALL: usize = 500;
+
+/// The number of affiliates that are created at the same time.
+const AFFILIATES_AT_ONCE: usize = 64;
+
+/// The number of calls with leads at the same time.
+const LEAD_CALLS_AT_ONCE: usize = 4;
+
+/// The delay before a call is repeated that the server could not take.
+pub(crate) const REPEAT_DELAY: Duration = Duration::from_millis(100);
 
 /// The amount of every sale, in cents.
 pub(crate) const SALE_AMOUNT_MINOR: i64 = 4_999;
@@ -30,7 +43,6 @@ impl ShopSize {
 /// One merchant's account.
 #[derive(Debug, Clone)]
 pub(crate) struct Shop {
-    pub(crate) account_id: String,
     /// Its admin key.
     pub(crate) key: String,
     /// Its program, at 20 % in USD.
@@ -39,6 +51,8 @@ pub(crate) struct Shop {
     pub(crate) affiliate_ids: Vec<String>,
     /// The size it was made with.
     pub(crate) size: ShopSize,
+    /// Decides which leads buy.
+    pub(crate) seed: u64,
 }
 
 impl Shop {
@@ -66,26 +80,24 @@ impl Shop {
             ..pb::CreateProgramRequest::default()
         };
         let program = client.affiliates.create_program(request).await?.into_inner().program.unwrap_or_default();
-        let mut shop = Self {
-            account_id: registered.account.context("the account is missing in the answer")?.id,
-            key: registered.api_key_text,
-            program_id: program.id,
-            affiliate_ids: Vec::new(),
-            size,
-        };
-        for number in 0..size.affiliates {
-            let request = pb::CreateAffiliateRequest {
-                email: format!("affiliate-{number}@affiliates.example"),
-                first_name: "Ann".to_owned(),
-                ref_id: shop.ref_id(number),
-                coupon_code: shop.coupon_code(number),
-                ..pb::CreateAffiliateRequest::default()
-            };
-            let made = client.affiliates.create_affiliate(request).await?.into_inner();
-            shop.affiliate_ids.push(made.affiliate.context("the affiliate is missing in the answer")?.id);
-        }
-        shop.add_leads(&mut client).await?;
+        let mut shop =
+            Self { key: registered.api_key_text, program_id: program.id, affiliate_ids: Vec::new(), size, seed: 0 };
+        let calls: Vec<_> =
+            (0..size.affiliates).map(|number| create_affiliate(client.clone(), shop.affiliate(number))).collect();
+        shop.affiliate_ids = stream::iter(calls).buffered(AFFILIATES_AT_ONCE).try_collect().await?;
+        shop.add_leads(&client, 0..size.leads, |lead| lead % size.affiliates.max(1)).await?;
         Ok(shop)
+    }
+
+    fn affiliate(&self, number: usize) -> pb::CreateAffiliateRequest {
+        pb::CreateAffiliateRequest {
+            request_id: format!("affiliate-{number}"),
+            email: format!("affiliate-{number}@affiliates.example"),
+            first_name: "Ann".to_owned(),
+            ref_id: self.ref_id(number),
+            coupon_code: self.coupon_code(number),
+            ..pb::CreateAffiliateRequest::default()
+        }
     }
 
     /// Opens several shops, one after the other.
@@ -103,35 +115,28 @@ impl Shop {
         Ok(shops)
     }
 
-    async fn add_leads(&self, client: &mut Client) -> anyhow::Result<()> {
-        let numbers: Vec<usize> = (0..self.size.leads).collect();
-        for numbers in numbers.chunks(LEADS_PER_CALL) {
+    /// Records these leads, each bound to the affiliate that the function names.
+    pub(crate) async fn add_leads(
+        &self,
+        client: &Client,
+        leads: Range<usize>,
+        affiliate_of: impl Fn(usize) -> usize,
+    ) -> anyhow::Result<()> {
+        let numbers: Vec<usize> = leads.collect();
+        let calls = numbers.chunks(LEADS_PER_CALL).map(|numbers| {
             let items = numbers.iter().map(|number| {
                 let lead = pb::RecordLeadRequest {
                     event_id: format!("lead-{number}"),
-                    email: self.email(*number as u64),
-                    ref_id: self.ref_id(number % self.size.affiliates.max(1)),
+                    email: email_of(*number as u64),
+                    ref_id: self.ref_id(affiliate_of(*number)),
                     ..pb::RecordLeadRequest::default()
                 };
                 pb::BatchItem { item: Some(pb::batch_item::Item::Lead(lead)) }
             });
-            let request = pb::BatchRecordEventsRequest { items: items.collect() };
-            let answer = loop {
-                match client.tracking.batch_record_events(request.clone()).await {
-                    Ok(answer) => break answer.into_inner(),
-                    // Repeating the same event_ids has no further effect.
-                    Err(status) if status.code() == Code::Unavailable => {}
-                    Err(status) => return Err(status.into()),
-                }
-            };
-            for result in answer.results {
-                match result.answer {
-                    Some(pb::batch_result::Answer::Lead(lead)) if !lead.credits.is_empty() => {}
-                    other => bail!("a lead was not bound: {other:?}"),
-                }
-            }
-        }
-        Ok(())
+            record_leads(client.clone(), pb::BatchRecordEventsRequest { items: items.collect() })
+        });
+        let calls: Vec<_> = calls.collect();
+        stream::iter(calls).buffered(LEAD_CALLS_AT_ONCE).try_collect().await
     }
 
     fn ref_id(&self, affiliate: usize) -> String {
@@ -144,15 +149,16 @@ impl Shop {
 
     /// The address of a lead. Numbers past the last lead start again at the first.
     pub(crate) fn email(&self, lead: u64) -> String {
-        format!("customer-{:05}@customers.example", lead % self.size.leads.max(1) as u64)
+        email_of(lead % self.size.leads.max(1) as u64)
     }
 
     /// A sale to a bound lead, so that it is always credited. The number determines the event_id and the content.
     pub(crate) fn sale(&self, run: &str, number: u64) -> pb::RecordSaleRequest {
         pb::RecordSaleRequest {
             event_id: format!("{run}-{number:010}"),
-            // The step is a prime, so that neighbouring sales do not share a page.
-            email: self.email(number.wrapping_mul(7_919)),
+            // The buyer is drawn. Equal steps through the leads would reach only some of them, because an account gets only every
+            // sixteenth number.
+            email: self.email(drawn(self.seed, number)),
             amount: Some(pb::Money { amount_minor: SALE_AMOUNT_MINOR, currency_code: "USD".to_owned() }),
             order_id: format!("order-{number:010}"),
             ..pb::RecordSaleRequest::default()
@@ -163,5 +169,64 @@ impl Shop {
     pub(crate) fn click(&self, number: u64) -> pb::RecordClickRequest {
         let affiliate = (number % self.size.affiliates.max(1) as u64) as usize;
         pb::RecordClickRequest { ref_id: self.ref_id(affiliate), ..pb::RecordClickRequest::default() }
+    }
+}
+
+async fn create_affiliate(mut client: Client, request: pb::CreateAffiliateRequest) -> anyhow::Result<String> {
+    loop {
+        match client.affiliates.create_affiliate(request.clone()).await {
+            Ok(made) => {
+                let affiliate = made.into_inner().affiliate;
+                return Ok(affiliate.context("the affiliate is missing in the answer")?.id);
+            }
+            Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(REPEAT_DELAY).await,
+            Err(status) => return Err(status.into()),
+        }
+    }
+}
+
+async fn record_leads(mut client: Client, request: pb::BatchRecordEventsRequest) -> anyhow::Result<()> {
+    let answer = loop {
+        match client.tracking.batch_record_events(request.clone()).await {
+            Ok(answer) => break answer.into_inner(),
+            // Repeating the same event_ids has no further effect.
+            Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(REPEAT_DELAY).await,
+            Err(status) => return Err(status.into()),
+        }
+    };
+    for result in answer.results {
+        match result.answer {
+            Some(pb::batch_result::Answer::Lead(lead)) if !lead.credits.is_empty() => {}
+            other => bail!("a lead was not bound: {other:?}"),
+        }
+    }
+    Ok(())
+}
+
+/// The address of the lead with this number.
+pub(crate) fn email_of(lead: u64) -> String {
+    format!("customer-{lead:05}@customers.example")
+}
+
+/// A random number that depends on the seed and the number alone.
+pub(crate) fn drawn(seed: u64, number: u64) -> u64 {
+    fastrand::Rng::with_seed(seed.wrapping_add(number)).u64(..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sales_of_each_account_are_spread_evenly_over_its_leads() {
+        const LEADS: u64 = 100;
+        for seed in 0..3 {
+            for account in 0..16 {
+                let mut sales = [0_u32; LEADS as usize];
+                (0..LEADS * 100).for_each(|turn| sales[(drawn(seed, account + turn * 16) % LEADS) as usize] += 1);
+                // The standard deviation is 10.
+                assert!(sales.iter().all(|count| (50..=150).contains(count)), "{sales:?}");
+            }
+        }
     }
 }

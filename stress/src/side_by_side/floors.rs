@@ -15,7 +15,7 @@ pub(super) const SALE_256_ONE_ACCOUNT: &str = "RecordSale, 256 callers, one acco
 pub(super) const BATCH_8: &str = "BatchRecordEvents of 500, 8 callers";
 pub(super) const CLICK_256: &str = "RecordClick, 256 callers";
 pub(super) const ECHO_1: &str = "echo of a sale's size, 1 caller";
-pub(super) const ECHO_256: &str = "echo of a click's size, 256 callers";
+pub(super) const ECHO_256: &str = "echo of a click, 256 callers";
 pub(super) const COMMIT: &str = "one bare commit";
 pub(super) const CATCH_UP: &str = "feed catch-up, one follower, events as bytes";
 pub(super) const CATCH_UP_PARSED: &str = "feed catch-up, one follower, events parsed";
@@ -46,7 +46,7 @@ pub(super) fn floors(database: DatabaseKind) -> Vec<Ratio> {
         beside: Beside::SumOf(vec![(COMMIT, P50), (ECHO_1, P50)]),
         bound: Bound::AtMost(2.0),
     });
-    ratios.push(rate("clicks/s, 256 callers, beside a bare echo", CLICK_256, ECHO_256, 0.6));
+    ratios.push(rate("clicks/s, 256 callers, beside an echo of the same calls", CLICK_256, ECHO_256, 0.6));
     ratios.push(rate("feed catch-up, events/s as bytes, beside JetStream", CATCH_UP, JETSTREAM, 1.0));
     ratios.push(rate("feed catch-up, events/s parsed, beside JetStream", CATCH_UP_PARSED, JETSTREAM_PARSED, 1.0));
     ratios.push(Ratio {

@@ -13,12 +13,9 @@ mod jetstream;
 mod neighbour;
 pub(crate) mod ours;
 mod plain;
-mod plain_postgres;
-mod plain_sqlite;
 mod redis;
 mod rounds;
 pub(crate) mod sales;
-mod script;
 mod table;
 mod versus;
 
@@ -45,7 +42,7 @@ pub(crate) struct Options {
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
     /// The server's binary; the one beside this program when not given. If the flag is given twice, the two builds are compared
-    /// with each other by sales, batch and clicks. The old build is given first.
+    /// with each other by sales, batch, clicks and bytes. The old build is given first.
     #[arg(long)]
     server: Vec<PathBuf>,
     /// The least ratio of the new server's rate to the old one's, in the median of the rounds.
@@ -57,6 +54,9 @@ pub(crate) struct Options {
     /// The number of sales in the feed that a follower catches up with.
     #[arg(long, default_value_t = 200_000)]
     feed_sales: u64,
+    /// The number of sales that the growth of the database is measured with.
+    #[arg(long, default_value_t = 20_000)]
+    bytes_sales: u64,
     /// The seed of the requests; drawn when not given.
     #[arg(long)]
     seed: Option<u64>,
@@ -78,10 +78,12 @@ pub(crate) enum Section {
     Sales,
     /// BatchRecordEvents compared with a plain service.
     Batch,
-    /// RecordClick compared with a bare echo.
+    /// RecordClick compared with a bare server that answers the same calls.
     Clicks,
     /// RecordSale by one caller compared with one bare commit and one bare echo.
     Single,
+    /// The bytes of a sale on disk, compared with a plain service.
+    Bytes,
     /// The feed: catching up compared with JetStream and Redis Streams, and live followers.
     Feed,
 }
@@ -111,6 +113,21 @@ impl Plan {
 
     fn wants(&self, section: Section) -> bool {
         self.options.only.is_empty() || self.options.only.contains(&section)
+    }
+}
+
+impl DatabaseKind {
+    /// Its name in reports.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+
+    /// The one that was asked for, or both.
+    pub(crate) fn chosen(asked_for: Option<Self>) -> Vec<Self> {
+        asked_for.map_or_else(|| vec![Self::Sqlite, Self::Postgres], |database| vec![database])
     }
 }
 
@@ -157,6 +174,7 @@ mod tests {
             floor: 0.0,
             folder: None,
             feed_sales: 1_000,
+            bytes_sales: 200,
             seed: Some(1),
         };
         let plan = Plan {
@@ -182,9 +200,19 @@ mod tests {
         ratios
     }
 
+    /// A sale takes some kilobytes on each side, and all processes' time is the sum of each one's.
+    fn assert_sizes_and_processor_time(bench: &Bench, plain: &'static str) {
+        for side in [floors::SALE_256, plain] {
+            let bytes = bench.figures.spread((side, table::BYTES)).unwrap().median;
+            assert!((500.0..20_000.0).contains(&bytes), "{side}: {bytes} bytes");
+            assert!(bench.figures.spread((side, table::IN_ALL)).is_some(), "{side}");
+        }
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn every_section_has_figures_and_every_acknowledged_sale_is_in_the_books() {
         let bench = run_briefly(DatabaseKind::Sqlite).await;
+        assert_sizes_and_processor_time(&bench, floors::PLAIN_1);
         for ratio in measurable_floors(DatabaseKind::Sqlite) {
             assert!(ratio.value(&bench.figures).is_some_and(f64::is_finite), "{} was not measured", ratio.title);
         }
@@ -199,6 +227,8 @@ mod tests {
             return;
         }
         let bench = run_briefly(DatabaseKind::Postgres).await;
+        assert_sizes_and_processor_time(&bench, floors::PLAIN_64);
+        assert!(bench.figures.spread((floors::SALE_256, table::LOG_BYTES)).unwrap().median > 500.0);
         for ratio in measurable_floors(DatabaseKind::Postgres) {
             assert!(ratio.value(&bench.figures).is_some_and(f64::is_finite), "{} was not measured", ratio.title);
         }

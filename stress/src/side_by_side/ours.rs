@@ -12,15 +12,18 @@ use testkit::postgres::Postgres;
 use super::host::{Host, Place};
 use super::sales::Target;
 use crate::shop::{Shop, ShopSize};
+use crate::storage::{Database, Stored};
 
 /// Connections to the server, and to its counterpart, shared by all callers.
 pub(crate) const CONNECTIONS: usize = 8;
 
 /// The name of the server's database on PostgreSQL.
-pub(crate) const OUR_DATABASE: &str = "ours";
+const OUR_DATABASE: &str = "ours";
 
 /// A server and the target of the load.
 pub(crate) struct Ours {
+    /// The name of its folder, and of its database on PostgreSQL.
+    name: String,
     pub(super) place: Place,
     pub(super) host: Host,
     pub(crate) target: Target,
@@ -61,7 +64,8 @@ impl Ours {
         let channels = client::connect_many(&host.url(), CONNECTIONS).await?;
         let operator_key = host.operator_key()?;
         let channel = channels.first().context("there is no connection")?;
-        let shops = Shop::open_many(channel, &operator_key, "shop", accounts, size).await?;
+        let mut shops = Shop::open_many(channel, &operator_key, "shop", accounts, size).await?;
+        shops.iter_mut().for_each(|shop| shop.seed = seed);
         let target = Target {
             url: host.url(),
             channels,
@@ -73,7 +77,26 @@ impl Ours {
             repeated: Arc::new(AtomicU64::new(0)),
             processes,
         };
-        Ok(Self { place, host, target, operator_key })
+        Ok(Self { name: name.to_owned(), place, host, target, operator_key })
+    }
+
+    /// Measures the size of its database.
+    pub(crate) async fn measure_size(&self, postgres: Option<&Postgres>) -> anyhow::Result<Stored> {
+        let file = self.place.sqlite_file();
+        match postgres {
+            Some(postgres) => Database::Postgres(postgres, &self.name).measure().await,
+            None => Database::Sqlite(&file).measure().await,
+        }
+    }
+
+    /// Makes PostgreSQL finish the work that is left over from filling the database. Otherwise that work would slow down what is
+    /// measured next.
+    pub(crate) async fn settle(&self, postgres: Option<&Postgres>) -> anyhow::Result<()> {
+        let Some(postgres) = postgres else { return Ok(()) };
+        for work in ["VACUUM (ANALYZE)", "CHECKPOINT"] {
+            postgres.query(&self.name, work).await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn close(self) -> anyhow::Result<()> {

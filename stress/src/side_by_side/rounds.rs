@@ -12,11 +12,11 @@ use super::echo::EchoHost;
 use super::feed::FeedBench;
 use super::floors::{self, floors};
 use super::ours::{CONNECTIONS, Ours};
-use super::plain_postgres::PlainPostgres;
-use super::plain_sqlite::PlainSqlite;
-use super::sales::Target;
+use super::plain::{PlainPostgres, PlainSqlite};
+use super::sales::{Samples, Target};
 use super::table::{Figures, ratio_table};
 use super::{DatabaseKind, Plan, Section};
+use crate::load::Until;
 
 /// The plain service of the database.
 enum Plain {
@@ -35,8 +35,9 @@ pub(super) struct Bench {
     echo: EchoHost,
     echo_channels: Vec<Channel>,
     commits: BareCommits,
-    /// Bytes of request and response, of a sale and of a click.
-    message_bytes: [(usize, usize); 2],
+    /// The echo as the target of clicks.
+    click_echo: Target,
+    samples: Samples,
     postgres: Option<Postgres>,
     /// Dropped last.
     _folder: TempDir,
@@ -52,16 +53,17 @@ impl Bench {
         };
         let (accounts, size) = (plan.accounts, plan.size);
         let plain = match &postgres {
-            Some(postgres) => {
-                Plain::Postgres(PlainPostgres::prepare(postgres, binary, folder.path(), accounts, size).await?)
-            }
-            None => Plain::Sqlite(PlainSqlite::prepare(binary, folder.path(), accounts, size).await?),
+            Some(postgres) => Plain::Postgres(PlainPostgres::prepare(postgres, folder.path(), accounts, size).await?),
+            None => Plain::Sqlite(tokio::task::block_in_place(|| {
+                PlainSqlite::prepare(folder.path(), accounts, size, plan.seed)
+            })?),
         };
         let ours = Ours::open(postgres.as_ref(), binary, folder.path(), (accounts, size), plan.seed).await?;
         let commits = BareCommits::open(&ours.place).await?;
-        let message_bytes = ours.target.message_bytes().await?;
-        let echo = EchoHost::start().await?;
+        let samples = ours.target.samples().await?;
+        let echo = EchoHost::start(&samples.click_answer).await?;
         let echo_channels = echo.connect(CONNECTIONS).await?;
+        let click_echo = echo.target_like(&ours.target, &echo_channels)?;
         let feed = if plan.wants(Section::Feed) {
             Some(FeedBench::prepare(&ours, folder.path(), size, plan.options.feed_sales).await?)
         } else {
@@ -77,7 +79,8 @@ impl Bench {
             echo,
             echo_channels,
             commits,
-            message_bytes,
+            click_echo,
+            samples,
             postgres,
             _folder: folder,
         })
@@ -85,16 +88,27 @@ impl Bench {
 
     /// Runs all rounds and prints the results.
     pub(super) async fn run(&mut self) -> anyhow::Result<()> {
-        let [sale, click] = self.message_bytes;
+        let Samples { sale_bytes: sale, click_bytes: click, .. } = &self.samples;
         println!(
             "{} accounts of {} leads; a sale is {} bytes there and {} back, a click {} and {}; {} connections",
             self.plan.accounts, self.plan.size.leads, sale.0, sale.1, click.0, click.1, CONNECTIONS
         );
-        println!("one sale adds as many rows to the same tables here and there; {} rounds\n", self.plan.options.rounds);
+        println!(
+            "the plain service records a sale in one transaction on a connection for each client, into tables of its own with \
+             plain indexes; they are those of Headwater in November 2026"
+        );
+        println!(
+            "the echo of a click answers the same calls by the same clients: a client for each account, the same request, key and \
+             answer; {} rounds\n",
+            self.plan.options.rounds
+        );
         for round in 1..=self.plan.options.rounds {
             let begun = headwater::clock::monotonic_now();
             self.round().await?;
             println!("round {round} took {:.0} s", begun.elapsed().as_secs_f64());
+        }
+        if self.plan.wants(Section::Bytes) {
+            self.bytes().await?;
         }
         println!("\n{}", self.figures.report());
         println!("{}", ratio_table(&floors(self.database), &self.figures));
@@ -185,7 +199,7 @@ impl Bench {
     }
 
     async fn clicks(&mut self) -> anyhow::Result<()> {
-        let measured = self.echo.measure(&self.echo_channels, 256, self.plan.until, self.message_bytes[1]).await?;
+        let measured = self.click_echo.clicks(256, self.plan.until).await?;
         self.figures.add_measured(floors::ECHO_256, &measured);
         let measured = self.ours.target.clicks(256, self.plan.until).await?;
         self.figures.add_measured(floors::CLICK_256, &measured);
@@ -195,11 +209,35 @@ impl Bench {
     async fn single(&mut self) -> anyhow::Result<()> {
         let latencies = self.commits.measure(self.plan.until).await?;
         self.figures.add_latencies(floors::COMMIT, &latencies);
-        let measured = self.echo.measure(&self.echo_channels, 1, self.plan.until, self.message_bytes[0]).await?;
+        let measured = self.echo.measure(&self.echo_channels, 1, self.plan.until, self.samples.sale_bytes).await?;
         self.figures.add_measured(floors::ECHO_1, &measured);
         if !self.plan.wants(Section::Sales) {
             self.our_sales(floors::SALE_1, 1, false).await?;
         }
+        Ok(())
+    }
+
+    /// The growth of both databases by a sale. Measured once and last, because a checkpoint changes the speed of the sales after it.
+    async fn bytes(&mut self) -> anyhow::Result<()> {
+        let until = Until::Calls(self.plan.options.bytes_sales);
+        let before = self.ours.measure_size(self.postgres.as_ref()).await?;
+        let sales = self.ours.target.sales(256, until).await?.units;
+        let growth = self.ours.measure_size(self.postgres.as_ref()).await?.growth_since(before, sales);
+        self.figures.add_growth(floors::SALE_256, growth);
+        let (name, growth) = match (&mut self.plain, &self.postgres) {
+            (Plain::Sqlite(plain), _) => {
+                let before = plain.database().measure().await?;
+                let sales = tokio::task::block_in_place(|| plain.measure(until))?.units;
+                (floors::PLAIN_1, plain.database().measure().await?.growth_since(before, sales))
+            }
+            (Plain::Postgres(plain), Some(postgres)) => {
+                let before = plain.database(postgres).measure().await?;
+                let sales = plain.measure(postgres, 64, plain.accounts(), until).await?.units;
+                (floors::PLAIN_64, plain.database(postgres).measure().await?.growth_since(before, sales))
+            }
+            (Plain::Postgres(_), None) => return Ok(()),
+        };
+        self.figures.add_growth(name, growth);
         Ok(())
     }
 

@@ -43,6 +43,16 @@ pub(crate) struct Target {
     pub(crate) processes: Vec<u32>,
 }
 
+/// What a sale and a click look like on the wire.
+pub(super) struct Samples {
+    /// The bytes of a sale's request and answer.
+    pub(super) sale_bytes: (usize, usize),
+    /// The bytes of a click's request and answer.
+    pub(super) click_bytes: (usize, usize),
+    /// The answer to a click.
+    pub(super) click_answer: pb::RecordClickResponse,
+}
+
 /// One caller: a client for each account, all on one connection.
 struct Caller {
     target: Target,
@@ -58,6 +68,21 @@ impl Target {
     /// The same target with the first account only.
     pub(crate) fn with_one_account(&self) -> Self {
         self.with_shops(self.shops.first().cloned().into_iter().collect())
+    }
+
+    /// A target of the same calls on another server, with counters of its own.
+    pub(super) fn elsewhere(&self, url: String, channels: Vec<Channel>, processes: Vec<u32>) -> Self {
+        let zero = || Arc::new(AtomicU64::new(0));
+        Self {
+            url,
+            channels,
+            processes,
+            numbers: zero(),
+            acknowledged: zero(),
+            clicks: zero(),
+            repeated: zero(),
+            ..self.clone()
+        }
     }
 
     /// Waits before retrying a call that the server could not take, as every client should. Errors that a retry cannot help, and
@@ -138,8 +163,8 @@ impl Target {
         .await
     }
 
-    /// The bytes on the wire of request and response, of a sale and of a click.
-    pub(crate) async fn message_bytes(&self) -> anyhow::Result<[(usize, usize); 2]> {
+    /// Records a sale and a click.
+    pub(super) async fn samples(&self) -> anyhow::Result<Samples> {
         let caller = self.caller(0)?;
         let (shop, mut client) = caller.turn(0)?;
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
@@ -148,12 +173,12 @@ impl Target {
         let answer = client.record_sale(request).await?.into_inner();
         check_sale(&answer)?;
         self.acknowledged.fetch_add(1, Ordering::Relaxed);
-        let sale = (sale_bytes, answer.encoded_len());
+        let sale_bytes = (sale_bytes, answer.encoded_len());
         let request = shop.click(number);
         let click_bytes = request.encoded_len();
-        let answer = client.record_click(request).await?.into_inner();
+        let click_answer = client.record_click(request).await?.into_inner();
         self.clicks.fetch_add(1, Ordering::Relaxed);
-        Ok([sale, (click_bytes, answer.encoded_len())])
+        Ok(Samples { sale_bytes, click_bytes: (click_bytes, click_answer.encoded_len()), click_answer })
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::figures::{Latencies, Spread, Table, number};
 use crate::load::Measured;
+use crate::storage::Growth;
 
 /// The subject of a figure, such as `RecordSale, 256 callers`, and its column, such as `per second`.
 pub(super) type Name = (&'static str, &'static str);
@@ -14,6 +15,13 @@ pub(super) const RATE: &str = "per second";
 pub(super) const P50: &str = "p50 ms";
 /// The 99th percentile of latency in milliseconds.
 pub(super) const P99: &str = "p99 ms";
+
+/// The processor time of a call or sale in microseconds, of all processes together: client, server and PostgreSQL.
+pub(super) const IN_ALL: &str = "in all us";
+/// The bytes of a sale in the database's files.
+pub(super) const BYTES: &str = "bytes";
+/// The bytes of a sale in PostgreSQL's log.
+pub(super) const LOG_BYTES: &str = "log bytes";
 
 /// The figures of all rounds.
 #[derive(Debug, Default)]
@@ -38,6 +46,7 @@ impl Figures {
         self.add(of, RATE, measured.per_second());
         self.add_latencies(of, &measured.latencies);
         self.add_processor(of, &measured.processor_micros);
+        self.add(of, IN_ALL, measured.processor_micros.iter().sum());
     }
 
     /// Adds the results of a run of the plain service, which has no server between its client and the database.
@@ -46,6 +55,15 @@ impl Figures {
         self.add_latencies(of, &measured.latencies);
         for (whose, micros) in ["client us", "postgres us"].into_iter().zip(&measured.processor_micros) {
             self.add(of, whose, *micros);
+        }
+        self.add(of, IN_ALL, measured.processor_micros.iter().sum());
+    }
+
+    /// Adds the growth of the database by a sale.
+    pub(super) fn add_growth(&mut self, of: &'static str, growth: Growth) {
+        self.add(of, BYTES, growth.database);
+        if let Some(log) = growth.log {
+            self.add(of, LOG_BYTES, log);
         }
     }
 

@@ -1,5 +1,6 @@
 //! `stress side-by-side --server OLD --server NEW`: two builds of the server in turns, each on its own database, and the ratio of
-//! their rates round by round. Knows no plain service and no other product.
+//! their rates, latencies and processor time round by round, and of the bytes of a sale. Knows no plain service and no other
+//! product.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -11,10 +12,12 @@ use tempfile::TempDir;
 use super::floors::{BATCH_8, CLICK_256, SALE_1, SALE_256, SALE_256_ONE_ACCOUNT};
 use super::ours::Ours;
 use super::sales::Target;
-use super::table::{Figures, RATE};
+use super::table::{BYTES, Figures, IN_ALL, LOG_BYTES, P50, P99, RATE};
 use super::{DatabaseKind, Plan, Section};
-use crate::figures::{self, Spread, Table, number};
+use crate::comparison::{Comparison, HEADINGS};
+use crate::figures::{self, Table};
 use crate::load::{Measured, Until};
+use crate::turns::{part, together, turns};
 use testkit::postgres::Postgres;
 
 /// The figures of both servers.
@@ -26,9 +29,14 @@ const FIGURES: [(Section, &str, Load); 5] = [
     (Section::Clicks, CLICK_256, Load::Clicks(256)),
 ];
 
-/// The order of turns within a measurement: first or second server. The order favours neither server if the machine's speed
-/// changes steadily, or at a steadily growing rate.
-const TURNS: [usize; 8] = [0, 1, 1, 0, 1, 0, 0, 1];
+/// The figures that are compared besides the rate, each in a table of its own. For each of them less is better.
+const COSTS: [(&str, &str); 5] = [
+    (P50, "p50 ms, medians"),
+    (P99, "p99 ms, medians"),
+    (IN_ALL, "processor time in all, us"),
+    (BYTES, "bytes on disk"),
+    (LOG_BYTES, "bytes of PostgreSQL's log"),
+];
 
 /// The kind of load and its number of callers.
 #[derive(Debug, Clone, Copy)]
@@ -54,35 +62,25 @@ impl Load {
 pub(super) async fn run(plan: Plan, servers: [PathBuf; 2]) -> anyhow::Result<()> {
     let only = &plan.options.only;
     ensure!(
-        only.iter().all(|section| FIGURES.iter().any(|(measured, ..)| measured == section)),
-        "two servers are compared by sales, batch and clicks; leave the others out of --only"
+        only.iter()
+            .all(|section| { *section == Section::Bytes || FIGURES.iter().any(|(measured, ..)| measured == section) }),
+        "two servers are compared by sales, batch, clicks and bytes; leave the others out of --only"
     );
     println!("{}\n", figures::head(plan.seed, &plan.folder)?);
     for (name, server) in Side::NAMES.iter().zip(&servers) {
         println!("{name}: {}", server.display());
     }
-    let databases = match plan.options.database {
-        Some(database) => vec![database],
-        None => vec![DatabaseKind::Sqlite, DatabaseKind::Postgres],
-    };
     let mut missed = Vec::new();
-    for database in databases {
-        println!("\n{}, {} rounds", title(database), plan.options.rounds);
+    for database in DatabaseKind::chosen(plan.options.database) {
+        println!("\n{}, {} rounds", database.title(), plan.options.rounds);
         let mut versus =
             Versus::open(plan.clone(), database, servers.each_ref().map(|server| Some(server.as_path()))).await?;
         versus.run().await?;
-        missed.extend(versus.missed().into_iter().map(|name| format!("{name} on {}", title(database))));
+        missed.extend(versus.missed().into_iter().map(|name| format!("{name} on {}", database.title())));
         versus.close().await?;
     }
     ensure!(missed.is_empty(), "below {} of the old server: {}", plan.options.floor, missed.join("; "));
     Ok(())
-}
-
-fn title(database: DatabaseKind) -> &'static str {
-    match database {
-        DatabaseKind::Sqlite => "SQLite",
-        DatabaseKind::Postgres => "PostgreSQL",
-    }
 }
 
 /// One of the two servers.
@@ -101,7 +99,7 @@ struct Versus {
     plan: Plan,
     sides: [Side; 2],
     /// Dropped after the servers.
-    _postgres: Option<Postgres>,
+    postgres: Option<Postgres>,
     /// Dropped last.
     _folder: TempDir,
 }
@@ -120,7 +118,7 @@ impl Versus {
             anyhow::Ok(Side { ours, figures: Figures::default() })
         };
         let sides = [open(0).await?, open(1).await?];
-        Ok(Self { plan, sides, _postgres: postgres, _folder: folder })
+        Ok(Self { plan, sides, postgres, _folder: folder })
     }
 
     /// Runs all rounds and prints the results.
@@ -138,21 +136,26 @@ impl Versus {
             }
             println!("round {round} took {:.0} s", begun.elapsed().as_secs_f64());
         }
+        if self.plan.wants(Section::Bytes) {
+            self.bytes().await?;
+        }
         for (name, side) in Side::NAMES.iter().zip(&self.sides) {
             println!("\n{name}:\n{}", side.figures.report());
         }
         println!("{}", self.table());
+        for (figure, title) in COSTS {
+            if let Some(table) = self.table_of_costs(figure, title) {
+                println!("{table}");
+            }
+        }
         self.check_books().await
     }
 
-    /// Measures each side in parts that take turns, so that changes in the machine's speed affect both alike. The side that
-    /// begins alternates from round to round.
+    /// Measures each side in parts that take turns, so that changes in the machine's speed affect both alike.
     async fn measure(&mut self, name: &'static str, load: Load, round: u32) -> anyhow::Result<()> {
         let until = part(self.plan.until);
-        let first = usize::from(round.is_multiple_of(2));
         let mut parts = [Vec::new(), Vec::new()];
-        for turn in TURNS {
-            let place = (first + turn) % 2;
+        for place in turns(2, round) {
             parts[place].push(load.run(&self.sides[place].ours.target, until).await?);
         }
         for (side, parts) in self.sides.iter_mut().zip(parts) {
@@ -163,23 +166,50 @@ impl Versus {
         Ok(())
     }
 
-    fn comparisons(&self) -> Vec<Comparison> {
-        let [old, new] = &self.sides;
-        let names = FIGURES.iter().map(|(_, name, _)| *name);
-        names.filter_map(|name| Comparison::of(name, &old.figures, &new.figures)).collect()
+    /// The growth of each database by a sale. Measured once and last, because a checkpoint changes the speed of the sales after it.
+    async fn bytes(&mut self) -> anyhow::Result<()> {
+        for side in &mut self.sides {
+            let before = side.ours.measure_size(self.postgres.as_ref()).await?;
+            let until = Until::Calls(self.plan.options.bytes_sales);
+            let sales = side.ours.target.sales(256, until).await?.units;
+            let growth = side.ours.measure_size(self.postgres.as_ref()).await?.growth_since(before, sales);
+            side.figures.add_growth(SALE_256, growth);
+        }
+        Ok(())
     }
 
-    /// The figures whose ratio misses the floor.
-    fn missed(&self) -> Vec<&'static str> {
+    /// This figure of every load for which it was measured.
+    fn comparisons(&self, figure: &'static str) -> Vec<Comparison> {
+        let [old, new] = &self.sides;
+        let of = |name| Comparison::of(name, old.figures.values((name, figure)), new.figures.values((name, figure)));
+        FIGURES.iter().filter_map(|(_, name, _)| of(name)).collect()
+    }
+
+    /// The loads whose ratio of rates misses the floor.
+    fn missed(&self) -> Vec<String> {
         let floor = self.plan.options.floor;
-        self.comparisons().iter().filter(|it| !it.is_kept(floor)).map(|it| it.name).collect()
+        let rates = self.comparisons(RATE).into_iter();
+        rates.filter(|rate| rate.ratio.median < floor).map(|rate| rate.name).collect()
     }
 
     fn table(&self) -> Table {
         let floor = self.plan.options.floor;
-        let mut table = Table::new(&["per second, medians", "old", "new", "new/old by round", "median", "spread", ""]);
-        self.comparisons().iter().for_each(|comparison| table.row(comparison.row(floor)));
+        let mut table = Table::new(&[&["per second, medians"][..], &HEADINGS[..], &[""][..]].concat());
+        for rate in self.comparisons(RATE) {
+            let verdict = if rate.ratio.median >= floor { "pass" } else { "MISS" };
+            let mut cells = rate.cells();
+            cells.push(format!("{verdict} (at least {floor})"));
+            table.row(cells);
+        }
         table
+    }
+
+    /// The table of a figure of which less is better. `None` if it was not measured.
+    fn table_of_costs(&self, figure: &'static str, title: &str) -> Option<Table> {
+        let comparisons = self.comparisons(figure);
+        let mut table = Table::new(&[&[title][..], &HEADINGS[..]].concat());
+        comparisons.iter().for_each(|comparison| table.row(comparison.cells()));
+        (!comparisons.is_empty()).then_some(table)
     }
 
     /// Checks on both sides that the acknowledged sales are exactly those in the database.
@@ -204,108 +234,11 @@ impl Versus {
     }
 }
 
-/// A figure of both servers.
-struct Comparison {
-    name: &'static str,
-    old: Spread,
-    new: Spread,
-    /// The ratio new/old of each round.
-    ratios: Vec<f64>,
-    ratio: Spread,
-}
-
-impl Comparison {
-    /// `None` if it was not measured.
-    fn of(name: &'static str, old: &Figures, new: &Figures) -> Option<Self> {
-        let name_of_rate = (name, RATE);
-        let pairs = new.values(name_of_rate).iter().zip(old.values(name_of_rate));
-        let ratios: Vec<f64> = pairs.map(|(new, old)| new / old.max(f64::EPSILON)).collect();
-        let ratio = Spread::of(&ratios)?;
-        Some(Self { name, old: old.spread(name_of_rate)?, new: new.spread(name_of_rate)?, ratios, ratio })
-    }
-
-    fn is_kept(&self, floor: f64) -> bool {
-        self.ratio.median >= floor
-    }
-
-    fn row(&self, floor: f64) -> Vec<String> {
-        let by_round: Vec<String> = self.ratios.iter().map(|ratio| format!("{ratio:.3}")).collect();
-        let verdict = if self.is_kept(floor) { "pass" } else { "MISS" };
-        vec![
-            self.name.to_owned(),
-            number(self.old.median),
-            number(self.new.median),
-            by_round.join(" "),
-            format!("{:.3}", self.ratio.median),
-            format!("{:.3} .. {:.3}", self.ratio.least, self.ratio.most),
-            format!("{verdict} (at least {floor})"),
-        ]
-    }
-}
-
-/// The limit of one turn, which is a part of the limit of the measurement.
-fn part(until: Until) -> Until {
-    const PARTS: u32 = TURNS.len() as u32 / 2;
-    match until {
-        Until::Time(time) => Until::Time(time / PARTS),
-        Until::Calls(calls) => Until::Calls(calls.div_ceil(PARTS.into())),
-    }
-}
-
-/// Merges two runs into one.
-fn together(mut one: Measured, other: Measured) -> Measured {
-    one.latencies.add(&other.latencies);
-    let units = (one.units + other.units).max(1) as f64;
-    let weighted = |(a, b): (&f64, &f64)| (a * one.units as f64 + b * other.units as f64) / units;
-    Measured {
-        calls: one.calls + other.calls,
-        units: one.units + other.units,
-        seconds: one.seconds + other.seconds,
-        processor_micros: one.processor_micros.iter().zip(&other.processor_micros).map(weighted).collect(),
-        latencies: one.latencies,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::shop::ShopSize;
     use crate::side_by_side::Options;
-
-    fn rates(rates: &[f64]) -> Figures {
-        let mut figures = Figures::default();
-        rates.iter().for_each(|rate| figures.add(SALE_256, RATE, *rate));
-        figures
-    }
-
-    #[test]
-    fn the_ratio_is_the_median_of_the_pairs_of_each_round() {
-        // The ratio of the medians would be 0.97, because the machine was half as fast in the second round.
-        let (old, new) = (rates(&[100.0, 50.0, 100.0]), rates(&[97.0, 49.0, 100.0]));
-        let comparison = Comparison::of(SALE_256, &old, &new).unwrap();
-        assert_eq!(comparison.ratio, Spread { median: 0.98, least: 0.97, most: 1.0 });
-        assert!(comparison.is_kept(0.98));
-        assert!(
-            comparison.row(0.98).join("|").ends_with("|0.970 0.980 1.000|0.980|0.970 .. 1.000|pass (at least 0.98)")
-        );
-        assert!(!comparison.is_kept(0.981));
-        assert!(comparison.row(0.981).join("|").ends_with("|MISS (at least 0.981)"));
-        assert!(Comparison::of(SALE_1, &old, &new).is_none());
-    }
-
-    #[test]
-    fn two_parts_are_one_run() {
-        let part = |units, seconds, micros| Measured {
-            calls: units,
-            units,
-            seconds,
-            latencies: figures::Latencies::new(),
-            processor_micros: vec![micros],
-        };
-        let whole = together(part(100, 1.0, 10.0), part(300, 1.0, 20.0));
-        assert_eq!((whole.calls, whole.units, whole.per_second()), (400, 400, 200.0));
-        assert_eq!(whole.processor_micros, [17.5]);
-    }
 
     /// Runs everything once with a few calls of each, with two servers in this process. The run itself checks that all
     /// acknowledged sales were written.
@@ -319,6 +252,7 @@ mod tests {
             floor: 0.0,
             folder: None,
             feed_sales: 0,
+            bytes_sales: 200,
             seed: Some(1),
         };
         let plan = Plan {
@@ -329,8 +263,14 @@ mod tests {
         };
         let mut versus = Versus::open(plan, database, [None, None]).await.unwrap();
         versus.run().await.unwrap();
-        let comparisons = versus.comparisons();
-        let measured: Vec<_> = comparisons.iter().map(|comparison| comparison.name).collect();
+        for cost in [P50, P99, IN_ALL] {
+            assert_eq!(versus.comparisons(cost).len(), FIGURES.len(), "{cost}");
+        }
+        let [bytes] = versus.comparisons(BYTES).try_into().unwrap();
+        assert!(bytes.ratio.median > 0.5 && bytes.ratio.median < 2.0, "{bytes:?}");
+        assert_eq!(versus.comparisons(LOG_BYTES).len(), usize::from(database == DatabaseKind::Postgres));
+        let comparisons = versus.comparisons(RATE);
+        let measured: Vec<_> = comparisons.iter().map(|comparison| comparison.name.clone()).collect();
         assert_eq!(measured, FIGURES.map(|(_, name, _)| name));
         assert!(comparisons.iter().all(|comparison| comparison.ratios.len() == 2 && comparison.ratio.least > 0.0));
         assert!(versus.missed().is_empty());

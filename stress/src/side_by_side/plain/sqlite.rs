@@ -1,7 +1,6 @@
-//! The plain service on SQLite: a loop over `sql/sale.sqlite.sql` on one connection in this process, with the store's settings.
-//! Knows nothing of the server except its rows.
+//! The plain service on SQLite: a loop over `sql/sale.sqlite.sql` on one connection in this process, with the same durability as the
+//! server. Knows nothing of the server.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,45 +9,60 @@ use headwater::clock::{self, Clock, SystemClock};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Statement};
 
-use super::host::Place;
-use super::plain::{self, Prepared};
-use super::script::{self, Contents, Row};
+use super::merchants::Merchants;
+use super::sample::{self, Dialect};
+use super::script;
 use crate::figures::Latencies;
 use crate::load::{Clocks, Measured, Until};
-use crate::shop::{Shop, ShopSize};
+use crate::shop::{self, ShopSize};
+use crate::storage::Database;
 
-const SCRIPT: &str = include_str!("../../sql/sale.sqlite.sql");
+const SCRIPT: &str = include_str!("../../../sql/sale.sqlite.sql");
 
 /// A database and the statements of a sale.
-pub(super) struct PlainSqlite {
+pub(in crate::side_by_side) struct PlainSqlite {
     file: PathBuf,
     statements: Vec<String>,
-    shops: Vec<Shop>,
+    account_ids: Vec<u128>,
+    customers: u64,
+    /// Decides which customers buy.
+    seed: u64,
     recorded: u64,
 }
 
 impl PlainSqlite {
-    /// Makes the database, and checks that its sales write as much as the server's.
-    pub(super) async fn prepare(
-        binary: Option<&Path>,
+    /// Makes the database with its merchants, and checks that a sale adds all of its rows.
+    pub(in crate::side_by_side) fn prepare(
         folder: &Path,
         accounts: usize,
         size: ShopSize,
+        seed: u64,
     ) -> anyhow::Result<Self> {
-        let place = Place { binary: binary.map(Path::to_owned), data_dir: folder.join("plain"), database: None };
-        let file = place.sqlite_file();
-        let record = async |samples: &BTreeMap<String, Row>, shop: &Shop| {
-            let statements = script::statements(SCRIPT, samples)?;
-            let mut sample = Self { file: file.clone(), statements, shops: vec![shop.clone()], recorded: 0 };
-            sample.record(&mut |recorded| recorded < 1).map(|_| ())
-        };
-        let Prepared { samples, shops } = plain::prepare(&place, accounts, size, async || read(&file), record).await?;
-        let statements = script::statements(SCRIPT, &samples)?;
-        Ok(Self { file, statements, shops, recorded: 0 })
+        let file = folder.join("plain.sqlite");
+        let merchants = Merchants::of(Dialect::Sqlite, accounts, size)?;
+        let mut connection = open(&file)?;
+        connection.execute_batch(Dialect::Sqlite.tables())?;
+        let transaction = connection.transaction()?;
+        for statement in &merchants.statements {
+            transaction.execute_batch(statement)?;
+        }
+        transaction.commit()?;
+        let statements = script::statements(SCRIPT, &sample::rows(Dialect::Sqlite)?)?;
+        let (account_ids, customers) = (merchants.account_ids, size.leads as u64);
+        let mut plain = Self { file, statements, account_ids, customers, seed, recorded: 0 };
+        let before = counts(&connection)?;
+        plain.record(&mut |recorded| recorded < 1)?;
+        super::check_rows(before, counts(&connection)?)?;
+        Ok(plain)
+    }
+
+    /// Its database, for measuring its size.
+    pub(in crate::side_by_side) fn database(&self) -> Database<'_> {
+        Database::Sqlite(&self.file)
     }
 
     /// One sale after the other.
-    pub(super) fn measure(&mut self, until: Until) -> anyhow::Result<Measured> {
+    pub(in crate::side_by_side) fn measure(&mut self, until: Until) -> anyhow::Result<Measured> {
         let clocks = Clocks::read(&[]);
         let begun = clock::monotonic_now();
         let latencies = self.record(&mut |recorded| until.goes_on(begun, recorded))?;
@@ -66,17 +80,18 @@ impl PlainSqlite {
             .iter()
             .map(|text| Step::prepare(&connection, text, &mut variables))
             .collect::<Result<_, _>>()?;
-        let accounts: Vec<Value> = self.shops.iter().map(account_value).collect::<Result<_, _>>()?;
+        let accounts: Vec<Value> = self.account_ids.iter().map(|id| Value::Blob(id.to_be_bytes().to_vec())).collect();
         let mut latencies = Latencies::new();
         while goes_on(latencies.count()) {
             let before = clock::monotonic_now();
             let number = self.recorded;
             self.recorded += 1;
-            let place = usize::try_from(number)? % self.shops.len();
+            let place = usize::try_from(number)? % accounts.len();
             let now = SystemClock.now().micros();
             let id = |of: u64| Value::Blob([now.to_be_bytes(), (number * 4 + of).to_be_bytes()].concat());
             variables.set("account_id", accounts[place].clone());
-            variables.set("email", Value::Text(self.shops[place].email(number.wrapping_mul(7_919))));
+            let customer = shop::drawn(self.seed, number) % self.customers.max(1);
+            variables.set("email", Value::Text(shop::email_of(customer)));
             variables.set("event_key", Value::Text(format!("plain-{number:010}")));
             variables.set("now", Value::Integer(now));
             variables.set("conversion_id", id(1));
@@ -90,14 +105,14 @@ impl PlainSqlite {
     }
 
     /// The number of sales in the database.
-    pub(super) fn count_sales(&self) -> anyhow::Result<u64> {
+    pub(in crate::side_by_side) fn count_sales(&self) -> anyhow::Result<u64> {
         let count: i64 =
             open(&self.file)?.query_row("SELECT count(*) FROM conversion WHERE kind = 'sale'", (), |row| row.get(0))?;
         Ok(count.try_into()?)
     }
 }
 
-/// Opens the file with the store's settings: see `SqliteWriter::open` in `src/store/backend/sqlite.rs`.
+/// Opens the file with the store's settings for durability: see `SqliteWriter::open` in `src/store/backend/sqlite.rs`.
 fn open(file: &Path) -> anyhow::Result<Connection> {
     let connection = Connection::open(file)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -105,13 +120,6 @@ fn open(file: &Path) -> anyhow::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.busy_timeout(Duration::from_secs(5))?;
     Ok(connection)
-}
-
-/// The account's id as SQLite stores it, in 16 bytes.
-fn account_value(shop: &Shop) -> anyhow::Result<Value> {
-    let (_, digits) = shop.account_id.split_once('_').context("the account's id has no prefix")?;
-    let number = u128::from_str_radix(&digits.replace('-', ""), 16)?;
-    Ok(Value::Blob(number.to_be_bytes().to_vec()))
 }
 
 /// The values that statements take and return, by name; accessed by index while it runs.
@@ -170,27 +178,14 @@ impl<'connection> Step<'connection> {
     }
 }
 
-/// All rows of the database.
-fn read(file: &Path) -> anyhow::Result<Contents> {
-    let connection = open(file)?;
-    let mut names = connection.prepare(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'seaql_migrations'",
-    )?;
-    let tables: Vec<String> = names.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let mut contents = Contents::default();
-    for table in tables {
-        let mut columns = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
-        let columns: Vec<String> = columns.query_map([&table], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        let quoted: Vec<String> = columns.iter().map(|column| format!("quote(\"{column}\")")).collect();
-        let mut statement = connection.prepare(&format!("SELECT {} FROM \"{table}\"", quoted.join(", ")))?;
-        let rows = statement.query_map((), |row| {
-            columns
-                .iter()
-                .enumerate()
-                .map(|(index, column)| Ok((column.clone(), row.get(index)?)))
-                .collect::<Result<Row, _>>()
-        })?;
-        contents.0.insert(table, rows.collect::<Result<BTreeSet<Row>, _>>()?);
-    }
-    Ok(contents)
+/// The rows of each table that a sale adds to.
+fn counts(connection: &Connection) -> anyhow::Result<[u64; 5]> {
+    let mut counts = [0; 5];
+    connection.query_row(&super::counts_statement(), (), |row| {
+        for (place, count) in counts.iter_mut().enumerate() {
+            *count = row.get::<_, i64>(place)?.unsigned_abs();
+        }
+        Ok(())
+    })?;
+    Ok(counts)
 }

@@ -1,25 +1,25 @@
-//! The plain service on PostgreSQL: pgbench with `sql/sale.postgres.sql`. Knows nothing of the server except its rows.
+//! The plain service on PostgreSQL: pgbench with `sql/sale.postgres.sql`. Knows nothing of the server.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use testkit::postgres::Postgres;
 
-use super::host::Place;
-use super::plain::{self, Prepared};
-use super::script::{self, Contents, Row};
+use super::merchants::Merchants;
+use super::sample::{self, Dialect};
+use super::script;
 use crate::figures::{self, Latencies};
 use crate::load::{Measured, Until};
-use crate::shop::{Shop, ShopSize};
+use crate::shop::ShopSize;
+use crate::storage::Database;
 
-const SCRIPT: &str = include_str!("../../sql/sale.postgres.sql");
+const SCRIPT: &str = include_str!("../../../sql/sale.postgres.sql");
 
 /// Its database.
-pub(super) const DATABASE: &str = "plain";
+const DATABASE: &str = "plain";
 
 /// A database and its script.
-pub(super) struct PlainPostgres {
+pub(in crate::side_by_side) struct PlainPostgres {
     script: PathBuf,
     folder: PathBuf,
     accounts: usize,
@@ -28,53 +28,29 @@ pub(super) struct PlainPostgres {
 }
 
 impl PlainPostgres {
-    /// Makes the database, and checks that its sales write as much as the server's.
-    pub(super) async fn prepare(
+    /// Makes the database with its merchants, and checks that a sale adds all of its rows.
+    pub(in crate::side_by_side) async fn prepare(
         postgres: &Postgres,
-        binary: Option<&Path>,
         folder: &Path,
         accounts: usize,
         size: ShopSize,
     ) -> anyhow::Result<Self> {
-        let url = postgres.create_database(DATABASE).await?;
-        let place = Place { binary: binary.map(Path::to_owned), data_dir: folder.join("plain"), database: Some(url) };
-        let mut plain =
-            Self { script: folder.join("sale.sql"), folder: folder.to_owned(), accounts: 1, customers: 1, runs: 0 };
-        let sample_script = folder.join("sample.sql");
-        let record = async |samples: &BTreeMap<String, Row>, shop: &Shop| {
-            write_script(&sample_script, samples, std::slice::from_ref(shop))?;
-            let arguments = ["-t", "1", "-c", "1", "-D", "accounts=1", "-D", "customers=1", "-D", "run=plain"];
-            pgbench(postgres, &sample_script, &arguments.map(str::to_owned)).await.map(|_| ())
-        };
-        let Prepared { samples, shops } =
-            plain::prepare(&place, accounts, size, async || read(postgres).await, record).await?;
-        write_script(&plain.script, &samples, &shops)?;
-        (plain.accounts, plain.customers) = (shops.len(), size.leads);
+        postgres.create_database(DATABASE).await?;
+        let merchants = Merchants::of(Dialect::Postgres, accounts, size)?;
+        let setup = format!("{}\n{};\n", Dialect::Postgres.tables(), merchants.statements.join(";\n"));
+        run_file(postgres, &folder.join("merchants.sql"), &setup).await?;
+        let script = folder.join("sale.sql");
+        write_script(&script, &merchants.account_ids)?;
+        let plain = Self { script, folder: folder.to_owned(), accounts, customers: size.leads, runs: 0 };
+        let before = counts(postgres).await?;
+        pgbench(postgres, &plain.script, &plain.arguments(1, ("-t", 1), accounts)).await?;
+        super::check_rows(before, counts(postgres).await?)?;
         // Analyzes the tables, as in a service that has run for a while.
         postgres.query(DATABASE, "ANALYZE").await?;
         Ok(plain)
     }
 
-    /// The number of accounts.
-    pub(super) fn accounts(&self) -> usize {
-        self.accounts
-    }
-
-    /// Runs this many clients, each recording one sale after the other.
-    pub(super) async fn measure(
-        &mut self,
-        postgres: &Postgres,
-        clients: usize,
-        accounts: usize,
-        until: Until,
-    ) -> anyhow::Result<Measured> {
-        self.runs += 1;
-        let log = self.folder.join("pgbench-log");
-        let (how_long, how_much) = match until {
-            Until::Time(time) => ("-T", time.as_secs().max(1)),
-            // pgbench takes the number of calls per client.
-            Until::Calls(calls) => ("-t", calls.div_ceil(clients.max(1) as u64)),
-        };
+    fn arguments(&self, clients: usize, (how_long, how_much): (&str, u64), accounts: usize) -> Vec<String> {
         let arguments = [
             "-c".to_owned(),
             clients.to_string(),
@@ -89,9 +65,37 @@ impl PlainPostgres {
             "-D".to_owned(),
             // Each run needs new event_ids.
             format!("run=run{}", self.runs),
-            "-l".to_owned(),
-            format!("--log-prefix={}", log.display()),
         ];
+        arguments.to_vec()
+    }
+
+    /// Its database, for measuring its size.
+    pub(in crate::side_by_side) fn database<'a>(&self, postgres: &'a Postgres) -> Database<'a> {
+        Database::Postgres(postgres, DATABASE)
+    }
+
+    /// The number of accounts.
+    pub(in crate::side_by_side) fn accounts(&self) -> usize {
+        self.accounts
+    }
+
+    /// Runs this many clients, each recording one sale after the other.
+    pub(in crate::side_by_side) async fn measure(
+        &mut self,
+        postgres: &Postgres,
+        clients: usize,
+        accounts: usize,
+        until: Until,
+    ) -> anyhow::Result<Measured> {
+        self.runs += 1;
+        let log = self.folder.join("pgbench-log");
+        let how_long = match until {
+            Until::Time(time) => ("-T", time.as_secs().max(1)),
+            // pgbench takes the number of calls per client.
+            Until::Calls(calls) => ("-t", calls.div_ceil(clients.max(1) as u64)),
+        };
+        let mut arguments = self.arguments(clients, how_long, accounts);
+        arguments.extend(["-l".to_owned(), format!("--log-prefix={}", log.display())]);
         let database = postgres.pid()?;
         let before = (children_seconds(), figures::processor_seconds_of_tree(database));
         let said = pgbench(postgres, &self.script, &arguments).await?;
@@ -109,7 +113,7 @@ impl PlainPostgres {
     }
 
     /// The number of sales in the database.
-    pub(super) async fn count_sales(postgres: &Postgres) -> anyhow::Result<u64> {
+    pub(in crate::side_by_side) async fn count_sales(postgres: &Postgres) -> anyhow::Result<u64> {
         Ok(postgres.query(DATABASE, "SELECT count(*) FROM conversion WHERE kind = 'sale'").await?.parse()?)
     }
 }
@@ -118,15 +122,32 @@ fn children_seconds() -> f64 {
     figures::processor_seconds(std::process::id()) - figures::own_processor_seconds()
 }
 
-fn write_script(path: &Path, samples: &BTreeMap<String, Row>, shops: &[Shop]) -> anyhow::Result<()> {
-    let accounts: Vec<&str> = shops.iter().map(|shop| shop.account_id.rsplit('_').next().unwrap_or_default()).collect();
+fn write_script(path: &Path, account_ids: &[u128]) -> anyhow::Result<()> {
+    let accounts: Vec<String> = account_ids.iter().map(|id| format!("{id:032x}")).collect();
     let accounts = format!("'{{{}}}'::uuid[]", accounts.join(","));
     let mut text = String::new();
-    for statement in script::statements(SCRIPT, samples)? {
+    for statement in script::statements(SCRIPT, &sample::rows(Dialect::Postgres)?)? {
         text.push_str(&statement.replace("ACCOUNTS", &accounts));
         text.push_str(";\n");
     }
     Ok(std::fs::write(path, text)?)
+}
+
+/// Runs statements from a file, because they are too long for a command line.
+async fn run_file(postgres: &Postgres, path: &Path, statements: &str) -> anyhow::Result<()> {
+    std::fs::write(path, statements)?;
+    let mut command = postgres.client_program("psql");
+    command.args(["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-d", DATABASE, "-f"]).arg(path);
+    let output = command.output().await.context("cannot run psql")?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// The rows of each table that a sale adds to.
+async fn counts(postgres: &Postgres) -> anyhow::Result<[u64; 5]> {
+    let said = postgres.query(DATABASE, &super::counts_statement()).await?;
+    let counts: Vec<u64> = said.split('|').map(str::parse).collect::<Result<_, _>>()?;
+    counts.try_into().map_err(|_| anyhow::anyhow!("no counts: {said}"))
 }
 
 /// Runs the command and returns its output. Any failure is an error.
@@ -164,47 +185,9 @@ fn read_latencies(folder: &Path, prefix: &str) -> anyhow::Result<Latencies> {
     Ok(latencies)
 }
 
-/// All rows of the database.
-async fn read(postgres: &Postgres) -> anyhow::Result<Contents> {
-    let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' \
-                  AND table_type = 'BASE TABLE' AND table_name <> 'seaql_migrations'";
-    let mut contents = Contents::default();
-    for table in postgres.query(DATABASE, tables).await?.lines() {
-        let rows = postgres.query(DATABASE, &format!("SELECT row_to_json(t) FROM \"{table}\" AS t")).await?;
-        let rows: BTreeSet<Row> = rows.lines().map(row_from_json).collect::<anyhow::Result<_>>()?;
-        contents.0.insert(table.to_owned(), rows);
-    }
-    Ok(contents)
-}
-
-fn row_from_json(line: &str) -> anyhow::Result<Row> {
-    let row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line)?;
-    Ok(row.into_iter().map(|(column, value)| (column, literal(&value))).collect())
-}
-
-/// A value as SQL that pgbench does not change: it treats a colon with a word as a variable, even inside quotes.
-fn literal(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::Null => "NULL".to_owned(),
-        serde_json::Value::String(text) => {
-            let text = text.replace('\\', "\\\\").replace('\'', "''").replace(':', "\\x3a").replace(';', "\\x3b");
-            format!("E'{text}'")
-        }
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_literal_hides_what_pgbench_would_take_for_a_variable() {
-        let row = row_from_json(r#"{"a":"{\"is\":true}","b":7,"c":null,"d":"it's \\x00"}"#).unwrap();
-        assert_eq!(row["a"], r#"E'{"is"\x3atrue}'"#);
-        assert_eq!((row["b"].as_str(), row["c"].as_str()), ("7", "NULL"));
-        assert_eq!(row["d"], r"E'it''s \\x00'");
-    }
 
     #[test]
     fn figures_are_read_from_what_pgbench_says() {
