@@ -1,9 +1,16 @@
 //! The stored forms of places and entries. Pure; knows no table.
 //!
 //! A block's places are the byte [`VERSION`] and then, for each place in ascending order, two varints: the difference of its time and
-//! of its id from those of the place before. A tail's entries are the same, and before the two varints come the code of the list's
-//! kind and the difference of its owner. The first place is compared with zeros. Differences wrap, and are zigzag, so that small ones
-//! of either sign are short. Times and ids grow with the order of creation, so most differences are small.
+//! of its id from those of the place before. The first place is compared with zeros. Differences wrap, and are zigzag, so that small
+//! ones of either sign are short. Times and ids grow with the order of creation, so most differences are small.
+//!
+//! A tail's entries are the byte [`VERSION`], the place of the first entry in the same form, and a group for each list:
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 1, 16 | the code of the list's kind, and its owner |
+//! | varint | the length of the places in bytes, so that readers of another list skip them |
+//! | | the places in the same form, but the first one is compared with that of the first entry |
 //!
 //! The key of a block is the code of the list's kind, the list's owner and the place from which on it has the list's places. That
 //! place is left out for the first block, which has all places before the second. Keys have the order of lists and places.
@@ -52,27 +59,74 @@ pub(super) fn to_places(bytes: &[u8]) -> Result<Vec<Place>, Malformed> {
 /// The stored form of entries. They are short when they are sorted.
 pub(super) fn from_entries(entries: &[Entry]) -> Vec<u8> {
     let mut bytes = vec![VERSION];
-    let (mut last, mut last_owner) = (Place::of_id(Uuid::nil()), Uuid::nil());
-    for Entry { list, place } in entries {
-        bytes.push(list.kind.code());
-        put_id(&mut bytes, &mut last_owner, list.owner);
-        put_place(&mut bytes, &mut last, *place);
+    let Some(first) = entries.first() else { return bytes };
+    put_place(&mut bytes, &mut Place::of_id(Uuid::nil()), first.place);
+    for group in entries.chunk_by(|entry, next| entry.list == next.list) {
+        let (mut places, mut last) = (Vec::new(), first.place);
+        group.iter().for_each(|entry| put_place(&mut places, &mut last, entry.place));
+        group.first().into_iter().for_each(|entry| bytes.extend(key_of_list(entry.list)));
+        bytes.extend(encode::usize(places.len(), &mut encode::usize_buffer()));
+        bytes.extend(places);
     }
     bytes
 }
 
 /// The entries of a stored form.
 pub(super) fn to_entries(bytes: &[u8]) -> Result<Vec<Entry>, Malformed> {
-    let [VERSION, rest @ ..] = bytes else { return Err(Malformed) };
-    let (mut rest, mut last, mut last_owner) = (rest, Place::of_id(Uuid::nil()), Uuid::nil());
     let mut entries = Vec::new();
-    while let [code, after @ ..] = rest {
-        rest = after;
-        let kind = ListKind::of_code(*code).ok_or(Malformed)?;
-        let owner = take_id(&mut rest, &mut last_owner)?;
-        entries.push(Entry { list: List { kind, owner }, place: take_place(&mut rest, &mut last)? });
+    let mut groups = Groups::begin(bytes)?;
+    while let Some((list, mut places)) = groups.next()? {
+        let (list, _) = to_key(list)?;
+        let mut last = groups.first;
+        while !places.is_empty() {
+            entries.push(Entry { list, place: take_place(&mut places, &mut last)? });
+        }
     }
     Ok(entries)
+}
+
+/// The places of one list in a stored form of entries.
+pub(super) fn to_places_of(bytes: &[u8], wanted: List) -> Result<Vec<Place>, Malformed> {
+    let wanted = key_of_list(wanted);
+    let mut found = Vec::new();
+    let mut groups = Groups::begin(bytes)?;
+    while let Some((list, mut places)) = groups.next()? {
+        let mut last = groups.first;
+        while list == wanted && !places.is_empty() {
+            found.push(take_place(&mut places, &mut last)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Goes through the groups of entries.
+struct Groups<'bytes> {
+    /// The place of the first entry.
+    first: Place,
+    rest: &'bytes [u8],
+}
+
+impl<'bytes> Groups<'bytes> {
+    fn begin(bytes: &'bytes [u8]) -> Result<Self, Malformed> {
+        let [VERSION, rest @ ..] = bytes else { return Err(Malformed) };
+        let mut groups = Self { first: Place::of_id(Uuid::nil()), rest };
+        if !rest.is_empty() {
+            take_place(&mut groups.rest, &mut groups.first)?;
+        }
+        Ok(groups)
+    }
+
+    /// The list's part of a key, and the bytes of the places.
+    fn next(&mut self) -> Result<Option<(&'bytes [u8], &'bytes [u8])>, Malformed> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let (list, rest) = self.rest.split_at_checked(LIST_LENGTH).ok_or(Malformed)?;
+        let (length, rest) = decode::usize(rest).map_err(|_| Malformed)?;
+        let (places, rest) = rest.split_at_checked(length).ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(Some((list, places)))
+    }
 }
 
 /// The list's part of a key, with which all keys of the list begin.
@@ -172,7 +226,12 @@ mod tests {
         #[test]
         fn entries_are_read_back(entries in proptest::collection::vec((lists(), places()), 0..100)) {
             let entries: Vec<Entry> = entries.into_iter().map(|(list, place)| Entry { list, place }).collect();
-            prop_assert_eq!(to_entries(&from_entries(&entries)), Ok(entries));
+            let bytes = from_entries(&entries);
+            for entry in &entries {
+                let own = entries.iter().filter(|other| other.list == entry.list).map(|other| other.place);
+                prop_assert_eq!(to_places_of(&bytes, entry.list), Ok(own.collect()));
+            }
+            prop_assert_eq!(to_entries(&bytes), Ok(entries));
         }
 
         #[test]
@@ -204,12 +263,14 @@ mod tests {
         assert_eq!(from_places(&places), [1, 1, 6, 0x92, 0x03, 3]);
         let list = List { kind: ListKind::ConversionsOfLead, owner: id(2) };
         let entries = places.map(|place| Entry { list, place });
-        assert_eq!(from_entries(&entries), [1, 5, 4, 1, 6, 5, 0, 0x92, 0x03, 3]);
         let owner: Vec<u8> = std::iter::repeat_n(0, 15).chain([2]).collect();
+        let golden = [vec![1, 1, 6, 5], owner.clone(), vec![5, 0, 0, 0x92, 0x03, 3]].concat();
+        assert_eq!(from_entries(&entries), golden);
         let key = [vec![5], owner, vec![0x80, 0, 0, 0, 0, 0, 0, 200], vec![0; 15], vec![1]].concat();
         assert_eq!(key_of_place(list, places[1]), key);
         assert_eq!(ListKind::ALL.map(ListKind::code), [1, 2, 3, 4, 5]);
         assert_eq!(to_places(&[2]), Err(Malformed), "a version that is not known");
         assert_eq!(to_places(&[1, 0, 2, 0, 0]), Err(Malformed), "a place twice");
+        assert_eq!(to_entries(&golden[..golden.len() - 1]), Err(Malformed), "a group that is cut");
     }
 }

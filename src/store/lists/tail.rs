@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Order, Query, SelectStatement, ValueTuple};
 use sea_orm::{ColumnTrait, DbBackend, EntityName, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 
-use super::bytes::{from_entries, to_entries};
+use super::bytes::{from_entries, to_entries, to_places_of};
 use super::{Entry, List, OwnList, Place, inconsistent};
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
@@ -90,8 +90,7 @@ pub(super) async fn places(
 ) -> Result<BTreeSet<Place>, StoreError> {
     let mut places = BTreeSet::new();
     for row in rows(connection, account_id).await? {
-        let entries = entries_of(&row)?.into_iter().filter(|entry| entry.list == list);
-        places.extend(entries.map(|entry| entry.place));
+        places.extend(to_places_of(&row.entries, list).map_err(|_| inconsistent(account_id))?);
     }
     Ok(places)
 }
