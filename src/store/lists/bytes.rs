@@ -99,6 +99,9 @@ pub(super) fn to_places_of(bytes: &[u8], wanted: List) -> Result<Vec<Place>, Mal
     Ok(found)
 }
 
+/// The list's part of a key, and the bytes of the list's places.
+type Group<'bytes> = (&'bytes [u8], &'bytes [u8]);
+
 /// Goes through the groups of entries.
 struct Groups<'bytes> {
     /// The place of the first entry.
@@ -116,8 +119,7 @@ impl<'bytes> Groups<'bytes> {
         Ok(groups)
     }
 
-    /// The list's part of a key, and the bytes of the places.
-    fn next(&mut self) -> Result<Option<(&'bytes [u8], &'bytes [u8])>, Malformed> {
+    fn next(&mut self) -> Result<Option<Group<'bytes>>, Malformed> {
         if self.rest.is_empty() {
             return Ok(None);
         }
