@@ -56,7 +56,7 @@ fn add(report: &mut Report, part: &str, found: Result<Vec<String>, StoreError>) 
     Ok(())
 }
 
-/// What the lists by affiliate and by lead lack.
+/// The differences in the lists by affiliate and by lead.
 async fn list_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     store::lists::check::differences(&store.snapshot().await?, account_id).await
 }

@@ -79,7 +79,7 @@ outcomes! {
     Lead(super::lead::LeadOutcome): |lead| Some(lead.conversion_id.as_ref().map_or(&lead.lead_id as &dyn TypedId, |id| id));
     /// RecordSale.
     Sale(super::conversion::SaleOutcome): |sale| Some(&sale.conversion_id);
-    /// What is kept of a RecordSale's answer. Never an answer itself.
+    /// The kept part of a RecordSale's answer. Never an answer itself.
     KeptSale(super::conversion::KeptSale): |_sale| None;
     /// RecordRefund.
     Refund(super::conversion::RefundOutcome): |refund| Some(&refund.conversion_id);

@@ -24,7 +24,7 @@ const PAGE_ROWS: u64 = 500;
 /// The most differences that are named.
 const DIFFERENCES_MAX: usize = 10;
 
-/// What is wrong with the account's lists, in words.
+/// The differences in the account's lists, in words.
 ///
 /// # Errors
 /// [`StoreError`]; [`StoreError::Inconsistent`] when a block or the tail cannot be read at all.

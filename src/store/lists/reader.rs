@@ -114,7 +114,7 @@ impl<'read, C: Reads> Reader<'read, C> {
         Ok(())
     }
 
-    /// Those of these ascending places that are after this one, in the order of the reader.
+    /// Takes the places after this one from ascending places, in the order of the reader.
     fn after(&self, after: Option<Place>, places: Vec<Place>) -> VecDeque<Place> {
         let is_after = |place: &Place| after.is_none_or(|after| self.compare(place, &after).is_gt());
         let places = places.into_iter().filter(is_after);

@@ -1,4 +1,4 @@
-//! What is asked of each list: the first page, a page in the middle, the newest rows and some of one state, of those with many rows
+//! The reads of each list: the first page, a page in the middle, the newest rows and some of one state, of those with many rows
 //! and of those with few. Also checks that the lists are complete. Measures nothing.
 
 use std::collections::BTreeSet;
