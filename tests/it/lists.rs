@@ -131,8 +131,13 @@ async fn compare(client: &mut Client, affiliates: &[String]) {
                 page_size,
                 ..rewards.clone()
             };
+            let found = all_pages!(client.rewards, list_rewards, rewards, request.clone());
+            let is_own = |row: &pb::Reward| row.affiliate_id == *id;
+            assert!(found == expected(&all_rewards, order, is_own), "rewards, {order:?}");
+            let request = pb::ListRewardsRequest { states: vec![pb::RewardState::Reversed.into()], ..request };
             let found = all_pages!(client.rewards, list_rewards, rewards, request);
-            assert!(found == expected(&all_rewards, order, |row| row.affiliate_id == *id), "rewards, {order:?}");
+            let is_reversed = |row: &pb::Reward| row.state() == pb::RewardState::Reversed;
+            assert!(found == expected(&all_rewards, order, |row| is_own(row) && is_reversed(row)), "reversed rewards");
 
             let request = pb::ListLedgerEntriesRequest {
                 affiliate: affiliate.clone(),
@@ -154,8 +159,13 @@ async fn compare(client: &mut Client, affiliates: &[String]) {
                 page_size,
                 ..conversions.clone()
             };
+            let found = all_pages!(client.tracking, list_conversions, conversions, request.clone());
+            let is_own = |other: &pb::Conversion| other.lead_id == row.id;
+            assert!(found == expected(&all, order, is_own), "of a lead, {order:?}");
+            let request = pb::ListConversionsRequest { kinds: vec![pb::ConversionKind::Refund.into()], ..request };
             let found = all_pages!(client.tracking, list_conversions, conversions, request);
-            assert!(found == expected(&all, order, |other| other.lead_id == row.id), "of a lead, {order:?}");
+            let is_refund = |other: &pb::Conversion| other.kind() == pb::ConversionKind::Refund;
+            assert!(found == expected(&all, order, |other| is_own(other) && is_refund(other)), "refunds of a lead");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! PostgreSQL gets the keys as one array per column, SQLite as rows of values.
 
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, ValueTuple};
-use sea_orm::{DbBackend, EntityTrait, Iterable, QueryTrait, Value};
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait, Iterable, QueryTrait, Value};
 
 use super::super::StoreError;
 use super::kind::Kind;
@@ -36,6 +36,42 @@ pub(in crate::store) fn join<E: EntityTrait>(
     let list = list_of_keys(backend, keys)?;
     query.join_subquery(JoinType::InnerJoin, list, WANTED, has_key::<E>(&table, columns));
     Ok(())
+}
+
+/// Narrows a query to the rows whose column has one of these values. All values are one parameter, so the statement has the same text
+/// for any number of them, and a row is found in less time than by [`join`]. The values are ids or numbers.
+pub(in crate::store) fn narrow_to_values<E: EntityTrait>(
+    backend: DbBackend,
+    query: &mut SelectStatement,
+    column: E::Column,
+    values: Vec<Value>,
+) -> Result<(), StoreError> {
+    let column = column.as_column_ref();
+    if backend == DbBackend::Postgres {
+        let Some(kind) = values.first().map(Kind::of_value).transpose()? else { return Ok(()) };
+        let array = Expr::val(kind.array(values)).cast_as(Alias::new(format!("{}[]", kind.name())));
+        query.and_where(Expr::col(column).eq(Func::cust("ANY").arg(array)));
+        return Ok(());
+    }
+    let value = Expr::col(Alias::new("value"));
+    let value = match values.first() {
+        Some(Value::Uuid(_)) => Func::cust("unhex").arg(value).into(),
+        _ => value,
+    };
+    let list = Func::cust("json_each").arg(Expr::val(json_of_values(&values)?));
+    let list = Query::select().expr(value).from_function(list, Alias::new(WANTED)).take();
+    query.and_where(Expr::col(column).in_subquery(list));
+    Ok(())
+}
+
+/// Ids or numbers as a JSON array.
+fn json_of_values(values: &[Value]) -> Result<String, StoreError> {
+    let texts = values.iter().map(|value| match value {
+        Value::Uuid(Some(id)) => Ok(format!("\"{}\"", id.simple())),
+        Value::BigInt(Some(number)) => Ok(number.to_string()),
+        other => Err(StoreError::Unexpected(format!("a key of type {other:?}"))),
+    });
+    Ok(format!("[{}]", texts.collect::<Result<Vec<_>, _>>()?.join(",")))
 }
 
 /// The condition that the columns match a row of the list.

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::sea_query::{Expr, ExprTrait, Func, ValueTuple};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement, UnionType, ValueTuple};
+use sea_orm::{ColumnTrait, EntityTrait, Iterable, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::bytes::{from_places, key_of_list, key_of_place, to_key, to_places};
-use super::{List, Place, inconsistent};
+use super::{List, OwnList, Place, inconsistent};
 use crate::domain::id::AccountId;
 use crate::store::StoreError;
 use crate::store::backend::keys::last_value;
@@ -17,7 +17,7 @@ use crate::store::list::ListOrder;
 use crate::store::set::keyed::chunks;
 
 /// The most places of a block. A row with as many is below the quarter of a page that SQLite keeps in its tree.
-const LENGTH_MAX: usize = 40;
+pub(super) const LENGTH_MAX: usize = 40;
 
 /// A block of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,12 +65,38 @@ impl Block {
 /// Up to `limit` blocks of a list in this order, from the one that `from` belongs to. `None`: from the beginning of the order.
 pub(super) async fn read(
     connection: &impl Reads,
-    (account_id, list): (AccountId, List),
+    own: OwnList,
     order: ListOrder,
     from: Option<Place>,
-    limit: u64,
+    limit: usize,
 ) -> Result<Vec<Block>, StoreError> {
-    let query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid())).limit(limit);
+    let rows = connection.models::<table::Entity>(&query_of(own, order, from, limit)).await?;
+    rows.iter().map(Block::of_row).collect()
+}
+
+/// The same blocks, and what `others` finds, in one statement. `others` selects the account, an empty key and bytes; the bytes are
+/// returned.
+pub(super) async fn read_with(
+    connection: &impl Reads,
+    own: OwnList,
+    order: ListOrder,
+    from: Option<Place>,
+    limit: usize,
+    others: SelectStatement,
+) -> Result<(Vec<Block>, Vec<Vec<u8>>), StoreError> {
+    let query = Query::select()
+        .columns(table::Column::iter())
+        .from_subquery(query_of(own, order, from, limit), "block")
+        .union(UnionType::All, others)
+        .take();
+    let rows = connection.models::<table::Entity>(&query).await?;
+    let (others, blocks): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.key.is_empty());
+    let blocks = blocks.iter().map(Block::of_row).collect::<Result<_, _>>()?;
+    Ok((blocks, others.into_iter().map(|row| row.places).collect()))
+}
+
+fn query_of((account_id, list): OwnList, order: ListOrder, from: Option<Place>, limit: usize) -> SelectStatement {
+    let query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid())).limit(limit as u64);
     let least = key_of_list(list);
     let key = || Expr::col(table::Column::Key.as_column_ref());
     let query = match order {
@@ -97,8 +123,7 @@ pub(super) async fn read(
             query.filter(key().gte(least)).filter(key().lte(greatest)).order_by_desc(table::Column::Key)
         }
     };
-    let rows = connection.models::<table::Entity>(&query.into_query()).await?;
-    rows.iter().map(Block::of_row).collect()
+    query.into_query()
 }
 
 /// The blocks that places belong to, by account and key. Places of lists without a block have none.

@@ -4,15 +4,14 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use sea_orm::sea_query::ValueTuple;
-use sea_orm::{QueryTrait, Select, Value};
+use sea_orm::{ColumnTrait, QueryFilter, QueryTrait, Select, Value};
 use uuid::Uuid;
 
 use super::reader::Reader;
 use super::{List, Place};
 use crate::domain::id::AccountId;
 use crate::store::StoreError;
-use crate::store::backend::keys::join;
+use crate::store::backend::keys::narrow_to_values;
 use crate::store::backend::table::{Reads, Table};
 use crate::store::list::{ListOrder, Walk};
 
@@ -43,13 +42,13 @@ impl<E: Table, F: Fn(Select<E>) -> Select<E>> Rows<E, F> {
         ids: impl IntoIterator<Item = Uuid>,
         order: ListOrder,
     ) -> Result<Vec<E::Model>, StoreError> {
-        let keys = ids.into_iter().map(|id| ValueTuple::Two(account_id.uuid().into(), (self.value)(id)));
-        let keys: Vec<ValueTuple> = keys.collect();
-        if keys.is_empty() {
+        let values: Vec<Value> = ids.into_iter().map(self.value).collect();
+        if values.is_empty() {
             return Ok(Vec::new());
         }
-        let mut query = (self.filter)(E::find()).into_query();
-        join::<E>(connection.backend(), &mut query, &self.key, keys)?;
+        let [account, key] = self.key;
+        let mut query = (self.filter)(E::find()).filter(account.eq(account_id.uuid())).into_query();
+        narrow_to_values::<E>(connection.backend(), &mut query, key, values)?;
         let mut rows = connection.models::<E>(&query).await?;
         match order {
             ListOrder::OldestFirst => rows.sort_by_key(self.id),
@@ -67,7 +66,7 @@ pub(in crate::store) async fn rows_of_list<E: Table, F: Fn(Select<E>) -> Select<
     walk: Walk,
 ) -> Result<Vec<E::Model>, StoreError> {
     let limit = usize::try_from(walk.limit).unwrap_or(usize::MAX);
-    let mut reader = Reader::open(connection, list, walk.order, walk.after.map(Place::of_id)).await?;
+    let mut reader = Reader::open(connection, list, walk.order, walk.after.map(Place::of_id), limit).await?;
     let mut page = Vec::new();
     let mut length = limit.min(ROWS_MAX);
     while page.len() < limit {
@@ -125,7 +124,7 @@ async fn next_ids(
         (ListOrder::OldestFirst, Some(after)) => *id > after,
         (ListOrder::NewestFirst, Some(after)) => *id < after,
     };
-    let mut reader = Reader::open(connection, list, order, None).await?;
+    let mut reader = Reader::open(connection, list, order, None, ROWS_MAX).await?;
     let mut ids = BTreeSet::new();
     loop {
         let places = reader.next(ROWS_MAX).await?;

@@ -1,20 +1,22 @@
 //! Reads a list in order: the places of its blocks and those in the tail.
 //!
-//! The tail is read first. A fold that comes between moves entries into blocks, and they are then found in both, but never in none.
+//! The tail is read in one statement with the first blocks, or before them. A fold that comes later moves entries into blocks, and they
+//! are then found in both, but never in none.
 //! Blocks are found by the place up to which they were read, so it does not matter when a fold divides one meanwhile.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{List, Place, block, tail};
+use super::block::{self, Block};
+use super::{List, Place, tail};
 use crate::domain::id::AccountId;
 use crate::store::StoreError;
 use crate::store::backend::table::Reads;
 use crate::store::list::ListOrder;
 
-/// How many blocks are read first, and at most at once. At least two, because the first may be known already.
-const BLOCKS_FIRST: u64 = 2;
-const BLOCKS_MAX: u64 = 64;
+/// How many blocks are read at least and at most at once. At least two, because the first may be known already.
+const BLOCKS_MIN: usize = 2;
+const BLOCKS_MAX: usize = 64;
 
 /// See the head of the file.
 pub(super) struct Reader<'read, C> {
@@ -27,20 +29,27 @@ pub(super) struct Reader<'read, C> {
     blocks: VecDeque<Place>,
     /// The place up to which blocks were read.
     read_to: Option<Place>,
-    blocks_next: u64,
+    blocks_next: usize,
     has_all_blocks: bool,
 }
 
 impl<'read, C: Reads> Reader<'read, C> {
-    /// A reader of the places after this one. Reads the tail.
+    /// A reader of the places after this one, about `length` of which will be needed. Reads the tail and the first blocks.
     pub(super) async fn open(
         connection: &'read C,
         list: (AccountId, List),
         order: ListOrder,
         after: Option<Place>,
+        length: usize,
     ) -> Result<Self, StoreError> {
-        let tail = tail::places(connection, list.0, list.1).await?;
-        Ok(Self::with_tail(connection, list, order, after, tail))
+        // The first block may have a single place after that one.
+        let blocks_next = (length / block::LENGTH_MAX + 2).min(BLOCKS_MAX);
+        let tail = tail::query(list.0);
+        let (blocks, tail) = block::read_with(connection, list, order, after, blocks_next, tail).await?;
+        let tail = tail::places(list, &tail)?;
+        let mut reader = Self { blocks_next, ..Self::with_tail(connection, list, order, after, tail) };
+        reader.add_blocks(blocks);
+        Ok(reader)
     }
 
     /// A reader for which the list's places in the tail were read already.
@@ -58,7 +67,7 @@ impl<'read, C: Reads> Reader<'read, C> {
             tail: VecDeque::new(),
             blocks: VecDeque::new(),
             read_to: after,
-            blocks_next: BLOCKS_FIRST,
+            blocks_next: BLOCKS_MIN,
             has_all_blocks: false,
         };
         reader.tail = reader.after(after, tail.into_iter().collect());
@@ -106,12 +115,17 @@ impl<'read, C: Reads> Reader<'read, C> {
 
     async fn read_blocks(&mut self) -> Result<(), StoreError> {
         let blocks = block::read(self.connection, self.list, self.order, self.read_to, self.blocks_next).await?;
-        self.has_all_blocks = (blocks.len() as u64) < self.blocks_next;
+        self.add_blocks(blocks);
+        Ok(())
+    }
+
+    /// Takes the blocks that were asked for. Fewer are the last ones.
+    fn add_blocks(&mut self, blocks: Vec<Block>) {
+        self.has_all_blocks = blocks.len() < self.blocks_next;
         self.blocks_next = (2 * self.blocks_next).min(BLOCKS_MAX);
         let places: BTreeSet<Place> = blocks.into_iter().flat_map(|block| block.places).collect();
         self.blocks = self.after(self.read_to, places.into_iter().collect());
         self.read_to = self.blocks.back().copied().or(self.read_to);
-        Ok(())
     }
 
     /// Takes the places after this one from ascending places, in the order of the reader.

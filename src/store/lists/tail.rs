@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Order, Query, SelectStatement, ValueTuple};
-use sea_orm::{ColumnTrait, DbBackend, EntityName, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
+use sea_orm::{
+    ColumnTrait, DbBackend, EntityName, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+};
 
 use super::bytes::{from_entries, to_entries, to_places_of};
-use super::{Entry, List, OwnList, Place, inconsistent};
+use super::{Entry, OwnList, Place, inconsistent};
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use crate::store::StoreError;
@@ -82,27 +84,31 @@ fn folded_count(account: Expr) -> Expr {
     Func::coalesce([Expr::SubQuery(None, Box::new(count.into())), Expr::val(0_i64)]).into()
 }
 
-/// The places of one list that are in the tail, in ascending order.
-pub(super) async fn places(
-    connection: &impl Reads,
-    account_id: AccountId,
-    list: List,
-) -> Result<BTreeSet<Place>, StoreError> {
+/// The places of one list in the entries of tail rows, in ascending order.
+pub(super) fn places((account_id, list): OwnList, rows: &[Vec<u8>]) -> Result<BTreeSet<Place>, StoreError> {
     let mut places = BTreeSet::new();
-    for row in rows(connection, account_id).await? {
-        places.extend(to_places_of(&row.entries, list).map_err(|_| inconsistent(account_id))?);
+    for entries in rows {
+        places.extend(to_places_of(entries, list).map_err(|_| inconsistent(account_id))?);
     }
     Ok(places)
 }
 
+/// A query for the entries of an account's tail, with the columns that [`super::block::read_with`] needs.
+pub(super) fn query(account_id: AccountId) -> SelectStatement {
+    let query = in_tail_of(account_id).select_only().column(table::Column::AccountId);
+    query.expr(Expr::val(Vec::<u8>::new())).column(table::Column::Entries).into_query()
+}
+
 /// All rows of an account's tail, the oldest first.
 pub(super) async fn rows(connection: &impl Reads, account_id: AccountId) -> Result<Vec<table::Model>, StoreError> {
-    let query = table::Entity::find()
+    let query = in_tail_of(account_id).order_by_asc(table::Column::LastNumber);
+    connection.models::<table::Entity>(&query.into_query()).await
+}
+
+fn in_tail_of(account_id: AccountId) -> Select<table::Entity> {
+    table::Entity::find()
         .filter(table::Column::AccountId.eq(account_id.uuid()))
         .filter(Expr::col(table::Column::LastNumber.as_column_ref()).gt(folded_count(Expr::val(account_id.uuid()))))
-        .order_by_asc(table::Column::LastNumber)
-        .into_query();
-    connection.models::<table::Entity>(&query).await
 }
 
 /// The places of several lists that are in the tails of their accounts. Lists without one are left out.
