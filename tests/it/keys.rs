@@ -193,7 +193,7 @@ db_test!(errors_of_the_grpc_library_have_our_reasons, |database: TestDatabase| a
         let codec = tonic_prost::ProstCodec::<pb::GetRewardRequest, pb::GetRewardResponse>::default();
         raw.unary(request, path.parse().unwrap(), codec).await
     };
-    let message = pb::GetRewardRequest { reward_id: "text".to_owned() };
+    let message = pb::GetRewardRequest { reward_id: "text".to_owned(), ..Default::default() };
     let listed = call("/headwater.v1.RewardService/ListRewards", message.clone()).await;
     assert_eq!(said(listed), (Code::InvalidArgument, "INVALID_FIELDS".to_owned()));
     let unknown = call("/headwater.v1.RewardService/Fly", message.clone()).await;
