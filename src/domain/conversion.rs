@@ -22,6 +22,8 @@ text_enum! {
         Refund = "refund",
         /// A customer cancelled.
         Cancellation = "cancellation",
+        /// The amount of a sale was corrected.
+        Correction = "correction",
     }
 }
 
@@ -80,6 +82,10 @@ pub struct OrderDetails {
     pub order_number: String,
     /// The merchant's id of the refund.
     pub refund_id: String,
+    /// Why the sale was corrected.
+    pub reason: String,
+    /// What the affiliate gets of a refund apart from what it takes back. Negative: what it takes back in addition.
+    pub commission_adjustment: Option<Money>,
 }
 
 /// The identifiers by which a conversion may be named.
@@ -122,15 +128,17 @@ pub struct Conversion {
     /// The merchant's own id for the event.
     pub event_id: String,
     pub outcome: ConversionOutcome,
-    /// The net amount: positive for a sale, negative for a refund, `None` for other kinds.
+    /// The net amount: positive for a sale, negative for a refund, the difference for a correction, `None` for other kinds. That of
+    /// a sale changes when it is corrected.
     pub amount: Option<Money>,
     /// For a sale: the refunded amount, in minor units, positive.
     pub refunded_minor: i64,
     /// For a sale: how many refunds were booked.
     pub refund_count: i32,
-    /// For a refund: the part that was more than the sale had left when the sale arrived. It takes nothing back.
+    /// For a refund: the part that was more than the sale had left. It takes nothing back, unless the refund has a commission
+    /// adjustment.
     pub excess_minor: i64,
-    /// For a refund: the refunded sale.
+    /// For a refund or a correction: the sale.
     pub sale_id: Option<ConversionId>,
     /// For a refund: the event_id of the sale. Empty when it was neither sent nor found.
     pub sale_event_id: String,
@@ -242,15 +250,15 @@ pub struct KeptSale {
     pub reward_ids: Vec<RewardId>,
 }
 
-/// The answer of RecordRefund.
+/// The answer of RecordRefund and of CorrectSale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct RefundOutcome {
     pub outcome: ConversionOutcome,
-    /// The stored refund.
+    /// The stored refund or correction.
     pub conversion_id: ConversionId,
-    /// The refunded sale. `None` while the refund waits, and when the customer is unknown.
+    /// The sale. `None` while a refund waits, and when the customer is unknown.
     pub sale_id: Option<ConversionId>,
-    /// Negative rewards, which reverse the sale's rewards.
+    /// The new rewards. Those of a refund are negative, apart from a commission adjustment.
     pub rewards: Vec<RewardSummary>,
 }

@@ -29,6 +29,10 @@ text_enum! {
         RefundExceededSale = "refund_exceeded_sale",
         /// A refund waits for its sale.
         RefundWaiting = "refund_waiting",
+        /// A correction of a sale was recorded.
+        CorrectionRecorded = "correction_recorded",
+        /// The amount of the sale was corrected.
+        SaleCorrected = "sale_corrected",
         /// A customer cancelled.
         CancellationRecorded = "cancellation_recorded",
         /// Rewards of a conversion changed state.
@@ -44,6 +48,10 @@ text_enum! {
         /// Refunds took back the whole of an unpaid reward. The reward and each negative reward of its earlier refunds get an
         /// event of this kind.
         RewardReversed = "reward_reversed",
+        /// A person created a reward.
+        RewardCreated = "reward_created",
+        /// An affiliate was given what is no cash.
+        RewardFulfilled = "reward_fulfilled",
         /// A program was made.
         ProgramCreated = "program_created",
         /// A program or its terms were changed.
@@ -88,10 +96,16 @@ impl EventKind {
             | Self::RefundRecorded
             | Self::RefundExceededSale
             | Self::RefundWaiting
+            | Self::CorrectionRecorded
+            | Self::SaleCorrected
             | Self::CancellationRecorded
             | Self::ConversionUpdated => EventSubject::Conversion,
             Self::LeadCreated | Self::LeadUpdated => EventSubject::Lead,
-            Self::RewardApproved | Self::RewardDenied | Self::RewardReversed => EventSubject::Reward,
+            Self::RewardApproved
+            | Self::RewardDenied
+            | Self::RewardReversed
+            | Self::RewardCreated
+            | Self::RewardFulfilled => EventSubject::Reward,
             Self::ProgramCreated | Self::ProgramUpdated | Self::ProgramArchived => EventSubject::Program,
             Self::AffiliateCreated => EventSubject::Affiliate,
             Self::EnrollmentCreated | Self::EnrollmentUpdated | Self::EnrollmentEnded => EventSubject::Enrollment,

@@ -81,12 +81,14 @@ outcomes! {
     Sale(super::conversion::SaleOutcome): |sale| Some(&sale.conversion_id);
     /// The kept part of a RecordSale's answer. Never an answer itself.
     KeptSale(super::conversion::KeptSale): |_sale| None;
-    /// RecordRefund.
+    /// RecordRefund, CorrectSale.
     Refund(super::conversion::RefundOutcome): |refund| Some(&refund.conversion_id);
     /// RecordCancellation.
     Cancellation(super::lead::CancellationOutcome): |cancellation| Some(&cancellation.conversion_id);
     /// ApproveRewards, DenyRewards: the rewards in the order asked.
     Rewards(Vec<Arc<super::reward::Reward>>): |rewards| rewards.first().map(|reward| &reward.id as &dyn TypedId);
+    /// CreateReward, FulfillReward.
+    Reward(Arc<super::reward::Reward>): |reward| Some(&reward.id);
 }
 
 /// The outcome belongs to another command.

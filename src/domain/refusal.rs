@@ -2,7 +2,7 @@
 //! `error.rs` maps refusals to them.
 
 use super::account::KeyKind;
-use super::id::{AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
+use super::id::{AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use super::money::{Currency, Overflow};
 use super::reward::RewardState;
 use super::text_enum::text_enum;
@@ -199,8 +199,8 @@ pub enum Refusal {
         /// Its currency.
         currency: Currency,
     },
-    /// The refund is not in the sale's currency.
-    #[error("sale {sale_id} is in {currency}; refund it in that currency")]
+    /// The refund or the correction is not in the sale's currency.
+    #[error("sale {sale_id} is in {currency}; send that currency")]
     CurrencyMismatch {
         /// The sale.
         sale_id: ConversionId,
@@ -221,6 +221,30 @@ pub enum Refusal {
     LastKey {
         /// The kind of the key.
         kind: KeyKind,
+    },
+    /// The lead is not bound to an affiliate, so nobody can get a reward through it.
+    #[error("lead {lead_id} is not bound to an affiliate")]
+    LeadNotBound {
+        /// The lead.
+        lead_id: LeadId,
+    },
+    /// The reward is in cash, so a payout pays it.
+    #[error("reward {reward_id} is in cash")]
+    RewardInCash {
+        /// The reward.
+        reward_id: RewardId,
+    },
+    /// The corrected amount is less than what was refunded of the sale.
+    #[error(
+        "{refunded_minor} minor units of {currency} were refunded of sale {sale_id}, which is more than the amount"
+    )]
+    CorrectionBelowRefunds {
+        /// The sale.
+        sale_id: ConversionId,
+        /// The refunded amount in minor units.
+        refunded_minor: i64,
+        /// Its currency.
+        currency: Currency,
     },
     /// An amount does not fit into 64 bits.
     #[error(transparent)]

@@ -188,6 +188,11 @@ impl Error {
                 Code::ResourceExhausted,
                 "the request is larger than the server takes; send fewer items, or shorter texts",
             ),
+            Self::AnswerFull => Answer::new(
+                ErrorReason::AnswerFull,
+                Code::ResourceExhausted,
+                "the answer has no room for this item; ask for it in another call",
+            ),
             Self::Overloaded { retry_after } => Answer::new(
                 ErrorReason::Overloaded,
                 Code::ResourceExhausted,
@@ -328,6 +333,26 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             Answer::precondition(ErrorReason::LastKey, "api_key", format!("{}: {text}", path(&Field::ApiKeyId)))
                 .with("key_kind", kind)
         }
+        Refusal::LeadNotBound { lead_id } => Answer::precondition(
+            ErrorReason::LeadNotBound,
+            lead_id.to_string(),
+            format!("{}: {text}; bind it first, or name an enrollment", path(&Field::Lead)),
+        )
+        .with("lead_id", lead_id),
+        Refusal::RewardInCash { reward_id } => Answer::precondition(
+            ErrorReason::RewardInCash,
+            reward_id.to_string(),
+            format!("{}: {text}, and payouts pay what is in cash", path(&Field::RewardIds)),
+        )
+        .with("reward_id", reward_id),
+        Refusal::CorrectionBelowRefunds { sale_id, refunded_minor, currency } => Answer::precondition(
+            ErrorReason::CorrectionBelowRefunds,
+            sale_id.to_string(),
+            format!("{}: {text}; send at least that much", path(&Field::Amount)),
+        )
+        .with("sale_conversion_id", sale_id)
+        .with("refunded_minor", refunded_minor)
+        .with("currency_code", currency),
         // Sums near 64 bits occur only with amounts that no customer ever paid.
         Refusal::Overflow(Overflow) => {
             Answer::field(ErrorReason::InvalidFields, path(&Field::Amount), format!("{text}; send a smaller amount"))

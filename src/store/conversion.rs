@@ -1,12 +1,14 @@
 //! Conversions: rows and reads. A conversion is shown with its rewards.
 
+mod filter;
+
 use std::collections::HashMap;
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, QuerySelect, Select, Value};
 use uuid::Uuid;
 
-use super::backend::{bytes_contain, text_contains};
+use super::backend::bytes_contain;
 use super::credits;
 use super::entity::waiting_refund as waiting_table;
 use super::entity::{conversion as table, reward as reward_table};
@@ -18,7 +20,7 @@ use super::set::keyed::rows_by;
 use super::set::keyed::{NEWEST_MAX, Newest};
 use super::set::stored::SqlKey;
 use super::set::stored::Stored;
-use super::{Store, StoreError, form, request};
+use super::{Store, StoreError, request};
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, ConversionSelector, WaitingRefund,
@@ -29,6 +31,8 @@ use crate::domain::reward::Reward;
 use crate::domain::set::Needs;
 use crate::domain::set::{Kind, TIMELINE_LENGTH_MAX, VISITOR_CONVERSIONS_MAX};
 use crate::domain::time::{Interval, Time};
+pub use filter::ConversionFilter;
+use filter::has_order_field;
 use sea_orm::QueryTrait;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -241,6 +245,22 @@ pub struct ConversionQuery {
     pub without_candidates: bool,
 }
 
+/// The conversions with these ids, without their rewards.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn by_ids(
+    store: &Store,
+    account_id: AccountId,
+    ids: impl IntoIterator<Item = ConversionId>,
+) -> Result<HashMap<ConversionId, Conversion>, StoreError> {
+    let ids: BTreeSet<ConversionId> = ids.into_iter().collect();
+    let columns = [table::Column::AccountId, table::Column::Id];
+    let keys = ids.into_iter().map(|id| (account_id.uuid(), id.uuid()));
+    let rows = rows_by::<table::Entity, _>(store.read(), &columns, keys).await?;
+    rows.into_iter().map(|row| Conversion::from_row(row).map(|conversion| (conversion.id, conversion))).collect()
+}
+
 /// The conversion with this identifier. `None` also for an event that made no conversion.
 ///
 /// # Errors
@@ -261,6 +281,37 @@ pub async fn find(
     Ok(with_rewards(store, row.into_iter().collect()).await?.pop())
 }
 
+/// The conversions with these identifiers, in the same order. The same one may be named several times.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find_all(
+    store: &Store,
+    account_id: AccountId,
+    selectors: &[ConversionSelector],
+) -> Result<Vec<Option<ConversionImage>>, StoreError> {
+    let key_of = |kind: ConversionKind, event_id: &str| RequestKey::event(account_id, kind.into(), event_id);
+    let keys: BTreeSet<RequestKey> = selectors
+        .iter()
+        .filter_map(|selector| match selector {
+            ConversionSelector::Id(_) => None,
+            ConversionSelector::RecordedEvent { kind, event_id } => Some(key_of(*kind, event_id)),
+        })
+        .collect();
+    let effects = request::find_effects(store, keys).await?;
+    let id_of = |selector: &ConversionSelector| match selector {
+        ConversionSelector::Id(id) => Some(id.uuid()),
+        ConversionSelector::RecordedEvent { kind, event_id } => effects.get(&key_of(*kind, event_id)).copied(),
+    };
+    let ids: BTreeSet<Uuid> = selectors.iter().filter_map(id_of).collect();
+    let columns = [table::Column::AccountId, table::Column::Id];
+    let keys = ids.into_iter().map(|id| (account_id.uuid(), id));
+    let rows = rows_by::<table::Entity, _>(store.read(), &columns, keys).await?;
+    let images = with_rewards(store, rows).await?.into_iter();
+    let images: HashMap<Uuid, ConversionImage> = images.map(|image| (image.conversion.id.uuid(), image)).collect();
+    Ok(selectors.iter().map(|selector| images.get(&id_of(selector)?).cloned()).collect())
+}
+
 /// One page of conversions.
 ///
 /// # Errors
@@ -272,19 +323,17 @@ pub async fn list(
     walk: Walk,
 ) -> Result<Vec<ConversionImage>, StoreError> {
     let no_candidates = to_json(&Vec::<Candidate>::new())?;
-    let has_order_field =
-        |name, value| text_contains(store.read(), table::Column::OrderDetails, &form::text_field(name, value));
     let filter = |query: Select<table::Entity>| {
         let query = query
             // Searches the bytes of the credits, because programs are few and no other bytes look like an id.
             .apply_if(wanted.program_id, |query, id| {
                 query.filter(bytes_contain(store.read(), table::Column::Credits, id.uuid().as_bytes()))
             })
-            // Searches the text of the order. A value cannot look like a field, because its quotes are escaped. An index would cost
-            // every sale more than these rare look-ups save.
-            .apply_if(wanted.order_id.as_deref(), |query, id| query.filter(has_order_field("order_id", id)))
+            .apply_if(wanted.order_id.as_deref(), |query, id| {
+                query.filter(has_order_field(store.read(), "order_id", id))
+            })
             .apply_if(wanted.order_number.as_deref(), |query, number| {
-                query.filter(has_order_field("order_number", number))
+                query.filter(has_order_field(store.read(), "order_number", number))
             })
             .apply_if(wanted.lead_id, |query, id| query.filter(table::Column::LeadId.eq(id.uuid())))
             .apply_if(wanted.occurred.start, |query, start| query.filter(table::Column::OccurredAt.gte(start.micros())))
@@ -326,7 +375,8 @@ async fn with_rewards(store: &Store, rows: Vec<table::Model>) -> Result<Vec<Conv
     let keys = rows.iter().map(|row| (row.account_id, row.id));
     let mut rewards: HashMap<Uuid, Vec<_>> = HashMap::new();
     for row in rows_by::<reward_table::Entity, _>(store.read(), &columns, keys).await? {
-        rewards.entry(row.conversion_id).or_default().push(Arc::new(Reward::from_row(row)?));
+        let Some(conversion_id) = row.conversion_id else { continue };
+        rewards.entry(conversion_id).or_default().push(Arc::new(Reward::from_row(row)?));
     }
     rows.into_iter()
         .map(|row| {

@@ -17,10 +17,13 @@
 //! Integers are little-endian. Stored bytes never change. Another layout gets another version, and this one is read for ever.
 //! `tests` below has the golden bytes.
 
+use sea_orm::ColumnTrait;
+use sea_orm::sea_query::SimpleExpr;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::backend::byte_is_one_of;
 use crate::domain::attribution::AttributionSource;
 use crate::domain::conversion::{Credit, Credits};
 use crate::domain::id::{AffiliateId, EnrollmentId, ProgramId};
@@ -78,6 +81,12 @@ fn credit(bytes: &[u8]) -> Result<Credit, Malformed> {
         source: SOURCES.iter().find(|(other, _)| other == code).map(|(_, source)| *source).ok_or(Malformed)?,
         share_ppm: i32::from_le_bytes(*share_ppm),
     })
+}
+
+/// Whether the first credit in a column has one of these sources. Today no conversion has more than one.
+pub(super) fn source_is_one_of(column: impl ColumnTrait, sources: &[AttributionSource]) -> SimpleExpr {
+    // After the version, the count, three ids and the version of the terms.
+    byte_is_one_of(column, 2 + 3 * 16 + 4, sources.iter().map(|source| code(*source)))
 }
 
 fn code(source: AttributionSource) -> u8 {

@@ -11,7 +11,7 @@ pub mod account_head;
 pub mod affiliate;
 mod backend;
 pub mod backup;
-mod click;
+pub mod click;
 pub mod conversion;
 pub mod coupon;
 mod credits;

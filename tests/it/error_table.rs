@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use headwater::domain::account::KeyKind;
-use headwater::domain::id::{AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
+use headwater::domain::id::{AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use headwater::domain::money::Overflow;
 use headwater::domain::refusal::{Field, Refusal, Resource};
 use headwater::domain::reward::RewardState;
@@ -66,6 +66,9 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NoSaleToRefund,
         Refusal::CouponLimit { limit: 100 },
         Refusal::LastKey { kind: KeyKind::Admin },
+        Refusal::CorrectionBelowRefunds { sale_id, refunded_minor: 1250, currency },
+        Refusal::LeadNotBound { lead_id: LeadId::from_uuid(id()) },
+        Refusal::RewardInCash { reward_id: RewardId::from_uuid(id()) },
         Refusal::Overflow(Overflow),
         Refusal::NotLoaded("terms"),
     ]);
@@ -99,6 +102,7 @@ fn samples() -> Vec<Error> {
         Error::TooManyStreams { limit: 10 },
         Error::PageTokenInvalid,
         Error::MessageTooLarge,
+        Error::AnswerFull,
         Error::Overloaded { retry_after: Duration::from_millis(250) },
         Error::DeadlineExceeded { is_unchanged: true },
         Error::DeadlineExceeded { is_unchanged: false },
@@ -217,7 +221,7 @@ fn details_fit_the_code() {
             Code::InvalidArgument => &["BadRequest"],
             Code::FailedPrecondition => &["PreconditionFailure"],
             Code::NotFound | Code::AlreadyExists => &["ResourceInfo"],
-            Code::ResourceExhausted if reason == "MESSAGE_TOO_LARGE" => &[],
+            Code::ResourceExhausted if ["MESSAGE_TOO_LARGE", "ANSWER_FULL"].contains(&reason.as_str()) => &[],
             Code::ResourceExhausted | Code::Unavailable => &["RetryInfo"],
             _ => &[],
         };

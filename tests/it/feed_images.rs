@@ -182,7 +182,7 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
             Subject::Conversion(found)
         }
         Subject::Reward(row) => {
-            let request = pb::GetRewardRequest { reward_id: row.id.clone() };
+            let request = pb::GetRewardRequest { reward_id: row.id.clone(), view: pb::RewardView::Basic.into() };
             let found = client.rewards.get_reward(request).await.unwrap().into_inner().reward.unwrap();
             Subject::Reward(pb::Reward { deny_reason: String::new(), ..found })
         }

@@ -51,8 +51,11 @@ changes! {
     RecordSaleRequest,
     RecordRefundRequest,
     RecordCancellationRequest,
+    CorrectSaleRequest,
     ApproveRewardsRequest,
     DenyRewardsRequest,
+    CreateRewardRequest,
+    FulfillRewardRequest,
 }
 
 /// Methods whose answer says whether it is a repeat, and which have a rule therefore, that the list above lacks.

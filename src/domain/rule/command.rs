@@ -77,8 +77,11 @@ commands! {
     sale::RecordSale(RecordSale),
     refund::RecordRefund(RecordRefund),
     lead::RecordCancellation(RecordCancellation),
+    correction::CorrectSale(Box<CorrectSale>),
     reward::ApproveRewards(ApproveRewards),
     reward::DenyRewards(DenyRewards),
+    reward::CreateReward(Box<CreateReward>),
+    reward::FulfillReward(FulfillReward),
 }
 
 /// A write with its sender.

@@ -52,6 +52,7 @@ pub(in crate::rpc) struct Rpc {
     pub(in crate::rpc) app: Arc<App>,
     pub(in crate::rpc) authenticator: Arc<Authenticator>,
     pub(in crate::rpc) request_timeout: Duration,
+    pub(in crate::rpc) message_bytes_max: u32,
 }
 
 impl Rpc {

@@ -15,7 +15,7 @@ use crate::domain::id::{AffiliateId, LeadId};
 use crate::domain::lead::{Lead, LeadSelector};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::error::Error;
-use crate::pb::{self, account_selector, affiliate_selector, conversion_selector, lead_selector};
+use crate::pb::{self, account_selector, affiliate_selector, conversion_selector, enrollment_selector, lead_selector};
 use crate::store;
 
 /// SHA-256 of an affiliate's own token. The hash is stored instead of the token.
@@ -128,6 +128,26 @@ pub(in crate::rpc) fn lead(
 ) -> Option<LeadSelector> {
     fields.required(field, selector)?;
     optional_lead(fields, field, selector)
+}
+
+/// The lead that a request names, in the form that it is compared in.
+pub(in crate::rpc) fn canonical_lead(sent: &pb::LeadSelector) -> Cow<'_, pb::LeadSelector> {
+    use lead_selector::Selector;
+    let canonical = match sent.selector.as_ref() {
+        Some(Selector::Email(email)) => canonical::email(email).map(Selector::Email),
+        Some(Selector::Id(_) | Selector::ExternalId(_)) | None => None,
+    };
+    canonical.map_or(Cow::Borrowed(sent), |selector| Cow::Owned(pb::LeadSelector { selector: Some(selector) }))
+}
+
+/// The enrollment that a request names, in the form that it is compared in.
+pub(in crate::rpc) fn canonical_enrollment(sent: &pb::EnrollmentSelector) -> Cow<'_, pb::EnrollmentSelector> {
+    use enrollment_selector::Selector;
+    let canonical = match sent.selector.as_ref() {
+        Some(Selector::RefId(ref_id)) => canonical::code(ref_id).map(Selector::RefId),
+        Some(Selector::Id(_)) | None => None,
+    };
+    canonical.map_or(Cow::Borrowed(sent), |selector| Cow::Owned(pb::EnrollmentSelector { selector: Some(selector) }))
 }
 
 /// The conversion that a request names. It is required.

@@ -11,10 +11,12 @@ use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
-use crate::domain::reward::{RewardRule, RewardState};
+use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::pb;
 use crate::rpc::conversion::View;
 use crate::rpc::feed::event::FeedPosition;
+use crate::rpc::reward::{RewardOrigin, RewardView};
+use crate::rpc::server_info::ServerFeature;
 use crate::store::list::ListOrder;
 
 /// A closed set whose values occur in messages.
@@ -66,10 +68,11 @@ wire_enums! {
     LinkState = LinkState { Active, Revoked }
     CouponState = CouponState { Active, Removed }
     RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed }
-    RewardRule = RewardRule { Program, Enrollment, Reversal }
-    LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable }
-    LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded, Reattributed }
-    ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation }
+    RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
+    RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment }
+    LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable, Fulfilled }
+    LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted }
+    ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation, Correction }
     ConversionOutcome = ConversionOutcome { Attributed, NotReferred, Waiting }
     SaleChannel = SaleChannel { Online, PointOfSale }
     LeadState = LeadState { Subscribed, SignedUp, Active, Cancelled }
@@ -82,9 +85,12 @@ wire_enums! {
         ConversionUpdated, LeadCreated, LeadUpdated, RewardApproved, RewardDenied, RewardReversed, ProgramCreated,
         ProgramUpdated, ProgramArchived, AffiliateCreated, EnrollmentCreated, EnrollmentUpdated, EnrollmentEnded,
         LinkCreated, LinkRevoked, CouponAssigned, CouponRemoved, ApiKeyCreated, ApiKeyRevoked, AccountRegistered,
-        AccountUpdated,
+        AccountUpdated, RewardCreated, RewardFulfilled, CorrectionRecorded, SaleCorrected,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }
     View = ConversionView { Basic, Full }
+    RewardView = RewardView { Basic, Full }
+    RewardOrigin = RewardOrigin { Conversion, ByHand }
+    ServerFeature = ServerFeature { SeveralServers, GzipRequests }
 }

@@ -7,6 +7,7 @@ use crate::domain::conversion::{
     AsRecorded, ConversionOutcome, Credit, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
 };
 use crate::domain::id::{AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
+use crate::domain::money::Money;
 
 form! {
     /// A share of a conversion or of a lead.
@@ -30,6 +31,8 @@ form! {
         order_id: Text<'a>,
         order_number: Text<'a>,
         refund_id: Text<'a>,
+        reason: Text<'a>,
+        commission_adjustment: Option<Money>,
     }
 }
 

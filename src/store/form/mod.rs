@@ -42,7 +42,7 @@ use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::enrollment::PastStanding;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
-use crate::domain::reward::Calculation;
+use crate::domain::reward::{ByHand, Calculation};
 
 #[macro_use]
 mod macros;
@@ -71,7 +71,7 @@ use conversion::{AsRecordedForm, OrderDetailsForm};
 use enrollment::PastStandingForm;
 use outcome::OutcomeForm;
 use program::{CommissionForm, TermsDraftForm};
-use reward::CalculationForm;
+use reward::{ByHandForm, CalculationForm};
 
 /// A domain type that rows store as text.
 pub trait Kept: Sized {
@@ -107,6 +107,8 @@ kept! {
     AsRecorded: writes 1 AsRecordedForm;
     // reward.calculation
     Calculation: writes 1 CalculationForm;
+    // reward.by_hand
+    ByHand: writes 1 ByHandForm<'_>;
 }
 
 /// A text field as every form has it, to search for in stored texts. No other part of a form looks like it, because the quotes in a

@@ -20,5 +20,6 @@ enum_form! {
         Refund(refund: super::conversion::RefundOutcomeForm),
         Cancellation(cancellation: super::lead::CancellationOutcomeForm),
         Rewards(rewards: Vec<Box<super::reward::RewardForm<'a>>>),
+        Reward(reward: Box<super::reward::RewardForm<'a>>),
     }
 }

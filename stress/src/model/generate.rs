@@ -204,7 +204,7 @@ impl Generator {
             }
             5 => {
                 let reward_id = some_id(&mut self.rng, "rwd", world.rewards.iter().map(|row| &row.id));
-                Command::GetReward(pb::GetRewardRequest { reward_id })
+                Command::GetReward(pb::GetRewardRequest { reward_id, view: pb::RewardView::Basic.into() })
             }
             _ => Command::GetAffiliate(pb::GetAffiliateRequest { affiliate: Some(self.affiliate(world)) }),
         }

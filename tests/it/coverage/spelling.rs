@@ -291,6 +291,26 @@ fn codes() -> Vec<Spelling> {
             vec![(json!({"reason": "test order"}), json!({"reason": "test order\n"}))],
             &["reward_ids"],
         ),
+        spelling(
+            "RewardService/CreateReward",
+            vec![
+                (
+                    json!({"enrollment": null, "lead": {"email": "${lead_email}"}, "reason": "bonus"}),
+                    json!({
+                        "enrollment": null,
+                        "lead": {"email": " ${lead_email}."},
+                        "state": "REWARD_STATE_APPROVED",
+                        "reason": " bonus",
+                    }),
+                ),
+                (
+                    json!({"enrollment": {"ref_id": "${affiliate_ref_id}"}}),
+                    json!({"enrollment": {"ref_id": "ANN-${TAG}"}}),
+                ),
+            ],
+            &["enrollment.id", "lead.id", "lead.external_id", "value"],
+        ),
+        ids_only("RewardService/FulfillReward", &["reward_id"]),
     ]
 }
 
@@ -366,7 +386,15 @@ fn events() -> Vec<Spelling> {
                 json!({"email": "${lead_email}", "occur_time": time}),
                 json!({"email": "${lead_email}.", "occur_time": same_time}),
             )],
-            &["sale_event_id", "external_id", "amount", "refund_id"],
+            &["sale_event_id", "external_id", "amount", "refund_id", "commission_adjustment"],
+        ),
+        spelling(
+            "TrackingService/CorrectSale",
+            vec![(
+                json!({"reason": "typing error", "occur_time": time}),
+                json!({"reason": " typing error", "occur_time": same_time}),
+            )],
+            &["sale_event_id", "amount"],
         ),
         spelling(
             "TrackingService/RecordCancellation",

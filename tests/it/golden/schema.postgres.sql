@@ -220,7 +220,7 @@ CREATE INDEX request_by_expiry ON public.request USING btree (expires_at) WHERE 
 CREATE UNIQUE INDEX request_pkey ON public.request USING btree (account_id, scope, key)
 reward.account_id uuid NOT NULL
 reward.id uuid NOT NULL
-reward.conversion_id uuid NOT NULL
+reward.conversion_id uuid
 reward.affiliate_id uuid NOT NULL
 reward.enrollment_id uuid NOT NULL
 reward.program_id uuid NOT NULL
@@ -230,7 +230,8 @@ reward.currency character varying(32) NOT NULL
 reward.reversed_minor bigint NOT NULL
 reward.reverses uuid
 reward.state character varying(32) NOT NULL
-reward.calculation text NOT NULL
+reward.calculation text
+reward.by_hand text
 reward.auto_approve_at bigint NOT NULL
 reward.created_at bigint NOT NULL
 reward.updated_at bigint NOT NULL

@@ -241,7 +241,7 @@ CREATE INDEX "request_by_expiry" ON "request" ("expires_at") WHERE "expires_at" 
 CREATE TABLE "reward" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
-  "conversion_id" uuid_text NOT NULL,
+  "conversion_id" uuid_text NULL,
   "affiliate_id" uuid_text NOT NULL,
   "enrollment_id" uuid_text NOT NULL,
   "program_id" uuid_text NOT NULL,
@@ -251,7 +251,8 @@ CREATE TABLE "reward" (
   "reversed_minor" integer NOT NULL,
   "reverses" uuid_text NULL,
   "state" varchar(32) NOT NULL,
-  "calculation" text NOT NULL,
+  "calculation" text NULL,
+  "by_hand" text NULL,
   "auto_approve_at" integer NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,

@@ -10,9 +10,9 @@ use headwater::domain::event::EventImage;
 use headwater::domain::id::{AccountId, ConversionId, LeadId, RewardId};
 use headwater::domain::lead::{Lead, UnmatchedSale};
 use headwater::domain::ledger::{Balance, BalanceKey, LedgerAccount};
-use headwater::domain::money::{Currency, portion};
-use headwater::domain::program::ProgramState;
-use headwater::domain::reward::{Reward, RewardState};
+use headwater::domain::money::{Currency, PPM, portion};
+use headwater::domain::program::{Commission, ProgramState};
+use headwater::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::set::{Kind, WorkingSet};
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq};
@@ -22,6 +22,7 @@ use proptest::{prop_assert, prop_assert_eq};
 struct Booked {
     pending: i64,
     payable: i64,
+    fulfilled: i64,
 }
 
 /// The state seen so far.
@@ -56,9 +57,13 @@ impl Audit {
         let by_original = reversals(set);
         for reward in set.rewards.iter() {
             let none = Vec::new();
-            match reward.reverses {
-                None => check_reward(set, reward, by_original.get(&reward.id).unwrap_or(&none), &self.booked)?,
-                Some(original) => check_reversal(set, reward, original)?,
+            let reversals = by_original.get(&reward.id).unwrap_or(&none);
+            match (reward.reverses, &reward.calculation) {
+                (Some(original), _) => check_reversal(set, reward, original)?,
+                (None, Some(calculation)) if calculation.rule != RewardRule::Adjustment => {
+                    check_reward(set, reward, calculation, reversals, &self.booked)?;
+                }
+                (None, _) => self.check_alone(set, reward, reversals)?,
             }
         }
         for conversion in set.conversions.iter() {
@@ -83,6 +88,7 @@ impl Audit {
                 match account {
                     LedgerAccount::AffiliatePending => booked.pending += amount,
                     LedgerAccount::AffiliatePayable => booked.payable += amount,
+                    LedgerAccount::Fulfilled => booked.fulfilled += amount,
                     LedgerAccount::CommissionExpense => {}
                 }
             }
@@ -109,7 +115,8 @@ impl Audit {
 
     fn check_balances(&self, set: &WorkingSet) -> Checked {
         let mut expected: BTreeMap<BalanceKey, Balance> = BTreeMap::new();
-        for reward in set.rewards.iter() {
+        // A reward that was created as denied was never booked.
+        for reward in set.rewards.iter().filter(|reward| self.booked.contains_key(&reward.id)) {
             let key = BalanceKey {
                 account_id: reward.account_id,
                 affiliate_id: reward.affiliate_id,
@@ -120,13 +127,47 @@ impl Audit {
             match reward.state {
                 RewardState::Pending => balance.pending_minor += reward.value.amount_minor,
                 RewardState::Approved => balance.owed_minor += reward.value.amount_minor,
-                RewardState::Denied | RewardState::Paid | RewardState::Reversed => {}
+                RewardState::Paid => balance.paid_minor += reward.value.amount_minor,
+                RewardState::Denied | RewardState::Reversed => {}
             }
-            prop_assert!(reward.state != RewardState::Paid, "nothing pays here");
+            let is_cash = reward.unit == RewardUnit::Cash;
+            prop_assert!(reward.state != RewardState::Paid || !is_cash, "nothing pays cash here");
         }
         prop_assert_eq!(&self.balances, &expected);
-        let negative = expected.values().find(|balance| balance.pending_minor < 0 || balance.owed_minor < 0);
+        let negative = expected.values().find(|balance| balance.pending_minor < 0);
         prop_assert_eq!(negative, None);
+        // Only an adjustment takes more than was earned.
+        let mut rewards = set.rewards.iter();
+        if !rewards.any(|reward| reward.reverses.is_none() && reward.value.amount_minor < 0) {
+            prop_assert_eq!(expected.values().find(|balance| balance.owed_minor < 0), None);
+        }
+        Ok(())
+    }
+
+    /// Checks a reward that a person created, or the adjustment of a refund: no refund changes it.
+    fn check_alone(&self, set: &WorkingSet, reward: &Reward, reversals: &[&Reward]) -> Checked {
+        prop_assert!(reversals.is_empty() && reward.reversed_minor == 0, "{:?} {:?}", reward, reversals);
+        let value = reward.value.amount_minor;
+        match (reward.conversion_id, &reward.calculation) {
+            (None, None) => prop_assert!(value > 0 && reward.by_hand.is_some(), "{:?}", reward),
+            (Some(id), Some(calculation)) => {
+                let refund = set.conversion(reward.account_id, id).unwrap();
+                prop_assert_eq!(refund.kind, ConversionKind::Refund);
+                prop_assert_eq!(calculation.adjustment, refund.order.commission_adjustment);
+                let adjustment = calculation.adjustment.unwrap().amount_minor;
+                let is_whole = calculation.base_amount.amount_minor == 0;
+                prop_assert!(value != 0 && value <= adjustment, "{:?}", reward);
+                prop_assert!(!is_whole || value == adjustment, "{:?}", reward);
+            }
+            _ => prop_assert!(false, "{:?}", reward),
+        }
+        let expected = match reward.state {
+            RewardState::Pending => Booked { pending: value, ..Booked::default() },
+            RewardState::Approved => Booked { payable: value, ..Booked::default() },
+            RewardState::Paid => Booked { fulfilled: value, ..Booked::default() },
+            RewardState::Denied | RewardState::Reversed => Booked::default(),
+        };
+        prop_assert_eq!(self.booked.get(&reward.id).copied().unwrap_or_default(), expected, "{:?}", reward);
         Ok(())
     }
 
@@ -199,14 +240,29 @@ fn reversals(set: &WorkingSet) -> BTreeMap<RewardId, Vec<&Reward>> {
     by_original
 }
 
+/// What a sale of this amount earns by the rates of a calculation.
+fn value_at(calculation: &Calculation, value: i64, amount: i64) -> i64 {
+    if amount == calculation.base_amount.amount_minor {
+        return value;
+    }
+    let whole = match calculation.commission {
+        Commission::PercentPpm(ppm) => portion(amount, ppm.into(), PPM, calculation.rounding).unwrap(),
+        Commission::Flat(flat) => flat.amount_minor,
+    };
+    portion(whole, calculation.share_ppm.into(), PPM, calculation.rounding).unwrap()
+}
+
 fn check_reward(
     set: &WorkingSet,
     reward: &Reward,
+    calculation: &Calculation,
     reversals: &[&Reward],
     booked: &BTreeMap<RewardId, Booked>,
 ) -> Checked {
     let value = reward.value.amount_minor;
-    prop_assert!(value > 0 && (0..=value).contains(&reward.reversed_minor), "{:?}", reward);
+    prop_assert!(value > 0 && reward.reversed_minor <= value, "{:?}", reward);
+    let is_corrected = reversals.iter().any(|other| other.value.amount_minor > 0);
+    prop_assert!(is_corrected || reward.reversed_minor >= 0, "{:?}", reward);
     let taken_back: i64 = reversals.iter().map(|reversal| -reversal.value.amount_minor).sum();
     prop_assert_eq!(taken_back, reward.reversed_minor);
     prop_assert!(reversals.iter().all(|reversal| reversal.state == reward.state), "{:?} {:?}", reward, reversals);
@@ -214,21 +270,22 @@ fn check_reward(
     if reward.state != RewardState::Denied {
         prop_assert_eq!(reward.state == RewardState::Reversed, nothing_is_left);
     }
-    // A reward of which something is left belongs to the sale's credit, and refunds have taken their share of it.
+    // A reward of which something is left belongs to the sale's credit. It is worth what the sale earns with its present amount, and
+    // refunds have taken their share of that.
     if !matches!(reward.state, RewardState::Denied | RewardState::Reversed) {
-        let sale = set.conversion(reward.account_id, reward.conversion_id).unwrap();
-        let base = reward.calculation.base_amount.amount_minor;
-        let refunded = sale.refunded_minor - (sale.amount.unwrap().amount_minor - base);
-        let expected = match base {
+        let sale = set.conversion(reward.account_id, reward.conversion_id.unwrap()).unwrap();
+        let amount = sale.amount.unwrap().amount_minor;
+        let present = value_at(calculation, value, amount);
+        let refunded = match amount {
             // A refund of a free order takes all of its flat commission back.
-            0 => value * i64::from(sale.refund_count > 0),
-            _ => portion(value, refunded, base, reward.calculation.rounding).unwrap(),
+            0 => present * i64::from(sale.refund_count > 0),
+            _ => portion(present, sale.refunded_minor, amount, calculation.rounding).unwrap(),
         };
-        prop_assert_eq!(reward.reversed_minor, expected, "{:?}", reward);
+        prop_assert_eq!(reward.reversed_minor, value - present + refunded, "{:?}", reward);
         let credit = sale.credits[0];
         prop_assert_eq!(
             (credit.affiliate_id, credit.enrollment_id, credit.program_id, credit.terms_version),
-            (reward.affiliate_id, reward.enrollment_id, reward.program_id, reward.calculation.terms_version)
+            (reward.affiliate_id, reward.enrollment_id, reward.program_id, calculation.terms_version)
         );
     }
     let mut entries = Booked::default();
@@ -239,20 +296,27 @@ fn check_reward(
     }
     let left = value - reward.reversed_minor;
     let expected = match reward.state {
-        RewardState::Pending => Booked { pending: left, payable: 0 },
-        RewardState::Approved | RewardState::Paid => Booked { pending: 0, payable: left },
+        RewardState::Pending => Booked { pending: left, ..Booked::default() },
+        RewardState::Approved | RewardState::Paid => Booked { payable: left, ..Booked::default() },
         RewardState::Denied | RewardState::Reversed => Booked::default(),
     };
     prop_assert_eq!(entries, expected, "{:?}", reward);
     Ok(())
 }
 
+/// Whether a reward is that of a correction, which may raise another one.
+fn is_of_correction(set: &WorkingSet, reversal: &Reward) -> bool {
+    let id = reversal.conversion_id.unwrap();
+    set.conversion(reversal.account_id, id).unwrap().kind == ConversionKind::Correction
+}
+
 fn check_reversal(set: &WorkingSet, reversal: &Reward, original: RewardId) -> Checked {
-    prop_assert!(reversal.value.amount_minor < 0 && reversal.reversed_minor == 0, "{:?}", reversal);
+    let may_raise = reversal.value.amount_minor != 0 && is_of_correction(set, reversal);
+    prop_assert!((reversal.value.amount_minor < 0 || may_raise) && reversal.reversed_minor == 0, "{:?}", reversal);
     let original = set.reward(reversal.account_id, original).unwrap();
-    // A reward is taken back by a refund, or by the sale itself when its credit changed.
-    let cause = set.conversion(reversal.account_id, reversal.conversion_id).unwrap();
-    prop_assert_eq!(cause.sale_id.unwrap_or(cause.id), original.conversion_id);
+    // A reward is taken back by a refund or a correction, or by the sale itself when its credit changed.
+    let cause = set.conversion(reversal.account_id, reversal.conversion_id.unwrap()).unwrap();
+    prop_assert_eq!(Some(cause.sale_id.unwrap_or(cause.id)), original.conversion_id);
     prop_assert_eq!(original.affiliate_id, reversal.affiliate_id);
     prop_assert_eq!(original.value.currency, reversal.value.currency);
     Ok(())
@@ -271,7 +335,9 @@ fn check_credit(conversion: &Conversion) -> Checked {
                 conversion.credits.iter().map(|credit| (Some(credit.enrollment_id), credit.source)).collect();
             prop_assert_eq!(won, credited, "{:?}", conversion);
         }
-        ConversionKind::Refund | ConversionKind::Cancellation => prop_assert!(winners.is_empty()),
+        ConversionKind::Refund | ConversionKind::Cancellation | ConversionKind::Correction => {
+            prop_assert!(winners.is_empty());
+        }
     }
     Ok(())
 }
@@ -283,12 +349,13 @@ fn check_refunded(set: &WorkingSet, conversion: &Conversion) -> Checked {
             let booked: i64 = set
                 .conversions
                 .iter()
-                .filter(|row| row.sale_id == Some(conversion.id))
+                .filter(|row| row.sale_id == Some(conversion.id) && row.kind == ConversionKind::Refund)
                 .map(|refund| -refund.amount.unwrap().amount_minor - refund.excess_minor)
                 .sum();
             prop_assert_eq!(conversion.refunded_minor, booked);
             prop_assert!((0..=amount.amount_minor).contains(&booked), "{:?}", conversion);
         }
+        ConversionKind::Correction => prop_assert!(conversion.sale_id.is_some(), "{:?}", conversion),
         _ => {
             // A free order is refunded with an amount of zero.
             prop_assert!(amount.amount_minor <= 0, "{:?}", conversion);

@@ -298,6 +298,7 @@ impl Asking<'_> {
                 amount: money(*amount, currency),
                 refund_id: "refund".to_owned(),
                 occur_time: self.time(*days_ago),
+                ..pb::RecordRefundRequest::default()
             }),
             Step::Cancel { event, who } => self.read(pb::RecordCancellationRequest {
                 event_id: event_id(Cancellation, *event),

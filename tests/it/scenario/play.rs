@@ -50,6 +50,8 @@ impl<'world, W: World> Player<'world, W> {
             "sale" => self.sale_step(step).await,
             "refund" => self.refund_step(step).await,
             "cancel" => self.cancel_step(step).await,
+            "correct" => self.correct_step(step).await,
+            "give" => self.give_step(step).await,
             "approve" | "deny" | "approve-due" => self.reward_step(step).await,
             _ => Ok(self.read_step(step).await),
         }
@@ -289,6 +291,24 @@ impl<'world, W: World> Player<'world, W> {
             external_id,
             amount: Some(money(step.word(1), step.word(2))),
             occur_time: occur_time(step),
+            commission_adjustment: step.option("adjustment").map(|text| money(text, step.word(2))),
+            ..Default::default()
+        };
+        let answer = self.world.change(request).await?;
+        let text = match answer.outcome() {
+            pb::ConversionOutcome::Attributed => format!("attributed{}", rewards_text(&answer.rewards)),
+            outcome => outcome_text(outcome),
+        };
+        Ok(replayed(answer.replayed, text))
+    }
+
+    /// `correct ID SALE AMOUNT CURRENCY`
+    async fn correct_step(&mut self, step: &Step) -> Result<String, Status> {
+        let request = pb::CorrectSaleRequest {
+            event_id: step.word(0).to_owned(),
+            sale_event_id: step.word(1).to_owned(),
+            amount: Some(money(step.word(2), step.word(3))),
+            occur_time: occur_time(step),
             ..Default::default()
         };
         let answer = self.world.change(request).await?;
@@ -309,6 +329,33 @@ impl<'world, W: World> Player<'world, W> {
         };
         let answer = self.world.change(request).await?;
         Ok(replayed(answer.replayed, outcome_text(answer.outcome())))
+    }
+
+    /// `give AFFILIATE AMOUNT CURRENCY`, or a customer in place of the affiliate.
+    async fn give_step(&mut self, step: &Step) -> Result<String, Status> {
+        use pb::create_reward_request::Recipient;
+        use pb::reward_value::Amount;
+        let recipient = if step.word(0).contains('@') {
+            let selector = pb::lead_selector::Selector::Email(step.word(0).to_owned());
+            Recipient::Lead(pb::LeadSelector { selector: Some(selector) })
+        } else {
+            let selector = pb::enrollment_selector::Selector::Id(self.enrollment_id(step.word(0), step).await);
+            Recipient::Enrollment(pb::EnrollmentSelector { selector: Some(selector) })
+        };
+        let state = step.option("state").map_or(pb::RewardState::Unspecified, |name| match name {
+            "pending" => pb::RewardState::Pending,
+            "denied" => pb::RewardState::Denied,
+            other => panic!("no such state: {other}"),
+        });
+        let request = pb::CreateRewardRequest {
+            recipient: Some(recipient),
+            value: Some(pb::RewardValue { amount: Some(Amount::Cash(money(step.word(1), step.word(2)))) }),
+            state: state.into(),
+            ..Default::default()
+        };
+        let reward = self.world.change(request).await?.reward.unwrap();
+        let state = short(reward.state().as_str_name(), "REWARD_STATE_");
+        Ok(format!("{state} {}", self.name_of(&reward.affiliate_id)))
     }
 
     async fn reward_step(&mut self, step: &Step) -> Result<String, Status> {

@@ -117,7 +117,7 @@ impl World for PureWorld {
             };
             (source.to_owned(), candidate.result.to_string())
         });
-        let rewards = self.set.rewards.iter().filter(|row| row.conversion_id == sale.id);
+        let rewards = self.set.rewards.iter().filter(|row| row.conversion_id == Some(sale.id));
         SaleFacts {
             candidates: candidates.collect(),
             terms_version: sale.credits.first().map_or(0, |credit| credit.terms_version),

@@ -20,7 +20,7 @@ use headwater::domain::link::LinkWithDestination;
 use headwater::domain::money::Rounding;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::Commission;
-use headwater::domain::reward::Calculation;
+use headwater::domain::reward::{ByHand, Calculation, Reward};
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
 use headwater::store::form::Kept;
@@ -107,6 +107,7 @@ fn stored_forms_are_the_golden_ones() {
             ..rows::calculation()
         },
     );
+    golden.holds("reward_by_hand.v1", &rows::by_hand());
     holds_forms_that_say_little(&mut golden);
 
     let files = std::fs::read_dir(&golden.folder).unwrap();
@@ -166,6 +167,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             rewards: Vec::new(),
         }),
         Outcome::Rewards(vec![Arc::new(reward.clone())]),
+        Outcome::Reward(Arc::new(Reward { by_hand: Some(ByHand::default()), ..rows::reward_by_hand(3) })),
     ];
     for outcome in outcomes {
         golden.holds(&format!("request_outcome_{}.v1.short", name_of(&outcome)), &outcome);
@@ -186,7 +188,13 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("conversion_order_details.v1.short", &OrderDetails::default());
     golden.holds("conversion_candidates.v1.short", &Vec::<Candidate>::new());
     golden.holds("conversion_as_recorded.v1.short", &AsRecorded::default());
-    golden.holds("reward_calculation.v1.short", &reward.calculation);
+    golden.holds("reward_calculation.v1.short", &reward.calculation.unwrap());
+    golden.holds("reward_by_hand.v1.short", &ByHand::default());
+    let adjusted = Calculation { adjustment: Some(rows::usd(800)), ..rows::calculation() };
+    golden.holds("reward_calculation.v1.with_adjustment", &adjusted);
+    let reason = "typing error".to_owned();
+    let order = OrderDetails { reason, commission_adjustment: Some(rows::usd(800)), ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_reason_and_adjustment", &order);
 }
 
 #[test]

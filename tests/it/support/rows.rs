@@ -27,12 +27,12 @@ use headwater::domain::lead::{CancellationOutcome, LeadOutcome};
 use headwater::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use headwater::domain::link::LinkWithDestination;
 use headwater::domain::link::{Link, LinkState};
-use headwater::domain::money::{Money, Rounding};
+use headwater::domain::money::{Currency, Money, Rounding};
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::ProgramWithTerms;
 use headwater::domain::program::{AttributionModel, Commission, Program, ProgramState, Terms, TermsDraft, TermsReach};
 use headwater::domain::request::{Request, RequestKey};
-use headwater::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
+use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::set::WorkingSet;
 use headwater::domain::time::Time;
 use smallvec::smallvec;
@@ -250,6 +250,8 @@ pub(crate) fn order_details() -> OrderDetails {
         order_id: "o-1".to_owned(),
         order_number: "1001".to_owned(),
         refund_id: "r-1".to_owned(),
+        reason: String::new(),
+        commission_adjustment: None,
     }
 }
 
@@ -323,6 +325,7 @@ pub(crate) fn calculation() -> Calculation {
         share_ppm: 1_000_000,
         terms_version: 1,
         rounding: Rounding::HalfEven,
+        adjustment: None,
     }
 }
 
@@ -330,7 +333,7 @@ pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
     Reward {
         id: RewardId::from_uuid(uuid(number)),
         account_id: ACCOUNT,
-        conversion_id: conversion.id,
+        conversion_id: Some(conversion.id),
         affiliate_id: affiliate().id,
         enrollment_id: enrollment().id,
         program_id: program().id,
@@ -339,11 +342,31 @@ pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
         reversed_minor: 250,
         reverses,
         state: RewardState::Pending,
-        calculation: calculation(),
+        calculation: Some(calculation()),
+        by_hand: None,
         auto_approve_at: NOW.plus_days(30),
         created_at: NOW,
         updated_at: NOW,
         deny_reason: "none".to_owned(),
+    }
+}
+
+pub(crate) fn by_hand() -> ByHand {
+    ByHand { reason: "for the talk in May".to_owned(), lead_id: Some(lead().id) }
+}
+
+/// A reward that a person created.
+pub(crate) fn reward_by_hand(number: u128) -> Reward {
+    Reward {
+        conversion_id: None,
+        unit: RewardUnit::Points,
+        value: Money::new(500, Currency::NONE),
+        reversed_minor: 0,
+        state: RewardState::Approved,
+        calculation: None,
+        by_hand: Some(by_hand()),
+        deny_reason: String::new(),
+        ..reward(number, &sale(1), None)
     }
 }
 
@@ -415,6 +438,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(request("sale", "order-1", sold.id.uuid()));
     set.put(reward(2, &refunded, Some(earned.id)));
     set.put(earned);
+    set.put(reward_by_hand(3));
     set.put(sold);
     set.put(refunded);
     let waiting = refund(3, ConversionOutcome::Waiting);
@@ -480,5 +504,6 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             conversion_id: sale.id,
         }),
         Outcome::Rewards(vec![Arc::new(reward)]),
+        Outcome::Reward(Arc::new(reward_by_hand(3))),
     ]
 }

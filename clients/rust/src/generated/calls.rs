@@ -42,6 +42,8 @@ impl Call for pb::CreateAdminApiKeyRequest {
 
 impl Call for pb::CheckApiKeyRequest {}
 
+impl Call for pb::GetServerInfoRequest {}
+
 /// Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
 /// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
 /// RevokeApiKey are about the operator keys of the server.
@@ -153,6 +155,16 @@ impl AccountCalls {
     pub async fn check_api_key(&self, request: pb::CheckApiKeyRequest) -> Result<pb::CheckApiKeyResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).check_api_key(request).await)
+            .await
+    }
+
+    /// Returns the version, the limits and the features of the server. Keys of every kind may make this call.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_server_info(&self, request: pb::GetServerInfoRequest) -> Result<pb::GetServerInfoResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).get_server_info(request).await)
             .await
     }
 }
@@ -539,7 +551,21 @@ impl Call for pb::DenyRewardsRequest {
     }
 }
 
+impl Call for pb::CreateRewardRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::FulfillRewardRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::GetBalanceRequest {}
+
+impl Call for pb::ListBalancesRequest {}
 
 impl Call for pb::ListLedgerEntriesRequest {}
 
@@ -599,6 +625,30 @@ impl RewardCalls {
             .await
     }
 
+    /// Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
+    /// booked like every other reward.
+    /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason LEAD_NOT_BOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn create_reward(&self, request: pb::CreateRewardRequest) -> Result<pb::CreateRewardResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).create_reward(request).await)
+            .await
+    }
+
+    /// Records that the affiliate was given an approved reward that is not in cash. The reward becomes PAID.
+    /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_IN_CASH, or REWARD_STATE when the reward
+    /// is not approved.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn fulfill_reward(&self, request: pb::FulfillRewardRequest) -> Result<pb::FulfillRewardResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).fulfill_reward(request).await)
+            .await
+    }
+
     /// Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
     /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
     ///
@@ -607,6 +657,16 @@ impl RewardCalls {
     pub async fn get_balance(&self, request: pb::GetBalanceRequest) -> Result<pb::GetBalanceResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).get_balance(request).await)
+            .await
+    }
+
+    /// Lists the balances of all affiliates that ever had a reward. The amounts of a page are those of one moment.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_balances(&self, request: pb::ListBalancesRequest) -> Result<pb::ListBalancesResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).list_balances(request).await)
             .await
     }
 
@@ -635,6 +695,8 @@ impl RewardCalls {
     }
 }
 
+impl Call for pb::ListClicksRequest {}
+
 impl Call for pb::RecordLeadRequest {}
 
 impl Call for pb::RecordSaleRequest {}
@@ -643,11 +705,15 @@ impl Call for pb::RecordRefundRequest {}
 
 impl Call for pb::RecordCancellationRequest {}
 
+impl Call for pb::CorrectSaleRequest {}
+
 impl Call for pb::GetLeadRequest {}
 
 impl Call for pb::ListLeadsRequest {}
 
 impl Call for pb::GetConversionRequest {}
+
+impl Call for pb::BatchGetConversionsRequest {}
 
 impl Call for pb::ListConversionsRequest {}
 
@@ -679,6 +745,16 @@ impl TrackingCalls {
     pub async fn record_click(&self, request: pb::RecordClickRequest) -> Result<pb::RecordClickResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).record_click(request).await)
+            .await
+    }
+
+    /// Lists clicks.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_clicks(&self, request: pb::ListClicksRequest) -> Result<pb::ListClicksResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).list_clicks(request).await)
             .await
     }
 
@@ -729,6 +805,18 @@ impl TrackingCalls {
             .await
     }
 
+    /// Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
+    /// the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
+    /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn correct_sale(&self, request: pb::CorrectSaleRequest) -> Result<pb::CorrectSaleResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).correct_sale(request).await)
+            .await
+    }
+
     /// Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
     /// others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
     /// are committed.
@@ -770,6 +858,17 @@ impl TrackingCalls {
     pub async fn get_conversion(&self, request: pb::GetConversionRequest) -> Result<pb::GetConversionResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).get_conversion(request).await)
+            .await
+    }
+
+    /// Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
+    /// the others.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn batch_get_conversions(&self, request: pb::BatchGetConversionsRequest) -> Result<pb::BatchGetConversionsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).batch_get_conversions(request).await)
             .await
     }
 

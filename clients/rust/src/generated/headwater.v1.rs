@@ -7,7 +7,8 @@
 /// commission 100 times too large. Compare the provider's list of currencies with the decimals of ISO 4217.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Money {
-    /// The amount in minor units. Amounts in requests must be zero or more, and at most 10^15. Amounts in answers may be negative.
+    /// The amount in minor units. Amounts in requests must be zero or more, except where a comment says otherwise, and at most 10^15.
+    /// Amounts in answers may be negative.
     #[prost(int64, tag = "1")]
     pub amount_minor: i64,
     /// The three-letter ISO 4217 code in capitals, such as `USD`. Required. Currencies that are no longer in use, such as LTL,
@@ -119,6 +120,27 @@ pub mod affiliate_selector {
         /// The affiliate's secret token, which CreateAffiliate returned.
         #[prost(string, tag = "5")]
         AuthToken(::prost::alloc::string::String),
+    }
+}
+/// Identifies one enrollment.
+/// If the enrollment does not exist or belongs to another account, the call fails with NOT_FOUND and reason ENROLLMENT_NOT_FOUND.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnrollmentSelector {
+    /// The identifier. Exactly one is required.
+    #[prost(oneof = "enrollment_selector::Selector", tags = "1, 2")]
+    pub selector: ::core::option::Option<enrollment_selector::Selector>,
+}
+/// Nested message and enum types in `EnrollmentSelector`.
+pub mod enrollment_selector {
+    /// The identifier. Exactly one is required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Selector {
+        /// The enrollment's id, `enr_` and 32 hexadecimal digits.
+        #[prost(string, tag = "1")]
+        Id(::prost::alloc::string::String),
+        /// The enrollment's current ref_id, in upper or lower case. Former ref_ids and other link codes do not identify an enrollment.
+        #[prost(string, tag = "2")]
+        RefId(::prost::alloc::string::String),
     }
 }
 /// Identifies one lead.
@@ -455,6 +477,84 @@ pub struct UpdateAccountResponse {
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
+/// The limits of a server. A request beyond one is refused, except where a comment says otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ServerLimits {
+    /// The largest `page_size` of a list. A larger one counts as this one.
+    #[prost(int32, tag = "1")]
+    pub max_page_size: i32,
+    /// The `page_size` of a list whose request has none.
+    #[prost(int32, tag = "2")]
+    pub default_page_size: i32,
+    /// The largest number of ids, selectors or events in one request.
+    #[prost(int32, tag = "3")]
+    pub max_batch_size: i32,
+    /// The largest request, in bytes. An administrator sets it.
+    #[prost(int32, tag = "4")]
+    pub max_request_bytes: i32,
+    /// How long a read may take, and how long a write may wait before it is begun, in seconds. An earlier deadline of the caller takes
+    /// precedence. An administrator sets it.
+    #[prost(int32, tag = "5")]
+    pub request_timeout_seconds: i32,
+    /// How long a request_id is kept, in days. An event_id is kept for ever.
+    #[prost(int32, tag = "6")]
+    pub request_id_retention_days: i32,
+}
+/// The request of GetServerInfo.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetServerInfoRequest {}
+/// The answer of GetServerInfo.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetServerInfoResponse {
+    /// The version of the server, such as `0.1.0`.
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    /// The id of the database that the feed is read from, 32 hexadecimal digits. All servers of one database have the same one. Cursors
+    /// are valid only at a server with the feed_id at which they were made; elsewhere they fail with CURSOR_FOREIGN. A database that was
+    /// restored from a backup keeps it.
+    #[prost(string, tag = "2")]
+    pub feed_id: ::prost::alloc::string::String,
+    /// The limits.
+    #[prost(message, optional, tag = "3")]
+    pub limits: ::core::option::Option<ServerLimits>,
+    /// The features that the server has.
+    #[prost(enumeration = "ServerFeature", repeated, tag = "4")]
+    pub features: ::prost::alloc::vec::Vec<i32>,
+}
+/// Something that not every server can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ServerFeature {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// Several servers may work on the database at once, so an event may have been committed by another server. The database is
+    /// PostgreSQL.
+    SeveralServers = 1,
+    /// The server takes requests that are compressed with gzip.
+    GzipRequests = 2,
+}
+impl ServerFeature {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SERVER_FEATURE_UNSPECIFIED",
+            Self::SeveralServers => "SERVER_FEATURE_SEVERAL_SERVERS",
+            Self::GzipRequests => "SERVER_FEATURE_GZIP_REQUESTS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SERVER_FEATURE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SERVER_FEATURE_SEVERAL_SERVERS" => Some(Self::SeveralServers),
+            "SERVER_FEATURE_GZIP_REQUESTS" => Some(Self::GzipRequests),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod account_service_client {
     #![allow(
@@ -787,6 +887,31 @@ pub mod account_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "CheckApiKey"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the version, the limits and the features of the server. Keys of every kind may make this call.
+        pub async fn get_server_info(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetServerInfoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetServerInfoResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/GetServerInfo",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AccountService", "GetServerInfo"));
             self.inner.unary(req, path, codec).await
         }
     }
@@ -2724,8 +2849,9 @@ pub mod affiliate_service_client {
         }
     }
 }
-/// An amount in some unit: the value of a reward, a balance or a ledger entry. Today every reward is in cash. A client must be
-/// ready for a member that it does not know.
+/// An amount in some unit: the value of a reward, a balance or a ledger entry. The reward of a conversion is in cash; CreateReward
+/// takes every unit. A client must be ready for a member that it does not know. A sum that does not fit into the member's number is
+/// given as the nearest one that does.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RewardValue {
     /// The amount, in the unit of the member that is set. Negative in the reward of a refund.
@@ -2757,13 +2883,44 @@ pub mod reward_value {
         DiscountMoney(super::Money),
     }
 }
-/// The earnings of one affiliate from one conversion. A refund has rewards of its own, with negative values.
+/// The conversion of a reward in short. GetConversion and BatchGetConversions return all of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RewardConversion {
+    /// The merchant's id for the event.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The net amount of the sale. Negative, or zero, for a refund.
+    #[prost(message, optional, tag = "2")]
+    pub amount: ::core::option::Option<Money>,
+    /// The lead's id. Empty for a sale without a customer.
+    #[prost(string, tag = "3")]
+    pub lead_id: ::prost::alloc::string::String,
+    /// How the affiliate was found: by a click, a coupon, or the lead's binding.
+    #[prost(enumeration = "AttributionSource", tag = "4")]
+    pub source: i32,
+    /// The merchant's id of the order. A refund has the order of its sale. May be empty.
+    #[prost(string, tag = "5")]
+    pub order_id: ::prost::alloc::string::String,
+    /// The order number that people see. A refund has the order number of its sale. May be empty.
+    #[prost(string, tag = "6")]
+    pub order_number: ::prost::alloc::string::String,
+    /// The merchant's id of the refund. Empty unless the reward is that of a refund.
+    #[prost(string, tag = "7")]
+    pub refund_id: ::prost::alloc::string::String,
+    /// How many were bought. A refund has the quantity of its sale.
+    #[prost(int32, tag = "8")]
+    pub quantity: i32,
+    /// When the event happened.
+    #[prost(message, optional, tag = "9")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// What one affiliate gets for one conversion, or by hand. A refund has rewards of its own, with negative values.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Reward {
     /// The id, `rwd_` and 32 hexadecimal digits.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    /// The id of the conversion that it comes from: a sale or a refund.
+    /// The id of the conversion that it comes from: a sale or a refund. Empty for a reward that CreateReward created.
     #[prost(string, tag = "2")]
     pub conversion_id: ::prost::alloc::string::String,
     /// The affiliate's id.
@@ -2778,17 +2935,17 @@ pub struct Reward {
     /// The value, negative for the reward of a refund. It never changes, even if refunds take back part of it.
     #[prost(message, optional, tag = "6")]
     pub value: ::core::option::Option<RewardValue>,
-    /// The part of the value that refunds have taken back so far, zero or more, in the same unit. The rest of the reward is `value`
-    /// less `reversed`.
+    /// The part of the value that refunds and corrections have taken back so far, in the same unit. Negative if a correction has raised the
+    /// reward. The rest of the reward is `value` less `reversed`.
     #[prost(message, optional, tag = "7")]
     pub reversed: ::core::option::Option<RewardValue>,
-    /// The id of the reward that this reward of a refund reduces. Empty for all other rewards.
+    /// The id of the reward that this reward of a refund or a correction changes. Empty for all other rewards.
     #[prost(string, tag = "8")]
     pub reverses_reward_id: ::prost::alloc::string::String,
     /// The state.
     #[prost(enumeration = "RewardState", tag = "9")]
     pub state: i32,
-    /// How the value was computed.
+    /// How the value was computed. Not set for a reward that CreateReward created.
     #[prost(message, optional, tag = "10")]
     pub calculation: ::core::option::Option<RewardCalculation>,
     /// When the reward is approved automatically if it is still pending. The reward of a refund is approved together with the reward
@@ -2801,9 +2958,19 @@ pub struct Reward {
     /// When the state or `reversed` last changed.
     #[prost(message, optional, tag = "13")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The reason in the call of DenyRewards. Empty for other states. Empty in the feed, because a person wrote it.
+    /// The reason in the call of DenyRewards, or of CreateReward if the reward was created as denied. Empty for other states. Empty in
+    /// the feed, because a person wrote it.
     #[prost(string, tag = "14")]
     pub deny_reason: ::prost::alloc::string::String,
+    /// The reason in the call of CreateReward. Empty for all other rewards. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "15")]
+    pub create_reason: ::prost::alloc::string::String,
+    /// The id of the lead that the call of CreateReward named. Empty for all other rewards.
+    #[prost(string, tag = "16")]
+    pub lead_id: ::prost::alloc::string::String,
+    /// The conversion in short. Only in `REWARD_VIEW_FULL`. Not set for a reward that CreateReward created.
+    #[prost(message, optional, tag = "17")]
+    pub conversion: ::core::option::Option<RewardConversion>,
 }
 /// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
 /// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`. The reward is the affiliate's share of the
@@ -2813,13 +2980,17 @@ pub struct Reward {
 /// `reward value x refunded amount / base_amount`, rounded. A new refund takes back the difference to what earlier refunds took
 /// back. For example, a reward is 20.00 on a sale of 99.00. A refund of 33.00 has a reward of -6.67. Another refund of 33.00 has a
 /// reward of -6.66, because together they take back 13.33.
+///
+/// The correction of a sale has a reward of the difference between what the sale earns with the right amount and what it earned before.
+/// Refunds then take back their part of what it earns with the right amount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RewardCalculation {
     /// The origin of the rate.
     #[prost(enumeration = "RewardRule", tag = "1")]
     pub rule: i32,
     /// The amount that the reward is computed from: the sale's amount. For a reward that takes another back it is the refunded amount,
-    /// or the sale's amount if the sale is no longer credited to the affiliate. It is negative then.
+    /// or the sale's amount if the sale is no longer credited to the affiliate. It is negative then. For a correction it is the difference
+    /// of the amounts.
     #[prost(message, optional, tag = "2")]
     pub base_amount: ::core::option::Option<Money>,
     /// The whole amount of the sale. The reward of a refund has the amount of its sale.
@@ -2834,6 +3005,10 @@ pub struct RewardCalculation {
     /// How the reward was rounded, and how amounts that refunds take back from it are rounded.
     #[prost(enumeration = "Rounding", tag = "8")]
     pub rounding: i32,
+    /// The `commission_adjustment` of a refund. The reward is this, less what the sale's reward gives for `base_amount`: the part of the
+    /// refund that exceeds the sale, which is negative or zero. Not set for other rewards.
+    #[prost(message, optional, tag = "9")]
+    pub adjustment: ::core::option::Option<Money>,
     /// The rate. The reward of a refund has the rate of the reward that it reduces.
     #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
     pub rate: ::core::option::Option<reward_calculation::Rate>,
@@ -2870,6 +3045,9 @@ pub struct GetRewardRequest {
     /// The reward's id. Required.
     #[prost(string, tag = "1")]
     pub reward_id: ::prost::alloc::string::String,
+    /// How much of the reward to return. Default `REWARD_VIEW_FULL`.
+    #[prost(enumeration = "RewardView", tag = "2")]
+    pub view: i32,
 }
 /// The answer of GetReward.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2903,6 +3081,28 @@ pub struct ListRewardsRequest {
     /// Only rewards that were created in this interval. Optional.
     #[prost(message, optional, tag = "7")]
     pub create_interval: ::core::option::Option<TimeInterval>,
+    /// Only rewards in these units. Empty: all units.
+    #[prost(enumeration = "RewardUnit", repeated, tag = "8")]
+    pub units: ::prost::alloc::vec::Vec<i32>,
+    /// Only rewards of conversions with exactly this order_id: those of the sale and of its refunds. Optional. The server reads all
+    /// conversions of the account to find the order: about a second per million.
+    #[prost(string, tag = "9")]
+    pub order_id: ::prost::alloc::string::String,
+    /// Only rewards of conversions with exactly this order_number. Optional. See `order_id`.
+    #[prost(string, tag = "10")]
+    pub order_number: ::prost::alloc::string::String,
+    /// Only rewards of refunds with exactly this refund_id. Optional. See `order_id`.
+    #[prost(string, tag = "11")]
+    pub refund_id: ::prost::alloc::string::String,
+    /// Only rewards of conversions whose affiliate was found by one of these sources. Empty: all rewards.
+    #[prost(enumeration = "AttributionSource", repeated, tag = "12")]
+    pub sources: ::prost::alloc::vec::Vec<i32>,
+    /// Only rewards of this origin. Default: any.
+    #[prost(enumeration = "RewardOrigin", tag = "13")]
+    pub origin: i32,
+    /// How much of each reward to return. Default `REWARD_VIEW_BASIC`.
+    #[prost(enumeration = "RewardView", tag = "14")]
+    pub view: i32,
 }
 /// The answer of ListRewards.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2963,6 +3163,122 @@ pub struct DenyRewardsResponse {
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
+/// The request of CreateReward.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateRewardRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The value, more than zero. Required. At most 10^15 of the unit, 2^31 - 1 free months, or 1,000,000 parts per million.
+    #[prost(message, optional, tag = "4")]
+    pub value: ::core::option::Option<RewardValue>,
+    /// The state that the reward begins with. PENDING: it waits for ApproveRewards, DenyRewards or the end of the program's hold period.
+    /// DENIED: it is only recorded. Default `REWARD_STATE_APPROVED`; no other state is taken.
+    #[prost(enumeration = "RewardState", tag = "5")]
+    pub state: i32,
+    /// Why the reward is created, up to 500 characters, for the affiliate to read. Optional.
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+    /// Who gets the reward. Exactly one is required. An ended enrollment and an archived program are allowed.
+    #[prost(oneof = "create_reward_request::Recipient", tags = "2, 3")]
+    pub recipient: ::core::option::Option<create_reward_request::Recipient>,
+}
+/// Nested message and enum types in `CreateRewardRequest`.
+pub mod create_reward_request {
+    /// Who gets the reward. Exactly one is required. An ended enrollment and an archived program are allowed.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Recipient {
+        /// The affiliate that the lead is bound to.
+        #[prost(message, tag = "2")]
+        Lead(super::LeadSelector),
+        /// The affiliate of the enrollment.
+        #[prost(message, tag = "3")]
+        Enrollment(super::EnrollmentSelector),
+    }
+}
+/// The answer of CreateReward.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateRewardResponse {
+    /// The reward.
+    #[prost(message, optional, tag = "1")]
+    pub reward: ::core::option::Option<Reward>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of FulfillReward.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FulfillRewardRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The id of an approved reward that is not in cash. Required.
+    #[prost(string, tag = "2")]
+    pub reward_id: ::prost::alloc::string::String,
+}
+/// The answer of FulfillReward.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FulfillRewardResponse {
+    /// The reward after the change.
+    #[prost(message, optional, tag = "1")]
+    pub reward: ::core::option::Option<Reward>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// What a reward is counted in: the members of RewardValue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RewardUnit {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// Money that is paid out.
+    Cash = 1,
+    /// Points of the merchant's own scheme.
+    Points = 2,
+    /// Credits towards the affiliate's own purchases.
+    Credits = 3,
+    /// Free months of a subscription.
+    FreeMonths = 4,
+    /// A discount in parts per million of the price.
+    DiscountPercent = 5,
+    /// A discount of a fixed amount.
+    DiscountMoney = 6,
+}
+impl RewardUnit {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REWARD_UNIT_UNSPECIFIED",
+            Self::Cash => "REWARD_UNIT_CASH",
+            Self::Points => "REWARD_UNIT_POINTS",
+            Self::Credits => "REWARD_UNIT_CREDITS",
+            Self::FreeMonths => "REWARD_UNIT_FREE_MONTHS",
+            Self::DiscountPercent => "REWARD_UNIT_DISCOUNT_PERCENT",
+            Self::DiscountMoney => "REWARD_UNIT_DISCOUNT_MONEY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REWARD_UNIT_UNSPECIFIED" => Some(Self::Unspecified),
+            "REWARD_UNIT_CASH" => Some(Self::Cash),
+            "REWARD_UNIT_POINTS" => Some(Self::Points),
+            "REWARD_UNIT_CREDITS" => Some(Self::Credits),
+            "REWARD_UNIT_FREE_MONTHS" => Some(Self::FreeMonths),
+            "REWARD_UNIT_DISCOUNT_PERCENT" => Some(Self::DiscountPercent),
+            "REWARD_UNIT_DISCOUNT_MONEY" => Some(Self::DiscountMoney),
+            _ => None,
+        }
+    }
+}
 /// The state of a reward. PENDING may become APPROVED, DENIED or REVERSED. APPROVED may become PAID or REVERSED. The other states
 /// are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -2976,7 +3292,7 @@ pub enum RewardState {
     Approved = 2,
     /// DenyRewards denied it.
     Denied = 3,
-    /// It was paid. No call pays rewards today, so no reward is in this state.
+    /// FulfillReward said that the affiliate was given what it is. No call pays rewards in cash today, so none of them is in this state.
     Paid = 4,
     /// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
     Reversed = 5,
@@ -3009,6 +3325,72 @@ impl RewardState {
         }
     }
 }
+/// How much of a reward to return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RewardView {
+    /// Not set. Means the default of the call.
+    Unspecified = 0,
+    /// All fields except `conversion`.
+    Basic = 1,
+    /// All fields.
+    Full = 2,
+}
+impl RewardView {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REWARD_VIEW_UNSPECIFIED",
+            Self::Basic => "REWARD_VIEW_BASIC",
+            Self::Full => "REWARD_VIEW_FULL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REWARD_VIEW_UNSPECIFIED" => Some(Self::Unspecified),
+            "REWARD_VIEW_BASIC" => Some(Self::Basic),
+            "REWARD_VIEW_FULL" => Some(Self::Full),
+            _ => None,
+        }
+    }
+}
+/// How rewards came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RewardOrigin {
+    /// Not set. Means any origin in a filter; never returned.
+    Unspecified = 0,
+    /// From a conversion.
+    Conversion = 1,
+    /// CreateReward created it.
+    ByHand = 2,
+}
+impl RewardOrigin {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REWARD_ORIGIN_UNSPECIFIED",
+            Self::Conversion => "REWARD_ORIGIN_CONVERSION",
+            Self::ByHand => "REWARD_ORIGIN_BY_HAND",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REWARD_ORIGIN_UNSPECIFIED" => Some(Self::Unspecified),
+            "REWARD_ORIGIN_CONVERSION" => Some(Self::Conversion),
+            "REWARD_ORIGIN_BY_HAND" => Some(Self::ByHand),
+            _ => None,
+        }
+    }
+}
 /// The origin of a reward's rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -3021,6 +3403,10 @@ pub enum RewardRule {
     Enrollment = 2,
     /// The reward of a refund takes back part of a sale's reward.
     Reversal = 3,
+    /// The reward is the difference that the correction of a sale makes to the sale's reward.
+    Correction = 4,
+    /// The reward is the commission adjustment of a refund.
+    Adjustment = 5,
 }
 impl RewardRule {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3033,6 +3419,8 @@ impl RewardRule {
             Self::Program => "REWARD_RULE_PROGRAM",
             Self::Enrollment => "REWARD_RULE_ENROLLMENT",
             Self::Reversal => "REWARD_RULE_REVERSAL",
+            Self::Correction => "REWARD_RULE_CORRECTION",
+            Self::Adjustment => "REWARD_RULE_ADJUSTMENT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3042,6 +3430,8 @@ impl RewardRule {
             "REWARD_RULE_PROGRAM" => Some(Self::Program),
             "REWARD_RULE_ENROLLMENT" => Some(Self::Enrollment),
             "REWARD_RULE_REVERSAL" => Some(Self::Reversal),
+            "REWARD_RULE_CORRECTION" => Some(Self::Correction),
+            "REWARD_RULE_ADJUSTMENT" => Some(Self::Adjustment),
             _ => None,
         }
     }
@@ -3061,16 +3451,17 @@ pub struct Conversion {
     /// The outcome.
     #[prost(enumeration = "ConversionOutcome", tag = "4")]
     pub outcome: i32,
-    /// The net amount of a sale. Negative, or zero, for a refund. Not set for leads and cancellations.
+    /// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. Not set for leads and
+    /// cancellations.
     #[prost(message, optional, tag = "5")]
     pub amount: ::core::option::Option<Money>,
     /// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
     #[prost(message, optional, tag = "6")]
     pub refunded_amount: ::core::option::Option<Money>,
-    /// The conversion id of a refund's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
+    /// The conversion id of a refund's or a correction's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
     #[prost(string, tag = "7")]
     pub sale_conversion_id: ::prost::alloc::string::String,
-    /// The event_id of a refund's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
+    /// The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
     #[prost(string, tag = "8")]
     pub sale_event_id: ::prost::alloc::string::String,
     /// The lead's id. A refund has the lead of its sale. Empty for a sale without a customer, and for a NOT_REFERRED sale of an
@@ -3102,7 +3493,7 @@ pub struct Conversion {
     /// The merchant's id of the refund. Empty for other kinds, and if none was sent.
     #[prost(string, tag = "17")]
     pub refund_id: ::prost::alloc::string::String,
-    /// The rewards that the conversion earned. The rewards of a refund are negative. The states of the rewards are those at this
+    /// The rewards that the conversion earned. The rewards of a refund are negative, apart from a commission adjustment. The states of the rewards are those at this
     /// version of the conversion.
     #[prost(message, repeated, tag = "18")]
     pub rewards: ::prost::alloc::vec::Vec<Reward>,
@@ -3121,10 +3512,16 @@ pub struct Conversion {
     /// model chose.
     #[prost(message, repeated, tag = "22")]
     pub candidates: ::prost::alloc::vec::Vec<AttributionCandidate>,
-    /// The part of a refund that was more than its sale had left when the sale was recorded after it. It takes nothing back. Not set if
-    /// there is none, and for other kinds.
+    /// The part of a refund that was more than its sale had left: because the sale was recorded after it, or because the refund has a
+    /// `commission_adjustment`. It takes nothing back in the first case. Not set if there is none, and for other kinds.
     #[prost(message, optional, tag = "23")]
     pub excess_amount: ::core::option::Option<Money>,
+    /// The commission_adjustment of a refund. Not set if there is none, and for other kinds.
+    #[prost(message, optional, tag = "27")]
+    pub commission_adjustment: ::core::option::Option<Money>,
+    /// The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "28")]
+    pub correction_reason: ::prost::alloc::string::String,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3174,6 +3571,44 @@ pub struct GetConversionResponse {
     /// The conversion.
     #[prost(message, optional, tag = "1")]
     pub conversion: ::core::option::Option<Conversion>,
+}
+/// The request of BatchGetConversions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchGetConversionsRequest {
+    /// The conversions, 1 to 1,000. The same one may be named several times.
+    #[prost(message, repeated, tag = "1")]
+    pub conversions: ::prost::alloc::vec::Vec<ConversionSelector>,
+    /// How much of each conversion to return. Default `CONVERSION_VIEW_BASIC`.
+    #[prost(enumeration = "ConversionView", tag = "2")]
+    pub view: i32,
+}
+/// The result of one selector of BatchGetConversions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConversionResult {
+    /// The conversion or the error. Exactly one is set.
+    #[prost(oneof = "conversion_result::Answer", tags = "1, 2")]
+    pub answer: ::core::option::Option<conversion_result::Answer>,
+}
+/// Nested message and enum types in `ConversionResult`.
+pub mod conversion_result {
+    /// The conversion or the error. Exactly one is set.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Answer {
+        /// The conversion.
+        #[prost(message, tag = "1")]
+        Conversion(super::Conversion),
+        /// The error. The code, message and details are those of GetConversion. RESOURCE_EXHAUSTED with reason ANSWER_FULL when the
+        /// answer has 3 MiB already: ask for the rest in another call.
+        #[prost(message, tag = "2")]
+        Error(::tonic_types::Status),
+    }
+}
+/// The answer of BatchGetConversions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchGetConversionsResponse {
+    /// One result per selector, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<ConversionResult>,
 }
 /// The request of ListConversions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3241,6 +3676,8 @@ pub enum ConversionKind {
     Refund = 3,
     /// A customer cancelled.
     Cancellation = 4,
+    /// The amount of a sale was corrected.
+    Correction = 8,
 }
 impl ConversionKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3254,6 +3691,7 @@ impl ConversionKind {
             Self::Sale => "CONVERSION_KIND_SALE",
             Self::Refund => "CONVERSION_KIND_REFUND",
             Self::Cancellation => "CONVERSION_KIND_CANCELLATION",
+            Self::Correction => "CONVERSION_KIND_CORRECTION",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3264,6 +3702,7 @@ impl ConversionKind {
             "CONVERSION_KIND_SALE" => Some(Self::Sale),
             "CONVERSION_KIND_REFUND" => Some(Self::Refund),
             "CONVERSION_KIND_CANCELLATION" => Some(Self::Cancellation),
+            "CONVERSION_KIND_CORRECTION" => Some(Self::Correction),
             _ => None,
         }
     }
@@ -3449,6 +3888,77 @@ pub struct RecordClickResponse {
     /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
     #[prost(message, repeated, tag = "6")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
+}
+/// One visit through a link.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Click {
+    /// The id, `clk_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The visitor's tracking id: the id of the visitor's first click.
+    #[prost(string, tag = "2")]
+    pub tid: ::prost::alloc::string::String,
+    /// The link's id.
+    #[prost(string, tag = "3")]
+    pub link_id: ::prost::alloc::string::String,
+    /// The id of the link's enrollment.
+    #[prost(string, tag = "4")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// The id of the affiliate whose link it is.
+    #[prost(string, tag = "5")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The program's id.
+    #[prost(string, tag = "6")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The page that the visitor came from. May be empty.
+    #[prost(string, tag = "7")]
+    pub referrer_url: ::prost::alloc::string::String,
+    /// When the visitor clicked.
+    #[prost(message, optional, tag = "8")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the click was recorded.
+    #[prost(message, optional, tag = "9")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of ListClicks.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListClicksRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only clicks through links of this program. Optional.
+    #[prost(string, tag = "4")]
+    pub program_id: ::prost::alloc::string::String,
+    /// Only clicks through links of this affiliate. Optional.
+    #[prost(message, optional, tag = "5")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only clicks through this link. Optional.
+    #[prost(string, tag = "6")]
+    pub link_id: ::prost::alloc::string::String,
+    /// Only clicks of the visitor with this tracking id. Optional. Without it the server reads all clicks of the account for each page,
+    /// because an index would cost every click more than this list saves: about a second per million.
+    #[prost(string, tag = "7")]
+    pub tid: ::prost::alloc::string::String,
+    /// Only clicks that occurred in this interval. Optional.
+    #[prost(message, optional, tag = "8")]
+    pub occur_interval: ::core::option::Option<TimeInterval>,
+}
+/// The answer of ListClicks.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListClicksResponse {
+    /// One page of clicks.
+    #[prost(message, repeated, tag = "1")]
+    pub clicks: ::prost::alloc::vec::Vec<Click>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// A person or customer of the merchant.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3675,7 +4185,8 @@ pub struct RecordRefundRequest {
     #[prost(string, tag = "4")]
     pub external_id: ::prost::alloc::string::String,
     /// The refunded amount, in the sale's currency. Required. More than zero, unless the sale is free: a refund of zero takes back what a
-    /// free sale has earned. All refunds of a sale together may not exceed the sale's amount.
+    /// free sale has earned. All refunds of a sale together may not exceed the sale's amount, unless the refund has a
+    /// `commission_adjustment`.
     #[prost(message, optional, tag = "5")]
     pub amount: ::core::option::Option<Money>,
     /// The merchant's id of the refund, up to 128 characters. A longer one is left out with a warning. Optional. It is only stored; `event_id` identifies the event.
@@ -3684,6 +4195,14 @@ pub struct RecordRefundRequest {
     /// When the refund happened, at most 10 minutes ahead of the server's clock. Not set: now.
     #[prost(message, optional, tag = "7")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What the affiliate gets of the refund in addition to what it takes back, in the currency of `amount`. Negative: what it takes back in
+    /// addition. It is a reward of its own, and stays with the affiliate even if another one turns out to have referred the sale. A refund
+    /// that has it may be more than is left of the sale: send zero if nothing is to be given. What exceeds the sale takes its part of the
+    /// sale's reward back from it. For example, a sale of 48.00 has earned 4.80, and its refund of 52.80 comes with 8.00: the refund takes
+    /// 4.80 back and gives 7.52, which is 8.00 less 10 % of 4.80. It gives nothing if nobody is credited with the sale when the refund is
+    /// booked. Admin keys only. Optional.
+    #[prost(message, optional, tag = "8")]
+    pub commission_adjustment: ::core::option::Option<Money>,
 }
 /// The answer of RecordRefund.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3698,7 +4217,7 @@ pub struct RecordRefundResponse {
     /// The id of the sale's conversion. Empty for a waiting refund, and for a refund of an unknown customer.
     #[prost(string, tag = "3")]
     pub sale_conversion_id: ::prost::alloc::string::String,
-    /// The negative rewards, which take back all or part of the sale's rewards. Empty if nothing was earned, or if the amount to
+    /// The negative rewards, which take back all or part of the sale's rewards, and that of the `commission_adjustment`. Empty if nothing was earned, or if the amount to
     /// take back rounds to zero.
     #[prost(message, repeated, tag = "4")]
     pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
@@ -3874,6 +4393,46 @@ pub struct BatchRecordEventsResponse {
     #[prost(message, repeated, tag = "1")]
     pub results: ::prost::alloc::vec::Vec<BatchResult>,
 }
+/// The request of CorrectSale.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CorrectSaleRequest {
+    /// The merchant's id for the correction, up to 128 characters. Unique among the account's corrections, for ever. Required.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The event_id of the sale. Required.
+    #[prost(string, tag = "2")]
+    pub sale_event_id: ::prost::alloc::string::String,
+    /// The right net amount of the sale, in the sale's currency: not the difference. Required. It may be zero, and it may not be less than
+    /// what was refunded.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// Why the sale is corrected, up to 500 characters. Optional.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// When it was corrected, at most 10 minutes ahead of the server's clock. Not set: now.
+    #[prost(message, optional, tag = "5")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of CorrectSale.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CorrectSaleResponse {
+    /// ATTRIBUTED if the sale is ATTRIBUTED, otherwise NOT_REFERRED.
+    #[prost(enumeration = "ConversionOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The id of the correction's conversion.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The id of the sale's conversion.
+    #[prost(string, tag = "3")]
+    pub sale_conversion_id: ::prost::alloc::string::String,
+    /// The differences that the correction makes to the sale's rewards, negative if the sale earns less. A reward of which nothing was left
+    /// is final: a correction that makes the sale earn again gives a new reward. Empty if nothing changes.
+    #[prost(message, repeated, tag = "4")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
+    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+}
 /// The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
 /// names without the prefix `ERROR_REASON_`. The comment of each reason begins with its gRPC code in brackets, and names the keys
 /// in the ErrorInfo's metadata.
@@ -3942,7 +4501,7 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The refund is more than what is left of the sale. Metadata: `sale_conversion_id`, `left_minor`,
     /// `currency_code`.
     RefundExceedsSale = 21,
-    /// \[FAILED_PRECONDITION\] The refund is not in the sale's currency. Metadata: `sale_conversion_id`, `currency_code`.
+    /// \[FAILED_PRECONDITION\] The refund or the correction is not in the sale's currency. Metadata: `sale_conversion_id`, `currency_code`.
     CurrencyMismatch = 22,
     /// \[FAILED_PRECONDITION\] The customer has no sale in the refund's currency with enough left to refund. Send `sale_event_id`.
     NoSaleToRefund = 23,
@@ -3990,6 +4549,15 @@ pub enum ErrorReason {
     /// nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
     /// `key_kind`.
     LastKey = 39,
+    /// \[RESOURCE_EXHAUSTED\] The answer of the batch has as many bytes as an answer may have. Ask for the rest in another call.
+    AnswerFull = 58,
+    /// \[FAILED_PRECONDITION\] The lead is not bound to an affiliate, so nobody can get a reward through it. Metadata: `lead_id`.
+    LeadNotBound = 59,
+    /// \[FAILED_PRECONDITION\] The reward is in cash. Only rewards that are no cash can be fulfilled. Metadata: `reward_id`.
+    RewardInCash = 60,
+    /// \[FAILED_PRECONDITION\] The corrected amount is less than what was refunded of the sale. Metadata: `sale_conversion_id`,
+    /// `refunded_minor`, `currency_code`.
+    CorrectionBelowRefunds = 61,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4038,6 +4606,10 @@ impl ErrorReason {
             Self::MessageTooLarge => "ERROR_REASON_MESSAGE_TOO_LARGE",
             Self::CursorOfAnotherHistory => "ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY",
             Self::LastKey => "ERROR_REASON_LAST_KEY",
+            Self::AnswerFull => "ERROR_REASON_ANSWER_FULL",
+            Self::LeadNotBound => "ERROR_REASON_LEAD_NOT_BOUND",
+            Self::RewardInCash => "ERROR_REASON_REWARD_IN_CASH",
+            Self::CorrectionBelowRefunds => "ERROR_REASON_CORRECTION_BELOW_REFUNDS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4085,6 +4657,10 @@ impl ErrorReason {
                 Some(Self::CursorOfAnotherHistory)
             }
             "ERROR_REASON_LAST_KEY" => Some(Self::LastKey),
+            "ERROR_REASON_ANSWER_FULL" => Some(Self::AnswerFull),
+            "ERROR_REASON_LEAD_NOT_BOUND" => Some(Self::LeadNotBound),
+            "ERROR_REASON_REWARD_IN_CASH" => Some(Self::RewardInCash),
+            "ERROR_REASON_CORRECTION_BELOW_REFUNDS" => Some(Self::CorrectionBelowRefunds),
             _ => None,
         }
     }
@@ -4128,11 +4704,11 @@ pub mod event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Subject {
-        /// A conversion with its rewards, without `candidates`, `coupon_code` and `deny_reason`. Readers that store images keep the
+        /// A conversion with its rewards, without `candidates`, `coupon_code`, `deny_reason` and `correction_reason`. Readers that store images keep the
         /// one with the highest `version`.
         #[prost(message, tag = "8")]
         Conversion(super::Conversion),
-        /// A reward, without `deny_reason`.
+        /// A reward, without `deny_reason` and `create_reason`.
         #[prost(message, tag = "9")]
         Reward(super::Reward),
         /// A program with its newest terms.
@@ -4182,7 +4758,7 @@ pub struct EventFilter {
 /// The kind of an event. The name in brackets is the member of `Event.subject` that is set. New kinds and subjects may be added:
 /// ignore an event of a kind that you do not know, but keep its cursor.
 ///
-/// A new reward has no event of its own. It is in the image of its conversion, in the event SALE_RECORDED, SALE_ATTRIBUTED or
+/// The new reward of a conversion has no event of its own. It is in the image of its conversion, in the event SALE_RECORDED, SALE_ATTRIBUTED or
 /// REFUND_RECORDED. A partial refund changes `Reward.reversed` of the sale's rewards; the image in SALE_REFUNDED has the new
 /// values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -4257,6 +4833,15 @@ pub enum EventKind {
     /// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
     /// takes the place of REFUND_RECORDED.
     RefundExceededSale = 29,
+    /// \[reward\] CreateReward created a reward.
+    RewardCreated = 51,
+    /// \[reward\] A reward that is not in cash was fulfilled.
+    RewardFulfilled = 52,
+    /// \[conversion\] A correction of a sale was recorded.
+    CorrectionRecorded = 53,
+    /// \[conversion\] The amount of this sale was corrected. This event follows the correction's CORRECTION_RECORDED immediately. Neither is
+    /// sent for a NOT_REFERRED sale, unless it was credited before.
+    SaleCorrected = 54,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4295,6 +4880,10 @@ impl EventKind {
             Self::AccountRegistered => "EVENT_KIND_ACCOUNT_REGISTERED",
             Self::AccountUpdated => "EVENT_KIND_ACCOUNT_UPDATED",
             Self::RefundExceededSale => "EVENT_KIND_REFUND_EXCEEDED_SALE",
+            Self::RewardCreated => "EVENT_KIND_REWARD_CREATED",
+            Self::RewardFulfilled => "EVENT_KIND_REWARD_FULFILLED",
+            Self::CorrectionRecorded => "EVENT_KIND_CORRECTION_RECORDED",
+            Self::SaleCorrected => "EVENT_KIND_SALE_CORRECTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4330,6 +4919,10 @@ impl EventKind {
             "EVENT_KIND_ACCOUNT_REGISTERED" => Some(Self::AccountRegistered),
             "EVENT_KIND_ACCOUNT_UPDATED" => Some(Self::AccountUpdated),
             "EVENT_KIND_REFUND_EXCEEDED_SALE" => Some(Self::RefundExceededSale),
+            "EVENT_KIND_REWARD_CREATED" => Some(Self::RewardCreated),
+            "EVENT_KIND_REWARD_FULFILLED" => Some(Self::RewardFulfilled),
+            "EVENT_KIND_CORRECTION_RECORDED" => Some(Self::CorrectionRecorded),
+            "EVENT_KIND_SALE_CORRECTED" => Some(Self::SaleCorrected),
             _ => None,
         }
     }
@@ -4799,7 +5392,7 @@ pub struct Balance {
     /// the negative amount.
     #[prost(message, optional, tag = "3")]
     pub owed: ::core::option::Option<RewardValue>,
-    /// The rewards that are paid. No call pays rewards today, so it is zero.
+    /// The rewards that are paid, or fulfilled if they are not in cash. No call pays rewards in cash today.
     #[prost(message, optional, tag = "4")]
     pub paid: ::core::option::Option<RewardValue>,
 }
@@ -4813,6 +5406,52 @@ pub struct GetBalanceResponse {
     /// reward.
     #[prost(message, repeated, tag = "2")]
     pub balances: ::prost::alloc::vec::Vec<Balance>,
+}
+/// The request of ListBalances.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBalancesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list: by the creation of the affiliates. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only the balances of this affiliate. Optional.
+    #[prost(message, optional, tag = "4")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only balances in these units. Empty: all units.
+    #[prost(enumeration = "RewardUnit", repeated, tag = "5")]
+    pub units: ::prost::alloc::vec::Vec<i32>,
+    /// Only balances in these currencies, as ISO 4217 codes. Empty: all balances, also those that are not in money.
+    #[prost(string, repeated, tag = "6")]
+    pub currencies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only balances of which something is owed.
+    #[prost(bool, tag = "7")]
+    pub owed_only: bool,
+}
+/// The balances of one affiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AffiliateBalances {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The affiliate's balances that pass the filter, ordered by unit, then by currency code.
+    #[prost(message, repeated, tag = "2")]
+    pub balances: ::prost::alloc::vec::Vec<Balance>,
+}
+/// The answer of ListBalances.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBalancesResponse {
+    /// One page of affiliates. Each has at least one balance that passes the filter.
+    #[prost(message, repeated, tag = "1")]
+    pub affiliates: ::prost::alloc::vec::Vec<AffiliateBalances>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// A two-sided entry: the same amount is debited to one ledger account and credited to another. Entries are never changed or
 /// removed.
@@ -4924,6 +5563,8 @@ pub enum LedgerAccount {
     AffiliatePending = 2,
     /// The rewards that the merchant owes to affiliates.
     AffiliatePayable = 3,
+    /// What affiliates were given of rewards that are not in cash.
+    Fulfilled = 4,
 }
 impl LedgerAccount {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4936,6 +5577,7 @@ impl LedgerAccount {
             Self::CommissionExpense => "LEDGER_ACCOUNT_COMMISSION_EXPENSE",
             Self::AffiliatePending => "LEDGER_ACCOUNT_AFFILIATE_PENDING",
             Self::AffiliatePayable => "LEDGER_ACCOUNT_AFFILIATE_PAYABLE",
+            Self::Fulfilled => "LEDGER_ACCOUNT_FULFILLED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4945,6 +5587,7 @@ impl LedgerAccount {
             "LEDGER_ACCOUNT_COMMISSION_EXPENSE" => Some(Self::CommissionExpense),
             "LEDGER_ACCOUNT_AFFILIATE_PENDING" => Some(Self::AffiliatePending),
             "LEDGER_ACCOUNT_AFFILIATE_PAYABLE" => Some(Self::AffiliatePayable),
+            "LEDGER_ACCOUNT_FULFILLED" => Some(Self::Fulfilled),
             _ => None,
         }
     }
@@ -4966,6 +5609,12 @@ pub enum LedgerReason {
     /// A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
     /// is an entry with reason EARNED.
     Reattributed = 5,
+    /// A reward that is not in cash was fulfilled.
+    Fulfilled = 6,
+    /// The amount of a sale was corrected.
+    Corrected = 7,
+    /// A refund came with a commission adjustment.
+    Adjusted = 8,
 }
 impl LedgerReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4980,6 +5629,9 @@ impl LedgerReason {
             Self::Denied => "LEDGER_REASON_DENIED",
             Self::Refunded => "LEDGER_REASON_REFUNDED",
             Self::Reattributed => "LEDGER_REASON_REATTRIBUTED",
+            Self::Fulfilled => "LEDGER_REASON_FULFILLED",
+            Self::Corrected => "LEDGER_REASON_CORRECTED",
+            Self::Adjusted => "LEDGER_REASON_ADJUSTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4991,6 +5643,9 @@ impl LedgerReason {
             "LEDGER_REASON_DENIED" => Some(Self::Denied),
             "LEDGER_REASON_REFUNDED" => Some(Self::Refunded),
             "LEDGER_REASON_REATTRIBUTED" => Some(Self::Reattributed),
+            "LEDGER_REASON_FULFILLED" => Some(Self::Fulfilled),
+            "LEDGER_REASON_CORRECTED" => Some(Self::Corrected),
+            "LEDGER_REASON_ADJUSTED" => Some(Self::Adjusted),
             _ => None,
         }
     }
@@ -5192,6 +5847,60 @@ pub mod reward_service_client {
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "DenyRewards"));
             self.inner.unary(req, path, codec).await
         }
+        /// Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
+        /// booked like every other reward.
+        /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason LEAD_NOT_BOUND.
+        pub async fn create_reward(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateRewardRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateRewardResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.RewardService/CreateReward",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.RewardService", "CreateReward"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records that the affiliate was given an approved reward that is not in cash. The reward becomes PAID.
+        /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_IN_CASH, or REWARD_STATE when the reward
+        /// is not approved.
+        pub async fn fulfill_reward(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FulfillRewardRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FulfillRewardResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.RewardService/FulfillReward",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.RewardService", "FulfillReward"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
         pub async fn get_balance(
@@ -5216,6 +5925,31 @@ pub mod reward_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "GetBalance"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the balances of all affiliates that ever had a reward. The amounts of a page are those of one moment.
+        pub async fn list_balances(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListBalancesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBalancesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.RewardService/ListBalances",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.RewardService", "ListBalances"));
             self.inner.unary(req, path, codec).await
         }
         /// Lists ledger entries.
@@ -5403,6 +6137,31 @@ pub mod tracking_service_client {
                 .insert(GrpcMethod::new("headwater.v1.TrackingService", "RecordClick"));
             self.inner.unary(req, path, codec).await
         }
+        /// Lists clicks.
+        pub async fn list_clicks(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListClicksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListClicksResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/ListClicks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "ListClicks"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Records a sign-up and binds the lead to the affiliate that referred it. A lead that is already bound stays bound to its
         /// affiliate. The lead's earlier NOT_REFERRED sales are credited to that affiliate now, if they occurred inside the attribution
         /// window before this sign-up.
@@ -5512,6 +6271,33 @@ pub mod tracking_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
+        /// the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
+        /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+        pub async fn correct_sale(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CorrectSaleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CorrectSaleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/CorrectSale",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "CorrectSale"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
         /// others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
         /// are committed.
@@ -5617,6 +6403,37 @@ pub mod tracking_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.TrackingService", "GetConversion"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
+        /// the others.
+        pub async fn batch_get_conversions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BatchGetConversionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BatchGetConversionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/BatchGetConversions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.TrackingService",
+                        "BatchGetConversions",
+                    ),
                 );
             self.inner.unary(req, path, codec).await
         }

@@ -205,6 +205,7 @@ impl Generator {
             amount: (self.rng.u32(0..150) > 0).then_some(amount),
             refund_id: self.seldom(30, |_| format!("refund-id-{label}")),
             occur_time: self.occur_time(world, elapsed),
+            ..Default::default()
         }
     }
 
