@@ -65,6 +65,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::CurrencyMismatch { sale_id, currency },
         Refusal::NoSaleToRefund,
         Refusal::CouponLimit { limit: 100 },
+        Refusal::LeadIdentifierLimit { limit: 100 },
         Refusal::LastKey { kind: KeyKind::Admin },
         Refusal::Overflow(Overflow),
         Refusal::NotLoaded("terms"),

@@ -51,6 +51,11 @@ changes! {
     RecordSaleRequest,
     RecordRefundRequest,
     RecordCancellationRequest,
+    CreateLeadRequest,
+    UpdateLeadRequest,
+    DeleteLeadRequest,
+    MergeLeadsRequest,
+    AttributeLeadRequest,
     ApproveRewardsRequest,
     DenyRewardsRequest,
 }

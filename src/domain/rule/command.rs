@@ -77,6 +77,11 @@ commands! {
     sale::RecordSale(RecordSale),
     refund::RecordRefund(RecordRefund),
     lead::RecordCancellation(RecordCancellation),
+    lead::CreateLead(Box<CreateLead>),
+    lead::UpdateLead(Box<UpdateLead>),
+    lead::DeleteLead(DeleteLead),
+    lead::MergeLeads(MergeLeads),
+    lead::AttributeLead(Box<AttributeLead>),
     reward::ApproveRewards(ApproveRewards),
     reward::DenyRewards(DenyRewards),
 }

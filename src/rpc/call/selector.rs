@@ -130,6 +130,16 @@ pub(in crate::rpc) fn lead(
     optional_lead(fields, field, selector)
 }
 
+/// The lead that a request names, in the form that it is compared in.
+pub(in crate::rpc) fn canonical_lead(sent: &pb::LeadSelector) -> Cow<'_, pb::LeadSelector> {
+    use lead_selector::Selector;
+    let canonical = match sent.selector.as_ref() {
+        Some(Selector::Email(email)) => canonical::email(email).map(Selector::Email),
+        Some(Selector::Id(_) | Selector::ExternalId(_)) | None => None,
+    };
+    canonical.map_or(Cow::Borrowed(sent), |selector| Cow::Owned(pb::LeadSelector { selector: Some(selector) }))
+}
+
 /// The conversion that a request names. It is required.
 pub(in crate::rpc) fn conversion(
     fields: &mut Fields,
@@ -176,11 +186,10 @@ impl Call {
         Ok(lead.ok_or_else(|| Refusal::not_found(Resource::Lead, selector))?)
     }
 
-    /// The id of the lead that a filter names; `None` if it names none.
-    pub(in crate::rpc) async fn lead_id(&self, selector: Option<&LeadSelector>) -> Result<Option<LeadId>, Error> {
-        match selector {
-            Some(selector) => Ok(Some(self.lead(selector).await?.id)),
-            None => Ok(None),
-        }
+    /// The ids of the lead that a filter names and of those that were merged into it; none if the filter names no lead.
+    pub(in crate::rpc) async fn lead_ids(&self, selector: Option<&LeadSelector>) -> Result<Vec<LeadId>, Error> {
+        let Some(selector) = selector else { return Ok(Vec::new()) };
+        let lead = self.lead(selector).await?;
+        Ok([lead.id].into_iter().chain(lead.details.merged_ids).collect())
     }
 }

@@ -58,7 +58,7 @@ macro_rules! wire_enums {
 wire_enums! {
     KeyKind = ApiKeyKind { ServerOperator, Admin, Tracking, Read, Payout, Publishable }
     AttributionModel = AttributionModel { FirstClick, LastClick }
-    AttributionSource = AttributionSource { LeadBinding, Coupon, Click }
+    AttributionSource = AttributionSource { LeadBinding, Coupon, Click, Manual }
     Rounding = Rounding { HalfEven, HalfUp, Down }
     TermsReach = TermsReach { NewSales, NewCustomers }
     ProgramState = ProgramState { Active, Archived }
@@ -82,7 +82,7 @@ wire_enums! {
         ConversionUpdated, LeadCreated, LeadUpdated, RewardApproved, RewardDenied, RewardReversed, ProgramCreated,
         ProgramUpdated, ProgramArchived, AffiliateCreated, EnrollmentCreated, EnrollmentUpdated, EnrollmentEnded,
         LinkCreated, LinkRevoked, CouponAssigned, CouponRemoved, ApiKeyCreated, ApiKeyRevoked, AccountRegistered,
-        AccountUpdated,
+        AccountUpdated, LeadAttributed, LeadMerged, LeadDeleted,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use crate::auth::permission::{CLICKS, READING, RECORDING};
+use crate::auth::permission::{ADMINISTRATION, CLICKS, READING, RECORDING};
 use crate::pb;
 use crate::rpc;
 use crate::rpc::call::service::service;
@@ -25,6 +25,12 @@ service! {
         RecordRefund = write change, RECORDING;
         RecordCancellation = write change, RECORDING;
         BatchRecordEvents = write rpc::batch::record, RECORDING;
+        CreateLead = write change, ADMINISTRATION;
+        UpdateLead = write change, ADMINISTRATION;
+        DeleteLead = write change, ADMINISTRATION;
+        MergeLeads = write change, ADMINISTRATION;
+        AttributeLead = write change, ADMINISTRATION;
+        GetAttribution = read rpc::lead::attribution::get, READING;
         GetLead = read rpc::lead::get, READING;
         ListLeads = read rpc::lead::list, READING;
         GetConversion = read rpc::conversion::get, READING;
