@@ -1,5 +1,5 @@
 //! The rule that changes a lead. A former identifier is kept in a row of its own, so that it still finds the lead and costs the other
-//! leads nothing.
+//! leads nothing: see docs/adr/0022.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -159,7 +159,7 @@ pub(super) fn check_limit(alias_count: usize) -> Result<(), Refusal> {
     if alias_count > limit { Err(Refusal::LeadIdentifierLimit { limit }) } else { Ok(()) }
 }
 
-/// The rows that find these leads, loaded.
+/// The rows that find a lead besides its own.
 pub(super) fn alias_rows(context: &mut Context<'_>, lead: &Lead) -> Result<Vec<Arc<Lead>>, Refusal> {
     let keys: Vec<(AccountId, LeadId)> = lead.details.alias_ids().map(|id| (lead.account_id, id)).collect();
     keys.iter().for_each(|key| context.set.wanted().row::<Lead>(*key));
