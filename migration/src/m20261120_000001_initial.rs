@@ -200,6 +200,9 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(time_null("first_sale_at"))
             .col(time("created_at"))
             .col(time("updated_at"))
+            .col(id_null("merged_into"))
+            .col(time_null("deleted_at"))
+            .col(json_null("details"))
             .take(),
         table("waiting_refund", &["account_id", "sale_event_id", "conversion_id"])
             .col(id("account_id"))

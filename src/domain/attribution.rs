@@ -12,6 +12,8 @@ text_enum! {
         Coupon = "coupon",
         /// A click through a link, or a ref_id that was sent.
         Click = "click",
+        /// A person bound the lead. Only in the credits of leads.
+        Manual = "manual",
     }
 }
 

@@ -41,6 +41,12 @@ text_enum! {
         LeadCreated = "lead_created",
         /// A lead was changed.
         LeadUpdated = "lead_updated",
+        /// A lead was bound by hand.
+        LeadAttributed = "lead_attributed",
+        /// A lead was merged into another one.
+        LeadMerged = "lead_merged",
+        /// A lead was deleted.
+        LeadDeleted = "lead_deleted",
         /// A reward was approved.
         RewardApproved = "reward_approved",
         /// A reward was denied.
@@ -100,7 +106,9 @@ impl EventKind {
             | Self::SaleCorrected
             | Self::CancellationRecorded
             | Self::ConversionUpdated => EventSubject::Conversion,
-            Self::LeadCreated | Self::LeadUpdated => EventSubject::Lead,
+            Self::LeadCreated | Self::LeadUpdated | Self::LeadAttributed | Self::LeadMerged | Self::LeadDeleted => {
+                EventSubject::Lead
+            }
             Self::RewardApproved
             | Self::RewardDenied
             | Self::RewardReversed

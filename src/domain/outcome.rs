@@ -77,6 +77,8 @@ outcomes! {
     Click(super::click::ClickOutcome): |click| Some(&click.click_id);
     /// RecordLead.
     Lead(super::lead::LeadOutcome): |lead| Some(lead.conversion_id.as_ref().map_or(&lead.lead_id as &dyn TypedId, |id| id));
+    /// CreateLead, UpdateLead, DeleteLead, MergeLeads, AttributeLead. Kept without personal data.
+    ChangedLead(Arc<super::lead::Lead>): |lead| Some(&lead.id);
     /// RecordSale.
     Sale(super::conversion::SaleOutcome): |sale| Some(&sale.conversion_id);
     /// The kept part of a RecordSale's answer. Never an answer itself.
@@ -101,6 +103,7 @@ impl Outcome {
     pub fn to_keep(&self) -> Self {
         match self {
             Self::Sale(sale) => Self::KeptSale(sale.to_keep()),
+            Self::ChangedLead(lead) => Self::ChangedLead(Arc::new(lead.without_personal_data())),
             other => other.clone(),
         }
     }

@@ -64,6 +64,8 @@ text_enum! {
         CouponId = "coupon_id",
         /// The lead that is named.
         Lead = "lead",
+        /// The lead that is merged into another one.
+        Duplicate = "duplicate",
         /// The conversion that is named.
         Conversion = "conversion",
         /// The rewards that are named.
@@ -215,6 +217,12 @@ pub enum Refusal {
     CouponLimit {
         /// The account's limit.
         limit: i32,
+    },
+    /// The lead has as many former identifiers and merged leads as it may have.
+    #[error("the lead has {limit} former identifiers and merged leads, as many as a lead may have")]
+    LeadIdentifierLimit {
+        /// The limit.
+        limit: usize,
     },
     /// The key is the last one that works of those that manage the account's keys.
     #[error("it is the last {kind} key that works; create another one first, then revoke this one with it")]

@@ -329,6 +329,12 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             format!("{text}; remove one, or raise the account's max_active_coupons_per_affiliate"),
         )
         .with("limit", limit),
+        Refusal::LeadIdentifierLimit { limit } => Answer::precondition(
+            ErrorReason::LeadIdentifierLimit,
+            "lead",
+            format!("{}: {text}; leave its identifiers as they are", path(&Field::Lead)),
+        )
+        .with("limit", limit),
         Refusal::LastKey { kind } => {
             Answer::precondition(ErrorReason::LastKey, "api_key", format!("{}: {text}", path(&Field::ApiKeyId)))
                 .with("key_kind", kind)

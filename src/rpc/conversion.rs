@@ -86,7 +86,7 @@ pub(super) async fn list(
         outcomes: if outcomes.is_empty() { referred() } else { outcomes },
         affiliate_id: call.affiliate_id(affiliate.as_ref()).await?,
         program_id,
-        lead_id: call.lead_id(lead.as_ref()).await?,
+        lead_ids: call.lead_ids(lead.as_ref()).await?,
         occurred,
         order_id,
         order_number: order_number.filter(|number| !number.is_empty()),

@@ -12,7 +12,7 @@ use super::backend::bytes_contain;
 use super::credits;
 use super::entity::waiting_refund as waiting_table;
 use super::entity::{conversion as table, reward as reward_table};
-use super::list::{self, Walk};
+use super::list::{self, ListOrder, Walk};
 use super::lists::{self, EntriesOfRow, Entry, List, Place, Rows, rows_in_order_of_ids, rows_of_list};
 use super::row::{RowName, to_json};
 use super::set::Loading;
@@ -192,8 +192,12 @@ async fn load_newest(
 /// Reads the latest sales of leads, and returns the leads. The leads must be loaded already.
 async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<BTreeSet<(AccountId, LeadId)>, StoreError> {
     let wanted = std::mem::take(&mut loading.needs.names.latest_sales);
-    let leads = wanted.iter().filter_map(|name| Some((name.0, loading.set.names.leads.get(name).flatten()?)));
-    let leads: BTreeSet<(AccountId, LeadId)> = leads.collect();
+    let named = wanted.iter().filter_map(|(account_id, name)| loading.set.loaded_lead(*account_id, name));
+    let mut leads = BTreeSet::new();
+    for lead in named {
+        let ids = [lead.id].into_iter().chain(lead.details.merged_ids.iter().copied());
+        leads.extend(ids.map(|id| (lead.account_id, id)));
+    }
     load_newest(loading, &leads, Some(ConversionKind::Sale), NEWEST_MAX as usize).await?;
     Ok(leads)
 }
@@ -233,8 +237,8 @@ pub struct ConversionQuery {
     pub affiliate_id: Option<AffiliateId>,
     /// Only conversions credited in this program.
     pub program_id: Option<ProgramId>,
-    /// Only conversions of this lead.
-    pub lead_id: Option<LeadId>,
+    /// Only conversions of these leads, which were merged. Empty: of any customer.
+    pub lead_ids: Vec<LeadId>,
     /// Only conversions that occurred in this interval.
     pub occurred: Interval,
     /// Only conversions with this order id.
@@ -335,9 +339,12 @@ pub async fn list(
             .apply_if(wanted.order_number.as_deref(), |query, number| {
                 query.filter(has_order_field(store.read(), "order_number", number))
             })
-            .apply_if(wanted.lead_id, |query, id| query.filter(table::Column::LeadId.eq(id.uuid())))
             .apply_if(wanted.occurred.start, |query, start| query.filter(table::Column::OccurredAt.gte(start.micros())))
             .apply_if(wanted.occurred.end, |query, end| query.filter(table::Column::OccurredAt.lt(end.micros())));
+        let query = match &wanted.lead_ids[..] {
+            [] => query,
+            ids => query.filter(table::Column::LeadId.is_in(ids.iter().map(|id| id.uuid()))),
+        };
         let query = list::one_of(query, table::Column::Kind, &wanted.kinds);
         let query = list::one_of(query, table::Column::Outcome, &wanted.outcomes);
         if wanted.without_candidates { with_candidates(query, &no_candidates) } else { query }
@@ -351,17 +358,32 @@ pub async fn list(
     let connection = store.read();
     let key = [table::Column::AccountId, table::Column::Id];
     let rows = Rows { key, value: Value::from, id: |row: &table::Model| row.id, filter };
-    let rows = match (wanted.lead_id, wanted.affiliate_id) {
-        (Some(lead_id), _) => {
-            let list = (account_id, List::conversions_of_lead(lead_id));
-            rows_in_order_of_ids(connection, list, &rows, walk).await?
-        }
-        (None, Some(affiliate_id)) => {
+    let rows = match (&wanted.lead_ids[..], wanted.affiliate_id) {
+        ([], Some(affiliate_id)) => {
             rows_of_list(connection, (account_id, List::conversions_of(affiliate_id)), &rows, walk).await?
         }
-        (None, None) => (rows.filter)(list::page::<Conversion>(account_id, walk)).all(connection).await?,
+        ([], None) => (rows.filter)(list::page::<Conversion>(account_id, walk)).all(connection).await?,
+        (lead_ids, _) => {
+            let mut found = Vec::new();
+            for lead_id in lead_ids {
+                let list = (account_id, List::conversions_of_lead(*lead_id));
+                found.extend(rows_in_order_of_ids(connection, list, &rows, walk).await?);
+            }
+            one_page(found, walk)
+        }
     };
     with_rewards(store, rows).await
+}
+
+/// The first rows of the pages of several lists, each once. A sale that moved to another lead is on the lists of both.
+fn one_page(mut rows: Vec<table::Model>, walk: Walk) -> Vec<table::Model> {
+    rows.sort_by_key(|row| row.id);
+    rows.dedup_by_key(|row| row.id);
+    if walk.order == ListOrder::NewestFirst {
+        rows.reverse();
+    }
+    rows.truncate(usize::try_from(walk.limit).unwrap_or(usize::MAX));
+    rows
 }
 
 /// Reads this text in place of the candidates of each row.

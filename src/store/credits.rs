@@ -32,8 +32,12 @@ const VERSION: u8 = 1;
 const CREDIT_LENGTH: usize = 3 * 16 + 4 + 1 + 4;
 
 /// The stored codes of the sources. A code never changes its meaning.
-const SOURCES: [(u8, AttributionSource); 3] =
-    [(1, AttributionSource::LeadBinding), (2, AttributionSource::Coupon), (3, AttributionSource::Click)];
+const SOURCES: [(u8, AttributionSource); 4] = [
+    (1, AttributionSource::LeadBinding),
+    (2, AttributionSource::Coupon),
+    (3, AttributionSource::Click),
+    (4, AttributionSource::Manual),
+];
 
 /// Bytes that no version of this program has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +98,7 @@ fn code(source: AttributionSource) -> u8 {
         AttributionSource::LeadBinding => 1,
         AttributionSource::Coupon => 2,
         AttributionSource::Click => 3,
+        AttributionSource::Manual => 4,
     }
 }
 

@@ -15,6 +15,8 @@ use super::{Store, StoreError, WriteTransaction};
 use crate::domain::conversion::Conversion;
 use crate::domain::id::AccountId;
 use crate::domain::id::ConversionId;
+use crate::domain::lead::Lead;
+use crate::domain::outcome::Outcome;
 use crate::domain::request::{Request, RequestKey};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
@@ -52,6 +54,9 @@ impl Stored for Request {
     fn leads_to(&self, needs: &mut Needs) {
         if self.key.is_sale() {
             needs.row::<Conversion>((self.key.account_id, ConversionId::from_uuid(self.effect)));
+        }
+        if let Outcome::ChangedLead(lead) = &self.outcome {
+            needs.row::<Lead>((lead.account_id, lead.id));
         }
     }
 }

@@ -65,6 +65,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::CurrencyMismatch { sale_id, currency },
         Refusal::NoSaleToRefund,
         Refusal::CouponLimit { limit: 100 },
+        Refusal::LeadIdentifierLimit { limit: 100 },
         Refusal::LastKey { kind: KeyKind::Admin },
         Refusal::CorrectionBelowRefunds { sale_id, refunded_minor: 1250, currency },
         Refusal::LeadNotBound { lead_id: LeadId::from_uuid(id()) },

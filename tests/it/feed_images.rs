@@ -165,6 +165,38 @@ async fn record(client: &mut Client) {
         ..Default::default()
     };
     client.tracking.record_cancellation(cancellation).await.unwrap();
+    change_leads(client).await;
+}
+
+/// Creates leads, binds one by hand, merges two and deletes one.
+async fn change_leads(client: &mut Client) {
+    let by_external_id = |external_id: &str| {
+        Some(pb::LeadSelector { selector: Some(pb::lead_selector::Selector::ExternalId(external_id.to_owned())) })
+    };
+    for external_id in ["user-2-again", "user-3"] {
+        let create = pb::CreateLeadRequest {
+            external_id: external_id.to_owned(),
+            email: format!("bob@{external_id}.example"),
+            last_name: "Jones".to_owned(),
+            metadata: [("name".to_owned(), "Bob".to_owned())].into(),
+            ..Default::default()
+        };
+        client.tracking.create_lead(create).await.unwrap();
+    }
+    let attribute = pb::AttributeLeadRequest {
+        lead: by_external_id("user-2-again"),
+        referrer: Some(pb::Referrer {
+            selector: Some(pb::referrer::Selector::RefId("ann-ref".to_owned())),
+            ..Default::default()
+        }),
+        reason: "Bob Jones says so".to_owned(),
+        ..Default::default()
+    };
+    client.tracking.attribute_lead(attribute).await.unwrap();
+    let (lead, duplicate) = (by_external_id("user-2"), by_external_id("user-2-again"));
+    client.tracking.merge_leads(pb::MergeLeadsRequest { lead, duplicate, ..Default::default() }).await.unwrap();
+    let delete = pb::DeleteLeadRequest { lead: by_external_id("user-3"), ..Default::default() };
+    client.tracking.delete_lead(delete).await.unwrap();
 }
 
 /// The subject as its Get call returns it, without the fields that the feed leaves out.
@@ -222,9 +254,20 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
         Subject::Lead(row) => {
             let selector = Some(pb::lead_selector::Selector::Id(row.id.clone()));
             let request = pb::GetLeadRequest { lead: Some(pb::LeadSelector { selector }) };
-            let found = client.tracking.get_lead(request).await.unwrap().into_inner().lead.unwrap();
+            let found = client.tracking.get_lead(request).await;
+            // No call returns a deleted lead, nor one that was merged.
+            if row.delete_time.is_some() {
+                assert_eq!(found.unwrap_err().code(), tonic::Code::NotFound);
+                return subject.clone();
+            }
+            let found = found.unwrap().into_inner().lead.unwrap();
+            if !row.merged_into_lead_id.is_empty() {
+                assert_eq!(found.id, row.merged_into_lead_id);
+                return subject.clone();
+            }
             let empty = String::new;
             Subject::Lead(pb::Lead {
+                metadata: Default::default(),
                 email: empty(),
                 email_as_sent: empty(),
                 external_id: empty(),

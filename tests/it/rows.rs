@@ -1,5 +1,7 @@
-//! One test for each row of what other systems can do, named after the row. Each runs over gRPC on both databases.
+//! One test for each operation of the systems that Headwater replaces, named after the operation's row in the documentation. Each
+//! runs over gRPC on both databases.
 
 mod conversion;
+mod leads;
 mod reading;
 mod reward;

@@ -29,5 +29,6 @@ pub use command::*;
 pub use context::{Context, Rule};
 pub use decide::{Decision, add_needs, decide};
 pub use enrollment::NewEnrollment;
+pub use lead::Referrer;
 pub use program::applicable_terms;
 pub use reward::Recipient;

@@ -103,7 +103,7 @@ impl RecordRefund {
         // Sales that wait for their lead can be refunded too. When their lead arrives, the refunded part must not be priced.
         let mut sales = set.unmatched_sales_of(account_id, lead.map(Arc::as_ref), &self.customer)?;
         if let Some(lead) = lead {
-            sales.extend(set.latest_sales_of(account_id, lead.id)?);
+            sales.extend(set.latest_sales_of(lead)?);
         } else if sales.is_empty() {
             return Ok(None);
         }

@@ -17,7 +17,7 @@ use crate::domain::conversion::{
 };
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId};
-use crate::domain::lead::{Customer, Lead, LeadState, UnmatchedSale};
+use crate::domain::lead::{Customer, Lead, LeadState};
 use crate::domain::money::Money;
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::Reward;
@@ -111,7 +111,7 @@ impl RecordSale {
         sale.lead_id = lead.map(|lead| lead.id);
         sale.candidates = attribution.candidates;
         let Some(winner) = attribution.winner else {
-            return Ok((self.leave_unmatched(context, known, sale)?, Vec::new()));
+            return Ok((self.leave_unmatched(context, known.as_deref(), known.as_ref(), sale)?, Vec::new()));
         };
         if let Some(lead) = &known
             && lead.binding.is_some()
@@ -151,7 +151,7 @@ impl RecordSale {
         let leads = [None, other.map(AsRef::as_ref)];
         sale.candidates =
             attribution::attribute(context.set, context.account_id, leads, &self.referral, occurred_at)?.candidates;
-        self.leave_unmatched(context, None, sale)?;
+        self.leave_unmatched(context, Some(known), None, sale)?;
         let mut lead = known.as_ref().clone();
         self.mark_as_buyer(context, &mut lead, occurred_at)?;
         timeline::judge_again(context, lead, Some(known), Some(id))?;
@@ -225,27 +225,23 @@ impl RecordSale {
         Ok(())
     }
 
-    /// Stores a sale that nobody referred. It can then be explained, and it is credited if a later binding pays for it.
+    /// Stores a sale that nobody referred. It can then be explained, and it is credited if a later binding pays for it. The lead to
+    /// change gets the sale's data.
     fn leave_unmatched(
         &self,
         context: &mut Context<'_>,
-        known: Option<Arc<Lead>>,
+        known: Option<&Lead>,
+        to_change: Option<&Arc<Lead>>,
         sale: Conversion,
     ) -> Result<Arc<Conversion>, Refusal> {
         let sale = context.put(sale);
         if !self.customer.is_unnamed() {
-            context.put(UnmatchedSale {
-                account_id: sale.account_id,
-                conversion_id: sale.id,
-                email: self.customer.email.clone(),
-                external_id: self.customer.external_id.clone(),
-                occurred_at: sale.occurred_at,
-            });
+            context.put(customer::unmatched(&sale, &self.customer, known));
         }
-        if let Some(before) = known {
+        if let Some(before) = to_change {
             let mut lead = before.as_ref().clone();
             self.mark_as_buyer(context, &mut lead, sale.occurred_at)?;
-            customer::put_touched(context, lead, Some(&before));
+            customer::put_touched(context, lead, Some(before));
         }
         Ok(sale)
     }

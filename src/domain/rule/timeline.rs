@@ -2,7 +2,7 @@
 //! in which they are told:
 //!
 //! - The first event that somebody referred binds the customer. A later sale that somebody referred binds the customer anew if
-//!   the binding leads to an ended enrollment or an archived program by then.
+//!   the binding leads to an ended enrollment or an archived program by then. A binding by hand counts from its time on.
 //! - A sale that nobody referred is credited to the first later binding whose evidence (the click, or the use of the coupon or
 //!   ref_id) is earlier than the sale.
 //!
@@ -216,7 +216,11 @@ fn judge_in_order(
     let mut verdicts: Verdicts = Vec::new();
     // The bindings, each with the number of events until it.
     let mut bindings: Vec<(usize, Binding)> = Vec::new();
+    let mut by_hand = lead.details.manual_bindings.iter().peekable();
     for event in events {
+        while let Some(manual) = by_hand.next_if(|manual| manual.precedes(event.occurred_at, event.created_at)) {
+            bindings.push((verdicts.len(), manual.binding.clone()));
+        }
         let binding = bindings.last().map(|(_, binding)| binding);
         let probe = Lead { binding: binding.cloned(), ..lead.clone() };
         let (verdict, winner) = judge(set, &probe, event)?;
@@ -229,6 +233,7 @@ fn judge_in_order(
         }
         verdicts.push((Arc::clone(event), verdict));
     }
+    bindings.extend(by_hand.map(|manual| (verdicts.len(), manual.binding.clone())));
     for (place, (event, verdict)) in verdicts.iter_mut().enumerate() {
         let later = bindings.iter().filter(|(bound, _)| *bound > place);
         for (_, binding) in later {

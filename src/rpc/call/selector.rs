@@ -196,11 +196,10 @@ impl Call {
         Ok(lead.ok_or_else(|| Refusal::not_found(Resource::Lead, selector))?)
     }
 
-    /// The id of the lead that a filter names; `None` if it names none.
-    pub(in crate::rpc) async fn lead_id(&self, selector: Option<&LeadSelector>) -> Result<Option<LeadId>, Error> {
-        match selector {
-            Some(selector) => Ok(Some(self.lead(selector).await?.id)),
-            None => Ok(None),
-        }
+    /// The ids of the lead that a filter names and of those that were merged into it; none if the filter names no lead.
+    pub(in crate::rpc) async fn lead_ids(&self, selector: Option<&LeadSelector>) -> Result<Vec<LeadId>, Error> {
+        let Some(selector) = selector else { return Ok(Vec::new()) };
+        let lead = self.lead(selector).await?;
+        Ok([lead.id].into_iter().chain(lead.details.merged_ids).collect())
     }
 }

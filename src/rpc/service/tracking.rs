@@ -27,6 +27,12 @@ service! {
         RecordCancellation = write change, RECORDING;
         CorrectSale = write change, ADMINISTRATION;
         BatchRecordEvents = write rpc::batch::record, RECORDING;
+        CreateLead = write change, ADMINISTRATION;
+        UpdateLead = write change, ADMINISTRATION;
+        DeleteLead = write change, ADMINISTRATION;
+        MergeLeads = write change, ADMINISTRATION;
+        AttributeLead = write change, ADMINISTRATION;
+        GetAttribution = read rpc::lead::attribution::get, READING;
         GetLead = read rpc::lead::get, READING;
         ListLeads = read rpc::lead::list, READING;
         GetConversion = read rpc::conversion::get, READING;

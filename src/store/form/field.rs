@@ -12,6 +12,7 @@ use crate::domain::conversion::ConversionOutcome;
 use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::EnrollmentState;
 use crate::domain::id::TypedId;
+use crate::domain::lead::LeadState;
 use crate::domain::link::LinkState;
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
@@ -118,6 +119,7 @@ as_they_are!(
     CouponState,
     EnrollmentState,
     KeyKind,
+    LeadState,
     LinkState,
     ProgramState,
     RewardRule,

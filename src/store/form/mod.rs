@@ -40,6 +40,7 @@ use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::enrollment::PastStanding;
+use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation};
@@ -69,6 +70,7 @@ use affiliate::ProfileForm;
 use attribution::CandidateForm;
 use conversion::{AsRecordedForm, OrderDetailsForm};
 use enrollment::PastStandingForm;
+use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use program::{CommissionForm, TermsDraftForm};
 use reward::{ByHandForm, CalculationForm};
@@ -99,6 +101,8 @@ kept! {
     Vec<PastStanding>: writes 1 Vec<PastStandingForm>;
     // affiliate.profile
     Profile: writes 1 ProfileForm<'_>;
+    // lead.details
+    LeadDetails: writes 1 LeadDetailsForm<'_>;
     // conversion.order_details
     OrderDetails: writes 1 OrderDetailsForm<'_>;
     // conversion.candidates

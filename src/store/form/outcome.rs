@@ -15,6 +15,7 @@ enum_form! {
         Coupon(coupon: Box<super::coupon::CouponForm<'a>>),
         Click(click: super::click::ClickOutcomeForm<'a>),
         Lead(lead: super::lead::LeadOutcomeForm),
+        ChangedLead(lead: Box<super::lead::LeadForm<'a>>),
         Sale(sale: super::conversion::SaleOutcomeForm),
         KeptSale(sale: super::conversion::KeptSaleForm),
         Refund(refund: super::conversion::RefundOutcomeForm),

@@ -34,6 +34,11 @@ pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
     /// Adds the rows that are always needed together with this one.
     fn leads_to(&self, needs: &mut Needs);
 
+    /// Whether a change of the row is written before changes of other rows of its kind, because it may give up a name to one of them.
+    fn is_written_first(&self) -> bool {
+        false
+    }
+
     /// Reads the needed rows of this kind, by each name that it is found by. Rows that were not found are entered as absent.
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
         loading.by_key::<Self>().await

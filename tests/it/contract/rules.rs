@@ -302,8 +302,21 @@ fn files(contract: &Contract<'_>) -> Vec<String> {
 /// Each call that changes something may be repeated. Its request begins with an id that the caller chooses, and its response says
 /// whether the call was a repeat.
 fn changes(contract: &Contract<'_>) -> Vec<String> {
-    const CHANGES: [&str; 12] = [
-        "Create", "Update", "Assign", "Remove", "Revoke", "Archive", "Enroll", "End", "Approve", "Deny", "Register",
+    const CHANGES: [&str; 15] = [
+        "Create",
+        "Update",
+        "Assign",
+        "Remove",
+        "Revoke",
+        "Archive",
+        "Enroll",
+        "End",
+        "Approve",
+        "Deny",
+        "Register",
+        "Delete",
+        "Merge",
+        "Attribute",
         "Fulfill",
     ];
     // A batch has an event_id in each of its items.

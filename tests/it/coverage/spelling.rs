@@ -1,6 +1,8 @@
 //! Requests that mean the same are repeats, however they are written: with a default spelled out, with blanks around a text, with
 //! another case in an address or a code, with fields that are not read.
 
+mod lead;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost_reflect::{Kind, MessageDescriptor};
@@ -50,7 +52,7 @@ fn terms() -> (Json, Json) {
 }
 
 fn spellings() -> Vec<Spelling> {
-    [accounts(), programs(), affiliates(), codes(), events()].into_iter().flatten().collect()
+    [accounts(), programs(), affiliates(), codes(), events(), lead::spellings()].into_iter().flatten().collect()
 }
 
 fn accounts() -> Vec<Spelling> {

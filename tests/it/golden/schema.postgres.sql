@@ -156,6 +156,9 @@ lead.mrr_currency character varying(32)
 lead.first_sale_at bigint
 lead.created_at bigint NOT NULL
 lead.updated_at bigint NOT NULL
+lead.merged_into uuid
+lead.deleted_at bigint
+lead.details text
 CREATE UNIQUE INDEX lead_by_email ON public.lead USING btree (account_id, email) WHERE (email IS NOT NULL)
 CREATE UNIQUE INDEX lead_by_external_id ON public.lead USING btree (account_id, external_id) WHERE (external_id IS NOT NULL)
 CREATE UNIQUE INDEX lead_pkey ON public.lead USING btree (account_id, id)

@@ -168,7 +168,10 @@ CREATE TABLE "lead" (
   "mrr_currency" varchar(32) NULL,
   "first_sale_at" integer NULL,
   "created_at" integer NOT NULL,
-  "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "updated_at" integer NOT NULL,
+  "merged_into" uuid_text NULL,
+  "deleted_at" integer NULL,
+  "details" text NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "lead_by_email" ON "lead" ("account_id", "email") WHERE "email" IS NOT NULL
 CREATE UNIQUE INDEX "lead_by_external_id" ON "lead" ("account_id", "external_id") WHERE "external_id" IS NOT NULL

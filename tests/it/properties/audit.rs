@@ -8,7 +8,7 @@ use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind,
 use headwater::domain::coupon::CouponState;
 use headwater::domain::event::EventImage;
 use headwater::domain::id::{AccountId, ConversionId, LeadId, RewardId};
-use headwater::domain::lead::{Lead, UnmatchedSale};
+use headwater::domain::lead::{LeadSelector, UnmatchedSale};
 use headwater::domain::ledger::{Balance, BalanceKey, LedgerAccount};
 use headwater::domain::money::{Currency, PPM, portion};
 use headwater::domain::program::{Commission, ProgramState};
@@ -37,7 +37,8 @@ pub(super) struct Audit {
     told: HashMap<ConversionId, ConversionImage>,
     /// Each conversion as of the last check.
     known: HashMap<ConversionId, ConversionImage>,
-    leads: HashMap<LeadId, Arc<Lead>>,
+    /// Every identifier that a lead ever had, with the lead.
+    lead_names: HashMap<LeadSelector, LeadId>,
     /// Sales that were waiting for their lead.
     unmatched: BTreeMap<(AccountId, ConversionId), Arc<UnmatchedSale>>,
 }
@@ -71,7 +72,7 @@ impl Audit {
             check_credit(conversion)?;
             check_refunded(set, conversion)?;
         }
-        self.check_leads(set)?;
+        self.check_leads(set, account_id)?;
         self.check_unmatched(set)?;
         check_waiting(set)?;
         check_names(set, account_id)
@@ -187,31 +188,55 @@ impl Audit {
         Ok(())
     }
 
-    /// Checks that a lead keeps its names. Its binding may change or end whenever an earlier event is told. `order.rs` checks that
-    /// what comes out does not depend on the order of telling.
-    fn check_leads(&mut self, set: &WorkingSet) -> Checked {
-        fn stays<T: PartialEq>(before: Option<&T>, now: Option<&T>) -> bool {
-            before.is_none() || before == now
+    /// Checks that every identifier that a lead ever had finds it, or the lead that it was merged into, until that one is deleted. The
+    /// binding may change or end whenever an earlier event is told. `order.rs` checks that what comes out does not depend on the order
+    /// of telling.
+    fn check_leads(&mut self, set: &WorkingSet, account_id: AccountId) -> Checked {
+        let row = |id: LeadId| set.leads.get(&(account_id, id)).unwrap();
+        let owner = |id: LeadId| row(row(id).merged_into.unwrap_or(id));
+        self.lead_names.retain(|_, id| owner(*id).deleted_at.is_none());
+        for (name, id) in &self.lead_names {
+            prop_assert_eq!(set.find_lead(account_id, name).unwrap(), Some(owner(*id)), "{:?} of {:?}", name, row(*id));
         }
         for lead in set.leads.iter() {
-            if let Some(before) = self.leads.insert(lead.id, Arc::clone(lead)) {
-                prop_assert!(stays(before.external_id.as_ref(), lead.external_id.as_ref()), "{:?} {:?}", before, lead);
-                prop_assert!(stays(before.email.as_ref(), lead.email.as_ref()), "{:?} {:?}", before, lead);
+            let is_gone = lead.deleted_at.is_some();
+            prop_assert!(!is_gone || **lead == lead.without_personal_data(), "{:?}", lead);
+            if lead.merged_into.is_some() {
+                continue;
             }
+            for id in lead.details.alias_ids() {
+                prop_assert_eq!(row(id).merged_into, Some(lead.id), "{:?}", lead);
+                prop_assert_eq!(row(id).deleted_at.is_some(), is_gone, "{:?}", lead);
+            }
+            if !is_gone {
+                prop_assert!(!lead.selectors().is_empty(), "{:?}", lead);
+                let names = lead.selectors().into_iter().chain([LeadSelector::Id(lead.id)]);
+                self.lead_names.extend(names.map(|name| (name, lead.id)));
+            }
+        }
+        let aliases = set.leads.iter().filter_map(|lead| Some((lead.id, lead.merged_into?)));
+        for (id, lead_id) in aliases {
+            prop_assert!(row(lead_id).details.alias_ids().any(|alias| alias == id), "{:?}", row(lead_id));
         }
         Ok(())
     }
 
-    /// Checks that a sale that nobody referred is listed under each name of its customer until it is credited, and not after
-    /// that.
+    /// Checks that a sale that nobody referred is listed under each name of its customer until it is credited or its customer deleted,
+    /// and not after that.
     fn check_unmatched(&mut self, set: &WorkingSet) -> Checked {
         self.unmatched.extend(set.unmatched_sales.iter().map(|row| (row.key(), Arc::clone(row))));
+        let has_deleted = set.leads.iter().any(|lead| lead.deleted_at.is_some());
         for (key, row) in &self.unmatched {
-            let is_referred = set.conversion(key.0, key.1).unwrap().outcome != ConversionOutcome::NotReferred;
-            prop_assert_eq!(set.unmatched_sales.get(key).is_none(), is_referred, "{:?}", row);
+            let sale = set.conversion(key.0, key.1).unwrap();
+            let lead = sale.lead_id.and_then(|id| set.leads.get(&(key.0, id)));
+            // A sale without a lead may have been that of a customer who was deleted.
+            let may_be_deleted = lead.map_or(has_deleted, |lead| lead.deleted_at.is_some());
+            let is_referred = sale.outcome != ConversionOutcome::NotReferred;
+            let is_gone = set.unmatched_sales.get(key).is_none();
+            prop_assert!(is_gone == is_referred || (is_gone && may_be_deleted), "{:?}", row);
             for name in row.selectors() {
                 let listed = set.names.unmatched_sales.get(&(key.0, name)).unwrap();
-                prop_assert_eq!(listed.contains(&key.1), !is_referred, "{:?}", row);
+                prop_assert_eq!(listed.contains(&key.1), !is_gone, "{:?}", row);
             }
         }
         Ok(())

@@ -52,6 +52,7 @@ impl<'world, W: World> Player<'world, W> {
             "cancel" => self.cancel_step(step).await,
             "correct" => self.correct_step(step).await,
             "give" => self.give_step(step).await,
+            "create-lead" | "update-lead" | "merge" | "attribute" | "delete-lead" => self.change_lead_step(step).await,
             "approve" | "deny" | "approve-due" => self.reward_step(step).await,
             _ => Ok(self.read_step(step).await),
         }
@@ -62,7 +63,7 @@ impl<'world, W: World> Player<'world, W> {
     }
 
     /// The name of the affiliate that has the whole credit.
-    fn credited(&self, credits: &[pb::Credit]) -> String {
+    pub(super) fn credited(&self, credits: &[pb::Credit]) -> String {
         let [credit] = credits else { panic!("{credits:?}") };
         assert_eq!(credit.share_ppm, 1_000_000);
         self.name_of(&credit.affiliate_id)
@@ -72,11 +73,11 @@ impl<'world, W: World> Player<'world, W> {
         self.affiliates[name].clone()
     }
 
-    fn program_id(&self, step: &Step) -> String {
+    pub(super) fn program_id(&self, step: &Step) -> String {
         step.option("program").map(|name| self.programs[name].0.clone()).unwrap_or_default()
     }
 
-    fn selector(&self, affiliate: &str) -> Option<pb::AffiliateSelector> {
+    pub(super) fn selector(&self, affiliate: &str) -> Option<pb::AffiliateSelector> {
         let id = self.affiliate_id(affiliate);
         Some(pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(id)) })
     }

@@ -15,7 +15,7 @@ use headwater::domain::conversion::{
 use headwater::domain::coupon::CouponState;
 use headwater::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentWithLanding};
 use headwater::domain::id::RewardId;
-use headwater::domain::lead::LeadOutcome;
+use headwater::domain::lead::{Lead, LeadDetails, LeadOutcome};
 use headwater::domain::link::LinkWithDestination;
 use headwater::domain::money::Rounding;
 use headwater::domain::outcome::Outcome;
@@ -95,6 +95,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("enrollment_commission_override.v1", &rows::enrollment().commission_override.unwrap());
     golden.holds("enrollment_past.v1", &vec![rows::past_standing()]);
     golden.holds("affiliate_profile.v1", &rows::profile());
+    golden.holds("lead_details.v1", &rows::lead_details());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
     golden.holds("conversion_as_recorded.v1", &rows::as_recorded());
@@ -152,6 +153,15 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         })),
         Outcome::Coupon(Arc::new(headwater::domain::coupon::Coupon { note: String::new(), ..coupon })),
         Outcome::Lead(LeadOutcome { lead_id: rows::lead().id, credits: Default::default(), conversion_id: None }),
+        Outcome::ChangedLead(Arc::new(Lead {
+            binding: None,
+            plan: String::new(),
+            mrr: None,
+            first_sale_at: None,
+            merged_into: None,
+            deleted_at: None,
+            ..rows::kept_lead()
+        })),
         Outcome::Sale(SaleOutcome {
             conversion_id: sale.id,
             lead_id: None,
@@ -185,6 +195,12 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     past.standing.commission_override = None;
     golden.holds("enrollment_past.v1.short", &vec![past]);
     golden.holds("affiliate_profile.v1.short", &Profile::default());
+    let mut details = rows::lead_details();
+    (details.manual_bindings[0].reason, details.manual_bindings[0].merged_id) = (String::new(), None);
+    golden.holds(
+        "lead_details.v1.short",
+        &LeadDetails { manual_bindings: details.manual_bindings, ..LeadDetails::default() },
+    );
     golden.holds("conversion_order_details.v1.short", &OrderDetails::default());
     golden.holds("conversion_candidates.v1.short", &Vec::<Candidate>::new());
     golden.holds("conversion_as_recorded.v1.short", &AsRecorded::default());
@@ -199,6 +215,9 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
 
 #[test]
 fn secrets_are_not_in_stored_forms() {
+    let lead = |lead: Lead| Outcome::ChangedLead(Arc::new(lead)).to_text().unwrap();
+    let personal = Lead { details: LeadDetails::default(), ..rows::lead() };
+    assert_eq!(lead(personal.clone()), lead(personal.without_personal_data()));
     let key = |key: ApiKey| Outcome::ApiKey(Arc::new(key)).to_text().unwrap();
     assert_eq!(key(rows::api_key()), key(rows::without_secrets().1));
     let affiliate = |affiliate: Affiliate| {

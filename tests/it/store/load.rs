@@ -123,7 +123,7 @@ db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move
         assert_eq!(set.find_lead(ACCOUNT, &selector), Ok(Some(&lead)));
         assert_eq!(set.enrollment(ACCOUNT, enrollment.id), Ok(&enrollment));
         assert_eq!(set.program(ACCOUNT, program.id), Ok(&program));
-        let sales = set.latest_sales_of(ACCOUNT, lead.id).unwrap();
+        let sales = set.latest_sales_of(&lead).unwrap();
         assert_eq!(sales, [&sale]);
         assert_eq!(set.rewards_of(ACCOUNT, sales[0].id).unwrap().len(), 1);
     }
@@ -302,7 +302,7 @@ db_test!(of_many_clicks_and_sales_the_newest_hundred_are_loaded, |database: Test
     let ids: Vec<_> = set.clicks_of(ACCOUNT, busy).unwrap().iter().map(|click| click.id.uuid()).collect();
     assert_eq!(ids, (151..=250).map(uuid).collect::<Vec<_>>());
     assert_eq!(set.clicks_of(ACCOUNT, calm).unwrap().len(), 1);
-    let sales = set.latest_sales_of(ACCOUNT, rows::lead().id).unwrap();
+    let sales = set.latest_sales_of(&rows::lead()).unwrap();
     assert_eq!((sales.len(), sales[0].id.uuid()), (100, uuid(51)));
     assert!(sales.iter().all(|sale| sale.kind == ConversionKind::Sale));
 });

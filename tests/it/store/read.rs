@@ -271,7 +271,7 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
         ),
         (ConversionQuery { affiliate_id: Some(rows::affiliate().id), ..all() }, vec![1]),
         (ConversionQuery { program_id: Some(rows::program().id), ..all() }, vec![1]),
-        (ConversionQuery { lead_id: Some(rows::lead().id), ..all() }, vec![1]),
+        (ConversionQuery { lead_ids: vec![rows::lead().id], ..all() }, vec![1]),
         (ConversionQuery { occurred: from(refund.occurred_at), ..all() }, vec![2, 3]),
         (ConversionQuery { occurred: before(refund.occurred_at), ..all() }, vec![1]),
     ] {

@@ -22,7 +22,7 @@ use headwater::domain::id::{
     AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, LeadId, LinkId,
     ProgramId, RewardId,
 };
-use headwater::domain::lead::{Binding, Lead, LeadState, UnmatchedSale};
+use headwater::domain::lead::{Binding, Lead, LeadDetails, LeadState, ManualBinding, UnmatchedSale};
 use headwater::domain::lead::{CancellationOutcome, LeadOutcome};
 use headwater::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use headwater::domain::link::LinkWithDestination;
@@ -228,6 +228,24 @@ pub(crate) fn lead() -> Lead {
         first_sale_at: Some(NOW),
         created_at: NOW,
         updated_at: NOW,
+        merged_into: None,
+        deleted_at: None,
+        details: lead_details(),
+    }
+}
+
+pub(crate) fn lead_details() -> LeadDetails {
+    let binding = Binding { credits: smallvec![credit()], bound_at: NOW, referred_at: NOW.plus_days(-1) };
+    LeadDetails {
+        metadata: [("crm".to_owned(), "\"17\"".to_owned())].into(),
+        manual_bindings: vec![ManualBinding {
+            binding,
+            made_at: NOW.plus_days(1),
+            reason: "asked to".to_owned(),
+            merged_id: Some(LeadId::from_uuid(uuid(8))),
+        }],
+        merged_ids: vec![LeadId::from_uuid(uuid(8))],
+        former_ids: vec![LeadId::from_uuid(uuid(9))],
     }
 }
 
@@ -452,6 +470,16 @@ pub(crate) fn without_secrets() -> (Affiliate, ApiKey) {
     (affiliate, ApiKey { secret_hash: [0; 32], ..api_key() })
 }
 
+/// A lead as a stored answer has it, without personal data.
+pub(crate) fn kept_lead() -> Lead {
+    Lead {
+        merged_into: Some(LeadId::from_uuid(uuid(2))),
+        deleted_at: Some(NOW.plus_days(2)),
+        details: LeadDetails::default(),
+        ..lead().without_personal_data()
+    }
+}
+
 /// One answer of each kind.
 pub(crate) fn outcomes() -> Vec<Outcome> {
     let (new_affiliate, key) = without_secrets();
@@ -484,6 +512,7 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             affiliate_id: affiliate().id,
         }),
         Outcome::Lead(LeadOutcome { lead_id: lead().id, credits: smallvec![credit()], conversion_id: Some(sale.id) }),
+        Outcome::ChangedLead(Arc::new(kept_lead())),
         Outcome::Sale(SaleOutcome {
             conversion_id: sale.id,
             other_lead_id: None,

@@ -660,7 +660,7 @@ impl RewardCalls {
             .await
     }
 
-    /// Lists the balances of all affiliates that ever had a reward. The amounts of a page are those of one moment.
+    /// Lists the balances of all affiliates that ever had a pending or approved reward.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -706,6 +706,38 @@ impl Call for pb::RecordRefundRequest {}
 impl Call for pb::RecordCancellationRequest {}
 
 impl Call for pb::CorrectSaleRequest {}
+
+impl Call for pb::CreateLeadRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::UpdateLeadRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::DeleteLeadRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::MergeLeadsRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::AttributeLeadRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetAttributionRequest {}
 
 impl Call for pb::GetLeadRequest {}
 
@@ -826,6 +858,83 @@ impl TrackingCalls {
     pub async fn batch_record_events(&self, request: pb::BatchRecordEventsRequest) -> Result<pb::BatchRecordEventsResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).batch_record_events(request).await)
+            .await
+    }
+
+    /// Creates a lead, for example a customer of another system, and binds it to the affiliate that referred it. It is no event: it makes no
+    /// conversion. To record a sign-up, call RecordLead.
+    /// Errors: ALREADY_EXISTS when another lead has the address or the external_id, NOT_FOUND when the referrer does not exist,
+    /// FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn create_lead(&self, request: pb::CreateLeadRequest) -> Result<pb::CreateLeadResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).create_lead(request).await)
+            .await
+    }
+
+    /// Changes a lead. An email address or external_id that is replaced still identifies the lead in every call, and no other lead can have
+    /// it, except that the lead may take it back.
+    /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_lead(&self, request: pb::UpdateLeadRequest) -> Result<pb::UpdateLeadResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).update_lead(request).await)
+            .await
+    }
+
+    /// Deletes a lead and its personal data: identifiers, also former ones, names, metadata and the reasons of AttributeLead. The books stay as
+    /// they are: its conversions keep its id and their rewards, and refunds that name a sale still take them back. A later event of the same
+    /// person makes a new lead. The lead's NOT_REFERRED sales stay so, the newest 1,000 of each identifier without the identifiers that they
+    /// were recorded with.
+    /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn delete_lead(&self, request: pb::DeleteLeadRequest) -> Result<pb::DeleteLeadResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).delete_lead(request).await)
+            .await
+    }
+
+    /// Merges two leads of one person. All identifiers and the ids of both find the lead that stays. The binding of the lead that stays holds; if
+    /// it has none, it gets that of the other. It keeps its own data, and gets what it lacks from the other: an identifier, names, plan,
+    /// revenue, metadata; also the earlier first sale, and the state that is further on. Conversions and their rewards stay with the
+    /// lead that earned them, and ListConversions shows those of both. Only NOT_REFERRED sales move to the lead that stays, and are credited
+    /// if its binding pays for them. A merge cannot be undone.
+    /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn merge_leads(&self, request: pb::MergeLeadsRequest) -> Result<pb::MergeLeadsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).merge_leads(request).await)
+            .await
+    }
+
+    /// Binds a lead to an affiliate by hand, from now on, whoever referred it. Its sales after now are credited to the affiliate as by any other
+    /// binding. Sales that are credited already stay as they are.
+    /// Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn attribute_lead(&self, request: pb::AttributeLeadRequest) -> Result<pb::AttributeLeadResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).attribute_lead(request).await)
+            .await
+    }
+
+    /// Returns who a lead is bound to and why, with the evidence that lost.
+    /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_attribution(&self, request: pb::GetAttributionRequest) -> Result<pb::GetAttributionResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).get_attribution(request).await)
             .await
     }
 

@@ -1191,6 +1191,8 @@ pub enum AttributionSource {
     Coupon = 2,
     /// The visitor clicked a link of the affiliate, or the request has a ref_id or link code of the affiliate.
     Click = 3,
+    /// A person bound the lead to the affiliate, with CreateLead or AttributeLead. Only in the credits of leads.
+    Manual = 4,
 }
 impl AttributionSource {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1203,6 +1205,7 @@ impl AttributionSource {
             Self::LeadBinding => "ATTRIBUTION_SOURCE_LEAD_BINDING",
             Self::Coupon => "ATTRIBUTION_SOURCE_COUPON",
             Self::Click => "ATTRIBUTION_SOURCE_CLICK",
+            Self::Manual => "ATTRIBUTION_SOURCE_MANUAL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1212,6 +1215,7 @@ impl AttributionSource {
             "ATTRIBUTION_SOURCE_LEAD_BINDING" => Some(Self::LeadBinding),
             "ATTRIBUTION_SOURCE_COUPON" => Some(Self::Coupon),
             "ATTRIBUTION_SOURCE_CLICK" => Some(Self::Click),
+            "ATTRIBUTION_SOURCE_MANUAL" => Some(Self::Manual),
             _ => None,
         }
     }
@@ -3635,7 +3639,7 @@ pub struct ListConversionsRequest {
     /// Only conversions credited in this program. Optional.
     #[prost(string, tag = "7")]
     pub program_id: ::prost::alloc::string::String,
-    /// Only conversions of this lead. Optional.
+    /// Only conversions of this lead, and of the leads that were merged into it. Optional.
     #[prost(message, optional, tag = "8")]
     pub lead: ::core::option::Option<LeadSelector>,
     /// Only conversions that occurred in this interval. Optional.
@@ -3983,7 +3987,7 @@ pub struct Lead {
     #[prost(enumeration = "LeadState", tag = "6")]
     pub state: i32,
     /// The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment or an archived program gives
-    /// way at the next sale that another affiliate referred.
+    /// way at the next sale that another affiliate referred, also if the lead was bound by hand.
     #[prost(message, repeated, tag = "7")]
     pub credits: ::prost::alloc::vec::Vec<Credit>,
     /// When the lead was bound: the `occur_time` of the event that bound it. Not set while it is not bound.
@@ -4013,6 +4017,265 @@ pub struct Lead {
     /// feed.
     #[prost(string, tag = "15")]
     pub email_as_sent: ::prost::alloc::string::String,
+    /// Your own data: up to 50 entries, each with a key of up to 40 characters and a value of up to 500. Empty in the feed.
+    #[prost(btree_map = "string, string", tag = "16")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// The ids of the leads that were merged into this one. Each of them identifies this lead too.
+    #[prost(string, repeated, tag = "17")]
+    pub merged_lead_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The lead that this one was merged into. Only set in the feed, because calls return the other lead in place of this one.
+    #[prost(string, tag = "18")]
+    pub merged_into_lead_id: ::prost::alloc::string::String,
+    /// When the lead was deleted. Only set in the feed, because no call returns a deleted lead.
+    #[prost(message, optional, tag = "19")]
+    pub delete_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Who referred a lead: an enrollment, named in one of three ways. The enrollment and its program must be active.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Referrer {
+    /// The program, if `affiliate` is set. Empty: the account's default program. Refused beside the other two.
+    #[prost(string, tag = "4")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The referrer. Exactly one is required.
+    #[prost(oneof = "referrer::Selector", tags = "1, 2, 3")]
+    pub selector: ::core::option::Option<referrer::Selector>,
+}
+/// Nested message and enum types in `Referrer`.
+pub mod referrer {
+    /// The referrer. Exactly one is required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Selector {
+        /// The enrollment's id, `enr_` and 32 hexadecimal digits.
+        #[prost(string, tag = "1")]
+        EnrollmentId(::prost::alloc::string::String),
+        /// The ref_id of an enrollment or the code of a link, in upper or lower case.
+        #[prost(string, tag = "2")]
+        RefId(::prost::alloc::string::String),
+        /// The affiliate. Its enrollment in `program_id` is meant.
+        #[prost(message, tag = "3")]
+        Affiliate(super::AffiliateSelector),
+    }
+}
+/// The request of CreateLead.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateLeadRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The lead's email address, up to 254 bytes. `email` or `external_id` is required. No other lead may have the address, now or formerly.
+    #[prost(string, tag = "2")]
+    pub email: ::prost::alloc::string::String,
+    /// The merchant's own id for the customer, up to 128 characters. No other lead may have it, now or formerly.
+    #[prost(string, tag = "3")]
+    pub external_id: ::prost::alloc::string::String,
+    /// First name, up to 200 characters. Optional.
+    #[prost(string, tag = "4")]
+    pub first_name: ::prost::alloc::string::String,
+    /// Last name, up to 200 characters. Optional.
+    #[prost(string, tag = "5")]
+    pub last_name: ::prost::alloc::string::String,
+    /// The state. Default `LEAD_STATE_SIGNED_UP`.
+    #[prost(enumeration = "LeadState", tag = "6")]
+    pub state: i32,
+    /// The plan, up to 200 characters. Optional.
+    #[prost(string, tag = "7")]
+    pub plan: ::prost::alloc::string::String,
+    /// When the customer first bought, at most 10 minutes ahead of the server's clock. Optional.
+    #[prost(message, optional, tag = "8")]
+    pub first_sale_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Your own data: up to 50 entries, each with a key of up to 40 characters and a value of up to 500. Optional.
+    #[prost(btree_map = "string, string", tag = "9")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Who referred the lead. Not set: the lead is not bound, and the first event that an affiliate referred binds it.
+    #[prost(message, optional, tag = "10")]
+    pub referrer: ::core::option::Option<Referrer>,
+    /// When the lead was referred, at most 10 minutes ahead of the server's clock. The lead is bound from this time on, and earlier sales are
+    /// not paid for. Sales since then that nobody referred are credited to the referrer. Not set: now. Refused without `referrer`.
+    #[prost(message, optional, tag = "11")]
+    pub referral_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of CreateLead.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateLeadResponse {
+    /// The lead.
+    #[prost(message, optional, tag = "1")]
+    pub lead: ::core::option::Option<Lead>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+    /// identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of UpdateLead.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateLeadRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. The server reads the fields that `update_mask` names, and ignores the others, `id` too. Not set: the named fields are
+    /// emptied.
+    #[prost(message, optional, tag = "2")]
+    pub lead: ::core::option::Option<Lead>,
+    /// The fields to change: any of `email`, `external_id`, `first_name`, `last_name`, `state`, `plan`, `first_sale_time` and `metadata`.
+    /// Required. A field that is empty or not set in `lead` is emptied, but `state` is required if it is named, and the lead must keep an
+    /// email address or an external_id. `metadata` is replaced as a whole. An identifier that is replaced still identifies the lead.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// The lead to change. Required.
+    #[prost(message, optional, tag = "4")]
+    pub selector: ::core::option::Option<LeadSelector>,
+}
+/// The answer of UpdateLead.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateLeadResponse {
+    /// The lead after the change.
+    #[prost(message, optional, tag = "1")]
+    pub lead: ::core::option::Option<Lead>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+    /// identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of DeleteLead.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteLeadRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The lead to delete. Required.
+    #[prost(message, optional, tag = "2")]
+    pub lead: ::core::option::Option<LeadSelector>,
+}
+/// The answer of DeleteLead.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteLeadResponse {
+    /// The id of the lead that was deleted.
+    #[prost(string, tag = "1")]
+    pub lead_id: ::prost::alloc::string::String,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of MergeLeads.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MergeLeadsRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The lead that stays. Required.
+    #[prost(message, optional, tag = "2")]
+    pub lead: ::core::option::Option<LeadSelector>,
+    /// The lead that is merged into it. Required. Another lead than `lead`.
+    #[prost(message, optional, tag = "3")]
+    pub duplicate: ::core::option::Option<LeadSelector>,
+}
+/// The answer of MergeLeads.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MergeLeadsResponse {
+    /// The lead that stays, after the merge.
+    #[prost(message, optional, tag = "1")]
+    pub lead: ::core::option::Option<Lead>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+    /// identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of AttributeLead.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AttributeLeadRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The lead to bind. Required.
+    #[prost(message, optional, tag = "2")]
+    pub lead: ::core::option::Option<LeadSelector>,
+    /// Who referred the lead. Required.
+    #[prost(message, optional, tag = "3")]
+    pub referrer: ::core::option::Option<Referrer>,
+    /// Why the lead is bound by hand, for people to read later, up to 500 characters. Required.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// When the lead was referred, at most 10 minutes ahead of the server's clock. Sales since then that nobody referred are credited to the
+    /// referrer. Sales that are credited already stay as they are. Not set: now.
+    #[prost(message, optional, tag = "5")]
+    pub referral_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of AttributeLead.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AttributeLeadResponse {
+    /// The lead after the change.
+    #[prost(message, optional, tag = "1")]
+    pub lead: ::core::option::Option<Lead>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+    /// identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetAttribution.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetAttributionRequest {
+    /// The lead. Required.
+    #[prost(message, optional, tag = "1")]
+    pub lead: ::core::option::Option<LeadSelector>,
+}
+/// The answer of GetAttribution.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetAttributionResponse {
+    /// The lead. `credits` has who it is bound to and the evidence that won, `bind_time` and `referral_time` have since when.
+    #[prost(message, optional, tag = "1")]
+    pub lead: ::core::option::Option<Lead>,
+    /// The enrollments that the lead is bound to, in the order of its credits.
+    #[prost(message, repeated, tag = "2")]
+    pub enrollments: ::prost::alloc::vec::Vec<Enrollment>,
+    /// The affiliates that the lead is bound to, in the order of its credits.
+    #[prost(message, repeated, tag = "3")]
+    pub affiliates: ::prost::alloc::vec::Vec<Affiliate>,
+    /// The sign-up or sale that bound the lead, with all evidence that was considered in `candidates`, won or lost. For a lead that is not
+    /// bound it is the sign-up or sale that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead bound the
+    /// lead, and for a lead without such an event.
+    #[prost(message, optional, tag = "4")]
+    pub conversion: ::core::option::Option<Conversion>,
+    /// The bindings by hand, by CreateLead, AttributeLead and MergeLeads, in the order of their `bind_time`. The latest 100 are kept. The lead
+    /// is bound by the last one unless a later sale bound it anew.
+    #[prost(message, repeated, tag = "5")]
+    pub manual_bindings: ::prost::alloc::vec::Vec<ManualBinding>,
+}
+/// A binding of a lead that a person decided on, not an event.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ManualBinding {
+    /// The affiliates that the lead was bound to.
+    #[prost(message, repeated, tag = "1")]
+    pub credits: ::prost::alloc::vec::Vec<Credit>,
+    /// Since when the lead was bound.
+    #[prost(message, optional, tag = "2")]
+    pub bind_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the lead was referred. Nothing before it is paid for.
+    #[prost(message, optional, tag = "3")]
+    pub referral_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the call was made.
+    #[prost(message, optional, tag = "4")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The reason that AttributeLead was given. Empty for other calls.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    /// The lead that was merged into this one and had the binding. Empty for other calls than MergeLeads.
+    #[prost(string, tag = "6")]
+    pub merged_lead_id: ::prost::alloc::string::String,
 }
 /// The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
 /// are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
@@ -4094,6 +4357,12 @@ pub struct GetLeadResponse {
     /// The affiliates that the lead is bound to, in the order of its credits.
     #[prost(message, repeated, tag = "3")]
     pub affiliates: ::prost::alloc::vec::Vec<Affiliate>,
+    /// The email addresses that identify the lead too: those that it had before, and those of leads that were merged into it.
+    #[prost(string, repeated, tag = "4")]
+    pub former_emails: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The merchant's ids that identify the lead too: those that it had before, and those of leads that were merged into it.
+    #[prost(string, repeated, tag = "5")]
+    pub former_external_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The request of ListLeads.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4558,6 +4827,8 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The corrected amount is less than what was refunded of the sale. Metadata: `sale_conversion_id`,
     /// `refunded_minor`, `currency_code`.
     CorrectionBelowRefunds = 61,
+    /// \[FAILED_PRECONDITION\] The lead has as many former identifiers and merged leads as a lead may have. Metadata: `limit`.
+    LeadIdentifierLimit = 40,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4610,6 +4881,7 @@ impl ErrorReason {
             Self::LeadNotBound => "ERROR_REASON_LEAD_NOT_BOUND",
             Self::RewardInCash => "ERROR_REASON_REWARD_IN_CASH",
             Self::CorrectionBelowRefunds => "ERROR_REASON_CORRECTION_BELOW_REFUNDS",
+            Self::LeadIdentifierLimit => "ERROR_REASON_LEAD_IDENTIFIER_LIMIT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4661,6 +4933,7 @@ impl ErrorReason {
             "ERROR_REASON_LEAD_NOT_BOUND" => Some(Self::LeadNotBound),
             "ERROR_REASON_REWARD_IN_CASH" => Some(Self::RewardInCash),
             "ERROR_REASON_CORRECTION_BELOW_REFUNDS" => Some(Self::CorrectionBelowRefunds),
+            "ERROR_REASON_LEAD_IDENTIFIER_LIMIT" => Some(Self::LeadIdentifierLimit),
             _ => None,
         }
     }
@@ -4726,7 +4999,7 @@ pub mod event {
         /// A coupon, without code and note.
         #[prost(message, tag = "14")]
         Coupon(super::Coupon),
-        /// A lead, without email, names and external_id.
+        /// A lead, without email, names, external_id and metadata.
         #[prost(message, tag = "15")]
         Lead(super::Lead),
         /// An API key.
@@ -4785,11 +5058,13 @@ pub enum EventKind {
     /// \[conversion\] A customer who is bound to an affiliate cancelled.
     CancellationRecorded = 7,
     /// \[conversion\] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
-    /// sign-up changed, because an earlier event was recorded later.
+    /// sign-up changed, because an earlier event was recorded later. Or its lead was merged into another one.
     ConversionUpdated = 8,
-    /// \[lead\] A lead was created by RecordLead or by its first credited sale. This event comes before the event of that conversion.
+    /// \[lead\] A lead was created by CreateLead, by RecordLead or by its first credited sale. This event comes before the event of that
+    /// conversion.
     LeadCreated = 9,
-    /// \[lead\] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue or its first sale.
+    /// \[lead\] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue, its first sale, its metadata
+    /// or the leads that were merged into it.
     LeadUpdated = 10,
     /// \[reward\] A reward was approved. CONVERSION_UPDATED of its conversion follows.
     RewardApproved = 11,
@@ -4842,6 +5117,12 @@ pub enum EventKind {
     /// \[conversion\] The amount of this sale was corrected. This event follows the correction's CORRECTION_RECORDED immediately. Neither is
     /// sent for a NOT_REFERRED sale, unless it was credited before.
     SaleCorrected = 54,
+    /// \[lead\] A lead was bound to an affiliate by hand.
+    LeadAttributed = 30,
+    /// \[lead\] The lead was merged into another one, `merged_into_lead_id`. LEAD_UPDATED of the other lead follows.
+    LeadMerged = 31,
+    /// \[lead\] The lead was deleted, with its personal data.
+    LeadDeleted = 32,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4884,6 +5165,9 @@ impl EventKind {
             Self::RewardFulfilled => "EVENT_KIND_REWARD_FULFILLED",
             Self::CorrectionRecorded => "EVENT_KIND_CORRECTION_RECORDED",
             Self::SaleCorrected => "EVENT_KIND_SALE_CORRECTED",
+            Self::LeadAttributed => "EVENT_KIND_LEAD_ATTRIBUTED",
+            Self::LeadMerged => "EVENT_KIND_LEAD_MERGED",
+            Self::LeadDeleted => "EVENT_KIND_LEAD_DELETED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4923,6 +5207,9 @@ impl EventKind {
             "EVENT_KIND_REWARD_FULFILLED" => Some(Self::RewardFulfilled),
             "EVENT_KIND_CORRECTION_RECORDED" => Some(Self::CorrectionRecorded),
             "EVENT_KIND_SALE_CORRECTED" => Some(Self::SaleCorrected),
+            "EVENT_KIND_LEAD_ATTRIBUTED" => Some(Self::LeadAttributed),
+            "EVENT_KIND_LEAD_MERGED" => Some(Self::LeadMerged),
+            "EVENT_KIND_LEAD_DELETED" => Some(Self::LeadDeleted),
             _ => None,
         }
     }
@@ -5927,7 +6214,7 @@ pub mod reward_service_client {
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "GetBalance"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the balances of all affiliates that ever had a reward. The amounts of a page are those of one moment.
+        /// Lists the balances of all affiliates that ever had a pending or approved reward.
         pub async fn list_balances(
             &mut self,
             request: impl tonic::IntoRequest<super::ListBalancesRequest>,
@@ -6324,6 +6611,177 @@ pub mod tracking_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.TrackingService", "BatchRecordEvents"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates a lead, for example a customer of another system, and binds it to the affiliate that referred it. It is no event: it makes no
+        /// conversion. To record a sign-up, call RecordLead.
+        /// Errors: ALREADY_EXISTS when another lead has the address or the external_id, NOT_FOUND when the referrer does not exist,
+        /// FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+        pub async fn create_lead(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateLeadRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateLeadResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/CreateLead",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "CreateLead"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes a lead. An email address or external_id that is replaced still identifies the lead in every call, and no other lead can have
+        /// it, except that the lead may take it back.
+        /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+        pub async fn update_lead(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateLeadRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateLeadResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/UpdateLead",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "UpdateLead"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a lead and its personal data: identifiers, also former ones, names, metadata and the reasons of AttributeLead. The books stay as
+        /// they are: its conversions keep its id and their rewards, and refunds that name a sale still take them back. A later event of the same
+        /// person makes a new lead. The lead's NOT_REFERRED sales stay so, the newest 1,000 of each identifier without the identifiers that they
+        /// were recorded with.
+        /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+        pub async fn delete_lead(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteLeadRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteLeadResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/DeleteLead",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "DeleteLead"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Merges two leads of one person. All identifiers and the ids of both find the lead that stays. The binding of the lead that stays holds; if
+        /// it has none, it gets that of the other. It keeps its own data, and gets what it lacks from the other: an identifier, names, plan,
+        /// revenue, metadata; also the earlier first sale, and the state that is further on. Conversions and their rewards stay with the
+        /// lead that earned them, and ListConversions shows those of both. Only NOT_REFERRED sales move to the lead that stays, and are credited
+        /// if its binding pays for them. A merge cannot be undone.
+        /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+        pub async fn merge_leads(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MergeLeadsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MergeLeadsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/MergeLeads",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "MergeLeads"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Binds a lead to an affiliate by hand, from now on, whoever referred it. Its sales after now are credited to the affiliate as by any other
+        /// binding. Sales that are credited already stay as they are.
+        /// Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+        pub async fn attribute_lead(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AttributeLeadRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AttributeLeadResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/AttributeLead",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.TrackingService", "AttributeLead"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns who a lead is bound to and why, with the evidence that lost.
+        /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+        pub async fn get_attribution(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetAttributionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetAttributionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/GetAttribution",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.TrackingService", "GetAttribution"),
                 );
             self.inner.unary(req, path, codec).await
         }

@@ -89,7 +89,7 @@ impl World {
         let enrollments = places.map(|place| self.shown(&self.enrollments[place])).collect();
         let of_credit = |credit: &pb::Credit| self.affiliates.iter().find(|row| row.id == credit.affiliate_id);
         let affiliates = lead.credits.iter().filter_map(of_credit).cloned().collect();
-        Ok(Reply::FoundLead(pb::GetLeadResponse { lead: Some(lead), enrollments, affiliates }))
+        Ok(Reply::FoundLead(pb::GetLeadResponse { lead: Some(lead), enrollments, affiliates, ..Default::default() }))
     }
 
     pub(super) fn get_balance(&self, request: &pb::GetBalanceRequest) -> Ruling {
