@@ -115,6 +115,12 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(text("last_name"))
             .col(json("profile"))
             .col(hash("token_hash"))
+            .col(state("state"))
+            .col(text("state_reason"))
+            .col(time_null("state_changed_at"))
+            .col(state_null("pending_rewards"))
+            .col(flag("email_verified"))
+            .col(count("version"))
             .col(time("created_at"))
             .col(time("updated_at"))
             .take(),
@@ -127,6 +133,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(text("landing_url"))
             .col(json_null("commission_override"))
             .col(state("state"))
+            .col(state("affiliate_state"))
             .col(time("created_at"))
             .col(time("updated_at"))
             .col(time_null("ended_at"))
@@ -366,6 +373,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
         unique_index("affiliate_by_email", "affiliate", &["account_id", "email"]),
         unique_index_of_named("affiliate_by_external_id", "affiliate", &["account_id", "external_id"], "external_id"),
         unique_index("affiliate_by_token", "affiliate", &["account_id", "token_hash"]),
+        index("affiliate_by_state", "affiliate", &["account_id", "state", "id"]),
+        index("affiliate_by_email_verified", "affiliate", &["account_id", "email_verified", "id"]),
         unique_index("enrollment_by_pair", "enrollment", &["account_id", "affiliate_id", "program_id"]),
         unique_index("enrollment_by_ref_id", "enrollment", &["account_id", "ref_id"]),
         index("enrollment_by_program", "enrollment", &["account_id", "program_id", "affiliate_id"]),

@@ -10,7 +10,7 @@ use super::call::render::{reward_value, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use crate::app::verify;
-use crate::domain::id::{ConversionId, RewardId};
+use crate::domain::id::{AffiliateId, ConversionId, RewardId};
 use crate::domain::ledger::{Balance, BalanceKey, LedgerEntry};
 use crate::domain::money::Money;
 use crate::error::Error;
@@ -23,10 +23,15 @@ pub(super) async fn balance(call: Call, message: pb::GetBalanceRequest) -> Resul
     let wanted = selector::affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let wanted = fields.complete(wanted)?;
     let affiliate = call.affiliate(&wanted).await?;
-    let mut balances = store::ledger::balances(call.store(), call.account_id(), affiliate.id).await?;
-    balances.sort_by_key(|(key, _)| (key.unit, key.currency.code()));
-    let balances = balances.iter().map(|(key, balance)| render_balance(key, *balance)).collect();
+    let balances = balances(&call, affiliate.id).await?;
     Ok(pb::GetBalanceResponse { affiliate_id: affiliate.id.to_string(), balances })
+}
+
+/// The balances of an affiliate as messages, in order.
+pub(super) async fn balances(call: &Call, affiliate_id: AffiliateId) -> Result<Vec<pb::Balance>, Error> {
+    let mut balances = store::ledger::balances(call.store(), call.account_id(), affiliate_id).await?;
+    balances.sort_by_key(|(key, _)| (key.unit, key.currency.code()));
+    Ok(balances.iter().map(|(key, balance)| render_balance(key, *balance)).collect())
 }
 
 fn render_balance(key: &BalanceKey, balance: Balance) -> pb::Balance {

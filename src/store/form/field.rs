@@ -7,6 +7,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::domain::account::KeyKind;
+use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::ConversionOutcome;
 use crate::domain::coupon::CouponState;
@@ -110,6 +111,7 @@ macro_rules! as_they_are {
 
 as_they_are!(bool, i32, i64, Time, Currency, Money);
 as_they_are!(
+    AffiliateState,
     AttributionModel,
     AttributionSource,
     [AttributionSource; 3],
@@ -119,6 +121,7 @@ as_they_are!(
     EnrollmentState,
     KeyKind,
     LinkState,
+    PendingRewards,
     ProgramState,
     RewardRule,
     RewardState,

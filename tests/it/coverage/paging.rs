@@ -93,6 +93,7 @@ fn filters(list: &MethodDescriptor) -> Vec<Json> {
         let name = field.name();
         match field.kind() {
             Kind::Enum(_) => filters.push(json!({name: 1})),
+            Kind::Bool => filters.push(json!({name: true})),
             Kind::Message(inside) if inside.full_name() == "headwater.v1.TimeInterval" => {
                 filters.push(json!({name: {"start_time": {"seconds": 1}}}));
             }

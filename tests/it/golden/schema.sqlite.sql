@@ -28,11 +28,19 @@ CREATE TABLE "affiliate" (
   "last_name" text NOT NULL,
   "profile" text NOT NULL,
   "token_hash" blob NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "state_reason" text NOT NULL,
+  "state_changed_at" integer NULL,
+  "pending_rewards" varchar(32) NULL,
+  "email_verified" boolean NOT NULL,
+  "version" integer NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "affiliate_by_email" ON "affiliate" ("account_id", "email")
+CREATE INDEX "affiliate_by_email_verified" ON "affiliate" ("account_id", "email_verified", "id")
 CREATE UNIQUE INDEX "affiliate_by_external_id" ON "affiliate" ("account_id", "external_id") WHERE "external_id" IS NOT NULL
+CREATE INDEX "affiliate_by_state" ON "affiliate" ("account_id", "state", "id")
 CREATE UNIQUE INDEX "affiliate_by_token" ON "affiliate" ("account_id", "token_hash")
 CREATE TABLE "api_key" (
   "account_id" uuid_text NOT NULL,
@@ -126,6 +134,7 @@ CREATE TABLE "enrollment" (
   "landing_url" text NOT NULL,
   "commission_override" text NULL,
   "state" varchar(32) NOT NULL,
+  "affiliate_state" varchar(32) NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,
   "ended_at" integer NULL,

@@ -116,7 +116,7 @@ pub mod affiliate_selector {
         /// link codes do not identify an affiliate.
         #[prost(string, tag = "4")]
         RefId(::prost::alloc::string::String),
-        /// The affiliate's secret token, which CreateAffiliate returned.
+        /// The affiliate's secret token, which CreateAffiliate or the latest RotateAffiliateToken returned.
         #[prost(string, tag = "5")]
         AuthToken(::prost::alloc::string::String),
     }
@@ -1120,6 +1120,8 @@ pub enum CandidateResult {
     /// The coupon was assigned after the conversion, or the link was made after the click. Everything counts for the time before its
     /// program was made, so that earlier sales can be imported.
     NotYetMade = 11,
+    /// The affiliate was not ACTIVE when the conversion occurred.
+    AffiliateNotActive = 12,
 }
 impl CandidateResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1140,6 +1142,7 @@ impl CandidateResult {
             Self::Unknown => "CANDIDATE_RESULT_UNKNOWN",
             Self::AfterConversion => "CANDIDATE_RESULT_AFTER_CONVERSION",
             Self::NotYetMade => "CANDIDATE_RESULT_NOT_YET_MADE",
+            Self::AffiliateNotActive => "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1157,6 +1160,7 @@ impl CandidateResult {
             "CANDIDATE_RESULT_UNKNOWN" => Some(Self::Unknown),
             "CANDIDATE_RESULT_AFTER_CONVERSION" => Some(Self::AfterConversion),
             "CANDIDATE_RESULT_NOT_YET_MADE" => Some(Self::NotYetMade),
+            "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE" => Some(Self::AffiliateNotActive),
             _ => None,
         }
     }
@@ -1702,6 +1706,544 @@ impl EnrollmentState {
         }
     }
 }
+/// An amount in some unit: the value of a reward, a balance or a ledger entry. Today every reward is in cash. A client must be
+/// ready for a member that it does not know.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RewardValue {
+    /// The amount, in the unit of the member that is set. Negative in the reward of a refund.
+    #[prost(oneof = "reward_value::Amount", tags = "1, 2, 3, 4, 5, 6")]
+    pub amount: ::core::option::Option<reward_value::Amount>,
+}
+/// Nested message and enum types in `RewardValue`.
+pub mod reward_value {
+    /// The amount, in the unit of the member that is set. Negative in the reward of a refund.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Amount {
+        /// Money that is paid out. A reward in cash is a commission.
+        #[prost(message, tag = "1")]
+        Cash(super::Money),
+        /// Points of the merchant's own scheme.
+        #[prost(int64, tag = "2")]
+        Points(i64),
+        /// Whole credits towards the affiliate's own purchases.
+        #[prost(int64, tag = "3")]
+        Credits(i64),
+        /// Free months of a subscription.
+        #[prost(int32, tag = "4")]
+        FreeMonths(i32),
+        /// A discount in parts per million of the price: 20 % is 200000.
+        #[prost(int32, tag = "5")]
+        DiscountPercentPpm(i32),
+        /// A discount of a fixed amount.
+        #[prost(message, tag = "6")]
+        DiscountMoney(super::Money),
+    }
+}
+/// The earnings of one affiliate from one conversion. A refund has rewards of its own, with negative values.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reward {
+    /// The id, `rwd_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The id of the conversion that it comes from: a sale or a refund.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The affiliate's id.
+    #[prost(string, tag = "3")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The id of the enrollment that the affiliate earns through.
+    #[prost(string, tag = "4")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// The program's id.
+    #[prost(string, tag = "5")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The value, negative for the reward of a refund. It never changes, even if refunds take back part of it.
+    #[prost(message, optional, tag = "6")]
+    pub value: ::core::option::Option<RewardValue>,
+    /// The part of the value that refunds have taken back so far, zero or more, in the same unit. The rest of the reward is `value`
+    /// less `reversed`.
+    #[prost(message, optional, tag = "7")]
+    pub reversed: ::core::option::Option<RewardValue>,
+    /// The id of the reward that this reward of a refund reduces. Empty for all other rewards.
+    #[prost(string, tag = "8")]
+    pub reverses_reward_id: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "RewardState", tag = "9")]
+    pub state: i32,
+    /// How the value was computed.
+    #[prost(message, optional, tag = "10")]
+    pub calculation: ::core::option::Option<RewardCalculation>,
+    /// When the reward is approved automatically if it is still pending. The reward of a refund is approved together with the reward
+    /// that it reduces.
+    #[prost(message, optional, tag = "11")]
+    pub auto_approve_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the reward was created.
+    #[prost(message, optional, tag = "12")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the state or `reversed` last changed.
+    #[prost(message, optional, tag = "13")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The reason in the call of DenyRewards. Empty for other states. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "14")]
+    pub deny_reason: ::prost::alloc::string::String,
+}
+/// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
+/// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`. The reward is the affiliate's share of the
+/// commission (`share_ppm`). Today every share is the whole.
+///
+/// A refund takes back a part of a reward. All refunds of a sale together take back
+/// `reward value x refunded amount / base_amount`, rounded. A new refund takes back the difference to what earlier refunds took
+/// back. For example, a reward is 20.00 on a sale of 99.00. A refund of 33.00 has a reward of -6.67. Another refund of 33.00 has a
+/// reward of -6.66, because together they take back 13.33.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RewardCalculation {
+    /// The origin of the rate.
+    #[prost(enumeration = "RewardRule", tag = "1")]
+    pub rule: i32,
+    /// The amount that the reward is computed from: the sale's amount. For a reward that takes another back it is the refunded amount,
+    /// or the sale's amount if the sale is no longer credited to the affiliate. It is negative then.
+    #[prost(message, optional, tag = "2")]
+    pub base_amount: ::core::option::Option<Money>,
+    /// The whole amount of the sale. The reward of a refund has the amount of its sale.
+    #[prost(message, optional, tag = "3")]
+    pub sale_amount: ::core::option::Option<Money>,
+    /// The affiliate's share of the sale in parts per million.
+    #[prost(int32, tag = "6")]
+    pub share_ppm: i32,
+    /// The version of the program's terms.
+    #[prost(int32, tag = "7")]
+    pub terms_version: i32,
+    /// How the reward was rounded, and how amounts that refunds take back from it are rounded.
+    #[prost(enumeration = "Rounding", tag = "8")]
+    pub rounding: i32,
+    /// The rate. The reward of a refund has the rate of the reward that it reduces.
+    #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
+    pub rate: ::core::option::Option<reward_calculation::Rate>,
+}
+/// Nested message and enum types in `RewardCalculation`.
+pub mod reward_calculation {
+    /// The rate. The reward of a refund has the rate of the reward that it reduces.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Rate {
+        /// Parts per million of `base_amount`.
+        #[prost(int32, tag = "4")]
+        PercentPpm(i32),
+        /// The fixed amount per sale.
+        #[prost(message, tag = "5")]
+        Flat(super::Money),
+    }
+}
+/// A reward as it was created. GetReward returns later changes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RewardSummary {
+    /// The reward's id.
+    #[prost(string, tag = "1")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// The affiliate's id.
+    #[prost(string, tag = "2")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The value.
+    #[prost(message, optional, tag = "3")]
+    pub value: ::core::option::Option<RewardValue>,
+}
+/// The request of GetReward.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRewardRequest {
+    /// The reward's id. Required.
+    #[prost(string, tag = "1")]
+    pub reward_id: ::prost::alloc::string::String,
+}
+/// The answer of GetReward.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRewardResponse {
+    /// The reward.
+    #[prost(message, optional, tag = "1")]
+    pub reward: ::core::option::Option<Reward>,
+}
+/// The request of ListRewards.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRewardsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only rewards in these states. Empty: all states.
+    #[prost(enumeration = "RewardState", repeated, tag = "4")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Only rewards of this affiliate. Optional.
+    #[prost(message, optional, tag = "5")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only rewards of this program. Optional.
+    #[prost(string, tag = "6")]
+    pub program_id: ::prost::alloc::string::String,
+    /// Only rewards that were created in this interval. Optional.
+    #[prost(message, optional, tag = "7")]
+    pub create_interval: ::core::option::Option<TimeInterval>,
+}
+/// The answer of ListRewards.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRewardsResponse {
+    /// One page of rewards.
+    #[prost(message, repeated, tag = "1")]
+    pub rewards: ::prost::alloc::vec::Vec<Reward>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of ApproveRewards.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveRewardsRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The ids of 1 to 1,000 rewards, each once. The id of a refund's reward is refused: such a reward is approved together with the
+    /// reward that it reduces.
+    #[prost(string, repeated, tag = "2")]
+    pub reward_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The answer of ApproveRewards.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApproveRewardsResponse {
+    /// The rewards after the change, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub rewards: ::prost::alloc::vec::Vec<Reward>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of DenyRewards.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DenyRewardsRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The ids of 1 to 1,000 rewards, each once. The id of a refund's reward is refused: such a reward is denied together with the
+    /// reward that it reduces.
+    #[prost(string, repeated, tag = "2")]
+    pub reward_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why the rewards are denied, 1 to 500 characters, for the affiliate to read. Required.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// The answer of DenyRewards.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DenyRewardsResponse {
+    /// The rewards after the change, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub rewards: ::prost::alloc::vec::Vec<Reward>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The state of a reward. PENDING may become APPROVED, DENIED or REVERSED. APPROVED may become PAID or REVERSED. The other states
+/// are final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RewardState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// Waits for ApproveRewards, DenyRewards or the end of its hold period.
+    Pending = 1,
+    /// The merchant owes it to the affiliate.
+    Approved = 2,
+    /// DenyRewards denied it.
+    Denied = 3,
+    /// It was paid. No call pays rewards today, so no reward is in this state.
+    Paid = 4,
+    /// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
+    Reversed = 5,
+}
+impl RewardState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REWARD_STATE_UNSPECIFIED",
+            Self::Pending => "REWARD_STATE_PENDING",
+            Self::Approved => "REWARD_STATE_APPROVED",
+            Self::Denied => "REWARD_STATE_DENIED",
+            Self::Paid => "REWARD_STATE_PAID",
+            Self::Reversed => "REWARD_STATE_REVERSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REWARD_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "REWARD_STATE_PENDING" => Some(Self::Pending),
+            "REWARD_STATE_APPROVED" => Some(Self::Approved),
+            "REWARD_STATE_DENIED" => Some(Self::Denied),
+            "REWARD_STATE_PAID" => Some(Self::Paid),
+            "REWARD_STATE_REVERSED" => Some(Self::Reversed),
+            _ => None,
+        }
+    }
+}
+/// The origin of a reward's rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RewardRule {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The commission in the program's terms.
+    Program = 1,
+    /// The enrollment's own commission.
+    Enrollment = 2,
+    /// The reward of a refund takes back part of a sale's reward.
+    Reversal = 3,
+}
+impl RewardRule {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REWARD_RULE_UNSPECIFIED",
+            Self::Program => "REWARD_RULE_PROGRAM",
+            Self::Enrollment => "REWARD_RULE_ENROLLMENT",
+            Self::Reversal => "REWARD_RULE_REVERSAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REWARD_RULE_UNSPECIFIED" => Some(Self::Unspecified),
+            "REWARD_RULE_PROGRAM" => Some(Self::Program),
+            "REWARD_RULE_ENROLLMENT" => Some(Self::Enrollment),
+            "REWARD_RULE_REVERSAL" => Some(Self::Reversal),
+            _ => None,
+        }
+    }
+}
+/// The request of GetBalance.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBalanceRequest {
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// An affiliate's balance in one unit and currency. All four values have that unit and currency.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Balance {
+    /// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed` and `paid`.
+    #[prost(message, optional, tag = "1")]
+    pub earned: ::core::option::Option<RewardValue>,
+    /// The rewards that are not yet approved.
+    #[prost(message, optional, tag = "2")]
+    pub pending: ::core::option::Option<RewardValue>,
+    /// The rewards that are approved and not yet paid. Negative if refunds took back more than was owed. Later rewards then reduce
+    /// the negative amount.
+    #[prost(message, optional, tag = "3")]
+    pub owed: ::core::option::Option<RewardValue>,
+    /// The rewards that are paid. No call pays rewards today, so it is zero.
+    #[prost(message, optional, tag = "4")]
+    pub paid: ::core::option::Option<RewardValue>,
+}
+/// The answer of GetBalance.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetBalanceResponse {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// One balance per unit and currency of the affiliate's rewards, ordered by unit, then by currency code. Empty before the first
+    /// reward.
+    #[prost(message, repeated, tag = "2")]
+    pub balances: ::prost::alloc::vec::Vec<Balance>,
+}
+/// A two-sided entry: the same amount is debited to one ledger account and credited to another. Entries are never changed or
+/// removed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LedgerEntry {
+    /// The position in the ledger of the calling key's account: 1, 2, 3 and so on without a gap.
+    #[prost(int64, tag = "1")]
+    pub sequence: i64,
+    /// The ledger account that is debited.
+    #[prost(enumeration = "LedgerAccount", tag = "2")]
+    pub debit: i32,
+    /// The ledger account that is credited.
+    #[prost(enumeration = "LedgerAccount", tag = "3")]
+    pub credit: i32,
+    /// The amount. Always more than zero.
+    #[prost(message, optional, tag = "4")]
+    pub value: ::core::option::Option<RewardValue>,
+    /// The affiliate's id.
+    #[prost(string, tag = "5")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The id of the reward that the entry is about. Empty for an entry that is not about a reward.
+    #[prost(string, tag = "6")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// The id of the reward's conversion. Empty for an entry that is not about a reward.
+    #[prost(string, tag = "7")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The reason.
+    #[prost(enumeration = "LedgerReason", tag = "8")]
+    pub reason: i32,
+    /// When the entry was posted.
+    #[prost(message, optional, tag = "9")]
+    pub post_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// SHA-256 over this entry and the hash of the entry before it, 64 hexadecimal digits.
+    #[prost(string, tag = "10")]
+    pub entry_hash: ::prost::alloc::string::String,
+}
+/// The request of ListLedgerEntries.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListLedgerEntriesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only entries of this affiliate. Optional.
+    #[prost(message, optional, tag = "4")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of ListLedgerEntries.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListLedgerEntriesResponse {
+    /// One page of entries.
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<LedgerEntry>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of VerifyLedger.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyLedgerRequest {}
+/// The sum over one ledger account in one unit and currency.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LedgerTotal {
+    /// The ledger account.
+    #[prost(enumeration = "LedgerAccount", tag = "1")]
+    pub ledger_account: i32,
+    /// Credits less debits. The values of all ledger accounts in one unit and currency add up to zero. A sum that does not fit into
+    /// 64 bits is given as the nearest number that does.
+    #[prost(message, optional, tag = "2")]
+    pub value: ::core::option::Option<RewardValue>,
+}
+/// The answer of VerifyLedger.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VerifyLedgerResponse {
+    /// True when no difference was found.
+    #[prost(bool, tag = "1")]
+    pub ok: bool,
+    /// How many ledger entries were read.
+    #[prost(int64, tag = "2")]
+    pub entry_count: i64,
+    /// How many rewards were compared with their entries.
+    #[prost(int64, tag = "3")]
+    pub reward_count: i64,
+    /// How many events the feed has.
+    #[prost(int64, tag = "4")]
+    pub event_count: i64,
+    /// The sums by ledger account, unit and currency.
+    #[prost(message, repeated, tag = "5")]
+    pub totals: ::prost::alloc::vec::Vec<LedgerTotal>,
+    /// A sentence for each difference, for people to read. At most 100.
+    #[prost(string, repeated, tag = "6")]
+    pub differences: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// An account of the ledger. Every ledger entry debits one and credits another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LedgerAccount {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The merchant's cost of commissions.
+    CommissionExpense = 1,
+    /// The rewards of affiliates that are not yet approved.
+    AffiliatePending = 2,
+    /// The rewards that the merchant owes to affiliates.
+    AffiliatePayable = 3,
+}
+impl LedgerAccount {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LEDGER_ACCOUNT_UNSPECIFIED",
+            Self::CommissionExpense => "LEDGER_ACCOUNT_COMMISSION_EXPENSE",
+            Self::AffiliatePending => "LEDGER_ACCOUNT_AFFILIATE_PENDING",
+            Self::AffiliatePayable => "LEDGER_ACCOUNT_AFFILIATE_PAYABLE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LEDGER_ACCOUNT_UNSPECIFIED" => Some(Self::Unspecified),
+            "LEDGER_ACCOUNT_COMMISSION_EXPENSE" => Some(Self::CommissionExpense),
+            "LEDGER_ACCOUNT_AFFILIATE_PENDING" => Some(Self::AffiliatePending),
+            "LEDGER_ACCOUNT_AFFILIATE_PAYABLE" => Some(Self::AffiliatePayable),
+            _ => None,
+        }
+    }
+}
+/// The reason of a ledger entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LedgerReason {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// A reward was earned.
+    Earned = 1,
+    /// A reward was approved.
+    Approved = 2,
+    /// A reward was denied.
+    Denied = 3,
+    /// A refund took back all or part of a reward.
+    Refunded = 4,
+    /// A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
+    /// is an entry with reason EARNED.
+    Reattributed = 5,
+}
+impl LedgerReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LEDGER_REASON_UNSPECIFIED",
+            Self::Earned => "LEDGER_REASON_EARNED",
+            Self::Approved => "LEDGER_REASON_APPROVED",
+            Self::Denied => "LEDGER_REASON_DENIED",
+            Self::Refunded => "LEDGER_REASON_REFUNDED",
+            Self::Reattributed => "LEDGER_REASON_REATTRIBUTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LEDGER_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "LEDGER_REASON_EARNED" => Some(Self::Earned),
+            "LEDGER_REASON_APPROVED" => Some(Self::Approved),
+            "LEDGER_REASON_DENIED" => Some(Self::Denied),
+            "LEDGER_REASON_REFUNDED" => Some(Self::Refunded),
+            "LEDGER_REASON_REATTRIBUTED" => Some(Self::Reattributed),
+            _ => None,
+        }
+    }
+}
 /// A postal address. Every field is optional, up to 200 characters.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PostalAddress {
@@ -1749,6 +2291,25 @@ pub struct AffiliateProfile {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The email address of the affiliate's PayPal account, up to 254 bytes. Stored as it is compared, see `Lead.email`.
+    #[prost(string, tag = "8")]
+    pub paypal_email: ::prost::alloc::string::String,
+    /// Up to 50 fields of your own, such as the answers to the questions of an application. Each key occurs once.
+    #[prost(message, repeated, tag = "9")]
+    pub custom_fields: ::prost::alloc::vec::Vec<CustomField>,
+}
+/// A field of the merchant's own about an affiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CustomField {
+    /// The name of the field for programs: 1 to 40 lower-case letters, digits, `-` or `_`. Required.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// The name of the field for people, such as the question, up to 200 characters. Optional.
+    #[prost(string, tag = "2")]
+    pub label: ::prost::alloc::string::String,
+    /// The value, up to 2,000 characters. May be empty.
+    #[prost(string, tag = "3")]
+    pub value: ::prost::alloc::string::String,
 }
 /// A person or firm that refers customers to the merchant.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1777,6 +2338,33 @@ pub struct Affiliate {
     /// When the affiliate last changed.
     #[prost(message, optional, tag = "8")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Changes with every change of the affiliate. Send it in UpdateAffiliate and the calls that change the state to refuse the call if
+    /// the affiliate changed since it was read.
+    #[prost(string, tag = "9")]
+    pub etag: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "AffiliateState", tag = "10")]
+    pub state: i32,
+    /// Why the affiliate was rejected or deactivated, as the call said. Empty in the feed.
+    #[prost(string, tag = "11")]
+    pub state_reason: ::prost::alloc::string::String,
+    /// When the state last changed. The time of creation if it never did.
+    #[prost(message, optional, tag = "12")]
+    pub state_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What DeactivateAffiliate was told about the pending rewards. Set only while the affiliate is INACTIVE. Unspecified for an
+    /// affiliate that was created INACTIVE.
+    #[prost(enumeration = "PendingRewards", tag = "13")]
+    pub pending_rewards: i32,
+    /// Whether the email address is known to be the affiliate's. The merchant says so. A change of the address makes it false.
+    #[prost(bool, tag = "14")]
+    pub email_verified: bool,
+    /// Up to 50 texts of your own, by key. A key has 1 to 40 characters, a text up to 500. An entry with an empty text is not stored.
+    /// Events have them too, and events are never changed, so put no personal data into them.
+    #[prost(btree_map = "string, string", tag = "15")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The request of CreateAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1818,6 +2406,18 @@ pub struct CreateAffiliateRequest {
     /// The affiliate's own commission in this program. Not set: the commission in the program's terms.
     #[prost(message, optional, tag = "11")]
     pub commission_override: ::core::option::Option<Commission>,
+    /// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. REJECTED is refused.
+    #[prost(enumeration = "AffiliateState", tag = "12")]
+    pub state: i32,
+    /// Whether the email address is known to be the affiliate's.
+    #[prost(bool, tag = "13")]
+    pub email_verified: bool,
+    /// See `Affiliate.metadata`. Optional.
+    #[prost(btree_map = "string, string", tag = "14")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of CreateAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1831,7 +2431,8 @@ pub struct CreateAffiliateResponse {
     /// The assigned coupon. Not set when the request has no coupon_code.
     #[prost(message, optional, tag = "3")]
     pub coupon: ::core::option::Option<Coupon>,
-    /// A secret token that selects the affiliate, see AffiliateSelector. Returned by this call only. Empty when `replayed` is true.
+    /// A secret token that selects the affiliate, see AffiliateSelector. Only its hash is stored, so no other call returns it.
+    /// RotateAffiliateToken replaces it. Empty when `replayed` is true.
     #[prost(string, tag = "4")]
     pub auth_token: ::prost::alloc::string::String,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
@@ -1855,6 +2456,12 @@ pub struct GetAffiliateResponse {
     /// ListEnrollments has all of them.
     #[prost(message, repeated, tag = "2")]
     pub enrollments: ::prost::alloc::vec::Vec<Enrollment>,
+    /// The affiliate's active coupons, the oldest first. At most 1,000, and at most 512 KiB. ListCoupons has all coupons.
+    #[prost(message, repeated, tag = "3")]
+    pub coupons: ::prost::alloc::vec::Vec<Coupon>,
+    /// The affiliate's balances, as GetBalance returns them.
+    #[prost(message, repeated, tag = "4")]
+    pub balances: ::prost::alloc::vec::Vec<Balance>,
 }
 /// The request of ListAffiliates.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1872,6 +2479,16 @@ pub struct ListAffiliatesRequest {
     /// Only affiliates that are or were enrolled in this program. Optional.
     #[prost(string, tag = "4")]
     pub program_id: ::prost::alloc::string::String,
+    /// Only affiliates in one of these states. Empty: affiliates in every state.
+    #[prost(enumeration = "AffiliateState", repeated, tag = "5")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Only affiliates whose email address is verified, or is not. Not set: both.
+    #[prost(bool, optional, tag = "6")]
+    pub email_verified: ::core::option::Option<bool>,
+    /// Only affiliates with a sale that earned them a reward, or without one. A sale counts also after it was refunded or its reward
+    /// was denied. Not set: both.
+    #[prost(bool, optional, tag = "7")]
+    pub has_sales: ::core::option::Option<bool>,
 }
 /// The answer of ListAffiliates.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1882,6 +2499,246 @@ pub struct ListAffiliatesResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values, and the id unless `selector` is set. If `etag` is set, it must be the affiliate's present one. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`. At least one. A
+    /// named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// The affiliate to change, by any of its present identifiers. Then `affiliate.id` is not read. Not set: the one with the id
+    /// `affiliate.id`.
+    #[prost(message, optional, tag = "4")]
+    pub selector: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of UpdateAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateAffiliateResponse {
+    /// The changed affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ApproveAffiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The `etag` that the affiliate must have. Optional.
+    #[prost(string, tag = "3")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of ApproveAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApproveAffiliateResponse {
+    /// The affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of RejectAffiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RejectAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Why, up to 500 characters. Required.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// The `etag` that the affiliate must have. Optional.
+    #[prost(string, tag = "4")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of RejectAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RejectAffiliateResponse {
+    /// The affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of DeactivateAffiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeactivateAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// What becomes of the rewards that are pending now. Required.
+    #[prost(enumeration = "PendingRewards", tag = "3")]
+    pub pending_rewards: i32,
+    /// Why, up to 500 characters. Also the reason of the denied rewards. Required with `PENDING_REWARDS_DENY`, else optional.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// The `etag` that the affiliate must have. Optional.
+    #[prost(string, tag = "5")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of DeactivateAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeactivateAffiliateResponse {
+    /// The affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of RotateAffiliateToken.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateAffiliateTokenRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of RotateAffiliateToken.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RotateAffiliateTokenResponse {
+    /// The affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// The new secret token. Only its hash is stored, so no other call returns it. Empty when `replayed` is true.
+    #[prost(string, tag = "2")]
+    pub auth_token: ::prost::alloc::string::String,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "3")]
+    pub replayed: bool,
+}
+/// The request of CountAffiliates. An affiliate is counted when it matches every field that is set.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CountAffiliatesRequest {
+    /// Only affiliates that are or were enrolled in this program. Optional.
+    #[prost(string, tag = "1")]
+    pub program_id: ::prost::alloc::string::String,
+    /// Only affiliates whose email address is verified, or is not. Not set: both.
+    #[prost(bool, optional, tag = "2")]
+    pub email_verified: ::core::option::Option<bool>,
+}
+/// The number of affiliates in one state.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AffiliateCount {
+    /// The state.
+    #[prost(enumeration = "AffiliateState", tag = "1")]
+    pub state: i32,
+    /// The number of affiliates in this state.
+    #[prost(int64, tag = "2")]
+    pub total_count: i64,
+    /// How many of them have sales, see `ListAffiliatesRequest.has_sales`. The others have none.
+    #[prost(int64, tag = "3")]
+    pub with_sales_count: i64,
+}
+/// The answer of CountAffiliates.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CountAffiliatesResponse {
+    /// The number of affiliates that match.
+    #[prost(int64, tag = "1")]
+    pub total_count: i64,
+    /// How many of them have sales, see `ListAffiliatesRequest.has_sales`. The others have none.
+    #[prost(int64, tag = "2")]
+    pub with_sales_count: i64,
+    /// The same for each state that has an affiliate, in the order of AffiliateState.
+    #[prost(message, repeated, tag = "3")]
+    pub counts_by_state: ::prost::alloc::vec::Vec<AffiliateCount>,
+}
+/// The state of an affiliate. An event is credited to an affiliate only if the affiliate was ACTIVE when the event happened. A change of
+/// state never changes what earlier events earn, however late they are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AffiliateState {
+    /// Not set. CreateAffiliate takes it for `AFFILIATE_STATE_ACTIVE`. Refused in filters.
+    Unspecified = 0,
+    /// The affiliate has applied, and nobody has decided yet. May become ACTIVE or REJECTED.
+    Applied = 1,
+    /// The affiliate earns. May become INACTIVE.
+    Active = 2,
+    /// The affiliate was deactivated and earns nothing new. Earlier rewards stay. ApproveAffiliate makes the affiliate ACTIVE again.
+    Inactive = 3,
+    /// The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE.
+    Rejected = 4,
+}
+impl AffiliateState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AFFILIATE_STATE_UNSPECIFIED",
+            Self::Applied => "AFFILIATE_STATE_APPLIED",
+            Self::Active => "AFFILIATE_STATE_ACTIVE",
+            Self::Inactive => "AFFILIATE_STATE_INACTIVE",
+            Self::Rejected => "AFFILIATE_STATE_REJECTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AFFILIATE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "AFFILIATE_STATE_APPLIED" => Some(Self::Applied),
+            "AFFILIATE_STATE_ACTIVE" => Some(Self::Active),
+            "AFFILIATE_STATE_INACTIVE" => Some(Self::Inactive),
+            "AFFILIATE_STATE_REJECTED" => Some(Self::Rejected),
+            _ => None,
+        }
+    }
+}
+/// What becomes of an affiliate's pending rewards when the affiliate is deactivated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PendingRewards {
+    /// Not set. Refused in requests.
+    Unspecified = 0,
+    /// They stay pending, and are approved when their hold period ends.
+    Keep = 1,
+    /// They are denied.
+    Deny = 2,
+}
+impl PendingRewards {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PENDING_REWARDS_UNSPECIFIED",
+            Self::Keep => "PENDING_REWARDS_KEEP",
+            Self::Deny => "PENDING_REWARDS_DENY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PENDING_REWARDS_UNSPECIFIED" => Some(Self::Unspecified),
+            "PENDING_REWARDS_KEEP" => Some(Self::Keep),
+            "PENDING_REWARDS_DENY" => Some(Self::Deny),
+            _ => None,
+        }
+    }
 }
 /// A referral link of an enrollment.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2308,7 +3165,7 @@ pub mod affiliate_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns an affiliate, found by any of its identifiers, with its enrollments.
+        /// Returns an affiliate, found by any of its identifiers, with its enrollments, active coupons and balances.
         pub async fn get_affiliate(
             &mut self,
             request: impl tonic::IntoRequest<super::GetAffiliateRequest>,
@@ -2359,6 +3216,186 @@ pub mod affiliate_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.AffiliateService", "ListAffiliates"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Counts affiliates, by state and with or without sales.
+        pub async fn count_affiliates(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CountAffiliatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CountAffiliatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/CountAffiliates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "CountAffiliates"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes an affiliate's identifiers, names and details.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ALREADY_EXISTS for an email or external_id that another affiliate has; ABORTED
+        /// with reason ETAG_MISMATCH when the affiliate changed since the etag was read.
+        pub async fn update_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "UpdateAffiliate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes an affiliate ACTIVE: accepts an application, or takes a rejection or a deactivation back. What happens from now on is
+        /// credited to the affiliate. Approving an ACTIVE affiliate changes nothing.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+        pub async fn approve_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApproveAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ApproveAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ApproveAffiliate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Rejects the application of an affiliate. Rejecting a REJECTED affiliate changes nothing.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is not
+        /// APPLIED; ABORTED with reason ETAG_MISMATCH.
+        pub async fn reject_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RejectAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RejectAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/RejectAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "RejectAffiliate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
+        /// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+        /// deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
+        /// Deactivating an INACTIVE affiliate changes nothing else.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
+        /// REJECTED; ABORTED with reason ETAG_MISMATCH.
+        pub async fn deactivate_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeactivateAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeactivateAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/DeactivateAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.AffiliateService",
+                        "DeactivateAffiliate",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives an affiliate a new secret token. The former token selects nobody from then on.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn rotate_affiliate_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateAffiliateTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateAffiliateTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/RotateAffiliateToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.AffiliateService",
+                        "RotateAffiliateToken",
+                    ),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -2721,328 +3758,6 @@ pub mod affiliate_service_client {
                     GrpcMethod::new("headwater.v1.AffiliateService", "RemoveCoupon"),
                 );
             self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// An amount in some unit: the value of a reward, a balance or a ledger entry. Today every reward is in cash. A client must be
-/// ready for a member that it does not know.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RewardValue {
-    /// The amount, in the unit of the member that is set. Negative in the reward of a refund.
-    #[prost(oneof = "reward_value::Amount", tags = "1, 2, 3, 4, 5, 6")]
-    pub amount: ::core::option::Option<reward_value::Amount>,
-}
-/// Nested message and enum types in `RewardValue`.
-pub mod reward_value {
-    /// The amount, in the unit of the member that is set. Negative in the reward of a refund.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Amount {
-        /// Money that is paid out. A reward in cash is a commission.
-        #[prost(message, tag = "1")]
-        Cash(super::Money),
-        /// Points of the merchant's own scheme.
-        #[prost(int64, tag = "2")]
-        Points(i64),
-        /// Whole credits towards the affiliate's own purchases.
-        #[prost(int64, tag = "3")]
-        Credits(i64),
-        /// Free months of a subscription.
-        #[prost(int32, tag = "4")]
-        FreeMonths(i32),
-        /// A discount in parts per million of the price: 20 % is 200000.
-        #[prost(int32, tag = "5")]
-        DiscountPercentPpm(i32),
-        /// A discount of a fixed amount.
-        #[prost(message, tag = "6")]
-        DiscountMoney(super::Money),
-    }
-}
-/// The earnings of one affiliate from one conversion. A refund has rewards of its own, with negative values.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Reward {
-    /// The id, `rwd_` and 32 hexadecimal digits.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// The id of the conversion that it comes from: a sale or a refund.
-    #[prost(string, tag = "2")]
-    pub conversion_id: ::prost::alloc::string::String,
-    /// The affiliate's id.
-    #[prost(string, tag = "3")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// The id of the enrollment that the affiliate earns through.
-    #[prost(string, tag = "4")]
-    pub enrollment_id: ::prost::alloc::string::String,
-    /// The program's id.
-    #[prost(string, tag = "5")]
-    pub program_id: ::prost::alloc::string::String,
-    /// The value, negative for the reward of a refund. It never changes, even if refunds take back part of it.
-    #[prost(message, optional, tag = "6")]
-    pub value: ::core::option::Option<RewardValue>,
-    /// The part of the value that refunds have taken back so far, zero or more, in the same unit. The rest of the reward is `value`
-    /// less `reversed`.
-    #[prost(message, optional, tag = "7")]
-    pub reversed: ::core::option::Option<RewardValue>,
-    /// The id of the reward that this reward of a refund reduces. Empty for all other rewards.
-    #[prost(string, tag = "8")]
-    pub reverses_reward_id: ::prost::alloc::string::String,
-    /// The state.
-    #[prost(enumeration = "RewardState", tag = "9")]
-    pub state: i32,
-    /// How the value was computed.
-    #[prost(message, optional, tag = "10")]
-    pub calculation: ::core::option::Option<RewardCalculation>,
-    /// When the reward is approved automatically if it is still pending. The reward of a refund is approved together with the reward
-    /// that it reduces.
-    #[prost(message, optional, tag = "11")]
-    pub auto_approve_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the reward was created.
-    #[prost(message, optional, tag = "12")]
-    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the state or `reversed` last changed.
-    #[prost(message, optional, tag = "13")]
-    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The reason in the call of DenyRewards. Empty for other states. Empty in the feed, because a person wrote it.
-    #[prost(string, tag = "14")]
-    pub deny_reason: ::prost::alloc::string::String,
-}
-/// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
-/// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`. The reward is the affiliate's share of the
-/// commission (`share_ppm`). Today every share is the whole.
-///
-/// A refund takes back a part of a reward. All refunds of a sale together take back
-/// `reward value x refunded amount / base_amount`, rounded. A new refund takes back the difference to what earlier refunds took
-/// back. For example, a reward is 20.00 on a sale of 99.00. A refund of 33.00 has a reward of -6.67. Another refund of 33.00 has a
-/// reward of -6.66, because together they take back 13.33.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RewardCalculation {
-    /// The origin of the rate.
-    #[prost(enumeration = "RewardRule", tag = "1")]
-    pub rule: i32,
-    /// The amount that the reward is computed from: the sale's amount. For a reward that takes another back it is the refunded amount,
-    /// or the sale's amount if the sale is no longer credited to the affiliate. It is negative then.
-    #[prost(message, optional, tag = "2")]
-    pub base_amount: ::core::option::Option<Money>,
-    /// The whole amount of the sale. The reward of a refund has the amount of its sale.
-    #[prost(message, optional, tag = "3")]
-    pub sale_amount: ::core::option::Option<Money>,
-    /// The affiliate's share of the sale in parts per million.
-    #[prost(int32, tag = "6")]
-    pub share_ppm: i32,
-    /// The version of the program's terms.
-    #[prost(int32, tag = "7")]
-    pub terms_version: i32,
-    /// How the reward was rounded, and how amounts that refunds take back from it are rounded.
-    #[prost(enumeration = "Rounding", tag = "8")]
-    pub rounding: i32,
-    /// The rate. The reward of a refund has the rate of the reward that it reduces.
-    #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
-    pub rate: ::core::option::Option<reward_calculation::Rate>,
-}
-/// Nested message and enum types in `RewardCalculation`.
-pub mod reward_calculation {
-    /// The rate. The reward of a refund has the rate of the reward that it reduces.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Rate {
-        /// Parts per million of `base_amount`.
-        #[prost(int32, tag = "4")]
-        PercentPpm(i32),
-        /// The fixed amount per sale.
-        #[prost(message, tag = "5")]
-        Flat(super::Money),
-    }
-}
-/// A reward as it was created. GetReward returns later changes.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RewardSummary {
-    /// The reward's id.
-    #[prost(string, tag = "1")]
-    pub reward_id: ::prost::alloc::string::String,
-    /// The affiliate's id.
-    #[prost(string, tag = "2")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// The value.
-    #[prost(message, optional, tag = "3")]
-    pub value: ::core::option::Option<RewardValue>,
-}
-/// The request of GetReward.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetRewardRequest {
-    /// The reward's id. Required.
-    #[prost(string, tag = "1")]
-    pub reward_id: ::prost::alloc::string::String,
-}
-/// The answer of GetReward.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetRewardResponse {
-    /// The reward.
-    #[prost(message, optional, tag = "1")]
-    pub reward: ::core::option::Option<Reward>,
-}
-/// The request of ListRewards.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListRewardsRequest {
-    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
-    #[prost(enumeration = "ListOrder", tag = "3")]
-    pub order: i32,
-    /// Only rewards in these states. Empty: all states.
-    #[prost(enumeration = "RewardState", repeated, tag = "4")]
-    pub states: ::prost::alloc::vec::Vec<i32>,
-    /// Only rewards of this affiliate. Optional.
-    #[prost(message, optional, tag = "5")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// Only rewards of this program. Optional.
-    #[prost(string, tag = "6")]
-    pub program_id: ::prost::alloc::string::String,
-    /// Only rewards that were created in this interval. Optional.
-    #[prost(message, optional, tag = "7")]
-    pub create_interval: ::core::option::Option<TimeInterval>,
-}
-/// The answer of ListRewards.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListRewardsResponse {
-    /// One page of rewards.
-    #[prost(message, repeated, tag = "1")]
-    pub rewards: ::prost::alloc::vec::Vec<Reward>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// The request of ApproveRewards.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ApproveRewardsRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The ids of 1 to 1,000 rewards, each once. The id of a refund's reward is refused: such a reward is approved together with the
-    /// reward that it reduces.
-    #[prost(string, repeated, tag = "2")]
-    pub reward_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// The answer of ApproveRewards.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ApproveRewardsResponse {
-    /// The rewards after the change, in the order of the request.
-    #[prost(message, repeated, tag = "1")]
-    pub rewards: ::prost::alloc::vec::Vec<Reward>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "2")]
-    pub replayed: bool,
-}
-/// The request of DenyRewards.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DenyRewardsRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The ids of 1 to 1,000 rewards, each once. The id of a refund's reward is refused: such a reward is denied together with the
-    /// reward that it reduces.
-    #[prost(string, repeated, tag = "2")]
-    pub reward_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Why the rewards are denied, 1 to 500 characters, for the affiliate to read. Required.
-    #[prost(string, tag = "3")]
-    pub reason: ::prost::alloc::string::String,
-}
-/// The answer of DenyRewards.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct DenyRewardsResponse {
-    /// The rewards after the change, in the order of the request.
-    #[prost(message, repeated, tag = "1")]
-    pub rewards: ::prost::alloc::vec::Vec<Reward>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "2")]
-    pub replayed: bool,
-}
-/// The state of a reward. PENDING may become APPROVED, DENIED or REVERSED. APPROVED may become PAID or REVERSED. The other states
-/// are final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum RewardState {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// Waits for ApproveRewards, DenyRewards or the end of its hold period.
-    Pending = 1,
-    /// The merchant owes it to the affiliate.
-    Approved = 2,
-    /// DenyRewards denied it.
-    Denied = 3,
-    /// It was paid. No call pays rewards today, so no reward is in this state.
-    Paid = 4,
-    /// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
-    Reversed = 5,
-}
-impl RewardState {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "REWARD_STATE_UNSPECIFIED",
-            Self::Pending => "REWARD_STATE_PENDING",
-            Self::Approved => "REWARD_STATE_APPROVED",
-            Self::Denied => "REWARD_STATE_DENIED",
-            Self::Paid => "REWARD_STATE_PAID",
-            Self::Reversed => "REWARD_STATE_REVERSED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "REWARD_STATE_UNSPECIFIED" => Some(Self::Unspecified),
-            "REWARD_STATE_PENDING" => Some(Self::Pending),
-            "REWARD_STATE_APPROVED" => Some(Self::Approved),
-            "REWARD_STATE_DENIED" => Some(Self::Denied),
-            "REWARD_STATE_PAID" => Some(Self::Paid),
-            "REWARD_STATE_REVERSED" => Some(Self::Reversed),
-            _ => None,
-        }
-    }
-}
-/// The origin of a reward's rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum RewardRule {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// The commission in the program's terms.
-    Program = 1,
-    /// The enrollment's own commission.
-    Enrollment = 2,
-    /// The reward of a refund takes back part of a sale's reward.
-    Reversal = 3,
-}
-impl RewardRule {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "REWARD_RULE_UNSPECIFIED",
-            Self::Program => "REWARD_RULE_PROGRAM",
-            Self::Enrollment => "REWARD_RULE_ENROLLMENT",
-            Self::Reversal => "REWARD_RULE_REVERSAL",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "REWARD_RULE_UNSPECIFIED" => Some(Self::Unspecified),
-            "REWARD_RULE_PROGRAM" => Some(Self::Program),
-            "REWARD_RULE_ENROLLMENT" => Some(Self::Enrollment),
-            "REWARD_RULE_REVERSAL" => Some(Self::Reversal),
-            _ => None,
         }
     }
 }
@@ -3472,8 +4187,8 @@ pub struct Lead {
     /// The state. A sale sets ACTIVE, and a cancellation sets CANCELLED.
     #[prost(enumeration = "LeadState", tag = "6")]
     pub state: i32,
-    /// The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment or an archived program gives
-    /// way at the next sale that another affiliate referred.
+    /// The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment, to an archived program or to
+    /// an affiliate who is not ACTIVE gives way at the next sale that another affiliate referred.
     #[prost(message, repeated, tag = "7")]
     pub credits: ::prost::alloc::vec::Vec<Credit>,
     /// When the lead was bound: the `occur_time` of the event that bound it. Not set while it is not bound.
@@ -3912,7 +4627,7 @@ pub enum ErrorReason {
     /// \[NOT_FOUND\] The account has no such enrollment, or the affiliate was never enrolled in the program.
     EnrollmentNotFound = 9,
     /// \[NOT_FOUND\] The account has no such link. RecordClick also returns this reason for a revoked link, and for a link of an ended
-    /// enrollment or an archived program.
+    /// enrollment, of an archived program or of an affiliate who is not ACTIVE.
     LinkNotFound = 10,
     /// \[NOT_FOUND\] The account has no such coupon.
     CouponNotFound = 11,
@@ -3990,6 +4705,9 @@ pub enum ErrorReason {
     /// nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
     /// `key_kind`.
     LastKey = 39,
+    /// \[FAILED_PRECONDITION\] The affiliate's state does not allow the change. The state is a lower-case word, such as applied. Metadata:
+    /// `affiliate_id`, `state`.
+    AffiliateState = 45,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4038,6 +4756,7 @@ impl ErrorReason {
             Self::MessageTooLarge => "ERROR_REASON_MESSAGE_TOO_LARGE",
             Self::CursorOfAnotherHistory => "ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY",
             Self::LastKey => "ERROR_REASON_LAST_KEY",
+            Self::AffiliateState => "ERROR_REASON_AFFILIATE_STATE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4085,6 +4804,7 @@ impl ErrorReason {
                 Some(Self::CursorOfAnotherHistory)
             }
             "ERROR_REASON_LAST_KEY" => Some(Self::LastKey),
+            "ERROR_REASON_AFFILIATE_STATE" => Some(Self::AffiliateState),
             _ => None,
         }
     }
@@ -4138,7 +4858,7 @@ pub mod event {
         /// A program with its newest terms.
         #[prost(message, tag = "10")]
         Program(super::Program),
-        /// An affiliate, without email, names, external_id and profile.
+        /// An affiliate, without email, names, external_id, profile and state_reason.
         #[prost(message, tag = "11")]
         Affiliate(super::Affiliate),
         /// An enrollment, without ref_id, landing_url and referral_link.
@@ -4257,6 +4977,17 @@ pub enum EventKind {
     /// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
     /// takes the place of REFUND_RECORDED.
     RefundExceededSale = 29,
+    /// \[affiliate\] An affiliate was changed.
+    AffiliateUpdated = 37,
+    /// \[affiliate\] An affiliate became ACTIVE: an application was accepted, or a rejection or deactivation was taken back.
+    AffiliateApproved = 38,
+    /// \[affiliate\] The application of an affiliate was rejected.
+    AffiliateRejected = 39,
+    /// \[affiliate\] An affiliate was deactivated. `Affiliate.pending_rewards` says what becomes of its pending rewards. The events of
+    /// those that are denied follow, without a cause_id.
+    AffiliateDeactivated = 40,
+    /// \[affiliate\] An affiliate got another secret token.
+    AffiliateTokenRotated = 41,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4295,6 +5026,11 @@ impl EventKind {
             Self::AccountRegistered => "EVENT_KIND_ACCOUNT_REGISTERED",
             Self::AccountUpdated => "EVENT_KIND_ACCOUNT_UPDATED",
             Self::RefundExceededSale => "EVENT_KIND_REFUND_EXCEEDED_SALE",
+            Self::AffiliateUpdated => "EVENT_KIND_AFFILIATE_UPDATED",
+            Self::AffiliateApproved => "EVENT_KIND_AFFILIATE_APPROVED",
+            Self::AffiliateRejected => "EVENT_KIND_AFFILIATE_REJECTED",
+            Self::AffiliateDeactivated => "EVENT_KIND_AFFILIATE_DEACTIVATED",
+            Self::AffiliateTokenRotated => "EVENT_KIND_AFFILIATE_TOKEN_ROTATED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4330,6 +5066,11 @@ impl EventKind {
             "EVENT_KIND_ACCOUNT_REGISTERED" => Some(Self::AccountRegistered),
             "EVENT_KIND_ACCOUNT_UPDATED" => Some(Self::AccountUpdated),
             "EVENT_KIND_REFUND_EXCEEDED_SALE" => Some(Self::RefundExceededSale),
+            "EVENT_KIND_AFFILIATE_UPDATED" => Some(Self::AffiliateUpdated),
+            "EVENT_KIND_AFFILIATE_APPROVED" => Some(Self::AffiliateApproved),
+            "EVENT_KIND_AFFILIATE_REJECTED" => Some(Self::AffiliateRejected),
+            "EVENT_KIND_AFFILIATE_DEACTIVATED" => Some(Self::AffiliateDeactivated),
+            "EVENT_KIND_AFFILIATE_TOKEN_ROTATED" => Some(Self::AffiliateTokenRotated),
             _ => None,
         }
     }
@@ -4779,222 +5520,6 @@ pub mod feed_service_client {
         }
     }
 }
-/// The request of GetBalance.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetBalanceRequest {
-    /// The affiliate. Required.
-    #[prost(message, optional, tag = "1")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-}
-/// An affiliate's balance in one unit and currency. All four values have that unit and currency.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Balance {
-    /// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed` and `paid`.
-    #[prost(message, optional, tag = "1")]
-    pub earned: ::core::option::Option<RewardValue>,
-    /// The rewards that are not yet approved.
-    #[prost(message, optional, tag = "2")]
-    pub pending: ::core::option::Option<RewardValue>,
-    /// The rewards that are approved and not yet paid. Negative if refunds took back more than was owed. Later rewards then reduce
-    /// the negative amount.
-    #[prost(message, optional, tag = "3")]
-    pub owed: ::core::option::Option<RewardValue>,
-    /// The rewards that are paid. No call pays rewards today, so it is zero.
-    #[prost(message, optional, tag = "4")]
-    pub paid: ::core::option::Option<RewardValue>,
-}
-/// The answer of GetBalance.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetBalanceResponse {
-    /// The affiliate's id.
-    #[prost(string, tag = "1")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// One balance per unit and currency of the affiliate's rewards, ordered by unit, then by currency code. Empty before the first
-    /// reward.
-    #[prost(message, repeated, tag = "2")]
-    pub balances: ::prost::alloc::vec::Vec<Balance>,
-}
-/// A two-sided entry: the same amount is debited to one ledger account and credited to another. Entries are never changed or
-/// removed.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct LedgerEntry {
-    /// The position in the ledger of the calling key's account: 1, 2, 3 and so on without a gap.
-    #[prost(int64, tag = "1")]
-    pub sequence: i64,
-    /// The ledger account that is debited.
-    #[prost(enumeration = "LedgerAccount", tag = "2")]
-    pub debit: i32,
-    /// The ledger account that is credited.
-    #[prost(enumeration = "LedgerAccount", tag = "3")]
-    pub credit: i32,
-    /// The amount. Always more than zero.
-    #[prost(message, optional, tag = "4")]
-    pub value: ::core::option::Option<RewardValue>,
-    /// The affiliate's id.
-    #[prost(string, tag = "5")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// The id of the reward that the entry is about. Empty for an entry that is not about a reward.
-    #[prost(string, tag = "6")]
-    pub reward_id: ::prost::alloc::string::String,
-    /// The id of the reward's conversion. Empty for an entry that is not about a reward.
-    #[prost(string, tag = "7")]
-    pub conversion_id: ::prost::alloc::string::String,
-    /// The reason.
-    #[prost(enumeration = "LedgerReason", tag = "8")]
-    pub reason: i32,
-    /// When the entry was posted.
-    #[prost(message, optional, tag = "9")]
-    pub post_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// SHA-256 over this entry and the hash of the entry before it, 64 hexadecimal digits.
-    #[prost(string, tag = "10")]
-    pub entry_hash: ::prost::alloc::string::String,
-}
-/// The request of ListLedgerEntries.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListLedgerEntriesRequest {
-    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
-    #[prost(enumeration = "ListOrder", tag = "3")]
-    pub order: i32,
-    /// Only entries of this affiliate. Optional.
-    #[prost(message, optional, tag = "4")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-}
-/// The answer of ListLedgerEntries.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListLedgerEntriesResponse {
-    /// One page of entries.
-    #[prost(message, repeated, tag = "1")]
-    pub entries: ::prost::alloc::vec::Vec<LedgerEntry>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// The request of VerifyLedger.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct VerifyLedgerRequest {}
-/// The sum over one ledger account in one unit and currency.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct LedgerTotal {
-    /// The ledger account.
-    #[prost(enumeration = "LedgerAccount", tag = "1")]
-    pub ledger_account: i32,
-    /// Credits less debits. The values of all ledger accounts in one unit and currency add up to zero. A sum that does not fit into
-    /// 64 bits is given as the nearest number that does.
-    #[prost(message, optional, tag = "2")]
-    pub value: ::core::option::Option<RewardValue>,
-}
-/// The answer of VerifyLedger.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct VerifyLedgerResponse {
-    /// True when no difference was found.
-    #[prost(bool, tag = "1")]
-    pub ok: bool,
-    /// How many ledger entries were read.
-    #[prost(int64, tag = "2")]
-    pub entry_count: i64,
-    /// How many rewards were compared with their entries.
-    #[prost(int64, tag = "3")]
-    pub reward_count: i64,
-    /// How many events the feed has.
-    #[prost(int64, tag = "4")]
-    pub event_count: i64,
-    /// The sums by ledger account, unit and currency.
-    #[prost(message, repeated, tag = "5")]
-    pub totals: ::prost::alloc::vec::Vec<LedgerTotal>,
-    /// A sentence for each difference, for people to read. At most 100.
-    #[prost(string, repeated, tag = "6")]
-    pub differences: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// An account of the ledger. Every ledger entry debits one and credits another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum LedgerAccount {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// The merchant's cost of commissions.
-    CommissionExpense = 1,
-    /// The rewards of affiliates that are not yet approved.
-    AffiliatePending = 2,
-    /// The rewards that the merchant owes to affiliates.
-    AffiliatePayable = 3,
-}
-impl LedgerAccount {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "LEDGER_ACCOUNT_UNSPECIFIED",
-            Self::CommissionExpense => "LEDGER_ACCOUNT_COMMISSION_EXPENSE",
-            Self::AffiliatePending => "LEDGER_ACCOUNT_AFFILIATE_PENDING",
-            Self::AffiliatePayable => "LEDGER_ACCOUNT_AFFILIATE_PAYABLE",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "LEDGER_ACCOUNT_UNSPECIFIED" => Some(Self::Unspecified),
-            "LEDGER_ACCOUNT_COMMISSION_EXPENSE" => Some(Self::CommissionExpense),
-            "LEDGER_ACCOUNT_AFFILIATE_PENDING" => Some(Self::AffiliatePending),
-            "LEDGER_ACCOUNT_AFFILIATE_PAYABLE" => Some(Self::AffiliatePayable),
-            _ => None,
-        }
-    }
-}
-/// The reason of a ledger entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum LedgerReason {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// A reward was earned.
-    Earned = 1,
-    /// A reward was approved.
-    Approved = 2,
-    /// A reward was denied.
-    Denied = 3,
-    /// A refund took back all or part of a reward.
-    Refunded = 4,
-    /// A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
-    /// is an entry with reason EARNED.
-    Reattributed = 5,
-}
-impl LedgerReason {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "LEDGER_REASON_UNSPECIFIED",
-            Self::Earned => "LEDGER_REASON_EARNED",
-            Self::Approved => "LEDGER_REASON_APPROVED",
-            Self::Denied => "LEDGER_REASON_DENIED",
-            Self::Refunded => "LEDGER_REASON_REFUNDED",
-            Self::Reattributed => "LEDGER_REASON_REATTRIBUTED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "LEDGER_REASON_UNSPECIFIED" => Some(Self::Unspecified),
-            "LEDGER_REASON_EARNED" => Some(Self::Earned),
-            "LEDGER_REASON_APPROVED" => Some(Self::Approved),
-            "LEDGER_REASON_DENIED" => Some(Self::Denied),
-            "LEDGER_REASON_REFUNDED" => Some(Self::Refunded),
-            "LEDGER_REASON_REATTRIBUTED" => Some(Self::Reattributed),
-            _ => None,
-        }
-    }
-}
 /// Generated client implementations.
 pub mod reward_service_client {
     #![allow(
@@ -5377,8 +5902,8 @@ pub mod tracking_service_client {
         }
         /// Records a visit through a link and returns the visitor's tracking id (tid). Keep the tid in a cookie and send it with the
         /// lead or the sale. The feed has no events for clicks.
-        /// Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment or an
-        /// archived program.
+        /// Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment, of
+        /// an archived program or of an affiliate who is not ACTIVE.
         pub async fn record_click(
             &mut self,
             request: impl tonic::IntoRequest<super::RecordClickRequest>,

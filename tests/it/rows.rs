@@ -1,0 +1,3 @@
+//! The rows of the tables of operations and features: a test for each row, named after it, over gRPC on both databases.
+
+mod affiliate;
