@@ -36,11 +36,26 @@ impl MigrationTrait for Migration {
         for statement in indexes() {
             manager.create_index(statement).await?;
         }
+        make_search(manager, is_sqlite).await?;
         if !is_sqlite {
             store_segments_as_they_are(manager).await?;
         }
         Ok(())
     }
+}
+
+/// Makes the index by which affiliates are found by a part of a name: see docs/adr/0022. Each database has one of its own.
+#[expect(clippy::disallowed_methods, reason = "the library has no word for either index")]
+async fn make_search(manager: &SchemaManager<'_>, is_sqlite: bool) -> Result<(), DbErr> {
+    // The grams themselves are not stored, nor how often each occurs. The index of prefixes serves texts of two characters: four
+    // digits of the account, and two for each.
+    const SQLITE: &str = "CREATE VIRTUAL TABLE affiliate_search USING fts5(account_id UNINDEXED, id UNINDEXED, grams, \
+        content='', contentless_delete=1, contentless_unindexed=1, detail=none, tokenize='ascii', prefix='8')";
+    const POSTGRES: &str = "CREATE TABLE affiliate_search (account_id uuid NOT NULL, id uuid NOT NULL, grams tsvector NOT NULL, \
+        PRIMARY KEY (account_id, id)); \
+        CREATE INDEX affiliate_search_by_gram ON affiliate_search USING gin (grams)";
+    let connection = manager.get_connection();
+    connection.execute_unprepared(if is_sqlite { SQLITE } else { POSTGRES }).await.map(|_| ())
 }
 
 /// Keeps PostgreSQL from compressing segments, because the server has compressed them already.

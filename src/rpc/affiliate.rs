@@ -168,6 +168,33 @@ pub(super) async fn list(call: Call, message: pb::ListAffiliatesRequest) -> Resu
     Ok(pb::ListAffiliatesResponse { affiliates, next_page_token })
 }
 
+pub(super) async fn search(
+    call: Call,
+    message: pb::SearchAffiliatesRequest,
+) -> Result<pb::SearchAffiliatesResponse, Error> {
+    let mut fields = Fields::default();
+    let shape = page::shape(&mut fields, message.page_size, message.order);
+    let text = fields.line("query", &message.query, NAME_LENGTH_MAX);
+    let is_too_short = !text.is_empty() && text.chars().count() < store::search::LENGTH_MIN;
+    if is_too_short {
+        fields.wrong("query", format!("is too short; send at least {} characters", store::search::LENGTH_MIN));
+    }
+    fields.finish()?;
+    let filter = pb::SearchAffiliatesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let page = call.page(&filter, shape, &message.page_token).await?;
+    let (affiliates, next_page_token) = if text.is_empty() {
+        let query = AffiliateQuery::default();
+        let affiliates = store::affiliate::list(call.store(), call.account_id(), &query, page.walk()).await?;
+        call.works_on(affiliates.len()).await;
+        page.fill(affiliates, |row| row.id.uuid(), |row| render(&row))
+    } else {
+        let matches = store::search::affiliates(call.store(), call.account_id(), &text, page.walk()).await?;
+        call.works_on(matches.len()).await;
+        page.fill(matches, |found| found.place, |found| render(&found.affiliate))
+    };
+    Ok(pb::SearchAffiliatesResponse { affiliates, next_page_token })
+}
+
 pub(super) async fn count(
     call: Call,
     message: pb::CountAffiliatesRequest,

@@ -22,6 +22,7 @@ service! {
         CreateAffiliate = write change, ADMINISTRATION;
         GetAffiliate = read rpc::affiliate::get, READING_MONEY;
         ListAffiliates = read rpc::affiliate::list, READING_MONEY;
+        SearchAffiliates = read rpc::affiliate::search, READING_MONEY;
         CountAffiliates = read rpc::affiliate::count, READING_MONEY;
         UpdateAffiliate = write rpc::affiliate::update, ADMINISTRATION;
         ApproveAffiliate = write change, ADMINISTRATION;

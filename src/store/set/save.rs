@@ -12,7 +12,7 @@ use crate::domain::time::Time;
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::lane::WriteConnection;
 use crate::store::lists::Entries;
-use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger};
+use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger, search};
 
 /// Saves the set: writes its new and changed rows, numbers its events and ledger entries, writes the heads that changed, and
 /// deletes rows. The caller must have locked the heads of all accounts concerned. Heads of new accounts are added to `heads`.
@@ -53,6 +53,7 @@ pub async fn save(
     let moved = moved.iter().filter_map(|account_id| heads.get(account_id));
     writes.replace::<entity::account_head::Entity>(moved.map(account_head::head_to_row).collect())?;
     writes.run(connection).await?;
+    search::save(connection, set).await?;
     delete_rows(connection, set).await?;
     Ok(segments)
 }

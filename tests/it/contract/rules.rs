@@ -319,7 +319,7 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Rotate",
     ];
     // A batch has an event_id in each of its items.
-    const OTHERS: [&str; 8] = ["Get", "List", "Count", "Check", "Read", "Verify", "Watch", "Batch"];
+    const OTHERS: [&str; 9] = ["Get", "List", "Count", "Search", "Check", "Read", "Verify", "Watch", "Batch"];
     let mut found = Vec::new();
     for method in contract.methods() {
         let verb = verb(method.name());

@@ -41,6 +41,11 @@ CREATE UNIQUE INDEX affiliate_by_external_id ON public.affiliate USING btree (ac
 CREATE INDEX affiliate_by_state ON public.affiliate USING btree (account_id, state, id)
 CREATE UNIQUE INDEX affiliate_by_token ON public.affiliate USING btree (account_id, token_hash)
 CREATE UNIQUE INDEX affiliate_pkey ON public.affiliate USING btree (account_id, id)
+affiliate_search.account_id uuid NOT NULL
+affiliate_search.id uuid NOT NULL
+affiliate_search.grams tsvector NOT NULL
+CREATE INDEX affiliate_search_by_gram ON public.affiliate_search USING gin (grams)
+CREATE UNIQUE INDEX affiliate_search_pkey ON public.affiliate_search USING btree (account_id, id)
 api_key.account_id uuid NOT NULL
 api_key.id uuid NOT NULL
 api_key.text_prefix text NOT NULL

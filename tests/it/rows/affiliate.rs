@@ -16,19 +16,19 @@ fn by(selector: Selector) -> Option<pb::AffiliateSelector> {
     Some(pb::AffiliateSelector { selector: Some(selector) })
 }
 
-fn by_email(email: &str) -> Option<pb::AffiliateSelector> {
+pub(super) fn by_email(email: &str) -> Option<pb::AffiliateSelector> {
     by(Selector::Email(email.to_owned()))
 }
 
-fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
+pub(super) fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
     Some(prost_types::FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
 }
 
-fn new(email: &str) -> pb::CreateAffiliateRequest {
+pub(super) fn new(email: &str) -> pb::CreateAffiliateRequest {
     pb::CreateAffiliateRequest { email: email.to_owned(), ..Default::default() }
 }
 
-async fn create(client: &mut Client, request: pb::CreateAffiliateRequest) -> pb::CreateAffiliateResponse {
+pub(super) async fn create(client: &mut Client, request: pb::CreateAffiliateRequest) -> pb::CreateAffiliateResponse {
     client.affiliates.create_affiliate(request).await.unwrap().into_inner()
 }
 

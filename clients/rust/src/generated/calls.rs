@@ -189,6 +189,8 @@ impl Call for pb::GetAffiliateRequest {}
 
 impl Call for pb::ListAffiliatesRequest {}
 
+impl Call for pb::SearchAffiliatesRequest {}
+
 impl Call for pb::CountAffiliatesRequest {}
 
 impl Call for pb::UpdateAffiliateRequest {
@@ -374,6 +376,16 @@ impl AffiliateCalls {
     pub async fn list_affiliates(&self, request: pb::ListAffiliatesRequest) -> Result<pb::ListAffiliatesResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).list_affiliates(request).await)
+            .await
+    }
+
+    /// Finds affiliates by a part of a name, an email address, an external_id or a ref_id.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn search_affiliates(&self, request: pb::SearchAffiliatesRequest) -> Result<pb::SearchAffiliatesResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).search_affiliates(request).await)
             .await
     }
 

@@ -2500,6 +2500,34 @@ pub struct ListAffiliatesResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+/// The request of SearchAffiliates.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SearchAffiliatesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same text and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// The text to search for, 2 to 200 characters, in upper or lower case. An affiliate is found if its first and last name with a blank
+    /// in between, its email address, its external_id or a present ref_id of its enrollments has the text anywhere. Empty: all affiliates.
+    #[prost(string, tag = "4")]
+    pub query: ::prost::alloc::string::String,
+}
+/// The answer of SearchAffiliates.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SearchAffiliatesResponse {
+    /// One page of affiliates.
+    #[prost(message, repeated, tag = "1")]
+    pub affiliates: ::prost::alloc::vec::Vec<Affiliate>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
 /// The request of UpdateAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateAffiliateRequest {
@@ -3216,6 +3244,33 @@ pub mod affiliate_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.AffiliateService", "ListAffiliates"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Finds affiliates by a part of a name, an email address, an external_id or a ref_id.
+        pub async fn search_affiliates(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SearchAffiliatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SearchAffiliatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/SearchAffiliates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "SearchAffiliates"),
                 );
             self.inner.unary(req, path, codec).await
         }

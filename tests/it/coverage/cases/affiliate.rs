@@ -130,6 +130,10 @@ pub(super) fn cases() -> Vec<Case> {
             .reference(json!({"program_id": "${program_id}"}))
             .wrong(json!({"page_size": -1, "order": 99, "program_id": "prg_1", "states": [0, 99]}))
             .free(&["email_verified", "has_sales"]),
+        case("AffiliateService/SearchAffiliates", json!({}))
+            .list()
+            .wrong(json!({"page_size": -1, "order": 99, "query": "a"}))
+            .wrong(json!({"page_size": -1, "order": 99, "query": long()})),
         case("AffiliateService/CountAffiliates", json!({}))
             .reference(json!({"program_id": "${program_id}"}))
             .wrong(json!({"program_id": "prg_1"}))
