@@ -102,7 +102,10 @@ pub(crate) fn usual_text(draw: &mut Draw<'_>, field: &FieldDescriptor, pool: &Po
     match field.name() {
         "email" if field.parent_message().name().contains("Affiliate") => format!("affiliate{number}@a.example"),
         "email" => format!("customer{number}@shop.example"),
+        "paypal_email" => format!("pay{number}@a.example"),
         "external_id" => format!("customer-{number}"),
+        // The keys of one list differ.
+        "key" => format!("key-{}", draw.below(1_000)),
         "event_id" | "sale_event_id" => format!("event-{}", draw.below(12)),
         // A repeated call is answered without its rule, so most calls have no request_id.
         "request_id" if number > 0 => String::new(),
@@ -134,6 +137,11 @@ pub(crate) fn changeable(resource: &MessageDescriptor) -> Vec<String> {
         "commission_override",
         "email",
         "max_active_coupons_per_affiliate",
+        "external_id",
+        "first_name",
+        "profile",
+        "email_verified",
+        "metadata",
     ];
     let names = resource.fields().map(|field| field.name().to_owned());
     names.filter(|name| NAMES.contains(&name.as_str())).collect()
@@ -210,6 +218,10 @@ pub(crate) fn usual_number(draw: &mut Draw<'_>, field: &FieldDescriptor) -> i64 
 pub(crate) fn enum_number(draw: &mut Draw<'_>, field: &FieldDescriptor, is_hostile: bool) -> i32 {
     if is_hostile {
         return i32::try_from(hostile_number(draw)).unwrap_or(99);
+    }
+    // Most affiliates begin as active ones, because others earn nothing.
+    if field.parent_message().name() == "CreateAffiliateRequest" && draw.happens(240) {
+        return *draw.of(&[0, 0, 0, 0, 1, 1]);
     }
     match field.kind() {
         Kind::Enum(values) => {

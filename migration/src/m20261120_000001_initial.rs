@@ -36,11 +36,26 @@ impl MigrationTrait for Migration {
         for statement in indexes() {
             manager.create_index(statement).await?;
         }
+        make_search(manager, is_sqlite).await?;
         if !is_sqlite {
             store_segments_as_they_are(manager).await?;
         }
         Ok(())
     }
+}
+
+/// Makes the index by which affiliates are found by a part of a name: see docs/adr/0023. Each database has one of its own.
+#[expect(clippy::disallowed_methods, reason = "the library has no word for either index")]
+async fn make_search(manager: &SchemaManager<'_>, is_sqlite: bool) -> Result<(), DbErr> {
+    // The grams themselves are not stored, nor how often each occurs. The index of prefixes serves texts of two characters: four
+    // digits of the account, and two for each.
+    const SQLITE: &str = "CREATE VIRTUAL TABLE affiliate_search USING fts5(account_id UNINDEXED, id UNINDEXED, grams, \
+        content='', contentless_delete=1, contentless_unindexed=1, detail=none, tokenize='ascii', prefix='8')";
+    const POSTGRES: &str = "CREATE TABLE affiliate_search (account_id uuid NOT NULL, id uuid NOT NULL, grams tsvector NOT NULL, \
+        PRIMARY KEY (account_id, id)); \
+        CREATE INDEX affiliate_search_by_gram ON affiliate_search USING gin (grams)";
+    let connection = manager.get_connection();
+    connection.execute_unprepared(if is_sqlite { SQLITE } else { POSTGRES }).await.map(|_| ())
 }
 
 /// Keeps PostgreSQL from compressing segments, because the server has compressed them already.
@@ -115,6 +130,12 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(text("last_name"))
             .col(json("profile"))
             .col(hash("token_hash"))
+            .col(state("state"))
+            .col(text("state_reason"))
+            .col(time_null("state_changed_at"))
+            .col(state_null("pending_rewards"))
+            .col(flag("email_verified"))
+            .col(count("version"))
             .col(time("created_at"))
             .col(time("updated_at"))
             .take(),
@@ -127,6 +148,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(text("landing_url"))
             .col(json_null("commission_override"))
             .col(state("state"))
+            .col(state("affiliate_state"))
             .col(time("created_at"))
             .col(time("updated_at"))
             .col(time_null("ended_at"))
@@ -370,6 +392,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
         unique_index("affiliate_by_email", "affiliate", &["account_id", "email"]),
         unique_index_of_named("affiliate_by_external_id", "affiliate", &["account_id", "external_id"], "external_id"),
         unique_index("affiliate_by_token", "affiliate", &["account_id", "token_hash"]),
+        index("affiliate_by_state", "affiliate", &["account_id", "state", "id"]),
+        index("affiliate_by_email_verified", "affiliate", &["account_id", "email_verified", "id"]),
         unique_index("enrollment_by_pair", "enrollment", &["account_id", "affiliate_id", "program_id"]),
         unique_index("enrollment_by_ref_id", "enrollment", &["account_id", "ref_id"]),
         index("enrollment_by_program", "enrollment", &["account_id", "program_id", "affiliate_id"]),

@@ -40,6 +40,8 @@ text_enum! {
         CouponRemoved = "coupon_removed",
         /// The coupon was assigned, or the link made, after the conversion.
         NotYetMade = "not_yet_made",
+        /// The affiliate was not active then.
+        AffiliateNotActive = "affiliate_not_active",
         /// The account has no such coupon, click or link.
         Unknown = "unknown",
     }

@@ -66,6 +66,16 @@ text_enum! {
         ProgramArchived = "program_archived",
         /// An affiliate was made.
         AffiliateCreated = "affiliate_created",
+        /// An affiliate was changed.
+        AffiliateUpdated = "affiliate_updated",
+        /// An affiliate became active.
+        AffiliateApproved = "affiliate_approved",
+        /// An affiliate's application was rejected.
+        AffiliateRejected = "affiliate_rejected",
+        /// An affiliate was deactivated.
+        AffiliateDeactivated = "affiliate_deactivated",
+        /// An affiliate got another token.
+        AffiliateTokenRotated = "affiliate_token_rotated",
         /// An affiliate was enrolled.
         EnrollmentCreated = "enrollment_created",
         /// An enrollment was changed.
@@ -115,7 +125,12 @@ impl EventKind {
             | Self::RewardCreated
             | Self::RewardFulfilled => EventSubject::Reward,
             Self::ProgramCreated | Self::ProgramUpdated | Self::ProgramArchived => EventSubject::Program,
-            Self::AffiliateCreated => EventSubject::Affiliate,
+            Self::AffiliateCreated
+            | Self::AffiliateUpdated
+            | Self::AffiliateApproved
+            | Self::AffiliateRejected
+            | Self::AffiliateDeactivated
+            | Self::AffiliateTokenRotated => EventSubject::Affiliate,
             Self::EnrollmentCreated | Self::EnrollmentUpdated | Self::EnrollmentEnded => EventSubject::Enrollment,
             Self::LinkCreated | Self::LinkRevoked => EventSubject::Link,
             Self::CouponAssigned | Self::CouponRemoved => EventSubject::Coupon,

@@ -67,6 +67,8 @@ outcomes! {
     Program(Arc<super::program::ProgramWithTerms>): |answer| Some(&answer.program.id);
     /// CreateAffiliate.
     Affiliate(Arc<super::affiliate::AffiliateOutcome>): |answer| Some(&answer.affiliate.id);
+    /// UpdateAffiliate, ApproveAffiliate, RejectAffiliate, DeactivateAffiliate, RotateAffiliateToken.
+    ChangedAffiliate(Arc<super::affiliate::Affiliate>): |affiliate| Some(&affiliate.id);
     /// EnrollAffiliate, UpdateEnrollment, EndEnrollment.
     Enrollment(Arc<super::enrollment::EnrollmentOutcome>): |answer| Some(&answer.enrollment.enrollment.id);
     /// CreateLink, RevokeLink.

@@ -2,6 +2,7 @@
 //! `error.rs` maps refusals to them.
 
 use super::account::KeyKind;
+use super::affiliate_state::AffiliateState;
 use super::id::{AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use super::money::{Currency, Overflow};
 use super::reward::RewardState;
@@ -178,6 +179,16 @@ pub enum Refusal {
         from: RewardState,
         /// The state it was to take.
         to: RewardState,
+    },
+    /// The affiliate's state does not allow the move.
+    #[error("affiliate {affiliate_id} is {from} and cannot become {to}")]
+    AffiliateState {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+        /// The state it is in.
+        from: AffiliateState,
+        /// The state it was to take.
+        to: AffiliateState,
     },
     /// The program is archived.
     #[error("program {program_id} is archived")]

@@ -295,6 +295,13 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
         )
         .with("reward_id", reward_id)
         .with("state", from),
+        Refusal::AffiliateState { affiliate_id, from, to: _ } => Answer::precondition(
+            ErrorReason::AffiliateState,
+            affiliate_id.to_string(),
+            format!("{}: {text}", path(&Field::Affiliate)),
+        )
+        .with("affiliate_id", affiliate_id)
+        .with("state", from),
         Refusal::ProgramArchived { program_id } => Answer::precondition(
             ErrorReason::ProgramArchived,
             program_id.to_string(),

@@ -24,8 +24,13 @@ pub(super) async fn balance(call: Call, message: pb::GetBalanceRequest) -> Resul
     let wanted = selector::affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let wanted = fields.complete(wanted)?;
     let affiliate = call.affiliate(&wanted).await?;
-    let balances = store::ledger::balances(call.store(), call.account_id(), affiliate.id).await?;
-    Ok(pb::GetBalanceResponse { affiliate_id: affiliate.id.to_string(), balances: render_balances(balances) })
+    let balances = balances(&call, affiliate.id).await?;
+    Ok(pb::GetBalanceResponse { affiliate_id: affiliate.id.to_string(), balances })
+}
+
+/// The balances of an affiliate as messages, in order.
+pub(super) async fn balances(call: &Call, affiliate_id: AffiliateId) -> Result<Vec<pb::Balance>, Error> {
+    Ok(render_balances(store::ledger::balances(call.store(), call.account_id(), affiliate_id).await?))
 }
 
 fn render_balance(key: &BalanceKey, balance: Balance) -> pb::Balance {

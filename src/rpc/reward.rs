@@ -183,7 +183,7 @@ impl Change for pb::DenyRewardsRequest {
             fields.wrong("reason", format!("is required, up to {length} characters: the affiliate will ask"));
         }
         fields.finish()?;
-        Ok((DenyRewards { ids, reason }, ()))
+        Ok((DenyRewards { ids, reason, skip_others: false }, ()))
     }
 
     fn render(rewards: Vec<Arc<Reward>>, replayed: bool, (): (), _asking: &Asking) -> pb::DenyRewardsResponse {

@@ -13,6 +13,7 @@ pub(super) mod lane;
 pub(super) mod postgres;
 pub(super) mod restore;
 mod schema;
+pub(super) mod search;
 mod sqlite;
 pub(super) mod table;
 pub(super) mod watched;

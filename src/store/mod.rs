@@ -29,6 +29,7 @@ pub mod program;
 pub mod request;
 pub mod reward;
 mod row;
+pub mod search;
 mod segment;
 pub mod set;
 pub mod write_trial;

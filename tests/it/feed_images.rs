@@ -57,10 +57,50 @@ async fn play(client: &mut Client) {
         ..Default::default()
     };
     client.affiliates.update_enrollment(request).await.unwrap();
+    change_affiliates(client).await;
     let request = pb::EndEnrollmentRequest { enrollment_id: enrollment.id, ..Default::default() };
     client.affiliates.end_enrollment(request).await.unwrap();
     let request = pb::ArchiveProgramRequest { program_id: enrollment.program_id, ..Default::default() };
     client.affiliates.archive_program(request).await.unwrap();
+}
+
+/// Changes Ann, and rejects another affiliate.
+async fn change_affiliates(client: &mut Client) {
+    let selector = pb::affiliate_selector::Selector::Email("ann@affiliates.example".to_owned());
+    let ann = Some(pb::AffiliateSelector { selector: Some(selector) });
+    let request = pb::UpdateAffiliateRequest {
+        affiliate: Some(pb::Affiliate { first_name: "Ann".to_owned(), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["first_name".to_owned()] }),
+        selector: ann.clone(),
+        ..Default::default()
+    };
+    client.affiliates.update_affiliate(request).await.unwrap();
+    let request = pb::RotateAffiliateTokenRequest { affiliate: ann.clone(), ..Default::default() };
+    client.affiliates.rotate_affiliate_token(request).await.unwrap();
+    let request = pb::DeactivateAffiliateRequest {
+        affiliate: ann.clone(),
+        pending_rewards: pb::PendingRewards::Keep.into(),
+        reason: "note of ann".to_owned(),
+        ..Default::default()
+    };
+    client.affiliates.deactivate_affiliate(request).await.unwrap();
+    let request = pb::ApproveAffiliateRequest { affiliate: ann, ..Default::default() };
+    client.affiliates.approve_affiliate(request).await.unwrap();
+    let request = pb::CreateAffiliateRequest {
+        email: "ann@applicants.example".to_owned(),
+        first_name: "Ann".to_owned(),
+        ref_id: "ann-ref-2".to_owned(),
+        state: pb::AffiliateState::Applied.into(),
+        ..Default::default()
+    };
+    let applied = client.affiliates.create_affiliate(request).await.unwrap().into_inner().affiliate.unwrap();
+    let selector = pb::affiliate_selector::Selector::Id(applied.id);
+    let request = pb::RejectAffiliateRequest {
+        affiliate: Some(pb::AffiliateSelector { selector: Some(selector) }),
+        reason: "note of ann".to_owned(),
+        ..Default::default()
+    };
+    client.affiliates.reject_affiliate(request).await.unwrap();
 }
 
 /// Creates a program, an affiliate, a link and a coupon. Returns the enrollment.
@@ -226,9 +266,17 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let selector = Some(pb::affiliate_selector::Selector::Id(row.id.clone()));
             let request = pb::GetAffiliateRequest { affiliate: Some(pb::AffiliateSelector { selector }) };
             let found = client.affiliates.get_affiliate(request).await.unwrap().into_inner().affiliate.unwrap();
-            assert_eq!(found.email, "ann@affiliates.example", "Get has what the feed leaves out");
-            let pb::Affiliate { id, create_time, update_time, .. } = found;
-            Subject::Affiliate(pb::Affiliate { id, create_time, update_time, ..Default::default() })
+            assert!(found.email.starts_with("ann@"), "Get has what the feed leaves out");
+            let empty = String::new;
+            Subject::Affiliate(pb::Affiliate {
+                external_id: empty(),
+                email: empty(),
+                first_name: empty(),
+                last_name: empty(),
+                profile: None,
+                state_reason: empty(),
+                ..found
+            })
         }
         Subject::Enrollment(row) => {
             let request = pb::GetEnrollmentRequest { enrollment_id: row.id.clone() };
@@ -311,7 +359,7 @@ db_test!(every_event_has_its_subjects_image_and_no_personal_data, |database: Tes
     let mut kinds: Vec<i32> = events.iter().map(|event| event.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    let all: Vec<i32> = (1..).take_while(|kind| pb::EventKind::try_from(*kind).is_ok()).collect();
+    let all: Vec<i32> = (1..200).filter(|kind| pb::EventKind::try_from(*kind).is_ok()).collect();
     assert_eq!(kinds, all, "the story has every kind of event");
 
     let mut last: BTreeMap<String, Subject> = BTreeMap::new();

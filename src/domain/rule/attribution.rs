@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::program::applicable_terms;
+use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
 use crate::domain::id::{AccountId, ClickId};
@@ -142,7 +143,10 @@ pub(super) fn why_not_earning(
     program: &Program,
     occurred_at: Time,
 ) -> Option<CandidateResult> {
-    if enrollment.standing_at(occurred_at).state == EnrollmentState::Ended {
+    let standing = enrollment.standing_at(occurred_at);
+    if standing.affiliate_state != AffiliateState::Active {
+        Some(CandidateResult::AffiliateNotActive)
+    } else if standing.state == EnrollmentState::Ended {
         Some(CandidateResult::EnrollmentEnded)
     } else if program.is_archived_at(occurred_at) {
         Some(CandidateResult::ProgramArchived)
@@ -165,8 +169,8 @@ pub(super) fn arrival_time(
     Ok(latest.map_or(now, |latest| latest.max(now)))
 }
 
-/// Finds who referred a conversion. The winner is the source of highest precedence that leads to an enrollment that was active in
-/// an active program when the conversion happened. Coupons and links, too, are judged as they were then. The binding of
+/// Finds who referred a conversion. The winner is the source of highest precedence that leads to an active affiliate's enrollment that
+/// was active in an active program when the conversion happened. Coupons and links, too, are judged as they were then. The binding of
 /// the first lead must be no later than the conversion. The second lead is another one that the request named too.
 ///
 /// The program's model chooses among the clicks inside the window. Candidates may belong to several programs. The model then

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::context::{Context, Rule};
 use super::program::check_commission;
 use super::{coupon, link};
-use crate::domain::affiliate::AffiliateSelector;
+use crate::domain::affiliate::{Affiliate, AffiliateSelector};
 use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding};
 use crate::domain::event::{EventImage, EventKind};
-use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
+use crate::domain::id::{AccountId, EnrollmentId, ProgramId};
 use crate::domain::program::{Commission, Program};
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::set::Needs;
@@ -73,14 +73,15 @@ impl Rule for EnrollAffiliate {
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
-        let affiliate_id = context.set.affiliate(context.account_id, &self.affiliate)?.id;
+        let affiliate = Arc::clone(context.set.affiliate(context.account_id, &self.affiliate)?);
+        let affiliate_id = affiliate.id;
         let program_id = context.set.active_program(context.account_id, self.enrollment.program_id)?.id;
         let made = match context.set.enrollment_in(context.account_id, affiliate_id, program_id)?.cloned() {
             Some(other) if other.state == EnrollmentState::Active => {
                 return Err(Refusal::AlreadyEnrolled { affiliate_id, program_id, enrollment_id: other.id });
             }
             Some(ended) => reopen(context, &ended, &self.enrollment)?,
-            None => make(context, affiliate_id, &self.enrollment)?,
+            None => make(context, &affiliate, &self.enrollment)?,
         };
         Ok(Arc::new(EnrollmentOutcome { enrollment: made.enrollment, coupon: made.coupon }))
     }
@@ -93,21 +94,18 @@ pub(super) struct Made {
 }
 
 /// Enrolls an affiliate in a program: creates the enrollment, the link with its ref_id, and the coupon if one was requested.
-pub(super) fn make(
-    context: &mut Context<'_>,
-    affiliate_id: AffiliateId,
-    wanted: &NewEnrollment,
-) -> Result<Made, Refusal> {
+pub(super) fn make(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &NewEnrollment) -> Result<Made, Refusal> {
     let program_id = context.set.active_program(context.account_id, wanted.program_id)?.id;
     let enrollment = Enrollment {
         id: EnrollmentId::new(context.ids),
         account_id: context.account_id,
-        affiliate_id,
+        affiliate_id: affiliate.id,
         program_id,
         ref_id: free_ref_id(context, wanted)?,
         landing_url: wanted.landing_url.clone(),
         commission_override: wanted.commission_override,
         state: EnrollmentState::Active,
+        affiliate_state: affiliate.state,
         created_at: context.now,
         updated_at: context.now,
         ended_at: None,

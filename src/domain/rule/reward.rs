@@ -58,6 +58,8 @@ pub struct DenyRewards {
     pub ids: Vec<RewardId>,
     /// Why the rewards are denied; stored in each of them.
     pub reason: String,
+    /// Skip rewards that are no longer pending. Set if the list may be outdated when the command runs.
+    pub skip_others: bool,
 }
 
 impl Rule for DenyRewards {
@@ -79,7 +81,7 @@ impl Rule for DenyRewards {
             reason: LedgerReason::Denied,
             kind: EventKind::RewardDenied,
             deny_reason: &self.reason,
-            skip_others: false,
+            skip_others: self.skip_others,
         };
         move_on(context, &self.ids, &step)
     }

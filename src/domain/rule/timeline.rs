@@ -2,7 +2,8 @@
 //! in which they are told:
 //!
 //! - The first event that somebody referred binds the customer. A later sale that somebody referred binds the customer anew if
-//!   the binding leads to an ended enrollment or an archived program by then. A binding by hand counts from its time on.
+//!   the binding leads to an ended enrollment, an archived program or an affiliate who is not active by then. A binding by hand counts
+//!   from its time on.
 //! - A sale that nobody referred is credited to the first later binding whose evidence (the click, or the use of the coupon or
 //!   ref_id) is earlier than the sale.
 //!
@@ -47,9 +48,11 @@ pub(super) fn claim_of(
     Ok(Claim { credit, enrollment, terms })
 }
 
-/// Whether a lead's binding gives way to the referrer of a sale, because it leads only to ended enrollments and archived programs.
+/// Whether a lead's binding gives way to the referrer of a sale, because it leads only to ended enrollments, to archived programs and
+/// to affiliates who are not active.
 pub(super) fn gives_way(lead: &Lead, candidates: &[Candidate]) -> bool {
-    let is_over = |result| matches!(result, CandidateResult::EnrollmentEnded | CandidateResult::ProgramArchived);
+    use CandidateResult::{AffiliateNotActive, EnrollmentEnded, ProgramArchived};
+    let is_over = |result| matches!(result, EnrollmentEnded | ProgramArchived | AffiliateNotActive);
     let bindings = candidates.iter().filter(|candidate| candidate.evidence == Evidence::Lead(lead.id));
     bindings.map(|candidate| candidate.result).all(is_over)
 }

@@ -53,6 +53,16 @@ impl WorkingSet {
         }
     }
 
+    /// The affiliate's enrollments, ended or not, in no order.
+    pub fn enrollments_of(
+        &self,
+        account_id: AccountId,
+        affiliate_id: AffiliateId,
+    ) -> Result<Vec<&Arc<Enrollment>>, Refusal> {
+        let ids = known(self.names.enrollments_of.get(&(account_id, affiliate_id)), "enrollments")?;
+        ids.iter().map(|id| self.existing(&(account_id, *id))).collect()
+    }
+
     /// The affiliate's enrollment in a program, ended or not.
     pub fn enrollment_in(
         &self,

@@ -248,6 +248,12 @@ impl Call {
         let answer = answer.map_err(|error| Error::from(error).with_paths(M::PATHS))?;
         Ok((change::answer::<M>(answer.outcome)?, answer.replayed))
     }
+
+    /// Submits a command that the call needs besides its own rule.
+    pub(in crate::rpc) async fn submit(&self, envelope: Envelope) -> Result<(), Error> {
+        self.rpc.app.submit(envelope, Some(self.deadline)).await?;
+        Ok(())
+    }
 }
 
 /// The handler of every call that is a [`Change`].

@@ -120,10 +120,15 @@ impl Page {
 
 /// As many messages of an unpaged list as fit into the bytes of a page.
 pub(in crate::rpc) fn up_to_bytes_max<M: Message>(messages: impl IntoIterator<Item = M>) -> Vec<M> {
+    up_to_bytes(BYTES_MAX, messages)
+}
+
+/// As many messages of an unpaged list as fit into this many bytes.
+pub(in crate::rpc) fn up_to_bytes<M: Message>(bytes_max: usize, messages: impl IntoIterator<Item = M>) -> Vec<M> {
     let mut bytes = 0;
     let fits = |message: &M| {
         bytes += entry_length(message);
-        bytes <= BYTES_MAX
+        bytes <= bytes_max
     };
     messages.into_iter().take_while(fits).collect()
 }

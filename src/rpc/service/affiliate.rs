@@ -22,6 +22,13 @@ service! {
         CreateAffiliate = write change, ADMINISTRATION;
         GetAffiliate = read rpc::affiliate::get, READING_MONEY;
         ListAffiliates = read rpc::affiliate::list, READING_MONEY;
+        SearchAffiliates = read rpc::affiliate::search, READING_MONEY;
+        CountAffiliates = read rpc::affiliate::count, READING_MONEY;
+        UpdateAffiliate = write rpc::affiliate::update, ADMINISTRATION;
+        ApproveAffiliate = write change, ADMINISTRATION;
+        RejectAffiliate = write change, ADMINISTRATION;
+        DeactivateAffiliate = write rpc::affiliate::deactivate, ADMINISTRATION;
+        RotateAffiliateToken = write change, ADMINISTRATION;
         EnrollAffiliate = write rpc::enrollment::enroll, ADMINISTRATION;
         GetEnrollment = read rpc::enrollment::get, READING;
         ListEnrollments = read rpc::enrollment::list, READING;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::domain::account::KeyKind;
+use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::ConversionOutcome;
 use crate::domain::coupon::CouponState;
@@ -111,6 +112,7 @@ macro_rules! as_they_are {
 
 as_they_are!(bool, i32, i64, Time, Currency, Money);
 as_they_are!(
+    AffiliateState,
     AttributionModel,
     AttributionSource,
     [AttributionSource; 3],
@@ -121,6 +123,7 @@ as_they_are!(
     KeyKind,
     LeadState,
     LinkState,
+    PendingRewards,
     ProgramState,
     RewardRule,
     RewardState,

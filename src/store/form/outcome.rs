@@ -10,6 +10,7 @@ enum_form! {
         ApiKey(key: Box<super::account::ApiKeyForm<'a>>),
         Program(program: Box<super::program::ProgramWithTermsForm<'a>>),
         Affiliate(affiliate: Box<super::affiliate::AffiliateOutcomeForm<'a>>),
+        ChangedAffiliate(affiliate: Box<super::affiliate::AffiliateForm<'a>>),
         Enrollment(enrollment: Box<super::enrollment::EnrollmentOutcomeForm<'a>>),
         Link(link: Box<super::link::LinkWithDestinationForm<'a>>),
         Coupon(coupon: Box<super::coupon::CouponForm<'a>>),

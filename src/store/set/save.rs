@@ -12,7 +12,7 @@ use crate::domain::time::Time;
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::lane::WriteConnection;
 use crate::store::lists::Entries;
-use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger};
+use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger, search};
 
 /// Saves the set: deletes rows, writes its new and changed rows, numbers its events and ledger entries, and writes the heads that
 /// changed. The caller must have locked the heads of all accounts concerned. Heads of new accounts are added to `heads`. Returns the
@@ -54,6 +54,7 @@ pub async fn save(
     writes.replace::<entity::account_head::Entity>(moved.map(account_head::head_to_row).collect())?;
     delete_rows(connection, set).await?;
     writes.run(connection).await?;
+    search::save(connection, set).await?;
     Ok(segments)
 }
 

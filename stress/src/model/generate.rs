@@ -123,7 +123,7 @@ impl Generator {
             return Some(Command::CreateProgram(self.create_program(world, label)));
         }
         (world.affiliates.len() < 3 && label < 12)
-            .then(|| Command::CreateAffiliate(self.create_affiliate(world, label)))
+            .then(|| Command::CreateAffiliate(Box::new(self.create_affiliate(world, label))))
     }
 
     fn command(&mut self, world: &World, elapsed: i64, label: u32) -> Command {

@@ -43,6 +43,7 @@ impl<'world, W: World> Player<'world, W> {
             }
             "program" | "terms" | "archive" => self.program_step(step).await,
             "affiliate" | "enroll" => self.affiliate_step(step).await,
+            "accept" | "reject" | "deactivate" => self.state_step(step).await,
             "override" | "ref" | "end" => self.enrollment_step(step).await,
             "link" | "revoke" | "coupon" | "remove" => self.code_step(step).await,
             "click" => self.click_step(step).await,
@@ -137,7 +138,13 @@ impl<'world, W: World> Player<'world, W> {
             };
             self.world.change(request).await?;
         } else {
+            let state = match step.option("state") {
+                Some("applied") => pb::AffiliateState::Applied,
+                Some("inactive") => pb::AffiliateState::Inactive,
+                _ => pb::AffiliateState::Unspecified,
+            };
             let request = pb::CreateAffiliateRequest {
+                state: state.into(),
                 email: format!("{name}@affiliates.example"),
                 first_name: name.clone(),
                 program_id,
@@ -150,6 +157,26 @@ impl<'world, W: World> Player<'world, W> {
             self.affiliates.insert(name, made.affiliate.unwrap().id);
         }
         Ok("ok".to_owned())
+    }
+
+    async fn state_step(&mut self, step: &Step) -> Result<String, Status> {
+        let affiliate = self.selector(step.word(0));
+        let reason = "no".to_owned();
+        let changed = match step.verb.as_str() {
+            "accept" => {
+                self.world.change(pb::ApproveAffiliateRequest { affiliate, ..Default::default() }).await?.affiliate
+            }
+            "reject" => {
+                let request = pb::RejectAffiliateRequest { affiliate, reason, ..Default::default() };
+                self.world.change(request).await?.affiliate
+            }
+            _ => {
+                let pending_rewards = pb::PendingRewards::Keep.into();
+                let request = pb::DeactivateAffiliateRequest { affiliate, pending_rewards, ..Default::default() };
+                self.world.change(request).await?.affiliate
+            }
+        };
+        Ok(short(changed.unwrap().state().as_str_name(), "AFFILIATE_STATE_"))
     }
 
     async fn enrollment_step(&mut self, step: &Step) -> Result<String, Status> {

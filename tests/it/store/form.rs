@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headwater::domain::account::ApiKey;
-use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, Profile};
+use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, Profile};
 use headwater::domain::attribution::Candidate;
 use headwater::domain::conversion::{
     AsRecorded, ConversionOutcome, ConversionSelector, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
@@ -189,11 +189,19 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         credits: Default::default(),
         rewards: Vec::new(),
     };
+    let applied = Enrollment { affiliate_state: AffiliateState::Applied, ..rows::enrollment() };
+    let applied = EnrollmentWithLanding { enrollment: Arc::new(applied), landing_url: "https://shop.test/".to_owned() };
+    let applied = Outcome::from(Arc::new(EnrollmentOutcome { enrollment: applied, coupon: None }));
+    golden.holds("request_outcome_enrollment.v1.with_affiliate_state", &applied);
+    let unchanged = Outcome::ChangedAffiliate(Arc::new(rows::without_secrets().0));
+    golden.holds("request_outcome_changed_affiliate.v1.short", &unchanged);
     golden.holds("request_outcome_sale.v1.with_other_lead_id", &Outcome::Sale(other));
     golden.holds("enrollment_commission_override.v1.percent", &Commission::PercentPpm(125_000));
     let mut past = rows::past_standing();
     past.standing.commission_override = None;
     golden.holds("enrollment_past.v1.short", &vec![past]);
+    past.standing.affiliate_state = AffiliateState::Applied;
+    golden.holds("enrollment_past.v1.with_affiliate_state", &vec![past]);
     golden.holds("affiliate_profile.v1.short", &Profile::default());
     let mut details = rows::lead_details();
     (details.manual_bindings[0].reason, details.manual_bindings[0].merged_id) = (String::new(), None);
@@ -201,6 +209,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         "lead_details.v1.short",
         &LeadDetails { manual_bindings: details.manual_bindings, ..LeadDetails::default() },
     );
+    golden.holds("affiliate_profile.v1.with_custom_fields", &rows::profile_with_custom_fields());
     golden.holds("conversion_order_details.v1.short", &OrderDetails::default());
     golden.holds("conversion_candidates.v1.short", &Vec::<Candidate>::new());
     golden.holds("conversion_as_recorded.v1.short", &AsRecorded::default());

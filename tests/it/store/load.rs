@@ -92,7 +92,7 @@ db_test!(saved_rows_load_back, |database: TestDatabase| async move {
 db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     write(&store, Needs::default(), rows::put_everything, NOW).await.unwrap();
-    let (affiliate, enrollment) = (Arc::new(rows::affiliate()), Arc::new(rows::enrollment()));
+    let (affiliate, enrollment) = (Arc::new(rows::inactive_affiliate()), Arc::new(rows::enrollment()));
     let (program, lead, sale) = (Arc::new(rows::program()), Arc::new(rows::lead()), Arc::new(rows::sale(1)));
 
     for selector in [

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use headwater::domain::account::RegistrationOutcome;
 use headwater::domain::account::{Account, ApiKey, KeyKind};
 use headwater::domain::affiliate::AffiliateOutcome;
-use headwater::domain::affiliate::{Affiliate, PostalAddress, Profile};
+use headwater::domain::affiliate::{Affiliate, AffiliateState, CustomField, PendingRewards, PostalAddress, Profile};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use headwater::domain::click::Click;
 use headwater::domain::click::ClickOutcome;
@@ -129,6 +129,24 @@ pub(crate) fn profile() -> Profile {
         social_profiles: [("mastodon", "@ada"), ("youtube", "@ada.y")]
             .map(|(network, name)| (network.to_owned(), name.to_owned()))
             .into(),
+        paypal_email: String::new(),
+        custom_fields: Vec::new(),
+        metadata: Default::default(),
+    }
+}
+
+/// A profile with the fields that the first form lacked.
+pub(crate) fn profile_with_custom_fields() -> Profile {
+    let custom_field = |key: &str, label: &str, value: &str| CustomField {
+        key: key.to_owned(),
+        label: label.to_owned(),
+        value: value.to_owned(),
+    };
+    Profile {
+        paypal_email: "ada@pay.test".to_owned(),
+        custom_fields: vec![custom_field("audience", "Who reads you?", "Engineers"), custom_field("since", "", "")],
+        metadata: [("tier".to_owned(), "gold".to_owned())].into(),
+        ..profile()
     }
 }
 
@@ -142,8 +160,28 @@ pub(crate) fn affiliate() -> Affiliate {
         last_name: "Lovelace".to_owned(),
         profile: profile(),
         token_hash: [9; 32],
+        state: AffiliateState::Active,
+        state_reason: String::new(),
+        state_changed_at: None,
+        pending_rewards: None,
+        email_verified: false,
+        version: 1,
         created_at: NOW,
         updated_at: NOW,
+    }
+}
+
+/// The affiliate after its deactivation, with every optional field set.
+pub(crate) fn inactive_affiliate() -> Affiliate {
+    Affiliate {
+        profile: profile_with_custom_fields(),
+        state: AffiliateState::Inactive,
+        state_reason: "left".to_owned(),
+        state_changed_at: Some(NOW.plus_days(1)),
+        pending_rewards: Some(PendingRewards::Deny),
+        email_verified: true,
+        version: 3,
+        ..affiliate()
     }
 }
 
@@ -157,6 +195,7 @@ pub(crate) fn enrollment() -> Enrollment {
         landing_url: "https://shop.test/ada".to_owned(),
         commission_override: Some(Commission::Flat(usd(500))),
         state: EnrollmentState::Ended,
+        affiliate_state: AffiliateState::Active,
         created_at: NOW,
         updated_at: NOW,
         ended_at: Some(NOW.plus_days(2)),
@@ -445,7 +484,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(api_key());
     set.put(program());
     set.put(terms());
-    set.put(affiliate());
+    set.put(inactive_affiliate());
     set.put(enrollment());
     set.put(link());
     set.put(coupon(1, "ADA10", CouponState::Active));
@@ -502,6 +541,7 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             enrollment: enrollment.clone(),
             coupon: Some(Arc::new(coupon.clone())),
         })),
+        Outcome::ChangedAffiliate(Arc::new(Affiliate { token_hash: [0; 32], ..inactive_affiliate() })),
         Outcome::from(Arc::new(EnrollmentOutcome { enrollment, coupon: Some(Arc::new(coupon.clone())) })),
         Outcome::Link(Arc::new(link)),
         Outcome::Coupon(Arc::new(coupon)),

@@ -201,6 +201,40 @@ impl Call for pb::GetAffiliateRequest {}
 
 impl Call for pb::ListAffiliatesRequest {}
 
+impl Call for pb::SearchAffiliatesRequest {}
+
+impl Call for pb::CountAffiliatesRequest {}
+
+impl Call for pb::UpdateAffiliateRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ApproveAffiliateRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::RejectAffiliateRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::DeactivateAffiliateRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::RotateAffiliateTokenRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::EnrollAffiliateRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -337,7 +371,7 @@ impl AffiliateCalls {
             .await
     }
 
-    /// Returns an affiliate, found by any of its identifiers, with its enrollments.
+    /// Returns an affiliate, found by any of its identifiers, with its enrollments, active coupons and balances.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -354,6 +388,88 @@ impl AffiliateCalls {
     pub async fn list_affiliates(&self, request: pb::ListAffiliatesRequest) -> Result<pb::ListAffiliatesResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).list_affiliates(request).await)
+            .await
+    }
+
+    /// Finds affiliates by a part of a name, an email address, an external_id or a ref_id.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn search_affiliates(&self, request: pb::SearchAffiliatesRequest) -> Result<pb::SearchAffiliatesResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).search_affiliates(request).await)
+            .await
+    }
+
+    /// Counts affiliates, by state and with or without sales.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn count_affiliates(&self, request: pb::CountAffiliatesRequest) -> Result<pb::CountAffiliatesResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).count_affiliates(request).await)
+            .await
+    }
+
+    /// Changes an affiliate's identifiers, names and details.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ALREADY_EXISTS for an email or external_id that another affiliate has; ABORTED
+    /// with reason ETAG_MISMATCH when the affiliate changed since the etag was read.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_affiliate(&self, request: pb::UpdateAffiliateRequest) -> Result<pb::UpdateAffiliateResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).update_affiliate(request).await)
+            .await
+    }
+
+    /// Makes an affiliate ACTIVE: accepts an application, or takes a rejection or a deactivation back. What happens from now on is
+    /// credited to the affiliate. Approving an ACTIVE affiliate changes nothing.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn approve_affiliate(&self, request: pb::ApproveAffiliateRequest) -> Result<pb::ApproveAffiliateResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).approve_affiliate(request).await)
+            .await
+    }
+
+    /// Rejects the application of an affiliate. Rejecting a REJECTED affiliate changes nothing.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is not
+    /// APPLIED; ABORTED with reason ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn reject_affiliate(&self, request: pb::RejectAffiliateRequest) -> Result<pb::RejectAffiliateResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).reject_affiliate(request).await)
+            .await
+    }
+
+    /// Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
+    /// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+    /// deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
+    /// Deactivating an INACTIVE affiliate changes nothing else.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
+    /// REJECTED; ABORTED with reason ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn deactivate_affiliate(&self, request: pb::DeactivateAffiliateRequest) -> Result<pb::DeactivateAffiliateResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).deactivate_affiliate(request).await)
+            .await
+    }
+
+    /// Gives an affiliate a new secret token. The former token selects nobody from then on.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn rotate_affiliate_token(&self, request: pb::RotateAffiliateTokenRequest) -> Result<pb::RotateAffiliateTokenResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).rotate_affiliate_token(request).await)
             .await
     }
 
@@ -769,8 +885,8 @@ impl TrackingCalls {
 
     /// Records a visit through a link and returns the visitor's tracking id (tid). Keep the tid in a cookie and send it with the
     /// lead or the sale. The feed has no events for clicks.
-    /// Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment or an
-    /// archived program.
+    /// Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment, of
+    /// an archived program or of an affiliate who is not ACTIVE.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.

@@ -117,7 +117,7 @@ pub mod affiliate_selector {
         /// link codes do not identify an affiliate.
         #[prost(string, tag = "4")]
         RefId(::prost::alloc::string::String),
-        /// The affiliate's secret token, which CreateAffiliate returned.
+        /// The affiliate's secret token, which CreateAffiliate or the latest RotateAffiliateToken returned.
         #[prost(string, tag = "5")]
         AuthToken(::prost::alloc::string::String),
     }
@@ -1249,6 +1249,8 @@ pub enum CandidateResult {
     /// The coupon was assigned after the conversion, or the link was made after the click. Everything counts for the time before its
     /// program was made, so that earlier sales can be imported.
     NotYetMade = 11,
+    /// The affiliate was not ACTIVE when the conversion occurred.
+    AffiliateNotActive = 12,
 }
 impl CandidateResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1269,6 +1271,7 @@ impl CandidateResult {
             Self::Unknown => "CANDIDATE_RESULT_UNKNOWN",
             Self::AfterConversion => "CANDIDATE_RESULT_AFTER_CONVERSION",
             Self::NotYetMade => "CANDIDATE_RESULT_NOT_YET_MADE",
+            Self::AffiliateNotActive => "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1286,6 +1289,7 @@ impl CandidateResult {
             "CANDIDATE_RESULT_UNKNOWN" => Some(Self::Unknown),
             "CANDIDATE_RESULT_AFTER_CONVERSION" => Some(Self::AfterConversion),
             "CANDIDATE_RESULT_NOT_YET_MADE" => Some(Self::NotYetMade),
+            "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE" => Some(Self::AffiliateNotActive),
             _ => None,
         }
     }
@@ -1828,1028 +1832,6 @@ impl EnrollmentState {
             "ENROLLMENT_STATE_ACTIVE" => Some(Self::Active),
             "ENROLLMENT_STATE_ENDED" => Some(Self::Ended),
             _ => None,
-        }
-    }
-}
-/// A postal address. Every field is optional, up to 200 characters.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PostalAddress {
-    /// Street and number.
-    #[prost(string, tag = "1")]
-    pub street: ::prost::alloc::string::String,
-    /// City.
-    #[prost(string, tag = "2")]
-    pub city: ::prost::alloc::string::String,
-    /// State, province or other region.
-    #[prost(string, tag = "3")]
-    pub region: ::prost::alloc::string::String,
-    /// Postal code.
-    #[prost(string, tag = "4")]
-    pub postal_code: ::prost::alloc::string::String,
-    /// The ISO 3166-1 country code of two letters, such as `US`. Stored in capitals.
-    #[prost(string, tag = "5")]
-    pub country_code: ::prost::alloc::string::String,
-}
-/// Optional details of an affiliate. Every field is optional, up to 200 characters unless its comment has another limit.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct AffiliateProfile {
-    /// Company.
-    #[prost(string, tag = "1")]
-    pub company: ::prost::alloc::string::String,
-    /// Postal address.
-    #[prost(message, optional, tag = "2")]
-    pub address: ::core::option::Option<PostalAddress>,
-    /// Phone number, in any format.
-    #[prost(string, tag = "3")]
-    pub phone: ::prost::alloc::string::String,
-    /// Website: an http or https URL, up to 2,048 bytes.
-    #[prost(string, tag = "4")]
-    pub website_url: ::prost::alloc::string::String,
-    /// Picture: an http or https URL, up to 2,048 bytes.
-    #[prost(string, tag = "5")]
-    pub avatar_url: ::prost::alloc::string::String,
-    /// Free text, up to 2,000 characters.
-    #[prost(string, tag = "6")]
-    pub about: ::prost::alloc::string::String,
-    /// Up to 20 pages or user names in social networks. The key is the network, such as `instagram`: 1 to 40 lower-case letters,
-    /// digits, `-` or `_`. An entry with an empty value is not stored.
-    #[prost(btree_map = "string, string", tag = "7")]
-    pub social_profiles: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
-}
-/// A person or firm that refers customers to the merchant.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Affiliate {
-    /// The id, `aff_` and 32 hexadecimal digits.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// The merchant's own id for the affiliate, unique in the account. May be empty. Empty in the feed.
-    #[prost(string, tag = "2")]
-    pub external_id: ::prost::alloc::string::String,
-    /// The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed.
-    #[prost(string, tag = "3")]
-    pub email: ::prost::alloc::string::String,
-    /// First name. May be empty. Empty in the feed.
-    #[prost(string, tag = "4")]
-    pub first_name: ::prost::alloc::string::String,
-    /// Last name. May be empty. Empty in the feed.
-    #[prost(string, tag = "5")]
-    pub last_name: ::prost::alloc::string::String,
-    /// More details. Not set in the feed.
-    #[prost(message, optional, tag = "6")]
-    pub profile: ::core::option::Option<AffiliateProfile>,
-    /// When the affiliate was created.
-    #[prost(message, optional, tag = "7")]
-    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the affiliate last changed.
-    #[prost(message, optional, tag = "8")]
-    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
-}
-/// The request of CreateAffiliate.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CreateAffiliateRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The email address, up to 254 bytes, unique in the account. Stored as it is compared. Required.
-    #[prost(string, tag = "2")]
-    pub email: ::prost::alloc::string::String,
-    /// The merchant's own id for the affiliate, up to 128 characters, unique in the account. Optional.
-    #[prost(string, tag = "3")]
-    pub external_id: ::prost::alloc::string::String,
-    /// First name, up to 200 characters. Optional.
-    #[prost(string, tag = "4")]
-    pub first_name: ::prost::alloc::string::String,
-    /// Last name, up to 200 characters. Optional.
-    #[prost(string, tag = "5")]
-    pub last_name: ::prost::alloc::string::String,
-    /// More details. Optional.
-    #[prost(message, optional, tag = "6")]
-    pub profile: ::core::option::Option<AffiliateProfile>,
-    /// The id of the program to enroll the affiliate in. Empty: the account's default program, which must then exist.
-    #[prost(string, tag = "7")]
-    pub program_id: ::prost::alloc::string::String,
-    /// The code in the affiliate's referral link: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in
-    /// lower case, unique in the account.
-    /// Empty: the server makes a ref_id from the first name or the email address. It adds random characters if that ref_id is taken.
-    #[prost(string, tag = "8")]
-    pub ref_id: ::prost::alloc::string::String,
-    /// The code of a coupon to assign to the affiliate, like the `code` of AssignCoupon. Optional.
-    #[prost(string, tag = "9")]
-    pub coupon_code: ::prost::alloc::string::String,
-    /// The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's.
-    #[prost(string, tag = "10")]
-    pub landing_url: ::prost::alloc::string::String,
-    /// The affiliate's own commission in this program. Not set: the commission in the program's terms.
-    #[prost(message, optional, tag = "11")]
-    pub commission_override: ::core::option::Option<Commission>,
-}
-/// The answer of CreateAffiliate.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CreateAffiliateResponse {
-    /// The new affiliate.
-    #[prost(message, optional, tag = "1")]
-    pub affiliate: ::core::option::Option<Affiliate>,
-    /// The affiliate's enrollment in the program.
-    #[prost(message, optional, tag = "2")]
-    pub enrollment: ::core::option::Option<Enrollment>,
-    /// The assigned coupon. Not set when the request has no coupon_code.
-    #[prost(message, optional, tag = "3")]
-    pub coupon: ::core::option::Option<Coupon>,
-    /// A secret token that selects the affiliate, see AffiliateSelector. Returned by this call only. Empty when `replayed` is true.
-    #[prost(string, tag = "4")]
-    pub auth_token: ::prost::alloc::string::String,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "5")]
-    pub replayed: bool,
-}
-/// The request of GetAffiliate.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetAffiliateRequest {
-    /// The affiliate. Required.
-    #[prost(message, optional, tag = "1")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-}
-/// The answer of GetAffiliate.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetAffiliateResponse {
-    /// The affiliate.
-    #[prost(message, optional, tag = "1")]
-    pub affiliate: ::core::option::Option<Affiliate>,
-    /// The affiliate's enrollments, active and ended, the oldest first. At most 1,000, and at most 3 MiB.
-    /// ListEnrollments has all of them.
-    #[prost(message, repeated, tag = "2")]
-    pub enrollments: ::prost::alloc::vec::Vec<Enrollment>,
-}
-/// The request of ListAffiliates.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListAffiliatesRequest {
-    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
-    #[prost(enumeration = "ListOrder", tag = "3")]
-    pub order: i32,
-    /// Only affiliates that are or were enrolled in this program. Optional.
-    #[prost(string, tag = "4")]
-    pub program_id: ::prost::alloc::string::String,
-}
-/// The answer of ListAffiliates.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListAffiliatesResponse {
-    /// One page of affiliates.
-    #[prost(message, repeated, tag = "1")]
-    pub affiliates: ::prost::alloc::vec::Vec<Affiliate>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// A referral link of an enrollment.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Link {
-    /// The id, `lnk_` and 32 hexadecimal digits.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// The enrollment's id.
-    #[prost(string, tag = "2")]
-    pub enrollment_id: ::prost::alloc::string::String,
-    /// The affiliate's id.
-    #[prost(string, tag = "3")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// The code that clicks are recorded with, in lower case, unique in the account among link codes and ref_ids. Empty in the feed,
-    /// because a ref_id may be made from the affiliate's name.
-    #[prost(string, tag = "4")]
-    pub code: ::prost::alloc::string::String,
-    /// The page that the link leads to: its own destination, or else the enrollment's landing page, or else the program's. Empty in
-    /// the feed.
-    #[prost(string, tag = "5")]
-    pub destination_url: ::prost::alloc::string::String,
-    /// The state.
-    #[prost(enumeration = "LinkState", tag = "6")]
-    pub state: i32,
-    /// When the link was created.
-    #[prost(message, optional, tag = "7")]
-    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the link was revoked. Not set while it is active.
-    #[prost(message, optional, tag = "8")]
-    pub revoke_time: ::core::option::Option<::prost_types::Timestamp>,
-}
-/// The request of CreateLink.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CreateLinkRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The enrollment's id. Required.
-    #[prost(string, tag = "2")]
-    pub enrollment_id: ::prost::alloc::string::String,
-    /// The code: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in lower case, unique in the account.
-    /// Empty: the server makes a random one.
-    #[prost(string, tag = "3")]
-    pub code: ::prost::alloc::string::String,
-    /// The page that the link leads to: an http or https URL, up to 2,048 bytes. Empty: the enrollment's landing page, or else the
-    /// program's.
-    #[prost(string, tag = "4")]
-    pub destination_url: ::prost::alloc::string::String,
-}
-/// The answer of CreateLink.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CreateLinkResponse {
-    /// The new link.
-    #[prost(message, optional, tag = "1")]
-    pub link: ::core::option::Option<Link>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "2")]
-    pub replayed: bool,
-}
-/// The request of GetLink.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetLinkRequest {
-    /// The link's id. Required.
-    #[prost(string, tag = "1")]
-    pub link_id: ::prost::alloc::string::String,
-}
-/// The answer of GetLink.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetLinkResponse {
-    /// The link.
-    #[prost(message, optional, tag = "1")]
-    pub link: ::core::option::Option<Link>,
-}
-/// The request of ListLinks.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListLinksRequest {
-    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
-    #[prost(enumeration = "ListOrder", tag = "3")]
-    pub order: i32,
-    /// Only links of this affiliate. Optional.
-    #[prost(message, optional, tag = "4")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// Only links of this enrollment. Optional.
-    #[prost(string, tag = "5")]
-    pub enrollment_id: ::prost::alloc::string::String,
-    /// Only links in these states. Empty: all states.
-    #[prost(enumeration = "LinkState", repeated, tag = "6")]
-    pub states: ::prost::alloc::vec::Vec<i32>,
-}
-/// The answer of ListLinks.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListLinksResponse {
-    /// One page of links.
-    #[prost(message, repeated, tag = "1")]
-    pub links: ::prost::alloc::vec::Vec<Link>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// The request of RevokeLink.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RevokeLinkRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The link's id. Required.
-    #[prost(string, tag = "2")]
-    pub link_id: ::prost::alloc::string::String,
-}
-/// The answer of RevokeLink.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RevokeLinkResponse {
-    /// The link after the change.
-    #[prost(message, optional, tag = "1")]
-    pub link: ::core::option::Option<Link>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "2")]
-    pub replayed: bool,
-}
-/// The state of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum LinkState {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// Clicks are recorded through the link.
-    Active = 1,
-    /// No clicks are recorded through the link, and its earlier clicks earn nothing.
-    Revoked = 2,
-}
-impl LinkState {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "LINK_STATE_UNSPECIFIED",
-            Self::Active => "LINK_STATE_ACTIVE",
-            Self::Revoked => "LINK_STATE_REVOKED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "LINK_STATE_UNSPECIFIED" => Some(Self::Unspecified),
-            "LINK_STATE_ACTIVE" => Some(Self::Active),
-            "LINK_STATE_REVOKED" => Some(Self::Revoked),
-            _ => None,
-        }
-    }
-}
-/// Generated client implementations.
-pub mod affiliate_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Programs, affiliates, enrollments, links and coupons of the calling key's account.
-    #[derive(Debug, Clone)]
-    pub struct AffiliateServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl AffiliateServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> AffiliateServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> AffiliateServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            AffiliateServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Creates a program with version 1 of its terms. The program becomes the default program if the request says so or the account
-        /// has none.
-        pub async fn create_program(
-            &mut self,
-            request: impl tonic::IntoRequest<super::CreateProgramRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::CreateProgramResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/CreateProgram",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.AffiliateService", "CreateProgram"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Returns a program, with its newest terms or with the version that the request names.
-        /// Errors: NOT_FOUND with reason PROGRAM_NOT_FOUND, also for an unknown version.
-        pub async fn get_program(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetProgramRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetProgramResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/GetProgram",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "GetProgram"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Lists programs.
-        pub async fn list_programs(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListProgramsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListProgramsResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/ListPrograms",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.AffiliateService", "ListPrograms"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Changes a program. A change of terms creates a new version. Conversions that were priced under an earlier version keep it.
-        /// Errors: NOT_FOUND with reason PROGRAM_NOT_FOUND; ABORTED with reason ETAG_MISMATCH when the program changed since the etag
-        /// was read; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED.
-        pub async fn update_program(
-            &mut self,
-            request: impl tonic::IntoRequest<super::UpdateProgramRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::UpdateProgramResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/UpdateProgram",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.AffiliateService", "UpdateProgram"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Archives a program. Nothing new is attributed to the program from then on, and it cannot be made active again. Refunds of its
-        /// earlier sales still work. If it was the default program, the account has none afterwards. Archiving an archived program
-        /// changes nothing.
-        /// Errors: NOT_FOUND with reason PROGRAM_NOT_FOUND; ABORTED with reason ETAG_MISMATCH when the program changed since the etag
-        /// was read.
-        pub async fn archive_program(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ArchiveProgramRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ArchiveProgramResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/ArchiveProgram",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.AffiliateService", "ArchiveProgram"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Creates an affiliate and enrolls it in a program.
-        /// Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
-        /// PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
-        /// reason PROGRAM_ARCHIVED.
-        pub async fn create_affiliate(
-            &mut self,
-            request: impl tonic::IntoRequest<super::CreateAffiliateRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::CreateAffiliateResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/CreateAffiliate",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.AffiliateService", "CreateAffiliate"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Returns an affiliate, found by any of its identifiers, with its enrollments.
-        pub async fn get_affiliate(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetAffiliateRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetAffiliateResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/GetAffiliate",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.AffiliateService", "GetAffiliate"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Lists affiliates.
-        pub async fn list_affiliates(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListAffiliatesRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListAffiliatesResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/ListAffiliates",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.AffiliateService", "ListAffiliates"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Enrolls an affiliate in another program. If the affiliate has an ended enrollment in that program, it is opened again. The
-        /// enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
-        /// request.
-        /// Errors: ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id or coupon_code is taken;
-        /// NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or
-        /// COUPON_LIMIT.
-        pub async fn enroll_affiliate(
-            &mut self,
-            request: impl tonic::IntoRequest<super::EnrollAffiliateRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::EnrollAffiliateResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/EnrollAffiliate",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.AffiliateService", "EnrollAffiliate"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Returns an enrollment, active or ended.
-        /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
-        pub async fn get_enrollment(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetEnrollmentRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetEnrollmentResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/GetEnrollment",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.AffiliateService", "GetEnrollment"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Lists enrollments.
-        pub async fn list_enrollments(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListEnrollmentsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListEnrollmentsResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/ListEnrollments",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.AffiliateService", "ListEnrollments"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Changes an enrollment's ref_id, landing URL or commission. After a change of the ref_id, the former ref_id still works as a
-        /// link of the enrollment until RevokeLink revokes it.
-        /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS for a taken ref_id; FAILED_PRECONDITION with reason
-        /// ENROLLMENT_ENDED.
-        pub async fn update_enrollment(
-            &mut self,
-            request: impl tonic::IntoRequest<super::UpdateEnrollmentRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::UpdateEnrollmentResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/UpdateEnrollment",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.AffiliateService", "UpdateEnrollment"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Ends an enrollment. Its links, coupons and leads earn nothing new until EnrollAffiliate opens it again. Earlier rewards stay.
-        /// Ending an ended enrollment changes nothing.
-        /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
-        pub async fn end_enrollment(
-            &mut self,
-            request: impl tonic::IntoRequest<super::EndEnrollmentRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::EndEnrollmentResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/EndEnrollment",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.AffiliateService", "EndEnrollment"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Creates a referral link of an enrollment. An enrollment may have many links. Its ref_id is a link too.
-        /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS when the code is or was a link or ref_id of the account;
-        /// FAILED_PRECONDITION with reason ENROLLMENT_ENDED.
-        pub async fn create_link(
-            &mut self,
-            request: impl tonic::IntoRequest<super::CreateLinkRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::CreateLinkResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/CreateLink",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "CreateLink"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Returns a link, active or revoked.
-        /// Errors: NOT_FOUND with reason LINK_NOT_FOUND.
-        pub async fn get_link(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetLinkRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetLinkResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/GetLink",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "GetLink"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Lists links, including revoked ones and those of ref_ids.
-        pub async fn list_links(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListLinksRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListLinksResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/ListLinks",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ListLinks"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Revokes a link. It records no more clicks, and its earlier clicks no longer earn. Its code stays reserved. Revoking a revoked
-        /// link changes nothing.
-        /// Errors: NOT_FOUND with reason LINK_NOT_FOUND.
-        pub async fn revoke_link(
-            &mut self,
-            request: impl tonic::IntoRequest<super::RevokeLinkRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::RevokeLinkResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/RevokeLink",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "RevokeLink"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Assigns a coupon to an affiliate. Sales with the coupon's code can be credited to the affiliate.
-        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, PROGRAM_NOT_FOUND, or ENROLLMENT_NOT_FOUND when the affiliate was never
-        /// enrolled in the program; ALREADY_EXISTS when the account has an active coupon with this code; FAILED_PRECONDITION with reason
-        /// PROGRAM_ARCHIVED, ENROLLMENT_ENDED or COUPON_LIMIT.
-        pub async fn assign_coupon(
-            &mut self,
-            request: impl tonic::IntoRequest<super::AssignCouponRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::AssignCouponResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/AssignCoupon",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.AffiliateService", "AssignCoupon"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Returns a coupon, active or removed.
-        /// Errors: NOT_FOUND with reason COUPON_NOT_FOUND.
-        pub async fn get_coupon(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetCouponRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetCouponResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/GetCoupon",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "GetCoupon"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Lists coupons, including removed ones.
-        pub async fn list_coupons(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListCouponsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListCouponsResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/ListCoupons",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ListCoupons"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Removes a coupon. Its code credits nobody from then on and may be assigned again. Removing a removed coupon changes nothing.
-        /// Errors: NOT_FOUND with reason COUPON_NOT_FOUND.
-        pub async fn remove_coupon(
-            &mut self,
-            request: impl tonic::IntoRequest<super::RemoveCouponRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::RemoveCouponResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.AffiliateService/RemoveCoupon",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.AffiliateService", "RemoveCoupon"),
-                );
-            self.inner.unary(req, path, codec).await
         }
     }
 }
@@ -3440,6 +2422,1856 @@ impl RewardRule {
         }
     }
 }
+/// The request of GetBalance.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBalanceRequest {
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// An affiliate's balance in one unit and currency. All four values have that unit and currency.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Balance {
+    /// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed` and `paid`.
+    #[prost(message, optional, tag = "1")]
+    pub earned: ::core::option::Option<RewardValue>,
+    /// The rewards that are not yet approved.
+    #[prost(message, optional, tag = "2")]
+    pub pending: ::core::option::Option<RewardValue>,
+    /// The rewards that are approved and not yet paid. Negative if refunds took back more than was owed. Later rewards then reduce
+    /// the negative amount.
+    #[prost(message, optional, tag = "3")]
+    pub owed: ::core::option::Option<RewardValue>,
+    /// The rewards that are paid, or fulfilled if they are not in cash. No call pays rewards in cash today.
+    #[prost(message, optional, tag = "4")]
+    pub paid: ::core::option::Option<RewardValue>,
+}
+/// The answer of GetBalance.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetBalanceResponse {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// One balance per unit and currency of the affiliate's rewards, ordered by unit, then by currency code. Empty before the first
+    /// reward.
+    #[prost(message, repeated, tag = "2")]
+    pub balances: ::prost::alloc::vec::Vec<Balance>,
+}
+/// The request of ListBalances.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBalancesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list: by the creation of the affiliates. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only the balances of this affiliate. Optional.
+    #[prost(message, optional, tag = "4")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only balances in these units. Empty: all units.
+    #[prost(enumeration = "RewardUnit", repeated, tag = "5")]
+    pub units: ::prost::alloc::vec::Vec<i32>,
+    /// Only balances in these currencies, as ISO 4217 codes. Empty: all balances, also those that are not in money.
+    #[prost(string, repeated, tag = "6")]
+    pub currencies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only balances of which something is owed.
+    #[prost(bool, tag = "7")]
+    pub owed_only: bool,
+}
+/// The balances of one affiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AffiliateBalances {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The affiliate's balances that pass the filter, ordered by unit, then by currency code.
+    #[prost(message, repeated, tag = "2")]
+    pub balances: ::prost::alloc::vec::Vec<Balance>,
+}
+/// The answer of ListBalances.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBalancesResponse {
+    /// One page of affiliates. Each has at least one balance that passes the filter.
+    #[prost(message, repeated, tag = "1")]
+    pub affiliates: ::prost::alloc::vec::Vec<AffiliateBalances>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// A two-sided entry: the same amount is debited to one ledger account and credited to another. Entries are never changed or
+/// removed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LedgerEntry {
+    /// The position in the ledger of the calling key's account: 1, 2, 3 and so on without a gap.
+    #[prost(int64, tag = "1")]
+    pub sequence: i64,
+    /// The ledger account that is debited.
+    #[prost(enumeration = "LedgerAccount", tag = "2")]
+    pub debit: i32,
+    /// The ledger account that is credited.
+    #[prost(enumeration = "LedgerAccount", tag = "3")]
+    pub credit: i32,
+    /// The amount. Always more than zero.
+    #[prost(message, optional, tag = "4")]
+    pub value: ::core::option::Option<RewardValue>,
+    /// The affiliate's id.
+    #[prost(string, tag = "5")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The id of the reward that the entry is about. Empty for an entry that is not about a reward.
+    #[prost(string, tag = "6")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// The id of the reward's conversion. Empty for an entry that is not about a reward.
+    #[prost(string, tag = "7")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The reason.
+    #[prost(enumeration = "LedgerReason", tag = "8")]
+    pub reason: i32,
+    /// When the entry was posted.
+    #[prost(message, optional, tag = "9")]
+    pub post_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// SHA-256 over this entry and the hash of the entry before it, 64 hexadecimal digits.
+    #[prost(string, tag = "10")]
+    pub entry_hash: ::prost::alloc::string::String,
+}
+/// The request of ListLedgerEntries.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListLedgerEntriesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only entries of this affiliate. Optional.
+    #[prost(message, optional, tag = "4")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of ListLedgerEntries.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListLedgerEntriesResponse {
+    /// One page of entries.
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<LedgerEntry>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of VerifyLedger.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyLedgerRequest {}
+/// The sum over one ledger account in one unit and currency.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LedgerTotal {
+    /// The ledger account.
+    #[prost(enumeration = "LedgerAccount", tag = "1")]
+    pub ledger_account: i32,
+    /// Credits less debits. The values of all ledger accounts in one unit and currency add up to zero. A sum that does not fit into
+    /// 64 bits is given as the nearest number that does.
+    #[prost(message, optional, tag = "2")]
+    pub value: ::core::option::Option<RewardValue>,
+}
+/// The answer of VerifyLedger.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VerifyLedgerResponse {
+    /// True when no difference was found.
+    #[prost(bool, tag = "1")]
+    pub ok: bool,
+    /// How many ledger entries were read.
+    #[prost(int64, tag = "2")]
+    pub entry_count: i64,
+    /// How many rewards were compared with their entries.
+    #[prost(int64, tag = "3")]
+    pub reward_count: i64,
+    /// How many events the feed has.
+    #[prost(int64, tag = "4")]
+    pub event_count: i64,
+    /// The sums by ledger account, unit and currency.
+    #[prost(message, repeated, tag = "5")]
+    pub totals: ::prost::alloc::vec::Vec<LedgerTotal>,
+    /// A sentence for each difference, for people to read. At most 100.
+    #[prost(string, repeated, tag = "6")]
+    pub differences: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// An account of the ledger. Every ledger entry debits one and credits another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LedgerAccount {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The merchant's cost of commissions.
+    CommissionExpense = 1,
+    /// The rewards of affiliates that are not yet approved.
+    AffiliatePending = 2,
+    /// The rewards that the merchant owes to affiliates.
+    AffiliatePayable = 3,
+    /// What affiliates were given of rewards that are not in cash.
+    Fulfilled = 4,
+}
+impl LedgerAccount {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LEDGER_ACCOUNT_UNSPECIFIED",
+            Self::CommissionExpense => "LEDGER_ACCOUNT_COMMISSION_EXPENSE",
+            Self::AffiliatePending => "LEDGER_ACCOUNT_AFFILIATE_PENDING",
+            Self::AffiliatePayable => "LEDGER_ACCOUNT_AFFILIATE_PAYABLE",
+            Self::Fulfilled => "LEDGER_ACCOUNT_FULFILLED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LEDGER_ACCOUNT_UNSPECIFIED" => Some(Self::Unspecified),
+            "LEDGER_ACCOUNT_COMMISSION_EXPENSE" => Some(Self::CommissionExpense),
+            "LEDGER_ACCOUNT_AFFILIATE_PENDING" => Some(Self::AffiliatePending),
+            "LEDGER_ACCOUNT_AFFILIATE_PAYABLE" => Some(Self::AffiliatePayable),
+            "LEDGER_ACCOUNT_FULFILLED" => Some(Self::Fulfilled),
+            _ => None,
+        }
+    }
+}
+/// The reason of a ledger entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LedgerReason {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// A reward was earned.
+    Earned = 1,
+    /// A reward was approved.
+    Approved = 2,
+    /// A reward was denied.
+    Denied = 3,
+    /// A refund took back all or part of a reward.
+    Refunded = 4,
+    /// A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
+    /// is an entry with reason EARNED.
+    Reattributed = 5,
+    /// A reward that is not in cash was fulfilled.
+    Fulfilled = 6,
+    /// The amount of a sale was corrected.
+    Corrected = 7,
+    /// A refund came with a commission adjustment.
+    Adjusted = 8,
+}
+impl LedgerReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LEDGER_REASON_UNSPECIFIED",
+            Self::Earned => "LEDGER_REASON_EARNED",
+            Self::Approved => "LEDGER_REASON_APPROVED",
+            Self::Denied => "LEDGER_REASON_DENIED",
+            Self::Refunded => "LEDGER_REASON_REFUNDED",
+            Self::Reattributed => "LEDGER_REASON_REATTRIBUTED",
+            Self::Fulfilled => "LEDGER_REASON_FULFILLED",
+            Self::Corrected => "LEDGER_REASON_CORRECTED",
+            Self::Adjusted => "LEDGER_REASON_ADJUSTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LEDGER_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "LEDGER_REASON_EARNED" => Some(Self::Earned),
+            "LEDGER_REASON_APPROVED" => Some(Self::Approved),
+            "LEDGER_REASON_DENIED" => Some(Self::Denied),
+            "LEDGER_REASON_REFUNDED" => Some(Self::Refunded),
+            "LEDGER_REASON_REATTRIBUTED" => Some(Self::Reattributed),
+            "LEDGER_REASON_FULFILLED" => Some(Self::Fulfilled),
+            "LEDGER_REASON_CORRECTED" => Some(Self::Corrected),
+            "LEDGER_REASON_ADJUSTED" => Some(Self::Adjusted),
+            _ => None,
+        }
+    }
+}
+/// A postal address. Every field is optional, up to 200 characters.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PostalAddress {
+    /// Street and number.
+    #[prost(string, tag = "1")]
+    pub street: ::prost::alloc::string::String,
+    /// City.
+    #[prost(string, tag = "2")]
+    pub city: ::prost::alloc::string::String,
+    /// State, province or other region.
+    #[prost(string, tag = "3")]
+    pub region: ::prost::alloc::string::String,
+    /// Postal code.
+    #[prost(string, tag = "4")]
+    pub postal_code: ::prost::alloc::string::String,
+    /// The ISO 3166-1 country code of two letters, such as `US`. Stored in capitals.
+    #[prost(string, tag = "5")]
+    pub country_code: ::prost::alloc::string::String,
+}
+/// Optional details of an affiliate. Every field is optional, up to 200 characters unless its comment has another limit.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AffiliateProfile {
+    /// Company.
+    #[prost(string, tag = "1")]
+    pub company: ::prost::alloc::string::String,
+    /// Postal address.
+    #[prost(message, optional, tag = "2")]
+    pub address: ::core::option::Option<PostalAddress>,
+    /// Phone number, in any format.
+    #[prost(string, tag = "3")]
+    pub phone: ::prost::alloc::string::String,
+    /// Website: an http or https URL, up to 2,048 bytes.
+    #[prost(string, tag = "4")]
+    pub website_url: ::prost::alloc::string::String,
+    /// Picture: an http or https URL, up to 2,048 bytes.
+    #[prost(string, tag = "5")]
+    pub avatar_url: ::prost::alloc::string::String,
+    /// Free text, up to 2,000 characters.
+    #[prost(string, tag = "6")]
+    pub about: ::prost::alloc::string::String,
+    /// Up to 20 pages or user names in social networks. The key is the network, such as `instagram`: 1 to 40 lower-case letters,
+    /// digits, `-` or `_`. An entry with an empty value is not stored.
+    #[prost(btree_map = "string, string", tag = "7")]
+    pub social_profiles: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// The email address of the affiliate's PayPal account, up to 254 bytes. Stored as it is compared, see `Lead.email`.
+    #[prost(string, tag = "8")]
+    pub paypal_email: ::prost::alloc::string::String,
+    /// Up to 50 fields of your own, such as the answers to the questions of an application. Each key occurs once.
+    #[prost(message, repeated, tag = "9")]
+    pub custom_fields: ::prost::alloc::vec::Vec<CustomField>,
+}
+/// A field of the merchant's own about an affiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CustomField {
+    /// The name of the field for programs: 1 to 40 lower-case letters, digits, `-` or `_`. Required.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// The name of the field for people, such as the question, up to 200 characters. Optional.
+    #[prost(string, tag = "2")]
+    pub label: ::prost::alloc::string::String,
+    /// The value, up to 2,000 characters. May be empty.
+    #[prost(string, tag = "3")]
+    pub value: ::prost::alloc::string::String,
+}
+/// A person or firm that refers customers to the merchant.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Affiliate {
+    /// The id, `aff_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The merchant's own id for the affiliate, unique in the account. May be empty. Empty in the feed.
+    #[prost(string, tag = "2")]
+    pub external_id: ::prost::alloc::string::String,
+    /// The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed.
+    #[prost(string, tag = "3")]
+    pub email: ::prost::alloc::string::String,
+    /// First name. May be empty. Empty in the feed.
+    #[prost(string, tag = "4")]
+    pub first_name: ::prost::alloc::string::String,
+    /// Last name. May be empty. Empty in the feed.
+    #[prost(string, tag = "5")]
+    pub last_name: ::prost::alloc::string::String,
+    /// More details. Not set in the feed.
+    #[prost(message, optional, tag = "6")]
+    pub profile: ::core::option::Option<AffiliateProfile>,
+    /// When the affiliate was created.
+    #[prost(message, optional, tag = "7")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the affiliate last changed.
+    #[prost(message, optional, tag = "8")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Changes with every change of the affiliate. Send it in UpdateAffiliate and the calls that change the state to refuse the call if
+    /// the affiliate changed since it was read.
+    #[prost(string, tag = "9")]
+    pub etag: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "AffiliateState", tag = "10")]
+    pub state: i32,
+    /// Why the affiliate was rejected or deactivated, as the call said. Empty in the feed.
+    #[prost(string, tag = "11")]
+    pub state_reason: ::prost::alloc::string::String,
+    /// When the state last changed. The time of creation if it never did.
+    #[prost(message, optional, tag = "12")]
+    pub state_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What DeactivateAffiliate was told about the pending rewards. Set only while the affiliate is INACTIVE. Unspecified for an
+    /// affiliate that was created INACTIVE.
+    #[prost(enumeration = "PendingRewards", tag = "13")]
+    pub pending_rewards: i32,
+    /// Whether the email address is known to be the affiliate's. The merchant says so. A change of the address makes it false.
+    #[prost(bool, tag = "14")]
+    pub email_verified: bool,
+    /// Up to 50 texts of your own, by key. A key has 1 to 40 characters, a text up to 500. An entry with an empty text is not stored.
+    /// Events have them too, and events are never changed, so put no personal data into them.
+    #[prost(btree_map = "string, string", tag = "15")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+/// The request of CreateAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The email address, up to 254 bytes, unique in the account. Stored as it is compared. Required.
+    #[prost(string, tag = "2")]
+    pub email: ::prost::alloc::string::String,
+    /// The merchant's own id for the affiliate, up to 128 characters, unique in the account. Optional.
+    #[prost(string, tag = "3")]
+    pub external_id: ::prost::alloc::string::String,
+    /// First name, up to 200 characters. Optional.
+    #[prost(string, tag = "4")]
+    pub first_name: ::prost::alloc::string::String,
+    /// Last name, up to 200 characters. Optional.
+    #[prost(string, tag = "5")]
+    pub last_name: ::prost::alloc::string::String,
+    /// More details. Optional.
+    #[prost(message, optional, tag = "6")]
+    pub profile: ::core::option::Option<AffiliateProfile>,
+    /// The id of the program to enroll the affiliate in. Empty: the account's default program, which must then exist.
+    #[prost(string, tag = "7")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The code in the affiliate's referral link: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in
+    /// lower case, unique in the account.
+    /// Empty: the server makes a ref_id from the first name or the email address. It adds random characters if that ref_id is taken.
+    #[prost(string, tag = "8")]
+    pub ref_id: ::prost::alloc::string::String,
+    /// The code of a coupon to assign to the affiliate, like the `code` of AssignCoupon. Optional.
+    #[prost(string, tag = "9")]
+    pub coupon_code: ::prost::alloc::string::String,
+    /// The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's.
+    #[prost(string, tag = "10")]
+    pub landing_url: ::prost::alloc::string::String,
+    /// The affiliate's own commission in this program. Not set: the commission in the program's terms.
+    #[prost(message, optional, tag = "11")]
+    pub commission_override: ::core::option::Option<Commission>,
+    /// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. REJECTED is refused.
+    #[prost(enumeration = "AffiliateState", tag = "12")]
+    pub state: i32,
+    /// Whether the email address is known to be the affiliate's.
+    #[prost(bool, tag = "13")]
+    pub email_verified: bool,
+    /// See `Affiliate.metadata`. Optional.
+    #[prost(btree_map = "string, string", tag = "14")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+/// The answer of CreateAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateAffiliateResponse {
+    /// The new affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// The affiliate's enrollment in the program.
+    #[prost(message, optional, tag = "2")]
+    pub enrollment: ::core::option::Option<Enrollment>,
+    /// The assigned coupon. Not set when the request has no coupon_code.
+    #[prost(message, optional, tag = "3")]
+    pub coupon: ::core::option::Option<Coupon>,
+    /// A secret token that selects the affiliate, see AffiliateSelector. Only its hash is stored, so no other call returns it.
+    /// RotateAffiliateToken replaces it. Empty when `replayed` is true.
+    #[prost(string, tag = "4")]
+    pub auth_token: ::prost::alloc::string::String,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+}
+/// The request of GetAffiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetAffiliateRequest {
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of GetAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetAffiliateResponse {
+    /// The affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// The affiliate's enrollments, active and ended, the oldest first. At most 1,000, and at most 3 MiB.
+    /// ListEnrollments has all of them.
+    #[prost(message, repeated, tag = "2")]
+    pub enrollments: ::prost::alloc::vec::Vec<Enrollment>,
+    /// The affiliate's active coupons, the oldest first. At most 1,000, and at most 512 KiB. ListCoupons has all coupons.
+    #[prost(message, repeated, tag = "3")]
+    pub coupons: ::prost::alloc::vec::Vec<Coupon>,
+    /// The affiliate's balances, as GetBalance returns them.
+    #[prost(message, repeated, tag = "4")]
+    pub balances: ::prost::alloc::vec::Vec<Balance>,
+}
+/// The request of ListAffiliates.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAffiliatesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only affiliates that are or were enrolled in this program. Optional.
+    #[prost(string, tag = "4")]
+    pub program_id: ::prost::alloc::string::String,
+    /// Only affiliates in one of these states. Empty: affiliates in every state.
+    #[prost(enumeration = "AffiliateState", repeated, tag = "5")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Only affiliates whose email address is verified, or is not. Not set: both.
+    #[prost(bool, optional, tag = "6")]
+    pub email_verified: ::core::option::Option<bool>,
+    /// Only affiliates with a sale that earned them a reward, or without one. A sale counts also after it was refunded or its reward
+    /// was denied. Not set: both.
+    #[prost(bool, optional, tag = "7")]
+    pub has_sales: ::core::option::Option<bool>,
+}
+/// The answer of ListAffiliates.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAffiliatesResponse {
+    /// One page of affiliates.
+    #[prost(message, repeated, tag = "1")]
+    pub affiliates: ::prost::alloc::vec::Vec<Affiliate>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of SearchAffiliates.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SearchAffiliatesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same text and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// The text to search for, 2 to 200 characters, in upper or lower case. An affiliate is found if its first and last name with a blank
+    /// in between, its email address, its external_id or a present ref_id of its enrollments has the text anywhere. Empty: all affiliates.
+    #[prost(string, tag = "4")]
+    pub query: ::prost::alloc::string::String,
+}
+/// The answer of SearchAffiliates.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SearchAffiliatesResponse {
+    /// One page of affiliates.
+    #[prost(message, repeated, tag = "1")]
+    pub affiliates: ::prost::alloc::vec::Vec<Affiliate>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values, and the id unless `selector` is set. If `etag` is set, it must be the affiliate's present one. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`. At least one. A
+    /// named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// The affiliate to change, by any of its present identifiers. Then `affiliate.id` is not read. Not set: the one with the id
+    /// `affiliate.id`.
+    #[prost(message, optional, tag = "4")]
+    pub selector: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of UpdateAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateAffiliateResponse {
+    /// The changed affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ApproveAffiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The `etag` that the affiliate must have. Optional.
+    #[prost(string, tag = "3")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of ApproveAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApproveAffiliateResponse {
+    /// The affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of RejectAffiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RejectAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Why, up to 500 characters. Required.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// The `etag` that the affiliate must have. Optional.
+    #[prost(string, tag = "4")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of RejectAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RejectAffiliateResponse {
+    /// The affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of DeactivateAffiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeactivateAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// What becomes of the rewards that are pending now. Required.
+    #[prost(enumeration = "PendingRewards", tag = "3")]
+    pub pending_rewards: i32,
+    /// Why, up to 500 characters. Also the reason of the denied rewards. Required with `PENDING_REWARDS_DENY`, else optional.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// The `etag` that the affiliate must have. Optional.
+    #[prost(string, tag = "5")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of DeactivateAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeactivateAffiliateResponse {
+    /// The affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of RotateAffiliateToken.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateAffiliateTokenRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of RotateAffiliateToken.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RotateAffiliateTokenResponse {
+    /// The affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// The new secret token. Only its hash is stored, so no other call returns it. Empty when `replayed` is true.
+    #[prost(string, tag = "2")]
+    pub auth_token: ::prost::alloc::string::String,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "3")]
+    pub replayed: bool,
+}
+/// The request of CountAffiliates. An affiliate is counted when it matches every field that is set.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CountAffiliatesRequest {
+    /// Only affiliates that are or were enrolled in this program. Optional.
+    #[prost(string, tag = "1")]
+    pub program_id: ::prost::alloc::string::String,
+    /// Only affiliates whose email address is verified, or is not. Not set: both.
+    #[prost(bool, optional, tag = "2")]
+    pub email_verified: ::core::option::Option<bool>,
+}
+/// The number of affiliates in one state.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AffiliateCount {
+    /// The state.
+    #[prost(enumeration = "AffiliateState", tag = "1")]
+    pub state: i32,
+    /// The number of affiliates in this state.
+    #[prost(int64, tag = "2")]
+    pub total_count: i64,
+    /// How many of them have sales, see `ListAffiliatesRequest.has_sales`. The others have none.
+    #[prost(int64, tag = "3")]
+    pub with_sales_count: i64,
+}
+/// The answer of CountAffiliates.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CountAffiliatesResponse {
+    /// The number of affiliates that match.
+    #[prost(int64, tag = "1")]
+    pub total_count: i64,
+    /// How many of them have sales, see `ListAffiliatesRequest.has_sales`. The others have none.
+    #[prost(int64, tag = "2")]
+    pub with_sales_count: i64,
+    /// The same for each state that has an affiliate, in the order of AffiliateState.
+    #[prost(message, repeated, tag = "3")]
+    pub counts_by_state: ::prost::alloc::vec::Vec<AffiliateCount>,
+}
+/// The state of an affiliate. An event is credited to an affiliate only if the affiliate was ACTIVE when the event happened. A change of
+/// state never changes what earlier events earn, however late they are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AffiliateState {
+    /// Not set. CreateAffiliate takes it for `AFFILIATE_STATE_ACTIVE`. Refused in filters.
+    Unspecified = 0,
+    /// The affiliate has applied, and nobody has decided yet. May become ACTIVE or REJECTED.
+    Applied = 1,
+    /// The affiliate earns. May become INACTIVE.
+    Active = 2,
+    /// The affiliate was deactivated and earns nothing new. Earlier rewards stay. ApproveAffiliate makes the affiliate ACTIVE again.
+    Inactive = 3,
+    /// The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE.
+    Rejected = 4,
+}
+impl AffiliateState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AFFILIATE_STATE_UNSPECIFIED",
+            Self::Applied => "AFFILIATE_STATE_APPLIED",
+            Self::Active => "AFFILIATE_STATE_ACTIVE",
+            Self::Inactive => "AFFILIATE_STATE_INACTIVE",
+            Self::Rejected => "AFFILIATE_STATE_REJECTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AFFILIATE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "AFFILIATE_STATE_APPLIED" => Some(Self::Applied),
+            "AFFILIATE_STATE_ACTIVE" => Some(Self::Active),
+            "AFFILIATE_STATE_INACTIVE" => Some(Self::Inactive),
+            "AFFILIATE_STATE_REJECTED" => Some(Self::Rejected),
+            _ => None,
+        }
+    }
+}
+/// What becomes of an affiliate's pending rewards when the affiliate is deactivated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PendingRewards {
+    /// Not set. Refused in requests.
+    Unspecified = 0,
+    /// They stay pending, and are approved when their hold period ends.
+    Keep = 1,
+    /// They are denied.
+    Deny = 2,
+}
+impl PendingRewards {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PENDING_REWARDS_UNSPECIFIED",
+            Self::Keep => "PENDING_REWARDS_KEEP",
+            Self::Deny => "PENDING_REWARDS_DENY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PENDING_REWARDS_UNSPECIFIED" => Some(Self::Unspecified),
+            "PENDING_REWARDS_KEEP" => Some(Self::Keep),
+            "PENDING_REWARDS_DENY" => Some(Self::Deny),
+            _ => None,
+        }
+    }
+}
+/// A referral link of an enrollment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Link {
+    /// The id, `lnk_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The enrollment's id.
+    #[prost(string, tag = "2")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// The affiliate's id.
+    #[prost(string, tag = "3")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The code that clicks are recorded with, in lower case, unique in the account among link codes and ref_ids. Empty in the feed,
+    /// because a ref_id may be made from the affiliate's name.
+    #[prost(string, tag = "4")]
+    pub code: ::prost::alloc::string::String,
+    /// The page that the link leads to: its own destination, or else the enrollment's landing page, or else the program's. Empty in
+    /// the feed.
+    #[prost(string, tag = "5")]
+    pub destination_url: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "LinkState", tag = "6")]
+    pub state: i32,
+    /// When the link was created.
+    #[prost(message, optional, tag = "7")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the link was revoked. Not set while it is active.
+    #[prost(message, optional, tag = "8")]
+    pub revoke_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of CreateLink.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateLinkRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The enrollment's id. Required.
+    #[prost(string, tag = "2")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// The code: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in lower case, unique in the account.
+    /// Empty: the server makes a random one.
+    #[prost(string, tag = "3")]
+    pub code: ::prost::alloc::string::String,
+    /// The page that the link leads to: an http or https URL, up to 2,048 bytes. Empty: the enrollment's landing page, or else the
+    /// program's.
+    #[prost(string, tag = "4")]
+    pub destination_url: ::prost::alloc::string::String,
+}
+/// The answer of CreateLink.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateLinkResponse {
+    /// The new link.
+    #[prost(message, optional, tag = "1")]
+    pub link: ::core::option::Option<Link>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetLink.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLinkRequest {
+    /// The link's id. Required.
+    #[prost(string, tag = "1")]
+    pub link_id: ::prost::alloc::string::String,
+}
+/// The answer of GetLink.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLinkResponse {
+    /// The link.
+    #[prost(message, optional, tag = "1")]
+    pub link: ::core::option::Option<Link>,
+}
+/// The request of ListLinks.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListLinksRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only links of this affiliate. Optional.
+    #[prost(message, optional, tag = "4")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only links of this enrollment. Optional.
+    #[prost(string, tag = "5")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// Only links in these states. Empty: all states.
+    #[prost(enumeration = "LinkState", repeated, tag = "6")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+}
+/// The answer of ListLinks.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListLinksResponse {
+    /// One page of links.
+    #[prost(message, repeated, tag = "1")]
+    pub links: ::prost::alloc::vec::Vec<Link>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of RevokeLink.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeLinkRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The link's id. Required.
+    #[prost(string, tag = "2")]
+    pub link_id: ::prost::alloc::string::String,
+}
+/// The answer of RevokeLink.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeLinkResponse {
+    /// The link after the change.
+    #[prost(message, optional, tag = "1")]
+    pub link: ::core::option::Option<Link>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The state of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LinkState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// Clicks are recorded through the link.
+    Active = 1,
+    /// No clicks are recorded through the link, and its earlier clicks earn nothing.
+    Revoked = 2,
+}
+impl LinkState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LINK_STATE_UNSPECIFIED",
+            Self::Active => "LINK_STATE_ACTIVE",
+            Self::Revoked => "LINK_STATE_REVOKED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LINK_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "LINK_STATE_ACTIVE" => Some(Self::Active),
+            "LINK_STATE_REVOKED" => Some(Self::Revoked),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod affiliate_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Programs, affiliates, enrollments, links and coupons of the calling key's account.
+    #[derive(Debug, Clone)]
+    pub struct AffiliateServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl AffiliateServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> AffiliateServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> AffiliateServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            AffiliateServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Creates a program with version 1 of its terms. The program becomes the default program if the request says so or the account
+        /// has none.
+        pub async fn create_program(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateProgramRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateProgramResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/CreateProgram",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "CreateProgram"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a program, with its newest terms or with the version that the request names.
+        /// Errors: NOT_FOUND with reason PROGRAM_NOT_FOUND, also for an unknown version.
+        pub async fn get_program(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetProgramRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetProgramResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/GetProgram",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "GetProgram"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists programs.
+        pub async fn list_programs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListProgramsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListProgramsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ListPrograms",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ListPrograms"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes a program. A change of terms creates a new version. Conversions that were priced under an earlier version keep it.
+        /// Errors: NOT_FOUND with reason PROGRAM_NOT_FOUND; ABORTED with reason ETAG_MISMATCH when the program changed since the etag
+        /// was read; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED.
+        pub async fn update_program(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateProgramRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateProgramResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateProgram",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "UpdateProgram"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Archives a program. Nothing new is attributed to the program from then on, and it cannot be made active again. Refunds of its
+        /// earlier sales still work. If it was the default program, the account has none afterwards. Archiving an archived program
+        /// changes nothing.
+        /// Errors: NOT_FOUND with reason PROGRAM_NOT_FOUND; ABORTED with reason ETAG_MISMATCH when the program changed since the etag
+        /// was read.
+        pub async fn archive_program(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ArchiveProgramRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ArchiveProgramResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ArchiveProgram",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ArchiveProgram"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates an affiliate and enrolls it in a program.
+        /// Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
+        /// PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
+        /// reason PROGRAM_ARCHIVED.
+        pub async fn create_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/CreateAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "CreateAffiliate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns an affiliate, found by any of its identifiers, with its enrollments, active coupons and balances.
+        pub async fn get_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/GetAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "GetAffiliate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists affiliates.
+        pub async fn list_affiliates(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAffiliatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAffiliatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ListAffiliates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ListAffiliates"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Finds affiliates by a part of a name, an email address, an external_id or a ref_id.
+        pub async fn search_affiliates(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SearchAffiliatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SearchAffiliatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/SearchAffiliates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "SearchAffiliates"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Counts affiliates, by state and with or without sales.
+        pub async fn count_affiliates(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CountAffiliatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CountAffiliatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/CountAffiliates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "CountAffiliates"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes an affiliate's identifiers, names and details.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ALREADY_EXISTS for an email or external_id that another affiliate has; ABORTED
+        /// with reason ETAG_MISMATCH when the affiliate changed since the etag was read.
+        pub async fn update_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "UpdateAffiliate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes an affiliate ACTIVE: accepts an application, or takes a rejection or a deactivation back. What happens from now on is
+        /// credited to the affiliate. Approving an ACTIVE affiliate changes nothing.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+        pub async fn approve_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApproveAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ApproveAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ApproveAffiliate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Rejects the application of an affiliate. Rejecting a REJECTED affiliate changes nothing.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is not
+        /// APPLIED; ABORTED with reason ETAG_MISMATCH.
+        pub async fn reject_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RejectAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RejectAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/RejectAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "RejectAffiliate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
+        /// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+        /// deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
+        /// Deactivating an INACTIVE affiliate changes nothing else.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
+        /// REJECTED; ABORTED with reason ETAG_MISMATCH.
+        pub async fn deactivate_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeactivateAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeactivateAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/DeactivateAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.AffiliateService",
+                        "DeactivateAffiliate",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives an affiliate a new secret token. The former token selects nobody from then on.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn rotate_affiliate_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateAffiliateTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateAffiliateTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/RotateAffiliateToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.AffiliateService",
+                        "RotateAffiliateToken",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Enrolls an affiliate in another program. If the affiliate has an ended enrollment in that program, it is opened again. The
+        /// enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
+        /// request.
+        /// Errors: ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id or coupon_code is taken;
+        /// NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or
+        /// COUPON_LIMIT.
+        pub async fn enroll_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EnrollAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EnrollAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/EnrollAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "EnrollAffiliate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns an enrollment, active or ended.
+        /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
+        pub async fn get_enrollment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetEnrollmentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetEnrollmentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/GetEnrollment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "GetEnrollment"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists enrollments.
+        pub async fn list_enrollments(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListEnrollmentsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListEnrollmentsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ListEnrollments",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ListEnrollments"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes an enrollment's ref_id, landing URL or commission. After a change of the ref_id, the former ref_id still works as a
+        /// link of the enrollment until RevokeLink revokes it.
+        /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS for a taken ref_id; FAILED_PRECONDITION with reason
+        /// ENROLLMENT_ENDED.
+        pub async fn update_enrollment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateEnrollmentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateEnrollmentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateEnrollment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "UpdateEnrollment"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends an enrollment. Its links, coupons and leads earn nothing new until EnrollAffiliate opens it again. Earlier rewards stay.
+        /// Ending an ended enrollment changes nothing.
+        /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
+        pub async fn end_enrollment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndEnrollmentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndEnrollmentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/EndEnrollment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "EndEnrollment"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates a referral link of an enrollment. An enrollment may have many links. Its ref_id is a link too.
+        /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS when the code is or was a link or ref_id of the account;
+        /// FAILED_PRECONDITION with reason ENROLLMENT_ENDED.
+        pub async fn create_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateLinkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/CreateLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "CreateLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a link, active or revoked.
+        /// Errors: NOT_FOUND with reason LINK_NOT_FOUND.
+        pub async fn get_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetLinkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/GetLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "GetLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists links, including revoked ones and those of ref_ids.
+        pub async fn list_links(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListLinksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListLinksResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ListLinks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ListLinks"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Revokes a link. It records no more clicks, and its earlier clicks no longer earn. Its code stays reserved. Revoking a revoked
+        /// link changes nothing.
+        /// Errors: NOT_FOUND with reason LINK_NOT_FOUND.
+        pub async fn revoke_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeLinkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/RevokeLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "RevokeLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Assigns a coupon to an affiliate. Sales with the coupon's code can be credited to the affiliate.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, PROGRAM_NOT_FOUND, or ENROLLMENT_NOT_FOUND when the affiliate was never
+        /// enrolled in the program; ALREADY_EXISTS when the account has an active coupon with this code; FAILED_PRECONDITION with reason
+        /// PROGRAM_ARCHIVED, ENROLLMENT_ENDED or COUPON_LIMIT.
+        pub async fn assign_coupon(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AssignCouponRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AssignCouponResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/AssignCoupon",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "AssignCoupon"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a coupon, active or removed.
+        /// Errors: NOT_FOUND with reason COUPON_NOT_FOUND.
+        pub async fn get_coupon(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetCouponRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCouponResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/GetCoupon",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "GetCoupon"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists coupons, including removed ones.
+        pub async fn list_coupons(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCouponsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCouponsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ListCoupons",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ListCoupons"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a coupon. Its code credits nobody from then on and may be assigned again. Removing a removed coupon changes nothing.
+        /// Errors: NOT_FOUND with reason COUPON_NOT_FOUND.
+        pub async fn remove_coupon(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveCouponRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveCouponResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/RemoveCoupon",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "RemoveCoupon"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
 /// One recorded event, with its credits and rewards.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Conversion {
@@ -3986,8 +4818,8 @@ pub struct Lead {
     /// The state. A sale sets ACTIVE, and a cancellation sets CANCELLED.
     #[prost(enumeration = "LeadState", tag = "6")]
     pub state: i32,
-    /// The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment or an archived program gives
-    /// way at the next sale that another affiliate referred, also if the lead was bound by hand.
+    /// The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment, to an archived program or to
+    /// an affiliate who is not ACTIVE gives way at the next sale that another affiliate referred, also if the lead was bound by hand.
     #[prost(message, repeated, tag = "7")]
     pub credits: ::prost::alloc::vec::Vec<Credit>,
     /// When the lead was bound: the `occur_time` of the event that bound it. Not set while it is not bound.
@@ -4740,7 +5572,7 @@ pub enum ErrorReason {
     /// \[NOT_FOUND\] The account has no such enrollment, or the affiliate was never enrolled in the program.
     EnrollmentNotFound = 9,
     /// \[NOT_FOUND\] The account has no such link. RecordClick also returns this reason for a revoked link, and for a link of an ended
-    /// enrollment or an archived program.
+    /// enrollment, of an archived program or of an affiliate who is not ACTIVE.
     LinkNotFound = 10,
     /// \[NOT_FOUND\] The account has no such coupon.
     CouponNotFound = 11,
@@ -4829,6 +5661,9 @@ pub enum ErrorReason {
     CorrectionBelowRefunds = 61,
     /// \[FAILED_PRECONDITION\] The lead has as many former identifiers and merged leads as a lead may have. Metadata: `limit`.
     LeadIdentifierLimit = 40,
+    /// \[FAILED_PRECONDITION\] The affiliate's state does not allow the change. The state is a lower-case word, such as applied. Metadata:
+    /// `affiliate_id`, `state`.
+    AffiliateState = 45,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4882,6 +5717,7 @@ impl ErrorReason {
             Self::RewardInCash => "ERROR_REASON_REWARD_IN_CASH",
             Self::CorrectionBelowRefunds => "ERROR_REASON_CORRECTION_BELOW_REFUNDS",
             Self::LeadIdentifierLimit => "ERROR_REASON_LEAD_IDENTIFIER_LIMIT",
+            Self::AffiliateState => "ERROR_REASON_AFFILIATE_STATE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4934,6 +5770,7 @@ impl ErrorReason {
             "ERROR_REASON_REWARD_IN_CASH" => Some(Self::RewardInCash),
             "ERROR_REASON_CORRECTION_BELOW_REFUNDS" => Some(Self::CorrectionBelowRefunds),
             "ERROR_REASON_LEAD_IDENTIFIER_LIMIT" => Some(Self::LeadIdentifierLimit),
+            "ERROR_REASON_AFFILIATE_STATE" => Some(Self::AffiliateState),
             _ => None,
         }
     }
@@ -4987,7 +5824,7 @@ pub mod event {
         /// A program with its newest terms.
         #[prost(message, tag = "10")]
         Program(super::Program),
-        /// An affiliate, without email, names, external_id and profile.
+        /// An affiliate, without email, names, external_id, profile and state_reason.
         #[prost(message, tag = "11")]
         Affiliate(super::Affiliate),
         /// An enrollment, without ref_id, landing_url and referral_link.
@@ -5123,6 +5960,17 @@ pub enum EventKind {
     LeadMerged = 31,
     /// \[lead\] The lead was deleted, with its personal data.
     LeadDeleted = 32,
+    /// \[affiliate\] An affiliate was changed.
+    AffiliateUpdated = 37,
+    /// \[affiliate\] An affiliate became ACTIVE: an application was accepted, or a rejection or deactivation was taken back.
+    AffiliateApproved = 38,
+    /// \[affiliate\] The application of an affiliate was rejected.
+    AffiliateRejected = 39,
+    /// \[affiliate\] An affiliate was deactivated. `Affiliate.pending_rewards` says what becomes of its pending rewards. The events of
+    /// those that are denied follow, without a cause_id.
+    AffiliateDeactivated = 40,
+    /// \[affiliate\] An affiliate got another secret token.
+    AffiliateTokenRotated = 41,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5168,6 +6016,11 @@ impl EventKind {
             Self::LeadAttributed => "EVENT_KIND_LEAD_ATTRIBUTED",
             Self::LeadMerged => "EVENT_KIND_LEAD_MERGED",
             Self::LeadDeleted => "EVENT_KIND_LEAD_DELETED",
+            Self::AffiliateUpdated => "EVENT_KIND_AFFILIATE_UPDATED",
+            Self::AffiliateApproved => "EVENT_KIND_AFFILIATE_APPROVED",
+            Self::AffiliateRejected => "EVENT_KIND_AFFILIATE_REJECTED",
+            Self::AffiliateDeactivated => "EVENT_KIND_AFFILIATE_DEACTIVATED",
+            Self::AffiliateTokenRotated => "EVENT_KIND_AFFILIATE_TOKEN_ROTATED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5210,6 +6063,11 @@ impl EventKind {
             "EVENT_KIND_LEAD_ATTRIBUTED" => Some(Self::LeadAttributed),
             "EVENT_KIND_LEAD_MERGED" => Some(Self::LeadMerged),
             "EVENT_KIND_LEAD_DELETED" => Some(Self::LeadDeleted),
+            "EVENT_KIND_AFFILIATE_UPDATED" => Some(Self::AffiliateUpdated),
+            "EVENT_KIND_AFFILIATE_APPROVED" => Some(Self::AffiliateApproved),
+            "EVENT_KIND_AFFILIATE_REJECTED" => Some(Self::AffiliateRejected),
+            "EVENT_KIND_AFFILIATE_DEACTIVATED" => Some(Self::AffiliateDeactivated),
+            "EVENT_KIND_AFFILIATE_TOKEN_ROTATED" => Some(Self::AffiliateTokenRotated),
             _ => None,
         }
     }
@@ -5656,284 +6514,6 @@ pub mod feed_service_client {
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.FeedService", "ReadEvents"));
             self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// The request of GetBalance.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetBalanceRequest {
-    /// The affiliate. Required.
-    #[prost(message, optional, tag = "1")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-}
-/// An affiliate's balance in one unit and currency. All four values have that unit and currency.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Balance {
-    /// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed` and `paid`.
-    #[prost(message, optional, tag = "1")]
-    pub earned: ::core::option::Option<RewardValue>,
-    /// The rewards that are not yet approved.
-    #[prost(message, optional, tag = "2")]
-    pub pending: ::core::option::Option<RewardValue>,
-    /// The rewards that are approved and not yet paid. Negative if refunds took back more than was owed. Later rewards then reduce
-    /// the negative amount.
-    #[prost(message, optional, tag = "3")]
-    pub owed: ::core::option::Option<RewardValue>,
-    /// The rewards that are paid, or fulfilled if they are not in cash. No call pays rewards in cash today.
-    #[prost(message, optional, tag = "4")]
-    pub paid: ::core::option::Option<RewardValue>,
-}
-/// The answer of GetBalance.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetBalanceResponse {
-    /// The affiliate's id.
-    #[prost(string, tag = "1")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// One balance per unit and currency of the affiliate's rewards, ordered by unit, then by currency code. Empty before the first
-    /// reward.
-    #[prost(message, repeated, tag = "2")]
-    pub balances: ::prost::alloc::vec::Vec<Balance>,
-}
-/// The request of ListBalances.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListBalancesRequest {
-    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// The order of the list: by the creation of the affiliates. Default `LIST_ORDER_OLDEST_FIRST`.
-    #[prost(enumeration = "ListOrder", tag = "3")]
-    pub order: i32,
-    /// Only the balances of this affiliate. Optional.
-    #[prost(message, optional, tag = "4")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// Only balances in these units. Empty: all units.
-    #[prost(enumeration = "RewardUnit", repeated, tag = "5")]
-    pub units: ::prost::alloc::vec::Vec<i32>,
-    /// Only balances in these currencies, as ISO 4217 codes. Empty: all balances, also those that are not in money.
-    #[prost(string, repeated, tag = "6")]
-    pub currencies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Only balances of which something is owed.
-    #[prost(bool, tag = "7")]
-    pub owed_only: bool,
-}
-/// The balances of one affiliate.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct AffiliateBalances {
-    /// The affiliate's id.
-    #[prost(string, tag = "1")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// The affiliate's balances that pass the filter, ordered by unit, then by currency code.
-    #[prost(message, repeated, tag = "2")]
-    pub balances: ::prost::alloc::vec::Vec<Balance>,
-}
-/// The answer of ListBalances.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListBalancesResponse {
-    /// One page of affiliates. Each has at least one balance that passes the filter.
-    #[prost(message, repeated, tag = "1")]
-    pub affiliates: ::prost::alloc::vec::Vec<AffiliateBalances>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// A two-sided entry: the same amount is debited to one ledger account and credited to another. Entries are never changed or
-/// removed.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct LedgerEntry {
-    /// The position in the ledger of the calling key's account: 1, 2, 3 and so on without a gap.
-    #[prost(int64, tag = "1")]
-    pub sequence: i64,
-    /// The ledger account that is debited.
-    #[prost(enumeration = "LedgerAccount", tag = "2")]
-    pub debit: i32,
-    /// The ledger account that is credited.
-    #[prost(enumeration = "LedgerAccount", tag = "3")]
-    pub credit: i32,
-    /// The amount. Always more than zero.
-    #[prost(message, optional, tag = "4")]
-    pub value: ::core::option::Option<RewardValue>,
-    /// The affiliate's id.
-    #[prost(string, tag = "5")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// The id of the reward that the entry is about. Empty for an entry that is not about a reward.
-    #[prost(string, tag = "6")]
-    pub reward_id: ::prost::alloc::string::String,
-    /// The id of the reward's conversion. Empty for an entry that is not about a reward.
-    #[prost(string, tag = "7")]
-    pub conversion_id: ::prost::alloc::string::String,
-    /// The reason.
-    #[prost(enumeration = "LedgerReason", tag = "8")]
-    pub reason: i32,
-    /// When the entry was posted.
-    #[prost(message, optional, tag = "9")]
-    pub post_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// SHA-256 over this entry and the hash of the entry before it, 64 hexadecimal digits.
-    #[prost(string, tag = "10")]
-    pub entry_hash: ::prost::alloc::string::String,
-}
-/// The request of ListLedgerEntries.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListLedgerEntriesRequest {
-    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
-    #[prost(enumeration = "ListOrder", tag = "3")]
-    pub order: i32,
-    /// Only entries of this affiliate. Optional.
-    #[prost(message, optional, tag = "4")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-}
-/// The answer of ListLedgerEntries.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListLedgerEntriesResponse {
-    /// One page of entries.
-    #[prost(message, repeated, tag = "1")]
-    pub entries: ::prost::alloc::vec::Vec<LedgerEntry>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// The request of VerifyLedger.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct VerifyLedgerRequest {}
-/// The sum over one ledger account in one unit and currency.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct LedgerTotal {
-    /// The ledger account.
-    #[prost(enumeration = "LedgerAccount", tag = "1")]
-    pub ledger_account: i32,
-    /// Credits less debits. The values of all ledger accounts in one unit and currency add up to zero. A sum that does not fit into
-    /// 64 bits is given as the nearest number that does.
-    #[prost(message, optional, tag = "2")]
-    pub value: ::core::option::Option<RewardValue>,
-}
-/// The answer of VerifyLedger.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct VerifyLedgerResponse {
-    /// True when no difference was found.
-    #[prost(bool, tag = "1")]
-    pub ok: bool,
-    /// How many ledger entries were read.
-    #[prost(int64, tag = "2")]
-    pub entry_count: i64,
-    /// How many rewards were compared with their entries.
-    #[prost(int64, tag = "3")]
-    pub reward_count: i64,
-    /// How many events the feed has.
-    #[prost(int64, tag = "4")]
-    pub event_count: i64,
-    /// The sums by ledger account, unit and currency.
-    #[prost(message, repeated, tag = "5")]
-    pub totals: ::prost::alloc::vec::Vec<LedgerTotal>,
-    /// A sentence for each difference, for people to read. At most 100.
-    #[prost(string, repeated, tag = "6")]
-    pub differences: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// An account of the ledger. Every ledger entry debits one and credits another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum LedgerAccount {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// The merchant's cost of commissions.
-    CommissionExpense = 1,
-    /// The rewards of affiliates that are not yet approved.
-    AffiliatePending = 2,
-    /// The rewards that the merchant owes to affiliates.
-    AffiliatePayable = 3,
-    /// What affiliates were given of rewards that are not in cash.
-    Fulfilled = 4,
-}
-impl LedgerAccount {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "LEDGER_ACCOUNT_UNSPECIFIED",
-            Self::CommissionExpense => "LEDGER_ACCOUNT_COMMISSION_EXPENSE",
-            Self::AffiliatePending => "LEDGER_ACCOUNT_AFFILIATE_PENDING",
-            Self::AffiliatePayable => "LEDGER_ACCOUNT_AFFILIATE_PAYABLE",
-            Self::Fulfilled => "LEDGER_ACCOUNT_FULFILLED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "LEDGER_ACCOUNT_UNSPECIFIED" => Some(Self::Unspecified),
-            "LEDGER_ACCOUNT_COMMISSION_EXPENSE" => Some(Self::CommissionExpense),
-            "LEDGER_ACCOUNT_AFFILIATE_PENDING" => Some(Self::AffiliatePending),
-            "LEDGER_ACCOUNT_AFFILIATE_PAYABLE" => Some(Self::AffiliatePayable),
-            "LEDGER_ACCOUNT_FULFILLED" => Some(Self::Fulfilled),
-            _ => None,
-        }
-    }
-}
-/// The reason of a ledger entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum LedgerReason {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// A reward was earned.
-    Earned = 1,
-    /// A reward was approved.
-    Approved = 2,
-    /// A reward was denied.
-    Denied = 3,
-    /// A refund took back all or part of a reward.
-    Refunded = 4,
-    /// A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
-    /// is an entry with reason EARNED.
-    Reattributed = 5,
-    /// A reward that is not in cash was fulfilled.
-    Fulfilled = 6,
-    /// The amount of a sale was corrected.
-    Corrected = 7,
-    /// A refund came with a commission adjustment.
-    Adjusted = 8,
-}
-impl LedgerReason {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "LEDGER_REASON_UNSPECIFIED",
-            Self::Earned => "LEDGER_REASON_EARNED",
-            Self::Approved => "LEDGER_REASON_APPROVED",
-            Self::Denied => "LEDGER_REASON_DENIED",
-            Self::Refunded => "LEDGER_REASON_REFUNDED",
-            Self::Reattributed => "LEDGER_REASON_REATTRIBUTED",
-            Self::Fulfilled => "LEDGER_REASON_FULFILLED",
-            Self::Corrected => "LEDGER_REASON_CORRECTED",
-            Self::Adjusted => "LEDGER_REASON_ADJUSTED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "LEDGER_REASON_UNSPECIFIED" => Some(Self::Unspecified),
-            "LEDGER_REASON_EARNED" => Some(Self::Earned),
-            "LEDGER_REASON_APPROVED" => Some(Self::Approved),
-            "LEDGER_REASON_DENIED" => Some(Self::Denied),
-            "LEDGER_REASON_REFUNDED" => Some(Self::Refunded),
-            "LEDGER_REASON_REATTRIBUTED" => Some(Self::Reattributed),
-            "LEDGER_REASON_FULFILLED" => Some(Self::Fulfilled),
-            "LEDGER_REASON_CORRECTED" => Some(Self::Corrected),
-            "LEDGER_REASON_ADJUSTED" => Some(Self::Adjusted),
-            _ => None,
         }
     }
 }
@@ -6398,8 +6978,8 @@ pub mod tracking_service_client {
         }
         /// Records a visit through a link and returns the visitor's tracking id (tid). Keep the tid in a cookie and send it with the
         /// lead or the sale. The feed has no events for clicks.
-        /// Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment or an
-        /// archived program.
+        /// Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment, of
+        /// an archived program or of an affiliate who is not ACTIVE.
         pub async fn record_click(
             &mut self,
             request: impl tonic::IntoRequest<super::RecordClickRequest>,

@@ -1,19 +1,12 @@
 //! Parses money, numbers, times and values of closed sets.
 
-use std::collections::BTreeMap;
-
 use super::{Fields, LIST_LENGTH_MAX, shortened};
-use crate::domain::lead::METADATA_ENTRIES_MAX;
 use crate::domain::money::{AMOUNT_MINOR_MAX, Currency, Money, PPM};
 use crate::domain::reward::RewardUnit;
 use crate::domain::time::{Interval, Time};
 use crate::pb;
 use crate::rpc::call::wire_enum::WireEnum;
 
-/// The maximum length of a key of the merchant's own data.
-const METADATA_KEY_LENGTH_MAX: usize = 40;
-/// The maximum length of a text of the merchant's own data.
-const METADATA_TEXT_LENGTH_MAX: usize = 500;
 /// Events of this time or before are of a sender that never set the time: 1970-01-02, in seconds since 1970.
 const SECONDS_UNSET_MAX: i64 = 86_400;
 /// The first second of the year 10000. RFC 3339 ends there.
@@ -217,35 +210,6 @@ impl Fields {
             self.wrong(field, format!("is required and {}", alternatives(values)));
         }
         self.optional_value_of(field, number, values)
-    }
-
-    /// The merchant's own data: texts by key. Entries without text are left out.
-    pub(in crate::rpc) fn metadata(
-        &mut self,
-        field: &str,
-        sent: &BTreeMap<String, String>,
-    ) -> BTreeMap<String, String> {
-        if sent.len() > METADATA_ENTRIES_MAX {
-            let count = sent.len();
-            self.wrong(field, format!("has {count} entries; at most {METADATA_ENTRIES_MAX} are taken"));
-        }
-        let mut metadata = BTreeMap::new();
-        for (key, text) in sent.iter().take(METADATA_ENTRIES_MAX) {
-            let length = key.chars().count();
-            if key.trim().is_empty() || length > METADATA_KEY_LENGTH_MAX || key.chars().any(char::is_control) {
-                let key = shortened(key);
-                let fault = format!(
-                    "has the key `{key}`; a key has 1 to {METADATA_KEY_LENGTH_MAX} characters, not blanks alone and no control characters"
-                );
-                self.wrong(field, fault);
-                continue;
-            }
-            let text = self.line(&format!("{field}[{key}]"), text, METADATA_TEXT_LENGTH_MAX);
-            if !text.is_empty() {
-                metadata.insert(key.clone(), text);
-            }
-        }
-        metadata
     }
 
     /// The names in an update mask. Each must be one of `known`.

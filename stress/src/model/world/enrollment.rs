@@ -59,15 +59,22 @@ impl World {
             }),
             create_time: Some(stamp(self.now)),
             update_time: Some(stamp(self.now)),
+            etag: "v1".to_owned(),
+            state: pb::AffiliateState::Active.into(),
+            state_time: Some(stamp(self.now)),
+            ..pb::Affiliate::default()
         };
         let token = self.fresh("token");
         self.affiliates.push(affiliate.clone());
         self.tokens.push(token.clone());
+        let empty = String::new;
         let image = pb::Affiliate {
-            id: affiliate.id.clone(),
-            create_time: affiliate.create_time,
-            update_time: affiliate.update_time,
-            ..pb::Affiliate::default()
+            external_id: empty(),
+            email: empty(),
+            first_name: empty(),
+            last_name: empty(),
+            profile: None,
+            ..affiliate.clone()
         };
         self.tell(EventKind::AffiliateCreated, Subject::Affiliate(image));
         let enrollment = self.new_enrollment(&affiliate.id, program, &ref_id, &wanted);
