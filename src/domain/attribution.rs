@@ -38,6 +38,10 @@ text_enum! {
         CouponRemoved = "coupon_removed",
         /// The coupon was assigned, or the link made, after the conversion.
         NotYetMade = "not_yet_made",
+        /// The coupon is for another item than the sale's.
+        CouponOfOtherItem = "coupon_of_other_item",
+        /// The window of the coupon's offer had ended.
+        OfferOver = "offer_over",
         /// The account has no such coupon, click or link.
         Unknown = "unknown",
     }

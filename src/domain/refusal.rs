@@ -2,8 +2,9 @@
 //! `error.rs` maps refusals to them.
 
 use super::account::KeyKind;
-use super::id::{AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
+use super::id::{AffiliateId, ConversionId, EnrollmentId, ItemId, OfferId, ProgramId, RewardId};
 use super::money::{Currency, Overflow};
+use super::offer::OfferClosed;
 use super::reward::RewardState;
 use super::text_enum::text_enum;
 
@@ -24,6 +25,10 @@ text_enum! {
         Link = "link",
         /// A coupon.
         Coupon = "coupon",
+        /// An item.
+        Item = "item",
+        /// An offer.
+        Offer = "offer",
         /// A lead.
         Lead = "lead",
         /// A conversion.
@@ -46,6 +51,8 @@ text_enum! {
         CouponCode = "coupon_code",
         /// The code of a link or a coupon.
         Code = "code",
+        /// The SKU of an item.
+        Sku = "sku",
         /// The currency of a flat commission.
         CommissionCurrency = "commission_currency",
         /// The account that is named.
@@ -62,6 +69,12 @@ text_enum! {
         LinkId = "link_id",
         /// The coupon that is named.
         CouponId = "coupon_id",
+        /// The item that is named.
+        Item = "item",
+        /// The offer that is named.
+        OfferId = "offer_id",
+        /// The end of an offer's window.
+        EndTime = "end_time",
         /// The lead that is named.
         Lead = "lead",
         /// The conversion that is named.
@@ -90,6 +103,8 @@ impl Resource {
             Self::Enrollment => Field::EnrollmentId,
             Self::Link => Field::LinkId,
             Self::Coupon => Field::CouponId,
+            Self::Item => Field::Item,
+            Self::Offer => Field::OfferId,
             Self::Lead => Field::Lead,
             Self::Conversion => Field::Conversion,
             Self::Reward => Field::RewardIds,
@@ -214,6 +229,36 @@ pub enum Refusal {
     #[error("the affiliate has {limit} active coupons, as many as the account allows")]
     CouponLimit {
         /// The account's limit.
+        limit: i32,
+    },
+    /// The item is archived.
+    #[error("item {item_id} is archived")]
+    ItemArchived {
+        /// The item.
+        item_id: ItemId,
+    },
+    /// The offer cannot be claimed now.
+    #[error("offer {offer_id} cannot be claimed: it is {closed}")]
+    OfferClosed {
+        /// The offer.
+        offer_id: OfferId,
+        /// Why.
+        closed: OfferClosed,
+    },
+    /// The offer has as many claims as it allows.
+    #[error("offer {offer_id} has {limit} claims, as many as it allows")]
+    OfferLimit {
+        /// The offer.
+        offer_id: OfferId,
+        /// Its limit.
+        limit: i32,
+    },
+    /// The claimant has as many claims as the offer allows each.
+    #[error("the affiliate has {limit} claims of offer {offer_id}, as many as it allows each affiliate")]
+    ClaimantLimit {
+        /// The offer.
+        offer_id: OfferId,
+        /// Its limit for one affiliate.
         limit: i32,
     },
     /// The key is the last one that works of those that manage the account's keys.

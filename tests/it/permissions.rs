@@ -67,8 +67,8 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
     );
     assert_eq!(of(KeyKind::Publishable), ["CheckApiKey", "RecordClick"]);
     assert_eq!(of(KeyKind::Admin).len(), listed().len() - 2);
-    let reads =
-        |method: &&str| ["Get", "List", "Read", "Watch", "Check", "Verify"].iter().any(|verb| method.starts_with(verb));
+    let verbs = ["Get", "List", "Read", "Watch", "Check", "Verify", "Validate"];
+    let reads = |method: &&str| verbs.iter().any(|verb| method.starts_with(verb));
     assert!(of(KeyKind::Read).iter().all(reads));
     assert!(of(KeyKind::Payout).iter().all(reads));
     // A tracking key leaks nothing: it reads only its own data.

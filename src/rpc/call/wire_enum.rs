@@ -6,10 +6,12 @@ use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::EnrollmentState;
 use crate::domain::event::EventKind;
+use crate::domain::item::ItemState;
 use crate::domain::lead::LeadState;
 use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
+use crate::domain::offer::OfferState;
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState};
 use crate::pb;
@@ -64,6 +66,8 @@ wire_enums! {
     ProgramState = ProgramState { Active, Archived }
     EnrollmentState = EnrollmentState { Active, Ended }
     LinkState = LinkState { Active, Revoked }
+    ItemState = ItemState { Active, Archived }
+    OfferState = OfferState { Active, Archived }
     CouponState = CouponState { Active, Removed }
     RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed }
     RewardRule = RewardRule { Program, Enrollment, Reversal }
@@ -75,14 +79,15 @@ wire_enums! {
     LeadState = LeadState { Subscribed, SignedUp, Active, Cancelled }
     CandidateResult = CandidateResult {
         Won, LowerPrecedence, OtherClick, OutsideWindow, EnrollmentEnded, ProgramArchived, LinkRevoked, CouponRemoved,
-        Unknown, AfterConversion, NotYetMade,
+        Unknown, AfterConversion, NotYetMade, CouponOfOtherItem, OfferOver,
     }
     EventKind = EventKind {
         LeadRecorded, SaleRecorded, SaleAttributed, SaleRefunded, RefundRecorded, RefundExceededSale, RefundWaiting, CancellationRecorded,
         ConversionUpdated, LeadCreated, LeadUpdated, RewardApproved, RewardDenied, RewardReversed, ProgramCreated,
         ProgramUpdated, ProgramArchived, AffiliateCreated, EnrollmentCreated, EnrollmentUpdated, EnrollmentEnded,
         LinkCreated, LinkRevoked, CouponAssigned, CouponRemoved, ApiKeyCreated, ApiKeyRevoked, AccountRegistered,
-        AccountUpdated,
+        AccountUpdated, ItemCreated, ItemUpdated, ItemArchived, CouponUpdated, OfferCreated, OfferUpdated, OfferClaimed,
+        OfferArchived,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }

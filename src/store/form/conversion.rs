@@ -2,7 +2,7 @@
 
 use super::field::Text;
 use super::reward::RewardSummaryForm;
-use crate::domain::attribution::AttributionSource;
+use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{
     AsRecorded, ConversionOutcome, Credit, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
 };
@@ -30,6 +30,7 @@ form! {
         order_id: Text<'a>,
         order_number: Text<'a>,
         refund_id: Text<'a>,
+        item_sku: Text<'a>,
     }
 }
 
@@ -43,6 +44,7 @@ form! {
         other_lead_id: Option<LeadId>,
         credits: Vec<CreditForm>,
         rewards: Vec<RewardSummaryForm>,
+        coupon_fault: Option<CandidateResult>,
     }
 }
 
@@ -52,6 +54,7 @@ form! {
     unless_empty {
         other_lead_id: Option<LeadId>,
         reward_ids: Vec<RewardId>,
+        coupon_fault: Option<CandidateResult>,
     }
 }
 

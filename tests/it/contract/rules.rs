@@ -302,10 +302,12 @@ fn files(contract: &Contract<'_>) -> Vec<String> {
 /// Each call that changes something may be repeated. Its request begins with an id that the caller chooses, and its response says
 /// whether the call was a repeat.
 fn changes(contract: &Contract<'_>) -> Vec<String> {
-    const CHANGES: [&str; 11] =
-        ["Create", "Update", "Assign", "Remove", "Revoke", "Archive", "Enroll", "End", "Approve", "Deny", "Register"];
+    const CHANGES: [&str; 12] = [
+        "Create", "Update", "Assign", "Remove", "Revoke", "Archive", "Enroll", "End", "Approve", "Deny", "Register",
+        "Claim",
+    ];
     // A batch has an event_id in each of its items.
-    const OTHERS: [&str; 7] = ["Get", "List", "Check", "Read", "Verify", "Watch", "Batch"];
+    const OTHERS: [&str; 8] = ["Get", "List", "Check", "Read", "Verify", "Watch", "Batch", "Validate"];
     let mut found = Vec::new();
     for method in contract.methods() {
         let verb = verb(method.name());
