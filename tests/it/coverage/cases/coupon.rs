@@ -28,7 +28,7 @@ pub(super) fn cases() -> Vec<Case> {
             }))
             .wrong(json!({"affiliate": null, "code": ""}))
             .wrong_affiliates(&json!({"code": "a"}))
-            .wrong_items(&json!({"code": "a"})),
+            .wrong_items(&json!({"affiliate": null, "code": "a"})),
         case("AffiliateService/GetCoupon", json!({"coupon_id": "${coupon_id}"}))
             .reference(json!({"coupon_id": "${coupon_id}"}))
             .wrong(json!({"coupon_id": "cpn_1"}))

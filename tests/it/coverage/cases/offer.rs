@@ -86,7 +86,12 @@ pub(super) fn cases() -> Vec<Case> {
         .prepare("AffiliateService/CreateOffer", offer("Fresh"), FRESH_OFFER)
         .other(json!({"code": "another-${unique}"}))
         .reference(json!({"offer_id": "${offer_id}"}))
-        .affiliate_reference()
+        .reference(json!({"affiliate": {"id": "${affiliate_id}"}}))
+        .reference(json!({"affiliate": {"ref_id": "${affiliate_ref_id}"}}))
+        .reference(json!({"affiliate": {"auth_token": "${affiliate_auth_token}"}}))
+        // Nobody has these names, so the caller gets an affiliate of its own. The code is the same in both accounts.
+        .reference(json!({"affiliate": {"external_id": "${affiliate_external_id}"}, "code": "first-${tag}"}))
+        .reference(json!({"affiliate": {"email": "${affiliate_email}"}, "code": "second-${tag}"}))
         .reference(json!({"code": "${third_coupon_code}"}))
         .wrong(json!({
             "request_id": long(),
