@@ -19,7 +19,7 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let is_sqlite = manager.get_database_backend() == DbBackend::Sqlite;
-        let narrow = [accounts(), programs(), tracking(), balances(), heads(), lists()];
+        let narrow = [accounts(), programs(), offers(), tracking(), balances(), heads(), lists()];
         for mut statement in narrow.into_iter().flatten() {
             if is_sqlite {
                 // SQLite then stores the rows in the order of the primary key, as the head of the file says. It needs one tree
@@ -121,11 +121,23 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(time("starts_at"))
             .col(json("rules"))
             .take(),
+        table("item", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(text("sku"))
+            .col(text_null("active_sku"))
+            .col(text("display_name"))
+            .col(text("note"))
+            .col(state("state"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .col(time_null("archived_at"))
+            .take(),
         table("affiliate", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))
             .col(text_null("external_id"))
-            .col(text("email"))
+            .col(text_null("email"))
             .col(text("first_name"))
             .col(text("last_name"))
             .col(json("profile"))
@@ -173,9 +185,46 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(text("code"))
             .col(text_null("active_code"))
             .col(text("note"))
+            .col(id_null("item_id"))
+            .col(id_null("offer_id"))
             .col(state("state"))
             .col(time("created_at"))
             .col(time_null("removed_at"))
+            .take(),
+    ]
+}
+
+/// Offers, and the numbers that limits are compared with: a limit is exact, and never found by a scan.
+fn offers() -> Vec<TableCreateStatement> {
+    vec![
+        table("coupon_count", &["account_id", "affiliate_id"])
+            .col(id("account_id"))
+            .col(id("affiliate_id"))
+            .col(count("active_count"))
+            .take(),
+        table("offer", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(id("program_id"))
+            .col(text("display_name"))
+            .col(text("about"))
+            .col(id_null("item_id"))
+            .col(text("code_prefix"))
+            .col(time_null("starts_at"))
+            .col(time_null("ends_at"))
+            .col(count("max_claims"))
+            .col(count("max_claims_per_affiliate"))
+            .col(count("claim_count"))
+            .col(state("state"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .col(time_null("archived_at"))
+            .take(),
+        table("offer_claim", &["account_id", "offer_id", "affiliate_id"])
+            .col(id("account_id"))
+            .col(id("offer_id"))
+            .col(id("affiliate_id"))
+            .col(count("claim_count"))
             .take(),
     ]
 }
@@ -389,7 +438,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
             &["account_id", "kind", "expires_at"],
             Expr::col("revoked_at").is_null(),
         ),
-        unique_index("affiliate_by_email", "affiliate", &["account_id", "email"]),
+        unique_index_of_named("item_by_active_sku", "item", &["account_id", "active_sku"], "active_sku"),
+        unique_index_of_named("affiliate_by_email", "affiliate", &["account_id", "email"], "email"),
         unique_index_of_named("affiliate_by_external_id", "affiliate", &["account_id", "external_id"], "external_id"),
         unique_index("affiliate_by_token", "affiliate", &["account_id", "token_hash"]),
         index("affiliate_by_state", "affiliate", &["account_id", "state", "id"]),
@@ -403,6 +453,14 @@ fn indexes() -> Vec<IndexCreateStatement> {
         unique_index_of_named("coupon_by_active_code", "coupon", &["account_id", "active_code"], "active_code"),
         index("coupon_by_code", "coupon", &["account_id", "code"]),
         index("coupon_by_affiliate", "coupon", &["account_id", "affiliate_id"]),
+        // Most coupons are tied to nothing.
+        partial_index("coupon_by_item", "coupon", &["account_id", "item_id", "id"], Expr::col("item_id").is_not_null()),
+        partial_index(
+            "coupon_by_offer",
+            "coupon",
+            &["account_id", "offer_id", "id"],
+            Expr::col("offer_id").is_not_null(),
+        ),
         unique_index_of_named("lead_by_email", "lead", &["account_id", "email"], "email"),
         unique_index_of_named("lead_by_external_id", "lead", &["account_id", "external_id"], "external_id"),
         // Only requests from a visitor's browser have a tracking id; renewals have none.

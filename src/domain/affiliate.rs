@@ -72,7 +72,7 @@ pub struct Affiliate {
     pub account_id: AccountId,
     /// The merchant's own id for the affiliate, unique in the account.
     pub external_id: Option<String>,
-    /// The email address in lower case, unique in the account.
+    /// The email address in lower case, unique in the account. Empty if it is not known.
     pub email: String,
     pub first_name: String,
     pub last_name: String,

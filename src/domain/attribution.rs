@@ -42,6 +42,10 @@ text_enum! {
         NotYetMade = "not_yet_made",
         /// The affiliate was not active then.
         AffiliateNotActive = "affiliate_not_active",
+        /// The coupon is for another item than the sale's.
+        CouponOfOtherItem = "coupon_of_other_item",
+        /// The window of the coupon's offer had ended.
+        OfferOver = "offer_over",
         /// The account has no such coupon, click or link.
         Unknown = "unknown",
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::attribution::{AttributionSource, Candidate};
+use super::attribution::{AttributionSource, Candidate, CandidateResult};
 use super::id::{AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use super::money::Money;
 use super::reward::{Reward, RewardSummary};
@@ -74,6 +74,8 @@ pub type Credits = SmallVec<[Credit; 1]>;
 pub struct OrderDetails {
     /// The coupon code, folded.
     pub coupon_code: String,
+    /// The SKU of the item that was sold.
+    pub item_sku: String,
     pub plan: String,
     pub quantity: i32,
     /// The merchant's id of the order.
@@ -230,13 +232,15 @@ pub struct SaleOutcome {
     /// Empty when nobody referred it.
     pub credits: Credits,
     pub rewards: Vec<RewardSummary>,
+    /// Why the coupon of the request did not credit its affiliate. `None` if it did or could have, and without a coupon.
+    pub coupon_fault: Option<CandidateResult>,
 }
 
 impl SaleOutcome {
     /// The part that is kept for a repeat. The rest is in rows.
     pub fn to_keep(&self) -> KeptSale {
         let reward_ids = self.rewards.iter().map(|reward| reward.reward_id).collect();
-        KeptSale { other_lead_id: self.other_lead_id, reward_ids }
+        KeptSale { other_lead_id: self.other_lead_id, reward_ids, coupon_fault: self.coupon_fault }
     }
 }
 
@@ -248,6 +252,8 @@ pub struct KeptSale {
     pub other_lead_id: Option<LeadId>,
     /// The rewards that the sale had when it was answered. It may have got others since.
     pub reward_ids: Vec<RewardId>,
+    /// See [`SaleOutcome::coupon_fault`].
+    pub coupon_fault: Option<CandidateResult>,
 }
 
 /// The answer of RecordRefund and of CorrectSale.

@@ -90,6 +90,22 @@ text_enum! {
         CouponAssigned = "coupon_assigned",
         /// A coupon was removed.
         CouponRemoved = "coupon_removed",
+        /// An item was made.
+        ItemCreated = "item_created",
+        /// An item was changed.
+        ItemUpdated = "item_updated",
+        /// An item was archived.
+        ItemArchived = "item_archived",
+        /// A coupon was changed.
+        CouponUpdated = "coupon_updated",
+        /// An offer was made.
+        OfferCreated = "offer_created",
+        /// An offer was changed, or a claim was given back.
+        OfferUpdated = "offer_updated",
+        /// An offer was claimed.
+        OfferClaimed = "offer_claimed",
+        /// An offer was archived.
+        OfferArchived = "offer_archived",
         /// An API key was made.
         ApiKeyCreated = "api_key_created",
         /// An API key was revoked.
@@ -133,7 +149,9 @@ impl EventKind {
             | Self::AffiliateTokenRotated => EventSubject::Affiliate,
             Self::EnrollmentCreated | Self::EnrollmentUpdated | Self::EnrollmentEnded => EventSubject::Enrollment,
             Self::LinkCreated | Self::LinkRevoked => EventSubject::Link,
-            Self::CouponAssigned | Self::CouponRemoved => EventSubject::Coupon,
+            Self::CouponAssigned | Self::CouponUpdated | Self::CouponRemoved => EventSubject::Coupon,
+            Self::ItemCreated | Self::ItemUpdated | Self::ItemArchived => EventSubject::Item,
+            Self::OfferCreated | Self::OfferUpdated | Self::OfferClaimed | Self::OfferArchived => EventSubject::Offer,
             Self::ApiKeyCreated | Self::ApiKeyRevoked => EventSubject::ApiKey,
             Self::AccountRegistered | Self::AccountUpdated => EventSubject::Account,
         }
@@ -235,6 +253,10 @@ images! {
     Link(InProgram<super::link::Link>): |link| link.row.id, [link.program_id], [link.row.affiliate_id];
     /// A coupon.
     Coupon(InProgram<super::coupon::Coupon>): |coupon| coupon.row.id, [coupon.program_id], [coupon.row.affiliate_id];
+    /// An item.
+    Item(Arc<super::item::Item>): |item| item.id, [], [];
+    /// An offer.
+    Offer(Arc<super::offer::Offer>): |offer| offer.id, [offer.program_id], [];
     /// A lead.
     Lead(Arc<super::lead::Lead>): |lead| lead.id,
         [..lead.credits().iter().map(|credit| credit.program_id)],

@@ -73,8 +73,14 @@ outcomes! {
     Enrollment(Arc<super::enrollment::EnrollmentOutcome>): |answer| Some(&answer.enrollment.enrollment.id);
     /// CreateLink, RevokeLink.
     Link(Arc<super::link::LinkWithDestination>): |answer| Some(&answer.link.id);
-    /// AssignCoupon, RemoveCoupon.
+    /// AssignCoupon, UpdateCoupon, RemoveCoupon.
     Coupon(Arc<super::coupon::Coupon>): |coupon| Some(&coupon.id);
+    /// CreateItem, UpdateItem, ArchiveItem.
+    Item(Arc<super::item::Item>): |item| Some(&item.id);
+    /// CreateOffer, UpdateOffer, ArchiveOffer.
+    Offer(Arc<super::offer::Offer>): |offer| Some(&offer.id);
+    /// ClaimOffer.
+    Claim(Arc<super::claim::ClaimOutcome>): |claim| Some(&claim.coupon.id);
     /// RecordClick.
     Click(super::click::ClickOutcome): |click| Some(&click.click_id);
     /// RecordLead.

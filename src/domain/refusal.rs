@@ -3,8 +3,9 @@
 
 use super::account::KeyKind;
 use super::affiliate_state::AffiliateState;
-use super::id::{AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
+use super::id::{AffiliateId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId};
 use super::money::{Currency, Overflow};
+use super::offer::OfferClosed;
 use super::reward::RewardState;
 use super::text_enum::text_enum;
 
@@ -25,6 +26,10 @@ text_enum! {
         Link = "link",
         /// A coupon.
         Coupon = "coupon",
+        /// An item.
+        Item = "item",
+        /// An offer.
+        Offer = "offer",
         /// A lead.
         Lead = "lead",
         /// A conversion.
@@ -47,6 +52,8 @@ text_enum! {
         CouponCode = "coupon_code",
         /// The code of a link or a coupon.
         Code = "code",
+        /// The SKU of an item.
+        Sku = "sku",
         /// The currency of a flat commission.
         CommissionCurrency = "commission_currency",
         /// The account that is named.
@@ -63,6 +70,12 @@ text_enum! {
         LinkId = "link_id",
         /// The coupon that is named.
         CouponId = "coupon_id",
+        /// The item that is named.
+        Item = "item",
+        /// The offer that is named.
+        OfferId = "offer_id",
+        /// The end of an offer's window.
+        EndTime = "end_time",
         /// The lead that is named.
         Lead = "lead",
         /// The lead that is merged into another one.
@@ -93,6 +106,8 @@ impl Resource {
             Self::Enrollment => Field::EnrollmentId,
             Self::Link => Field::LinkId,
             Self::Coupon => Field::CouponId,
+            Self::Item => Field::Item,
+            Self::Offer => Field::OfferId,
             Self::Lead => Field::Lead,
             Self::Conversion => Field::Conversion,
             Self::Reward => Field::RewardIds,
@@ -234,6 +249,36 @@ pub enum Refusal {
     LeadIdentifierLimit {
         /// The limit.
         limit: usize,
+    },
+    /// The item is archived.
+    #[error("item {item_id} is archived")]
+    ItemArchived {
+        /// The item.
+        item_id: ItemId,
+    },
+    /// The offer cannot be claimed now.
+    #[error("offer {offer_id} cannot be claimed: it is {closed}")]
+    OfferClosed {
+        /// The offer.
+        offer_id: OfferId,
+        /// Why.
+        closed: OfferClosed,
+    },
+    /// The offer has as many claims as it allows.
+    #[error("offer {offer_id} has {limit} claims, as many as it allows")]
+    OfferLimit {
+        /// The offer.
+        offer_id: OfferId,
+        /// Its limit.
+        limit: i32,
+    },
+    /// The claimant has as many claims as the offer allows each.
+    #[error("the affiliate has {limit} claims of offer {offer_id}, as many as it allows each affiliate")]
+    ClaimantLimit {
+        /// The offer.
+        offer_id: OfferId,
+        /// Its limit for one affiliate.
+        limit: i32,
     },
     /// The key is the last one that works of those that manage the account's keys.
     #[error("it is the last {kind} key that works; create another one first, then revoke this one with it")]

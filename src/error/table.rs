@@ -342,6 +342,33 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             format!("{}: {text}; leave its identifiers as they are", path(&Field::Lead)),
         )
         .with("limit", limit),
+        Refusal::ItemArchived { item_id } => Answer::precondition(
+            ErrorReason::ItemArchived,
+            item_id.to_string(),
+            format!("{}: {text}; name an active item", path(&Field::Item)),
+        )
+        .with("item_id", item_id),
+        Refusal::OfferClosed { offer_id, closed } => Answer::precondition(
+            ErrorReason::OfferClosed,
+            offer_id.to_string(),
+            format!("{}: {text}; name an offer that is open", path(&Field::OfferId)),
+        )
+        .with("offer_id", offer_id)
+        .with("state", closed),
+        Refusal::OfferLimit { offer_id, limit } => Answer::precondition(
+            ErrorReason::OfferLimit,
+            "max_claims",
+            format!("{text}; remove the coupon of a claim, or raise the offer's max_claims"),
+        )
+        .with("offer_id", offer_id)
+        .with("limit", limit),
+        Refusal::ClaimantLimit { offer_id, limit } => Answer::precondition(
+            ErrorReason::ClaimantLimit,
+            "max_claims_per_affiliate",
+            format!("{text}; remove the coupon of a claim, or raise the offer's max_claims_per_affiliate"),
+        )
+        .with("offer_id", offer_id)
+        .with("limit", limit),
         Refusal::LastKey { kind } => {
             Answer::precondition(ErrorReason::LastKey, "api_key", format!("{}: {text}", path(&Field::ApiKeyId)))
                 .with("key_kind", kind)
@@ -384,6 +411,8 @@ fn missing(resource: Resource) -> (ErrorReason, &'static str) {
         Resource::Enrollment => (ErrorReason::EnrollmentNotFound, "headwater.v1.Enrollment"),
         Resource::Link => (ErrorReason::LinkNotFound, "headwater.v1.Link"),
         Resource::Coupon => (ErrorReason::CouponNotFound, "headwater.v1.Coupon"),
+        Resource::Item => (ErrorReason::ItemNotFound, "headwater.v1.Item"),
+        Resource::Offer => (ErrorReason::OfferNotFound, "headwater.v1.Offer"),
         Resource::Lead => (ErrorReason::LeadNotFound, "headwater.v1.Lead"),
         Resource::Conversion => (ErrorReason::ConversionNotFound, "headwater.v1.Conversion"),
         Resource::Reward => (ErrorReason::RewardNotFound, "headwater.v1.Reward"),

@@ -164,6 +164,7 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
         channel: if is_sale { conversion.channel.number() } else { 0 },
         coupon_code: order.coupon_code.clone(),
         plan: order.plan.clone(),
+        item_sku: order.item_sku.clone(),
         quantity: order.quantity,
         order_id: order.order_id.clone(),
         order_number: order.order_number.clone(),

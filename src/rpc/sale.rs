@@ -8,11 +8,11 @@ use super::call::parse::{Fields, KEY_LENGTH_MAX, NAME_LENGTH_MAX, Warnings};
 use super::call::render::id_or_empty;
 use super::call::wire_enum::WireEnum;
 use super::lead::{customer, referral};
-use super::{conversion, reward};
+use super::{conversion, coupon, reward};
 use crate::domain::account::KeyKind;
 use crate::domain::conversion::{OrderDetails, RefundOutcome, SaleChannel, SaleOutcome};
 use crate::domain::request::RecordedKind;
-use crate::domain::rule::{RecordRefund, RecordSale, Referral};
+use crate::domain::rule::{RecordRefund, RecordSale};
 use crate::error::Error;
 use crate::pb;
 
@@ -41,15 +41,15 @@ impl Change for pb::RecordSaleRequest {
             plan: canonical::description(&self.plan),
             quantity: canonical::default_number(self.quantity, 1),
             order_number: canonical::description(&self.order_number);
-            as_sent: event_id, external_id, amount, mrr, order_id,
+            as_sent: event_id, external_id, amount, mrr, order_id, item_sku,
         )
     }
 
     fn read(&self, asking: &Asking) -> Result<(RecordSale, Warnings), Error> {
         let mut fields = Fields::default();
         let event_id = fields.required_key("event_id", &self.event_id);
-        let referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
-        let has_other_name = !self.external_id.is_empty() || referral != Referral::default();
+        let mut referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
+        let has_other_name = !self.external_id.is_empty() || !referral.is_traceless();
         let customer = customer(&mut fields, &self.email, &self.external_id, has_other_name);
         if !has_other_name && self.email.trim().is_empty() {
             fields.wrong("email", "is required, or one of external_id, tid, ref_id and coupon_code in its place");
@@ -61,8 +61,10 @@ impl Change for pb::RecordSaleRequest {
         let last_name = fields.description("last_name", &self.last_name, NAME_LENGTH_MAX);
         let mrr = self.mrr.as_ref();
         let mrr = fields.or_without(|fields| fields.optional_money("mrr", mrr));
+        referral.item_sku = fields.or_without(|fields| fields.key("item_sku", &self.item_sku)).unwrap_or_default();
         let order = OrderDetails {
             coupon_code: referral.coupon_code.clone().unwrap_or_default(),
+            item_sku: referral.item_sku.clone(),
             plan: fields.description("plan", &self.plan, KEY_LENGTH_MAX),
             quantity: quantity(&mut fields, self.quantity),
             order_id: fields.or_without(|fields| fields.key("order_id", &self.order_id)).unwrap_or_default(),
@@ -91,6 +93,10 @@ impl Change for pb::RecordSaleRequest {
             let explanation =
                 format!("is the address of another lead, {other}; the sale is that of the external_id's lead");
             warnings.push(pb::Warning { field: "email".to_owned(), explanation });
+        }
+        if let Some(fault) = sale.coupon_fault {
+            let explanation = coupon::fault_text(fault).to_owned();
+            warnings.push(pb::Warning { field: "coupon_code".to_owned(), explanation });
         }
         pb::RecordSaleResponse {
             outcome: conversion::outcome_of(&sale.credits).number(),

@@ -12,6 +12,7 @@ use super::set::keyed::rows_by;
 use super::set::stored::Stored;
 use super::{Store, StoreError};
 use crate::domain::affiliate::{Affiliate, AffiliateSelector, AffiliateState};
+use crate::domain::coupon::CouponCount;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, ProgramId};
 use crate::domain::set::Needs;
@@ -27,7 +28,8 @@ impl Stored for Affiliate {
             account_id: self.account_id.uuid(),
             id: self.id.uuid(),
             external_id: self.external_id.clone(),
-            email: self.email.clone(),
+            // Null if it is not known, because the column is unique.
+            email: (!self.email.is_empty()).then(|| self.email.clone()),
             first_name: self.first_name.clone(),
             last_name: self.last_name.clone(),
             profile: to_json(&self.profile)?,
@@ -49,7 +51,7 @@ impl Stored for Affiliate {
             id: AffiliateId::from_uuid(row.id),
             account_id: AccountId::from_uuid(row.account_id),
             external_id: row.external_id,
-            email: row.email,
+            email: row.email.unwrap_or_default(),
             first_name: row.first_name,
             last_name: row.last_name,
             profile: name.json(&row.profile)?,
@@ -103,7 +105,7 @@ async fn load_names(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     let with_enrollments: Vec<_> = wanted.iter().filter_map(found).collect();
     let with_counts: Vec<_> = counted.iter().filter_map(found).collect();
     loading.needs.names.enrollments_of.extend(with_enrollments);
-    loading.needs.names.active_coupons_of.extend(with_counts);
+    with_counts.into_iter().for_each(|key| loading.needs.row::<CouponCount>(key));
     wanted.into_iter().chain(counted).for_each(|name| loading.set.names.affiliates.insert_absent(name));
     Ok(())
 }

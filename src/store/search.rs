@@ -61,7 +61,7 @@ fn gram(prefix: &str, characters: &[char]) -> String {
 /// The names of an affiliate by which it is found, folded.
 fn names(affiliate: &table::Model, ref_ids: &[String]) -> Vec<String> {
     let full_name = format!("{} {}", affiliate.first_name, affiliate.last_name);
-    let own = [Some(full_name.trim()), Some(&affiliate.email), affiliate.external_id.as_deref()];
+    let own = [Some(full_name.trim()), affiliate.email.as_deref(), affiliate.external_id.as_deref()];
     own.into_iter().flatten().chain(ref_ids.iter().map(String::as_str)).map(folded).collect()
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use headwater::domain::account::KeyKind;
-use headwater::domain::id::{AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
+use headwater::domain::id::{AffiliateId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId};
 use headwater::domain::money::Overflow;
+use headwater::domain::offer::OfferClosed;
 use headwater::domain::refusal::{Field, Refusal, Resource};
 use headwater::domain::reward::RewardState;
 use headwater::error::{CallName, DOMAIN, Error, FieldPaths, FieldViolation};
@@ -66,6 +67,10 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NoSaleToRefund,
         Refusal::CouponLimit { limit: 100 },
         Refusal::LeadIdentifierLimit { limit: 100 },
+        Refusal::ItemArchived { item_id: ItemId::from_uuid(id()) },
+        Refusal::OfferClosed { offer_id: OfferId::from_uuid(id()), closed: OfferClosed::NotStarted },
+        Refusal::OfferLimit { offer_id: OfferId::from_uuid(id()), limit: 100 },
+        Refusal::ClaimantLimit { offer_id: OfferId::from_uuid(id()), limit: 1 },
         Refusal::LastKey { kind: KeyKind::Admin },
         Refusal::CorrectionBelowRefunds { sale_id, refunded_minor: 1250, currency },
         Refusal::LeadNotBound { lead_id: LeadId::from_uuid(id()) },

@@ -154,7 +154,56 @@ async fn furnish(client: &mut Client) -> pb::Enrollment {
             client.affiliates.remove_coupon(request).await.unwrap();
         }
     }
+    offer(client, selector).await;
     enrollment
+}
+
+/// Creates and changes an item and an offer. The affiliate claims the offer, and the claim is given back.
+async fn offer(client: &mut Client, affiliate: pb::affiliate_selector::Selector) {
+    let mask = |path: &str| Some(prost_types::FieldMask { paths: vec![path.to_owned()] });
+    let (sku, note) = ("MUG-1".to_owned(), "note of ann".to_owned());
+    let request = pb::CreateItemRequest { sku, note: note.clone(), ..Default::default() };
+    let item = client.affiliates.create_item(request).await.unwrap().into_inner().item.unwrap();
+    let request = pb::UpdateItemRequest {
+        item: Some(pb::Item { display_name: "Mug".to_owned(), ..item.clone() }),
+        update_mask: mask("display_name"),
+        ..Default::default()
+    };
+    client.affiliates.update_item(request).await.unwrap();
+    let selector = Some(pb::item_selector::Selector::Id(item.id.clone()));
+    let request = pb::CreateOfferRequest {
+        display_name: "Spring".to_owned(),
+        item: Some(pb::ItemSelector { selector }),
+        ..Default::default()
+    };
+    let offer = client.affiliates.create_offer(request).await.unwrap().into_inner().offer.unwrap();
+    let request = pb::UpdateOfferRequest {
+        offer: Some(pb::Offer { max_claims: 3, ..offer.clone() }),
+        update_mask: mask("max_claims"),
+        ..Default::default()
+    };
+    client.affiliates.update_offer(request).await.unwrap();
+    let request = pb::ClaimOfferRequest {
+        offer_id: offer.id.clone(),
+        affiliate: Some(pb::AffiliateSelector { selector: Some(affiliate) }),
+        note,
+        ..Default::default()
+    };
+    let coupon = client.affiliates.claim_offer(request).await.unwrap().into_inner().coupon.unwrap();
+    let request = pb::UpdateCouponRequest {
+        coupon: Some(pb::Coupon { note: "another note of ann".to_owned(), ..coupon.clone() }),
+        update_mask: mask("note"),
+        ..Default::default()
+    };
+    client.affiliates.update_coupon(request).await.unwrap();
+    let request = pb::RemoveCouponRequest { coupon_id: coupon.id, ..Default::default() };
+    client.affiliates.remove_coupon(request).await.unwrap();
+    client
+        .affiliates
+        .archive_offer(pb::ArchiveOfferRequest { offer_id: offer.id, ..Default::default() })
+        .await
+        .unwrap();
+    client.affiliates.archive_item(pb::ArchiveItemRequest { item_id: item.id, ..Default::default() }).await.unwrap();
 }
 
 /// Records a lead, sales and refunds of each outcome, and moves rewards to each state.
@@ -299,6 +348,16 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let found = client.affiliates.get_coupon(request).await.unwrap().into_inner().coupon.unwrap();
             Subject::Coupon(pb::Coupon { code: String::new(), note: String::new(), ..found })
         }
+        Subject::Item(row) => {
+            let selector = Some(pb::item_selector::Selector::Id(row.id.clone()));
+            let request = pb::GetItemRequest { item: Some(pb::ItemSelector { selector }) };
+            let found = client.affiliates.get_item(request).await.unwrap().into_inner().item.unwrap();
+            Subject::Item(pb::Item { note: String::new(), ..found })
+        }
+        Subject::Offer(row) => {
+            let request = pb::GetOfferRequest { offer_id: row.id.clone() };
+            Subject::Offer(client.affiliates.get_offer(request).await.unwrap().into_inner().offer.unwrap())
+        }
         Subject::Lead(row) => {
             let selector = Some(pb::lead_selector::Selector::Id(row.id.clone()));
             let request = pb::GetLeadRequest { lead: Some(pb::LeadSelector { selector }) };
@@ -344,6 +403,8 @@ fn id_of(subject: &Subject) -> String {
         Subject::Enrollment(row) => row.id.clone(),
         Subject::Link(row) => row.id.clone(),
         Subject::Coupon(row) => row.id.clone(),
+        Subject::Item(row) => row.id.clone(),
+        Subject::Offer(row) => row.id.clone(),
         Subject::Lead(row) => row.id.clone(),
         Subject::ApiKey(row) => row.id.clone(),
         Subject::Account(row) => row.id.clone(),

@@ -4,6 +4,9 @@
 mod affiliate;
 mod affiliate_search;
 mod conversion;
+mod coupon;
+mod item;
 mod leads;
+mod offer;
 mod reading;
 mod reward;

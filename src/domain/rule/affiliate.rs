@@ -19,7 +19,7 @@ use crate::domain::set::Needs;
 pub struct CreateAffiliate {
     /// The merchant's own id for the affiliate.
     pub external_id: Option<String>,
-    /// The email address in lower case.
+    /// The email address in lower case. Empty for an affiliate that is created with a coupon and named by `external_id`.
     pub email: String,
     /// May be empty.
     pub first_name: String,
@@ -38,6 +38,12 @@ pub struct CreateAffiliate {
 }
 
 impl CreateAffiliate {
+    /// Adds the rows that [`make`] needs, except the program.
+    pub(super) fn needs_of_names(&self, account: AccountId, needs: &mut Needs) {
+        self.names().for_each(|(_, name)| needs.affiliate(account, &name));
+        self.enrollment.needs_of_codes(account, needs);
+    }
+
     /// The identifiers that no other affiliate of the account may have.
     fn names(&self) -> impl Iterator<Item = (Field, AffiliateSelector)> {
         unique_names(Some(&self.email), self.external_id.as_ref())
@@ -49,7 +55,8 @@ fn unique_names(
     email: Option<&String>,
     external_id: Option<&String>,
 ) -> impl Iterator<Item = (Field, AffiliateSelector)> {
-    let email = email.cloned().map(|email| (Field::Email, AffiliateSelector::Email(email)));
+    let email = email.filter(|email| !email.is_empty()).cloned();
+    let email = email.map(|email| (Field::Email, AffiliateSelector::Email(email)));
     let external_id = external_id.cloned().map(|id| (Field::ExternalId, AffiliateSelector::ExternalId(id)));
     email.into_iter().chain(external_id)
 }
@@ -58,37 +65,46 @@ impl Rule for CreateAffiliate {
     type Answer = Arc<AffiliateOutcome>;
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
-        self.names().for_each(|(_, name)| needs.affiliate(account, &name));
-        self.enrollment.needs(account, needs);
+        self.needs_of_names(account, needs);
+        needs.program(account, self.enrollment.program_id);
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
-        for (field, name) in self.names() {
-            name_is_free(context, field, &name, None)?;
-        }
-        let affiliate = Affiliate {
-            id: AffiliateId::new(context.ids),
-            account_id: context.account_id,
-            external_id: self.external_id.clone(),
-            email: self.email.clone(),
-            first_name: self.first_name.clone(),
-            last_name: self.last_name.clone(),
-            profile: self.profile.clone(),
-            token_hash: self.token_hash,
-            state: self.state,
-            state_reason: String::new(),
-            state_changed_at: None,
-            pending_rewards: None,
-            email_verified: self.email_verified,
-            version: 1,
-            created_at: context.now,
-            updated_at: context.now,
-        };
-        let affiliate = context.put(affiliate);
-        context.tell(EventKind::AffiliateCreated, EventImage::Affiliate(Arc::clone(&affiliate)));
-        let made = enrollment::make(context, &affiliate, &self.enrollment)?;
-        Ok(Arc::new(AffiliateOutcome { affiliate, enrollment: made.enrollment, coupon: made.coupon }))
+        make(context, self, &self.enrollment).map(Arc::new)
     }
+}
+
+/// Creates an affiliate and enrolls it.
+pub(super) fn make(
+    context: &mut Context<'_>,
+    wanted: &CreateAffiliate,
+    enrollment: &NewEnrollment,
+) -> Result<AffiliateOutcome, Refusal> {
+    for (field, name) in wanted.names() {
+        name_is_free(context, field, &name, None)?;
+    }
+    let affiliate = Affiliate {
+        id: AffiliateId::new(context.ids),
+        account_id: context.account_id,
+        external_id: wanted.external_id.clone(),
+        email: wanted.email.clone(),
+        first_name: wanted.first_name.clone(),
+        last_name: wanted.last_name.clone(),
+        profile: wanted.profile.clone(),
+        token_hash: wanted.token_hash,
+        state: wanted.state,
+        state_reason: String::new(),
+        state_changed_at: None,
+        pending_rewards: None,
+        email_verified: wanted.email_verified,
+        version: 1,
+        created_at: context.now,
+        updated_at: context.now,
+    };
+    let affiliate = context.put(affiliate);
+    context.tell(EventKind::AffiliateCreated, EventImage::Affiliate(Arc::clone(&affiliate)));
+    let made = enrollment::make(context, &affiliate, enrollment)?;
+    Ok(AffiliateOutcome { affiliate, enrollment: made.enrollment, coupon: made.coupon })
 }
 
 /// Change an affiliate. A field that is `None` keeps its value.

@@ -24,9 +24,16 @@ pub struct Referral {
     pub ref_id: Option<String>,
     /// A coupon code, folded.
     pub coupon_code: Option<String>,
+    /// The SKU of the item that was sold; empty if none was named. It is no trace itself, but a coupon may be tied to an item.
+    pub item_sku: String,
 }
 
 impl Referral {
+    /// Whether nothing says who referred the conversion.
+    pub fn is_traceless(&self) -> bool {
+        self.tid.is_none() && self.ref_id.is_none() && self.coupon_code.is_none()
+    }
+
     /// Adds the rows that [`attribute`] needs, except those of the lead.
     pub(super) fn needs(&self, account: AccountId, needs: &mut Needs) {
         if let Some(Ok(tid)) = &self.tid {
@@ -138,11 +145,7 @@ impl<'set> Runner<'set> {
 }
 
 /// Why an enrollment does not earn from an event at this time, if so.
-pub(super) fn why_not_earning(
-    enrollment: &Enrollment,
-    program: &Program,
-    occurred_at: Time,
-) -> Option<CandidateResult> {
+pub fn why_not_earning(enrollment: &Enrollment, program: &Program, occurred_at: Time) -> Option<CandidateResult> {
     let standing = enrollment.standing_at(occurred_at);
     if standing.affiliate_state != AffiliateState::Active {
         Some(CandidateResult::AffiliateNotActive)
@@ -188,7 +191,7 @@ pub(super) fn attribute(
         binding_runners(set, lead, occurred_at, &mut runners)?;
     }
     if let Some(code) = &referral.coupon_code {
-        runners.push(coupon_runner(set, account_id, code, occurred_at)?);
+        runners.push(coupon_runner(set, account_id, code, &referral.item_sku, occurred_at)?);
     }
     click_runners(set, account_id, referral, occurred_at, &mut runners)?;
     choose_click(set, &mut runners, occurred_at)?;
@@ -268,6 +271,7 @@ fn coupon_runner<'set>(
     set: &'set WorkingSet,
     account_id: AccountId,
     code: &str,
+    item_sku: &str,
     occurred_at: Time,
 ) -> Result<Runner<'set>, Refusal> {
     let evidence = Evidence::Coupon(code.to_owned());
@@ -281,6 +285,9 @@ fn coupon_runner<'set>(
             || (last.is_none()
                 && runner.program.is_some_and(|program| program.has_begun(coupon.created_at, occurred_at)));
         if has_begun && !coupon.is_removed_at(occurred_at) {
+            if let Some(result) = set.ties_of(coupon)?.why_not_crediting(item_sku, occurred_at) {
+                runner.lose(result);
+            }
             return Ok(runner);
         }
         runner.result = Some(if has_begun { CandidateResult::CouponRemoved } else { CandidateResult::NotYetMade });

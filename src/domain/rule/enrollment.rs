@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
+use super::link;
+use super::new_coupon::{self, NewCoupon};
 use super::program::check_commission;
-use super::{coupon, link};
 use crate::domain::affiliate::{Affiliate, AffiliateSelector};
 use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding};
@@ -44,12 +45,17 @@ impl NewEnrollment {
     /// Adds the rows that [`make`] needs.
     pub(super) fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.program(account, self.program_id);
+        self.needs_of_codes(account, needs);
+    }
+
+    /// Adds the rows that [`make`] needs, except the program.
+    pub(super) fn needs_of_codes(&self, account: AccountId, needs: &mut Needs) {
         match &self.ref_id {
             Some(ref_id) => needs.link_code(account, ref_id),
             None => self.ref_id_choices().iter().for_each(|code| needs.link_code(account, code)),
         }
         if let Some(code) = &self.coupon_code {
-            coupon::needs_of_code(account, code, needs);
+            new_coupon::needs_of_code(account, code, needs);
         }
     }
 }
@@ -124,7 +130,10 @@ fn with_coupon(
     wanted: &NewEnrollment,
 ) -> Result<Made, Refusal> {
     let coupon = match &wanted.coupon_code {
-        Some(code) => Some(coupon::make(context, &enrollment, Field::CouponCode, code, "")?),
+        Some(code) => {
+            let wanted = NewCoupon { field: Field::CouponCode, code, note: "", item_id: None, offer_id: None };
+            Some(new_coupon::make(context, &enrollment, wanted)?)
+        }
         None => None,
     };
     Ok(Made { enrollment: with_landing(context, enrollment)?, coupon })

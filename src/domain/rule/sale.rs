@@ -11,6 +11,7 @@ use super::customer;
 use super::refund;
 use super::timeline::{self, claim_of, gives_way};
 use super::verdict::Claim;
+use crate::domain::attribution::{CandidateResult, Evidence};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
     SaleOutcome,
@@ -45,7 +46,7 @@ pub struct RecordSale {
     pub last_name: String,
     /// The customer's monthly recurring revenue from now on. `None`: it stays.
     pub mrr: Option<Money>,
-    /// Details of the order. `coupon_code` is the same code as in `referral`.
+    /// Details of the order. `coupon_code` and `item_sku` are the same as in `referral`.
     pub order: OrderDetails,
 }
 
@@ -56,7 +57,7 @@ impl Rule for RecordSale {
         needs.customer(account, &self.customer);
         self.referral.needs(account, needs);
         // A sale without referral data seldom binds a customer. If it does, they are loaded then.
-        if self.referral != Referral::default() {
+        if !self.referral.is_traceless() {
             needs.unmatched_sales_of_unbound(account, &self.customer);
         }
         needs.names.waiting_refunds.insert((account, self.event_id.clone()));
@@ -82,6 +83,7 @@ impl Rule for RecordSale {
             other_lead_id: other.map(|lead| lead.id),
             credits: sale.credits.clone(),
             rewards: rewards.iter().map(|reward| reward.summary()).collect(),
+            coupon_fault: coupon_fault(&sale),
         };
         refund::book_waiting(context, &sale)?;
         Ok(outcome)
@@ -245,6 +247,13 @@ impl RecordSale {
         }
         Ok(sale)
     }
+}
+
+/// Why the coupon that a sale was made with does not credit its affiliate, if so. A coupon that only had a lower precedence is good.
+fn coupon_fault(sale: &Conversion) -> Option<CandidateResult> {
+    let coupon = sale.candidates.iter().find(|candidate| matches!(candidate.evidence, Evidence::Coupon(_)))?;
+    let is_good = matches!(coupon.result, CandidateResult::Won | CandidateResult::LowerPrecedence);
+    (!is_good).then_some(coupon.result)
 }
 
 /// Credits a sale: prices the reward, writes the sale, and adds the event.

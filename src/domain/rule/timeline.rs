@@ -59,7 +59,8 @@ pub(super) fn gives_way(lead: &Lead, candidates: &[Candidate]) -> bool {
 
 /// The referral data that an event was recorded with.
 fn referral_of(event: &Conversion) -> Referral {
-    let mut referral = Referral { tid: event.tid.map(Ok), ..Referral::default() };
+    let item_sku = event.order.item_sku.clone();
+    let mut referral = Referral { tid: event.tid.map(Ok), item_sku, ..Referral::default() };
     for candidate in &event.candidates {
         match &candidate.evidence {
             Evidence::Coupon(code) => referral.coupon_code = Some(code.clone()),

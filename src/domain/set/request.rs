@@ -48,7 +48,8 @@ impl WorkingSet {
         let reward = |id: &RewardId| self.existing::<Reward>(&(account_id, *id)).map(|reward| reward.summary());
         let rewards = kept.reward_ids.iter().map(reward).collect::<Result<_, _>>()?;
         let other_lead_id = kept.other_lead_id;
-        Ok(SaleOutcome { conversion_id, lead_id, other_lead_id, credits, rewards }.into())
+        let coupon_fault = kept.coupon_fault;
+        Ok(SaleOutcome { conversion_id, lead_id, other_lead_id, credits, rewards, coupon_fault }.into())
     }
 
     /// The lead of an answer, which was kept without them.

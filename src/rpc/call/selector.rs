@@ -1,4 +1,4 @@
-//! Selectors: the identifiers by which an account, affiliate, lead or conversion may be named.
+//! Selectors: the identifiers by which an account, affiliate, item, lead or conversion may be named.
 
 use std::borrow::Cow;
 
@@ -12,10 +12,13 @@ use crate::domain::account::AccountSelector;
 use crate::domain::affiliate::{Affiliate, AffiliateSelector};
 use crate::domain::conversion::{ConversionKind, ConversionSelector};
 use crate::domain::id::{AffiliateId, LeadId};
+use crate::domain::item::{Item, ItemSelector};
 use crate::domain::lead::{Lead, LeadSelector};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::error::Error;
-use crate::pb::{self, account_selector, affiliate_selector, conversion_selector, enrollment_selector, lead_selector};
+use crate::pb::{
+    self, account_selector, affiliate_selector, conversion_selector, enrollment_selector, item_selector, lead_selector,
+};
 use crate::store;
 
 /// SHA-256 of an affiliate's own token. The hash is stored instead of the token.
@@ -150,6 +153,34 @@ pub(in crate::rpc) fn canonical_enrollment(sent: &pb::EnrollmentSelector) -> Cow
     canonical.map_or(Cow::Borrowed(sent), |selector| Cow::Owned(pb::EnrollmentSelector { selector: Some(selector) }))
 }
 
+/// The item that a request names; `None` if it names none.
+pub(in crate::rpc) fn optional_item(
+    fields: &mut Fields,
+    field: &str,
+    selector: Option<&pb::ItemSelector>,
+) -> Option<ItemSelector> {
+    use item_selector::Selector;
+    let selector = selector?;
+    let Some(selector) = &selector.selector else {
+        fields.wrong(field, "must have one of id and sku");
+        return None;
+    };
+    fields.within(field, |fields| match selector {
+        Selector::Id(id) => fields.id("id", id).map(ItemSelector::Id),
+        Selector::Sku(sku) => Some(ItemSelector::Sku(fields.required_key("sku", sku))),
+    })
+}
+
+/// The item that a request names. It is required.
+pub(in crate::rpc) fn item(
+    fields: &mut Fields,
+    field: &str,
+    selector: Option<&pb::ItemSelector>,
+) -> Option<ItemSelector> {
+    fields.required(field, selector)?;
+    optional_item(fields, field, selector)
+}
+
 /// The conversion that a request names. It is required.
 pub(in crate::rpc) fn conversion(
     fields: &mut Fields,
@@ -188,6 +219,12 @@ impl Call {
             Some(selector) => Ok(Some(self.affiliate(selector).await?.id)),
             None => Ok(None),
         }
+    }
+
+    /// The item with this identifier.
+    pub(in crate::rpc) async fn item(&self, selector: &ItemSelector) -> Result<Item, Error> {
+        let item = store::item::find(self.store(), self.account_id(), selector).await?;
+        Ok(item.ok_or_else(|| Refusal::not_found(Resource::Item, selector))?)
     }
 
     /// The lead with this identifier.

@@ -7,10 +7,12 @@ use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::EnrollmentState;
 use crate::domain::event::EventKind;
+use crate::domain::item::ItemState;
 use crate::domain::lead::LeadState;
 use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
+use crate::domain::offer::OfferState;
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::pb;
@@ -69,6 +71,8 @@ wire_enums! {
     PendingRewards = PendingRewards { Keep, Deny }
     EnrollmentState = EnrollmentState { Active, Ended }
     LinkState = LinkState { Active, Revoked }
+    ItemState = ItemState { Active, Archived }
+    OfferState = OfferState { Active, Archived }
     CouponState = CouponState { Active, Removed }
     RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
@@ -81,7 +85,7 @@ wire_enums! {
     LeadState = LeadState { Subscribed, SignedUp, Active, Cancelled }
     CandidateResult = CandidateResult {
         Won, LowerPrecedence, OtherClick, OutsideWindow, EnrollmentEnded, ProgramArchived, LinkRevoked, CouponRemoved,
-        Unknown, AfterConversion, NotYetMade, AffiliateNotActive,
+        Unknown, AfterConversion, NotYetMade, AffiliateNotActive, CouponOfOtherItem, OfferOver,
     }
     EventKind = EventKind {
         LeadRecorded, SaleRecorded, SaleAttributed, SaleRefunded, RefundRecorded, RefundExceededSale, RefundWaiting, CancellationRecorded,
@@ -90,6 +94,8 @@ wire_enums! {
         LinkCreated, LinkRevoked, CouponAssigned, CouponRemoved, ApiKeyCreated, ApiKeyRevoked, AccountRegistered,
         AccountUpdated, RewardCreated, RewardFulfilled, CorrectionRecorded, SaleCorrected, LeadAttributed, LeadMerged,
         LeadDeleted, AffiliateUpdated, AffiliateApproved, AffiliateRejected, AffiliateDeactivated, AffiliateTokenRotated,
+        ItemCreated, ItemUpdated, ItemArchived, CouponUpdated, OfferCreated, OfferUpdated, OfferClaimed,
+        OfferArchived,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }

@@ -2,7 +2,7 @@
 
 use super::field::Text;
 use super::reward::RewardSummaryForm;
-use crate::domain::attribution::AttributionSource;
+use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{
     AsRecorded, ConversionOutcome, Credit, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
 };
@@ -33,6 +33,7 @@ form! {
         refund_id: Text<'a>,
         reason: Text<'a>,
         commission_adjustment: Option<Money>,
+        item_sku: Text<'a>,
     }
 }
 
@@ -46,6 +47,7 @@ form! {
         other_lead_id: Option<LeadId>,
         credits: Vec<CreditForm>,
         rewards: Vec<RewardSummaryForm>,
+        coupon_fault: Option<CandidateResult>,
     }
 }
 
@@ -55,6 +57,7 @@ form! {
     unless_empty {
         other_lead_id: Option<LeadId>,
         reward_ids: Vec<RewardId>,
+        coupon_fault: Option<CandidateResult>,
     }
 }
 

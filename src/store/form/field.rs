@@ -13,9 +13,11 @@ use crate::domain::conversion::ConversionOutcome;
 use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::EnrollmentState;
 use crate::domain::id::TypedId;
+use crate::domain::item::ItemState;
 use crate::domain::lead::LeadState;
 use crate::domain::link::LinkState;
 use crate::domain::money::{Currency, Money, Rounding};
+use crate::domain::offer::OfferState;
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::domain::time::Time;
@@ -119,6 +121,8 @@ as_they_are!(
     CandidateResult,
     ConversionOutcome,
     CouponState,
+    ItemState,
+    OfferState,
     EnrollmentState,
     KeyKind,
     LeadState,

@@ -56,10 +56,12 @@ mod conversion;
 mod coupon;
 mod enrollment;
 mod field;
+mod item;
 #[cfg(test)]
 mod later;
 mod lead;
 mod link;
+mod offer;
 mod outcome;
 mod program;
 mod reward;

@@ -302,7 +302,7 @@ fn files(contract: &Contract<'_>) -> Vec<String> {
 /// Each call that changes something may be repeated. Its request begins with an id that the caller chooses, and its response says
 /// whether the call was a repeat.
 fn changes(contract: &Contract<'_>) -> Vec<String> {
-    const CHANGES: [&str; 18] = [
+    const CHANGES: [&str; 19] = [
         "Create",
         "Update",
         "Assign",
@@ -321,9 +321,11 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Reject",
         "Deactivate",
         "Rotate",
+        "Claim",
     ];
     // A batch has an event_id in each of its items.
-    const OTHERS: [&str; 9] = ["Get", "List", "Count", "Search", "Check", "Read", "Verify", "Watch", "Batch"];
+    const OTHERS: [&str; 10] =
+        ["Get", "List", "Count", "Search", "Check", "Read", "Verify", "Watch", "Batch", "Validate"];
     let mut found = Vec::new();
     for method in contract.methods() {
         let verb = verb(method.name());

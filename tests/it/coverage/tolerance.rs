@@ -23,7 +23,7 @@ const REFUSING: [(&str, &str); 7] = [
 ];
 
 /// The merchant's own ids are kept as sent, with whatever characters are no control characters.
-const KEPT_AS_SENT: [&str; 5] = ["event_id", "external_id", "sale_event_id", "order_id", "refund_id"];
+const KEPT_AS_SENT: [&str; 6] = ["event_id", "external_id", "sale_event_id", "order_id", "refund_id", "item_sku"];
 
 /// Texts that people and programs send.
 fn texts() -> Vec<(&'static str, String)> {

@@ -416,7 +416,17 @@ fn check_names(set: &WorkingSet, account_id: AccountId) -> Checked {
     }
     for affiliate in set.affiliates.iter() {
         let count = active().filter(|coupon| coupon.affiliate_id == affiliate.id).count();
-        prop_assert_eq!(set.active_coupon_count(account_id, affiliate.id).unwrap(), i64::try_from(count).unwrap());
+        let counted = set.coupon_counts.get(&affiliate.key()).map_or(0, |row| row.active_count);
+        prop_assert_eq!(counted, i32::try_from(count).unwrap());
+    }
+    for offer in set.offers.iter() {
+        let claimed = active().filter(|coupon| coupon.offer_id == Some(offer.id));
+        prop_assert_eq!(offer.claim_count, i32::try_from(claimed.count()).unwrap());
+        prop_assert!(offer.max_claims == 0 || offer.claim_count <= offer.max_claims);
+        let claims: Vec<_> = set.offer_claims.iter().filter(|claims| claims.offer_id == offer.id).collect();
+        prop_assert_eq!(claims.iter().map(|claims| claims.claim_count).sum::<i32>(), offer.claim_count);
+        let limit = offer.max_claims_per_affiliate;
+        prop_assert!(limit == 0 || claims.iter().all(|claims| claims.claim_count <= limit));
     }
     for enrollment in set.enrollments.iter() {
         let link = set.link_with_code(account_id, &enrollment.ref_id).unwrap();

@@ -19,13 +19,16 @@ pub(super) struct Player<'world, W> {
     programs: HashMap<String, (String, String)>,
     affiliates: HashMap<String, String>,
     visitors: HashMap<String, String>,
+    /// The ids of the newest items by SKU.
+    pub(super) items: HashMap<String, String>,
+    pub(super) offers: HashMap<String, String>,
 }
 
 impl<'world, W: World> Player<'world, W> {
     pub(super) fn new(world: &'world mut W) -> Self {
         world.set_now(Time::from_micros(START_MICROS));
-        let (programs, affiliates, visitors) = Default::default();
-        Self { world, programs, affiliates, visitors }
+        let (programs, affiliates, visitors, items, offers) = Default::default();
+        Self { world, programs, affiliates, visitors, items, offers }
     }
 
     pub(super) async fn perform(&mut self, step: &Step) -> String {
@@ -46,6 +49,7 @@ impl<'world, W: World> Player<'world, W> {
             "accept" | "reject" | "deactivate" => self.state_step(step).await,
             "override" | "ref" | "end" => self.enrollment_step(step).await,
             "link" | "revoke" | "coupon" | "remove" => self.code_step(step).await,
+            "item" | "archive-item" | "offer" | "claim" => self.offer_step(step).await,
             "click" => self.click_step(step).await,
             "lead" => self.lead_step(step).await,
             "sale" => self.sale_step(step).await,
@@ -216,7 +220,8 @@ impl<'world, W: World> Player<'world, W> {
             }
             "coupon" => {
                 let (affiliate, program_id) = (self.selector(step.word(1)), self.program_id(step));
-                let request = pb::AssignCouponRequest { affiliate, program_id, code, ..Default::default() };
+                let item = super::offer::item(step);
+                let request = pb::AssignCouponRequest { affiliate, program_id, code, item, ..Default::default() };
                 self.world.change(request).await?;
             }
             _ => {
@@ -293,6 +298,7 @@ impl<'world, W: World> Player<'world, W> {
             amount: Some(money(step.word(2), currency)),
             mrr: step.option("mrr").map(|mrr| money(mrr, currency)),
             channel: channel.into(),
+            item_sku: step.option("item").unwrap_or_default().to_owned(),
             occur_time: occur_time(step),
             ..Default::default()
         };

@@ -8,16 +8,18 @@ use std::sync::Arc;
 
 use headwater::domain::account::ApiKey;
 use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, Profile};
-use headwater::domain::attribution::Candidate;
+use headwater::domain::attribution::{Candidate, CandidateResult};
 use headwater::domain::conversion::{
     AsRecorded, ConversionOutcome, ConversionSelector, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
 };
 use headwater::domain::coupon::CouponState;
 use headwater::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentWithLanding};
 use headwater::domain::id::RewardId;
+use headwater::domain::item::Item;
 use headwater::domain::lead::{Lead, LeadDetails, LeadOutcome};
 use headwater::domain::link::LinkWithDestination;
 use headwater::domain::money::Rounding;
+use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::Commission;
 use headwater::domain::reward::{ByHand, Calculation, Reward};
@@ -152,6 +154,24 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             destination_url: "https://shop.test/".to_owned(),
         })),
         Outcome::Coupon(Arc::new(headwater::domain::coupon::Coupon { note: String::new(), ..coupon })),
+        Outcome::Item(Arc::new(Item {
+            display_name: String::new(),
+            note: String::new(),
+            archived_at: None,
+            ..rows::item()
+        })),
+        Outcome::Offer(Arc::new(Offer {
+            about: String::new(),
+            item_id: None,
+            code_prefix: String::new(),
+            starts_at: None,
+            ends_at: None,
+            max_claims: 0,
+            max_claims_per_affiliate: 0,
+            claim_count: 0,
+            archived_at: None,
+            ..rows::offer()
+        })),
         Outcome::Lead(LeadOutcome { lead_id: rows::lead().id, credits: Default::default(), conversion_id: None }),
         Outcome::ChangedLead(Arc::new(Lead {
             binding: None,
@@ -168,6 +188,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             other_lead_id: None,
             credits: Default::default(),
             rewards: Vec::new(),
+            coupon_fault: None,
         }),
         Outcome::KeptSale(KeptSale::default()),
         Outcome::Refund(RefundOutcome {
@@ -188,6 +209,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         other_lead_id: Some(rows::lead().id),
         credits: Default::default(),
         rewards: Vec::new(),
+        coupon_fault: None,
     };
     let applied = Enrollment { affiliate_state: AffiliateState::Applied, ..rows::enrollment() };
     let applied = EnrollmentWithLanding { enrollment: Arc::new(applied), landing_url: "https://shop.test/".to_owned() };
@@ -195,7 +217,16 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_enrollment.v1.with_affiliate_state", &applied);
     let unchanged = Outcome::ChangedAffiliate(Arc::new(rows::without_secrets().0));
     golden.holds("request_outcome_changed_affiliate.v1.short", &unchanged);
-    golden.holds("request_outcome_sale.v1.with_other_lead_id", &Outcome::Sale(other));
+    golden.holds("request_outcome_sale.v1.with_other_lead_id", &Outcome::Sale(other.clone()));
+    let fault = Some(CandidateResult::CouponOfOtherItem);
+    let other = Outcome::Sale(SaleOutcome { coupon_fault: fault, ..other });
+    golden.holds("request_outcome_sale.v1.with_coupon_fault", &other);
+    let kept = Outcome::KeptSale(KeptSale { coupon_fault: fault, ..KeptSale::default() });
+    golden.holds("request_outcome_kept_sale.v1.with_coupon_fault", &kept);
+    let tied = Outcome::Coupon(Arc::new(rows::tied_coupon(2)));
+    golden.holds("request_outcome_coupon.v1.with_item_id_and_offer_id", &tied);
+    let sold = OrderDetails { item_sku: "MUG-1".to_owned(), ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_item_sku", &sold);
     golden.holds("enrollment_commission_override.v1.percent", &Commission::PercentPpm(125_000));
     let mut past = rows::past_standing();
     past.standing.commission_override = None;

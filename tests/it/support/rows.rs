@@ -7,6 +7,7 @@ use headwater::domain::account::{Account, ApiKey, KeyKind};
 use headwater::domain::affiliate::AffiliateOutcome;
 use headwater::domain::affiliate::{Affiliate, AffiliateState, CustomField, PendingRewards, PostalAddress, Profile};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
+use headwater::domain::claim::{ClaimOutcome, OfferClaims};
 use headwater::domain::click::Click;
 use headwater::domain::click::ClickOutcome;
 use headwater::domain::conversion::{AsRecorded, KeptSale, RefundOutcome, SaleOutcome};
@@ -14,20 +15,22 @@ use headwater::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
     WaitingRefund,
 };
-use headwater::domain::coupon::{Coupon, CouponState};
+use headwater::domain::coupon::{Coupon, CouponCount, CouponState};
 use headwater::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState, PastStanding};
 use headwater::domain::enrollment::{EnrollmentOutcome, EnrollmentWithLanding};
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
-    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, LeadId, LinkId,
-    ProgramId, RewardId,
+    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId, LeadId, LinkId,
+    OfferId, ProgramId, RewardId,
 };
+use headwater::domain::item::{Item, ItemState};
 use headwater::domain::lead::{Binding, Lead, LeadDetails, LeadState, ManualBinding, UnmatchedSale};
 use headwater::domain::lead::{CancellationOutcome, LeadOutcome};
 use headwater::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use headwater::domain::link::LinkWithDestination;
 use headwater::domain::link::{Link, LinkState};
 use headwater::domain::money::{Currency, Money, Rounding};
+use headwater::domain::offer::{Offer, OfferState};
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::ProgramWithTerms;
 use headwater::domain::program::{AttributionModel, Commission, Program, ProgramState, Terms, TermsDraft, TermsReach};
@@ -230,10 +233,61 @@ pub(crate) fn coupon(number: u128, code: &str, state: CouponState) -> Coupon {
         affiliate_id: affiliate().id,
         code: code.to_owned(),
         note: "ten off".to_owned(),
+        item_id: None,
+        offer_id: None,
         state,
         created_at: NOW,
         removed_at: (state == CouponState::Removed).then(|| NOW.plus_days(i32::try_from(number).unwrap())),
     }
+}
+
+/// A coupon of the item that the offer was claimed with.
+pub(crate) fn tied_coupon(number: u128) -> Coupon {
+    let (item_id, offer_id) = (Some(item().id), Some(offer().id));
+    Coupon { item_id, offer_id, ..coupon(number, &format!("TIED{number}"), CouponState::Active) }
+}
+
+pub(crate) fn coupon_count() -> CouponCount {
+    CouponCount { account_id: ACCOUNT, affiliate_id: affiliate().id, active_count: 2 }
+}
+
+pub(crate) fn item() -> Item {
+    Item {
+        id: ItemId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        sku: "MUG-1".to_owned(),
+        display_name: "Mug".to_owned(),
+        note: "from Söhne".to_owned(),
+        state: ItemState::Archived,
+        created_at: NOW,
+        updated_at: NOW.plus_days(2),
+        archived_at: Some(NOW.plus_days(2)),
+    }
+}
+
+pub(crate) fn offer() -> Offer {
+    Offer {
+        id: OfferId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        program_id: program().id,
+        display_name: "Spring".to_owned(),
+        about: "A mug for each friend".to_owned(),
+        item_id: Some(item().id),
+        code_prefix: "SPRING-".to_owned(),
+        starts_at: Some(NOW),
+        ends_at: Some(NOW.plus_days(30)),
+        max_claims: 100,
+        max_claims_per_affiliate: 2,
+        claim_count: 1,
+        state: OfferState::Archived,
+        created_at: NOW,
+        updated_at: NOW.plus_days(3),
+        archived_at: Some(NOW.plus_days(3)),
+    }
+}
+
+pub(crate) fn offer_claims() -> OfferClaims {
+    OfferClaims { account_id: ACCOUNT, offer_id: offer().id, affiliate_id: affiliate().id, claim_count: 1 }
 }
 
 pub(crate) fn click(number: u128, tid: ClickId) -> Click {
@@ -309,6 +363,7 @@ pub(crate) fn order_details() -> OrderDetails {
         refund_id: "r-1".to_owned(),
         reason: String::new(),
         commission_adjustment: None,
+        item_sku: String::new(),
     }
 }
 
@@ -488,6 +543,11 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(enrollment());
     set.put(link());
     set.put(coupon(1, "ADA10", CouponState::Active));
+    set.put(tied_coupon(2));
+    set.put(coupon_count());
+    set.put(item());
+    set.put(offer());
+    set.put(offer_claims());
     set.put(click(1, ClickId::from_uuid(uuid(1))));
     set.put(click(1, ClickId::from_uuid(uuid(1))).as_first());
     set.put(lead());
@@ -545,6 +605,9 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         Outcome::from(Arc::new(EnrollmentOutcome { enrollment, coupon: Some(Arc::new(coupon.clone())) })),
         Outcome::Link(Arc::new(link)),
         Outcome::Coupon(Arc::new(coupon)),
+        Outcome::Item(Arc::new(item())),
+        Outcome::Offer(Arc::new(offer())),
+        Outcome::from(Arc::new(ClaimOutcome { offer: Arc::new(offer()), coupon: Arc::new(tied_coupon(2)) })),
         Outcome::Click(ClickOutcome {
             click_id: ClickId::from_uuid(uuid(1)),
             tid: ClickId::from_uuid(uuid(2)),
@@ -559,8 +622,9 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             lead_id: Some(lead().id),
             credits: smallvec![credit()],
             rewards: vec![reward.summary()],
+            coupon_fault: None,
         }),
-        Outcome::KeptSale(KeptSale { other_lead_id: Some(lead().id), reward_ids: vec![reward.id] }),
+        Outcome::KeptSale(KeptSale { other_lead_id: Some(lead().id), reward_ids: vec![reward.id], coupon_fault: None }),
         Outcome::Refund(RefundOutcome {
             outcome: ConversionOutcome::Attributed,
             conversion_id: sale.id,

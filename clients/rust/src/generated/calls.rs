@@ -191,6 +191,28 @@ impl Call for pb::ArchiveProgramRequest {
     }
 }
 
+impl Call for pb::CreateItemRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetItemRequest {}
+
+impl Call for pb::ListItemsRequest {}
+
+impl Call for pb::UpdateItemRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ArchiveItemRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::CreateAffiliateRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -283,13 +305,49 @@ impl Call for pb::GetCouponRequest {}
 
 impl Call for pb::ListCouponsRequest {}
 
+impl Call for pb::UpdateCouponRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ValidateCouponRequest {}
+
 impl Call for pb::RemoveCouponRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
     }
 }
 
-/// Programs, affiliates, enrollments, links and coupons of the calling key's account.
+impl Call for pb::CreateOfferRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetOfferRequest {}
+
+impl Call for pb::ListOffersRequest {}
+
+impl Call for pb::UpdateOfferRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ClaimOfferRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ArchiveOfferRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+/// Programs, items, affiliates, enrollments, links, coupons and offers of the calling key's account.
 #[derive(Debug, Clone)]
 pub struct AffiliateCalls {
     caller: Caller,
@@ -355,6 +413,61 @@ impl AffiliateCalls {
     pub async fn archive_program(&self, request: pb::ArchiveProgramRequest) -> Result<pb::ArchiveProgramResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).archive_program(request).await)
+            .await
+    }
+
+    /// Creates an item. An account may have any number of items.
+    /// Errors: ALREADY_EXISTS when an active item has the SKU.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn create_item(&self, request: pb::CreateItemRequest) -> Result<pb::CreateItemResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).create_item(request).await)
+            .await
+    }
+
+    /// Returns an item, active or archived. An archived item is found by its id only.
+    /// Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_item(&self, request: pb::GetItemRequest) -> Result<pb::GetItemResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).get_item(request).await)
+            .await
+    }
+
+    /// Lists items, including archived ones.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_items(&self, request: pb::ListItemsRequest) -> Result<pb::ListItemsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).list_items(request).await)
+            .await
+    }
+
+    /// Changes an item's name or note.
+    /// Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_item(&self, request: pb::UpdateItemRequest) -> Result<pb::UpdateItemResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).update_item(request).await)
+            .await
+    }
+
+    /// Archives an item. No new coupon or offer may be tied to it, and another item may have its SKU. Its coupons still credit sales that
+    /// name the SKU. Archiving an archived item changes nothing.
+    /// Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn archive_item(&self, request: pb::ArchiveItemRequest) -> Result<pb::ArchiveItemResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).archive_item(request).await)
             .await
     }
 
@@ -579,10 +692,11 @@ impl AffiliateCalls {
             .await
     }
 
-    /// Assigns a coupon to an affiliate. Sales with the coupon's code can be credited to the affiliate.
-    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, PROGRAM_NOT_FOUND, or ENROLLMENT_NOT_FOUND when the affiliate was never
-    /// enrolled in the program; ALREADY_EXISTS when the account has an active coupon with this code; FAILED_PRECONDITION with reason
-    /// PROGRAM_ARCHIVED, ENROLLMENT_ENDED or COUPON_LIMIT.
+    /// Assigns a coupon to an affiliate. Sales with the coupon's code can be credited to the affiliate. The affiliate is created first if
+    /// the request says so.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, PROGRAM_NOT_FOUND, ITEM_NOT_FOUND, or ENROLLMENT_NOT_FOUND when the affiliate was
+    /// never enrolled in the program; ALREADY_EXISTS when the account has an active coupon with this code; FAILED_PRECONDITION with reason
+    /// PROGRAM_ARCHIVED, ENROLLMENT_ENDED, ITEM_ARCHIVED or COUPON_LIMIT.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -613,7 +727,30 @@ impl AffiliateCalls {
             .await
     }
 
-    /// Removes a coupon. Its code credits nobody from then on and may be assigned again. Removing a removed coupon changes nothing.
+    /// Changes a coupon's note.
+    /// Errors: NOT_FOUND with reason COUPON_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_coupon(&self, request: pb::UpdateCouponRequest) -> Result<pb::UpdateCouponResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).update_coupon(request).await)
+            .await
+    }
+
+    /// Says whether a code would credit its affiliate with a sale now, and if not, why not. It judges as RecordSale does. An unknown code is
+    /// not an error.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn validate_coupon(&self, request: pb::ValidateCouponRequest) -> Result<pb::ValidateCouponResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).validate_coupon(request).await)
+            .await
+    }
+
+    /// Removes a coupon. Its code credits nobody from then on and may be assigned again. If an offer was claimed with the coupon, the claim
+    /// is given back: it no longer counts, and the offer can be claimed once more. Removing a removed coupon changes nothing.
     /// Errors: NOT_FOUND with reason COUPON_NOT_FOUND.
     ///
     /// # Errors
@@ -621,6 +758,74 @@ impl AffiliateCalls {
     pub async fn remove_coupon(&self, request: pb::RemoveCouponRequest) -> Result<pb::RemoveCouponResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).remove_coupon(request).await)
+            .await
+    }
+
+    /// Creates an offer.
+    /// Errors: NOT_FOUND with reason PROGRAM_NOT_FOUND or ITEM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or ITEM_ARCHIVED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn create_offer(&self, request: pb::CreateOfferRequest) -> Result<pb::CreateOfferResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).create_offer(request).await)
+            .await
+    }
+
+    /// Returns an offer, active or archived.
+    /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_offer(&self, request: pb::GetOfferRequest) -> Result<pb::GetOfferResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).get_offer(request).await)
+            .await
+    }
+
+    /// Lists offers, including archived ones and those whose window has not begun or has ended.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_offers(&self, request: pb::ListOffersRequest) -> Result<pb::ListOffersResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).list_offers(request).await)
+            .await
+    }
+
+    /// Changes an offer.
+    /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_offer(&self, request: pb::UpdateOfferRequest) -> Result<pb::UpdateOfferResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).update_offer(request).await)
+            .await
+    }
+
+    /// Claims an offer: makes a coupon for the claimant, and an affiliate if the claimant is none yet. The limits are exact however many
+    /// claim at once. RemoveCoupon gives the claim back.
+    /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND or AFFILIATE_NOT_FOUND; ALREADY_EXISTS when the account has an active coupon with this
+    /// code; FAILED_PRECONDITION with reason OFFER_CLOSED, OFFER_LIMIT, CLAIMANT_LIMIT, PROGRAM_ARCHIVED, ENROLLMENT_ENDED or COUPON_LIMIT.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn claim_offer(&self, request: pb::ClaimOfferRequest) -> Result<pb::ClaimOfferResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).claim_offer(request).await)
+            .await
+    }
+
+    /// Archives an offer. It cannot be claimed again. The coupons of its claims stay good until its end. Archiving an archived offer changes
+    /// nothing.
+    /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn archive_offer(&self, request: pb::ArchiveOfferRequest) -> Result<pb::ArchiveOfferResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).archive_offer(request).await)
             .await
     }
 }

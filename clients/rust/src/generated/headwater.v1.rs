@@ -167,6 +167,27 @@ pub mod lead_selector {
         Email(::prost::alloc::string::String),
     }
 }
+/// Identifies one item.
+/// If the item does not exist or belongs to another account, the call fails with NOT_FOUND and reason ITEM_NOT_FOUND.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ItemSelector {
+    /// The identifier. Exactly one is required.
+    #[prost(oneof = "item_selector::Selector", tags = "1, 2")]
+    pub selector: ::core::option::Option<item_selector::Selector>,
+}
+/// Nested message and enum types in `ItemSelector`.
+pub mod item_selector {
+    /// The identifier. Exactly one is required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Selector {
+        /// The item's id, `itm_` and 32 hexadecimal digits.
+        #[prost(string, tag = "1")]
+        Id(::prost::alloc::string::String),
+        /// The SKU or short name of an active item, exactly as it was created.
+        #[prost(string, tag = "2")]
+        Sku(::prost::alloc::string::String),
+    }
+}
 /// An API key, without its secret text.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ApiKey {
@@ -944,6 +965,12 @@ pub struct Coupon {
     /// When the coupon was removed. Not set while it is active.
     #[prost(message, optional, tag = "8")]
     pub remove_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The id of the item that the coupon is tied to. It credits no sale that names another item. Empty: none.
+    #[prost(string, tag = "9")]
+    pub item_id: ::prost::alloc::string::String,
+    /// The id of the offer that was claimed with the coupon. Empty: none.
+    #[prost(string, tag = "10")]
+    pub offer_id: ::prost::alloc::string::String,
 }
 /// The request of AssignCoupon.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -953,7 +980,7 @@ pub struct AssignCouponRequest {
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The affiliate. Required. It must have an active enrollment in the program.
+    /// The affiliate. Required. It must have an active enrollment in the program, unless `create_affiliate_if_missing` is true.
     #[prost(message, optional, tag = "2")]
     pub affiliate: ::core::option::Option<AffiliateSelector>,
     /// The program's id. Empty: the account's default program.
@@ -967,6 +994,13 @@ pub struct AssignCouponRequest {
     /// Free text, up to 2,000 characters. Optional.
     #[prost(string, tag = "5")]
     pub note: ::prost::alloc::string::String,
+    /// An active item. The coupon then credits no sale that names another item. An item may have any number of coupons. Optional.
+    #[prost(message, optional, tag = "6")]
+    pub item: ::core::option::Option<ItemSelector>,
+    /// True: if no affiliate has the `external_id` or `email` that `affiliate` names, one is created with it and enrolled in the program. An
+    /// affiliate that was never enrolled in the program is enrolled. `affiliate` must then be named in one of these two ways.
+    #[prost(bool, tag = "7")]
+    pub create_affiliate_if_missing: bool,
 }
 /// The answer of AssignCoupon.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1014,6 +1048,12 @@ pub struct ListCouponsRequest {
     /// Only coupons in these states. Empty: all states.
     #[prost(enumeration = "CouponState", repeated, tag = "6")]
     pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Only coupons that are tied to this item. An archived item is named by its id. Optional.
+    #[prost(message, optional, tag = "7")]
+    pub item: ::core::option::Option<ItemSelector>,
+    /// Only coupons that this offer was claimed with. Optional.
+    #[prost(string, tag = "8")]
+    pub offer_id: ::prost::alloc::string::String,
 }
 /// The answer of ListCoupons.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1024,6 +1064,56 @@ pub struct ListCouponsResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateCoupon.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateCouponRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required.
+    #[prost(message, optional, tag = "2")]
+    pub coupon: ::core::option::Option<Coupon>,
+    /// The fields to change: `note`. Required. The code, the affiliate and the item of a coupon never change, because sales that are told
+    /// late are judged by what the coupon was when they happened. To give a code to another affiliate or item, remove the coupon and assign
+    /// the code again.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The answer of UpdateCoupon.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateCouponResponse {
+    /// The coupon after the change.
+    #[prost(message, optional, tag = "1")]
+    pub coupon: ::core::option::Option<Coupon>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ValidateCoupon.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ValidateCouponRequest {
+    /// The code, in any case, up to 128 characters. Required.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// The SKU of the item that is to be bought, up to 128 characters. Empty: the item is not checked.
+    #[prost(string, tag = "2")]
+    pub item_sku: ::prost::alloc::string::String,
+}
+/// The answer of ValidateCoupon.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ValidateCouponResponse {
+    /// Whether the coupon would credit its affiliate with a sale now.
+    #[prost(bool, tag = "1")]
+    pub valid: bool,
+    /// Why not. Not set when it would.
+    #[prost(enumeration = "CouponFault", tag = "2")]
+    pub fault: i32,
+    /// The coupon with this code, or the last one that had it. Not set when there was none.
+    #[prost(message, optional, tag = "3")]
+    pub coupon: ::core::option::Option<Coupon>,
 }
 /// The request of RemoveCoupon.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1076,6 +1166,59 @@ impl CouponState {
             "COUPON_STATE_UNSPECIFIED" => Some(Self::Unspecified),
             "COUPON_STATE_ACTIVE" => Some(Self::Active),
             "COUPON_STATE_REMOVED" => Some(Self::Removed),
+            _ => None,
+        }
+    }
+}
+/// Why a coupon would not credit its affiliate with a sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CouponFault {
+    /// Not set: it would.
+    Unspecified = 0,
+    /// No coupon of the account has or had this code.
+    Unknown = 1,
+    /// The coupon was removed.
+    Removed = 2,
+    /// The coupon is tied to another item.
+    OtherItem = 3,
+    /// The program of the coupon is archived.
+    ProgramArchived = 4,
+    /// The affiliate's enrollment has ended.
+    EnrollmentEnded = 5,
+    /// The offer that was claimed with the coupon is over.
+    OfferOver = 6,
+    /// The affiliate is not ACTIVE.
+    AffiliateNotActive = 7,
+}
+impl CouponFault {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COUPON_FAULT_UNSPECIFIED",
+            Self::Unknown => "COUPON_FAULT_UNKNOWN",
+            Self::Removed => "COUPON_FAULT_REMOVED",
+            Self::OtherItem => "COUPON_FAULT_OTHER_ITEM",
+            Self::ProgramArchived => "COUPON_FAULT_PROGRAM_ARCHIVED",
+            Self::EnrollmentEnded => "COUPON_FAULT_ENROLLMENT_ENDED",
+            Self::OfferOver => "COUPON_FAULT_OFFER_OVER",
+            Self::AffiliateNotActive => "COUPON_FAULT_AFFILIATE_NOT_ACTIVE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COUPON_FAULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "COUPON_FAULT_UNKNOWN" => Some(Self::Unknown),
+            "COUPON_FAULT_REMOVED" => Some(Self::Removed),
+            "COUPON_FAULT_OTHER_ITEM" => Some(Self::OtherItem),
+            "COUPON_FAULT_PROGRAM_ARCHIVED" => Some(Self::ProgramArchived),
+            "COUPON_FAULT_ENROLLMENT_ENDED" => Some(Self::EnrollmentEnded),
+            "COUPON_FAULT_OFFER_OVER" => Some(Self::OfferOver),
+            "COUPON_FAULT_AFFILIATE_NOT_ACTIVE" => Some(Self::AffiliateNotActive),
             _ => None,
         }
     }
@@ -1251,6 +1394,10 @@ pub enum CandidateResult {
     NotYetMade = 11,
     /// The affiliate was not ACTIVE when the conversion occurred.
     AffiliateNotActive = 12,
+    /// The coupon is tied to another item than the one that the sale names.
+    CouponOfOtherItem = 13,
+    /// The offer that was claimed with the coupon was over when the conversion occurred.
+    OfferOver = 14,
 }
 impl CandidateResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1272,6 +1419,8 @@ impl CandidateResult {
             Self::AfterConversion => "CANDIDATE_RESULT_AFTER_CONVERSION",
             Self::NotYetMade => "CANDIDATE_RESULT_NOT_YET_MADE",
             Self::AffiliateNotActive => "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE",
+            Self::CouponOfOtherItem => "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM",
+            Self::OfferOver => "CANDIDATE_RESULT_OFFER_OVER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1290,6 +1439,8 @@ impl CandidateResult {
             "CANDIDATE_RESULT_AFTER_CONVERSION" => Some(Self::AfterConversion),
             "CANDIDATE_RESULT_NOT_YET_MADE" => Some(Self::NotYetMade),
             "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE" => Some(Self::AffiliateNotActive),
+            "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM" => Some(Self::CouponOfOtherItem),
+            "CANDIDATE_RESULT_OFFER_OVER" => Some(Self::OfferOver),
             _ => None,
         }
     }
@@ -2776,7 +2927,8 @@ pub struct Affiliate {
     /// The merchant's own id for the affiliate, unique in the account. May be empty. Empty in the feed.
     #[prost(string, tag = "2")]
     pub external_id: ::prost::alloc::string::String,
-    /// The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed.
+    /// The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed, and if it is not known: an affiliate
+    /// that is created with a coupon may be named by its `external_id` alone.
     #[prost(string, tag = "3")]
     pub email: ::prost::alloc::string::String,
     /// First name. May be empty. Empty in the feed.
@@ -3224,6 +3376,184 @@ impl PendingRewards {
         }
     }
 }
+/// A product or service of the account. Coupons and offers may be tied to it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Item {
+    /// The id, `itm_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The SKU or short name, unique among the account's active items. It never changes, because sales that are told late name it.
+    /// Upper and lower case differ, as in every id that you choose.
+    #[prost(string, tag = "2")]
+    pub sku: ::prost::alloc::string::String,
+    /// The name that people see. May be empty.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Free text. May be empty. Empty in the feed.
+    #[prost(string, tag = "4")]
+    pub note: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "ItemState", tag = "5")]
+    pub state: i32,
+    /// When the item was created.
+    #[prost(message, optional, tag = "6")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the item last changed.
+    #[prost(message, optional, tag = "7")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the item was archived. Not set while it is active.
+    #[prost(message, optional, tag = "8")]
+    pub archive_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of CreateItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateItemRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The SKU or short name, up to 128 characters, without control characters. Stored as sent. Required.
+    #[prost(string, tag = "2")]
+    pub sku: ::prost::alloc::string::String,
+    /// The name that people see, up to 200 characters. Optional.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Free text, up to 2,000 characters. Optional.
+    #[prost(string, tag = "4")]
+    pub note: ::prost::alloc::string::String,
+}
+/// The answer of CreateItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateItemResponse {
+    /// The new item.
+    #[prost(message, optional, tag = "1")]
+    pub item: ::core::option::Option<Item>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetItemRequest {
+    /// The item. Required.
+    #[prost(message, optional, tag = "1")]
+    pub item: ::core::option::Option<ItemSelector>,
+}
+/// The answer of GetItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetItemResponse {
+    /// The item.
+    #[prost(message, optional, tag = "1")]
+    pub item: ::core::option::Option<Item>,
+}
+/// The request of ListItems.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListItemsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only items in these states. Empty: all states.
+    #[prost(enumeration = "ItemState", repeated, tag = "4")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+}
+/// The answer of ListItems.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListItemsResponse {
+    /// One page of items.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<Item>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateItemRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` names the item. Otherwise only the fields that `update_mask` names are read. Required.
+    #[prost(message, optional, tag = "2")]
+    pub item: ::core::option::Option<Item>,
+    /// The fields to change: any of `display_name` and `note`. Required.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The answer of UpdateItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateItemResponse {
+    /// The item after the change.
+    #[prost(message, optional, tag = "1")]
+    pub item: ::core::option::Option<Item>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ArchiveItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchiveItemRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The item's id. Required.
+    #[prost(string, tag = "2")]
+    pub item_id: ::prost::alloc::string::String,
+}
+/// The answer of ArchiveItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchiveItemResponse {
+    /// The item after the change.
+    #[prost(message, optional, tag = "1")]
+    pub item: ::core::option::Option<Item>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The state of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ItemState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// New coupons and offers may be tied to the item.
+    Active = 1,
+    /// No new coupon or offer may be tied to the item.
+    Archived = 2,
+}
+impl ItemState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ITEM_STATE_UNSPECIFIED",
+            Self::Active => "ITEM_STATE_ACTIVE",
+            Self::Archived => "ITEM_STATE_ARCHIVED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ITEM_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ITEM_STATE_ACTIVE" => Some(Self::Active),
+            "ITEM_STATE_ARCHIVED" => Some(Self::Archived),
+            _ => None,
+        }
+    }
+}
 /// A referral link of an enrollment.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Link {
@@ -3386,6 +3716,264 @@ impl LinkState {
         }
     }
 }
+/// A deal that people claim. A claim makes a coupon for the claimant, who becomes an affiliate if they are none yet.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Offer {
+    /// The id, `ofr_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The id of the program that claimants are enrolled in.
+    #[prost(string, tag = "2")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The name that people see, 1 to 200 characters.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Text for the people who may claim the offer. May be empty.
+    #[prost(string, tag = "4")]
+    pub about: ::prost::alloc::string::String,
+    /// The id of the item that the coupons are tied to. Empty: none.
+    #[prost(string, tag = "5")]
+    pub item_id: ::prost::alloc::string::String,
+    /// The beginning of generated coupon codes, in the form of `Coupon.code`. May be empty.
+    #[prost(string, tag = "6")]
+    pub code_prefix: ::prost::alloc::string::String,
+    /// When the offer can first be claimed. Not set: from its creation on.
+    #[prost(message, optional, tag = "7")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The first moment when the offer can no longer be claimed and its coupons no longer credit anybody. Not set: never.
+    #[prost(message, optional, tag = "8")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The limit of claims in total. 0: no limit.
+    #[prost(int32, tag = "9")]
+    pub max_claims: i32,
+    /// The limit of claims of one affiliate. 0: no limit.
+    #[prost(int32, tag = "10")]
+    pub max_claims_per_affiliate: i32,
+    /// How many claims there are. A claim whose coupon was removed does not count.
+    #[prost(int64, tag = "11")]
+    pub claim_count: i64,
+    /// The state.
+    #[prost(enumeration = "OfferState", tag = "12")]
+    pub state: i32,
+    /// When the offer was created.
+    #[prost(message, optional, tag = "13")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the offer last changed or was last claimed.
+    #[prost(message, optional, tag = "14")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the offer was archived. Not set while it is active.
+    #[prost(message, optional, tag = "15")]
+    pub archive_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of CreateOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateOfferRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The program's id. Empty: the account's default program.
+    #[prost(string, tag = "2")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The name that people see, 1 to 200 characters. Required.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Text for the people who may claim the offer, up to 2,000 characters. Optional.
+    #[prost(string, tag = "4")]
+    pub about: ::prost::alloc::string::String,
+    /// An active item. The coupons then credit no sale that names another item. Optional.
+    #[prost(message, optional, tag = "5")]
+    pub item: ::core::option::Option<ItemSelector>,
+    /// The beginning of generated coupon codes, such as `SUMMER-`, up to 32 characters in the form of `Coupon.code`. Optional.
+    #[prost(string, tag = "6")]
+    pub code_prefix: ::prost::alloc::string::String,
+    /// When the offer can first be claimed. Not set: now.
+    #[prost(message, optional, tag = "7")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The first moment when the offer can no longer be claimed and its coupons no longer credit anybody. It must be in the future and
+    /// later than `start_time`. Not set: never.
+    #[prost(message, optional, tag = "8")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The limit of claims in total, 1 to 1,000,000,000. 0: no limit.
+    #[prost(int32, tag = "9")]
+    pub max_claims: i32,
+    /// The limit of claims of one affiliate, 1 to 10,000. 0: no limit.
+    #[prost(int32, tag = "10")]
+    pub max_claims_per_affiliate: i32,
+}
+/// The answer of CreateOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateOfferResponse {
+    /// The new offer.
+    #[prost(message, optional, tag = "1")]
+    pub offer: ::core::option::Option<Offer>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetOfferRequest {
+    /// The offer's id. Required.
+    #[prost(string, tag = "1")]
+    pub offer_id: ::prost::alloc::string::String,
+}
+/// The answer of GetOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetOfferResponse {
+    /// The offer.
+    #[prost(message, optional, tag = "1")]
+    pub offer: ::core::option::Option<Offer>,
+}
+/// The request of ListOffers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListOffersRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only offers of this program. Optional.
+    #[prost(string, tag = "4")]
+    pub program_id: ::prost::alloc::string::String,
+    /// Only offers in these states. Empty: all states.
+    #[prost(enumeration = "OfferState", repeated, tag = "5")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+}
+/// The answer of ListOffers.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListOffersResponse {
+    /// One page of offers.
+    #[prost(message, repeated, tag = "1")]
+    pub offers: ::prost::alloc::vec::Vec<Offer>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateOfferRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` names the offer. Otherwise only the fields that `update_mask` names are read. Required.
+    #[prost(message, optional, tag = "2")]
+    pub offer: ::core::option::Option<Offer>,
+    /// The fields to change: any of `display_name`, `about`, `start_time`, `end_time`, `max_claims` and `max_claims_per_affiliate`. A time
+    /// that is named and not set is taken back. A limit below the number of claims allows no further ones. A new `end_time` must be in the
+    /// future, and one that has passed cannot be changed, because sales were judged by it. Required.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The answer of UpdateOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateOfferResponse {
+    /// The offer after the change.
+    #[prost(message, optional, tag = "1")]
+    pub offer: ::core::option::Option<Offer>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ClaimOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimOfferRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The offer's id. Required.
+    #[prost(string, tag = "2")]
+    pub offer_id: ::prost::alloc::string::String,
+    /// The claimant. Required. If no affiliate has this `external_id` or `email`, one is created with it. Only an affiliate that exists can
+    /// be named in another way. A claimant who was never enrolled in the offer's program is enrolled.
+    #[prost(message, optional, tag = "3")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The code of the coupon, as in AssignCoupon. Empty: the server makes one from the offer's `code_prefix` and eight random letters and
+    /// digits.
+    #[prost(string, tag = "4")]
+    pub code: ::prost::alloc::string::String,
+    /// Free text for the coupon, up to 2,000 characters. Optional.
+    #[prost(string, tag = "5")]
+    pub note: ::prost::alloc::string::String,
+}
+/// The answer of ClaimOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimOfferResponse {
+    /// The claimant's coupon.
+    #[prost(message, optional, tag = "1")]
+    pub coupon: ::core::option::Option<Coupon>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+    /// The offer after the claim.
+    #[prost(message, optional, tag = "3")]
+    pub offer: ::core::option::Option<Offer>,
+}
+/// The request of ArchiveOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchiveOfferRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The offer's id. Required.
+    #[prost(string, tag = "2")]
+    pub offer_id: ::prost::alloc::string::String,
+}
+/// The answer of ArchiveOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchiveOfferResponse {
+    /// The offer after the change.
+    #[prost(message, optional, tag = "1")]
+    pub offer: ::core::option::Option<Offer>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The state of an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OfferState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The offer can be claimed inside its window.
+    Active = 1,
+    /// The offer cannot be claimed.
+    Archived = 2,
+}
+impl OfferState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "OFFER_STATE_UNSPECIFIED",
+            Self::Active => "OFFER_STATE_ACTIVE",
+            Self::Archived => "OFFER_STATE_ARCHIVED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "OFFER_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "OFFER_STATE_ACTIVE" => Some(Self::Active),
+            "OFFER_STATE_ARCHIVED" => Some(Self::Archived),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod affiliate_service_client {
     #![allow(
@@ -3397,7 +3985,7 @@ pub mod affiliate_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Programs, affiliates, enrollments, links and coupons of the calling key's account.
+    /// Programs, items, affiliates, enrollments, links, coupons and offers of the calling key's account.
     #[derive(Debug, Clone)]
     pub struct AffiliateServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -3617,6 +4205,136 @@ pub mod affiliate_service_client {
                 .insert(
                     GrpcMethod::new("headwater.v1.AffiliateService", "ArchiveProgram"),
                 );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates an item. An account may have any number of items.
+        /// Errors: ALREADY_EXISTS when an active item has the SKU.
+        pub async fn create_item(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateItemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateItemResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/CreateItem",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "CreateItem"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns an item, active or archived. An archived item is found by its id only.
+        /// Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+        pub async fn get_item(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetItemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetItemResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/GetItem",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "GetItem"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists items, including archived ones.
+        pub async fn list_items(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListItemsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListItemsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ListItems",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ListItems"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes an item's name or note.
+        /// Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+        pub async fn update_item(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateItemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateItemResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateItem",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "UpdateItem"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Archives an item. No new coupon or offer may be tied to it, and another item may have its SKU. Its coupons still credit sales that
+        /// name the SKU. Archiving an archived item changes nothing.
+        /// Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+        pub async fn archive_item(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ArchiveItemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ArchiveItemResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ArchiveItem",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ArchiveItem"));
             self.inner.unary(req, path, codec).await
         }
         /// Creates an affiliate and enrolls it in a program.
@@ -4161,10 +4879,11 @@ pub mod affiliate_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AffiliateService", "RevokeLink"));
             self.inner.unary(req, path, codec).await
         }
-        /// Assigns a coupon to an affiliate. Sales with the coupon's code can be credited to the affiliate.
-        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, PROGRAM_NOT_FOUND, or ENROLLMENT_NOT_FOUND when the affiliate was never
-        /// enrolled in the program; ALREADY_EXISTS when the account has an active coupon with this code; FAILED_PRECONDITION with reason
-        /// PROGRAM_ARCHIVED, ENROLLMENT_ENDED or COUPON_LIMIT.
+        /// Assigns a coupon to an affiliate. Sales with the coupon's code can be credited to the affiliate. The affiliate is created first if
+        /// the request says so.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, PROGRAM_NOT_FOUND, ITEM_NOT_FOUND, or ENROLLMENT_NOT_FOUND when the affiliate was
+        /// never enrolled in the program; ALREADY_EXISTS when the account has an active coupon with this code; FAILED_PRECONDITION with reason
+        /// PROGRAM_ARCHIVED, ENROLLMENT_ENDED, ITEM_ARCHIVED or COUPON_LIMIT.
         pub async fn assign_coupon(
             &mut self,
             request: impl tonic::IntoRequest<super::AssignCouponRequest>,
@@ -4242,7 +4961,64 @@ pub mod affiliate_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ListCoupons"));
             self.inner.unary(req, path, codec).await
         }
-        /// Removes a coupon. Its code credits nobody from then on and may be assigned again. Removing a removed coupon changes nothing.
+        /// Changes a coupon's note.
+        /// Errors: NOT_FOUND with reason COUPON_NOT_FOUND.
+        pub async fn update_coupon(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateCouponRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateCouponResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateCoupon",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "UpdateCoupon"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says whether a code would credit its affiliate with a sale now, and if not, why not. It judges as RecordSale does. An unknown code is
+        /// not an error.
+        pub async fn validate_coupon(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ValidateCouponRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ValidateCouponResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ValidateCoupon",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ValidateCoupon"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a coupon. Its code credits nobody from then on and may be assigned again. If an offer was claimed with the coupon, the claim
+        /// is given back: it no longer counts, and the offer can be claimed once more. Removing a removed coupon changes nothing.
         /// Errors: NOT_FOUND with reason COUPON_NOT_FOUND.
         pub async fn remove_coupon(
             &mut self,
@@ -4267,6 +5043,166 @@ pub mod affiliate_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.AffiliateService", "RemoveCoupon"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates an offer.
+        /// Errors: NOT_FOUND with reason PROGRAM_NOT_FOUND or ITEM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or ITEM_ARCHIVED.
+        pub async fn create_offer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateOfferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateOfferResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/CreateOffer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "CreateOffer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns an offer, active or archived.
+        /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
+        pub async fn get_offer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetOfferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetOfferResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/GetOffer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "GetOffer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists offers, including archived ones and those whose window has not begun or has ended.
+        pub async fn list_offers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListOffersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOffersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ListOffers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ListOffers"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes an offer.
+        /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
+        pub async fn update_offer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateOfferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateOfferResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateOffer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "UpdateOffer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Claims an offer: makes a coupon for the claimant, and an affiliate if the claimant is none yet. The limits are exact however many
+        /// claim at once. RemoveCoupon gives the claim back.
+        /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND or AFFILIATE_NOT_FOUND; ALREADY_EXISTS when the account has an active coupon with this
+        /// code; FAILED_PRECONDITION with reason OFFER_CLOSED, OFFER_LIMIT, CLAIMANT_LIMIT, PROGRAM_ARCHIVED, ENROLLMENT_ENDED or COUPON_LIMIT.
+        pub async fn claim_offer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ClaimOfferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClaimOfferResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ClaimOffer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ClaimOffer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Archives an offer. It cannot be claimed again. The coupons of its claims stay good until its end. Archiving an archived offer changes
+        /// nothing.
+        /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
+        pub async fn archive_offer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ArchiveOfferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ArchiveOfferResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ArchiveOffer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ArchiveOffer"),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -4358,6 +5294,9 @@ pub struct Conversion {
     /// The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it.
     #[prost(string, tag = "28")]
     pub correction_reason: ::prost::alloc::string::String,
+    /// The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty.
+    #[prost(string, tag = "24")]
+    pub item_sku: ::prost::alloc::string::String,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5356,7 +6295,8 @@ pub struct RecordSaleRequest {
     /// `occur_time`. An unknown code is not an error. Optional.
     #[prost(string, tag = "5")]
     pub ref_id: ::prost::alloc::string::String,
-    /// The coupon code that the customer used, up to 128 characters, in any case. An unknown code is not an error. Optional.
+    /// The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown or
+    /// removed, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
     #[prost(string, tag = "6")]
     pub coupon_code: ::prost::alloc::string::String,
     /// The net amount, after discount and before tax. Zero for a free order or a trial, which binds the customer and earns a flat
@@ -5392,6 +6332,10 @@ pub struct RecordSaleRequest {
     /// The order number that people see, up to 128 characters. Optional.
     #[prost(string, tag = "16")]
     pub order_number: ::prost::alloc::string::String,
+    /// The SKU of the item that was sold, exactly as in `Item.sku`, up to 128 characters. A coupon that is tied to another item credits
+    /// nobody with this sale. The SKU need not be one of an item. A longer one is left out with a warning. Optional.
+    #[prost(string, tag = "17")]
+    pub item_sku: ::prost::alloc::string::String,
 }
 /// The answer of RecordSale.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5414,7 +6358,8 @@ pub struct RecordSaleResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "6")]
     pub replayed: bool,
-    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    /// What was cleaned, cut or left out of the request, and why its coupon code credits nobody. A repeat has the warnings of its own
+    /// request.
     #[prost(message, repeated, tag = "7")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
@@ -5664,6 +6609,19 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The affiliate's state does not allow the change. The state is a lower-case word, such as applied. Metadata:
     /// `affiliate_id`, `state`.
     AffiliateState = 45,
+    /// \[NOT_FOUND\] The account has no such item. An archived item is not found by its SKU.
+    ItemNotFound = 50,
+    /// \[FAILED_PRECONDITION\] The item is archived. Metadata: `item_id`.
+    ItemArchived = 51,
+    /// \[NOT_FOUND\] The account has no such offer.
+    OfferNotFound = 52,
+    /// \[FAILED_PRECONDITION\] The offer cannot be claimed now. The state is not_started, over or archived. Metadata: `offer_id`, `state`.
+    OfferClosed = 53,
+    /// \[FAILED_PRECONDITION\] The offer has as many claims as it allows. One more fits when the coupon of a claim is removed. Metadata:
+    /// `offer_id`, `limit`.
+    OfferLimit = 54,
+    /// \[FAILED_PRECONDITION\] The claimant has as many claims as the offer allows each affiliate. Metadata: `offer_id`, `limit`.
+    ClaimantLimit = 55,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5718,6 +6676,12 @@ impl ErrorReason {
             Self::CorrectionBelowRefunds => "ERROR_REASON_CORRECTION_BELOW_REFUNDS",
             Self::LeadIdentifierLimit => "ERROR_REASON_LEAD_IDENTIFIER_LIMIT",
             Self::AffiliateState => "ERROR_REASON_AFFILIATE_STATE",
+            Self::ItemNotFound => "ERROR_REASON_ITEM_NOT_FOUND",
+            Self::ItemArchived => "ERROR_REASON_ITEM_ARCHIVED",
+            Self::OfferNotFound => "ERROR_REASON_OFFER_NOT_FOUND",
+            Self::OfferClosed => "ERROR_REASON_OFFER_CLOSED",
+            Self::OfferLimit => "ERROR_REASON_OFFER_LIMIT",
+            Self::ClaimantLimit => "ERROR_REASON_CLAIMANT_LIMIT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5771,6 +6735,12 @@ impl ErrorReason {
             "ERROR_REASON_CORRECTION_BELOW_REFUNDS" => Some(Self::CorrectionBelowRefunds),
             "ERROR_REASON_LEAD_IDENTIFIER_LIMIT" => Some(Self::LeadIdentifierLimit),
             "ERROR_REASON_AFFILIATE_STATE" => Some(Self::AffiliateState),
+            "ERROR_REASON_ITEM_NOT_FOUND" => Some(Self::ItemNotFound),
+            "ERROR_REASON_ITEM_ARCHIVED" => Some(Self::ItemArchived),
+            "ERROR_REASON_OFFER_NOT_FOUND" => Some(Self::OfferNotFound),
+            "ERROR_REASON_OFFER_CLOSED" => Some(Self::OfferClosed),
+            "ERROR_REASON_OFFER_LIMIT" => Some(Self::OfferLimit),
+            "ERROR_REASON_CLAIMANT_LIMIT" => Some(Self::ClaimantLimit),
             _ => None,
         }
     }
@@ -5804,7 +6774,10 @@ pub struct Event {
     /// The subject of the event, as it was right after the event. The feed is never changed, so its images have no personal data:
     /// the fields whose comments say "Empty in the feed" or "Not set in the feed" are left out. The subject's Get call returns them.
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
-    #[prost(oneof = "event::Subject", tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17")]
+    #[prost(
+        oneof = "event::Subject",
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 24, 25"
+    )]
     pub subject: ::core::option::Option<event::Subject>,
 }
 /// Nested message and enum types in `Event`.
@@ -5845,6 +6818,12 @@ pub mod event {
         /// The account, without email.
         #[prost(message, tag = "17")]
         Account(super::Account),
+        /// An item, without note.
+        #[prost(message, tag = "24")]
+        Item(super::Item),
+        /// An offer.
+        #[prost(message, tag = "25")]
+        Offer(super::Offer),
     }
 }
 /// Selects events of the feed. An event passes when it matches every field that is not empty. It matches a field when it has one
@@ -5854,7 +6833,8 @@ pub struct EventFilter {
     /// Only events of these kinds.
     #[prost(enumeration = "EventKind", repeated, tag = "1")]
     pub kinds: ::prost::alloc::vec::Vec<i32>,
-    /// Only events about these programs, or about something in them: enrollments, links, coupons, leads, conversions and rewards.
+    /// Only events about these programs, or about something in them: enrollments, links, coupons, offers, leads, conversions and
+    /// rewards.
     #[prost(string, repeated, tag = "2")]
     pub program_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only events about these affiliates, or about something of theirs: enrollments, links, coupons, leads, conversions and
@@ -5971,6 +6951,23 @@ pub enum EventKind {
     AffiliateDeactivated = 40,
     /// \[affiliate\] An affiliate got another secret token.
     AffiliateTokenRotated = 41,
+    /// \[item\] An item was created.
+    ItemCreated = 43,
+    /// \[item\] An item was changed.
+    ItemUpdated = 44,
+    /// \[item\] An item was archived.
+    ItemArchived = 45,
+    /// \[coupon\] A coupon was changed.
+    CouponUpdated = 46,
+    /// \[offer\] An offer was created.
+    OfferCreated = 47,
+    /// \[offer\] An offer was changed, or the coupon of a claim was removed and the claim given back. In the second case this event follows
+    /// the coupon's COUPON_REMOVED.
+    OfferUpdated = 48,
+    /// \[offer\] An offer was claimed. This event follows the coupon's COUPON_ASSIGNED.
+    OfferClaimed = 49,
+    /// \[offer\] An offer was archived.
+    OfferArchived = 50,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -6021,6 +7018,14 @@ impl EventKind {
             Self::AffiliateRejected => "EVENT_KIND_AFFILIATE_REJECTED",
             Self::AffiliateDeactivated => "EVENT_KIND_AFFILIATE_DEACTIVATED",
             Self::AffiliateTokenRotated => "EVENT_KIND_AFFILIATE_TOKEN_ROTATED",
+            Self::ItemCreated => "EVENT_KIND_ITEM_CREATED",
+            Self::ItemUpdated => "EVENT_KIND_ITEM_UPDATED",
+            Self::ItemArchived => "EVENT_KIND_ITEM_ARCHIVED",
+            Self::CouponUpdated => "EVENT_KIND_COUPON_UPDATED",
+            Self::OfferCreated => "EVENT_KIND_OFFER_CREATED",
+            Self::OfferUpdated => "EVENT_KIND_OFFER_UPDATED",
+            Self::OfferClaimed => "EVENT_KIND_OFFER_CLAIMED",
+            Self::OfferArchived => "EVENT_KIND_OFFER_ARCHIVED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -6068,6 +7073,14 @@ impl EventKind {
             "EVENT_KIND_AFFILIATE_REJECTED" => Some(Self::AffiliateRejected),
             "EVENT_KIND_AFFILIATE_DEACTIVATED" => Some(Self::AffiliateDeactivated),
             "EVENT_KIND_AFFILIATE_TOKEN_ROTATED" => Some(Self::AffiliateTokenRotated),
+            "EVENT_KIND_ITEM_CREATED" => Some(Self::ItemCreated),
+            "EVENT_KIND_ITEM_UPDATED" => Some(Self::ItemUpdated),
+            "EVENT_KIND_ITEM_ARCHIVED" => Some(Self::ItemArchived),
+            "EVENT_KIND_COUPON_UPDATED" => Some(Self::CouponUpdated),
+            "EVENT_KIND_OFFER_CREATED" => Some(Self::OfferCreated),
+            "EVENT_KIND_OFFER_UPDATED" => Some(Self::OfferUpdated),
+            "EVENT_KIND_OFFER_CLAIMED" => Some(Self::OfferClaimed),
+            "EVENT_KIND_OFFER_ARCHIVED" => Some(Self::OfferArchived),
             _ => None,
         }
     }

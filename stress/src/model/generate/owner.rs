@@ -294,6 +294,7 @@ impl Generator {
             program_id: self.any_program_id(world),
             code: self.free_coupon_code(world),
             note: self.seldom(10, |_| "for the newsletter".to_owned()),
+            ..Default::default()
         }
     }
 

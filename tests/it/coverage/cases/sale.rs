@@ -48,6 +48,7 @@ fn sale() -> Case {
         "quantity": -1,
         "order_id": long(),
         "order_number": long(),
+        "item_sku": long(),
     }))
     .tolerated(json!({"mrr": too_much(), "quantity": 1_000_001}))
     .tolerated(json!({"mrr": not_paid()}))
