@@ -27,12 +27,25 @@ affiliate.first_name text NOT NULL
 affiliate.last_name text NOT NULL
 affiliate.profile text NOT NULL
 affiliate.token_hash bytea NOT NULL
+affiliate.state character varying(32) NOT NULL
+affiliate.state_reason text NOT NULL
+affiliate.state_changed_at bigint
+affiliate.pending_rewards character varying(32)
+affiliate.email_verified boolean NOT NULL
+affiliate.version integer NOT NULL
 affiliate.created_at bigint NOT NULL
 affiliate.updated_at bigint NOT NULL
 CREATE UNIQUE INDEX affiliate_by_email ON public.affiliate USING btree (account_id, email) WHERE (email IS NOT NULL)
+CREATE INDEX affiliate_by_email_verified ON public.affiliate USING btree (account_id, email_verified, id)
 CREATE UNIQUE INDEX affiliate_by_external_id ON public.affiliate USING btree (account_id, external_id) WHERE (external_id IS NOT NULL)
+CREATE INDEX affiliate_by_state ON public.affiliate USING btree (account_id, state, id)
 CREATE UNIQUE INDEX affiliate_by_token ON public.affiliate USING btree (account_id, token_hash)
 CREATE UNIQUE INDEX affiliate_pkey ON public.affiliate USING btree (account_id, id)
+affiliate_search.account_id uuid NOT NULL
+affiliate_search.id uuid NOT NULL
+affiliate_search.grams tsvector NOT NULL
+CREATE INDEX affiliate_search_by_gram ON public.affiliate_search USING gin (grams)
+CREATE UNIQUE INDEX affiliate_search_pkey ON public.affiliate_search USING btree (account_id, id)
 api_key.account_id uuid NOT NULL
 api_key.id uuid NOT NULL
 api_key.text_prefix text NOT NULL
@@ -126,6 +139,7 @@ enrollment.ref_id text NOT NULL
 enrollment.landing_url text NOT NULL
 enrollment.commission_override text
 enrollment.state character varying(32) NOT NULL
+enrollment.affiliate_state character varying(32) NOT NULL
 enrollment.created_at bigint NOT NULL
 enrollment.updated_at bigint NOT NULL
 enrollment.ended_at bigint
@@ -176,6 +190,9 @@ lead.mrr_currency character varying(32)
 lead.first_sale_at bigint
 lead.created_at bigint NOT NULL
 lead.updated_at bigint NOT NULL
+lead.merged_into uuid
+lead.deleted_at bigint
+lead.details text
 CREATE UNIQUE INDEX lead_by_email ON public.lead USING btree (account_id, email) WHERE (email IS NOT NULL)
 CREATE UNIQUE INDEX lead_by_external_id ON public.lead USING btree (account_id, external_id) WHERE (external_id IS NOT NULL)
 CREATE UNIQUE INDEX lead_pkey ON public.lead USING btree (account_id, id)
@@ -262,7 +279,7 @@ CREATE INDEX request_by_expiry ON public.request USING btree (expires_at) WHERE 
 CREATE UNIQUE INDEX request_pkey ON public.request USING btree (account_id, scope, key)
 reward.account_id uuid NOT NULL
 reward.id uuid NOT NULL
-reward.conversion_id uuid NOT NULL
+reward.conversion_id uuid
 reward.affiliate_id uuid NOT NULL
 reward.enrollment_id uuid NOT NULL
 reward.program_id uuid NOT NULL
@@ -272,7 +289,8 @@ reward.currency character varying(32) NOT NULL
 reward.reversed_minor bigint NOT NULL
 reward.reverses uuid
 reward.state character varying(32) NOT NULL
-reward.calculation text NOT NULL
+reward.calculation text
+reward.by_hand text
 reward.auto_approve_at bigint NOT NULL
 reward.created_at bigint NOT NULL
 reward.updated_at bigint NOT NULL

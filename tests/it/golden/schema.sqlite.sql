@@ -28,12 +28,26 @@ CREATE TABLE "affiliate" (
   "last_name" text NOT NULL,
   "profile" text NOT NULL,
   "token_hash" blob NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "state_reason" text NOT NULL,
+  "state_changed_at" integer NULL,
+  "pending_rewards" varchar(32) NULL,
+  "email_verified" boolean NOT NULL,
+  "version" integer NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "affiliate_by_email" ON "affiliate" ("account_id", "email") WHERE "email" IS NOT NULL
+CREATE INDEX "affiliate_by_email_verified" ON "affiliate" ("account_id", "email_verified", "id")
 CREATE UNIQUE INDEX "affiliate_by_external_id" ON "affiliate" ("account_id", "external_id") WHERE "external_id" IS NOT NULL
+CREATE INDEX "affiliate_by_state" ON "affiliate" ("account_id", "state", "id")
 CREATE UNIQUE INDEX "affiliate_by_token" ON "affiliate" ("account_id", "token_hash")
+CREATE VIRTUAL TABLE affiliate_search USING fts5(account_id UNINDEXED, id UNINDEXED, grams, content='', contentless_delete=1, contentless_unindexed=1, detail=none, tokenize='ascii', prefix='8')
+CREATE TABLE 'affiliate_search_config'(k PRIMARY KEY, v) WITHOUT ROWID
+CREATE TABLE 'affiliate_search_content'(id INTEGER PRIMARY KEY, c0, c1)
+CREATE TABLE 'affiliate_search_data'(id INTEGER PRIMARY KEY, block BLOB)
+CREATE TABLE 'affiliate_search_docsize'(id INTEGER PRIMARY KEY, sz BLOB, origin INTEGER)
+CREATE TABLE 'affiliate_search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID
 CREATE TABLE "api_key" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -135,6 +149,7 @@ CREATE TABLE "enrollment" (
   "landing_url" text NOT NULL,
   "commission_override" text NULL,
   "state" varchar(32) NOT NULL,
+  "affiliate_state" varchar(32) NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,
   "ended_at" integer NULL,
@@ -190,7 +205,10 @@ CREATE TABLE "lead" (
   "mrr_currency" varchar(32) NULL,
   "first_sale_at" integer NULL,
   "created_at" integer NOT NULL,
-  "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "updated_at" integer NOT NULL,
+  "merged_into" uuid_text NULL,
+  "deleted_at" integer NULL,
+  "details" text NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "lead_by_email" ON "lead" ("account_id", "email") WHERE "email" IS NOT NULL
 CREATE UNIQUE INDEX "lead_by_external_id" ON "lead" ("account_id", "external_id") WHERE "external_id" IS NOT NULL
@@ -288,7 +306,7 @@ CREATE INDEX "request_by_expiry" ON "request" ("expires_at") WHERE "expires_at" 
 CREATE TABLE "reward" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
-  "conversion_id" uuid_text NOT NULL,
+  "conversion_id" uuid_text NULL,
   "affiliate_id" uuid_text NOT NULL,
   "enrollment_id" uuid_text NOT NULL,
   "program_id" uuid_text NOT NULL,
@@ -298,7 +316,8 @@ CREATE TABLE "reward" (
   "reversed_minor" integer NOT NULL,
   "reverses" uuid_text NULL,
   "state" varchar(32) NOT NULL,
-  "calculation" text NOT NULL,
+  "calculation" text NULL,
+  "by_hand" text NULL,
   "auto_approve_at" integer NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,

@@ -5289,10 +5289,10 @@ pub struct Conversion {
     #[prost(message, optional, tag = "23")]
     pub excess_amount: ::core::option::Option<Money>,
     /// The commission_adjustment of a refund. Not set if there is none, and for other kinds.
-    #[prost(message, optional, tag = "27")]
+    #[prost(message, optional, tag = "25")]
     pub commission_adjustment: ::core::option::Option<Money>,
     /// The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it.
-    #[prost(string, tag = "28")]
+    #[prost(string, tag = "26")]
     pub correction_reason: ::prost::alloc::string::String,
     /// The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty.
     #[prost(string, tag = "24")]
@@ -5452,7 +5452,7 @@ pub enum ConversionKind {
     /// A customer cancelled.
     Cancellation = 4,
     /// The amount of a sale was corrected.
-    Correction = 8,
+    Correction = 5,
 }
 impl ConversionKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -6596,32 +6596,32 @@ pub enum ErrorReason {
     /// `key_kind`.
     LastKey = 39,
     /// \[RESOURCE_EXHAUSTED\] The answer of the batch has as many bytes as an answer may have. Ask for the rest in another call.
-    AnswerFull = 58,
+    AnswerFull = 40,
     /// \[FAILED_PRECONDITION\] The lead is not bound to an affiliate, so nobody can get a reward through it. Metadata: `lead_id`.
-    LeadNotBound = 59,
+    LeadNotBound = 41,
     /// \[FAILED_PRECONDITION\] The reward is in cash. Only rewards that are no cash can be fulfilled. Metadata: `reward_id`.
-    RewardInCash = 60,
+    RewardInCash = 42,
     /// \[FAILED_PRECONDITION\] The corrected amount is less than what was refunded of the sale. Metadata: `sale_conversion_id`,
     /// `refunded_minor`, `currency_code`.
-    CorrectionBelowRefunds = 61,
+    CorrectionBelowRefunds = 43,
     /// \[FAILED_PRECONDITION\] The lead has as many former identifiers and merged leads as a lead may have. Metadata: `limit`.
-    LeadIdentifierLimit = 40,
+    LeadIdentifierLimit = 44,
     /// \[FAILED_PRECONDITION\] The affiliate's state does not allow the change. The state is a lower-case word, such as applied. Metadata:
     /// `affiliate_id`, `state`.
     AffiliateState = 45,
     /// \[NOT_FOUND\] The account has no such item. An archived item is not found by its SKU.
-    ItemNotFound = 50,
+    ItemNotFound = 46,
     /// \[FAILED_PRECONDITION\] The item is archived. Metadata: `item_id`.
-    ItemArchived = 51,
+    ItemArchived = 47,
     /// \[NOT_FOUND\] The account has no such offer.
-    OfferNotFound = 52,
+    OfferNotFound = 48,
     /// \[FAILED_PRECONDITION\] The offer cannot be claimed now. The state is not_started, over or archived. Metadata: `offer_id`, `state`.
-    OfferClosed = 53,
+    OfferClosed = 49,
     /// \[FAILED_PRECONDITION\] The offer has as many claims as it allows. One more fits when the coupon of a claim is removed. Metadata:
     /// `offer_id`, `limit`.
-    OfferLimit = 54,
+    OfferLimit = 50,
     /// \[FAILED_PRECONDITION\] The claimant has as many claims as the offer allows each affiliate. Metadata: `offer_id`, `limit`.
-    ClaimantLimit = 55,
+    ClaimantLimit = 51,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -6776,7 +6776,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 24, 25"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -6819,10 +6819,10 @@ pub mod event {
         #[prost(message, tag = "17")]
         Account(super::Account),
         /// An item, without note.
-        #[prost(message, tag = "24")]
+        #[prost(message, tag = "18")]
         Item(super::Item),
         /// An offer.
-        #[prost(message, tag = "25")]
+        #[prost(message, tag = "19")]
         Offer(super::Offer),
     }
 }
@@ -6926,20 +6926,20 @@ pub enum EventKind {
     /// takes the place of REFUND_RECORDED.
     RefundExceededSale = 29,
     /// \[reward\] CreateReward created a reward.
-    RewardCreated = 51,
+    RewardCreated = 30,
     /// \[reward\] A reward that is not in cash was fulfilled.
-    RewardFulfilled = 52,
+    RewardFulfilled = 31,
     /// \[conversion\] A correction of a sale was recorded.
-    CorrectionRecorded = 53,
+    CorrectionRecorded = 32,
     /// \[conversion\] The amount of this sale was corrected. This event follows the correction's CORRECTION_RECORDED immediately. Neither is
     /// sent for a NOT_REFERRED sale, unless it was credited before.
-    SaleCorrected = 54,
+    SaleCorrected = 33,
     /// \[lead\] A lead was bound to an affiliate by hand.
-    LeadAttributed = 30,
+    LeadAttributed = 34,
     /// \[lead\] The lead was merged into another one, `merged_into_lead_id`. LEAD_UPDATED of the other lead follows.
-    LeadMerged = 31,
+    LeadMerged = 35,
     /// \[lead\] The lead was deleted, with its personal data.
-    LeadDeleted = 32,
+    LeadDeleted = 36,
     /// \[affiliate\] An affiliate was changed.
     AffiliateUpdated = 37,
     /// \[affiliate\] An affiliate became ACTIVE: an application was accepted, or a rejection or deactivation was taken back.
@@ -6952,22 +6952,22 @@ pub enum EventKind {
     /// \[affiliate\] An affiliate got another secret token.
     AffiliateTokenRotated = 41,
     /// \[item\] An item was created.
-    ItemCreated = 43,
+    ItemCreated = 42,
     /// \[item\] An item was changed.
-    ItemUpdated = 44,
+    ItemUpdated = 43,
     /// \[item\] An item was archived.
-    ItemArchived = 45,
+    ItemArchived = 44,
     /// \[coupon\] A coupon was changed.
-    CouponUpdated = 46,
+    CouponUpdated = 45,
     /// \[offer\] An offer was created.
-    OfferCreated = 47,
+    OfferCreated = 46,
     /// \[offer\] An offer was changed, or the coupon of a claim was removed and the claim given back. In the second case this event follows
     /// the coupon's COUPON_REMOVED.
-    OfferUpdated = 48,
+    OfferUpdated = 47,
     /// \[offer\] An offer was claimed. This event follows the coupon's COUPON_ASSIGNED.
-    OfferClaimed = 49,
+    OfferClaimed = 48,
     /// \[offer\] An offer was archived.
-    OfferArchived = 50,
+    OfferArchived = 49,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.

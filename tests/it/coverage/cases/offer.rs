@@ -101,7 +101,7 @@ pub(super) fn cases() -> Vec<Case> {
             "note": long(),
         }))
         .wrong(json!({"offer_id": "", "affiliate": null, "code": "a"}))
-        .wrong_affiliates(&json!({"code": "a"})),
+        .wrong_affiliates(&json!({"offer_id": "ofr_1", "code": "a"})),
         case("AffiliateService/ArchiveOffer", json!({"offer_id": "${fresh_offer_id}"}))
             .prepare("AffiliateService/CreateOffer", offer("Fresh"), FRESH_OFFER)
             .other(json!({"offer_id": "${offer_id}"}))
