@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use headwater::domain::account::KeyKind;
+use headwater::domain::affiliate::AffiliateState;
 use headwater::domain::id::{AffiliateId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId};
 use headwater::domain::money::Overflow;
 use headwater::domain::offer::OfferClosed;
@@ -67,6 +68,11 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NoSaleToRefund,
         Refusal::CouponLimit { limit: 100 },
         Refusal::LeadIdentifierLimit { limit: 100 },
+        Refusal::AffiliateState {
+            affiliate_id: AffiliateId::from_uuid(id()),
+            from: AffiliateState::Applied,
+            to: AffiliateState::Inactive,
+        },
         Refusal::ItemArchived { item_id: ItemId::from_uuid(id()) },
         Refusal::OfferClosed { offer_id: OfferId::from_uuid(id()), closed: OfferClosed::NotStarted },
         Refusal::OfferLimit { offer_id: OfferId::from_uuid(id()), limit: 100 },

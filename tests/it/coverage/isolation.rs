@@ -44,11 +44,18 @@ fn masked(answer: &Result<Json, Status>, sent: &[String]) -> String {
         Ok(answer) => without_random(answer).to_string(),
         Err(status) => picture(status),
     };
-    text = text.to_lowercase();
+    text = without_unique(&text.to_lowercase());
     for value in sent {
         text = text.replace(&value.to_lowercase(), "<sent>");
     }
     text
+}
+
+/// Leaves out the numbers of texts that each call has for itself.
+fn without_unique(text: &str) -> String {
+    let mut parts = text.split("unique-");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + "unique-" + part.trim_start_matches(|digit: char| digit.is_ascii_digit()))
 }
 
 fn without_random(answer: &Json) -> Json {
