@@ -55,7 +55,7 @@ impl Maker<'_> {
         let is_hostile = draw.happens(self.hostility);
         let (seconds, nanos) = if is_hostile {
             (hostile_number(draw), i32::try_from(hostile_number(draw)).unwrap_or(999_999_999))
-        } else if field.name() == "expire_time" {
+        } else if matches!(field.name(), "expire_time" | "end_time") {
             (self.now_seconds + 86_400 * *draw.of(&[1, 90]), 0)
         } else {
             let days_ago = draw.of(&[0, 0, 0, 1, 5, 31, 61, 400]);

@@ -37,7 +37,7 @@ impl Pool {
     /// A pool with one id of each kind, for messages that are only parsed.
     pub(crate) fn of_samples() -> Self {
         let mut pool = Self::default();
-        for prefix in ["acc", "aff", "clk", "cnv", "cpn", "enr", "key", "led", "lnk", "prg", "rwd"] {
+        for prefix in ["acc", "aff", "clk", "cnv", "cpn", "enr", "itm", "key", "led", "lnk", "ofr", "prg", "rwd"] {
             pool.keep("id", &format!("{prefix}_{:032x}", 7));
         }
         pool
@@ -82,7 +82,12 @@ fn prefix_for(field: &FieldDescriptor) -> Option<&'static str> {
         ("Enrollment", "enr"),
         ("enrollment_id", "enr"),
         ("link_id", "lnk"),
+        ("Coupon", "cpn"),
         ("coupon_id", "cpn"),
+        ("Item", "itm"),
+        ("item_id", "itm"),
+        ("Offer", "ofr"),
+        ("offer_id", "ofr"),
         ("reward_id", "rwd"),
         ("api_key_id", "key"),
         ("tid", "clk"),
@@ -114,6 +119,7 @@ pub(crate) fn usual_text(draw: &mut Draw<'_>, field: &FieldDescriptor, pool: &Po
         "ref_id" => format!("ref-{number}"),
         "code" if field.parent_message().name().contains("Link") => format!("ref-{number}"),
         "code" | "coupon_code" => format!("CODE{number}"),
+        "sku" | "item_sku" => format!("item-{number}"),
         "currency_code" if draw.happens(8) => "JPY".to_owned(),
         "currency_code" => "USD".to_owned(),
         "country_code" => "DE".to_owned(),
@@ -142,6 +148,10 @@ pub(crate) fn changeable(resource: &MessageDescriptor) -> Vec<String> {
         "profile",
         "email_verified",
         "metadata",
+        "note",
+        "about",
+        "end_time",
+        "max_claims",
     ];
     let names = resource.fields().map(|field| field.name().to_owned());
     names.filter(|name| NAMES.contains(&name.as_str())).collect()

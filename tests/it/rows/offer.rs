@@ -68,7 +68,7 @@ async fn rush(servers: [&TestServer; 2], client: &Client, offer: &pb::Offer, rou
         match call.await.unwrap() {
             Ok(answer) => coupons.push(answer.coupon.unwrap()),
             Err(status) => {
-                assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "OFFER_LIMIT"))
+                assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "OFFER_LIMIT"));
             }
         }
     }
@@ -169,6 +169,14 @@ db_test!(w12_a_claim_makes_a_code_and_an_affiliate, |database: TestDatabase| asy
     };
     let sold = client.tracking.record_sale(sold).await.unwrap().into_inner();
     assert_eq!(sold.credits[0].affiliate_id, zoe.affiliate.unwrap().id);
+
+    // The same person is another affiliate of another account.
+    let mut stranger = Shop::open(&server, "stranger").await.client;
+    let of_stranger = create(&mut stranger, self::offer("Theirs")).await;
+    let theirs = claim(&mut stranger, claimed(&of_stranger, by_email("zoe@people.example"))).await.unwrap();
+    assert_ne!(theirs.coupon.unwrap().affiliate_id, sold.credits[0].affiliate_id);
+    let status = claim(&mut stranger, claimed(&offer, by_email("zoe@people.example"))).await.unwrap_err();
+    assert_eq!(reason(&status), "OFFER_NOT_FOUND");
 
     // Ann exists, and is enrolled in another program by her claim. A code of her own choice must be free.
     let commission = Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(100_000)) });
