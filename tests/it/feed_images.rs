@@ -51,6 +51,7 @@ async fn play(client: &mut Client) {
     client.accounts.revoke_api_key(pb::RevokeApiKeyRequest { api_key_id: key.id, ..Default::default() }).await.unwrap();
     let enrollment = furnish(client).await;
     record(client).await;
+    give_and_correct(client, &enrollment.id).await;
     let request = pb::UpdateEnrollmentRequest {
         enrollment: Some(pb::Enrollment { landing_url: "https://ann.example/new".to_owned(), ..enrollment.clone() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["landing_url".to_owned()] }),
@@ -257,6 +258,28 @@ async fn record(client: &mut Client) {
     change_leads(client).await;
 }
 
+/// Gives and fulfills a reward, and corrects a sale.
+async fn give_and_correct(client: &mut Client, enrollment_id: &str) {
+    use pb::create_reward_request::Recipient;
+    let selector = pb::enrollment_selector::Selector::Id(enrollment_id.to_owned());
+    let request = pb::CreateRewardRequest {
+        recipient: Some(Recipient::Enrollment(pb::EnrollmentSelector { selector: Some(selector) })),
+        value: Some(pb::RewardValue { amount: Some(pb::reward_value::Amount::Points(10)) }),
+        ..Default::default()
+    };
+    let reward = client.rewards.create_reward(request).await.unwrap().into_inner().reward.unwrap();
+    let request = pb::FulfillRewardRequest { reward_id: reward.id, ..Default::default() };
+    client.rewards.fulfill_reward(request).await.unwrap();
+    let request = pb::CorrectSaleRequest {
+        event_id: "corrected".to_owned(),
+        sale_event_id: "approved".to_owned(),
+        amount: cents(20_000),
+        reason: "Bob typed it wrong".to_owned(),
+        ..Default::default()
+    };
+    client.tracking.correct_sale(request).await.unwrap();
+}
+
 /// Creates leads, binds one by hand, merges two and deletes one.
 async fn change_leads(client: &mut Client) {
     let by_external_id = |external_id: &str| {
@@ -299,6 +322,7 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
             };
             let mut found = client.tracking.get_conversion(request).await.unwrap().into_inner().conversion.unwrap();
             found.coupon_code.clear();
+            found.correction_reason.clear();
             found.rewards.iter_mut().for_each(|reward| reward.deny_reason.clear());
             Subject::Conversion(found)
         }
