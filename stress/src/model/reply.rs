@@ -14,7 +14,7 @@ pub(super) enum Reply {
     Nothing,
     Account(pb::Account, Replayed),
     Program(pb::Program, Replayed),
-    Affiliate(pb::CreateAffiliateResponse),
+    Affiliate(Box<pb::CreateAffiliateResponse>),
     Enrollment(pb::Enrollment, Option<pb::Coupon>, Replayed),
     Link(pb::Link, Replayed),
     Coupon(pb::Coupon, Replayed),

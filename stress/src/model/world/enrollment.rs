@@ -80,13 +80,13 @@ impl World {
         let enrollment = self.new_enrollment(&affiliate.id, program, &ref_id, &wanted);
         let coupon = self.promised_coupon(enrollment, &wanted);
         self.effect.clone_from(&affiliate.id);
-        Ok(Reply::Affiliate(pb::CreateAffiliateResponse {
+        Ok(Reply::Affiliate(Box::new(pb::CreateAffiliateResponse {
             affiliate: Some(affiliate),
             enrollment: Some(self.shown(&self.enrollments[enrollment])),
             coupon,
             auth_token: token,
             replayed: false,
-        }))
+        })))
     }
 
     /// The requested ref_id, or one made from the first name or the email address, if it is free.
