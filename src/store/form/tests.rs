@@ -13,7 +13,7 @@ use crate::domain::lead::LeadDetails;
 use crate::domain::money::Rounding;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
-use crate::domain::reward::Calculation;
+use crate::domain::reward::{ByHand, Calculation};
 
 /// The golden texts of version 1 with the names of their files.
 fn golden() -> Vec<(String, String)> {
@@ -74,6 +74,7 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             "conversion_as_recorded" => {
                 read.extend(pass_through!(AsRecorded, later::conversion::AsRecordedForm, &text));
             }
+            "reward_by_hand" => read.extend(pass_through!(ByHand, later::reward::ByHandForm<'_>, &text)),
             "reward_calculation" => read.extend(pass_through!(Calculation, later::reward::CalculationForm, &text)),
             name => {
                 assert!(name.starts_with("request_outcome_"), "{name}");
