@@ -115,7 +115,7 @@ pub struct Calculation {
     pub adjustment: Option<Money>,
 }
 
-/// What one affiliate gets for one conversion, or by hand. The value never changes. A refund creates a second, negative reward.
+/// The value that one affiliate gets for one conversion, or by hand. The value never changes. A refund creates a second, negative reward.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Reward {

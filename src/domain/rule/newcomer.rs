@@ -60,24 +60,27 @@ impl CodeHolder {
         }
     }
 
-    /// The recipient's active enrollment in a program.
+    /// The holder's active enrollment in a program. A missing affiliate or enrollment is made if that is wanted.
     pub(super) fn enrolled(
         &self,
         context: &mut Context<'_>,
         program_id: Option<ProgramId>,
     ) -> Result<Arc<Enrollment>, Refusal> {
         let found = context.set.find_affiliate(context.account_id, &self.affiliate)?.cloned();
-        let newcomer = self.if_missing.newcomer();
-        if found.is_none() && newcomer.is_none() {
-            return Err(Refusal::not_found(Resource::Affiliate, &self.affiliate));
-        }
+        let found = match (found, self.if_missing.newcomer()) {
+            (Some(affiliate), _) => Ok(affiliate),
+            (None, Some(newcomer)) => Err(newcomer),
+            (None, None) => return Err(Refusal::not_found(Resource::Affiliate, &self.affiliate)),
+        };
         let program_id = context.set.active_program(context.account_id, program_id)?.id;
         let in_program = |wanted: &NewEnrollment| NewEnrollment { program_id: Some(program_id), ..wanted.clone() };
-        if let (None, Some(newcomer)) = (&found, newcomer) {
-            let made = affiliate::make(context, newcomer, &in_program(&newcomer.enrollment))?;
-            return Ok(made.enrollment.enrollment);
-        }
-        let Some(affiliate) = found else { return Err(Refusal::not_found(Resource::Affiliate, &self.affiliate)) };
+        let affiliate = match found {
+            Ok(affiliate) => affiliate,
+            Err(newcomer) => {
+                let made = affiliate::make(context, newcomer, &in_program(&newcomer.enrollment))?;
+                return Ok(made.enrollment.enrollment);
+            }
+        };
         let affiliate_id = affiliate.id;
         match context.set.enrollment_in(context.account_id, affiliate_id, program_id)?.cloned() {
             Some(enrollment) if enrollment.state == EnrollmentState::Ended => {

@@ -434,7 +434,7 @@ type Affiliate struct {
 	StateReason string `protobuf:"bytes,11,opt,name=state_reason,json=stateReason,proto3" json:"state_reason,omitempty"`
 	// When the state last changed. The time of creation if it never did.
 	StateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=state_time,json=stateTime,proto3" json:"state_time,omitempty"`
-	// What DeactivateAffiliate was told about the pending rewards. Set only while the affiliate is INACTIVE. Unspecified for an
+	// The choice that DeactivateAffiliate got about the pending rewards. Set only while the affiliate is INACTIVE. Unspecified for an
 	// affiliate that was created INACTIVE.
 	PendingRewards PendingRewards `protobuf:"varint,13,opt,name=pending_rewards,json=pendingRewards,proto3,enum=headwater.v1.PendingRewards" json:"pending_rewards,omitempty"`
 	// Whether the email address is known to be the affiliate's. The merchant says so. A change of the address makes it false.
@@ -1622,7 +1622,7 @@ type DeactivateAffiliateRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The affiliate. Required.
 	Affiliate *AffiliateSelector `protobuf:"bytes,2,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
-	// What becomes of the rewards that are pending now. Required.
+	// The choice of what becomes of the rewards that are pending now. Required.
 	PendingRewards PendingRewards `protobuf:"varint,3,opt,name=pending_rewards,json=pendingRewards,proto3,enum=headwater.v1.PendingRewards" json:"pending_rewards,omitempty"`
 	// Why, up to 500 characters. Also the reason of the denied rewards. Required with `PENDING_REWARDS_DENY`, else optional.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`

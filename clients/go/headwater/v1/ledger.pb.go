@@ -36,7 +36,7 @@ const (
 	LedgerAccount_LEDGER_ACCOUNT_AFFILIATE_PENDING LedgerAccount = 2
 	// The rewards that the merchant owes to affiliates.
 	LedgerAccount_LEDGER_ACCOUNT_AFFILIATE_PAYABLE LedgerAccount = 3
-	// What affiliates were given of rewards that are not in cash.
+	// The fulfilled part of the rewards that are not in cash.
 	LedgerAccount_LEDGER_ACCOUNT_FULFILLED LedgerAccount = 4
 )
 

@@ -24,7 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What a reward is counted in: the members of RewardValue.
+// The unit that a reward is counted in: the members of RewardValue.
 type RewardUnit int32
 
 const (
@@ -605,7 +605,7 @@ func (x *RewardConversion) GetOccurTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// What one affiliate gets for one conversion, or by hand. A refund has rewards of its own, with negative values.
+// The value that one affiliate gets for one conversion, or by hand. A refund has rewards of its own, with negative values.
 type Reward struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id, `rwd_` and 32 hexadecimal digits.

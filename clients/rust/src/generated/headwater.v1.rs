@@ -2051,7 +2051,7 @@ pub struct RewardConversion {
     #[prost(message, optional, tag = "9")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// What one affiliate gets for one conversion, or by hand. A refund has rewards of its own, with negative values.
+/// The value that one affiliate gets for one conversion, or by hand. A refund has rewards of its own, with negative values.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Reward {
     /// The id, `rwd_` and 32 hexadecimal digits.
@@ -2367,7 +2367,7 @@ pub struct FulfillRewardResponse {
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
-/// What a reward is counted in: the members of RewardValue.
+/// The unit that a reward is counted in: the members of RewardValue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum RewardUnit {
@@ -2764,7 +2764,7 @@ pub enum LedgerAccount {
     AffiliatePending = 2,
     /// The rewards that the merchant owes to affiliates.
     AffiliatePayable = 3,
-    /// What affiliates were given of rewards that are not in cash.
+    /// The fulfilled part of the rewards that are not in cash.
     Fulfilled = 4,
 }
 impl LedgerAccount {
@@ -2959,7 +2959,7 @@ pub struct Affiliate {
     /// When the state last changed. The time of creation if it never did.
     #[prost(message, optional, tag = "12")]
     pub state_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// What DeactivateAffiliate was told about the pending rewards. Set only while the affiliate is INACTIVE. Unspecified for an
+    /// The choice that DeactivateAffiliate got about the pending rewards. Set only while the affiliate is INACTIVE. Unspecified for an
     /// affiliate that was created INACTIVE.
     #[prost(enumeration = "PendingRewards", tag = "13")]
     pub pending_rewards: i32,
@@ -3222,7 +3222,7 @@ pub struct DeactivateAffiliateRequest {
     /// The affiliate. Required.
     #[prost(message, optional, tag = "2")]
     pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// What becomes of the rewards that are pending now. Required.
+    /// The choice of what becomes of the rewards that are pending now. Required.
     #[prost(enumeration = "PendingRewards", tag = "3")]
     pub pending_rewards: i32,
     /// Why, up to 500 characters. Also the reason of the denied rewards. Required with `PENDING_REWARDS_DENY`, else optional.

@@ -297,7 +297,7 @@ class Affiliate(_message.Message):
     state_reason: _builtins.str
     """Why the affiliate was rejected or deactivated, as the call said. Empty in the feed."""
     pending_rewards: Global___PendingRewards.ValueType
-    """What DeactivateAffiliate was told about the pending rewards. Set only while the affiliate is INACTIVE. Unspecified for an
+    """The choice that DeactivateAffiliate got about the pending rewards. Set only while the affiliate is INACTIVE. Unspecified for an
     affiliate that was created INACTIVE.
     """
     email_verified: _builtins.bool
@@ -934,7 +934,7 @@ class DeactivateAffiliateRequest(_message.Message):
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`."""
     pending_rewards: Global___PendingRewards.ValueType
-    """What becomes of the rewards that are pending now. Required."""
+    """The choice of what becomes of the rewards that are pending now. Required."""
     reason: _builtins.str
     """Why, up to 500 characters. Also the reason of the denied rewards. Required with `PENDING_REWARDS_DENY`, else optional."""
     etag: _builtins.str

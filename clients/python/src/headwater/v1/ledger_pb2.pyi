@@ -38,7 +38,7 @@ class _LedgerAccountEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LedgerA
     LEDGER_ACCOUNT_AFFILIATE_PAYABLE: _LedgerAccount.ValueType  # 3
     """The rewards that the merchant owes to affiliates."""
     LEDGER_ACCOUNT_FULFILLED: _LedgerAccount.ValueType  # 4
-    """What affiliates were given of rewards that are not in cash."""
+    """The fulfilled part of the rewards that are not in cash."""
 
 class LedgerAccount(_LedgerAccount, metaclass=_LedgerAccountEnumTypeWrapper):
     """An account of the ledger. Every ledger entry debits one and credits another."""
@@ -52,7 +52,7 @@ LEDGER_ACCOUNT_AFFILIATE_PENDING: LedgerAccount.ValueType  # 2
 LEDGER_ACCOUNT_AFFILIATE_PAYABLE: LedgerAccount.ValueType  # 3
 """The rewards that the merchant owes to affiliates."""
 LEDGER_ACCOUNT_FULFILLED: LedgerAccount.ValueType  # 4
-"""What affiliates were given of rewards that are not in cash."""
+"""The fulfilled part of the rewards that are not in cash."""
 Global___LedgerAccount: _TypeAlias = LedgerAccount  # noqa: Y015
 
 class _LedgerReason:

@@ -46,7 +46,7 @@ class _RewardUnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RewardUnit
     """A discount of a fixed amount."""
 
 class RewardUnit(_RewardUnit, metaclass=_RewardUnitEnumTypeWrapper):
-    """What a reward is counted in: the members of RewardValue."""
+    """The unit that a reward is counted in: the members of RewardValue."""
 
 REWARD_UNIT_UNSPECIFIED: RewardUnit.ValueType  # 0
 """Not set; never returned."""
@@ -297,7 +297,7 @@ Global___RewardConversion: _TypeAlias = RewardConversion  # noqa: Y015
 
 @_typing.final
 class Reward(_message.Message):
-    """What one affiliate gets for one conversion, or by hand. A refund has rewards of its own, with negative values."""
+    """The value that one affiliate gets for one conversion, or by hand. A refund has rewards of its own, with negative values."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

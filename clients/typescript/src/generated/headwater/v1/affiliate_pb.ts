@@ -283,7 +283,7 @@ export type Affiliate = Message<"headwater.v1.Affiliate"> & {
   stateTime?: Timestamp | undefined;
 
   /**
-   * What DeactivateAffiliate was told about the pending rewards. Set only while the affiliate is INACTIVE. Unspecified for an
+   * The choice that DeactivateAffiliate got about the pending rewards. Set only while the affiliate is INACTIVE. Unspecified for an
    * affiliate that was created INACTIVE.
    *
    * @generated from field: headwater.v1.PendingRewards pending_rewards = 13;
@@ -934,7 +934,7 @@ export type DeactivateAffiliateRequest = Message<"headwater.v1.DeactivateAffilia
   affiliate?: AffiliateSelector | undefined;
 
   /**
-   * What becomes of the rewards that are pending now. Required.
+   * The choice of what becomes of the rewards that are pending now. Required.
    *
    * @generated from field: headwater.v1.PendingRewards pending_rewards = 3;
    */

@@ -526,7 +526,7 @@ export enum LedgerAccount {
   AFFILIATE_PAYABLE = 3,
 
   /**
-   * What affiliates were given of rewards that are not in cash.
+   * The fulfilled part of the rewards that are not in cash.
    *
    * @generated from enum value: LEDGER_ACCOUNT_FULFILLED = 4;
    */

@@ -173,7 +173,7 @@ export const RewardConversionSchema: GenMessage<RewardConversion> = /*@__PURE__*
   messageDesc(file_headwater_v1_reward, 1);
 
 /**
- * What one affiliate gets for one conversion, or by hand. A refund has rewards of its own, with negative values.
+ * The value that one affiliate gets for one conversion, or by hand. A refund has rewards of its own, with negative values.
  *
  * @generated from message headwater.v1.Reward
  */
@@ -913,7 +913,7 @@ export const FulfillRewardResponseSchema: GenMessage<FulfillRewardResponse> = /*
   messageDesc(file_headwater_v1_reward, 16);
 
 /**
- * What a reward is counted in: the members of RewardValue.
+ * The unit that a reward is counted in: the members of RewardValue.
  *
  * @generated from enum headwater.v1.RewardUnit
  */
