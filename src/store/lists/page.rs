@@ -157,3 +157,17 @@ async fn next_ids(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_places_are_looked_at_as_the_filter_needs() {
+        let mut looked_at = 0;
+        assert_eq!(length_after(5, 50, &mut looked_at, 50), 540, "one of ten passes");
+        assert_eq!(length_after(49, 50, &mut looked_at, 540), 14);
+        assert_eq!(length_after(0, 50, &mut 0, 50), ROWS_MAX, "none has passed");
+        assert_eq!(length_after(50, 50, &mut 0, 50), 1);
+    }
+}
