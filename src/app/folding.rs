@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn short_tails_wait_until_the_writer_rests() {
         let mut folding = Folding::default();
-        let now = Instant::now();
+        let now = crate::clock::monotonic_now();
         (1..=6).for_each(|number| folding.note_short_tail(account(number)));
         assert_eq!(folding.take(now), None);
         folding.note_rest();
